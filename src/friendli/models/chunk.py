@@ -1,0 +1,143 @@
+"""The events of a streamed answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from friendli.models.completion import (
+    ChatLogprobs,
+    ChatLogprobsTypedDict,
+    ChatUsage,
+    ChatUsageTypedDict,
+    FinishReason,
+)
+from friendli.types import UNSET, BaseModel, OptionalNullable
+
+StreamedChatChoiceFinishReason = FinishReason
+
+
+class StreamedFunctionResult(BaseModel):
+    """A piece of a called function; `arguments` is a fragment of JSON text."""
+
+    arguments: OptionalNullable[str] = UNSET
+    name: OptionalNullable[str] = UNSET
+
+
+class StreamedFunctionResultTypedDict(TypedDict):
+    """`StreamedFunctionResult` as a dict."""
+
+    arguments: NotRequired[str | None]
+    name: NotRequired[str | None]
+
+
+class StreamedToolCallResult(BaseModel):
+    """A piece of a tool call; pieces of one call share `index`."""
+
+    index: int
+    function: OptionalNullable[StreamedFunctionResult] = UNSET
+    TYPE: Annotated[OptionalNullable[str], Field(alias="type")] = "function"
+    id: OptionalNullable[str] = UNSET
+
+    @property
+    def type(self) -> OptionalNullable[str]:
+        """The call's tag on the wire."""
+        return self.TYPE
+
+
+class StreamedToolCallResultTypedDict(TypedDict):
+    """`StreamedToolCallResult` as a dict."""
+
+    index: int
+    function: NotRequired[StreamedFunctionResultTypedDict | None]
+    type: NotRequired[str | None]
+    id: NotRequired[str | None]
+
+
+class StreamedChatChoiceDelta(BaseModel):
+    """What an event adds to a choice's message."""
+
+    quiet_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content"})
+
+    content: OptionalNullable[str] = UNSET
+    role: OptionalNullable[str] = UNSET
+    reasoning_content: OptionalNullable[str] = UNSET
+    tool_calls: OptionalNullable[list[StreamedToolCallResult]] = UNSET
+
+
+class StreamedChatChoiceDeltaTypedDict(TypedDict):
+    """`StreamedChatChoiceDelta` as a dict."""
+
+    content: NotRequired[str | None]
+    role: NotRequired[str | None]
+    reasoning_content: NotRequired[str | None]
+    tool_calls: NotRequired[list[StreamedToolCallResultTypedDict] | None]
+
+
+class StreamedChatChoice(BaseModel):
+    """What an event adds to a choice. `seed` comes with the choice's first event, if at all."""
+
+    quiet_fields: ClassVar[frozenset[str]] = frozenset({"seed"})
+
+    index: int
+    delta: StreamedChatChoiceDelta
+    logprobs: OptionalNullable[ChatLogprobs] = UNSET
+    finish_reason: OptionalNullable[FinishReason] = UNSET
+    seed: OptionalNullable[int] = UNSET
+
+
+class StreamedChatChoiceTypedDict(TypedDict):
+    """`StreamedChatChoice` as a dict."""
+
+    index: int
+    delta: StreamedChatChoiceDeltaTypedDict
+    logprobs: NotRequired[ChatLogprobsTypedDict | None]
+    finish_reason: NotRequired[str | None]
+    seed: NotRequired[int | None]
+
+
+class StreamedChatData(BaseModel):
+    """One event's JSON. The event that carries `usage` has no choices."""
+
+    id: str
+    choices: list[StreamedChatChoice]
+    created: int
+    usage: OptionalNullable[ChatUsage] = UNSET
+    OBJECT: Annotated[str, Field(alias="object")] = "chat.completion.chunk"
+    model: OptionalNullable[str] = UNSET
+
+    @property
+    def object(self) -> str:
+        """The event's tag on the wire."""
+        return self.OBJECT
+
+
+class StreamedChatDataTypedDict(TypedDict):
+    """`StreamedChatData` as a dict."""
+
+    id: str
+    choices: list[StreamedChatChoiceTypedDict]
+    created: int
+    usage: NotRequired[ChatUsageTypedDict | None]
+    object: NotRequired[str]
+    model: NotRequired[str | None]
+
+
+class ContainerChatCompletionStreamSuccess(BaseModel):
+    """What iterating over a stream yields: an event and its JSON."""
+
+    data: StreamedChatData
+
+
+class ContainerChatCompletionStreamSuccessTypedDict(TypedDict):
+    """`ContainerChatCompletionStreamSuccess` as a dict."""
+
+    data: StreamedChatDataTypedDict
+
+
+ServerlessChatCompletionStreamSuccess = ContainerChatCompletionStreamSuccess
+ServerlessChatCompletionStreamSuccessTypedDict = ContainerChatCompletionStreamSuccessTypedDict
+StreamedChatResult = ContainerChatCompletionStreamSuccess
+StreamedChatResultTypedDict = ContainerChatCompletionStreamSuccessTypedDict

@@ -1,0 +1,219 @@
+"""A whole answer, and what whole and streamed answers share: log probabilities and usage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NotRequired, TypeAlias
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from friendli.types import UNSET, BaseModel, OptionalNullable
+
+if TYPE_CHECKING:
+    FinishReason: TypeAlias = Literal["stop", "length", "tool_calls"] | str
+else:
+    # Open: a reason that a later server invents is a string like any other.
+    FinishReason = str
+ChatChoiceFinishReason = FinishReason
+
+
+class ChatLogprobsContentTopLogprob(BaseModel):
+    """One of the likeliest tokens at a position; `bytes_` are its raw bytes, 0..255 each."""
+
+    token: str
+    logprob: float
+    bytes_: Annotated[OptionalNullable[list[int]], Field(alias="bytes")] = UNSET
+
+
+class ChatLogprobsContentTopLogprobTypedDict(TypedDict):
+    """`ChatLogprobsContentTopLogprob` as a dict."""
+
+    token: str
+    logprob: float
+    bytes: NotRequired[list[int] | None]
+
+
+class ChatLogprobsContent(BaseModel):
+    """A generated token, its natural log probability, and the likeliest ones at its position."""
+
+    token: str
+    logprob: float
+    top_logprobs: list[ChatLogprobsContentTopLogprob]
+    bytes_: Annotated[OptionalNullable[list[int]], Field(alias="bytes")] = UNSET
+
+
+class ChatLogprobsContentTypedDict(TypedDict):
+    """`ChatLogprobsContent` as a dict."""
+
+    token: str
+    logprob: float
+    top_logprobs: list[ChatLogprobsContentTopLogprobTypedDict]
+    bytes: NotRequired[list[int] | None]
+
+
+class ChatLogprobs(BaseModel):
+    """Log probabilities of a choice: one entry a token."""
+
+    content: OptionalNullable[list[ChatLogprobsContent]] = UNSET
+
+
+class ChatLogprobsTypedDict(TypedDict):
+    """`ChatLogprobs` as a dict."""
+
+    content: NotRequired[list[ChatLogprobsContentTypedDict] | None]
+
+
+ChatLogprobsInput = ChatLogprobs
+ChatLogprobsInputTypedDict = ChatLogprobsTypedDict
+ChatLogprobsOutput = ChatLogprobs
+ChatLogprobsOutputTypedDict = ChatLogprobsTypedDict
+
+
+class PromptTokensDetails(BaseModel):
+    """How many of the prompt's tokens came from a cache."""
+
+    cached_tokens: OptionalNullable[int] = UNSET
+
+
+class PromptTokensDetailsTypedDict(TypedDict):
+    """`PromptTokensDetails` as a dict."""
+
+    cached_tokens: NotRequired[int | None]
+
+
+class ChatUsage(BaseModel):
+    """Tokens spent: the prompt once, the choices summed."""
+
+    quiet_fields: ClassVar[frozenset[str]] = frozenset({"prompt_tokens_details"})
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: OptionalNullable[PromptTokensDetails] = UNSET
+
+
+class ChatUsageTypedDict(TypedDict):
+    """`ChatUsage` as a dict."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: NotRequired[PromptTokensDetailsTypedDict | None]
+
+
+class FunctionResult(BaseModel):
+    """The function that the model calls; `arguments` is JSON text."""
+
+    arguments: str
+    name: str
+
+
+class FunctionResultTypedDict(TypedDict):
+    """`FunctionResult` as a dict."""
+
+    arguments: str
+    name: str
+
+
+class ToolCallResult(BaseModel):
+    """A call that the model makes."""
+
+    id: str
+    function: FunctionResult
+    TYPE: Annotated[str, Field(alias="type")] = "function"
+
+    @property
+    def type(self) -> str:
+        """The call's tag on the wire."""
+        return self.TYPE
+
+
+class ToolCallResultTypedDict(TypedDict):
+    """`ToolCallResult` as a dict."""
+
+    id: str
+    function: FunctionResultTypedDict
+    type: NotRequired[str]
+
+
+class ChatChoiceMessage(BaseModel):
+    """The message of a choice."""
+
+    quiet_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content"})
+
+    role: str
+    content: OptionalNullable[str] = UNSET
+    reasoning_content: OptionalNullable[str] = UNSET
+    tool_calls: OptionalNullable[list[ToolCallResult]] = UNSET
+
+
+class ChatChoiceMessageTypedDict(TypedDict):
+    """`ChatChoiceMessage` as a dict."""
+
+    role: str
+    content: NotRequired[str | None]
+    reasoning_content: NotRequired[str | None]
+    tool_calls: NotRequired[list[ToolCallResultTypedDict] | None]
+
+
+class ChatChoice(BaseModel):
+    """One of the `n` results. `seed` is the seed that drew it, where the server says it."""
+
+    quiet_fields: ClassVar[frozenset[str]] = frozenset({"seed"})
+
+    index: int
+    message: ChatChoiceMessage
+    finish_reason: OptionalNullable[FinishReason] = UNSET
+    logprobs: OptionalNullable[ChatLogprobs] = UNSET
+    seed: OptionalNullable[int] = UNSET
+
+
+class ChatChoiceTypedDict(TypedDict):
+    """`ChatChoice` as a dict."""
+
+    index: int
+    message: ChatChoiceMessageTypedDict
+    finish_reason: NotRequired[str | None]
+    logprobs: NotRequired[ChatLogprobsTypedDict | None]
+    seed: NotRequired[int | None]
+
+
+if TYPE_CHECKING:
+    _Usage: TypeAlias = ChatUsage
+    _NO_USAGE: Any
+else:
+    # Every whole answer has it, so programs may rely on the type. Only a stream that was not
+    # asked for usage accumulates to an answer without: there it reads as UNSET.
+    _Usage = OptionalNullable[ChatUsage]
+    _NO_USAGE = UNSET
+
+
+class ContainerChatCompleteSuccess(BaseModel):
+    """A whole answer."""
+
+    id: str
+    choices: list[ChatChoice]
+    usage: _Usage = _NO_USAGE
+    created: int
+    OBJECT: Annotated[str, Field(alias="object")] = "chat.completion"
+    model: OptionalNullable[str] = UNSET
+
+    @property
+    def object(self) -> str:
+        """The answer's tag on the wire."""
+        return self.OBJECT
+
+
+class ContainerChatCompleteSuccessTypedDict(TypedDict):
+    """`ContainerChatCompleteSuccess` as a dict."""
+
+    id: str
+    choices: list[ChatChoiceTypedDict]
+    usage: ChatUsageTypedDict
+    created: int
+    object: NotRequired[str]
+    model: NotRequired[str | None]
+
+
+ServerlessChatCompleteSuccess = ContainerChatCompleteSuccess
+ServerlessChatCompleteSuccessTypedDict = ContainerChatCompleteSuccessTypedDict

@@ -1,0 +1,109 @@
+"""Formats that a request may force on the answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from friendli.types import BaseModel
+
+
+class ResponseFormatText(BaseModel):
+    """Free text."""
+
+    TYPE: Annotated[Literal["text"], Field(alias="type")] = "text"
+
+    @property
+    def type(self) -> Literal["text"]:
+        """The format's tag on the wire."""
+        return self.TYPE
+
+
+class ResponseFormatTextTypedDict(TypedDict):
+    """`ResponseFormatText` as a dict."""
+
+    type: Literal["text"]
+
+
+class ResponseFormatJSONObject(BaseModel):
+    """Any JSON object."""
+
+    TYPE: Annotated[Literal["json_object"], Field(alias="type")] = "json_object"
+
+    @property
+    def type(self) -> Literal["json_object"]:
+        """The format's tag on the wire."""
+        return self.TYPE
+
+
+class ResponseFormatJSONObjectTypedDict(TypedDict):
+    """`ResponseFormatJSONObject` as a dict."""
+
+    type: Literal["json_object"]
+
+
+class ResponseFormatJSONSchemaSchema(BaseModel):
+    """Holds the JSON Schema that the answer must match."""
+
+    schema_: Annotated[dict[str, Any], Field(alias="schema")]
+
+
+class ResponseFormatJSONSchemaSchemaTypedDict(TypedDict):
+    """`ResponseFormatJSONSchemaSchema` as a dict."""
+
+    schema: dict[str, Any]
+    name: NotRequired[str]
+    description: NotRequired[str]
+    strict: NotRequired[bool | None]
+
+
+class ResponseFormatJSONSchema(BaseModel):
+    """JSON that matches a schema."""
+
+    json_schema: ResponseFormatJSONSchemaSchema
+    TYPE: Annotated[Literal["json_schema"], Field(alias="type")] = "json_schema"
+
+    @property
+    def type(self) -> Literal["json_schema"]:
+        """The format's tag on the wire."""
+        return self.TYPE
+
+
+class ResponseFormatJSONSchemaTypedDict(TypedDict):
+    """`ResponseFormatJSONSchema` as a dict."""
+
+    type: Literal["json_schema"]
+    json_schema: ResponseFormatJSONSchemaSchemaTypedDict
+
+
+class ResponseFormatRegex(BaseModel):
+    """Text that matches a regular expression as a whole."""
+
+    schema_: Annotated[str, Field(alias="schema")]
+    TYPE: Annotated[Literal["regex"], Field(alias="type")] = "regex"
+
+    @property
+    def type(self) -> Literal["regex"]:
+        """The format's tag on the wire."""
+        return self.TYPE
+
+
+class ResponseFormatRegexTypedDict(TypedDict):
+    """`ResponseFormatRegex` as a dict."""
+
+    type: Literal["regex"]
+    schema: str
+
+
+ResponseFormat: TypeAlias = Annotated[
+    ResponseFormatText | ResponseFormatJSONObject | ResponseFormatJSONSchema | ResponseFormatRegex,
+    Field(discriminator="TYPE"),
+]
+ResponseFormatTypedDict: TypeAlias = (
+    ResponseFormatTextTypedDict
+    | ResponseFormatJSONObjectTypedDict
+    | ResponseFormatJSONSchemaTypedDict
+    | ResponseFormatRegexTypedDict
+)

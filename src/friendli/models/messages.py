@@ -1,0 +1,302 @@
+"""Messages of a conversation and the parts of their content, as requests carry them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NotRequired, TypeAlias
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from friendli.types import UNSET, BaseModel, OptionalNullable
+
+# ── parts of a content ───────────────────────────────────────────────────────────────────────
+
+
+class TextContent(BaseModel):
+    """A part of a content that is text."""
+
+    text: str
+    TYPE: Annotated[Literal["text"], Field(alias="type")] = "text"
+
+    @property
+    def type(self) -> Literal["text"]:
+        """The part's tag on the wire."""
+        return self.TYPE
+
+
+class TextContentTypedDict(TypedDict):
+    """`TextContent` as a dict."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ImageData(BaseModel):
+    """Where an image is: an http(s) URL or a `data:` URL."""
+
+    url: str
+
+
+class ImageDataTypedDict(TypedDict):
+    """`ImageData` as a dict."""
+
+    url: str
+    detail: NotRequired[str]
+
+
+class ImageContent(BaseModel):
+    """A part of a content that is an image."""
+
+    image_url: ImageData
+    TYPE: Annotated[Literal["image_url"], Field(alias="type")] = "image_url"
+
+    @property
+    def type(self) -> Literal["image_url"]:
+        """The part's tag on the wire."""
+        return self.TYPE
+
+
+class ImageContentTypedDict(TypedDict):
+    """`ImageContent` as a dict."""
+
+    type: Literal["image_url"]
+    image_url: ImageDataTypedDict
+
+
+class AudioData(BaseModel):
+    """Where a sound is: an http(s) URL or a `data:` URL."""
+
+    url: str
+
+
+class AudioDataTypedDict(TypedDict):
+    """`AudioData` as a dict."""
+
+    url: str
+
+
+class AudioContent(BaseModel):
+    """A part of a content that is sound."""
+
+    audio_url: AudioData
+    TYPE: Annotated[Literal["audio_url"], Field(alias="type")] = "audio_url"
+
+    @property
+    def type(self) -> Literal["audio_url"]:
+        """The part's tag on the wire."""
+        return self.TYPE
+
+
+class AudioContentTypedDict(TypedDict):
+    """`AudioContent` as a dict."""
+
+    type: Literal["audio_url"]
+    audio_url: AudioDataTypedDict
+
+
+class VideoData(BaseModel):
+    """Where a video is: an http(s) URL or a `data:` URL."""
+
+    url: str
+
+
+class VideoDataTypedDict(TypedDict):
+    """`VideoData` as a dict."""
+
+    url: str
+
+
+class VideoContent(BaseModel):
+    """A part of a content that is a video."""
+
+    video_url: VideoData
+    TYPE: Annotated[Literal["video_url"], Field(alias="type")] = "video_url"
+
+    @property
+    def type(self) -> Literal["video_url"]:
+        """The part's tag on the wire."""
+        return self.TYPE
+
+
+class VideoContentTypedDict(TypedDict):
+    """`VideoContent` as a dict."""
+
+    type: Literal["video_url"]
+    video_url: VideoDataTypedDict
+
+
+UserMessageContentMultiModal: TypeAlias = Annotated[
+    TextContent | ImageContent | AudioContent | VideoContent, Field(discriminator="TYPE")
+]
+UserMessageContentMultiModalTypedDict: TypeAlias = (
+    TextContentTypedDict | ImageContentTypedDict | AudioContentTypedDict | VideoContentTypedDict
+)
+UserMessageContent: TypeAlias = str | list[UserMessageContentMultiModal]
+UserMessageContentTypedDict: TypeAlias = str | list[UserMessageContentMultiModalTypedDict]
+Content = UserMessageContent
+ContentTypedDict = UserMessageContentTypedDict
+
+TextParts: TypeAlias = str | list[TextContent]
+TextPartsTypedDict: TypeAlias = str | list[TextContentTypedDict]
+
+# ── messages ─────────────────────────────────────────────────────────────────────────────────
+
+
+class SystemMessage(BaseModel):
+    """What the model is told before the conversation."""
+
+    content: TextParts
+    ROLE: Annotated[Literal["system"], Field(alias="role")] = "system"
+    name: OptionalNullable[str] = UNSET
+
+    @property
+    def role(self) -> Literal["system"]:
+        """The message's tag on the wire."""
+        return self.ROLE
+
+
+class SystemMessageTypedDict(TypedDict):
+    """`SystemMessage` as a dict."""
+
+    role: Literal["system"]
+    content: TextPartsTypedDict
+    name: NotRequired[str | None]
+
+
+class DeveloperMessage(BaseModel):
+    """A system message under its newer name."""
+
+    content: TextParts
+    ROLE: Annotated[Literal["developer"], Field(alias="role")] = "developer"
+    name: OptionalNullable[str] = UNSET
+
+    @property
+    def role(self) -> Literal["developer"]:
+        """The message's tag on the wire."""
+        return self.ROLE
+
+
+class DeveloperMessageTypedDict(TypedDict):
+    """`DeveloperMessage` as a dict."""
+
+    role: Literal["developer"]
+    content: TextPartsTypedDict
+    name: NotRequired[str | None]
+
+
+class UserMessage(BaseModel):
+    """What the user said: text, or a list of parts."""
+
+    content: UserMessageContent
+    ROLE: Annotated[Literal["user"], Field(alias="role")] = "user"
+    name: OptionalNullable[str] = UNSET
+
+    @property
+    def role(self) -> Literal["user"]:
+        """The message's tag on the wire."""
+        return self.ROLE
+
+
+class UserMessageTypedDict(TypedDict):
+    """`UserMessage` as a dict."""
+
+    role: Literal["user"]
+    content: UserMessageContentTypedDict
+    name: NotRequired[str | None]
+
+
+class AssistantMessageToolCallFunction(BaseModel):
+    """The function an earlier answer called; `arguments` is JSON text."""
+
+    name: str
+    arguments: str
+
+
+class AssistantMessageToolCallFunctionTypedDict(TypedDict):
+    """`AssistantMessageToolCallFunction` as a dict."""
+
+    name: str
+    arguments: str
+
+
+class AssistantMessageToolCall(BaseModel):
+    """A call that an earlier answer made."""
+
+    id: str
+    function: AssistantMessageToolCallFunction
+    TYPE: Annotated[Literal["function"], Field(alias="type")] = "function"
+
+    @property
+    def type(self) -> Literal["function"]:
+        """The call's tag on the wire."""
+        return self.TYPE
+
+
+class AssistantMessageToolCallTypedDict(TypedDict):
+    """`AssistantMessageToolCall` as a dict."""
+
+    id: str
+    type: NotRequired[Literal["function"]]
+    function: AssistantMessageToolCallFunctionTypedDict
+
+
+class AssistantMessage(BaseModel):
+    """An earlier answer of the model."""
+
+    ROLE: Annotated[Literal["assistant"], Field(alias="role")] = "assistant"
+    content: OptionalNullable[TextParts] = UNSET
+    reasoning_content: OptionalNullable[str] = UNSET
+    name: OptionalNullable[str] = UNSET
+    tool_calls: OptionalNullable[list[AssistantMessageToolCall]] = UNSET
+
+    @property
+    def role(self) -> Literal["assistant"]:
+        """The message's tag on the wire."""
+        return self.ROLE
+
+
+class AssistantMessageTypedDict(TypedDict):
+    """`AssistantMessage` as a dict."""
+
+    role: Literal["assistant"]
+    content: NotRequired[TextPartsTypedDict | None]
+    reasoning_content: NotRequired[str | None]
+    reasoning: NotRequired[str | None]
+    name: NotRequired[str | None]
+    tool_calls: NotRequired[list[AssistantMessageToolCallTypedDict] | None]
+
+
+class ToolMessage(BaseModel):
+    """What a called function returned; `tool_call_id` names the call it answers."""
+
+    content: TextParts
+    tool_call_id: str
+    ROLE: Annotated[Literal["tool"], Field(alias="role")] = "tool"
+    name: OptionalNullable[str] = UNSET
+
+    @property
+    def role(self) -> Literal["tool"]:
+        """The message's tag on the wire."""
+        return self.ROLE
+
+
+class ToolMessageTypedDict(TypedDict):
+    """`ToolMessage` as a dict."""
+
+    role: Literal["tool"]
+    content: TextPartsTypedDict
+    tool_call_id: str
+    name: NotRequired[str | None]
+
+
+Message: TypeAlias = Annotated[
+    SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage,
+    Field(discriminator="ROLE"),
+]
+MessageTypedDict: TypeAlias = (
+    SystemMessageTypedDict
+    | DeveloperMessageTypedDict
+    | UserMessageTypedDict
+    | AssistantMessageTypedDict
+    | ToolMessageTypedDict
+)

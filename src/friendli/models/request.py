@@ -1,0 +1,154 @@
+"""The body of a chat request, and the envelopes that carry it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired, TypeAlias
+
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
+
+from friendli.models.formats import ResponseFormat, ResponseFormatTypedDict
+from friendli.models.messages import Message, MessageTypedDict
+from friendli.models.tools import Tool, ToolChoice, ToolChoiceTypedDict, ToolTypedDict
+from friendli.types import UNSET, BaseModel, OptionalNullable
+
+
+class StreamOptions(BaseModel):
+    """What a stream carries beside the answer."""
+
+    include_usage: OptionalNullable[bool] = UNSET
+
+
+class StreamOptionsTypedDict(TypedDict):
+    """`StreamOptions` as a dict."""
+
+    include_usage: NotRequired[bool | None]
+
+
+Seed: TypeAlias = int | list[int]
+DedicatedChatCompletionBodySeed = Seed
+DedicatedChatCompletionBodySeedTypedDict = Seed
+DedicatedChatCompletionStreamBodySeed = Seed
+DedicatedChatCompletionStreamBodySeedTypedDict = Seed
+DedicatedChatCompletionBodyToolChoice = ToolChoice
+DedicatedChatCompletionBodyToolChoiceTypedDict = ToolChoiceTypedDict
+DedicatedChatCompletionStreamBodyToolChoice = ToolChoice
+DedicatedChatCompletionStreamBodyToolChoiceTypedDict = ToolChoiceTypedDict
+DedicatedChatCompletionBodyReasoningEffort: TypeAlias = str
+
+
+class DedicatedChatCompletionBody(BaseModel):
+    """The body of `POST /dedicated/v1/chat/completions`.
+
+    The types hold shapes only: ranges and forbidden combinations are the endpoint's to judge.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    model: str
+    messages: list[Message]
+    chat_template_kwargs: OptionalNullable[dict[str, Any]] = UNSET
+    eos_token: OptionalNullable[list[int]] = UNSET
+    frequency_penalty: OptionalNullable[float] = UNSET
+    logit_bias: OptionalNullable[dict[str, Any]] = UNSET
+    logprobs: OptionalNullable[bool] = UNSET
+    max_tokens: OptionalNullable[int] = UNSET
+    max_completion_tokens: OptionalNullable[int] = UNSET
+    min_p: OptionalNullable[float] = UNSET
+    n: OptionalNullable[int] = UNSET
+    parallel_tool_calls: OptionalNullable[bool] = UNSET
+    presence_penalty: OptionalNullable[float] = UNSET
+    repetition_penalty: OptionalNullable[float] = UNSET
+    reasoning_effort: OptionalNullable[str] = UNSET
+    reasoning_budget: OptionalNullable[int] = UNSET
+    seed: OptionalNullable[Seed] = UNSET
+    stop: OptionalNullable[str | list[str]] = UNSET
+    stream: OptionalNullable[bool] = UNSET
+    stream_options: OptionalNullable[StreamOptions] = UNSET
+    parse_reasoning: OptionalNullable[bool] = UNSET
+    include_reasoning: OptionalNullable[bool] = UNSET
+    temperature: OptionalNullable[float] = UNSET
+    tool_choice: OptionalNullable[ToolChoice] = UNSET
+    top_k: OptionalNullable[int] = UNSET
+    top_logprobs: OptionalNullable[int] = UNSET
+    top_p: OptionalNullable[float] = UNSET
+    xtc_threshold: OptionalNullable[float] = UNSET
+    xtc_probability: OptionalNullable[float] = UNSET
+    tools: OptionalNullable[list[Tool]] = UNSET
+    min_tokens: OptionalNullable[int] = UNSET
+    response_format: OptionalNullable[ResponseFormat] = UNSET
+
+
+class DedicatedChatCompletionBodyTypedDict(TypedDict):
+    """`DedicatedChatCompletionBody` as a dict."""
+
+    model: str
+    messages: list[MessageTypedDict]
+    chat_template_kwargs: NotRequired[dict[str, Any] | None]
+    eos_token: NotRequired[list[int] | None]
+    frequency_penalty: NotRequired[float | None]
+    logit_bias: NotRequired[dict[str, Any] | None]
+    logprobs: NotRequired[bool | None]
+    max_tokens: NotRequired[int | None]
+    max_completion_tokens: NotRequired[int | None]
+    min_p: NotRequired[float | None]
+    n: NotRequired[int | None]
+    parallel_tool_calls: NotRequired[bool | None]
+    presence_penalty: NotRequired[float | None]
+    repetition_penalty: NotRequired[float | None]
+    reasoning_effort: NotRequired[str | None]
+    reasoning_budget: NotRequired[int | None]
+    seed: NotRequired[Seed | None]
+    stop: NotRequired[str | list[str] | None]
+    stream: NotRequired[bool | None]
+    stream_options: NotRequired[StreamOptionsTypedDict | None]
+    parse_reasoning: NotRequired[bool | None]
+    include_reasoning: NotRequired[bool | None]
+    temperature: NotRequired[float | None]
+    tool_choice: NotRequired[ToolChoiceTypedDict | None]
+    top_k: NotRequired[int | None]
+    top_logprobs: NotRequired[int | None]
+    top_p: NotRequired[float | None]
+    xtc_threshold: NotRequired[float | None]
+    xtc_probability: NotRequired[float | None]
+    tools: NotRequired[list[ToolTypedDict] | None]
+    min_tokens: NotRequired[int | None]
+    response_format: NotRequired[ResponseFormatTypedDict | None]
+
+
+class DedicatedChatCompletionStreamBody(DedicatedChatCompletionBody):
+    """The same body, for a stream unless told otherwise."""
+
+    stream: OptionalNullable[bool] = True
+
+
+class DedicatedChatCompletionStreamBodyTypedDict(DedicatedChatCompletionBodyTypedDict):
+    """`DedicatedChatCompletionStreamBody` as a dict."""
+
+
+class DedicatedChatCompleteRequest(BaseModel):
+    """A body and the headers that belong to it."""
+
+    dedicated_chat_completion_body: DedicatedChatCompletionBody
+    x_friendli_team: Annotated[OptionalNullable[str], Field(alias="X-Friendli-Team")] = UNSET
+
+
+class DedicatedChatCompleteRequestTypedDict(TypedDict):
+    """`DedicatedChatCompleteRequest` as a dict."""
+
+    dedicated_chat_completion_body: DedicatedChatCompletionBodyTypedDict
+    x_friendli_team: NotRequired[str | None]
+
+
+class DedicatedChatStreamRequest(BaseModel):
+    """The body of a stream and the headers that belong to it."""
+
+    dedicated_chat_completion_stream_body: DedicatedChatCompletionStreamBody
+    x_friendli_team: Annotated[OptionalNullable[str], Field(alias="X-Friendli-Team")] = UNSET
+
+
+class DedicatedChatStreamRequestTypedDict(TypedDict):
+    """`DedicatedChatStreamRequest` as a dict."""
+
+    dedicated_chat_completion_stream_body: DedicatedChatCompletionStreamBodyTypedDict
+    x_friendli_team: NotRequired[str | None]

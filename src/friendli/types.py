@@ -1,0 +1,142 @@
+"""UNSET and the base of every wire type.
+
+A field of the wire is in one of three states: absent (`UNSET`), null (`None`), or a value.
+The types keep them apart: an absent optional field reads as `UNSET` and is left out when the
+model is dumped, an explicit null reads as `None` and is dumped as null.
+
+This module knows no field of any message; `friendli.models` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from operator import is_
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar, Union, get_args
+
+import pydantic
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "UNSET",
+    "UNSET_SENTINEL",
+    "BaseModel",
+    "Nullable",
+    "OptionalNullable",
+    "UnrecognizedInt",
+    "UnrecognizedStr",
+    "Unset",
+]
+
+UNSET_SENTINEL = "~?~unset~?~sentinel~?~"
+"""Kept for programs that import the name; nothing here compares with it."""
+
+
+class Unset:
+    """The type of `UNSET`: falsy, and one object however it is copied or unpickled."""
+
+    __slots__ = ()
+    _only: ClassVar[Unset | None] = None
+
+    def __new__(cls) -> Unset:
+        """Give the one object there is."""
+        if cls._only is None:
+            cls._only = super().__new__(cls)
+        return cls._only
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __repr__(self) -> str:
+        return "Unset()"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unset)
+
+    def __hash__(self) -> int:
+        return hash(Unset)
+
+    def __copy__(self) -> Unset:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Unset:
+        return self
+
+    def __reduce__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset()
+"""Stands for "this field is absent"."""
+
+T = TypeVar("T")
+
+Nullable = Union[T, None]  # noqa: UP007  (subscripted as Nullable[T] by programs)
+
+
+def _pass_unset(value: Any, validate: Callable[[Any], Any]) -> Any:
+    return value if value is UNSET else validate(value)
+
+
+class _OrUnset:
+    """Validates `T | None | Unset`.
+
+    UNSET can only come from Python, never from JSON, so the JSON branch is the plain schema of
+    `T | None`: it costs nothing, and an error's `loc` names the field and nothing else.
+    """
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        given: Any = Union[tuple(arg for arg in get_args(source) if arg is not Unset)]  # noqa: UP007
+        schema = handler.generate_schema(given)
+        return core_schema.json_or_python_schema(
+            json_schema=schema,
+            python_schema=core_schema.no_info_wrap_validator_function(_pass_unset, schema),
+        )
+
+
+OptionalNullable = Annotated[
+    Union[T, Unset, None],  # noqa: UP007  (subscripted as OptionalNullable[T])
+    _OrUnset(),
+    Field(exclude_if=partial(is_, UNSET)),
+]
+"""A field that may be absent (`UNSET`), null (`None`) or a `T`."""
+
+
+class UnrecognizedStr(str):
+    """A string that is none of the values known when this client was written."""
+
+    __slots__ = ()
+
+
+class UnrecognizedInt(int):
+    """An integer that is none of the values known when this client was written."""
+
+
+class BaseModel(pydantic.BaseModel):
+    """What all wire types share.
+
+    Unknown fields are kept and dumped again; fields are accepted by name and by alias and dumped
+    by alias; UNSET is never dumped. `quiet_fields` are left out of `repr` and `str` while UNSET.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+        populate_by_name=True,
+        serialize_by_alias=True,
+        arbitrary_types_allowed=True,
+        protected_namespaces=(),
+    )
+
+    quiet_fields: ClassVar[frozenset[str]] = frozenset()
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        quiet = self.quiet_fields
+        for name, value in super().__repr_args__():
+            if value is not UNSET or name not in quiet:
+                yield name, value
