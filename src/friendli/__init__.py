@@ -1,1 +1,122 @@
-"""Friendli Dedicated Chat: the Python client."""
+"""Friendli Dedicated Chat: the Python client.
+
+    from friendli import SyncFriendli
+
+    with SyncFriendli(token="...") as friendli:
+        answer = friendli.dedicated.chat.complete(
+            model="(endpoint-id)", messages=[{"role": "user", "content": "Hello!"}]
+        )
+
+Importing this package costs nothing: what is used is imported when it is first named, and the
+HTTP library when the first request is sent.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from friendli._version import VERSION
+
+if TYPE_CHECKING:
+    from friendli import models, types, utils
+    from friendli._client import AsyncFriendli, SyncFriendli
+    from friendli._errors import (
+        AnswerNotParsedError,
+        AuthenticationError,
+        BadRequestError,
+        ClientClosedError,
+        FriendliCoreError,
+        FriendliError,
+        HTTPValidationError,
+        NoResponseError,
+        NotCoveredError,
+        NotFoundError,
+        PermissionDeniedError,
+        RateLimitError,
+        RequestTooLargeError,
+        ResponseValidationError,
+        SDKError,
+        ServerError,
+        StreamError,
+        StreamIncompleteError,
+        ToolLoopError,
+        UnexpectedResponseError,
+        UnprocessableEntityError,
+    )
+    from friendli._network import ConnectFailedError, NetworkError, RequestTimeoutError
+    from friendli._parse import ParsedCompletion
+    from friendli._raw import RawResponse
+    from friendli._retry import BackoffStrategy, RetryConfig
+    from friendli._stream import EventStream, EventStreamAsync
+    from friendli.types import UNSET
+
+__all__ = [
+    "UNSET",
+    "VERSION",
+    "AnswerNotParsedError",
+    "AsyncFriendli",
+    "AuthenticationError",
+    "BackoffStrategy",
+    "BadRequestError",
+    "ClientClosedError",
+    "ConnectFailedError",
+    "EventStream",
+    "EventStreamAsync",
+    "FriendliCoreError",
+    "FriendliError",
+    "HTTPValidationError",
+    "NetworkError",
+    "NoResponseError",
+    "NotCoveredError",
+    "NotFoundError",
+    "ParsedCompletion",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RawResponse",
+    "RequestTimeoutError",
+    "RequestTooLargeError",
+    "ResponseValidationError",
+    "RetryConfig",
+    "SDKError",
+    "ServerError",
+    "StreamError",
+    "StreamIncompleteError",
+    "SyncFriendli",
+    "ToolLoopError",
+    "UnexpectedResponseError",
+    "UnprocessableEntityError",
+    "models",
+    "types",
+    "utils",
+]
+
+_HOMES = {
+    "UNSET": "types",
+    "AsyncFriendli": "_client",
+    "SyncFriendli": "_client",
+    "BackoffStrategy": "_retry",
+    "RetryConfig": "_retry",
+    "EventStream": "_stream",
+    "EventStreamAsync": "_stream",
+    "ParsedCompletion": "_parse",
+    "RawResponse": "_raw",
+    "ConnectFailedError": "_network",
+    "NetworkError": "_network",
+    "RequestTimeoutError": "_network",
+}
+_MODULES = frozenset({"config", "core", "httpclient", "models", "types", "utils"})
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"friendli.{name}")
+    if name not in __all__:
+        raise AttributeError(f"module 'friendli' has no attribute {name!r}")
+    value = getattr(import_module(f"friendli.{_HOMES.get(name, '_errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -203,6 +203,15 @@ class ContainerChatCompleteSuccess(BaseModel):
         """The answer's tag on the wire."""
         return self.OBJECT
 
+    @property
+    def request_id(self) -> str | None:
+        """The `x-request-id` that came with the answer, or None.
+
+        It is no field of the answer, so it is neither dumped nor compared.
+        """
+        value: str | None = self.__dict__.get("_request_id")
+        return value
+
 
 class ContainerChatCompleteSuccessTypedDict(TypedDict):
     """`ContainerChatCompleteSuccess` as a dict."""

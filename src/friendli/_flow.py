@@ -1,0 +1,194 @@
+"""One exchange, written once: a generator that decides, and two drivers that act.
+
+`exchange` yields what is to be done (`Send`, `Sleep`, `Read`, `Close`), is sent what came of it,
+and returns the response. It does no I/O, so it is the same for sync and async programs, and tests
+drive it by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from friendli import _log
+from friendli._call import Call
+from friendli._errors import status_error
+from friendli._network import network_error
+from friendli._retry import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the call; gives the response, its body unread if the call is a stream."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait that many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read the response's body to its end; gives it as text."""
+
+    response: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Give the response's connection back."""
+
+    response: Any
+
+
+Step: TypeAlias = Send | Sleep | Read | Close
+Flow: TypeAlias = Generator[Step, Any, Any]
+
+
+def exchange(call: Call) -> Flow:
+    """Send a call, again if the schedule grants it, and return the response of a success.
+
+    A streamed call is sent again only before its first byte: once the response is returned, no
+    retry follows.
+
+    Raises:
+        SDKError: The answer has an error status, or is not of the kind asked for.
+        NetworkError: No answer came.
+    """
+    schedule = Schedule(call.retries)
+    log = _log.exchange_log(call)
+    while True:
+        if log:
+            log.sending(schedule.retries)
+        try:
+            response = yield Send(call)
+        except Exception as cause:
+            error = network_error(cause, call.where)
+            if error is None:
+                raise
+            wait = schedule.after_error(error)
+            if log:
+                log.failed(error, wait)
+            if wait is None:
+                raise error from cause
+        else:
+            status: int = response.status_code
+            if log:
+                log.answered(response)
+            if 200 <= status < 300 and _is_expected(response, call.stream):
+                return response
+            wait = schedule.after_status(status, response.headers)
+            if wait is None:
+                try:
+                    body = yield Read(response)
+                except Exception as cause:
+                    error = network_error(cause, call.where)
+                    if error is None:
+                        raise
+                    raise error from cause
+                raise status_error(response, body, call.where)
+            yield Close(response)
+            if log:
+                log.retrying(status, wait)
+        yield Sleep(wait)
+
+
+def _is_expected(response: Any, stream: bool) -> bool:
+    content_type: str = response.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == ("text/event-stream" if stream else "application/json")
+
+
+def drive(flow: Flow, client: Any) -> Any:
+    """Run a flow on a sync HTTP client and return what it returns."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                result = _perform(step, client)
+            except Exception as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(result)
+    except StopIteration as end:
+        return end.value
+    finally:
+        flow.close()
+
+
+def _perform(step: Step, client: Any) -> Any:
+    if isinstance(step, Send):
+        request = build(step.call, client)
+        return client.send(request, stream=step.call.stream, follow_redirects=True)
+    if isinstance(step, Sleep):
+        return time.sleep(step.seconds)
+    if isinstance(step, Close):
+        return step.response.close()
+    try:
+        step.response.read()
+    finally:
+        step.response.close()
+    return step.response.text
+
+
+async def drive_async(flow: Flow, client: Any) -> Any:
+    """Run a flow on an async HTTP client and return what it returns."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                result = await _perform_async(step, client)
+            except Exception as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(result)
+    except StopIteration as end:
+        return end.value
+    finally:
+        flow.close()
+
+
+async def _perform_async(step: Step, client: Any) -> Any:
+    if isinstance(step, Send):
+        request = build(step.call, client)
+        return await client.send(request, stream=step.call.stream, follow_redirects=True)
+    if isinstance(step, Sleep):
+        return await _sleep(step.seconds)
+    if isinstance(step, Close):
+        return await step.response.aclose()
+    try:
+        await step.response.aread()
+    finally:
+        await step.response.aclose()
+    return step.response.text
+
+
+async def _sleep(seconds: float) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        import anyio  # another event loop, which the HTTP client brought along
+
+        await anyio.sleep(seconds)
+    else:
+        await asyncio.sleep(seconds)
+
+
+def build(call: Call, client: Any) -> Any:
+    """Have the HTTP client build the request."""
+    if call.timeout is None:
+        return client.build_request("POST", call.url, content=call.content, headers=call.headers)
+    return client.build_request(
+        "POST",
+        call.url,
+        content=call.content,
+        headers=call.headers,
+        timeout=(call.timeout,) * 4,
+    )

@@ -1,0 +1,86 @@
+"""From the arguments of a chat method to a call, and from its response to an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pydantic
+
+from friendli import _parse
+from friendli._body import encode
+from friendli._call import Call, Options, prepare
+from friendli._errors import ResponseValidationError, describe
+from friendli._flow import Flow, exchange
+from friendli._params import Arguments
+from friendli.models.completion import ContainerChatCompleteSuccess
+from friendli.types import UNSET, Unset
+
+_answer = ContainerChatCompleteSuccess.__pydantic_validator__.validate_json
+
+
+@dataclass(slots=True)
+class Request:
+    """A call, and the type that its answer is read into, if any."""
+
+    call: Call
+    kind: type[Any] | None = None
+
+    @classmethod
+    def of(cls, method: str, options: Options, given: dict[str, Any]) -> Request:
+        """Make the request that the arguments of `method` ask for.
+
+        Raises:
+            TypeError: An argument is missing or unknown.
+            pydantic.ValidationError: An argument of the body has the wrong type.
+            ValueError: An argument cannot be sent.
+        """
+        arguments = Arguments.sort(method, given)
+        body = arguments.body
+        kind: Any = body.get("response_format")
+        if _parse.is_format_type(kind):
+            body["response_format"] = _parse.format_of(kind)
+        else:
+            kind = None
+        if method == "stream" and isinstance(body.get("stream", UNSET), Unset):
+            body["stream"] = True
+        stream = method == "stream" or body.get("stream") is True
+        content = encode(body, arguments.extra_body)
+        call = prepare(options, arguments.options, content, str(body["model"]), stream)
+        return cls(call, kind)
+
+    def flow(self) -> Flow:
+        """Begin the exchange of this request."""
+        return exchange(self.call)
+
+    def answer(self, response: Any) -> ContainerChatCompleteSuccess:
+        """Read a whole answer.
+
+        Raises:
+            ResponseValidationError: It is not JSON, or misses required fields.
+            AnswerNotParsedError: It does not fit the requested type.
+        """
+        try:
+            completion = _answer(response.content)
+        except pydantic.ValidationError as cause:
+            text = response.text
+            message = describe(
+                f"Response validation failed: {cause}\n", response, text, self.call.where
+            )
+            raise ResponseValidationError(message, response, cause, text) from cause
+        return self.finish(completion, response)
+
+    def finish(
+        self, completion: ContainerChatCompleteSuccess, response: Any
+    ) -> ContainerChatCompleteSuccess:
+        """Add to a whole answer what its fields do not hold: the parsed value, the request id.
+
+        Raises:
+            AnswerNotParsedError: It does not fit the requested type.
+        """
+        if self.kind is not None:
+            completion = _parse.parse(completion, self.kind)
+        request_id = response.headers.get("x-request-id")
+        if request_id is not None:
+            completion.__dict__["_request_id"] = request_id
+        return completion

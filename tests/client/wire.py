@@ -1,0 +1,253 @@
+"""A server on a loopback socket that answers what a test writes, byte for byte."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+MESSAGES: list[dict[str, Any]] = [{"role": "user", "content": "Hello!"}]
+
+
+@dataclass
+class Recorded:
+    """A request as it came."""
+
+    line: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        found = [value for key, value in self.headers if key.lower() == name.lower()]
+        assert len(found) <= 1, f"{name} was sent {len(found)} times"
+        return found[0] if found else None
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Peer:
+    """The server's end of one connection, for answers that act."""
+
+    def __init__(self, sock: socket.socket, stop: threading.Event) -> None:
+        self.sock = sock
+        self.stop = stop
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def reset(self) -> None:
+        """Cut the connection with a TCP reset."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def wait_until_left(self) -> bool:
+        """Wait until the other side goes away; False if the server stops first."""
+        self.sock.settimeout(0.05)
+        while not self.stop.is_set():
+            try:
+                if not self.sock.recv(65536):
+                    return True
+            except TimeoutError:
+                continue
+            except OSError:
+                return True
+        return False
+
+
+Answer = bytes | Callable[[Peer], object]
+
+
+@dataclass
+class Server:
+    """Serves `answers` one after the other; the last is repeated."""
+
+    answers: list[Answer]
+    requests: list[Recorded] = field(default_factory=list)
+    connections: int = 0
+    url: str = ""
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Server]:
+        listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        acceptor = threading.Thread(target=self._accept, args=(listener,), daemon=True)
+        acceptor.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+            acceptor.join(5)
+            with self._lock:
+                threads = list(self._threads)
+                for sock in self._open:
+                    with contextlib.suppress(OSError):
+                        sock.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join(5)
+
+    def _accept(self, listener: socket.socket) -> None:
+        self._threads: list[threading.Thread] = []
+        while not self._stop.is_set():
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
+            with self._lock:
+                self.connections += 1
+                self._open.add(sock)
+                self._threads = [t for t in self._threads if t.is_alive()] + [thread]
+            thread.start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        peer = Peer(sock, self._stop)
+        reader = sock.makefile("rb")
+        try:
+            while (request := _read(reader)) is not None:
+                with self._lock:
+                    answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
+                    self.requests.append(request)
+                if isinstance(answer, bytes):
+                    sock.sendall(answer)
+                    if b"connection: close" in answer.lower():
+                        return
+                elif answer(peer) is not True:
+                    return
+        except (OSError, ValueError):
+            pass
+        finally:
+            with self._lock:
+                self._open.discard(sock)
+            reader.close()
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+
+def _read(reader: Any) -> Recorded | None:
+    line = reader.readline()
+    if not line:
+        return None
+    headers = []
+    while (header := reader.readline()) not in (b"\r\n", b""):
+        name, _, value = header.decode("latin-1").partition(":")
+        headers.append((name, value.strip(" \r\n")))
+    length = int(dict((n.lower(), v) for n, v in headers).get("content-length", "0"))
+    return Recorded(line.decode("latin-1").strip(), headers, reader.read(length))
+
+
+def head(status: int = 200, headers: dict[str, str] | None = None) -> bytes:
+    lines = [f"HTTP/1.1 {status} Whatever"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def answer(
+    body: bytes = b"",
+    status: int = 200,
+    content_type: str | None = "application/json",
+    **headers: str,
+) -> bytes:
+    """A whole answer with its length."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    if content_type is not None:
+        named["content-type"] = content_type
+    return head(status, {**named, "content-length": str(len(body))}) + body
+
+
+def json_answer(value: Any, status: int = 200, **headers: str) -> bytes:
+    return answer(json.dumps(value).encode(), status, **headers)
+
+
+def stream_head(**headers: str) -> bytes:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return head(
+        200,
+        {
+            "content-type": "text/event-stream; charset=utf-8",
+            "transfer-encoding": "chunked",
+            **named,
+        },
+    )
+
+
+def chunked(piece: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+def stream_answer(pieces: Iterable[bytes], **headers: str) -> bytes:
+    """A streamed answer with a proper end, one HTTP chunk for each piece."""
+    body = b"".join(chunked(piece) for piece in pieces if piece)
+    return stream_head(**headers) + body + b"0\r\n\r\n"
+
+
+def event(data: Any) -> bytes:
+    text = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return b"data: " + text + b"\n\n"
+
+
+DONE = event(b"[DONE]")
+
+
+def completion(content: str | None = "Hi", **changes: Any) -> dict[str, Any]:
+    """The JSON of a whole answer."""
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1700000000,
+        "model": "endpoint",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": content},
+                "finish_reason": "stop",
+                "logprobs": None,
+            }
+        ],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+        **changes,
+    }
+
+
+def chunk(
+    delta: dict[str, Any] | None = None, finish: str | None = None, **changes: Any
+) -> dict[str, Any]:
+    """The JSON of one event."""
+    choices = (
+        []
+        if delta is None
+        else [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}]
+    )
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1700000000,
+        "model": "endpoint",
+        "choices": choices,
+        "usage": None,
+        **changes,
+    }
+
+
+def words(*texts: str) -> list[bytes]:
+    """The events of a proper stream that says these texts."""
+    return [
+        event(chunk({"role": "assistant", "content": ""})),
+        *(event(chunk({"content": text})) for text in texts),
+        event(chunk({}, "stop")),
+        DONE,
+    ]
