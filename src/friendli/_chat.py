@@ -6,7 +6,7 @@ Only signatures are here, sync and async; `_request.py` makes the call and reads
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import Any, Literal, TypeAlias, TypeVar, cast, overload
 
 from typing_extensions import Unpack
 
@@ -23,8 +23,8 @@ from friendli.models.completion import ContainerChatCompleteSuccess
 from friendli.types import UNSET, Unset
 
 P = TypeVar("P")
-Completion = ContainerChatCompleteSuccess
-Result = ContainerChatCompletionStreamSuccess
+Completion: TypeAlias = ContainerChatCompleteSuccess
+Result: TypeAlias = ContainerChatCompletionStreamSuccess
 
 
 class SyncChat:

@@ -162,7 +162,7 @@ class ResponseValidationError(FriendliCoreError):
         self, message: str, raw_response: Any, cause: Exception, body: str | None = None
     ) -> None:
         super().__init__(message, raw_response, body)
-        self.__cause__ = cause
+        self.__cause__: BaseException | None = cause
 
     @property
     def cause(self) -> BaseException | None:

@@ -83,7 +83,7 @@ class RetryConfig:
         self.strategy = strategy
         self.backoff = backoff
         self.retry_connection_errors = retry_connection_errors
-        self.status_codes_override = (
+        self.status_codes_override: list[str] | None = (
             None if status_codes_override is None else [str(code) for code in status_codes_override]
         )
 

@@ -14,11 +14,9 @@ from typing import Any, Generic, TypeVar
 from friendli._events import EventReader
 from friendli._network import network_error
 from friendli._request import Request
-from friendli.models.chunk import ContainerChatCompletionStreamSuccess
 from friendli.models.completion import ContainerChatCompleteSuccess
 
 T_co = TypeVar("T_co", covariant=True)
-Result = ContainerChatCompletionStreamSuccess
 
 
 class _Stream(Generic[T_co]):

@@ -125,7 +125,7 @@ class BaseModel(pydantic.BaseModel):
     by alias; UNSET is never dumped. `quiet_fields` are left out of `repr` and `str` while UNSET.
     """
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="allow",
         populate_by_name=True,
         serialize_by_alias=True,

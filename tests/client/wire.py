@@ -146,7 +146,7 @@ def _read(reader: Any) -> Recorded | None:
     while (header := reader.readline()) not in (b"\r\n", b""):
         name, _, value = header.decode("latin-1").partition(":")
         headers.append((name, value.strip(" \r\n")))
-    length = int(dict((n.lower(), v) for n, v in headers).get("content-length", "0"))
+    length = int({n.lower(): v for n, v in headers}.get("content-length", "0"))
     return Recorded(line.decode("latin-1").strip(), headers, reader.read(length))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, NotRequired
+from typing import Annotated, ClassVar, NotRequired, TypeAlias
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -16,7 +16,7 @@ from friendli.models.completion import (
 )
 from friendli.types import UNSET, BaseModel, OptionalNullable
 
-StreamedChatChoiceFinishReason = FinishReason
+StreamedChatChoiceFinishReason: TypeAlias = FinishReason
 
 
 class StreamedFunctionResult(BaseModel):
@@ -137,7 +137,9 @@ class ContainerChatCompletionStreamSuccessTypedDict(TypedDict):
     data: StreamedChatDataTypedDict
 
 
-ServerlessChatCompletionStreamSuccess = ContainerChatCompletionStreamSuccess
-ServerlessChatCompletionStreamSuccessTypedDict = ContainerChatCompletionStreamSuccessTypedDict
-StreamedChatResult = ContainerChatCompletionStreamSuccess
-StreamedChatResultTypedDict = ContainerChatCompletionStreamSuccessTypedDict
+ServerlessChatCompletionStreamSuccess: TypeAlias = ContainerChatCompletionStreamSuccess
+ServerlessChatCompletionStreamSuccessTypedDict: TypeAlias = (
+    ContainerChatCompletionStreamSuccessTypedDict
+)
+StreamedChatResult: TypeAlias = ContainerChatCompletionStreamSuccess
+StreamedChatResultTypedDict: TypeAlias = ContainerChatCompletionStreamSuccessTypedDict

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 else:
     # Open: a reason that a later server invents is a string like any other.
     FinishReason = str
-ChatChoiceFinishReason = FinishReason
+ChatChoiceFinishReason: TypeAlias = FinishReason
 
 
 class ChatLogprobsContentTopLogprob(BaseModel):
@@ -63,10 +63,10 @@ class ChatLogprobsTypedDict(TypedDict):
     content: NotRequired[list[ChatLogprobsContentTypedDict] | None]
 
 
-ChatLogprobsInput = ChatLogprobs
-ChatLogprobsInputTypedDict = ChatLogprobsTypedDict
-ChatLogprobsOutput = ChatLogprobs
-ChatLogprobsOutputTypedDict = ChatLogprobsTypedDict
+ChatLogprobsInput: TypeAlias = ChatLogprobs
+ChatLogprobsInputTypedDict: TypeAlias = ChatLogprobsTypedDict
+ChatLogprobsOutput: TypeAlias = ChatLogprobs
+ChatLogprobsOutputTypedDict: TypeAlias = ChatLogprobsTypedDict
 
 
 class PromptTokensDetails(BaseModel):
@@ -224,5 +224,5 @@ class ContainerChatCompleteSuccessTypedDict(TypedDict):
     model: NotRequired[str | None]
 
 
-ServerlessChatCompleteSuccess = ContainerChatCompleteSuccess
-ServerlessChatCompleteSuccessTypedDict = ContainerChatCompleteSuccessTypedDict
+ServerlessChatCompleteSuccess: TypeAlias = ContainerChatCompleteSuccess
+ServerlessChatCompleteSuccessTypedDict: TypeAlias = ContainerChatCompleteSuccessTypedDict

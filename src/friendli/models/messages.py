@@ -133,8 +133,8 @@ UserMessageContentMultiModalTypedDict: TypeAlias = (
 )
 UserMessageContent: TypeAlias = str | list[UserMessageContentMultiModal]
 UserMessageContentTypedDict: TypeAlias = str | list[UserMessageContentMultiModalTypedDict]
-Content = UserMessageContent
-ContentTypedDict = UserMessageContentTypedDict
+Content: TypeAlias = UserMessageContent
+ContentTypedDict: TypeAlias = UserMessageContentTypedDict
 
 TextParts: TypeAlias = str | list[TextContent]
 TextPartsTypedDict: TypeAlias = str | list[TextContentTypedDict]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NotRequired, TypeAlias
+from typing import Annotated, Any, ClassVar, NotRequired, TypeAlias
 
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
@@ -26,14 +26,14 @@ class StreamOptionsTypedDict(TypedDict):
 
 
 Seed: TypeAlias = int | list[int]
-DedicatedChatCompletionBodySeed = Seed
-DedicatedChatCompletionBodySeedTypedDict = Seed
-DedicatedChatCompletionStreamBodySeed = Seed
-DedicatedChatCompletionStreamBodySeedTypedDict = Seed
-DedicatedChatCompletionBodyToolChoice = ToolChoice
-DedicatedChatCompletionBodyToolChoiceTypedDict = ToolChoiceTypedDict
-DedicatedChatCompletionStreamBodyToolChoice = ToolChoice
-DedicatedChatCompletionStreamBodyToolChoiceTypedDict = ToolChoiceTypedDict
+DedicatedChatCompletionBodySeed: TypeAlias = Seed
+DedicatedChatCompletionBodySeedTypedDict: TypeAlias = Seed
+DedicatedChatCompletionStreamBodySeed: TypeAlias = Seed
+DedicatedChatCompletionStreamBodySeedTypedDict: TypeAlias = Seed
+DedicatedChatCompletionBodyToolChoice: TypeAlias = ToolChoice
+DedicatedChatCompletionBodyToolChoiceTypedDict: TypeAlias = ToolChoiceTypedDict
+DedicatedChatCompletionStreamBodyToolChoice: TypeAlias = ToolChoice
+DedicatedChatCompletionStreamBodyToolChoiceTypedDict: TypeAlias = ToolChoiceTypedDict
 DedicatedChatCompletionBodyReasoningEffort: TypeAlias = str
 
 
@@ -43,7 +43,7 @@ class DedicatedChatCompletionBody(BaseModel):
     The types hold shapes only: ranges and forbidden combinations are the endpoint's to judge.
     """
 
-    model_config = ConfigDict(allow_inf_nan=False)
+    model_config: ClassVar[ConfigDict] = ConfigDict(allow_inf_nan=False)
 
     model: str
     messages: list[Message]

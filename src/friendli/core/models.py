@@ -1,0 +1,6 @@
+"""`friendli.models` under its older path."""
+
+from __future__ import annotations
+
+from friendli.models import *  # noqa: F403
+from friendli.models import __all__ as __all__

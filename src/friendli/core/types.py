@@ -1,0 +1,6 @@
+"""`friendli.types` under its older path."""
+
+from __future__ import annotations
+
+from friendli.types import *  # noqa: F403
+from friendli.types import __all__ as __all__

@@ -1,0 +1,7 @@
+"""The retry configuration under its older path."""
+
+from __future__ import annotations
+
+from friendli._retry import BackoffStrategy, RetryConfig
+
+__all__ = ["BackoffStrategy", "RetryConfig"]
