@@ -1,1 +1,162 @@
 """The command line of the endpoint."""
+
+import logging
+import socket
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from rich.console import Console
+from rich.logging import RichHandler
+
+from friendli_endpoint import __version__
+from friendli_endpoint.app import EndpointService, StartError, create_app
+from friendli_endpoint.settings import Settings
+
+__all__ = ["main"]
+
+CANNOT_START = 2
+"""Exit code where the endpoint cannot start; the reason is one sentence on standard error."""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+errors = Console(stderr=True)
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()
+
+
+@app.callback()
+def endpoint() -> None:
+    """Serve `POST /dedicated/v1/chat/completions` with a model of your own."""
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="TCP port; 0 takes a free one.", show_default="8000")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="GGUF file to serve.", show_default="the embedded SmolLM2-135M"),
+    ] = None,
+    endpoint_id: Annotated[
+        list[str] | None,
+        typer.Option(help="Endpoint id to answer to; may be repeated.", show_default="any"),
+    ] = None,
+    max_sequences: Annotated[
+        int | None, typer.Option(help="Choices that run at the same time.", show_default="16")
+    ] = None,
+    context: Annotated[
+        int | None,
+        typer.Option(help="Tokens, prompt and output, that each can hold.", show_default="4096"),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads that compute.", show_default="one a processor")
+    ] = None,
+    max_choices: Annotated[
+        int | None, typer.Option(help="Most choices (n) of one request.", show_default="128")
+    ] = None,
+    max_body: Annotated[
+        int | None, typer.Option(help="Most bytes of a request body.", show_default="4194304")
+    ] = None,
+    drain_seconds: Annotated[
+        int | None,
+        typer.Option(help="How long running requests may go on after Ctrl-C.", show_default="5"),
+    ] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Load a model and answer until stopped.
+
+    Every option can also be set in the environment, as FRIENDLI_ENDPOINT_MAX_SEQUENCES=4 does.
+    """
+    flags = {k: v for k, v in locals().items() if k != "log_level" and v not in (None, [])}
+    _start_logging(log_level)
+    settings = _settings(flags)
+    try:
+        listener = socket.create_server((settings.host, settings.port))
+    except OSError as error:
+        _refuse(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}")
+    raise typer.Exit(_run(settings, listener))
+
+
+def _run(settings: Settings, listener: socket.socket) -> int:
+    """Serves on a bound socket until a signal; answers the exit code."""
+    service = EndpointService(settings)
+    failure: list[StartError] = []
+    address = "http://{}:{}".format(*listener.getsockname()[:2])
+
+    def ready() -> None:
+        if service.embedded is not None:
+            _banner(service, address)
+
+    def failed(error: StartError) -> None:
+        failure.append(error)
+        server.should_exit = True
+
+    config = uvicorn.Config(
+        create_app(service, settings, ready=ready, failed=failed),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.drain_seconds,
+    )
+    server = uvicorn.Server(config)
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass
+    if failure:
+        errors.print(f"friendli-endpoint: {failure[0]}", style="red", markup=False, highlight=False)
+        return CANNOT_START
+    return 0
+
+
+def _banner(service: EndpointService, address: str) -> None:
+    embedded = service.embedded
+    assert embedded is not None
+    typer.echo(
+        f"Serving {embedded.name} on {address}  "
+        f"({embedded.capacity.sequences} at once, {embedded.capacity.context} tokens of context)\n"
+        f"Try it:  curl {address}/dedicated/v1/chat/completions "
+        "-H 'content-type: application/json' -d "
+        """'{"model": "any", "messages": [{"role": "user", "content": "Hello!"}]}'"""
+    )
+
+
+def _settings(flags: dict[str, Any]) -> Settings:
+    try:
+        return Settings(**flags)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        option = "--" + str(first["loc"][0]).replace("_", "-")
+        _refuse(f"{option}: {first['msg'].lower()}, not {first['input']!r}")
+
+
+def _refuse(reason: str) -> NoReturn:
+    errors.print(f"friendli-endpoint: {reason}", style="red", markup=False, highlight=False)
+    raise typer.Exit(CANNOT_START)
+
+
+def _start_logging(level: str) -> None:
+    known = logging.getLevelNamesMapping()
+    if level.upper() not in known:
+        _refuse(f"--log-level: must be debug, info, warning or error, not {level!r}")
+    handler = RichHandler(console=errors, show_path=False, markup=False)
+    logging.basicConfig(level=known[level.upper()], format="%(message)s", handlers=[handler])
+
+
+if __name__ == "__main__":
+    main()

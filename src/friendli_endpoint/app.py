@@ -1,0 +1,169 @@
+"""Joins the rooms: settings in, an ASGI application out, the model loaded behind it."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from friendli.models import DedicatedChatCompletionBody
+from friendli_endpoint.chat.conversation import ChatModel
+from friendli_endpoint.chat.rules import Limits
+from friendli_endpoint.chat.template import TemplateFault
+from friendli_endpoint.engine.llama.embedded import (
+    EmbeddedEngine,
+    LibraryError,
+    ModelError,
+    locate,
+    open_engine,
+)
+from friendli_endpoint.generation import Engine, Refusal
+from friendli_endpoint.http.routes import build_app
+from friendli_endpoint.http.service import Exchange
+from friendli_endpoint.settings import Settings
+
+__all__ = ["EndpointService", "StartError", "create_app"]
+
+
+class StartError(Exception):
+    """The endpoint cannot start; the message says why in a sentence."""
+
+
+class EndpointService:
+    """The model behind the routes: not there yet, or serving.
+
+    Args:
+        settings: The operator's.
+
+    Attributes:
+        embedded: The opened engine, once `load` has returned.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._chat: ChatModel | None = None
+        self._created = int(time.time())
+        self.embedded: EmbeddedEngine | None = None
+
+    def load(self) -> None:
+        """Loads the model; takes a second or more.
+
+        Raises:
+            StartError: There is no model to serve.
+        """
+        settings = self._settings
+        try:
+            embedded = open_engine(
+                locate(settings.model),
+                sequences=settings.max_sequences,
+                context=settings.context,
+                threads=settings.threads,
+            )
+        except (LibraryError, ModelError) as error:
+            raise StartError(str(error)) from error
+        try:
+            if embedded.template is None:
+                raise StartError(f"{embedded.name} has no chat template, so it cannot chat")
+            self._chat = ChatModel(
+                embedded.vocabulary,
+                embedded.template,
+                endpoint_ids=settings.endpoint_id,
+                limits=Limits(choices=settings.max_choices),
+            )
+        except (StartError, TemplateFault) as error:
+            embedded.close()
+            raise StartError(str(error)) from error
+        self.embedded = embedded
+
+    def close(self) -> None:
+        """Stops the engine; what still runs fails."""
+        embedded, self.embedded = self.embedded, None
+        if embedded is not None:
+            embedded.close()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine.
+
+        Raises:
+            Refusal: 503 while the model is loading.
+        """
+        return self._ready().engine
+
+    def accept(self, body: DedicatedChatCompletionBody) -> Exchange:
+        """Checks a request and prepares its answer.
+
+        Raises:
+            Refusal: The request cannot be served.
+        """
+        self._ready()
+        assert self._chat is not None
+        return self._chat.accept(body)
+
+    def models(self) -> list[dict[str, Any]]:
+        """A card for each endpoint id, or one in the model's own name.
+
+        Raises:
+            Refusal: 503 while the model is loading.
+        """
+        embedded = self._ready()
+        return [
+            {
+                "id": name,
+                "object": "model",
+                "created": self._created,
+                "owned_by": "friendli-endpoint",
+                "root": embedded.name,
+                "max_model_len": embedded.capacity.context,
+                "vocabulary_size": embedded.vocabulary.size,
+                "deterministic": True,
+            }
+            for name in self._settings.endpoint_id or (embedded.name,)
+        ]
+
+    def _ready(self) -> EmbeddedEngine:
+        if self.embedded is None:
+            raise Refusal("the model is not loaded yet", status=503, code="loading", retry_after=1)
+        return self.embedded
+
+
+def create_app(
+    service: EndpointService,
+    settings: Settings,
+    *,
+    ready: Callable[[], None] = lambda: None,
+    failed: Callable[[StartError], None] | None = None,
+) -> FastAPI:
+    """The application; it answers at once, and loads the model behind that.
+
+    Args:
+        service: What answers; loaded when the application starts, closed when it stops.
+        settings: The operator's.
+        ready: Called when the model is loaded.
+        failed: Called when it cannot be; without it the application fails to start instead.
+    """
+
+    async def load() -> None:
+        try:
+            await asyncio.to_thread(service.load)
+        except StartError as error:
+            if failed is None:
+                raise
+            failed(error)
+        else:
+            ready()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
+        loading = asyncio.ensure_future(load())
+        if failed is None:
+            await loading
+        try:
+            yield
+        finally:
+            await loading
+            await asyncio.to_thread(service.close)
+
+    return build_app(service, max_body=settings.max_body, lifespan=lifespan)

@@ -1,0 +1,151 @@
+"""One exchange: the request to the engine, and the chunks made of what comes back.
+
+A whole answer is the accumulated stream, so the two cannot differ.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from friendli._accumulate import Accumulator
+from friendli.models import (
+    ChatLogprobs,
+    ChatLogprobsContent,
+    ChatUsage,
+    ContainerChatCompleteSuccess,
+    StreamedChatChoice,
+    StreamedChatChoiceDelta,
+    StreamedChatData,
+)
+from friendli_endpoint.chat.guide import Ending
+from friendli_endpoint.chat.reader import Reader
+from friendli_endpoint.generation import FinishReason, GenerationRequest, TokenStep, Vocabulary
+
+__all__ = ["Exchange"]
+
+
+class Exchange:
+    """An accepted request and its answer in the making.
+
+    Args:
+        request: What the engine is to do.
+        model: The name to answer under.
+        stream: Whether the client wants chunks.
+        include_usage: Whether a stream ends with a chunk of usage.
+        ending: What ends the choices.
+        vocabulary: The model's tokens.
+    """
+
+    def __init__(
+        self,
+        request: GenerationRequest,
+        *,
+        model: str,
+        stream: bool,
+        include_usage: bool,
+        ending: Ending,
+        vocabulary: Vocabulary,
+    ) -> None:
+        self.request = request
+        self.stream = stream
+        self._include_usage = include_usage or not stream
+        self._model = model
+        self._created = int(time.time())
+        self._readers = [Reader(ending, vocabulary) for _ in request.choices]
+        self._unfinished = len(request.choices)
+        self._completion_tokens = 0
+        self._accumulator = None if stream else Accumulator()
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice has ended."""
+        return self._unfinished == 0
+
+    def opening(self) -> list[StreamedChatData]:
+        """The first chunk of each choice: its role and the seed that draws it."""
+        return self._keep(
+            [
+                self._chunk(
+                    index,
+                    StreamedChatChoiceDelta(role="assistant", content=""),
+                    seed=choice.sampling.seed,
+                )
+                for index, choice in enumerate(self.request.choices)
+            ]
+        )
+
+    def read(self, steps: Sequence[TokenStep]) -> list[StreamedChatData]:
+        """The chunks that these steps add, those that end the stream included."""
+        chunks = [chunk for step in steps for chunk in self._read_step(step)]
+        if self.finished and self._include_usage:
+            chunks.append(self._usage_chunk())
+        return self._keep(chunks)
+
+    def completion(self) -> ContainerChatCompleteSuccess:
+        """The whole answer; of a request that was not for a stream, when it has finished."""
+        assert self._accumulator is not None
+        return self._accumulator.completion()
+
+    def _keep(self, chunks: list[StreamedChatData]) -> list[StreamedChatData]:
+        if self._accumulator is not None:
+            for chunk in chunks:
+                self._accumulator.add(chunk)
+        return chunks
+
+    def _read_step(self, step: TokenStep) -> Iterator[StreamedChatData]:
+        if step.token_id is not None:
+            self._completion_tokens += 1
+        delta = self._readers[step.choice].read(step)
+        if delta.text or delta.logprobs:
+            yield self._chunk(
+                step.choice, StreamedChatChoiceDelta(content=delta.text), logprobs=delta.logprobs
+            )
+        if delta.finish is not None:
+            self._unfinished -= 1
+            yield self._chunk(step.choice, StreamedChatChoiceDelta(), finish=delta.finish)
+
+    def _chunk(
+        self,
+        index: int,
+        delta: StreamedChatChoiceDelta,
+        *,
+        logprobs: Sequence[ChatLogprobsContent] = (),
+        finish: FinishReason | None = None,
+        seed: int | None = None,
+    ) -> StreamedChatData:
+        choice = StreamedChatChoice(
+            index=index,
+            delta=delta,
+            logprobs=self._logprobs(logprobs, opening=seed is not None),
+            finish_reason=finish,
+        )
+        if seed is not None:
+            choice.seed = seed
+        return StreamedChatData(
+            id=self.request.request_id,
+            choices=[choice],
+            created=self._created,
+            usage=None,
+            model=self._model,
+        )
+
+    def _logprobs(
+        self, entries: Sequence[ChatLogprobsContent], opening: bool
+    ) -> ChatLogprobs | None:
+        """Entries; null where none were asked for, an empty list in the opening where some were."""
+        if self.request.top_logprobs is None or not (entries or opening):
+            return None
+        return ChatLogprobs(content=list(entries))
+
+    def _usage_chunk(self) -> StreamedChatData:
+        prompt, completion = len(self.request.prompt), self._completion_tokens
+        return StreamedChatData(
+            id=self.request.request_id,
+            choices=[],
+            created=self._created,
+            usage=ChatUsage(
+                prompt_tokens=prompt,
+                completion_tokens=completion,
+                total_tokens=prompt + completion,
+            ),
+            model=self._model,
+        )

@@ -1,0 +1,75 @@
+"""What one choice may do next: when it must not end yet, and when it does."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friendli_endpoint.chat.stop import StopMatcher, StopSet
+from friendli_endpoint.generation import FinishReason, Vocabulary
+
+__all__ = ["ChoiceGuide", "Ending", "bitmask_without"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What ends the choices of a request; shared by their guides and readers.
+
+    Attributes:
+        end_ids: Tokens that end a choice.
+        silent_ids: Tokens that are no text: the ends, and the model's other control tokens.
+        stops: Stop strings, or None.
+        min_tokens: How many tokens must come before a choice may end by itself.
+        min_tokens_mask: All tokens but the ends, as a guide's mask.
+    """
+
+    end_ids: frozenset[int]
+    silent_ids: frozenset[int]
+    stops: StopSet | None
+    min_tokens: int
+    min_tokens_mask: NDArray[np.uint32] | None
+
+
+def bitmask_without(ids: Iterable[int], size: int) -> NDArray[np.uint32]:
+    """A guide's mask of shape (ceil(size / 32),) that allows all tokens but these."""
+    mask = np.full((size + 31) // 32, 0xFFFFFFFF, np.uint32)
+    for token in ids:
+        mask[token // 32] &= np.uint32(0xFFFFFFFF ^ (1 << (token % 32)))
+    return mask
+
+
+class ChoiceGuide:
+    """The `Guide` of one choice of free text.
+
+    Args:
+        ending: What ends it.
+        vocabulary: The model's tokens.
+    """
+
+    def __init__(self, ending: Ending, vocabulary: Vocabulary) -> None:
+        self._ending = ending
+        self._vocabulary = vocabulary
+        self._generated = 0
+        self._matcher = StopMatcher(ending.stops) if ending.stops else None
+
+    def mask(self) -> NDArray[np.uint32] | None:
+        """All tokens but the ends, for as long as min_tokens asks."""
+        if self._generated < self._ending.min_tokens:
+            return self._ending.min_tokens_mask
+        return None
+
+    def forced(self) -> tuple[int, ...]:
+        """Nothing is forced on free text."""
+        return ()
+
+    def accept(self, token_id: int) -> FinishReason | None:
+        """Takes a token; an end token or a complete stop string ends the choice."""
+        self._generated += 1
+        if token_id in self._ending.end_ids:
+            return "stop"
+        if self._matcher is not None and token_id not in self._ending.silent_ids:
+            armed = self._generated > self._ending.min_tokens
+            if self._matcher.feed(self._vocabulary.piece(token_id), armed) is not None:
+                return "stop"
+        return None

@@ -1,0 +1,133 @@
+"""From a conversation to prompt tokens; what users wrote never becomes a control token.
+
+The template's text and the users' are one string once rendered, and tokenising them apart would
+give other tokens at the seams than the model was trained on. So before rendering, every control
+token that is written out in a user's text is broken by a mark, a character that occurs in none of
+the texts; the rendered string is cut at the marks' stretches, and those are tokenised as text.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from friendli_endpoint.chat.template import ChatTemplate
+from friendli_endpoint.generation import Refusal, Vocabulary
+
+__all__ = ["PromptBuilder"]
+
+_MARKS = [chr(code) for code in range(0xFDD0, 0xFDF0)]
+"""Noncharacters: Unicode sets them aside for internal use, so texts rarely hold one."""
+
+
+class PromptBuilder:
+    """Renders and tokenises conversations for one model.
+
+    Args:
+        template: The model's chat template.
+        vocabulary: The model's tokens.
+    """
+
+    def __init__(self, template: ChatTemplate, vocabulary: Vocabulary) -> None:
+        self._template = template
+        self._vocabulary = vocabulary
+        texts = {vocabulary.piece(t).decode(errors="replace") for t in vocabulary.control_ids}
+        longest_first = sorted(filter(None, texts), key=lambda text: (-len(text), text))
+        alternatives = "|".join(map(re.escape, longest_first))
+        self._control = re.compile(alternatives) if alternatives else None
+        self._beginning = re.compile(f"(?=(?:{alternatives})).", re.DOTALL)
+
+    def build(
+        self, messages: Sequence[Mapping[str, Any]], template_kwargs: Mapping[str, Any]
+    ) -> tuple[int, ...]:
+        """Token ids of a conversation, up to where the answer begins.
+
+        Args:
+            messages: Messages as plain JSON values; contents are text or lists of text parts.
+            template_kwargs: The request's `chat_template_kwargs`.
+
+        Raises:
+            Refusal: The template refuses, or the prompt does not leave room for a token.
+        """
+        plain = [_plain(message) for message in messages]
+        mark = self._mark(plain, template_kwargs)
+        field = "chat_template_kwargs" if template_kwargs else "messages"
+        text = self._template.render(
+            self._broken(plain, mark), self._broken(dict(template_kwargs), mark), field
+        )
+        ids = [token for piece in self._pieces(text, mark) for token in piece]
+        bos = self._vocabulary.bos_id
+        if bos is not None and self._vocabulary.adds_bos and ids[:1] != [bos]:
+            ids.insert(0, bos)
+        if not ids:
+            raise Refusal("the chat template makes an empty prompt of this", param="messages")
+        if len(ids) >= self._vocabulary.context:
+            raise Refusal(
+                f"the prompt has {len(ids)} tokens; the context of {self._vocabulary.context} "
+                "must hold them and at least one more",
+                param="messages",
+                code="context_length_exceeded",
+            )
+        return tuple(ids)
+
+    def _mark(self, *values: object) -> str:
+        text = "".join(_strings(values))
+        for mark in _MARKS:
+            if mark not in text:
+                return mark
+        raise Refusal(
+            "the messages hold every one of Unicode's noncharacters U+FDD0 to U+FDEF",
+            param="messages",
+        )
+
+    def _broken(self, value: Any, mark: str) -> Any:
+        """The same value with a mark inside each control token that its strings spell out."""
+        if isinstance(value, str):
+            if self._control is None:
+                return value
+            return self._beginning.sub(lambda found: found[0] + mark, value)
+        if isinstance(value, dict):
+            return {
+                self._broken(name, mark): self._broken(each, mark) for name, each in value.items()
+            }
+        if isinstance(value, list):
+            return [self._broken(each, mark) for each in value]
+        return value
+
+    def _pieces(self, text: str, mark: str) -> Iterator[list[int]]:
+        tokenize = self._vocabulary.tokenize
+        if mark not in text or self._control is None:
+            yield tokenize(text, True)
+            return
+        start = 0
+        for found in [*self._control.finditer(text), None]:
+            end = found.start() if found else len(text)
+            stretch = text[start:end]
+            if stretch:
+                yield tokenize(stretch.replace(mark, ""), False)
+            if found:
+                yield tokenize(found[0], True)
+                start = found.end()
+
+
+def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message as templates expect it: content is text, `developer` is `system`."""
+    plain = {name: value for name, value in message.items() if value is not None}
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "\n".join(part["text"] for part in content)
+    plain["content"] = content or ""
+    if plain["role"] == "developer":
+        plain["role"] = "system"
+    return plain
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from _strings(name)
+            yield from _strings(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _strings(each)

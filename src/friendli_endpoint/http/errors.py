@@ -1,0 +1,50 @@
+"""The one form of an error: `{"error": {"message", "type", "param", "code"}}`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from friendli_endpoint.generation import Refusal
+
+__all__ = ["error_body", "error_response", "refusal_response"]
+
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    413: "invalid_request_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+
+
+def error_body(
+    status: int, message: str, param: str | None = None, code: str | None = None
+) -> dict[str, Any]:
+    """The JSON of an error."""
+    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def error_response(
+    status: int,
+    message: str,
+    *,
+    param: str | None = None,
+    code: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """An error as a whole answer."""
+    return JSONResponse(error_body(status, message, param, code), status, headers)
+
+
+def refusal_response(refusal: Refusal) -> JSONResponse:
+    """A refusal as a whole answer."""
+    retry = refusal.retry_after
+    headers = {"retry-after": str(retry)} if retry is not None else None
+    return error_response(
+        refusal.status, refusal.message, param=refusal.param, code=refusal.code, headers=headers
+    )

@@ -1,0 +1,43 @@
+"""Server-sent events: how chunks, errors and the end of a stream look on the wire."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from starlette.responses import StreamingResponse
+from starlette.types import Send
+
+from friendli.models import StreamedChatData
+from friendli_endpoint.http.errors import error_body
+
+__all__ = ["COMMENT", "DONE", "EventStreamResponse", "chunk_event", "error_event"]
+
+COMMENT = b": \n\n"
+"""Says nothing, and so keeps a waiting client from giving up."""
+
+DONE = b"data: [DONE]\n\n"
+
+
+def chunk_event(chunk: StreamedChatData) -> bytes:
+    """A chunk as an event."""
+    return b"data: " + chunk.model_dump_json().encode() + b"\n\n"
+
+
+def error_event(message: str, code: str) -> bytes:
+    """An error in the middle of a stream, whose status has long been sent."""
+    return b"data: " + json.dumps(error_body(500, message, code=code)).encode() + b"\n\n"
+
+
+class EventStreamResponse(StreamingResponse):
+    """Sends events, and closes their source whatever way the sending ends."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncGenerator[bytes]) -> None:
+        super().__init__(events, headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+        self._events = events
+
+    async def stream_response(self, send: Send) -> None:
+        """Sends until the events end or the client is gone."""
+        async with aclosing(self._events):
+            await super().stream_response(send)

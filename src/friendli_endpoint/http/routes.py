@@ -1,0 +1,95 @@
+"""The routes, and the form of their errors."""
+
+import asyncio
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Lifespan
+
+from friendli.models import ContainerChatCompleteSuccess, DedicatedChatCompletionBody
+from friendli_endpoint import __version__
+from friendli_endpoint.generation import Refusal
+from friendli_endpoint.http.answering import Answering
+from friendli_endpoint.http.body import parse_body, read_body
+from friendli_endpoint.http.errors import error_response, refusal_response
+from friendli_endpoint.http.events import EventStreamResponse
+from friendli_endpoint.http.request_id import RequestIds
+from friendli_endpoint.http.service import Service
+
+__all__ = ["build_app"]
+
+COMPLETIONS = "/dedicated/v1/chat/completions"
+MODELS = "/dedicated/v1/models"
+
+
+def build_app(service: Service, *, max_body: int, lifespan: Lifespan[FastAPI]) -> FastAPI:
+    """The ASGI application over a service.
+
+    Args:
+        service: What answers.
+        max_body: Most bytes of a request body.
+        lifespan: What starts and stops with the application.
+    """
+    app = FastAPI(
+        title="Friendli Dedicated Chat",
+        version=__version__,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: _http_error, Refusal: _refused},
+    )
+    app.add_middleware(RequestIds)
+
+    @app.post(COMPLETIONS, summary="Chat completions", openapi_extra=_schema())
+    async def complete(request: Request) -> Response:
+        body = await read_body(request, max_body)
+        exchange = await asyncio.to_thread(lambda: service.accept(parse_body(body)))
+        answering = Answering(service.engine, exchange)
+        if exchange.stream:
+            return EventStreamResponse(answering.events())
+        return await answering.whole(request)
+
+    @app.get("/health", summary="Whether the model is loaded")
+    async def health() -> Response:
+        _ = service.engine
+        return JSONResponse({"status": "ready"})
+
+    @app.get(MODELS, summary="What is served")
+    async def models() -> Response:
+        return JSONResponse({"object": "list", "data": list(service.models())})
+
+    return app
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = {
+        404: f"there is no {_request.url.path} here",
+        405: f"{_request.url.path} does not take {_request.method}",
+    }.get(error.status_code, str(error.detail))
+    return error_response(error.status_code, message, headers=error.headers)
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return refusal_response(error)
+
+
+def _schema() -> dict[str, Any]:
+    def content(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+        return {"content": {kind: {"schema": schema}}}
+
+    return {
+        "requestBody": {
+            "required": True,
+            **content("application/json", DedicatedChatCompletionBody.model_json_schema()),
+        },
+        "responses": {
+            "200": {
+                "description": "A completion; with `stream: true`, server-sent events of chunks.",
+                **content("application/json", ContainerChatCompleteSuccess.model_json_schema()),
+            }
+        },
+    }

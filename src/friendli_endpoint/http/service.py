@@ -1,0 +1,66 @@
+"""What the routes need of the rest of the endpoint; `app.py` brings it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from friendli.models import (
+    ContainerChatCompleteSuccess,
+    DedicatedChatCompletionBody,
+    StreamedChatData,
+)
+from friendli_endpoint.generation import Engine, GenerationRequest, TokenStep
+
+__all__ = ["Exchange", "Service"]
+
+
+class Exchange(Protocol):
+    """An accepted request and its answer in the making."""
+
+    request: GenerationRequest
+    stream: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice has ended."""
+        ...
+
+    def opening(self) -> list[StreamedChatData]:
+        """The chunks that go out before the first token."""
+        ...
+
+    def read(self, steps: Sequence[TokenStep]) -> list[StreamedChatData]:
+        """The chunks that these steps add."""
+        ...
+
+    def completion(self) -> ContainerChatCompleteSuccess:
+        """The whole answer, when all is read."""
+        ...
+
+
+class Service(Protocol):
+    """A model being loaded, or serving."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine.
+
+        Raises:
+            Refusal: 503 while the model is loading.
+        """
+        ...
+
+    def accept(self, body: DedicatedChatCompletionBody) -> Exchange:
+        """Checks a request and prepares its answer; may take a while, so call it in a thread.
+
+        Raises:
+            Refusal: The request cannot be served.
+        """
+        ...
+
+    def models(self) -> Sequence[Mapping[str, Any]]:
+        """A card for each endpoint id that is answered.
+
+        Raises:
+            Refusal: 503 while the model is loading.
+        """
+        ...
