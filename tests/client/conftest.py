@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from friendli import AsyncFriendli, SyncFriendli
+
+from .wire import MESSAGES, Server
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FRIENDLI_TOKEN", "FRIENDLI_BASE_URL", "FRIENDLI_LOG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Starts servers that answer what the test says, and stops them after it."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *answers: stack.enter_context(Server(list(answers)).running())
+
+
+class Sync:
+    """Runs calls through SyncFriendli."""
+
+    name = "sync"
+
+    def call(self, url: str, method: str = "complete", /, **given: Any) -> Any:
+        options = given.pop("client_options", {})
+        arguments = {"model": "e", "messages": MESSAGES, **given}
+        with SyncFriendli("t", server_url=url, **options) as client:
+            return getattr(client.dedicated.chat, method)(**arguments)
+
+    def events(self, url: str, take: int | None = None, /, **given: Any) -> Outcome:
+        options = given.pop("client_options", {})
+        arguments = {"model": "e", "messages": MESSAGES, **given}
+        outcome = Outcome()
+        with SyncFriendli("t", server_url=url, **options) as client:
+            try:
+                with client.dedicated.chat.stream(**arguments) as stream:
+                    for event in stream:
+                        outcome.events.append(event)
+                        if len(outcome.events) == take:
+                            break
+                if take is None:
+                    outcome.final = stream.get_final_completion()
+            except Exception as error:
+                outcome.error = error
+        return outcome
+
+
+class Async:
+    """Runs calls through AsyncFriendli."""
+
+    name = "async"
+
+    def call(self, url: str, method: str = "complete", /, **given: Any) -> Any:
+        options = given.pop("client_options", {})
+        arguments = {"model": "e", "messages": MESSAGES, **given}
+
+        async def main() -> Any:
+            async with AsyncFriendli("t", server_url=url, **options) as client:
+                return await getattr(client.dedicated.chat, method)(**arguments)
+
+        return asyncio.run(main())
+
+    def events(self, url: str, take: int | None = None, /, **given: Any) -> Outcome:
+        options = given.pop("client_options", {})
+        arguments = {"model": "e", "messages": MESSAGES, **given}
+        outcome = Outcome()
+
+        async def main() -> None:
+            async with AsyncFriendli("t", server_url=url, **options) as client:
+                try:
+                    stream = await client.dedicated.chat.stream(**arguments)
+                    async with stream:
+                        async for event in stream:
+                            outcome.events.append(event)
+                            if len(outcome.events) == take:
+                                break
+                    if take is None:
+                        outcome.final = await stream.get_final_completion()
+                except Exception as error:
+                    outcome.error = error
+
+        asyncio.run(main())
+        return outcome
+
+
+class Outcome:
+    """What came of a stream."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self.error: Exception | None = None
+        self.final: Any = None
+
+    @property
+    def texts(self) -> list[str]:
+        """The content deltas that are not empty."""
+        choices = [choice for event in self.events for choice in event.data.choices]
+        return [choice.delta.content for choice in choices if choice.delta.content]
+
+
+@pytest.fixture(params=[Sync(), Async()], ids=lambda way: way.name)
+def way(request: pytest.FixtureRequest) -> Sync | Async:
+    """The sync and the async client, under one face."""
+    chosen: Sync | Async = request.param
+    return chosen

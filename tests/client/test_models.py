@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from typing import Any, get_type_hints
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from friendli import models
+from friendli.models import (
+    ContainerChatCompleteSuccess,
+    DedicatedChatCompletionBody,
+    StreamedChatData,
+)
+from friendli.types import UNSET, BaseModel, Unset
+
+from .wire import chunk, completion
+
+BODY = {"model": "e", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def strict(**changes: Any) -> DedicatedChatCompletionBody:
+    """Validate as the endpoint does."""
+    text = json.dumps({**BODY, **changes})
+    return DedicatedChatCompletionBody.model_validate_json(text, strict=True)
+
+
+def refusals(**changes: Any) -> list[tuple[str, tuple[Any, ...]]]:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        strict(**changes)
+    return [(error["type"], error["loc"]) for error in caught.value.errors()]
+
+
+class TestUnset:
+    def test_there_is_one(self) -> None:
+        assert Unset() is UNSET
+        assert pickle.loads(pickle.dumps(UNSET)) is UNSET
+        assert copy.deepcopy([UNSET])[0] is UNSET
+        assert copy.copy(UNSET) is UNSET
+
+    def test_is_falsy_and_named(self) -> None:
+        assert not UNSET
+        assert repr(UNSET) == "Unset()"
+        assert UNSET == Unset()
+        assert UNSET != None  # noqa: E711
+        assert len({UNSET, Unset()}) == 1
+
+
+class TestThreeStates:
+    def test_absent_null_and_given_stay_apart(self) -> None:
+        absent = models.ChatChoiceMessage.model_validate({"role": "assistant"})
+        null = models.ChatChoiceMessage.model_validate({"role": "assistant", "content": None})
+        given_ = models.ChatChoiceMessage(role="assistant", content="x", tool_calls=UNSET)
+        assert (absent.content, null.content, given_.content) == (UNSET, None, "x")
+        assert absent.model_dump() == {"role": "assistant"}
+        assert null.model_dump() == {"role": "assistant", "content": None}
+        assert given_.model_dump() == {"role": "assistant", "content": "x"}
+        assert json.loads(null.model_dump_json()) == null.model_dump()
+
+    @pytest.mark.parametrize("name", DedicatedChatCompletionBody.model_fields)
+    def test_every_optional_field_takes_null(self, name: str) -> None:
+        field = DedicatedChatCompletionBody.model_fields[name]
+        if field.is_required():
+            assert refusals(**{name: None})[0][1] == (name,)
+        else:
+            assert getattr(strict(**{name: None}), name) is None
+            assert getattr(strict(), name) is UNSET
+
+
+class TestConstants:
+    def test_both_spellings(self) -> None:
+        answer = ContainerChatCompleteSuccess.model_validate(completion())
+        assert answer.OBJECT == answer.object == "chat.completion"
+        message = models.SystemMessage(content="x")
+        assert message.ROLE == message.role == "system"
+        assert models.SystemMessage.model_validate({"content": "x", "ROLE": "system"}) == message
+        assert models.SystemMessage.model_validate({"content": "x", "role": "system"}) == message
+        tool = models.Tool(function=models.Function(name="f", parameters={}))
+        assert tool.TYPE == tool.type == "function"
+
+    def test_always_dumped_by_their_wire_name(self) -> None:
+        assert models.UserMessage(content="x").model_dump() == {"content": "x", "role": "user"}
+        assert models.ResponseFormatRegex(schema="a+").model_dump() == {
+            "schema": "a+",
+            "type": "regex",
+        }
+
+    def test_wrong_constant_is_refused_in_requests(self) -> None:
+        with pytest.raises(pydantic.ValidationError):
+            models.SystemMessage.model_validate({"content": "x", "role": "user"})
+
+
+class TestNothingLost:
+    def test_unknown_fields_of_an_answer(self) -> None:
+        raw = completion(system_fingerprint="fp", brand_new={"a": [1]})
+        raw["choices"][0]["finish_reason"] = "teapot"
+        raw["choices"][0]["message"] |= {
+            "role": "robot",
+            "reasoning_content": "hm",
+            "refusal": None,
+        }
+        raw["choices"][0]["seed"] = 7
+        raw["usage"]["prompt_tokens_details"] = {"cached_tokens": 2, "x": 1}
+        answer = ContainerChatCompleteSuccess.model_validate_json(json.dumps(raw))
+        assert answer.model_dump() == raw
+        assert answer.choices[0].finish_reason == "teapot"
+        assert answer.choices[0].message.reasoning_content == "hm"
+        assert answer.choices[0].seed == 7
+
+    def test_unknown_fields_of_an_event(self) -> None:
+        raw = chunk({"content": "x", "novel": 1, "tool_calls": [{"index": 0, "type": None}]}, "new")
+        raw["obfuscation"] = "zzz"
+        raw["choices"][0]["delta"]["tool_calls"][0]["function"] = {"name": "f", "odd": True}
+        event = StreamedChatData.model_validate_json(json.dumps(raw))
+        assert event.model_dump() == raw
+        assert event.choices[0].delta.tool_calls[0].TYPE is None  # type: ignore[index]
+
+    def test_unknown_fields_of_a_request(self) -> None:
+        raw: dict[str, Any] = {
+            "model": "e",
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [{"type": "image_url", "image_url": {"url": "u", "detail": "low"}}],
+                }
+            ],
+            "tools": [
+                {"type": "function", "function": {"name": "f", "parameters": {}, "strict": True}}
+            ],
+            "novel": None,
+        }
+        body = DedicatedChatCompletionBody.model_validate(raw)
+        assert body.model_dump() == raw
+        assert body.model_extra == {"novel": None}
+
+
+class TestStrict:
+    def test_messages_by_role(self) -> None:
+        body = strict(
+            messages=[
+                {"role": "developer", "content": [{"type": "text", "text": "x"}]},
+                {"role": "assistant", "content": None, "reasoning_content": "r"},
+                {"role": "assistant"},
+                {"role": "tool", "content": "1", "tool_call_id": "c"},
+            ],
+            stop="x",
+            seed=[1, 2],
+            max_completion_tokens=3,
+        )
+        assert [m.role for m in body.messages] == ["developer", "assistant", "assistant", "tool"]
+        assert body.stop == "x" and body.seed == [1, 2] and body.max_completion_tokens == 3
+
+    def test_refusals_name_the_field(self) -> None:
+        assert refusals(messages=[{"role": "x", "content": ""}]) == [
+            ("union_tag_invalid", ("messages", 0))
+        ]
+        assert refusals(messages=[{"content": ""}]) == [("union_tag_not_found", ("messages", 0))]
+        assert refusals(messages=[{"role": "system"}]) == [
+            ("missing", ("messages", 0, "system", "content"))
+        ]
+        assert refusals(max_tokens="3") == [("int_type", ("max_tokens",))]
+        assert refusals(logprobs=1) == [("bool_type", ("logprobs",))]
+        assert refusals(temperature="1") == [("float_type", ("temperature",))]
+        assert refusals(response_format={"type": "xml"}) == [
+            ("union_tag_invalid", ("response_format",))
+        ]
+        missing = {error["loc"] for error in errors_of(b"{}")}
+        assert missing == {("model",), ("messages",)}
+
+    def test_lax_for_the_client(self) -> None:
+        body = DedicatedChatCompletionBody.model_validate(
+            {**BODY, "max_tokens": "12", "temperature": "0.5", "top_k": 1.0, "stop": ("a",)}
+        )
+        assert (body.max_tokens, body.temperature, body.top_k, body.stop) == (12, 0.5, 1, ["a"])
+
+
+def errors_of(body: bytes) -> list[Any]:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        DedicatedChatCompletionBody.model_validate_json(body, strict=True)
+    return list(caught.value.errors())
+
+
+def test_print_form() -> None:
+    answer = ContainerChatCompleteSuccess.model_validate(
+        {
+            "id": "c1",
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": "hi"},
+                    "finish_reason": "stop",
+                    "logprobs": None,
+                }
+            ],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+            "created": 1,
+            "object": "chat.completion",
+            "model": "m",
+        }
+    )
+    assert str(answer) == (
+        "id='c1' choices=[ChatChoice(index=0, message=ChatChoiceMessage(role='assistant', "
+        "content='hi', tool_calls=Unset()), finish_reason='stop', logprobs=None)] "
+        "usage=ChatUsage(prompt_tokens=1, completion_tokens=2, total_tokens=3) created=1 "
+        "OBJECT='chat.completion' model='m'"
+    )
+    answer.choices[0].seed = 4
+    assert "seed=4" in str(answer)
+
+
+def test_every_model_has_its_dict_twin_with_the_same_fields() -> None:
+    seen = 0
+    for name in models.__all__:
+        model = getattr(models, name)
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            continue
+        twin = get_type_hints(getattr(models, f"{name}TypedDict"))
+        wire = {field.alias or key for key, field in model.model_fields.items()}
+        if "X-Friendli-Team" in wire:
+            wire = wire - {"X-Friendli-Team"} | {"x_friendli_team"}
+        assert wire <= twin.keys(), name
+        seen += 1
+    assert seen > 40
+
+
+def test_models_are_values() -> None:
+    one = ContainerChatCompleteSuccess.model_validate(completion())
+    assert pickle.loads(pickle.dumps(one)) == one == copy.deepcopy(one)
+    assert one != ContainerChatCompleteSuccess.model_validate(completion("other"))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text().map("x_{}".format), json_values, max_size=4))
+def test_any_unknown_fields_survive_a_round_trip(extra: dict[str, Any]) -> None:
+    raw = {**completion(), **extra}
+    text = ContainerChatCompleteSuccess.model_validate_json(json.dumps(raw)).model_dump_json()
+    assert json.loads(text) == raw
