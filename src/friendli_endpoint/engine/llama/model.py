@@ -49,7 +49,7 @@ class LlamaModel:
 
     Attributes:
         path: The file.
-        name: What the file calls itself, or its file name.
+        name: The file's name without its ending; what files call themselves is rarely better.
         train_context: Tokens of context the model was trained for.
         kv_bytes_per_token: Size of the key-value cache of one token at 16 bits, in bytes.
         weight_bytes: Size of all tensors, in bytes.
@@ -64,7 +64,7 @@ class LlamaModel:
         if not pointer:
             raise ModelError(f"llama.cpp cannot load {path}: the file is damaged or of a new kind")
         self.pointer: int = pointer
-        self.name = self.metadata("general.name") or path.stem
+        self.name = path.stem
         self.train_context: int = library.llama_model_n_ctx_train(pointer)
         self.weight_bytes: int = library.llama_model_size(pointer)
         self.kv_bytes_per_token = self._kv_bytes_per_token()
