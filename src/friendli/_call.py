@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from friendli._retry import RetryOption
-from friendli._secret import Token, masked, shown_url
+from friendli._secret import Token, Url, masked, shown_url
 from friendli._sse import MAX_EVENT
 from friendli._version import USER_AGENT
 from friendli.types import UNSET, Unset
@@ -130,10 +130,10 @@ def prepare(options: Options, given: CallOptions, content: bytes, model: str, st
 def base_url(server_url: str | None, url_params: Mapping[str, str] | None = None) -> str:
     """Find the server: the argument, FRIENDLI_BASE_URL, or the public service, in this order."""
     if server_url is None:
-        return os.environ.get("FRIENDLI_BASE_URL") or DEFAULT_URL
+        return Url(os.environ.get("FRIENDLI_BASE_URL") or DEFAULT_URL)
     for name, value in (url_params or {}).items():
         server_url = server_url.replace("{" + name + "}", value)
-    return server_url
+    return Url(server_url)
 
 
 def operation_url(server_url: str) -> str:
@@ -148,7 +148,8 @@ def operation_url(server_url: str) -> str:
             "server_url must look like http://host:port or https://host, "
             f"not {shown_url(server_url)!r}"
         )
-    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + PATH, parts.query, ""))
+    path = parts.path.rstrip("/") + PATH
+    return Url(urlunsplit((parts.scheme, parts.netloc, path, parts.query, "")))
 
 
 def seconds(timeout_ms: float) -> float:

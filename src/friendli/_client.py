@@ -11,11 +11,12 @@ from typing import Any, Generic, TypeVar
 from typing_extensions import TypedDict, Unpack
 
 from friendli import _log
-from friendli._call import Options, base_url, operation_url, seconds, token_of
+from friendli._call import DEFAULT_URL, Options, base_url, operation_url, seconds, token_of
 from friendli._chat import AsyncChat, SyncChat
 from friendli._errors import NotCoveredError
 from friendli._http import AsyncOwned, SyncOwned
 from friendli._retry import RetryConfig, RetryOption
+from friendli._secret import Url
 from friendli._sse import MAX_EVENT
 from friendli.httpclient import AsyncHttpClient, HttpClient
 from friendli.types import UNSET, Unset
@@ -80,6 +81,7 @@ class _Client:
 
     _options: Options
     _owns = True
+    _server_url: str = DEFAULT_URL
 
     def __init__(
         self,
@@ -171,7 +173,7 @@ class _Client:
         )
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(server_url={self._options.url!r})"
+        return f"{type(self).__name__}(server_url={self._server_url!r})"
 
     def __getattr__(self, name: str) -> Any:
         if name in _MISSING_FROM_CLIENT:
@@ -184,7 +186,7 @@ class _Client:
         copy.__dict__.update(self.__dict__)
         copy._options = _apply(self._options, changes)
         if changes.get("server_url") is not None:
-            copy._server_url = changes["server_url"]
+            copy._server_url = Url(changes["server_url"])
         copy._owns = False
         copy._namespaces()
         return copy

@@ -82,7 +82,7 @@ def exchange(call: Call) -> Flow:
             status: int = response.status_code
             if log:
                 log.answered(response)
-            if 200 <= status < 300 and _is_expected(response, call.stream):
+            if status == 200 and _is_expected(response, call.stream):
                 return response
             wait = schedule.after_status(status, response.headers)
             if wait is None:

@@ -53,6 +53,15 @@ class Header(str):
         return "'***'"
 
 
+class Url(str):
+    """A URL that is shown without user name, password, query and fragment."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(shown_url(self))
+
+
 def _bearer(token: object) -> Header | None:
     if token is None:
         return None

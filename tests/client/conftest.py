@@ -32,15 +32,17 @@ class Sync:
 
     def call(self, url: str, method: str = "complete", /, **given: Any) -> Any:
         options = given.pop("client_options", {})
+        token = given.pop("token", "t")
         arguments = {"model": "e", "messages": MESSAGES, **given}
-        with SyncFriendli("t", server_url=url, **options) as client:
+        with SyncFriendli(token, server_url=url, **options) as client:
             return getattr(client.dedicated.chat, method)(**arguments)
 
     def events(self, url: str, take: int | None = None, /, **given: Any) -> Outcome:
         options = given.pop("client_options", {})
+        token = given.pop("token", "t")
         arguments = {"model": "e", "messages": MESSAGES, **given}
         outcome = Outcome()
-        with SyncFriendli("t", server_url=url, **options) as client:
+        with SyncFriendli(token, server_url=url, **options) as client:
             try:
                 with client.dedicated.chat.stream(**arguments) as stream:
                     for event in stream:
@@ -61,21 +63,23 @@ class Async:
 
     def call(self, url: str, method: str = "complete", /, **given: Any) -> Any:
         options = given.pop("client_options", {})
+        token = given.pop("token", "t")
         arguments = {"model": "e", "messages": MESSAGES, **given}
 
         async def main() -> Any:
-            async with AsyncFriendli("t", server_url=url, **options) as client:
+            async with AsyncFriendli(token, server_url=url, **options) as client:
                 return await getattr(client.dedicated.chat, method)(**arguments)
 
         return asyncio.run(main())
 
     def events(self, url: str, take: int | None = None, /, **given: Any) -> Outcome:
         options = given.pop("client_options", {})
+        token = given.pop("token", "t")
         arguments = {"model": "e", "messages": MESSAGES, **given}
         outcome = Outcome()
 
         async def main() -> None:
-            async with AsyncFriendli("t", server_url=url, **options) as client:
+            async with AsyncFriendli(token, server_url=url, **options) as client:
                 try:
                     stream = await client.dedicated.chat.stream(**arguments)
                     async with stream:

@@ -98,6 +98,13 @@ class Server:
             for thread in threads:
                 thread.join(5)
 
+    def join(self) -> None:
+        """Wait until the connections that clients have left are gone here too."""
+        for thread in self._threads:
+            thread.join(0.5)
+        with self._lock:
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+
     def _accept(self, listener: socket.socket) -> None:
         self._threads: list[threading.Thread] = []
         while not self._stop.is_set():

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import friendli
+from friendli import UNSET, BackoffStrategy, RetryConfig
+from friendli._network import ConnectFailedError, NetworkError, RequestTimeoutError
+from friendli._retry import RetryOption, Schedule, retry_after
+
+from .conftest import Async, Sync
+from .wire import Peer, Server, answer, completion, json_answer, stream_answer, stream_head, words
+
+Way = Sync | Async
+Serve = Callable[..., Server]
+FAST = RetryConfig("backoff", BackoffStrategy(1, 20, 1.5, 60_000), True)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def schedule(option: RetryOption, clock: Clock | None = None, draw: float = 0.0) -> Schedule:
+    return Schedule(option, clock=clock or Clock(), draw=lambda: draw, now=lambda: 1000.0)
+
+
+def failure(kind: str) -> NetworkError:
+    error = NetworkError(kind)
+    error.kind = kind
+    return error
+
+
+class TestExplicit:
+    def test_grows_to_the_longest_interval(self) -> None:
+        config = RetryConfig("backoff", BackoffStrategy(500, 2000, 2, 60_000), True)
+        plan = schedule(config)
+        waits = [plan.after_status(503, {}) for _ in range(4)]
+        assert waits == [0.5, 1.0, 2.0, 2.0]
+        assert plan.retries == 4
+
+    def test_jitter_is_clamped_too(self) -> None:
+        strategy = BackoffStrategy(500, 1000, 2, 60_000)
+        config = RetryConfig("backoff", strategy, True)
+        assert schedule(config, draw=0.25).after_status(429, {}) == 0.75
+        assert schedule(config, draw=0.99).after_status(429, {}) == 1.0
+        strategy.jitter_ms = 100
+        assert schedule(config, draw=0.5).after_status(429, {}) == 0.55
+
+    def test_ends_with_the_elapsed_time(self) -> None:
+        clock = Clock()
+        plan = schedule(RetryConfig("backoff", BackoffStrategy(1, 1, 1, 3000), True), clock)
+        clock.now += 2.9
+        assert plan.after_status(500, {}) is not None
+        clock.now += 0.2
+        assert plan.after_status(500, {}) is None
+
+    def test_the_servers_wish_is_bounded_by_the_time_left_alone(self) -> None:
+        clock = Clock()
+        plan = schedule(RetryConfig("backoff", BackoffStrategy(1, 20, 1, 3000), True), clock)
+        assert plan.after_status(429, {"retry-after": "1"}) == 1.0
+        assert plan.after_status(429, {"retry-after": "1", "retry-after-ms": "70"}) == 0.07
+        assert plan.after_status(429, {"retry-after": "3.5"}) is None
+        clock.now += 2.5
+        assert plan.after_status(429, {"retry-after": "1"}) is None
+
+    def test_statuses(self) -> None:
+        def again(status: int, override: Any = None) -> bool:
+            config = RetryConfig("backoff", BackoffStrategy(1, 1, 1, 1000), True, override)
+            return schedule(config).after_status(status, {}) is not None
+
+        assert [s for s in range(200, 600) if again(s)] == [429, 500, 502, 503, 504]
+        assert [s for s in range(400, 600) if again(s, ["5XX", 418])] == [418, *range(500, 600)]
+        assert not again(429, [])
+
+    def test_connection_errors_only_if_wanted(self) -> None:
+        for wanted in (True, False):
+            config = RetryConfig("backoff", BackoffStrategy(1, 1, 1, 1000), wanted)
+            for kind in ("ConnectError", "ReadError", "ReadTimeout", "RemoteProtocolError"):
+                assert (schedule(config).after_error(failure(kind)) is not None) is wanted
+            assert schedule(config).after_error(failure("UnsupportedProtocol")) is None
+
+    @pytest.mark.parametrize("off", [None, RetryConfig("none", FAST.backoff, True), "backoff"])
+    def test_off(self, off: Any) -> None:
+        assert schedule(off).after_status(503, {"retry-after": "1"}) is None
+        assert schedule(off).after_error(failure("ConnectError")) is None
+
+
+class TestDefault:
+    def test_two_retries(self) -> None:
+        plan = schedule(UNSET)
+        assert [plan.after_status(503, {}) for _ in range(3)] == [0.5, 1.0, None]
+        assert schedule(UNSET, draw=1.0).after_status(503, {}) == 0.625
+
+    def test_a_slow_completion_is_not_sent_again(self) -> None:
+        assert schedule(UNSET).after_error(failure("ReadTimeout")) is None
+        for kind in ("ConnectError", "ConnectTimeout", "ReadError", "RemoteProtocolError"):
+            assert schedule(UNSET).after_error(failure(kind)) is not None
+
+    def test_the_servers_wish_up_to_a_minute(self) -> None:
+        assert schedule(UNSET).after_status(429, {"retry-after": "60"}) == 60.0
+        assert schedule(UNSET).after_status(429, {"retry-after": "61"}) is None
+        assert schedule(UNSET).after_status(418, {"retry-after": "1"}) is None
+
+
+class TestRetryAfter:
+    def test_forms(self) -> None:
+        assert retry_after({}, 0) is None
+        assert retry_after({"retry-after": "1.5"}, 0) == 1.5
+        assert retry_after({"retry-after-ms": "1500", "retry-after": "9"}, 0) == 1.5
+        assert retry_after({"retry-after": formatdate(1030, usegmt=True)}, 1000.0) == 30.0
+        assert retry_after({"retry-after": formatdate(900, usegmt=True)}, 1000.0) == 0.0
+
+    @pytest.mark.parametrize(
+        "junk", ["", "soon", "-1", "nan", "inf", "1e999", "99999999999999999 Jan"]
+    )
+    def test_junk_is_no_wish(self, junk: str) -> None:
+        assert retry_after({"retry-after": junk, "retry-after-ms": junk}, 0) is None
+
+    @given(st.text())
+    def test_anything_is_a_wish_or_none(self, value: str) -> None:
+        wait = retry_after({"retry-after": value}, 0.0)
+        assert wait is None or 0.0 <= wait < float("inf")
+
+
+def test_configurations_show_what_they_hold() -> None:
+    assert repr(FAST) == (
+        "RetryConfig('backoff', BackoffStrategy(1, 20, 1.5, 60000, jitter_ms=None), True, "
+        "status_codes_override=None)"
+    )
+
+
+class TestOnTheWire:
+    @pytest.mark.parametrize("method", ["complete", "stream"])
+    def test_again_until_it_works(self, serve: Serve, way: Way, method: str) -> None:
+        good = json_answer(completion()) if method == "complete" else stream_answer(words("a"))
+        server = serve(answer(b"{}", 503), answer(b"", 429, retry_after_ms="5"), good)
+        way.call(server.url, method, retries=FAST)
+        assert len(server.requests) == 3
+        assert len({request.body for request in server.requests}) == 1
+
+    def test_the_wish_of_the_server_is_waited_for(self, serve: Serve, way: Way) -> None:
+        server = serve(answer(b"", 429, retry_after="0.3"), json_answer(completion()))
+        start = time.monotonic()
+        way.call(server.url, retries=FAST)
+        assert time.monotonic() - start >= 0.3
+
+    def test_per_call_wins_and_none_is_off(self, serve: Serve, way: Way) -> None:
+        server = serve(answer(b"", 503))
+        with pytest.raises(friendli.ServerError):
+            way.call(server.url, client_options={"retry_config": FAST}, retries=None)
+        assert len(server.requests) == 1
+        with pytest.raises(friendli.ServerError):
+            way.call(server.url, client_options={"retry_config": None})
+        assert len(server.requests) == 2
+
+    def test_connection_cut_before_the_answer(self, serve: Serve, way: Way) -> None:
+        server = serve(Peer.reset, lambda peer: None, json_answer(completion()))
+        way.call(server.url, retries=FAST)
+        assert len(server.requests) == 3
+
+    def test_no_retry_once_a_stream_has_begun(self, serve: Serve, way: Way) -> None:
+        def begins(peer: Peer) -> None:
+            peer.send(stream_head())
+
+        server = serve(begins)
+        assert isinstance(way.events(server.url, retries=FAST).error, NetworkError)
+        assert len(server.requests) == 1
+
+    def test_read_timeouts(self, serve: Serve, way: Way) -> None:
+        server = serve(Peer.wait_until_left, json_answer(completion()))
+        with pytest.raises(RequestTimeoutError):
+            way.call(server.url, timeout_ms=50)
+        assert len(server.requests) == 1
+        server = serve(Peer.wait_until_left, json_answer(completion()))
+        way.call(server.url, timeout_ms=300, retries=FAST)
+        assert len(server.requests) == 2
+
+    def test_retried_streams_give_their_connection_back(self, serve: Serve, way: Way) -> None:
+        import httpx2
+
+        server = serve(*[answer(b"x" * 100_000, 503)] * 8, stream_answer(words("a")))
+        limits = httpx2.Limits(max_connections=1)
+        timeout = httpx2.Timeout(2.0)
+        if way.name == "sync":
+            with httpx2.Client(limits=limits, timeout=timeout) as own:
+                outcome = way.events(server.url, retries=FAST, client_options={"client": own})
+        else:
+            outcome = way.events(
+                server.url,
+                retries=FAST,
+                client_options={"async_client": httpx2.AsyncClient(limits=limits, timeout=timeout)},
+            )
+        assert outcome.texts == ["a"]
+        assert len(server.requests) == 9
+
+    def test_nobody_there(self, way: Way) -> None:
+        quick = RetryConfig("backoff", BackoffStrategy(1, 1, 1, 20), True)
+        with pytest.raises(ConnectFailedError):
+            way.call("http://127.0.0.1:9", retries=quick)
