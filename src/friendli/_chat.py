@@ -6,6 +6,7 @@ Only signatures are here, sync and async; `_request.py` makes the call and reads
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar, cast, overload
 
 from typing_extensions import Unpack
@@ -18,6 +19,7 @@ from friendli._parse import ParsedCompletion
 from friendli._raw import RawResponse
 from friendli._request import Request
 from friendli._stream import EventStream, EventStreamAsync
+from friendli._tools import MAX_ROUNDS, ToolRun, drive_tools, drive_tools_async, tool_loop
 from friendli.models.chunk import ContainerChatCompletionStreamSuccess
 from friendli.models.completion import ContainerChatCompleteSuccess
 from friendli.types import UNSET, Unset
@@ -131,6 +133,39 @@ class SyncChat:
         body = {"model": model, "messages": messages, "response_format": response_format}
         request = Request.of("stream", self._options, {**body, "stream": stream, **params})
         return cast("EventStream[Result]", self._send(request))
+
+    def run_tools(
+        self,
+        *,
+        model: str,
+        messages: Messages,
+        functions: Sequence[Callable[..., Any]],
+        max_rounds: int = MAX_ROUNDS,
+        response_format: Format = UNSET,
+        **params: Unpack[ChatParams],
+    ) -> ToolRun:
+        """Let the model call functions of the program until it answers.
+
+        Args:
+            model: The endpoint's id, or `ENDPOINT_ID:ADAPTER_ROUTE`.
+            messages: The conversation, as models or dicts.
+            functions: What the model may call. Schemas come from the signatures' annotations,
+                descriptions from the docstrings.
+            max_rounds: Most requests; >= 1.
+            response_format: The format forced on the answers.
+            **params: See `ChatParams`; every request is made with them.
+
+        Returns:
+            The last answer and the whole conversation.
+
+        Raises:
+            ToolLoopError: The model still called functions in the last round.
+            TypeError: A function's signature cannot be described.
+            ValueError: `n` is above 1, or two functions share a name.
+        """
+        given = {"model": model, "messages": messages, "response_format": response_format}
+        loop = tool_loop(functions, max_rounds, {**given, **params})
+        return drive_tools(loop, self.complete)
 
     @property
     def with_raw_response(self) -> SyncRawChat:
@@ -250,6 +285,39 @@ class AsyncChat:
         body = {"model": model, "messages": messages, "response_format": response_format}
         request = Request.of("stream", self._options, {**body, "stream": stream, **params})
         return cast("EventStreamAsync[Result]", await self._send(request))
+
+    async def run_tools(
+        self,
+        *,
+        model: str,
+        messages: Messages,
+        functions: Sequence[Callable[..., Any]],
+        max_rounds: int = MAX_ROUNDS,
+        response_format: Format = UNSET,
+        **params: Unpack[ChatParams],
+    ) -> ToolRun:
+        """Let the model call functions of the program until it answers.
+
+        Args:
+            model: The endpoint's id, or `ENDPOINT_ID:ADAPTER_ROUTE`.
+            messages: The conversation, as models or dicts.
+            functions: What the model may call. Schemas come from the signatures' annotations,
+                descriptions from the docstrings. Async ones of one round run side by side.
+            max_rounds: Most requests; >= 1.
+            response_format: The format forced on the answers.
+            **params: See `ChatParams`; every request is made with them.
+
+        Returns:
+            The last answer and the whole conversation.
+
+        Raises:
+            ToolLoopError: The model still called functions in the last round.
+            TypeError: A function's signature cannot be described.
+            ValueError: `n` is above 1, or two functions share a name.
+        """
+        given = {"model": model, "messages": messages, "response_format": response_format}
+        loop = tool_loop(functions, max_rounds, {**given, **params})
+        return await drive_tools_async(loop, self.complete)
 
     @property
     def with_raw_response(self) -> AsyncRawChat:

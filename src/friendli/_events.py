@@ -85,13 +85,12 @@ class EventReader:
             )
         return None
 
-    def completion(self) -> ContainerChatCompleteSuccess:
-        """Give the answer that the events so far add up to.
-
-        Raises:
-            ValueError: There was no event.
-        """
-        return self._accumulator.completion()
+    def completion(self) -> ContainerChatCompleteSuccess | None:
+        """Give the answer that the events so far add up to; None where there was no event."""
+        try:
+            return self._accumulator.completion()
+        except ValueError:
+            return None
 
     def final_completion(self) -> ContainerChatCompleteSuccess:
         """Give the whole answer.
@@ -99,10 +98,9 @@ class EventReader:
         Raises:
             StreamIncompleteError: The stream ended before every choice had a finish_reason.
         """
-        try:
-            completion = self._accumulator.completion()
-        except ValueError:
-            raise StreamIncompleteError(f"the stream carried no event\n{self._where}.") from None
+        completion = self.completion()
+        if completion is None:
+            raise StreamIncompleteError(f"the stream carried no event\n{self._where}.")
         open_ = self._accumulator.unfinished()
         if open_ or not completion.choices:
             what = f"choices {open_} have" if open_ else "there is"

@@ -96,6 +96,8 @@ def network_error(cause: BaseException, where: str) -> NetworkError | None:
 
 
 def _kind(cause: BaseException) -> str | None:
+    if not isinstance(cause, Exception):
+        return None
     for cls in type(cause).__mro__:
         if cls.__name__ in _KINDS and cls.__module__.split(".")[0] not in ("builtins", "friendli"):
             return cls.__name__

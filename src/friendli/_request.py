@@ -7,7 +7,7 @@ from typing import Any
 
 import pydantic
 
-from friendli import _parse
+from friendli import _otel, _parse
 from friendli._body import encode
 from friendli._call import Call, Options, prepare
 from friendli._errors import ResponseValidationError, describe
@@ -25,6 +25,7 @@ class Request:
 
     call: Call
     kind: type[Any] | None = None
+    trace: _otel.Trace | None = None
 
     @classmethod
     def of(cls, method: str, options: Options, given: dict[str, Any]) -> Request:
@@ -47,11 +48,12 @@ class Request:
         stream = method == "stream" or body.get("stream") is True
         content = encode(body, arguments.extra_body)
         call = prepare(options, arguments.options, content, str(body["model"]), stream)
-        return cls(call, kind)
+        return cls(call, kind, _otel.begin(call, body))
 
     def flow(self) -> Flow:
         """Begin the exchange of this request."""
-        return exchange(self.call)
+        flow = exchange(self.call)
+        return flow if self.trace is None else self.trace.during(flow)
 
     def answer(self, response: Any) -> ContainerChatCompleteSuccess:
         """Read a whole answer.
@@ -67,8 +69,22 @@ class Request:
             message = describe(
                 f"Response validation failed: {cause}\n", response, text, self.call.where
             )
-            raise ResponseValidationError(message, response, cause, text) from cause
+            error = ResponseValidationError(message, response, cause, text)
+            self.end(None, error)
+            raise error from cause
+        self.end(completion)
         return self.finish(completion, response)
+
+    def end(
+        self, completion: ContainerChatCompleteSuccess | None, error: BaseException | None = None
+    ) -> None:
+        """Note that the call is over; what it notes first counts."""
+        if self.trace is None:
+            return
+        if error is None:
+            self.trace.succeed(completion)
+        else:
+            self.trace.fail(error)
 
     def finish(
         self, completion: ContainerChatCompleteSuccess, response: Any

@@ -29,7 +29,6 @@ class _Stream(Generic[T_co]):
         call = request.call
         self._reader = EventReader(response, call.where, call.max_event)
         self._closed = False
-        self._error: BaseException | None = None
 
     @property
     def request_id(self) -> str | None:
@@ -37,9 +36,20 @@ class _Stream(Generic[T_co]):
         value: str | None = self.response.headers.get("x-request-id")
         return value
 
-    def _broken(self, cause: Exception) -> Exception:
-        """Give the error to raise when the transport failed."""
-        return network_error(cause, self._request.call.where) or cause
+    def _broken(self, cause: BaseException) -> BaseException:
+        """Give the error to raise, and note it."""
+        error = network_error(cause, self._request.call.where) or cause
+        self._request.end(None, error)
+        return error
+
+    def _leave(self) -> bool:
+        """Note the end; False if it was noted before."""
+        if self._closed:
+            return False
+        self._closed = True
+        if self._request.trace is not None:
+            self._request.end(self._reader.completion())
+        return True
 
     def _finish(self) -> ContainerChatCompleteSuccess:
         return self._request.finish(self._reader.final_completion(), self.response)
@@ -88,11 +98,10 @@ class EventStream(_Stream[T_co]):
         except StopIteration:
             pass
         except BaseException as cause:
+            error = self._broken(cause)
             self.close()
-            if isinstance(cause, Exception):
-                error = self._broken(cause)
-                if error is not cause:
-                    raise error from cause
+            if error is not cause:
+                raise error from cause
             raise
         self.close()
         raise StopIteration
@@ -114,8 +123,7 @@ class EventStream(_Stream[T_co]):
 
     def close(self) -> None:
         """Give the connection back; iterating further ends at once."""
-        if not self._closed:
-            self._closed = True
+        if self._leave():
             self.response.close()
 
     @property
@@ -179,11 +187,10 @@ class EventStreamAsync(_Stream[T_co]):
         except StopAsyncIteration:
             pass
         except BaseException as cause:
+            error = self._broken(cause)
             await self.close()
-            if isinstance(cause, Exception):
-                error = self._broken(cause)
-                if error is not cause:
-                    raise error from cause
+            if error is not cause:
+                raise error from cause
             raise
         await self.close()
         raise StopAsyncIteration
@@ -200,14 +207,12 @@ class EventStreamAsync(_Stream[T_co]):
         await self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_closed", True) is False:
-            self._closed = True
+        if getattr(self, "_closed", True) is False and self._leave():
             _close_later(self.response)
 
     async def close(self) -> None:
         """Give the connection back; iterating further ends at once."""
-        if not self._closed:
-            self._closed = True
+        if self._leave():
             await self.response.aclose()
 
     @property

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import pydantic
+import pytest
+
+import friendli
+from friendli import AsyncFriendli, SyncFriendli
+from friendli._tools import FunctionTool
+
+from .wire import MESSAGES, Server, completion, json_answer
+
+Serve = Callable[..., Server]
+
+
+class Place(pydantic.BaseModel):
+    city: str
+
+
+def weather(
+    place: Place,
+    unit: Literal["C", "F"] = "C",
+    days: Annotated[int, pydantic.Field(ge=1, description="how far ahead")] = 1,
+) -> dict[str, Any]:
+    """Tell the weather."""
+    return {"city": place.city, "unit": unit, "days": days}
+
+
+def calls(*named: tuple[str, Any], finish: str = "tool_calls") -> bytes:
+    raw = completion(None)
+    raw["choices"][0]["finish_reason"] = finish
+    raw["choices"][0]["message"]["tool_calls"] = [
+        {
+            "id": f"c{index}",
+            "type": "function",
+            "function": {
+                "name": name,
+                "arguments": given if isinstance(given, str) else json.dumps(given),
+            },
+        }
+        for index, (name, given) in enumerate(named)
+    ]
+    return json_answer(raw)
+
+
+def run(url: str, functions: list[Callable[..., Any]], **given: Any) -> Any:
+    with SyncFriendli("t", server_url=url) as client:
+        return client.dedicated.chat.run_tools(
+            model="e", messages=MESSAGES, functions=functions, **given
+        )
+
+
+class TestSchema:
+    def test_of_a_signature(self) -> None:
+        definition = FunctionTool(weather).definition()
+        assert definition["type"] == "function"
+        assert definition["function"]["name"] == "weather"
+        assert definition["function"]["description"] == "Tell the weather."
+        schema = definition["function"]["parameters"]
+        assert schema["required"] == ["place"]
+        assert schema["additionalProperties"] is False
+        assert schema["properties"]["unit"]["enum"] == ["C", "F"]
+        assert schema["properties"]["days"]["description"] == "how far ahead"
+        assert schema["properties"]["days"]["minimum"] == 1
+
+    def test_what_cannot_be_described(self) -> None:
+        def bare(x) -> None:  # type: ignore[no-untyped-def]
+            pass
+
+        def many(*xs: int) -> None:
+            pass
+
+        with pytest.raises(TypeError, match=r"parameter 'x' of bare\(\) needs a type annotation"):
+            FunctionTool(bare)
+        with pytest.raises(TypeError, match="no JSON Schema"):
+            FunctionTool(many)
+
+
+class TestLoop:
+    def test_until_the_model_answers(self, serve: Serve) -> None:
+        server = serve(
+            calls(("weather", {"place": {"city": "Seoul"}}), ("weather", {"place": {"city": "B"}})),
+            json_answer(completion("Sunny.")),
+        )
+        done = run(server.url, [weather], tool_choice="required", max_tokens=9)
+        assert (done.text, done.rounds) == ("Sunny.", 2)
+        first, second = (request.json for request in server.requests)
+        assert first["tools"] == [FunctionTool(weather).definition()]
+        assert first["tool_choice"] == "required" and "tool_choice" not in second
+        assert second["max_tokens"] == 9
+        assert [m["role"] for m in second["messages"]] == ["user", "assistant", "tool", "tool"]
+        assert second["messages"][2] == {
+            "role": "tool",
+            "tool_call_id": "c0",
+            "content": '{"city":"Seoul","unit":"C","days":1}',
+        }
+        assert len(done.messages) == 5 and len(MESSAGES) == 1
+
+    def test_the_model_is_told_of_its_mistakes(self, serve: Serve) -> None:
+        server = serve(
+            calls(("nobody", {}), ("weather", {"days": 0}), ("weather", "{")),
+            json_answer(completion("Sorry.")),
+        )
+        assert run(server.url, [weather]).text == "Sorry."
+        told = [m["content"] for m in server.requests[1].json["messages"][2:]]
+        assert told[0] == "error: there is no function 'nobody'"
+        assert "place" in told[1] and "Field required" in told[1]
+        assert told[2].startswith("error: ") and "Invalid JSON" in told[2]
+
+    def test_limit(self, serve: Serve) -> None:
+        server = serve(calls(("weather", {"place": {"city": "Seoul"}})))
+        with pytest.raises(friendli.ToolLoopError, match="after 3 requests") as caught:
+            run(server.url, [weather], max_rounds=3)
+        assert len(server.requests) == 3
+        assert len(caught.value.messages) == 1 + 3 * 2
+
+    def test_an_answer_cut_off_is_the_last(self, serve: Serve) -> None:
+        server = serve(calls(("weather", '{"pla'), finish="length"))
+        assert run(server.url, [weather]).completion.choices[0].finish_reason == "length"
+
+    def test_what_a_function_raises_is_the_programs(self, serve: Serve) -> None:
+        def breaks() -> None:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            run(serve(calls(("breaks", {}))).url, [breaks])
+
+    def test_bad_arguments(self) -> None:
+        for given in ({"n": 2}, {"max_rounds": 0}):
+            with pytest.raises(ValueError):
+                run("http://127.0.0.1:9", [weather], **given)
+        with pytest.raises(ValueError, match="share a name"):
+            run("http://127.0.0.1:9", [weather, weather])
+
+    def test_async_functions_run_side_by_side(self, serve: Serve) -> None:
+        server = serve(calls(("left", {}), ("right", {}), ("plain", {})), json_answer(completion()))
+
+        async def main() -> Any:
+            met = asyncio.Barrier(2)
+
+            async def left() -> str:
+                await met.wait()
+                return "l"
+
+            async def right() -> str:
+                await met.wait()
+                return "r"
+
+            def plain() -> int:
+                return 1
+
+            async with AsyncFriendli("t", server_url=server.url) as client:
+                return await client.dedicated.chat.run_tools(
+                    model="e", messages=MESSAGES, functions=[left, right, plain]
+                )
+
+        done = asyncio.run(main())
+        assert [m["content"] for m in done.messages[2:5]] == ["l", "r", "1"]
