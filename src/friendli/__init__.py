@@ -20,6 +20,7 @@ from friendli._version import VERSION
 
 if TYPE_CHECKING:
     from friendli import models, types, utils
+    from friendli._aiohttp import AiohttpClient as AiohttpClient
     from friendli._client import AsyncFriendli, SyncFriendli
     from friendli._errors import (
         AnswerNotParsedError,
@@ -97,6 +98,7 @@ _HOMES = {
     "SyncFriendli": "_client",
     "BackoffStrategy": "_retry",
     "RetryConfig": "_retry",
+    "AiohttpClient": "_aiohttp",
     "EventStream": "_stream",
     "EventStreamAsync": "_stream",
     "ParsedCompletion": "_parse",
@@ -111,7 +113,7 @@ _MODULES = frozenset({"config", "core", "httpclient", "models", "types", "utils"
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"friendli.{name}")
-    if name not in __all__:
+    if name not in __all__ and name not in _HOMES:
         raise AttributeError(f"module 'friendli' has no attribute {name!r}")
     value = getattr(import_module(f"friendli.{_HOMES.get(name, '_errors')}"), name)
     globals()[name] = value
