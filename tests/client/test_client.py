@@ -111,9 +111,9 @@ class TestServer:
 
 
 class TestOwnership:
-    @pytest.mark.parametrize("library", ["httpx2", "duck"])
+    @pytest.mark.parametrize("library", ["httpx2", "httpx", "duck"])
     def test_a_given_client_is_used_and_left_open(self, serve: Serve, library: str) -> None:
-        server = serve(json_answer(completion()))
+        server = serve(json_answer(completion()), stream_answer(words("a", "b")))
 
         class Duck:
             def __init__(self) -> None:
@@ -130,9 +130,15 @@ class TestOwnership:
             def close(self) -> None:
                 self.is_closed = True
 
-        given: Any = httpx2.Client(headers={"x-duck": "1"}) if library == "httpx2" else Duck()
+        given: Any
+        if library == "duck":
+            given = Duck()
+        else:
+            given = pytest.importorskip(library).Client(headers={"x-duck": "1"})
         with SyncFriendli("t", server_url=server.url, client=given) as client:
             ask(client)
+            stream = client.dedicated.chat.stream(model="e", messages=MESSAGES)
+            assert list(stream.text_deltas) == ["a", "b"]
         assert not given.is_closed
         assert server.requests[0].header("x-duck") == "1"
         getattr(given, "inner", given).close()
@@ -144,11 +150,22 @@ class TestOwnership:
             with pytest.raises(friendli.RequestTimeoutError):
                 ask(client)
 
-    def test_async(self, serve: Serve) -> None:
+    def test_errors_of_a_given_httpx_client(self) -> None:
+        httpx = pytest.importorskip("httpx")
+        with httpx.Client() as given:
+            client = SyncFriendli(server_url="http://127.0.0.1:9", client=given, retry_config=None)
+            with pytest.raises(httpx.ConnectError) as caught:
+                ask(client)
+        assert isinstance(caught.value, friendli.ConnectFailedError)
+        assert isinstance(caught.value, httpx2.ConnectError)
+
+    @pytest.mark.parametrize("library", ["httpx2", "httpx"])
+    def test_async(self, serve: Serve, library: str) -> None:
         server = serve(json_answer(completion()))
+        http = pytest.importorskip(library)
 
         async def main() -> None:
-            async with httpx2.AsyncClient() as given:
+            async with http.AsyncClient() as given:
                 async with AsyncFriendli("t", server_url=server.url, async_client=given) as client:
                     await client.dedicated.chat.complete(model="e", messages=MESSAGES)
                 assert not given.is_closed
