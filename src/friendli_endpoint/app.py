@@ -47,6 +47,17 @@ class EndpointService:
         self._created = int(time.time())
         self.embedded: EmbeddedEngine | None = None
 
+    def check(self) -> None:
+        """Looks whether there is a C library and a file that can be a model; takes no time.
+
+        Raises:
+            StartError: There is not.
+        """
+        try:
+            locate(self._settings.model)
+        except (LibraryError, ModelError) as error:
+            raise StartError(str(error)) from error
+
     def load(self) -> None:
         """Loads the model; takes a second or more.
 

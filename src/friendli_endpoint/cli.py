@@ -1,5 +1,6 @@
 """The command line of the endpoint."""
 
+import asyncio
 import logging
 import socket
 from pathlib import Path
@@ -9,7 +10,6 @@ import typer
 import uvicorn
 from pydantic import ValidationError
 from rich.console import Console
-from rich.logging import RichHandler
 
 from friendli_endpoint import __version__
 from friendli_endpoint.app import EndpointService, StartError, create_app
@@ -19,6 +19,9 @@ __all__ = ["main"]
 
 CANNOT_START = 2
 """Exit code where the endpoint cannot start; the reason is one sentence on standard error."""
+
+FAREWELL_SECONDS = 3
+"""How long answers that were cut short may take to say so."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
 errors = Console(stderr=True)
@@ -85,16 +88,38 @@ def serve(
     flags = {k: v for k, v in locals().items() if k != "log_level" and v not in (None, [])}
     _start_logging(log_level)
     settings = _settings(flags)
+    service = EndpointService(settings)
     try:
+        service.check()
         listener = socket.create_server((settings.host, settings.port))
+    except StartError as error:
+        _refuse(str(error))
     except OSError as error:
         _refuse(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}")
-    raise typer.Exit(_run(settings, listener))
+    raise typer.Exit(_run(service, settings, listener))
 
 
-def _run(settings: Settings, listener: socket.socket) -> int:
+class _Server(uvicorn.Server):
+    """A server that drains: after the given time, what still runs is told that it will not end."""
+
+    def __init__(self, config: uvicorn.Config, service: EndpointService, seconds: float) -> None:
+        super().__init__(config)
+        self._service = service
+        self._seconds = seconds
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Waits for the requests that run."""
+        draining = asyncio.ensure_future(self._drain())
+        await super().shutdown(sockets)
+        draining.cancel()
+
+    async def _drain(self) -> None:
+        await asyncio.sleep(self._seconds)
+        await asyncio.to_thread(self._service.close)
+
+
+def _run(service: EndpointService, settings: Settings, listener: socket.socket) -> int:
     """Serves on a bound socket until a signal; answers the exit code."""
-    service = EndpointService(settings)
     failure: list[StartError] = []
     address = "http://{}:{}".format(*listener.getsockname()[:2])
 
@@ -111,15 +136,15 @@ def _run(settings: Settings, listener: socket.socket) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=settings.drain_seconds,
+        timeout_graceful_shutdown=settings.drain_seconds + FAREWELL_SECONDS,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config, service, settings.drain_seconds)
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
         pass
     if failure:
-        errors.print(f"friendli-endpoint: {failure[0]}", style="red", markup=False, highlight=False)
+        _complain(str(failure[0]))
         return CANNOT_START
     return 0
 
@@ -146,16 +171,24 @@ def _settings(flags: dict[str, Any]) -> Settings:
 
 
 def _refuse(reason: str) -> NoReturn:
-    errors.print(f"friendli-endpoint: {reason}", style="red", markup=False, highlight=False)
+    _complain(reason)
     raise typer.Exit(CANNOT_START)
+
+
+def _complain(reason: str) -> None:
+    errors.print(
+        f"friendli-endpoint: {reason}", style="red", markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def _start_logging(level: str) -> None:
     known = logging.getLevelNamesMapping()
     if level.upper() not in known:
         _refuse(f"--log-level: must be debug, info, warning or error, not {level!r}")
-    handler = RichHandler(console=errors, show_path=False, markup=False)
-    logging.basicConfig(level=known[level.upper()], format="%(message)s", handlers=[handler])
+    logging.basicConfig(
+        level=known[level.upper()], format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, known[level.upper()]))
 
 
 if __name__ == "__main__":
