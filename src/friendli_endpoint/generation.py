@@ -95,7 +95,7 @@ class Guide(Protocol):
     """What one choice may do next; made in `chat/`, asked by the engine at every position.
 
     A guide owns all that must act inside the loop, so that the engine never runs past an end. It
-    is called by one thread at a time, in the order `forced`, `mask`, `accept`.
+    is called by one thread at a time, in the order `forced`, `mask`, `accept` or `exhausted`.
     """
 
     def mask(self) -> NDArray[np.uint32] | None:
@@ -115,6 +115,10 @@ class Guide(Protocol):
         Returns:
             Why the choice ends with this token, or None to go on.
         """
+        ...
+
+    def exhausted(self) -> FinishReason:
+        """Why the choice ends where no token is possible, by the mask or for other reasons."""
         ...
 
 

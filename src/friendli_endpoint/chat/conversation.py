@@ -5,10 +5,11 @@ from collections.abc import Collection
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.answer import Exchange
-from friendli_endpoint.chat.guide import ChoiceGuide
+from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
+from friendli_endpoint.chat.guide import ChoiceGuide, Ending
 from friendli_endpoint.chat.parameters import ending, sampling_params
 from friendli_endpoint.chat.prompt import PromptBuilder
-from friendli_endpoint.chat.rules import Limits, check, given
+from friendli_endpoint.chat.rules import Limits, Values, check, given
 from friendli_endpoint.chat.template import ChatTemplate
 from friendli_endpoint.generation import Choice, GenerationRequest, Refusal, Vocabulary
 
@@ -45,6 +46,7 @@ class ChatModel:
             name: vocabulary.piece(token).decode(errors="replace") if token is not None else ""
             for name, token in (("bos_token", vocabulary.bos_id), ("eos_token", vocabulary.eos_id))
         }
+        self._constraints = ConstraintCompiler(vocabulary)
         self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary)
         single = (vocabulary.tokenize(text, False) for text in _NEWLINES)
         self._newline_ids = frozenset(ids[0] for ids in single if len(ids) == 1)
@@ -75,7 +77,8 @@ class ChatModel:
             request_id=f"chatcmpl-{uuid.uuid4().hex}",
             prompt=prompt,
             choices=tuple(
-                Choice(params, ChoiceGuide(ends, self._vocabulary)) for params in sampling
+                Choice(params, ChoiceGuide(ends, self._vocabulary, self._constraint(asked, ends)))
+                for params in sampling
             ),
             max_tokens=max_tokens,
             top_logprobs=asked.get("top_logprobs", 0) if asked.get("logprobs") else None,
@@ -89,6 +92,18 @@ class ChatModel:
             ending=ends,
             vocabulary=self._vocabulary,
         )
+
+    def _constraint(self, asked: Values, ends: Ending) -> Constraint | None:
+        """A matcher of its own for a choice, where the request has a response_format."""
+        match asked.get("response_format"):
+            case None:
+                return None
+            case {"type": "regex", "schema": pattern}:
+                return self._constraints.regex(pattern, ends.end_ids, "response_format.schema")
+            case {"json_schema": {"schema": schema}}:
+                param = "response_format.json_schema.schema"
+                return self._constraints.json_schema(schema, ends.end_ids, param)
+        return self._constraints.json_schema({"type": "object"}, ends.end_ids, "response_format")
 
     def _check_model(self, name: str) -> None:
         """Splits `ENDPOINT_ID:ADAPTER_ROUTE`; an exact endpoint id wins."""

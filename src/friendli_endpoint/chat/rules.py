@@ -97,7 +97,6 @@ _NOT_BUILT: dict[str, tuple[Check, str]] = {
     "tools": (lambda v: False, "tool calls"),
     "tool_choice": (lambda v: v in ("none", "auto"), "tool calls"),
     "parallel_tool_calls": (lambda v: v is True, "tool calls"),
-    "response_format": (lambda v: False, "structured output"),
     "reasoning_effort": (lambda v: False, "control of reasoning"),
     "reasoning_budget": (lambda v: False, "control of reasoning"),
     "parse_reasoning": (lambda v: v is False, "parsing of reasoning"),

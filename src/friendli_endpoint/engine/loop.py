@@ -252,7 +252,7 @@ class EngineLoop:
             )
         )
         if token is None:
-            return TokenStep(running.index, None, b"", finish="stop")
+            return TokenStep(running.index, None, b"", finish=choice.guide.exhausted())
         running.token = token
         running.generated += 1
         running.history.accept(token)
