@@ -86,7 +86,7 @@ class CallOptions:
     server_url: str | None = None
     accept_header_override: Any = None
     timeout_ms: int | None = None
-    http_headers: Mapping[str, str] | None = None
+    http_headers: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 def prepare(options: Options, given: CallOptions, content: bytes, model: str, stream: bool) -> Call:
@@ -110,9 +110,8 @@ def prepare(options: Options, given: CallOptions, content: bytes, model: str, st
     team = options.team if isinstance(given.x_friendli_team, Unset) else given.x_friendli_team
     if team is not None:
         headers["X-Friendli-Team"] = team
-    for extra in (options.headers, given.http_headers):
-        if extra:
-            _merge(headers, extra)
+    _merge(headers, options.headers)
+    _merge(headers, given.http_headers or {})
     return Call(
         url=url,
         headers=headers,

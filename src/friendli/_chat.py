@@ -130,8 +130,10 @@ class SyncChat:
             NetworkError: No answer came.
             pydantic.ValidationError: An argument has the wrong type.
         """
-        body = {"model": model, "messages": messages, "response_format": response_format}
-        request = Request.of("stream", self._options, {**body, "stream": stream, **params})
+        given: dict[str, Any] = {"model": model, "messages": messages, "stream": stream, **params}
+        given["response_format"] = response_format
+        del params  # so that no frame of ours holds headers in clear
+        request = Request.of("stream", self._options, given)
         return cast("EventStream[Result]", self._send(request))
 
     def run_tools(
@@ -282,8 +284,10 @@ class AsyncChat:
             NetworkError: No answer came.
             pydantic.ValidationError: An argument has the wrong type.
         """
-        body = {"model": model, "messages": messages, "response_format": response_format}
-        request = Request.of("stream", self._options, {**body, "stream": stream, **params})
+        given: dict[str, Any] = {"model": model, "messages": messages, "stream": stream, **params}
+        given["response_format"] = response_format
+        del params  # so that no frame of ours holds headers in clear
+        request = Request.of("stream", self._options, given)
         return cast("EventStreamAsync[Result]", await self._send(request))
 
     async def run_tools(

@@ -61,7 +61,7 @@ class Config:
     retries: RetryOption = UNSET
     server_url: str | None = None
     timeout_ms: float | None = None
-    http_headers: Mapping[str, str] = field(default_factory=dict)
+    http_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Dedicated(Generic[Chat]):

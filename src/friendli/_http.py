@@ -8,11 +8,14 @@ cannot follow. httpx2 is imported then, and not before.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
+from collections.abc import AsyncGenerator
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies
+from weakref import WeakSet
 
 from friendli._call import CONNECT_TIMEOUT, READ_TIMEOUT
 from friendli._errors import ClientClosedError
@@ -26,15 +29,16 @@ IDLE_SECONDS = 30.0
 
 
 class _Owned(Generic[C]):
-    """A client that is either the program's or ours."""
+    """A client that is either the program's, or ours: one for each place it is used in."""
 
     def __init__(self, given: C | None, url: str) -> None:
         self._given = given
         self._url = url
-        self._ours: C | None = None
-        self._place: object = None
+        self._ours: dict[object, C] = {}
+        self._left_behind: dict[object, C] = {}
         self._lock = threading.Lock()
         self._closed = False
+        _owners.add(self)
 
     def get(self) -> C:
         """Give the client to use here and now.
@@ -47,24 +51,25 @@ class _Owned(Generic[C]):
         if self._given is not None:
             return self._given
         place = self._here()
-        if self._ours is None or place != self._place:
-            self._build(place)
-        assert self._ours is not None
-        return self._ours
+        ours = self._ours.get(place)
+        if ours is None:
+            with self._lock:
+                ours = self._ours.get(place)
+                if ours is None:
+                    ours = self._ours[place] = self._new()
+        return ours
 
-    def _build(self, place: object) -> None:
-        if self._place is not None and self._place != place:
-            self._lock = threading.Lock()  # a thread that the fork left behind may hold the old one
-        with self._lock:
-            if self._ours is None or self._place != place:
-                self._ours = self._new()
-                self._place = place
+    def after_fork(self) -> None:
+        """Forget the parent's connections, and a lock that one of its threads may hold."""
+        self._lock = threading.Lock()
+        self._left_behind |= self._ours  # kept, so that nothing closes them from here
+        self._ours = {}
 
     def _take(self) -> C | None:
-        """Mark as closed, and give our client if there is one that can be closed here."""
+        """Mark as closed, and give the client that can be closed here, if there is one."""
         self._closed = True
-        ours, self._ours = self._ours, None
-        return ours if self._place == self._here() else None
+        ours, self._ours = self._ours, {}
+        return ours.get(self._here())
 
     def _here(self) -> object:
         raise NotImplementedError
@@ -74,7 +79,7 @@ class _Owned(Generic[C]):
 
 
 class SyncOwned(_Owned[HttpClient]):
-    """A sync HTTP client."""
+    """A sync HTTP client, one for all threads."""
 
     def close(self) -> None:
         """Close our client; a client that was passed in stays open."""
@@ -82,8 +87,12 @@ class SyncOwned(_Owned[HttpClient]):
         if ours is not None:
             ours.close()
 
+    def __del__(self) -> None:
+        if getattr(self, "_ours", None):
+            self.close()
+
     def _here(self) -> object:
-        return os.getpid()
+        return None
 
     def _new(self) -> HttpClient:
         import httpx2
@@ -97,29 +106,67 @@ class SyncOwned(_Owned[HttpClient]):
 
 
 class AsyncOwned(_Owned[AsyncHttpClient]):
-    """An async HTTP client."""
+    """An async HTTP client, one for each event loop.
+
+    Each is held by an async generator that closes it in the end. Event loops close such generators
+    when they shut down or when they are collected as garbage, so connections never outlive their
+    loop, even if nobody closes the client.
+    """
+
+    def __init__(self, given: AsyncHttpClient | None, url: str) -> None:
+        super().__init__(given, url)
+        self._holders: dict[object, AsyncGenerator[None, None]] = {}
 
     async def aclose(self) -> None:
-        """Close our client; a client that was passed in stays open."""
-        ours = self._take()
-        if ours is not None:
-            await ours.aclose()
+        """Close our client of this event loop; a client that was passed in stays open."""
+        if self._take() is not None:
+            await self._holders.pop(self._here()).aclose()
 
     def _here(self) -> object:
         try:
-            return os.getpid(), asyncio.get_running_loop()
+            return asyncio.get_running_loop()
         except RuntimeError:
-            return os.getpid(), None
+            return None  # another kind of event loop
 
     def _new(self) -> AsyncHttpClient:
         import httpx2
 
+        for place in list(self._ours):
+            if isinstance(place, asyncio.AbstractEventLoop) and place.is_closed():
+                del self._ours[place], self._holders[place]
         settings = _settings()
         if _needs_no_tls(self._url):
             from friendli._plain import AsyncPlainHTTPS
 
             settings |= {"verify": False, "mounts": {"https://": AsyncPlainHTTPS()}}
-        return httpx2.AsyncClient(**settings)
+        client = httpx2.AsyncClient(**settings)
+        self._holders[self._here()] = _held(client)
+        return client
+
+
+def _held(client: AsyncHttpClient) -> AsyncGenerator[None, None]:
+    async def hold() -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            await client.aclose()
+
+    holder = hold()
+    with contextlib.suppress(StopIteration):
+        holder.__anext__().send(None)  # up to the yield: from here on the loop knows of it
+    return holder
+
+
+_owners: WeakSet[_Owned[Any]] = WeakSet()
+
+
+def _after_fork() -> None:
+    for owner in list(_owners):
+        owner.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _settings() -> dict[str, Any]:

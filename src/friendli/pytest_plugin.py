@@ -16,10 +16,11 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
@@ -56,11 +57,14 @@ def _friendli_process() -> Iterator[RealEndpoint | None]:
         return
     command = [sys.executable, "-m", "friendli_endpoint.cli", "serve", "--port", "0"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    ) as process:
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=said, text=True, env=environment
+        ) as process,
+    ):
         try:
-            yield RealEndpoint(_address(process))
+            yield RealEndpoint(_address(process, said))
         finally:
             process.terminate()
 
@@ -76,7 +80,7 @@ def friendli_endpoint(
     return scripted
 
 
-def _address(process: subprocess.Popen[str]) -> str:
+def _address(process: subprocess.Popen[str], said: TextIO) -> str:
     """Wait for the line that says where the endpoint answers; it is printed when it does."""
     assert process.stdout is not None
     late = threading.Timer(START_SECONDS, process.kill)
@@ -90,4 +94,8 @@ def _address(process: subprocess.Popen[str]) -> str:
                 return found.group()
     finally:
         late.cancel()
-    pytest.fail(f"friendli-endpoint did not start (exit code {process.wait()})", pytrace=False)
+    code = process.wait()
+    said.seek(0)
+    pytest.fail(
+        f"friendli-endpoint did not start (exit code {code}):\n{said.read()[-2000:]}", pytrace=False
+    )

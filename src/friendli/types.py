@@ -69,6 +69,12 @@ class Unset:
     def __reduce__(self) -> str:
         return "UNSET"
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        # Asked for by JSON Schemas only, which cannot say "absent": null means the same.
+        to_null = core_schema.plain_serializer_function_ser_schema(lambda _: None)
+        return core_schema.is_instance_schema(cls, serialization=to_null)
+
 
 UNSET: Final = Unset()
 """Stands for "this field is absent"."""

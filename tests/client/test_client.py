@@ -322,11 +322,44 @@ class TestPlaces:
             result = await client.dedicated.chat.complete(model="e", messages=MESSAGES)
             return result.id
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # the first loop left a socket open
-            assert [asyncio.run(work(client)) for _ in range(2)] == ["chatcmpl-1"] * 2
-            del client
-            gc.collect()
+        assert [asyncio.run(work(client)) for _ in range(2)] == ["chatcmpl-1"] * 2
+        server.join()
+        assert server._threads == []  # connections end with their loop
+
+    def test_two_event_loops_at_once(self, serve: Serve) -> None:
+        server = serve(json_answer(completion()))
+        meet = threading.Barrier(2)
+
+        async def work() -> None:
+            await client.dedicated.chat.complete(model="e", messages=MESSAGES)
+            meet.wait(5)
+            await client.dedicated.chat.complete(model="e", messages=MESSAGES)
+
+        client = AsyncFriendli("t", server_url=server.url)
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(lambda: asyncio.run(work())) for _ in range(2)]:
+                done.result()
+        server.join()
+        assert server._threads == []
+        assert (len(server.requests), server.connections) == (4, 2)
+
+    def test_a_client_that_is_dropped_closes_its_connections(self, serve: Serve) -> None:
+        server = serve(json_answer(completion()))
+        client = SyncFriendli("t", server_url=server.url)
+        ask(client)
+        del client
+        gc.collect()
+        server.join()
+        assert server._threads == []
+
+    def test_a_stream_outlives_the_name_of_its_client(self, serve: Serve) -> None:
+        server = serve(stream_answer(words("a", "b")))
+
+        def begin() -> Any:
+            client = SyncFriendli("t", server_url=server.url)
+            return client.dedicated.chat.stream(model="e", messages=MESSAGES)
+
+        assert list(begin().text_deltas) == ["a", "b"]
 
     def test_many_tasks(self, serve: Serve) -> None:
         server = serve(stream_answer(words("a", "b")))

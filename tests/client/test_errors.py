@@ -237,6 +237,15 @@ class TestSecrets:
             way.call(url, token=token, client_options=options)
         assert SECRET not in shown_by(caught.value)
 
+    @pytest.mark.parametrize("method", ["complete", "stream"])
+    @pytest.mark.parametrize("there", [True, False])
+    def test_nor_are_headers(self, serve: Serve, way: Way, method: str, there: bool) -> None:
+        url = serve(json_answer(ERROR, 401)).url if there else "http://127.0.0.1:9"
+        options = {"retry_config": None, "http_headers": {"Cookie": SECRET}}
+        with pytest.raises(friendli.FriendliError) as caught:
+            way.call(url, method, http_headers={"authorization": SECRET}, client_options=options)
+        assert SECRET not in shown_by(caught.value)
+
     def test_never_in_what_a_constructor_raises(self) -> None:
         with pytest.raises(ValueError) as caught:
             SyncFriendli(SECRET, server_url="nonsense")

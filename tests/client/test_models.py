@@ -184,6 +184,15 @@ def errors_of(body: bytes) -> list[Any]:
     return list(caught.value.errors())
 
 
+def test_json_schemas_can_be_made() -> None:
+    for model in (DedicatedChatCompletionBody, ContainerChatCompleteSuccess, StreamedChatData):
+        schema = model.model_json_schema()
+        assert "object" in schema["type"]
+    temperature = DedicatedChatCompletionBody.model_json_schema()["properties"]["temperature"]
+    assert temperature["default"] is None
+    assert temperature["anyOf"] == [{"type": "number"}, {"type": "null"}]
+
+
 def test_print_form() -> None:
     answer = ContainerChatCompleteSuccess.model_validate(
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired, TypeAlias
+from typing import Annotated, ClassVar, Literal, NotRequired, TypeAlias
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -242,6 +242,8 @@ class AssistantMessageToolCallTypedDict(TypedDict):
 
 class AssistantMessage(BaseModel):
     """An earlier answer of the model."""
+
+    quiet_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content"})
 
     ROLE: Annotated[Literal["assistant"], Field(alias="role")] = "assistant"
     content: OptionalNullable[TextParts] = UNSET
