@@ -53,8 +53,7 @@ class ScriptedEndpoint:
     def __init__(self) -> None:
         self.requests: list[SeenRequest] = []
         self._answers: deque[_Answer] = deque()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _QuietServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
@@ -91,6 +90,13 @@ class ScriptedEndpoint:
     def _next(self, request: SeenRequest) -> _Answer:
         self.requests.append(request)
         return self._answers.popleft() if self._answers else _Answer(200, whole("ok"), {})
+
+
+class _QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # a program that leaves early is no news
 
 
 def whole(text: str) -> dict[str, Any]:
