@@ -1,0 +1,122 @@
+"""The same program under the published client and under ours: the same words on the screen.
+
+Runs where FRIENDLI_PUBLISHED names Python interpreters (separated by the system's path separator)
+that have the published client installed; that client cannot live in this environment.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+
+import pytest
+
+from .wire import (
+    DONE,
+    Server,
+    answer,
+    chunk,
+    completion,
+    event,
+    json_answer,
+    stream_answer,
+    words,
+)
+
+PUBLISHED = [path for path in os.environ.get("FRIENDLI_PUBLISHED", "").split(os.pathsep) if path]
+
+PROGRAM = """
+    import logging, sys
+    logging.disable(logging.CRITICAL)
+    from friendli import SyncFriendli, models
+    from friendli.utils import BackoffStrategy, RetryConfig
+
+    url, streams = sys.argv[1], sys.argv[2]
+    hello = [{"role": "user", "content": "Hello!"}]
+    retries = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 10000), True)
+
+    def attempt(**given):
+        try:
+            print(chat.complete(model="e", messages=hello, **given))
+        except models.SDKError as error:
+            print(str(error).splitlines()[0], error.status_code, error.body)
+            print(isinstance(error, models.SDKError), error.headers["content-type"])
+        except models.ResponseValidationError as error:
+            print(error.status_code, error.body)
+
+    with SyncFriendli(token="t", server_url=url, retry_config=retries) as client:
+        chat = client.dedicated.chat
+        attempt(max_tokens=5)
+        attempt(temperature=0.5)
+        whole = chat.complete(model="e", messages=hello, logprobs=True, top_logprobs=1)
+        print(whole.choices[0].logprobs)
+        print(whole.model_dump(by_alias=True), whole.OBJECT)
+        print(whole.model_dump_json(by_alias=True))
+        for _ in range(4):
+            attempt()
+        if streams == "stream":
+            stream = chat.stream(model="e", messages=hello)
+        else:
+            stream = chat.complete(model="e", messages=hello, stream=True)
+        with stream as events:
+            for event in events:
+                print(event)
+        print(models.Tool(function=models.Function(name="f", parameters={})))
+"""
+
+
+def answers() -> list[bytes]:
+    rich = completion(None)
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    rich["choices"][0]["message"]["tool_calls"] = [call]
+    top = [{"token": "a", "logprob": -1.5, "bytes": [97]}]
+    rich["choices"][0]["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}
+    return [
+        json_answer(completion()),
+        answer(b"", 503),
+        answer(b"", 500),
+        json_answer(completion("again")),
+        json_answer(rich),
+        json_answer({"error": {"message": "no"}}, 404),
+        answer(b"<p>", 400, content_type="text/html; charset=utf-8"),
+        answer(b"hm", content_type="text/plain"),
+        json_answer({"id": "x"}),
+        stream_answer(
+            [
+                *words("a", "b")[:-2],
+                event(chunk({"tool_calls": [{**call, "index": 0}]})),
+                event(chunk({}, "tool_calls")),
+                event(chunk(None)),
+                DONE,
+            ]
+        ),
+    ]
+
+
+def printed(python: str, streams: str, url: str) -> str:
+    done = subprocess.run(
+        [python, "-c", textwrap.dedent(PROGRAM), url, streams],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(not PUBLISHED, reason="FRIENDLI_PUBLISHED names no interpreter")
+@pytest.mark.parametrize("python", PUBLISHED)
+def test_the_same_words(serve: Callable[..., Server], python: str) -> None:
+    probe = "import friendli.core as c, sys; sys.exit(c.VERSION.startswith('0.16'))"
+    new = subprocess.run([python, "-c", probe], check=False, stderr=subprocess.DEVNULL).returncode
+    streams = "complete" if new else "stream"
+    theirs, ours = serve(*answers()), serve(*answers())
+    before = printed(python, streams, theirs.url)
+    after = printed(sys.executable, streams, ours.url)
+    # The newer generation shows one more field of usage, the older one does not.
+    assert after == before.replace(", prompt_tokens_details=Unset()", "")
+    sent = [{**r.json, "stream": None} for r in theirs.requests]
+    assert [{**r.json, "stream": None} for r in ours.requests] == sent
