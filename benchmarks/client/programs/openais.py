@@ -1,0 +1,43 @@
+"""openai's client."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from openai import AsyncOpenAI, OpenAI
+from request import MESSAGES, MODEL, TEXT, TOKEN
+
+GIVEN: dict[str, Any] = {"model": MODEL, "messages": MESSAGES, "max_tokens": 64}
+
+
+class Sync:
+    """Whole and streamed answers."""
+
+    def __init__(self, url: str) -> None:
+        self.chat: Any = OpenAI(api_key=TOKEN, base_url=url).chat.completions
+
+    def post(self) -> bool:
+        """One whole answer; whether it is the canned one."""
+        return self.chat.create(**GIVEN).choices[0].message.content == TEXT
+
+    def events(self) -> Iterator[str]:
+        """One streamed answer, event by event."""
+        with self.chat.create(**GIVEN, stream=True) as events:
+            for event in events:
+                yield event.choices[0].delta.content
+
+
+class Async:
+    """Whole and streamed answers."""
+
+    def __init__(self, url: str) -> None:
+        self.chat: Any = AsyncOpenAI(api_key=TOKEN, base_url=url).chat.completions
+
+    async def post(self) -> bool:
+        """One whole answer; whether it is the canned one."""
+        return (await self.chat.create(**GIVEN)).choices[0].message.content == TEXT
+
+    async def events(self) -> AsyncIterator[str]:
+        """One streamed answer, event by event."""
+        async with await self.chat.create(**GIVEN, stream=True) as events:
+            async for event in events:
+                yield event.choices[0].delta.content

@@ -1,0 +1,14 @@
+"""The request that every client makes, and the text that it must get back."""
+
+MODEL = "any"
+MESSAGES = [
+    {"role": "system", "content": "You answer in one sentence."},
+    {"role": "user", "content": "Why is the sky blue?"},
+]
+TEXT = "Because air scatters blue light more than red."
+TOKEN = "none"
+FRIENDLI_PATH = "/dedicated/v1/chat/completions"
+BODY = (
+    b'{"model":"any","messages":[{"role":"system","content":"You answer in one sentence."},'
+    b'{"role":"user","content":"Why is the sky blue?"}],"max_tokens":64}'
+)
