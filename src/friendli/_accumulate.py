@@ -49,8 +49,8 @@ class Accumulator:
             self._model = chunk.model
         if chunk.usage:
             self._usage = chunk.usage
-        if chunk.model_extra:
-            self._extra.update(chunk.model_extra)
+        if chunk.__pydantic_extra__:
+            self._extra.update(chunk.__pydantic_extra__)
         choices = self._choices
         for piece in chunk.choices:
             choice = choices.get(piece.index)
@@ -149,16 +149,16 @@ class _Choice:
         elif delta.tool_calls:
             for call in delta.tool_calls:
                 self._calls.setdefault(call.index, _Call()).add(call)
-        if delta.model_extra:
-            _join_extra(self._delta_extra, delta.model_extra)
+        if delta.__pydantic_extra__:
+            _join_extra(self._delta_extra, delta.__pydantic_extra__)
         if piece.logprobs is not UNSET:
             self._add_logprobs(piece.logprobs)
         if piece.finish_reason:
             self.finish_reason = piece.finish_reason
         if not isinstance(piece.seed, Unset):
             self._seed = piece.seed
-        if piece.model_extra:
-            self._extra.update(piece.model_extra)
+        if piece.__pydantic_extra__:
+            self._extra.update(piece.__pydantic_extra__)
 
     def _add_logprobs(self, piece: OptionalNullable[ChatLogprobs]) -> None:
         if not piece:
@@ -174,7 +174,7 @@ class _Choice:
             whole.content.extend(piece.content)
         elif whole.content is UNSET:
             whole.content = piece.content
-        for name, value in (piece.model_extra or {}).items():
+        for name, value in (piece.__pydantic_extra__ or {}).items():
             setattr(whole, name, value)
 
     def choice(self) -> ChatChoice:
@@ -215,14 +215,14 @@ class _Call:
             self._id = piece.id
         if piece.TYPE:
             self._type = piece.TYPE
-        if piece.model_extra:
-            self._extra.update(piece.model_extra)
+        if piece.__pydantic_extra__:
+            self._extra.update(piece.__pydantic_extra__)
         if piece.function:
             if piece.function.name and not self._name:
                 self._name = piece.function.name
             self._arguments.add(piece.function.arguments)
-            if piece.function.model_extra:
-                self._function_extra.update(piece.function.model_extra)
+            if piece.function.__pydantic_extra__:
+                self._function_extra.update(piece.function.__pydantic_extra__)
 
     def call(self) -> ToolCallResult:
         function = FunctionResult.model_construct(

@@ -13,9 +13,15 @@ from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Any
 
-import aiohttp
 import httpx2
-from yarl import URL
+
+try:
+    import aiohttp
+    from yarl import URL
+except ImportError as missing:
+    raise ImportError(
+        "AiohttpClient needs aiohttp: install friendli-dedicated[aiohttp]"
+    ) from missing
 
 from friendli._call import CONNECT_TIMEOUT, READ_TIMEOUT
 

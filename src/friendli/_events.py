@@ -73,7 +73,8 @@ class EventReader:
             except pydantic.ValidationError as cause:
                 self._refuse(event, cause)
                 continue
-            if event.name == "error" or (chunk.model_extra and "error" in chunk.model_extra):
+            extra = chunk.__pydantic_extra__
+            if event.name == "error" or (extra and "error" in extra):
                 self._refuse(event, None)
             self._accumulator.add(chunk)
             result: ContainerChatCompletionStreamSuccess = _wrap({"data": chunk})

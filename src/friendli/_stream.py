@@ -7,6 +7,7 @@ collected as garbage, or with its task cancelled.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -162,6 +163,7 @@ class EventStreamAsync(_Stream[T_co]):
 
     def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
         super().__init__(response, client_ref, request=request)
+        self._loop = _current_loop()
         self._chunks: AsyncIterator[bytes] = (
             response.aiter_bytes() if self._encoded() else response.aiter_raw()
         )
@@ -208,7 +210,7 @@ class EventStreamAsync(_Stream[T_co]):
 
     def __del__(self) -> None:
         if getattr(self, "_closed", True) is False and self._leave():
-            _close_later(self.response)
+            _close_later(self.response, self._loop)
 
     async def close(self) -> None:
         """Give the connection back; iterating further ends at once."""
@@ -250,12 +252,21 @@ def _text_of(event: Any) -> Any:
 _closing: set[asyncio.Task[None]] = set()
 
 
-def _close_later(response: Any) -> None:
-    """Close an async response from a finalizer, where its event loop still runs."""
+def _current_loop() -> asyncio.AbstractEventLoop | None:
     try:
-        loop = asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return
-    task = loop.create_task(response.aclose())
-    _closing.add(task)
-    task.add_done_callback(_closing.discard)
+        return None  # another kind of event loop
+
+
+def _close_later(response: Any, loop: asyncio.AbstractEventLoop | None) -> None:
+    """Close an async response from a finalizer, in whatever thread that runs."""
+
+    def close() -> None:
+        task = asyncio.ensure_future(response.aclose())
+        _closing.add(task)
+        task.add_done_callback(_closing.discard)
+
+    if loop is not None and not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # closed in the meantime
+            loop.call_soon_threadsafe(close)

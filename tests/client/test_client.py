@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import multiprocessing
 import os
+import shutil
+import socket
+import ssl
 import subprocess
 import sys
 import textwrap
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -108,6 +113,54 @@ class TestServer:
         way.call(server.url)
         assert target.requests[0].json["model"] == "e"
         assert target.requests[0].header("authorization") is None  # another origin
+
+
+class TestTLS:
+    """A client for a plain http address loads no certificates until it needs them."""
+
+    @pytest.fixture
+    def tls_url(self, tmp_path: Path) -> Iterator[str]:
+        openssl = shutil.which("openssl")
+        if openssl is None:
+            pytest.skip("needs openssl to make a certificate")
+        made = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "cert")]
+        subprocess.run(
+            [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", *made],
+            check=True,
+            capture_output=True,
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(0.1)
+            over = threading.Event()
+
+            def accept() -> None:
+                while not over.is_set():
+                    with contextlib.suppress(OSError):
+                        sock, _ = listener.accept()
+                        with sock, context.wrap_socket(sock, server_side=True) as secure:
+                            secure.recv(65536)
+                            secure.sendall(json_answer(completion()))
+
+            thread = threading.Thread(target=accept)
+            thread.start()
+            yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+            over.set()
+            thread.join()
+
+    @pytest.mark.parametrize("plain", [True, False])
+    def test_a_certificate_nobody_vouches_for_is_refused(
+        self, way: Way, tls_url: str, plain: bool
+    ) -> None:
+        base = "http://127.0.0.1:9" if plain else tls_url
+        with pytest.raises(friendli.ConnectFailedError, match="CERTIFICATE_VERIFY_FAILED"):
+            way.call(base, server_url=tls_url, retries=None)
+
+    def test_a_redirect_to_it_is_refused_too(self, serve: Serve, way: Way, tls_url: str) -> None:
+        server = serve(answer(b"", 307, location=tls_url + "/"))
+        with pytest.raises(friendli.ConnectFailedError, match="CERTIFICATE_VERIFY_FAILED"):
+            way.call(server.url, retries=None)
 
 
 class TestOwnership:

@@ -262,6 +262,24 @@ class TestSecrets:
         for thing in (client, client.config, chat._options, client.__dict__):
             assert SECRET not in repr(thing)
 
+    def test_never_in_a_debug_logger(self, serve: Serve, way: Way) -> None:
+        lines: list[str] = []
+
+        class Logger:
+            def debug(self, message: str, *args: Any) -> None:
+                lines.append(message % args)
+
+        server = serve(answer(b"", 503, retry_after_ms="1"), json_answer(ERROR, 401))
+        with pytest.raises(friendli.AuthenticationError):
+            way.call(server.url, token=SECRET, client_options={"debug_logger": Logger()})
+        assert [line.split()[2:4] for line in lines if " attempt " in line] == [
+            ["attempt", "1,"],
+            ["attempt", "2,"],
+        ]
+        assert any("status 503; again in 0.001 s" in line for line in lines)
+        assert any("'Authorization': '***'" in line for line in lines)
+        assert SECRET not in "\n".join(lines)
+
     def test_never_in_the_log(self, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
         program = inspect.cleandoc(
             f"""

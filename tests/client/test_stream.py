@@ -9,12 +9,16 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import friendli
 from friendli import AsyncFriendli, SyncFriendli
+from friendli._events import EventReader
 
 from .conftest import Async, Sync
 from .wire import (
@@ -71,6 +75,36 @@ def test_legal(serve: Serve, way: Way, pieces: list[bytes]) -> None:
     assert outcome.error is None
     assert outcome.texts == ["a", "b"]
     assert outcome.final.choices[0].message.content == "ab"
+
+
+class Answered:
+    status_code = 200
+    headers: ClassVar[dict[str, str]] = {}
+
+
+@given(
+    st.sampled_from(sorted(LEGAL)),
+    st.lists(st.integers(0, 3000), max_size=12),
+    st.sampled_from([b"\n", b"\r", b"\r\n"]),
+)
+def test_any_cut_of_a_legal_stream_gives_the_same_answer(
+    name: str, cuts: list[int], end: bytes
+) -> None:
+    body = b"".join(LEGAL[name]).replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", end)
+    places = sorted({min(cut, len(body)) for cut in cuts} | {0, len(body)})
+    reader = EventReader(Answered, "POST u", 1 << 20)
+    texts = []
+    for a, b in pairwise(places):
+        reader.feed(body[a:b])
+        while (result := reader.next()) is not None:
+            texts += [c.delta.content for c in result.data.choices if c.delta.content]
+    assert texts == ["a", "b"]
+    whole = completion("ab")
+    total = reader.final_completion().model_dump()
+    assert total["choices"][0]["message"]["content"] == whole["choices"][0]["message"]["content"]
+    assert reader.done is (
+        DONE in b"".join(LEGAL[name]).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    )
 
 
 def test_invalid_utf8_is_replaced(serve: Serve, way: Way) -> None:
@@ -241,6 +275,19 @@ class TestConnectionIsGivenBack:
                 if started:
                     await anext(stream)
                 del stream
+                gc.collect()
+                assert await asyncio.to_thread(watched.left.wait, 5)
+
+        asyncio.run(main())
+
+    def test_garbage_collected_in_another_thread(self, serve: Serve) -> None:
+        watched = Watched()
+
+        async def main() -> None:
+            async with AsyncFriendli("t", server_url=serve(watched).url) as client:
+                held = [await client.dedicated.chat.stream(model="e", messages=MESSAGES)]
+                await anext(held[0])
+                await asyncio.to_thread(held.clear)
                 gc.collect()
                 assert await asyncio.to_thread(watched.left.wait, 5)
 
