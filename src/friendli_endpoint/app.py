@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from friendli.models import DedicatedChatCompletionBody
-from friendli_endpoint.chat.conversation import ChatModel
+from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
 from friendli_endpoint.chat.rules import Limits
 from friendli_endpoint.chat.template import TemplateFault
 from friendli_endpoint.engine.llama.embedded import (
@@ -55,6 +55,7 @@ class EndpointService:
         """
         try:
             locate(self._settings.model)
+            self._template()
         except (LibraryError, ModelError) as error:
             raise StartError(str(error)) from error
 
@@ -75,14 +76,17 @@ class EndpointService:
         except (LibraryError, ModelError) as error:
             raise StartError(str(error)) from error
         try:
-            if embedded.template is None:
-                raise StartError(f"{embedded.name} has no chat template, so it cannot chat")
-            self._chat = ChatModel(
-                embedded.vocabulary,
-                embedded.template,
+            template = self._template() or embedded.template
+            if template is None:
+                raise StartError(
+                    f"{embedded.name} has no chat template; name a file with --chat-template"
+                )
+            defaults = ChatDefaults(
                 endpoint_ids=settings.endpoint_id,
+                parse_reasoning=settings.parse_reasoning,
                 limits=Limits(choices=settings.max_choices),
             )
+            self._chat = ChatModel(embedded.vocabulary, template, defaults)
         except (StartError, TemplateFault) as error:
             embedded.close()
             raise StartError(str(error)) from error
@@ -133,6 +137,13 @@ class EndpointService:
             }
             for name in self._settings.endpoint_id or (embedded.name,)
         ]
+
+    def _template(self) -> str | None:
+        path = self._settings.chat_template
+        try:
+            return path.read_text() if path is not None else None
+        except (OSError, UnicodeDecodeError) as error:
+            raise StartError(f"cannot read the chat template {path}: {error}") from error
 
     def _ready(self) -> EmbeddedEngine:
         if self.embedded is None:

@@ -55,6 +55,10 @@ def serve(
         Path | None,
         typer.Option(help="GGUF file to serve.", show_default="the embedded SmolLM2-135M"),
     ] = None,
+    chat_template: Annotated[
+        Path | None,
+        typer.Option(help="Jinja file with the chat template.", show_default="the model's own"),
+    ] = None,
     endpoint_id: Annotated[
         list[str] | None,
         typer.Option(help="Endpoint id to answer to; may be repeated.", show_default="any"),
@@ -71,6 +75,10 @@ def serve(
     ] = None,
     max_choices: Annotated[
         int | None, typer.Option(help="Most choices (n) of one request.", show_default="128")
+    ] = None,
+    parse_reasoning: Annotated[
+        bool | None,
+        typer.Option(help="Give reasoning apart from the answer.", show_default="on"),
     ] = None,
     max_body: Annotated[
         int | None, typer.Option(help="Most bytes of a request body.", show_default="4194304")

@@ -16,9 +16,8 @@ from friendli.models import (
     StreamedChatChoiceDelta,
     StreamedChatData,
 )
-from friendli_endpoint.chat.guide import Ending
 from friendli_endpoint.chat.reader import Reader
-from friendli_endpoint.generation import FinishReason, GenerationRequest, TokenStep, Vocabulary
+from friendli_endpoint.generation import FinishReason, GenerationRequest, TokenStep
 
 __all__ = ["Exchange"]
 
@@ -31,8 +30,7 @@ class Exchange:
         model: The name to answer under.
         stream: Whether the client wants chunks.
         include_usage: Whether a stream ends with a chunk of usage.
-        ending: What ends the choices.
-        vocabulary: The model's tokens.
+        readers: One for each choice.
     """
 
     def __init__(
@@ -42,15 +40,14 @@ class Exchange:
         model: str,
         stream: bool,
         include_usage: bool,
-        ending: Ending,
-        vocabulary: Vocabulary,
+        readers: Sequence[Reader],
     ) -> None:
         self.request = request
         self.stream = stream
         self._include_usage = include_usage or not stream
         self._model = model
         self._created = int(time.time())
-        self._readers = [Reader(ending, vocabulary) for _ in request.choices]
+        self._readers = readers
         self._unfinished = len(request.choices)
         self._completion_tokens = 0
         self._accumulator = None if stream else Accumulator()
@@ -95,6 +92,10 @@ class Exchange:
         if step.token_id is not None:
             self._completion_tokens += 1
         delta = self._readers[step.choice].read(step)
+        if delta.reasoning:
+            yield self._chunk(
+                step.choice, StreamedChatChoiceDelta(reasoning_content=delta.reasoning)
+            )
         if delta.text or delta.logprobs:
             yield self._chunk(
                 step.choice, StreamedChatChoiceDelta(content=delta.text), logprobs=delta.logprobs

@@ -44,12 +44,16 @@ class Constraint:
 
     Args:
         matcher: A fresh matcher of its own.
+        tokenizer: The compiler's view of the vocabulary.
         end_ids: Tokens that end the choice; allowed where the grammar is satisfied.
         size: Number of token ids.
     """
 
-    def __init__(self, matcher: LLMatcher, end_ids: frozenset[int], size: int) -> None:
+    def __init__(
+        self, matcher: LLMatcher, tokenizer: LLTokenizer, end_ids: frozenset[int], size: int
+    ) -> None:
         self._matcher = matcher
+        self._tokenizer = tokenizer
         self._end_ids = np.array(sorted(end_ids), np.uint32)
         self._mask = np.zeros((size + 31) // 32, np.uint32)
 
@@ -89,6 +93,19 @@ class Constraint:
             raise ConstraintError(f"the grammar does not allow token {token_id} here")
         with _contained():
             return bool(self._matcher.is_stopped())
+
+    def accept_bytes(self, text: bytes) -> bool:
+        """Takes text that came in a token together with something else, as `accept` does.
+
+        Raises:
+            ConstraintError: The grammar does not allow it.
+        """
+        with _contained():
+            tokens = self._tokenizer.greedy_tokenize(text.decode(errors="replace"))
+        ended = False
+        for token in tokens:
+            ended = self.accept(token)
+        return ended
 
     def _check(self) -> None:
         with _contained():
@@ -183,7 +200,8 @@ class ConstraintCompiler:
                 self._cache[key] = matcher
                 while len(self._cache) > _CACHED:
                     self._cache.popitem(last=False)
-        return Constraint(matcher.deep_copy(), end_ids, self._vocabulary.size)
+        size = self._vocabulary.size
+        return Constraint(matcher.deep_copy(), self._tokenizer, end_ids, size)
 
     def _compile(self, grammar: Callable[[], str]) -> LLMatcher:
         with _contained():

@@ -2,20 +2,40 @@
 
 import uuid
 from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.answer import Exchange
 from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
-from friendli_endpoint.chat.guide import ChoiceGuide, Ending
+from friendli_endpoint.chat.guide import ChoiceGuide, Ending, bitmask_without
 from friendli_endpoint.chat.parameters import ending, sampling_params
-from friendli_endpoint.chat.prompt import PromptBuilder
+from friendli_endpoint.chat.prompt import Prompt, PromptBuilder
+from friendli_endpoint.chat.reader import Reader
+from friendli_endpoint.chat.reasoning import Splitter, style_of
 from friendli_endpoint.chat.rules import Limits, Values, check, given
 from friendli_endpoint.chat.template import ChatTemplate
+from friendli_endpoint.chat.thinking import Thinking, ThinkingTokens
 from friendli_endpoint.generation import Choice, GenerationRequest, Refusal, Vocabulary
 
-__all__ = ["ChatModel"]
+__all__ = ["ChatDefaults", "ChatModel"]
 
 _NEWLINES = ("\n", "\r\n", "\n\n")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatDefaults:
+    """What the operator decides for requests that do not say.
+
+    Attributes:
+        endpoint_ids: The ids that are answered; with none, any is.
+        parse_reasoning: Whether reasoning is given apart from the answer.
+        limits: Bounds on what a request may ask for.
+    """
+
+    endpoint_ids: Collection[str] = ()
+    parse_reasoning: bool = True
+    limits: Limits = field(default_factory=Limits)
 
 
 class ChatModel:
@@ -24,30 +44,26 @@ class ChatModel:
     Args:
         vocabulary: The model's tokens.
         template: The model's chat template, in Jinja.
-        endpoint_ids: The ids it answers to; with none, to any.
-        limits: The operator's bounds.
+        defaults: The operator's.
 
     Raises:
         TemplateFault: The template does not compile.
     """
 
     def __init__(
-        self,
-        vocabulary: Vocabulary,
-        template: str,
-        *,
-        endpoint_ids: Collection[str] = (),
-        limits: Limits | None = None,
+        self, vocabulary: Vocabulary, template: str, defaults: ChatDefaults | None = None
     ) -> None:
         self._vocabulary = vocabulary
-        self._endpoint_ids = frozenset(endpoint_ids)
-        self._limits = limits or Limits()
+        self._defaults = defaults or ChatDefaults()
+        self._takes_effort = "reasoning_effort" in template
         tokens = {
             name: vocabulary.piece(token).decode(errors="replace") if token is not None else ""
             for name, token in (("bos_token", vocabulary.bos_id), ("eos_token", vocabulary.eos_id))
         }
-        self._constraints = ConstraintCompiler(vocabulary)
         self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary)
+        self._constraints = ConstraintCompiler(vocabulary)
+        self._style = style_of(template)
+        self._tags = ThinkingTokens(self._style, vocabulary) if self._style else None
         single = (vocabulary.tokenize(text, False) for text in _NEWLINES)
         self._newline_ids = frozenset(ids[0] for ids in single if len(ids) == 1)
 
@@ -57,16 +73,15 @@ class ChatModel:
         Raises:
             Refusal: The request breaks a rule, or names an endpoint or adapter there is not.
         """
-        values = body.model_dump()
-        values = {name: value for name, value in values.items() if value is not None}
-        check(values, body.model_extra or (), self._limits)
+        values = {name: value for name, value in body.model_dump().items() if value is not None}
+        check(values, body.model_extra or (), self._defaults.limits)
         self._check_model(body.model)
         asked = given(values)
-        ends = ending(asked, self._vocabulary)
+        self._check_reasoning(asked)
+        ends = ending(asked, self._vocabulary, self._tags.spoken if self._tags else frozenset())
         sampling = sampling_params(asked, self._vocabulary, ends.end_ids | self._newline_ids)
-        prompt = self._prompts.build(asked["messages"], asked.get("chat_template_kwargs", {}))
-        room = self._vocabulary.context - len(prompt)
-        max_tokens = asked.get("max_tokens", asked.get("max_completion_tokens", room))
+        prompt = self._prompt(asked)
+        room = self._vocabulary.context - len(prompt.ids)
         if ends.min_tokens > room:
             raise Refusal(
                 f"min_tokens must be at most {room}, the room that the prompt leaves",
@@ -75,12 +90,9 @@ class ChatModel:
             )
         request = GenerationRequest(
             request_id=f"chatcmpl-{uuid.uuid4().hex}",
-            prompt=prompt,
-            choices=tuple(
-                Choice(params, ChoiceGuide(ends, self._vocabulary, self._constraint(asked, ends)))
-                for params in sampling
-            ),
-            max_tokens=max_tokens,
+            prompt=prompt.ids,
+            choices=tuple(Choice(params, self._guide(asked, ends, prompt)) for params in sampling),
+            max_tokens=asked.get("max_tokens", asked.get("max_completion_tokens", room)),
             top_logprobs=asked.get("top_logprobs", 0) if asked.get("logprobs") else None,
         )
         options = asked.get("stream_options") or {}
@@ -89,28 +101,16 @@ class ChatModel:
             model=body.model,
             stream=bool(asked.get("stream")),
             include_usage=bool(options.get("include_usage")),
-            ending=ends,
-            vocabulary=self._vocabulary,
+            readers=[self._reader(asked, ends, prompt) for _ in sampling],
         )
-
-    def _constraint(self, asked: Values, ends: Ending) -> Constraint | None:
-        """A matcher of its own for a choice, where the request has a response_format."""
-        match asked.get("response_format"):
-            case None:
-                return None
-            case {"type": "regex", "schema": pattern}:
-                return self._constraints.regex(pattern, ends.end_ids, "response_format.schema")
-            case {"json_schema": {"schema": schema}}:
-                param = "response_format.json_schema.schema"
-                return self._constraints.json_schema(schema, ends.end_ids, param)
-        return self._constraints.json_schema({"type": "object"}, ends.end_ids, "response_format")
 
     def _check_model(self, name: str) -> None:
         """Splits `ENDPOINT_ID:ADAPTER_ROUTE`; an exact endpoint id wins."""
-        if name in self._endpoint_ids:
+        known = self._defaults.endpoint_ids
+        if name in known:
             return
         endpoint, colon, route = name.partition(":")
-        if self._endpoint_ids and endpoint not in self._endpoint_ids:
+        if known and endpoint not in known:
             raise Refusal(
                 f"there is no endpoint {endpoint!r} here",
                 param="model",
@@ -124,3 +124,54 @@ class ChatModel:
                 status=404,
                 code="adapter_not_found",
             )
+
+    def _check_reasoning(self, asked: Values) -> None:
+        for name, served in (
+            ("reasoning_budget", self._style is not None),
+            ("reasoning_effort", self._takes_effort),
+        ):
+            if name in asked and not served:
+                raise Refusal(
+                    f"{name} is not served: this model's chat template knows nothing of it",
+                    param=name,
+                    code="not_supported",
+                )
+
+    def _prompt(self, asked: Values) -> Prompt:
+        extra: dict[str, Any] = dict(asked.get("chat_template_kwargs", {}))
+        if "reasoning_effort" in asked:
+            extra["reasoning_effort"] = asked["reasoning_effort"]
+        return self._prompts.build(asked["messages"], extra)
+
+    def _guide(self, asked: Values, ends: Ending, prompt: Prompt) -> ChoiceGuide:
+        constraint = self._constraint(asked, ends)
+        if self._style is None or self._tags is None:
+            return ChoiceGuide(ends, self._vocabulary, constraint)
+        splitter = Splitter(self._style, prompt.text)
+        thinking = Thinking(splitter, self._tags, asked.get("reasoning_budget"))
+        mask = None
+        if constraint is not None:
+            mask = bitmask_without(ends.end_ids | self._tags.overshooting, self._vocabulary.size)
+        return ChoiceGuide(ends, self._vocabulary, constraint, thinking, mask)
+
+    def _constraint(self, asked: Values, ends: Ending) -> Constraint | None:
+        """A matcher of its own for a choice, where the request has a response_format."""
+        match asked.get("response_format"):
+            case None:
+                return None
+            case {"type": "regex", "schema": pattern}:
+                return self._constraints.regex(pattern, ends.end_ids, "response_format.schema")
+            case {"json_schema": {"schema": schema}}:
+                param = "response_format.json_schema.schema"
+                return self._constraints.json_schema(schema, ends.end_ids, param)
+        return self._constraints.json_schema({"type": "object"}, ends.end_ids, "response_format")
+
+    def _reader(self, asked: Values, ends: Ending, prompt: Prompt) -> Reader:
+        splitter = Splitter(self._style, prompt.text) if self._style else None
+        return Reader(
+            ends,
+            self._vocabulary,
+            splitter,
+            parse=asked.get("parse_reasoning", self._defaults.parse_reasoning),
+            include=asked.get("include_reasoning", True),
+        )

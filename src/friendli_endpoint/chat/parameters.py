@@ -18,12 +18,13 @@ _SEED_RANGE = 2**64
 _UNBOUNDED_TOP_K = 0
 
 
-def ending(asked: Values, vocabulary: Vocabulary) -> Ending:
+def ending(asked: Values, vocabulary: Vocabulary, spoken: frozenset[int] = frozenset()) -> Ending:
     """What ends each choice.
 
     Args:
         asked: The request's given fields, checked.
         vocabulary: The model's tokens.
+        spoken: Control tokens that are read as text: those of tags.
 
     Raises:
         Refusal: An end token is outside the vocabulary.
@@ -35,14 +36,13 @@ def ending(asked: Values, vocabulary: Vocabulary) -> Ending:
         ends = frozenset(asked["eos_token"])
     stop = asked.get("stop")
     stops = [stop] if isinstance(stop, str) else stop
-    min_tokens = asked.get("min_tokens", 0)
     displaced = vocabulary.end_ids - ends
     return Ending(
         end_ids=ends,
-        silent_ids=(vocabulary.control_ids - displaced) | ends,
+        silent_ids=(vocabulary.control_ids - displaced - spoken) | ends,
         stops=StopSet(stops) if stops else None,
-        min_tokens=min_tokens,
-        min_tokens_mask=bitmask_without(ends, vocabulary.size) if min_tokens else None,
+        min_tokens=asked.get("min_tokens", 0),
+        without_ends=bitmask_without(ends, vocabulary.size),
     )
 
 

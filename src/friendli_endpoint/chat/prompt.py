@@ -8,15 +8,29 @@ the texts; the rendered string is cut at the marks' stretches, and those are tok
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from friendli_endpoint.chat.template import ChatTemplate
 from friendli_endpoint.generation import Refusal, Vocabulary
 
-__all__ = ["PromptBuilder"]
+__all__ = ["Prompt", "PromptBuilder"]
 
 _MARKS = [chr(code) for code in range(0xFDD0, 0xFDF0)]
 """Noncharacters: Unicode sets them aside for internal use, so texts rarely hold one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A conversation as the model reads it.
+
+    Attributes:
+        ids: Token ids, at least one.
+        text: The same as text.
+    """
+
+    ids: tuple[int, ...]
+    text: str
 
 
 class PromptBuilder:
@@ -38,8 +52,8 @@ class PromptBuilder:
 
     def build(
         self, messages: Sequence[Mapping[str, Any]], template_kwargs: Mapping[str, Any]
-    ) -> tuple[int, ...]:
-        """Token ids of a conversation, up to where the answer begins.
+    ) -> Prompt:
+        """A conversation as the model reads it, up to where the answer begins.
 
         Args:
             messages: Messages as plain JSON values; contents are text or lists of text parts.
@@ -67,7 +81,7 @@ class PromptBuilder:
                 param="messages",
                 code="context_length_exceeded",
             )
-        return tuple(ids)
+        return Prompt(tuple(ids), text.replace(mark, ""))
 
     def _mark(self, *values: object) -> str:
         text = "".join(_strings(values))

@@ -1,15 +1,23 @@
-"""From a choice's tokens to its text: UTF-8 made whole, stop strings cut out, logprobs in step."""
+"""From a choice's tokens to its text: reasoning told apart, stop strings cut out, logprobs in step.
+
+Bytes are held back while a code point is not whole, and while they may be the beginning of a tag or
+of a stop string; an incomplete code point at the end is dropped.
+"""
 
 import codecs
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from friendli.models import ChatLogprobsContent, ChatLogprobsContentTopLogprob
 from friendli_endpoint.chat.guide import Ending
+from friendli_endpoint.chat.reasoning import Segment, Splitter
 from friendli_endpoint.chat.stop import StopMatcher
 from friendli_endpoint.generation import FinishReason, TokenLogprob, TokenStep, Vocabulary
 
 __all__ = ["Delta", "Reader"]
+
+Entry = ChatLogprobsContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,74 +25,95 @@ class Delta:
     """What a token adds to a choice.
 
     Attributes:
-        text: New text; empty where bytes are held back.
+        text: New text of the answer; empty where bytes are held back.
+        reasoning: New text of the reasoning.
         logprobs: Entries of the tokens whose text is out.
         finish: Why the choice ends here, or None.
     """
 
     text: str
-    logprobs: tuple[ChatLogprobsContent, ...]
+    reasoning: str
+    logprobs: tuple[Entry, ...]
     finish: FinishReason | None
 
 
 class Reader:
     """Reads the steps of one choice.
 
-    Bytes are held back while a code point is not whole, and while they may be the beginning of a
-    stop string; an incomplete code point at the end is dropped.
-
     Args:
         ending: What ends the choice.
         vocabulary: The model's tokens.
+        splitter: Tells reasoning from answer, of this object alone; None for a model without.
+        parse: Whether the reasoning is given apart; without, it is shown where the model wrote it.
+        include: Whether parsed reasoning is given; without, its logprobs are not either.
     """
 
-    def __init__(self, ending: Ending, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self,
+        ending: Ending,
+        vocabulary: Vocabulary,
+        splitter: Splitter | None = None,
+        *,
+        parse: bool = True,
+        include: bool = True,
+    ) -> None:
         self._ending = ending
         self._vocabulary = vocabulary
-        self._matcher = StopMatcher(ending.stops) if ending.stops else None
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._generated = 0
-        self._released = 0
-        self._held = bytearray()
-        self._entries: deque[tuple[int, ChatLogprobsContent]] = deque()
+        self._splitter = splitter
+        self._parse = parse
+        self._include = include
+        self._answer = _AnswerText(ending)
+        self._reasoning = codecs.getincrementaldecoder("utf-8")("replace")
+        self._raw = 0
+        self._told_apart = 0
+        self._entries: deque[tuple[int, Entry]] = deque()
 
     def read(self, step: TokenStep) -> Delta:
         """Takes the next step."""
-        self._generated += 1
         token = step.token_id
-        text_piece = b"" if token is None or token in self._ending.silent_ids else step.piece
-        total = self._released + len(self._held)
+        silent = token is None or token in self._ending.silent_ids
+        piece = b"" if silent else step.piece
         if step.logprob is not None and token not in self._ending.end_ids:
-            self._entries.append((total, self._entry(step.logprob, step.top_logprobs)))
-        self._held += text_piece
-        total += len(text_piece)
-        cut = self._cut(text_piece, total)
-        if cut is not None:
-            boundary = cut
-        elif step.finish is None and self._matcher is not None:
-            boundary = total - self._matcher.held
-        else:
-            boundary = total
-        text = self._decoder.decode(bytes(self._held[: boundary - self._released]))
-        del self._held[: boundary - self._released]
-        self._released = boundary
-        all_out = cut is None and boundary == total
-        return Delta(text, tuple(self._entries_before(boundary, all_out)), step.finish)
+            self._entries.append((self._raw, self._entry(step.logprob, step.top_logprobs)))
+        self._raw += len(piece)
+        self._answer.next_token()
+        reasoning, logprobs = "", list[Entry]()
+        for segment in self._segments(piece, last=step.finish is not None):
+            entries = self._entries_of(segment)
+            self._told_apart += len(segment.raw)
+            if self._parse and segment.reasoning:
+                if self._include:
+                    reasoning += self._reasoning.decode(segment.text)
+                    logprobs += [entry for _, entry in entries]
+            elif self._parse:
+                self._answer.add(segment.text, entries)
+            else:
+                edge = len(segment.raw) - len(segment.text) * (not segment.reasoning)
+                self._answer.add(segment.raw[:edge], entries, searched=False)
+                self._answer.add(segment.raw[edge:], ())
+        if step.finish is not None:
+            self._answer.add(b"", [(0, entry) for _, entry in self._entries])
+        text, released = self._answer.release(last=step.finish is not None)
+        return Delta(text, reasoning, (*logprobs, *released), step.finish)
 
-    def _cut(self, piece: bytes, total: int) -> int | None:
-        """Where the text ends because a stop string is complete, counted in bytes."""
-        if self._matcher is None:
-            return None
-        match = self._matcher.feed(piece, self._generated > self._ending.min_tokens)
-        return None if match is None else total - len(piece) + match.end - match.length
+    def _segments(self, piece: bytes, last: bool) -> Iterable[Segment]:
+        if self._splitter is None:
+            return [Segment(False, piece, piece)]
+        return [*self._splitter.feed(piece), *(self._splitter.finish() if last else ())]
 
-    def _entries_before(self, boundary: int, all_out: bool) -> list[ChatLogprobsContent]:
-        out = []
-        while self._entries and (all_out or self._entries[0][0] < boundary):
-            out.append(self._entries.popleft()[1])
-        return out
+    def _entries_of(self, segment: Segment) -> list[tuple[int, Entry]]:
+        """Entries of the tokens that begin in a segment, with their offset in what is shown."""
+        end = self._told_apart + len(segment.raw)
+        hidden = len(segment.raw) - len(segment.text) if self._parse else 0
+        entries = []
+        while self._entries and (
+            self._entries[0][0] < end or self._entries[0][0] == end == self._raw
+        ):
+            start, entry = self._entries.popleft()
+            entries.append((max(0, start - self._told_apart - hidden), entry))
+        return entries
 
-    def _entry(self, own: TokenLogprob, top: tuple[TokenLogprob, ...]) -> ChatLogprobsContent:
+    def _entry(self, own: TokenLogprob, top: tuple[TokenLogprob, ...]) -> Entry:
         piece = self._vocabulary.piece(own.token_id)
         return ChatLogprobsContent(
             token=piece.decode(errors="replace"),
@@ -98,3 +127,51 @@ class Reader:
         return ChatLogprobsContentTopLogprob(
             token=piece.decode(errors="replace"), logprob=each.logprob, bytes_=list(piece)
         )
+
+
+class _AnswerText:
+    """The answer's bytes on their way to text, and the logprob entries that go with them."""
+
+    def __init__(self, ending: Ending) -> None:
+        self._min_tokens = ending.min_tokens
+        self._matcher = StopMatcher(ending.stops) if ending.stops else None
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._generated = 0
+        self._released = 0
+        self._held = bytearray()
+        self._cut: int | None = None
+        self._entries: deque[tuple[int, Entry]] = deque()
+
+    @property
+    def _total(self) -> int:
+        return self._released + len(self._held)
+
+    def next_token(self) -> None:
+        self._generated += 1
+
+    def add(self, text: bytes, entries: Iterable[tuple[int, Entry]], searched: bool = True) -> None:
+        """Takes bytes, and entries by their offset from here; `searched` for stop strings."""
+        if self._cut is not None:
+            return
+        begin = self._total
+        self._entries += [(begin + offset, entry) for offset, entry in entries]
+        self._held += text
+        if self._matcher is None or not searched:
+            return
+        match = self._matcher.feed(text, self._generated > self._min_tokens)
+        if match is not None:
+            self._cut = begin + match.end - match.length
+
+    def release(self, last: bool) -> tuple[str, list[Entry]]:
+        """The text that is certain, and the entries of its tokens; all that is left at the last."""
+        held = 0 if last or self._matcher is None else self._matcher.held
+        boundary = self._total - held if self._cut is None else self._cut
+        count = max(0, boundary - self._released)
+        text = self._decoder.decode(bytes(self._held[:count]))
+        del self._held[:count]
+        self._released += count
+        all_out = self._cut is None and not self._held
+        released = []
+        while self._entries and (all_out or self._entries[0][0] < boundary):
+            released.append(self._entries.popleft()[1])
+        return text, released

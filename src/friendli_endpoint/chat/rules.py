@@ -97,10 +97,6 @@ _NOT_BUILT: dict[str, tuple[Check, str]] = {
     "tools": (lambda v: False, "tool calls"),
     "tool_choice": (lambda v: v in ("none", "auto"), "tool calls"),
     "parallel_tool_calls": (lambda v: v is True, "tool calls"),
-    "reasoning_effort": (lambda v: False, "control of reasoning"),
-    "reasoning_budget": (lambda v: False, "control of reasoning"),
-    "parse_reasoning": (lambda v: v is False, "parsing of reasoning"),
-    "include_reasoning": (lambda v: v is True, "parsing of reasoning"),
 }
 """Field to the value that is served all the same, and what is missing for the others."""
 
