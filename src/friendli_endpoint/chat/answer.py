@@ -92,14 +92,13 @@ class Exchange:
         if step.token_id is not None:
             self._completion_tokens += 1
         delta = self._readers[step.choice].read(step)
+        logprobs = delta.logprobs
         if delta.reasoning:
-            yield self._chunk(
-                step.choice, StreamedChatChoiceDelta(reasoning_content=delta.reasoning)
-            )
-        if delta.text or delta.logprobs:
-            yield self._chunk(
-                step.choice, StreamedChatChoiceDelta(content=delta.text), logprobs=delta.logprobs
-            )
+            shown = StreamedChatChoiceDelta(reasoning_content=delta.reasoning)
+            yield self._chunk(step.choice, shown, logprobs=() if delta.text else logprobs)
+        if delta.text or (logprobs and not delta.reasoning):
+            shown = StreamedChatChoiceDelta(content=delta.text)
+            yield self._chunk(step.choice, shown, logprobs=logprobs)
         if delta.finish is not None:
             self._unfinished -= 1
             yield self._chunk(step.choice, StreamedChatChoiceDelta(), finish=delta.finish)
