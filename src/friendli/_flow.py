@@ -7,13 +7,12 @@ drive it by hand.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from friendli import _log
+from friendli import _log, _loop
 from friendli._call import Call
 from friendli._errors import status_error
 from friendli._network import network_error
@@ -160,7 +159,7 @@ async def _perform_async(step: Step, client: Any) -> Any:
         request = build(step.call, client)
         return await client.send(request, stream=step.call.stream, follow_redirects=True)
     if isinstance(step, Sleep):
-        return await _sleep(step.seconds)
+        return await _loop.sleep(step.seconds)
     if isinstance(step, Close):
         return await step.response.aclose()
     try:
@@ -168,17 +167,6 @@ async def _perform_async(step: Step, client: Any) -> Any:
     finally:
         await step.response.aclose()
     return step.response.text
-
-
-async def _sleep(seconds: float) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        import anyio  # another event loop, which the HTTP client brought along
-
-        await anyio.sleep(seconds)
-    else:
-        await asyncio.sleep(seconds)
 
 
 def build(call: Call, client: Any) -> Any:

@@ -7,19 +7,21 @@ cannot follow. httpx2 is imported then, and not before.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import threading
 from collections.abc import AsyncGenerator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 from weakref import WeakSet
 
 from friendli._call import CONNECT_TIMEOUT, READ_TIMEOUT
 from friendli._errors import ClientClosedError
+from friendli._loop import current_loop
 from friendli.httpclient import AsyncHttpClient, HttpClient
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 C = TypeVar("C")
 
@@ -115,32 +117,29 @@ class AsyncOwned(_Owned[AsyncHttpClient]):
 
     def __init__(self, given: AsyncHttpClient | None, url: str) -> None:
         super().__init__(given, url)
-        self._holders: dict[object, AsyncGenerator[None, None]] = {}
+        self._holders: dict[AbstractEventLoop | None, AsyncGenerator[None, None]] = {}
 
     async def aclose(self) -> None:
         """Close our client of this event loop; a client that was passed in stays open."""
         if self._take() is not None:
-            await self._holders.pop(self._here()).aclose()
+            await self._holders.pop(current_loop()).aclose()
 
     def _here(self) -> object:
-        try:
-            return asyncio.get_running_loop()
-        except RuntimeError:
-            return None  # another kind of event loop
+        return current_loop()
 
     def _new(self) -> AsyncHttpClient:
         import httpx2
 
-        for place in list(self._ours):
-            if isinstance(place, asyncio.AbstractEventLoop) and place.is_closed():
-                del self._ours[place], self._holders[place]
+        for loop in list(self._holders):
+            if loop is not None and loop.is_closed():
+                del self._ours[loop], self._holders[loop]
         settings = _settings()
         if _needs_no_tls(self._url):
             from friendli._plain import AsyncPlainHTTPS
 
             settings |= {"verify": False, "mounts": {"https://": AsyncPlainHTTPS()}}
         client = httpx2.AsyncClient(**settings)
-        self._holders[self._here()] = _held(client)
+        self._holders[current_loop()] = _held(client)
         return client
 
 
@@ -185,4 +184,6 @@ def _settings() -> dict[str, Any]:
 
 def _needs_no_tls(url: str) -> bool:
     """Whether loading the certificate store (some 80 ms) would be for nothing."""
+    from urllib.request import getproxies
+
     return urlsplit(url).scheme == "http" and not getproxies()

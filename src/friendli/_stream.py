@@ -6,16 +6,19 @@ collected as garbage, or with its task cancelled.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from friendli._events import EventReader
+from friendli._loop import current_loop
 from friendli._network import network_error
 from friendli._request import Request
 from friendli.models.completion import ContainerChatCompleteSuccess
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Task
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -163,7 +166,7 @@ class EventStreamAsync(_Stream[T_co]):
 
     def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
         super().__init__(response, client_ref, request=request)
-        self._loop = _current_loop()
+        self._loop = current_loop()
         self._chunks: AsyncIterator[bytes] = (
             response.aiter_bytes() if self._encoded() else response.aiter_raw()
         )
@@ -249,24 +252,18 @@ def _text_of(event: Any) -> Any:
     return None
 
 
-_closing: set[asyncio.Task[None]] = set()
+_closing: set[Task[None]] = set()
 
 
-def _current_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None  # another kind of event loop
-
-
-def _close_later(response: Any, loop: asyncio.AbstractEventLoop | None) -> None:
+def _close_later(response: Any, loop: AbstractEventLoop | None) -> None:
     """Close an async response from a finalizer, in whatever thread that runs."""
+    if loop is None or loop.is_closed():
+        return
 
     def close() -> None:
-        task = asyncio.ensure_future(response.aclose())
+        task = loop.create_task(response.aclose())
         _closing.add(task)
         task.add_done_callback(_closing.discard)
 
-    if loop is not None and not loop.is_closed():
-        with contextlib.suppress(RuntimeError):  # closed in the meantime
-            loop.call_soon_threadsafe(close)
+    with contextlib.suppress(RuntimeError):  # closed in the meantime
+        loop.call_soon_threadsafe(close)

@@ -6,7 +6,6 @@ The loop is an I/O-free generator like the exchange: it yields `Ask` (send the c
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
@@ -199,6 +198,8 @@ def drive_tools(loop: Loop, complete: Callable[..., Any]) -> ToolRun:
 
 async def drive_tools_async(loop: Loop, complete: Callable[..., Any]) -> ToolRun:
     """Run a loop on an async `complete`; async functions of one round run side by side."""
+    import asyncio
+
     try:
         step = next(loop)
         while True:

@@ -449,7 +449,7 @@ class TestImport:
             import friendli
             assert not {"httpx2", "httpx", "pydantic", "asyncio", "ssl"} & set(sys.modules)
             client = friendli.SyncFriendli("t"), friendli.AsyncFriendli("t")
-            assert not {"httpx2", "httpx", "anyio", "h11"} & set(sys.modules)
+            assert not {"httpx2", "httpx", "anyio", "h11", "asyncio"} & set(sys.modules)
         """
         assert run(program) == ""
 

@@ -1,0 +1,33 @@
+"""The event loop we run in. asyncio is imported only here and late: sync programs do without it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+def current_loop() -> asyncio.AbstractEventLoop | None:
+    """Give asyncio's running loop; None in another kind of loop, or in none."""
+    if "asyncio" not in sys.modules:
+        return None
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+async def sleep(seconds: float) -> None:
+    """Wait, in whatever event loop there is."""
+    if current_loop() is not None:
+        import asyncio
+
+        await asyncio.sleep(seconds)
+    else:
+        import anyio  # the HTTP client brought it along
+
+        await anyio.sleep(seconds)
