@@ -1,6 +1,8 @@
 """From the engine's thread to the client: an exchange run, streamed or whole, or given up."""
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import AsyncGenerator, Sequence
 
 from starlette.requests import Request
@@ -8,10 +10,18 @@ from starlette.responses import Response
 
 from friendli_endpoint.generation import Engine, Failure, TokenStep
 from friendli_endpoint.http.errors import error_response
-from friendli_endpoint.http.events import COMMENT, DONE, chunk_event, error_event
+from friendli_endpoint.http.events import (
+    COMMENT,
+    DONE,
+    EventStreamResponse,
+    chunk_event,
+    error_event,
+)
 from friendli_endpoint.http.service import Exchange
 
 __all__ = ["Answering"]
+
+log = logging.getLogger("friendli_endpoint.http")
 
 SILENCE_SECONDS = 2.0
 """After so long without an event a comment goes out: some clients give up after 5 s."""
@@ -35,25 +45,33 @@ class Answering:
         self._exchange = exchange
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
+        self._over = False
         engine.submit(exchange.request, self._deliver)
 
-    async def events(self) -> AsyncGenerator[bytes]:
+    def stream(self) -> Response:
         """The answer as server-sent events; cancels the request if left early."""
-        try:
-            for chunk in self._exchange.opening():
-                yield chunk_event(chunk)
-            while not self._exchange.finished:
-                message = await self._next(SILENCE_SECONDS)
-                if message is None:
-                    yield COMMENT
-                    continue
-                if isinstance(message, Failure):
-                    yield error_event(message.message, "engine_failure")
-                    return
-                yield b"".join(map(chunk_event, self._exchange.read(message)))
-            yield DONE
-        finally:
-            self._give_up()
+        return EventStreamResponse(self._events(), self._give_up)
+
+    async def _events(self) -> AsyncGenerator[bytes]:
+        for chunk in self._exchange.opening():
+            yield chunk_event(chunk)
+        while not self._exchange.finished:
+            message = await self._next(SILENCE_SECONDS)
+            if message is None:
+                yield COMMENT
+                continue
+            if isinstance(message, Failure):
+                self._over = True
+                yield error_event(message.message, "engine_failure")
+                return
+            try:
+                chunks = self._exchange.read(message)
+            except Exception:
+                log.exception("request %s failed", self._exchange.request.request_id)
+                yield error_event("the endpoint failed; it has logged why", "internal_error")
+                return
+            yield b"".join(map(chunk_event, chunks))
+        yield DONE
 
     async def whole(self, request: Request) -> Response:
         """The whole answer; cancels the request if the client goes away."""
@@ -74,6 +92,7 @@ class Answering:
         while not self._exchange.finished:
             message = await self._inbox.get()
             if isinstance(message, Failure):
+                self._over = True
                 return error_response(500, message.message, code="engine_failure")
             self._exchange.read(message)
         body = self._exchange.completion().model_dump_json()
@@ -87,11 +106,12 @@ class Answering:
 
     def _deliver(self, message: Message) -> None:
         """Called by the engine's thread, maybe after the event loop has gone."""
-        if not self._loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
 
     def _give_up(self) -> None:
-        if not self._exchange.finished:
+        if not (self._over or self._exchange.finished):
+            self._over = True
             self._engine.cancel(self._exchange.request.request_id)
 
 

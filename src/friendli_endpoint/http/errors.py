@@ -43,8 +43,11 @@ def error_response(
 
 def refusal_response(refusal: Refusal) -> JSONResponse:
     """A refusal as a whole answer."""
-    retry = refusal.retry_after
-    headers = {"retry-after": str(retry)} if retry is not None else None
+    headers = {}
+    if refusal.retry_after is not None:
+        headers["retry-after"] = str(refusal.retry_after)
+    if refusal.status == 413:
+        headers["connection"] = "close"  # or the server would read on, and throw away
     return error_response(
         refusal.status, refusal.message, param=refusal.param, code=refusal.code, headers=headers
     )

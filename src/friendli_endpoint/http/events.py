@@ -1,11 +1,11 @@
 """Server-sent events: how chunks, errors and the end of a stream look on the wire."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from starlette.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from friendli.models import StreamedChatData
 from friendli_endpoint.http.errors import error_body
@@ -29,15 +29,24 @@ def error_event(message: str, code: str) -> bytes:
 
 
 class EventStreamResponse(StreamingResponse):
-    """Sends events, and closes their source whatever way the sending ends."""
+    """Sends events, and closes their source whatever way the sending ends.
+
+    Args:
+        events: What to send.
+        leave: Called once when the sending is over, even where it never came to the first event.
+    """
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes]) -> None:
+    def __init__(self, events: AsyncGenerator[bytes], leave: Callable[[], None]) -> None:
         super().__init__(events, headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
         self._events = events
+        self._leave = leave
 
-    async def stream_response(self, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends until the events end or the client is gone."""
-        async with aclosing(self._events):
-            await super().stream_response(send)
+        try:
+            async with aclosing(self._events):
+                await super().__call__(scope, receive, send)
+        finally:
+            self._leave()

@@ -1,6 +1,7 @@
 """The routes, and the form of their errors."""
 
 import asyncio
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,13 +10,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Lifespan
 
-from friendli.models import ContainerChatCompleteSuccess, DedicatedChatCompletionBody
 from friendli_endpoint import __version__
 from friendli_endpoint.generation import Refusal
 from friendli_endpoint.http.answering import Answering
 from friendli_endpoint.http.body import parse_body, read_body
+from friendli_endpoint.http.document import build_document
 from friendli_endpoint.http.errors import error_response, refusal_response
-from friendli_endpoint.http.events import EventStreamResponse
 from friendli_endpoint.http.request_id import RequestIds
 from friendli_endpoint.http.service import Service
 
@@ -42,13 +42,13 @@ def build_app(service: Service, *, max_body: int, lifespan: Lifespan[FastAPI]) -
     )
     app.add_middleware(RequestIds)
 
-    @app.post(COMPLETIONS, summary="Chat completions", openapi_extra=_schema())
+    @app.post(COMPLETIONS, summary="Chat completions")
     async def complete(request: Request) -> Response:
         body = await read_body(request, max_body)
         exchange = await asyncio.to_thread(lambda: service.accept(parse_body(body)))
         answering = Answering(service.engine, exchange)
         if exchange.stream:
-            return EventStreamResponse(answering.events())
+            return answering.stream()
         return await answering.whole(request)
 
     @app.get("/health", summary="Whether the model is loaded")
@@ -60,6 +60,11 @@ def build_app(service: Service, *, max_body: int, lifespan: Lifespan[FastAPI]) -
     async def models() -> Response:
         return JSONResponse({"object": "list", "data": list(service.models())})
 
+    @cache
+    def document() -> dict[str, Any]:
+        return build_document(app, COMPLETIONS)
+
+    app.openapi = document  # type: ignore[method-assign]
     return app
 
 
@@ -75,21 +80,3 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
     return refusal_response(error)
-
-
-def _schema() -> dict[str, Any]:
-    def content(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
-        return {"content": {kind: {"schema": schema}}}
-
-    return {
-        "requestBody": {
-            "required": True,
-            **content("application/json", DedicatedChatCompletionBody.model_json_schema()),
-        },
-        "responses": {
-            "200": {
-                "description": "A completion; with `stream: true`, server-sent events of chunks.",
-                **content("application/json", ContainerChatCompleteSuccess.model_json_schema()),
-            }
-        },
-    }

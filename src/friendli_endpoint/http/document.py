@@ -1,0 +1,62 @@
+"""The OpenAPI document: what FastAPI knows of the routes, and the wire types."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+
+from friendli.models import (
+    ContainerChatCompleteSuccess,
+    DedicatedChatCompletionBody,
+    StreamedChatData,
+)
+
+__all__ = ["build_document"]
+
+_NAMES = "#/components/schemas/{model}"
+
+_Type = tuple[type[BaseModel], JsonSchemaMode]
+_BODY: _Type = (DedicatedChatCompletionBody, "validation")
+_WHOLE: _Type = (ContainerChatCompleteSuccess, "serialization")
+_CHUNK: _Type = (StreamedChatData, "serialization")
+
+
+class _Schema(GenerateJsonSchema):
+    """Leaves out the default of a field that may be absent: it has no JSON form, as it should."""
+
+    ignored_warning_kinds = {  # noqa: RUF012 - the base class declares it so
+        *GenerateJsonSchema.ignored_warning_kinds,
+        "non-serializable-default",
+    }
+
+
+def build_document(app: FastAPI, completions: str) -> dict[str, Any]:
+    """The OpenAPI document of an application.
+
+    Args:
+        app: With all its routes.
+        completions: Path of the chat completions, whose body and answers are described here.
+    """
+    places, definitions = models_json_schema(
+        [_BODY, _WHOLE, _CHUNK], ref_template=_NAMES, schema_generator=_Schema
+    )
+    document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+    operation = document["paths"][completions]["post"]
+    operation["requestBody"] = {
+        "required": True,
+        "content": {"application/json": {"schema": places[_BODY]}},
+    }
+    operation["responses"] = {
+        "200": {
+            "description": "A completion; with `stream: true`, events that each carry a chunk.",
+            "content": {
+                "application/json": {"schema": places[_WHOLE]},
+                "text/event-stream": {"schema": places[_CHUNK]},
+            },
+        }
+    }
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(definitions["$defs"])
+    return document
