@@ -40,6 +40,7 @@ CORPUS = {
     "one": (b"data: a\n\n", ["a"]),
     "crlf": (b"data: a\r\n\r\ndata: b\r\n\r\n", ["a", "b"]),
     "cr": (b"data: a\r\rdata: b\r\r", ["a", "b"]),
+    "crlf, several lines": (b"event: x\r\ndata: a\r\ndata: b\r\n\r\n", ["a\nb"]),
     "mixed ends": (b"data: a\n\r\ndata: b\r\n\rdata: c\r\n\n", ["a", "b", "c"]),
     "bom": (b"\xef\xbb\xbfdata: a\n\n", ["a"]),
     "second bom is text": (b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\ndata: b\n\n", ["b"]),
@@ -100,6 +101,7 @@ def test_any_stream_cut_anywhere_gives_what_the_standard_says(
     pieces = [stream[a:b] for a, b in pairwise(places)]
     assert decode(*pieces) == reference(stream)
     assert decode(stream) == reference(stream)
+    assert decode(*(bytes([byte]) for byte in stream)) == reference(stream)
 
 
 class TestBound:
