@@ -1,6 +1,7 @@
 """Joins the rooms: settings in, an ASGI application out, the model loaded behind it."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -26,6 +27,8 @@ from friendli_endpoint.settings import Settings
 
 __all__ = ["EndpointService", "StartError", "create_app"]
 
+log = logging.getLogger("friendli_endpoint")
+
 
 class StartError(Exception):
     """The endpoint cannot start; the message says why in a sentence."""
@@ -45,6 +48,7 @@ class EndpointService:
         self._settings = settings
         self._chat: ChatModel | None = None
         self._created = int(time.time())
+        self._closed = False
         self.embedded: EmbeddedEngine | None = None
 
     def check(self) -> None:
@@ -94,6 +98,7 @@ class EndpointService:
 
     def close(self) -> None:
         """Stops the engine; what still runs fails."""
+        self._closed = True
         embedded, self.embedded = self.embedded, None
         if embedded is not None:
             embedded.close()
@@ -103,7 +108,7 @@ class EndpointService:
         """The engine.
 
         Raises:
-            Refusal: 503 while the model is loading.
+            Refusal: 503 while the model is loading, and when the endpoint stops.
         """
         return self._ready().engine
 
@@ -121,7 +126,7 @@ class EndpointService:
         """A card for each endpoint id, or one in the model's own name.
 
         Raises:
-            Refusal: 503 while the model is loading.
+            Refusal: 503 while the model is loading, and when the endpoint stops.
         """
         embedded = self._ready()
         return [
@@ -141,14 +146,30 @@ class EndpointService:
     def _template(self) -> str | None:
         path = self._settings.chat_template
         try:
-            return path.read_text() if path is not None else None
+            return path.read_text(encoding="utf-8") if path is not None else None
         except (OSError, UnicodeDecodeError) as error:
             raise StartError(f"cannot read the chat template {path}: {error}") from error
 
     def _ready(self) -> EmbeddedEngine:
         if self.embedded is None:
-            raise Refusal("the model is not loaded yet", status=503, code="loading", retry_after=1)
+            why, code = (
+                ("the endpoint is shutting down", "draining")
+                if self._closed
+                else ("the model is not loaded yet", "loading")
+            )
+            raise Refusal(why, status=503, code=code, retry_after=1)
         return self.embedded
+
+
+def _load(service: EndpointService) -> None:
+    """Loads the model; whatever goes wrong is a `StartError`, or nobody would hear of it."""
+    try:
+        service.load()
+    except StartError:
+        raise
+    except Exception as error:
+        log.debug("the model cannot be loaded", exc_info=True)
+        raise StartError(f"cannot load the model: {error or type(error).__name__}") from error
 
 
 def create_app(
@@ -169,7 +190,7 @@ def create_app(
 
     async def load() -> None:
         try:
-            await asyncio.to_thread(service.load)
+            await asyncio.to_thread(_load, service)
         except StartError as error:
             if failed is None:
                 raise

@@ -1,7 +1,9 @@
 """The command line of the endpoint."""
 
 import asyncio
+import contextlib
 import logging
+import signal
 import socket
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -9,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 import uvicorn
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 
 from friendli_endpoint import __version__
@@ -147,10 +150,10 @@ def _run(service: EndpointService, settings: Settings, listener: socket.socket) 
         timeout_graceful_shutdown=settings.drain_seconds + FAREWELL_SECONDS,
     )
     server = _Server(config, service, settings.drain_seconds)
-    try:
+    # When it has stopped, the server raises the signal once more: both are then an interrupt.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        pass
     if failure:
         _complain(str(failure[0]))
         return CANNOT_START
@@ -176,6 +179,8 @@ def _settings(flags: dict[str, Any]) -> Settings:
         first = error.errors(include_url=False)[0]
         option = "--" + str(first["loc"][0]).replace("_", "-")
         _refuse(f"{option}: {first['msg'].lower()}, not {first['input']!r}")
+    except SettingsError as error:
+        _refuse(f'{error}: a list is set in the environment as JSON, such as ["first"]')
 
 
 def _refuse(reason: str) -> NoReturn:
