@@ -1,0 +1,61 @@
+"""Hermes, Qwen 2.5 and 3, SmolLM2: a JSON object between `<tool_call>` and `</tool_call>`.
+
+The form that most models know, and so the one for models whose template says nothing of tools.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from friendli_endpoint.chat.tools.arguments import JsonArguments
+from friendli_endpoint.chat.tools.fallback import prompt
+from friendli_endpoint.chat.tools.family import Marker, ToolSpec
+from friendli_endpoint.chat.tools.form import Form, Space
+from friendli_endpoint.chat.tools.lark import marked, quoted
+from friendli_endpoint.chat.tools.objects import call_body, head_form, names_in_json
+from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+
+__all__ = ["Hermes"]
+
+_OPENING = "<tool_call>"
+_CLOSING = "</tool_call>"
+
+
+class Hermes:
+    """The family of Hermes, and the default."""
+
+    name: ClassVar[str] = "hermes"
+    markers: ClassVar[tuple[str, ...]] = (_OPENING, _CLOSING)
+
+    def recognises(self, template: str) -> bool:
+        """By the opening marker."""
+        return _OPENING in template
+
+    def grammar(
+        self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
+    ) -> str:
+        """Each marker and each object on a line of its own."""
+        body = f'"\\n" {call_body(tools, "arguments")} "}}\\n" {marker(_CLOSING)}'
+        return marked(_OPENING, body, quoted("\n"), marker, required=required, parallel=parallel)
+
+    def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
+        """A parser of one output."""
+        names = names_in_json(tools)
+        anywhere = Rule(head_form((_OPENING, Space()), names, "arguments"), TAIL, _arguments)
+        next_one = Rule(
+            head_form((Space(), _OPENING, Space()), names, "arguments"), TAIL, _arguments
+        )
+        closing = Rule(Form(Space(), "}", Space(), _CLOSING), AFTER)
+        return FormParser(
+            {START: (next_one,), TEXT: (anywhere,), TAIL: (closing,), AFTER: (next_one,)}
+        )
+
+    def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
+        """The prompt that Hermes models are trained with, in other words."""
+        return prompt(
+            tools,
+            f'{_OPENING}\n{{"name": "NAME", "arguments": {{"ARGUMENT": VALUE}}}}\n{_CLOSING}',
+        )
+
+
+def _arguments(_name: str) -> JsonArguments:
+    return JsonArguments()
