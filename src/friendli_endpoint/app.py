@@ -87,13 +87,14 @@ class EndpointService:
                 )
             defaults = ChatDefaults(
                 endpoint_ids=settings.endpoint_id,
+                tool_family=settings.tool_family,
                 parse_reasoning=settings.parse_reasoning,
                 limits=Limits(choices=settings.max_choices),
             )
             self._chat = ChatModel(embedded.vocabulary, template, defaults)
-        except (StartError, TemplateFault) as error:
+        except (StartError, TemplateFault, KeyError) as error:
             embedded.close()
-            raise StartError(str(error)) from error
+            raise StartError(str(error.args[0])) from error
         self.embedded = embedded
 
     def close(self) -> None:

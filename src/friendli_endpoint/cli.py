@@ -79,6 +79,10 @@ def serve(
     max_choices: Annotated[
         int | None, typer.Option(help="Most choices (n) of one request.", show_default="128")
     ] = None,
+    tool_family: Annotated[
+        str | None,
+        typer.Option(help="Form of tool calls.", show_default="by the chat template"),
+    ] = None,
     parse_reasoning: Annotated[
         bool | None,
         typer.Option(help="Give reasoning apart from the answer.", show_default="on"),

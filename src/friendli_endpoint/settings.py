@@ -21,6 +21,7 @@ class Settings(BaseSettings):
         context: Tokens, prompt and output together, that each can hold.
         threads: Threads that compute; by default one for each processor.
         max_choices: Most choices (`n`) of one request.
+        tool_family: The form of tool calls; by default the chat template's.
         parse_reasoning: Whether reasoning is given apart from the answer, unless a request says.
         max_body: Most bytes of a request body.
         drain_seconds: How long running requests may go on after a signal to stop.
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     context: int = Field(default=4096, ge=256)
     threads: int | None = Field(default=None, ge=1)
     max_choices: int = Field(default=128, ge=1)
+    tool_family: str | None = None
     parse_reasoning: bool = True
     max_body: int = Field(default=4 * 1024 * 1024, ge=1024)
     drain_seconds: int = Field(default=5, ge=0)

@@ -16,7 +16,8 @@ from friendli.models import (
     StreamedChatChoiceDelta,
     StreamedChatData,
 )
-from friendli_endpoint.chat.reader import Reader
+from friendli_endpoint.chat.calls import CallReader
+from friendli_endpoint.chat.reader import Delta, Reader
 from friendli_endpoint.generation import FinishReason, GenerationRequest, TokenStep
 
 __all__ = ["Exchange"]
@@ -31,6 +32,7 @@ class Exchange:
         stream: Whether the client wants chunks.
         include_usage: Whether a stream ends with a chunk of usage.
         readers: One for each choice.
+        calls: One for each choice, where tools are offered.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Exchange:
         stream: bool,
         include_usage: bool,
         readers: Sequence[Reader],
+        calls: Sequence[CallReader] = (),
     ) -> None:
         self.request = request
         self.stream = stream
@@ -48,6 +51,7 @@ class Exchange:
         self._model = model
         self._created = int(time.time())
         self._readers = readers
+        self._calls = calls
         self._unfinished = len(request.choices)
         self._completion_tokens = 0
         self._accumulator = None if stream else Accumulator()
@@ -96,12 +100,33 @@ class Exchange:
         if delta.reasoning:
             shown = StreamedChatChoiceDelta(reasoning_content=delta.reasoning)
             yield self._chunk(step.choice, shown, logprobs=() if delta.text else logprobs)
-        if delta.text or (logprobs and not delta.reasoning):
-            shown = StreamedChatChoiceDelta(content=delta.text)
+            logprobs = logprobs if delta.text else ()
+        for shown in self._answer(step.choice, delta, bool(logprobs)):
             yield self._chunk(step.choice, shown, logprobs=logprobs)
+            logprobs = ()
         if delta.finish is not None:
             self._unfinished -= 1
-            yield self._chunk(step.choice, StreamedChatChoiceDelta(), finish=delta.finish)
+            yield self._chunk(
+                step.choice, StreamedChatChoiceDelta(), finish=self._finish(step.choice, delta)
+            )
+
+    def _answer(self, choice: int, delta: Delta, needed: bool) -> Iterator[StreamedChatChoiceDelta]:
+        """What a step adds to the answer; at least one delta where one is `needed`."""
+        given = False
+        if self._calls:
+            for shown in self._calls[choice].read(delta.text, delta.finish is not None):
+                given = True
+                yield shown
+        elif delta.text:
+            given = True
+            yield StreamedChatChoiceDelta(content=delta.text)
+        if needed and not given:
+            yield StreamedChatChoiceDelta(content="")
+
+    def _finish(self, choice: int, delta: Delta) -> FinishReason | None:
+        """A message that carries whole calls ends with `tool_calls`, unless it was cut off."""
+        called = self._calls and self._calls[choice].complete
+        return "tool_calls" if called and delta.finish == "stop" else delta.finish
 
     def _chunk(
         self,

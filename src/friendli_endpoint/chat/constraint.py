@@ -2,66 +2,67 @@
 
 A grammar is compiled once and kept in a cache of bounded size; each choice works on a copy of the
 matcher. The compiler is native code and may fail in its own ways, a panic included; all of them
-become a `Refusal` where the request is checked, and a `ConstraintError` where it runs, so that a
-constraint can only ever fail its own request.
+become a `Refusal` where the request is checked, and the end of the choice where it runs, so that a
+constraint can only ever cut short its own request.
 """
 
 import json
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
 
-from friendli_endpoint.chat.schema import explained, prepared
+from friendli_endpoint.chat.pattern import PatternError, whole_pattern
+from friendli_endpoint.chat.places import SchemaFault, innermost
+from friendli_endpoint.chat.schema import OPTIONS, FitSchema, fit_schema
 from friendli_endpoint.generation import Refusal, Vocabulary
 
-if TYPE_CHECKING:
-    from llguidance._lib import JsonCompileOptions
+__all__ = ["Constraint", "ConstraintCompiler"]
 
-__all__ = ["Constraint", "ConstraintCompiler", "ConstraintError"]
+log = logging.getLogger("friendli_endpoint.chat")
 
 _CACHED = 128
 """Compiled grammars that are kept, by least recent use."""
-
-_WHITESPACE = r"( |\n {0,16})?"
-"""Between two tokens of JSON: nothing, a space, or a new line and its indentation. Unbounded white
-space is a trap that small models do not leave."""
 
 _LONGEST_REGEX = 16 * 1024
 
 
 class ConstraintError(Exception):
-    """A constraint that was accepted cannot be followed any further."""
+    """The compiler does not take a grammar, or failed at it."""
 
 
 class Constraint:
     """The state of one choice under a grammar.
 
+    Where the compiler gives up in the middle of an output, because it has become too much work or
+    because nothing can follow, no token is allowed any more and the output counts as unfinished.
+
     Args:
         matcher: A fresh matcher of its own.
-        tokenizer: The compiler's view of the vocabulary.
         end_ids: Tokens that end the choice; allowed where the grammar is satisfied.
         size: Number of token ids.
     """
 
-    def __init__(
-        self, matcher: LLMatcher, tokenizer: LLTokenizer, end_ids: frozenset[int], size: int
-    ) -> None:
+    def __init__(self, matcher: LLMatcher, end_ids: frozenset[int], size: int) -> None:
         self._matcher = matcher
-        self._tokenizer = tokenizer
         self._end_ids = np.array(sorted(end_ids), np.uint32)
         self._mask = np.zeros((size + 31) // 32, np.uint32)
+        self._failed = False
 
     def mask(self) -> NDArray[np.uint32]:
         """The tokens that the grammar allows next; valid until the next call."""
-        with _contained():
-            self._matcher.unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
-        self._check()
+        if not self._failed:
+            with self._guarded():
+                self._matcher.unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
+        if self._failed:
+            self._mask.fill(0)
+            return self._mask
         words, bits = self._end_ids // 32, np.uint32(1) << (self._end_ids % np.uint32(32))
         if self.satisfied:
             np.bitwise_or.at(self._mask, words, bits)
@@ -71,47 +72,46 @@ class Constraint:
 
     def forced(self) -> list[int]:
         """Tokens that the grammar leaves no choice about."""
-        with _contained():
-            return list(self._matcher.compute_ff_tokens())
+        tokens: list[int] = []
+        if not self._failed:
+            with self._guarded():
+                tokens = list(self._matcher.compute_ff_tokens())
+        return [] if self._failed else tokens
 
     @property
     def satisfied(self) -> bool:
         """Whether the output may end here."""
-        with _contained():
-            return bool(self._matcher.is_accepting())
+        accepting = False
+        if not self._failed:
+            with self._guarded():
+                accepting = bool(self._matcher.is_accepting())
+        return accepting and not self._failed
 
     def accept(self, token_id: int) -> bool:
-        """Takes a token that is no end; answers whether the output must end here.
+        """Takes a token that is no end; answers whether the output must end here."""
+        stopped = False
+        if not self._failed:
+            with self._guarded():
+                if self._matcher.consume_token(token_id):
+                    stopped = bool(self._matcher.is_stopped())
+                else:
+                    self._give_up(f"token {token_id} was refused: {self._matcher.get_error()}")
+        return stopped and self.satisfied
 
-        Raises:
-            ConstraintError: The grammar does not allow it.
-        """
-        with _contained():
-            taken = self._matcher.consume_token(token_id)
-        if not taken:
-            self._check()
-            raise ConstraintError(f"the grammar does not allow token {token_id} here")
-        with _contained():
-            return bool(self._matcher.is_stopped())
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            with _contained():
+                yield
+                failed = self._matcher.is_error()
+            if failed and not self._failed:
+                self._give_up(self._matcher.get_error())
+        except ConstraintError as error:
+            self._give_up(str(error))
 
-    def accept_bytes(self, text: bytes) -> bool:
-        """Takes text that came in a token together with something else, as `accept` does.
-
-        Raises:
-            ConstraintError: The grammar does not allow it.
-        """
-        with _contained():
-            tokens = self._tokenizer.greedy_tokenize(text.decode(errors="replace"))
-        ended = False
-        for token in tokens:
-            ended = self.accept(token)
-        return ended
-
-    def _check(self) -> None:
-        with _contained():
-            failed = self._matcher.is_error()
-        if failed:
-            raise ConstraintError(_first_line(self._matcher.get_error()))
+    def _give_up(self, reason: str) -> None:
+        log.warning("a constraint cannot be followed any further: %s", _first_line(reason))
+        self._failed = True
 
 
 class ConstraintCompiler:
@@ -136,48 +136,70 @@ class ConstraintCompiler:
         Raises:
             Refusal: The schema cannot be enforced; names the keyword and its place.
         """
-        fit = prepared(schema, param)
-        options: JsonCompileOptions = {
-            "whitespace_flexible": True,
-            "whitespace_pattern": _WHITESPACE,
-        }
-
-        def grammar() -> str:
-            return str(LLMatcher.grammar_from_json_schema(json.dumps(fit), overrides=options))
-
+        fit = fit_schema(schema, param)
+        text = json.dumps(fit.root)
         return self._constraint(
-            "json " + json.dumps(fit),
-            grammar,
+            "json " + text,
+            lambda: str(LLMatcher.grammar_from_json_schema(text)),
             end_ids,
-            lambda message: explained(message, fit, param),
+            lambda message: self._unfit(fit, message).refusal(param),
         )
 
     def regex(self, pattern: str, end_ids: frozenset[int], param: str) -> Constraint:
         """Output is a text that a regular expression matches as a whole.
 
-        A leading `^` and a trailing `$` say nothing and are taken off.
-
         Raises:
             Refusal: The pattern cannot be enforced.
         """
+
+        def refusal(reason: str) -> Refusal:
+            return Refusal(
+                f"{param} cannot be enforced: {reason}", param=param, code="unsupported_regex"
+            )
+
         if len(pattern) > _LONGEST_REGEX:
             raise Refusal(
                 f"{param} must have at most {_LONGEST_REGEX:,} characters",
                 param=param,
                 code="invalid_regex",
             )
+        try:
+            written = whole_pattern(pattern)
+        except PatternError as error:
+            raise refusal(str(error)) from error
+        return self._constraint(
+            "regex " + written, lambda: LLMatcher.grammar_from_regex(written), end_ids, refusal
+        )
+
+    def _unfit(self, fit: FitSchema, message: str) -> SchemaFault:
+        """The compiler's refusal, at the innermost schema that has the same fault."""
+
+        def failing(part: dict[str, Any]) -> bool:
+            text = json.dumps({**part, "$defs": fit.definitions, "x-guidance": OPTIONS})
+            try:
+                self._compile(lambda: str(LLMatcher.grammar_from_json_schema(text)))
+            except (ConstraintError, ValueError) as error:
+                return _reason(str(error)) == reason
+            return False
+
+        reason = _reason(message)
+        return SchemaFault(innermost(fit.parts, failing), reason)
+
+    def lark(self, grammar: str, end_ids: frozenset[int], param: str) -> Constraint:
+        """Output is what a grammar in llguidance's dialect of Lark allows.
+
+        Raises:
+            Refusal: The grammar cannot be enforced.
+        """
 
         def refusal(message: str) -> Refusal:
             reason = " ".join(message.split())[:300]
             return Refusal(
-                f"{param} cannot be enforced: {reason}", param=param, code="unsupported_regex"
+                f"{param} cannot be enforced: {reason}", param=param, code="unsupported_schema"
             )
 
         return self._constraint(
-            "regex " + pattern,
-            lambda: str(LLMatcher.grammar_from_regex(_unanchored(pattern))),
-            end_ids,
-            refusal,
+            "lark " + grammar, lambda: str(LLMatcher.grammar_from_lark(grammar)), end_ids, refusal
         )
 
     def _constraint(
@@ -206,10 +228,13 @@ class ConstraintCompiler:
     def _compile(self, grammar: Callable[[], str]) -> LLMatcher:
         with _contained():
             matcher = LLMatcher(self._tokenizer, grammar(), limits=self._limits)
-            if not matcher.is_error():
-                matcher.deep_copy().compute_bitmask()
-        if matcher.is_error():
-            raise ConstraintError(matcher.get_error())
+            first = matcher.deep_copy()
+            possible = any(first.compute_bitmask()) or first.is_accepting()
+            failed = next((each for each in (matcher, first) if each.is_error()), None)
+            if failed is not None:
+                raise ConstraintError(failed.get_error())
+            if not possible:
+                raise ConstraintError("nothing satisfies it")
         return matcher
 
 
@@ -235,10 +260,11 @@ def _end_of(vocabulary: Vocabulary) -> int:
     return vocabulary.eos_id if vocabulary.eos_id is not None else min(vocabulary.end_ids)
 
 
-def _unanchored(pattern: str) -> str:
-    pattern = pattern.removeprefix("^")
-    slashes = len(pattern[:-1]) - len(pattern[:-1].rstrip("\\"))
-    return pattern[:-1] if pattern.endswith("$") and slashes % 2 == 0 else pattern
+def _reason(message: str) -> str:
+    """What the compiler says, in words for the client."""
+    if message.startswith("NoExtension"):
+        return "nothing satisfies it"
+    return _first_line(message).removeprefix("Unsatisfiable schema: ")[:300]
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The way of a request through this room: rules, parameters, prompt, guides, exchange."""
 
+import hashlib
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -7,8 +8,10 @@ from typing import Any
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.answer import Exchange
+from friendli_endpoint.chat.calls import CallReader
 from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
 from friendli_endpoint.chat.guide import ChoiceGuide, Ending, bitmask_without
+from friendli_endpoint.chat.history import TemplateAbilities, messages_for
 from friendli_endpoint.chat.parameters import ending, sampling_params
 from friendli_endpoint.chat.prompt import Prompt, PromptBuilder
 from friendli_endpoint.chat.reader import Reader
@@ -16,6 +19,8 @@ from friendli_endpoint.chat.reasoning import Splitter, style_of
 from friendli_endpoint.chat.rules import Limits, Values, check, given
 from friendli_endpoint.chat.template import ChatTemplate
 from friendli_endpoint.chat.thinking import Thinking, ThinkingTokens
+from friendli_endpoint.chat.toolbox import Toolbox, control_markers, marker_of, toolbox_of
+from friendli_endpoint.chat.tools import family_named, family_of
 from friendli_endpoint.generation import Choice, GenerationRequest, Refusal, Vocabulary
 
 __all__ = ["ChatDefaults", "ChatModel"]
@@ -29,11 +34,13 @@ class ChatDefaults:
 
     Attributes:
         endpoint_ids: The ids that are answered; with none, any is.
+        tool_family: The form of tool calls, by name; None takes it from the chat template.
         parse_reasoning: Whether reasoning is given apart from the answer.
         limits: Bounds on what a request may ask for.
     """
 
     endpoint_ids: Collection[str] = ()
+    tool_family: str | None = None
     parse_reasoning: bool = True
     limits: Limits = field(default_factory=Limits)
 
@@ -61,7 +68,14 @@ class ChatModel:
             for name, token in (("bos_token", vocabulary.bos_id), ("eos_token", vocabulary.eos_id))
         }
         self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary)
+        self._abilities = TemplateAbilities(template)
         self._constraints = ConstraintCompiler(vocabulary)
+        self._family = (
+            family_named(self._defaults.tool_family)
+            if self._defaults.tool_family
+            else family_of(template)
+        )
+        self._markers = control_markers(self._family, vocabulary)
         self._style = style_of(template)
         self._tags = ThinkingTokens(self._style, vocabulary) if self._style else None
         single = (vocabulary.tokenize(text, False) for text in _NEWLINES)
@@ -78,9 +92,13 @@ class ChatModel:
         self._check_model(body.model)
         asked = given(values)
         self._check_reasoning(asked)
-        ends = ending(asked, self._vocabulary, self._tags.spoken if self._tags else frozenset())
+        toolbox = toolbox_of(asked, self._family)
+        spoken = self._markers if toolbox else frozenset()
+        ends = ending(
+            asked, self._vocabulary, spoken | (self._tags.spoken if self._tags else spoken)
+        )
         sampling = sampling_params(asked, self._vocabulary, ends.end_ids | self._newline_ids)
-        prompt = self._prompt(asked)
+        prompt = self._prompt(asked, toolbox)
         room = self._vocabulary.context - len(prompt.ids)
         if ends.min_tokens > room:
             raise Refusal(
@@ -91,7 +109,9 @@ class ChatModel:
         request = GenerationRequest(
             request_id=f"chatcmpl-{uuid.uuid4().hex}",
             prompt=prompt.ids,
-            choices=tuple(Choice(params, self._guide(asked, ends, prompt)) for params in sampling),
+            choices=tuple(
+                Choice(params, self._guide(asked, ends, prompt, toolbox)) for params in sampling
+            ),
             max_tokens=asked.get("max_tokens", asked.get("max_completion_tokens", room)),
             top_logprobs=asked.get("top_logprobs", 0) if asked.get("logprobs") else None,
         )
@@ -101,7 +121,10 @@ class ChatModel:
             model=body.model,
             stream=bool(asked.get("stream")),
             include_usage=bool(options.get("include_usage")),
-            readers=[self._reader(asked, ends, prompt) for _ in sampling],
+            readers=[self._reader(asked, ends, prompt, toolbox) for _ in sampling],
+            calls=[self._call_reader(toolbox, prompt, each.seed) for each in sampling]
+            if toolbox
+            else (),
         )
 
     def _check_model(self, name: str) -> None:
@@ -137,17 +160,26 @@ class ChatModel:
                     code="not_supported",
                 )
 
-    def _prompt(self, asked: Values) -> Prompt:
+    def _prompt(self, asked: Values, toolbox: Toolbox | None) -> Prompt:
         extra: dict[str, Any] = dict(asked.get("chat_template_kwargs", {}))
         if "reasoning_effort" in asked:
             extra["reasoning_effort"] = asked["reasoning_effort"]
-        return self._prompts.build(asked["messages"], extra)
+        messages = messages_for(self._abilities, asked["messages"], toolbox)
+        return self._prompts.build(messages, extra, toolbox.offered if toolbox else None)
 
-    def _guide(self, asked: Values, ends: Ending, prompt: Prompt) -> ChoiceGuide:
-        constraint = self._constraint(asked, ends)
+    def _guide(
+        self, asked: Values, ends: Ending, prompt: Prompt, toolbox: Toolbox | None
+    ) -> ChoiceGuide:
+        if toolbox is not None:
+            marker = marker_of(self._family, self._vocabulary)
+            constraint: Constraint | None = toolbox.constraint(
+                self._constraints, ends.end_ids, marker
+            )
+        else:
+            constraint = self._constraint(asked, ends)
         if self._style is None or self._tags is None:
             return ChoiceGuide(ends, self._vocabulary, constraint)
-        splitter = Splitter(self._style, prompt.text)
+        splitter = Splitter(self._style, prompt.text, _interruptions(toolbox))
         thinking = Thinking(splitter, self._tags, asked.get("reasoning_budget"))
         mask = None
         if constraint is not None:
@@ -166,8 +198,11 @@ class ChatModel:
                 return self._constraints.json_schema(schema, ends.end_ids, param)
         return self._constraints.json_schema({"type": "object"}, ends.end_ids, "response_format")
 
-    def _reader(self, asked: Values, ends: Ending, prompt: Prompt) -> Reader:
-        splitter = Splitter(self._style, prompt.text) if self._style else None
+    def _reader(
+        self, asked: Values, ends: Ending, prompt: Prompt, toolbox: Toolbox | None
+    ) -> Reader:
+        interruptions = _interruptions(toolbox)
+        splitter = Splitter(self._style, prompt.text, interruptions) if self._style else None
         return Reader(
             ends,
             self._vocabulary,
@@ -175,3 +210,13 @@ class ChatModel:
             parse=asked.get("parse_reasoning", self._defaults.parse_reasoning),
             include=asked.get("include_reasoning", True),
         )
+
+    def _call_reader(self, toolbox: Toolbox, prompt: Prompt, seed: int) -> CallReader:
+        """Ids of calls come from prompt and seed, so that the same request has the same."""
+        key = hashlib.blake2b(repr((seed, prompt.ids)).encode()).digest()
+        return CallReader(toolbox.family.parser(toolbox.tools), key)
+
+
+def _interruptions(toolbox: Toolbox | None) -> tuple[str, ...]:
+    """What ends a reasoning that was not ended: the marker of a call."""
+    return toolbox.family.markers[:1] if toolbox else ()

@@ -7,7 +7,7 @@ the texts; the rendered string is cut at the marks' stretches, and those are tok
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,22 +51,28 @@ class PromptBuilder:
         self._beginning = re.compile(f"(?=(?:{alternatives})).", re.DOTALL)
 
     def build(
-        self, messages: Sequence[Mapping[str, Any]], template_kwargs: Mapping[str, Any]
+        self,
+        messages: list[dict[str, Any]],
+        template_kwargs: Mapping[str, Any],
+        tools: list[dict[str, Any]] | None = None,
     ) -> Prompt:
         """A conversation as the model reads it, up to where the answer begins.
 
         Args:
-            messages: Messages as plain JSON values; contents are text or lists of text parts.
+            messages: Messages as the template expects them.
             template_kwargs: The request's `chat_template_kwargs`.
+            tools: The tools that are offered, for the template.
 
         Raises:
             Refusal: The template refuses, or the prompt does not leave room for a token.
         """
-        plain = [_plain(message) for message in messages]
-        mark = self._mark(plain, template_kwargs)
+        mark = self._mark(messages, template_kwargs, tools)
         field = "chat_template_kwargs" if template_kwargs else "messages"
         text = self._template.render(
-            self._broken(plain, mark), self._broken(dict(template_kwargs), mark), field
+            self._broken(messages, mark),
+            self._broken(dict(template_kwargs), mark),
+            field,
+            self._broken(tools, mark),
         )
         ids = [token for piece in self._pieces(text, mark) for token in piece]
         bos = self._vocabulary.bos_id
@@ -121,18 +127,6 @@ class PromptBuilder:
             if found:
                 yield tokenize(found[0], True)
                 start = found.end()
-
-
-def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A message as templates expect it: content is text, `developer` is `system`."""
-    plain = {name: value for name, value in message.items() if value is not None}
-    content = message.get("content")
-    if isinstance(content, list):
-        content = "\n".join(part["text"] for part in content)
-    plain["content"] = content or ""
-    if plain["role"] == "developer":
-        plain["role"] = "system"
-    return plain
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -1,8 +1,7 @@
 """Which values and combinations of the parameters are served, as tables, checked before any work.
 
 A parameter that is null counts as absent; so do, in the rules about combinations, the values that
-ask for nothing. What is not built yet is refused unless its value is the neutral one, so that no
-parameter is ever accepted and ignored.
+ask for nothing.
 """
 
 import math
@@ -93,12 +92,7 @@ _NEEDS: tuple[tuple[str, str, str], ...] = (
 )
 """Field, the field that must be true beside it, and the word for that."""
 
-_NOT_BUILT: dict[str, tuple[Check, str]] = {
-    "tools": (lambda v: False, "tool calls"),
-    "tool_choice": (lambda v: v in ("none", "auto"), "tool calls"),
-    "parallel_tool_calls": (lambda v: v is True, "tool calls"),
-}
-"""Field to the value that is served all the same, and what is missing for the others."""
+_TOOL_CHOICES = ("none", "auto", "required")
 
 
 def given(values: Values) -> dict[str, Any]:
@@ -131,13 +125,6 @@ def check(values: Values, unknown: Iterable[str], limits: Limits) -> None:
                 raise Refusal(_out_of_range(name, value, words), param=name, code="out_of_range")
     asked = given(values)
     _check_combinations(asked)
-    for name, (neutral, what) in _NOT_BUILT.items():
-        if name in asked and not neutral(asked[name]):
-            raise Refusal(
-                f"{name} is not served yet: this release has no {what}",
-                param=name,
-                code="not_supported",
-            )
     _check_counts(asked, limits)
     _check_messages(values["messages"])
 
@@ -159,6 +146,12 @@ def _check_combinations(asked: Values) -> None:
                 f"{name} can only be used with {other}: {word}", param=name, code="conflict"
             )
     choice = asked.get("tool_choice")
+    if isinstance(choice, str) and choice not in _TOOL_CHOICES:
+        raise Refusal(
+            f"tool_choice must be {', '.join(_TOOL_CHOICES)}, or name a function, not {choice!r}",
+            param="tool_choice",
+            code="unknown_value",
+        )
     if choice is not None and "tools" not in asked and choice not in ("none", "auto"):
         raise Refusal(
             "tool_choice can only be none or auto where no tools are given",
@@ -210,13 +203,15 @@ def _check_counts(asked: Values, limits: Limits) -> None:
 
 
 def _check_messages(messages: list[dict[str, Any]]) -> None:
+    called: set[str] = set()
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
-        if message["role"] == "tool" or message.get("tool_calls"):
+        called.update(call["id"] for call in message.get("tool_calls") or ())
+        if message["role"] == "tool" and message["tool_call_id"] not in called:
             raise Refusal(
-                "messages of tool calls are not served yet: this release has no tool calls",
-                param=path,
-                code="not_supported",
+                f"no earlier message calls a tool with the id {message['tool_call_id']!r}",
+                param=f"{path}.tool_call_id",
+                code="unknown_value",
             )
         content = message.get("content")
         for number, part in enumerate(content if isinstance(content, list) else ()):

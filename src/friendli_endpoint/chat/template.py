@@ -54,7 +54,11 @@ class ChatTemplate:
             raise TemplateFault(f"the model's chat template does not compile: {error}") from error
 
     def render(
-        self, messages: list[dict[str, Any]], extra: Mapping[str, Any], field: str = "messages"
+        self,
+        messages: list[dict[str, Any]],
+        extra: Mapping[str, Any],
+        field: str = "messages",
+        tools: list[dict[str, Any]] | None = None,
     ) -> str:
         """The conversation as the model expects it, with the opening of its answer.
 
@@ -62,6 +66,7 @@ class ChatTemplate:
             messages: Role and content of each, as plain values.
             extra: More variables for the template.
             field: The request field at fault where the template refuses.
+            tools: The tools that are offered, or None.
 
         Raises:
             Refusal: `extra` shadows a reserved name; or the template refuses the conversation (in
@@ -78,7 +83,7 @@ class ChatTemplate:
             **self._tokens,
             **extra,
             "messages": messages,
-            "tools": None,
+            "tools": tools,
             "add_generation_prompt": True,
         }
         try:

@@ -7,6 +7,8 @@ to them, and what was cut off must be handed on as it is.
 from dataclasses import dataclass
 from typing import Protocol
 
+from friendli_endpoint.chat.tools.nesting import Nesting
+
 __all__ = ["Arguments", "JsonArguments", "Read"]
 
 
@@ -38,30 +40,13 @@ class Arguments(Protocol):
 class JsonArguments:
     """A JSON object, as the model wrote it; the text begins with its brace."""
 
-    def __init__(self) -> None:
-        self._depth = 0
-        self._quoted = False
-        self._escaped = False
+    def __init__(self, _name: str = "") -> None:
+        self._nesting = Nesting()
 
     def read(self, text: str) -> Read:
         """Takes all, up to the end of the object."""
         for index, character in enumerate(text):
-            if self._quoted:
-                self._in_string(character)
-            elif character == '"':
-                self._quoted = True
-            elif character in "{[":
-                self._depth += 1
-            elif character in "}]":
-                self._depth -= 1
-                if self._depth == 0:
-                    return Read(index + 1, text[: index + 1], ended=True)
+            self._nesting.take(character)
+            if not self._nesting.inside:
+                return Read(index + 1, text[: index + 1], ended=True)
         return Read(len(text), text)
-
-    def _in_string(self, character: str) -> None:
-        if self._escaped:
-            self._escaped = False
-        elif character == "\\":
-            self._escaped = True
-        elif character == '"':
-            self._quoted = False

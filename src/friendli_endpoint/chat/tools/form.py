@@ -9,10 +9,22 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["MOST_SPACE", "SPACE", "Ahead", "Form", "Match", "Name", "Outcome", "Run", "Space"]
+__all__ = [
+    "MOST_SPACE",
+    "SPACE",
+    "Ahead",
+    "Form",
+    "Match",
+    "Name",
+    "Outcome",
+    "Run",
+    "Space",
+    "Word",
+]
 
 SPACE: Final = " \t\r\n"
 MOST_SPACE: Final = 16
+MOST_WORD: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,14 @@ class Name:
         return cls(tuple((name, name) for name in names))
 
 
-Part: TypeAlias = str | Space | Ahead | Run | Name
+Part: TypeAlias = str | Space | Ahead | Run | Name | Word
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A name that is not known before: between 1 and `MOST_WORD` characters, none of `stop`."""
+
+    stop: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +109,8 @@ class Form:
             taken = _taken(part, text, at)
             if taken is None or taken == "maybe":
                 return taken
+            if isinstance(part, Word):
+                name = text[at:taken]
             at = taken
             index += 1
         return Match(at, name)
@@ -105,7 +126,9 @@ class Form:
         return None
 
 
-def _taken(part: str | Space | Ahead | Run, text: str, at: int) -> int | Literal["maybe"] | None:
+def _taken(
+    part: str | Space | Ahead | Run | Word, text: str, at: int
+) -> int | Literal["maybe"] | None:
     """Where a part that begins at `at` ends."""
     match part:
         case str():
@@ -119,6 +142,8 @@ def _taken(part: str | Space | Ahead | Run, text: str, at: int) -> int | Literal
             return _run(SPACE, 0, MOST_SPACE, text, at)
         case Run():
             return _run(part.characters, part.least, part.most, text, at)
+        case Word():
+            return _word(part.stop, text, at)
 
 
 def _run(
@@ -130,3 +155,10 @@ def _run(
     if end == len(text) and end - at < most:
         return "maybe"
     return end if end - at >= least else None
+
+
+def _word(stop: Container[str], text: str, at: int) -> int | Literal["maybe"] | None:
+    for end in range(at, min(len(text), at + MOST_WORD + 1)):
+        if text[end] in stop:
+            return end if end > at else None
+    return "maybe" if len(text) - at <= MOST_WORD else None

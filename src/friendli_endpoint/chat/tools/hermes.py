@@ -40,7 +40,7 @@ class Hermes:
     def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
         """A parser of one output."""
         names = names_in_json(tools)
-        anywhere = Rule(head_form((_OPENING, Space()), names, "arguments"), TAIL, _arguments)
+        anywhere = Rule(head_form((_OPENING, Space()), names, "arguments"), TAIL, JsonArguments)
         next_one = Rule(
             head_form((Space(), _OPENING, Space()), names, "arguments"), TAIL, _arguments
         )
@@ -55,7 +55,3 @@ class Hermes:
             tools,
             f'{_OPENING}\n{{"name": "NAME", "arguments": {{"ARGUMENT": VALUE}}}}\n{_CLOSING}',
         )
-
-
-def _arguments(_name: str) -> JsonArguments:
-    return JsonArguments()

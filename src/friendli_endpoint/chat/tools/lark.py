@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from friendli_endpoint.chat.tools.family import Marker
+from friendli_endpoint.chat.tools.family import Marker, ToolSpec
 
 __all__ = [
+    "ANYTHING",
     "SPACES",
     "WHITESPACE",
     "any_but",
@@ -17,6 +18,7 @@ __all__ = [
     "is_token",
     "json_value",
     "marked",
+    "names_pattern",
     "quoted",
     "without",
 ]
@@ -26,6 +28,10 @@ WHITESPACE = r"( |\n {0,16})?"
 
 SPACES = r"[ \t\r\n]{0,16}"
 """White space where the parsers take it: `Space`, as a regular expression."""
+
+
+ANYTHING = "/(?s:.*)/"
+"""A terminal's expression: any text."""
 
 
 def quoted(text: str) -> str:
@@ -38,20 +44,25 @@ def escaped(text: str) -> str:
     return re.escape(text).replace("/", r"\/")
 
 
+def names_pattern(tools: Iterable[ToolSpec]) -> str:
+    """Any of the tools' names, as a regular expression between slashes."""
+    return "(" + "|".join(escaped(tool.name) for tool in tools) + ")"
+
+
 def is_token(marker: str) -> bool:
     """Whether a marker's Lark form is a token, which can stand in rules but not in terminals."""
     return marker.startswith("<[")
 
 
 def json_value(schema: Mapping[str, Any]) -> str:
-    """JSON that a schema allows, with bounded white space."""
+    """JSON that a prepared schema allows, with bounded white space."""
     guidance = {"whitespace_flexible": True, "whitespace_pattern": WHITESPACE}
-    return "%json " + json.dumps({**schema, "x-guidance": guidance}, ensure_ascii=False)
+    return "%json " + json.dumps({"x-guidance": guidance, **schema}, ensure_ascii=False)
 
 
 def arguments(schema: Mapping[str, Any]) -> str:
     """A JSON object that a tool's schema allows."""
-    return json_value({**schema, "type": "object"})
+    return json_value({"type": "object", **schema})
 
 
 def choice(alternatives: Iterable[str]) -> str:
@@ -66,7 +77,7 @@ def without(texts: Iterable[str]) -> str:
 
 def any_but(pattern: str) -> str:
     """A terminal's expression: text that a regular expression does not match as a whole."""
-    return f"/(?s:.*)/ & ~/{pattern}/"
+    return f"({ANYTHING} & ~/{pattern}/)"
 
 
 def marked(

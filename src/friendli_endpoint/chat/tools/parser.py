@@ -131,8 +131,10 @@ class FormParser:
         """Whether what is left at the end belongs to calls: their unfinished end, or a gap."""
         if self._state == AFTER:
             return not self._held.strip(SPACE)
-        begun = (rule.form.match(self._held) for rule in self._table.get(self._state, ()))
-        return self._state == TAIL and "maybe" in begun
+        rules = self._table.get(self._state, ())
+        return self._state != START and any(
+            rule.arguments is None and rule.form.match(self._held) == "maybe" for rule in rules
+        )
 
     def _matched(self, rules: tuple[Rule, ...], at: int) -> tuple[Rule, Match] | Maybe | None:
         for rule in rules:

@@ -1,0 +1,165 @@
+"""The keywords of JSON Schema, as tables: what their values are, and which cannot be enforced."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["APPLICATORS", "APPLIES_TO", "TYPES", "UNSUPPORTED", "VALUES", "is_number"]
+
+TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
+
+APPLICATORS = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
+"""Keywords that put other schemas in the same place."""
+
+
+def is_number(value: object) -> bool:
+    """Whether a JSON value is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: object) -> bool:
+    return is_number(value) and float(value) >= 0 and float(value).is_integer()  # type: ignore[arg-type]
+
+
+def _is_schema(value: object) -> bool:
+    return isinstance(value, dict | bool)
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _are_types(value: object) -> bool:
+    names = value if isinstance(value, list) else [value]
+    return bool(names) and all(isinstance(each, str) and each in TYPES for each in names)
+
+
+def _are_schemas(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(_is_schema(each) for each in value)
+
+
+def _is_map(value: object) -> bool:
+    return isinstance(value, dict) and all(_is_schema(each) for each in value.values())
+
+
+_COUNT = (_is_count, "a whole number, 0 or more")
+_SCHEMA = (_is_schema, "a schema: an object, true or false")
+_SCHEMAS = (_are_schemas, "a list of one or more schemas")
+_MAP = (_is_map, "an object whose values are schemas")
+_TEXT = (lambda value: isinstance(value, str), "a string")
+_NUMBER = (is_number, "a number")
+_LIMIT = (lambda value: is_number(value) or isinstance(value, bool), "a number, or true or false")
+
+VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "$anchor": _TEXT,
+    "$defs": (lambda value: isinstance(value, dict), "an object"),
+    "$id": _TEXT,
+    "$ref": _TEXT,
+    "$schema": _TEXT,
+    "additionalItems": _SCHEMA,
+    "additionalProperties": _SCHEMA,
+    "allOf": _SCHEMAS,
+    "anyOf": _SCHEMAS,
+    "contains": _SCHEMA,
+    "definitions": (lambda value: isinstance(value, dict), "an object"),
+    "dependencies": (lambda value: isinstance(value, dict), "an object"),
+    "dependentRequired": (lambda value: isinstance(value, dict), "an object"),
+    "dependentSchemas": _MAP,
+    "else": _SCHEMA,
+    "enum": (lambda value: isinstance(value, list) and bool(value), "a list of one or more values"),
+    "exclusiveMaximum": _LIMIT,
+    "exclusiveMinimum": _LIMIT,
+    "format": _TEXT,
+    "if": _SCHEMA,
+    "items": (
+        lambda value: _is_schema(value) or value == [] or _are_schemas(value),
+        "a schema or a list of schemas",
+    ),
+    "maxContains": _COUNT,
+    "maxItems": _COUNT,
+    "maxLength": _COUNT,
+    "maxProperties": _COUNT,
+    "maximum": _NUMBER,
+    "minContains": _COUNT,
+    "minItems": _COUNT,
+    "minLength": _COUNT,
+    "minProperties": _COUNT,
+    "minimum": _NUMBER,
+    "multipleOf": (lambda value: is_number(value) and value > 0, "a number above 0"),
+    "not": _SCHEMA,
+    "oneOf": _SCHEMAS,
+    "pattern": _TEXT,
+    "patternProperties": _MAP,
+    "prefixItems": _SCHEMAS,
+    "properties": _MAP,
+    "propertyNames": _SCHEMA,
+    "required": (_are_names, "a list of strings"),
+    "then": _SCHEMA,
+    "type": (_are_types, f"one of {', '.join(TYPES)}, or a list of them"),
+    "unevaluatedItems": _SCHEMA,
+    "unevaluatedProperties": _SCHEMA,
+    "uniqueItems": (lambda value: isinstance(value, bool), "true or false"),
+}
+"""Keyword to what its value must satisfy, and the same in words."""
+
+APPLIES_TO: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        (
+            "additionalItems",
+            "contains",
+            "items",
+            "maxContains",
+            "maxItems",
+            "minContains",
+            "minItems",
+            "prefixItems",
+            "unevaluatedItems",
+            "uniqueItems",
+        ),
+        ("array",),
+    ),
+    **dict.fromkeys(
+        (
+            "additionalProperties",
+            "dependencies",
+            "dependentRequired",
+            "dependentSchemas",
+            "maxProperties",
+            "minProperties",
+            "patternProperties",
+            "properties",
+            "propertyNames",
+            "required",
+            "unevaluatedProperties",
+        ),
+        ("object",),
+    ),
+    **dict.fromkeys(("maxLength", "minLength", "pattern"), ("string",)),
+    **dict.fromkeys(
+        ("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf"),
+        ("number", "integer"),
+    ),
+}
+"""Keyword to the types whose values it constrains; it says nothing about the others."""
+
+_ASKS_NOTHING: Callable[[Any], bool] = lambda value: value is True or value == {}  # noqa: E731
+_ASKS_NONE: Callable[[Any], bool] = lambda value: all(  # noqa: E731
+    each is True or each in ({}, []) for each in value.values()
+)
+_NEVER: Callable[[Any], bool] = lambda value: False  # noqa: E731
+
+UNSUPPORTED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "$dynamicRef": (_NEVER, "a reference must have one target; use $ref"),
+    "$recursiveRef": (_NEVER, "a reference must have one target; use $ref"),
+    "contains": (_NEVER, "a grammar cannot count the items that satisfy a schema"),
+    "dependencies": (_ASKS_NONE, "a grammar cannot look back at which properties are there"),
+    "dependentRequired": (_ASKS_NONE, "a grammar cannot look back at which properties are there"),
+    "dependentSchemas": (_ASKS_NONE, "a grammar cannot look back at which properties are there"),
+    "disallow": (_NEVER, "a grammar has no complement; say what is allowed"),
+    "divisibleBy": (_NEVER, "it is a keyword of draft 3; use multipleOf"),
+    "extends": (_NEVER, "it is a keyword of draft 3; use allOf"),
+    "if": (_NEVER, "a grammar has no condition; use anyOf with a const in each branch"),
+    "not": (_NEVER, "a grammar has no complement; say what is allowed"),
+    "uniqueItems": (lambda value: value is False, "a grammar cannot compare items"),
+}
+"""Keyword to the values of it that ask for nothing, and why the others cannot be enforced."""

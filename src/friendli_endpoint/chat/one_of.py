@@ -1,0 +1,147 @@
+"""Whether the branches of a `oneOf` exclude each other, as far as that is plain to see.
+
+The compiler knows alternatives only. Where no value can satisfy two branches, `oneOf` and `anyOf`
+mean the same; pydantic's unions, and most that people write, are told apart by a constant.
+"""
+
+from typing import Any
+
+from friendli_endpoint.chat.references import Document, Place
+
+__all__ = ["disjoint"]
+
+_MOST_COMPARISONS = 100_000
+_MOST_STEPS = 6
+
+_OLD_DRAFTS = ("draft-04/", "draft-06/", "draft-07/")
+_SCALARS = (str, int, float, bool, type(None))
+
+
+def disjoint(document: Document, place: Place, count: int) -> bool:
+    """Whether no value can satisfy two of the schemas of a `oneOf`.
+
+    Args:
+        document: Where they are.
+        place: Of the list that holds them.
+        count: How many there are.
+    """
+    around = document.at(place[:-1])
+    comparison = _Comparison(document)
+    places = [(*place, index) for index in range(count)]
+    return all(
+        comparison.apart(a, b, _types(around), _MOST_STEPS)
+        for index, a in enumerate(places)
+        for b in places[index + 1 :]
+    )
+
+
+class _Comparison:
+    """Compares schemas of one document, for as long as that is little work."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._left = _MOST_COMPARISONS
+
+    def apart(self, a: Place, b: Place, around: frozenset[str], steps: int) -> bool:
+        """Whether no value satisfies the schemas at both places; False where that is not plain.
+
+        Args:
+            a: One place.
+            b: The other place.
+            around: The types that values can have at all; none if nothing is known.
+            steps: How much deeper to look.
+        """
+        one, other = self._seen(a), self._seen(b)
+        self._left -= 1
+        if one is False or other is False:
+            return True
+        if not (isinstance(one, dict) and isinstance(other, dict)) or not steps or self._left < 0:
+            return False
+        types_a, types_b = _types(one) or around, _types(other) or around
+        if types_a and types_b and not (types_a & types_b):
+            return True
+        values_a, values_b = _values(one), _values(other)
+        if values_a is not None and values_b is not None and not (values_a & values_b):
+            return True
+        if types_a == types_b == {"object"} and self._properties_apart(a, b, steps):
+            return True
+        return self._within(a, b, around, steps) or self._within(b, a, around, steps)
+
+    def _seen(self, place: Place) -> Any:
+        """A schema as its draft reads it: once, `$ref` hid its neighbours, and there was no const."""
+        schema = self._document.at(place)
+        if isinstance(schema, dict) and any(n in self._document.draft for n in _OLD_DRAFTS):
+            if "$ref" in schema:
+                return {"$ref": schema["$ref"]}
+            if "const" in schema and "-04/" in self._document.draft:
+                return {key: value for key, value in schema.items() if key != "const"}
+        return schema
+
+    def _within(self, a: Place, b: Place, around: frozenset[str], steps: int) -> bool:
+        """Whether what `a` refers to, or combines, is apart from `b`."""
+        schema = self._seen(a)
+        around = _types(schema) or around
+        if isinstance(schema.get("$ref"), str):
+            target = self._document.resolve(schema["$ref"], a)
+            if target is not None and self.apart(target, b, around, steps - 1):
+                return True
+        for keyword, enough in (("allOf", any), ("anyOf", all), ("oneOf", all)):
+            branches = schema.get(keyword)
+            if isinstance(branches, list) and branches:
+                inner = ((*a, keyword, index) for index in range(len(branches)))
+                if enough(self.apart(each, b, around, steps - 1) for each in inner):
+                    return True
+        return False
+
+    def _properties_apart(self, a: Place, b: Place, steps: int) -> bool:
+        """Whether a property that one of two objects must have cannot be the same in both."""
+        one, other = self._seen(a), self._seen(b)
+        for name in sorted(_required(one) | _required(other)):
+            inner = [_property(one, name), _property(other, name)]
+            if False in inner:
+                return True
+            if None in inner:
+                continue
+            places = (*a, "properties", name), (*b, "properties", name)
+            if self.apart(*places, frozenset(), steps - 1):
+                return True
+        return False
+
+
+def _required(schema: dict[str, Any]) -> set[str]:
+    names = schema.get("required", ())
+    return {each for each in names if isinstance(each, str)} if isinstance(names, list) else set()
+
+
+def _property(schema: dict[str, Any], name: str) -> bool | None:
+    """True if a property is named, False if there cannot be one, None if nothing is said of it."""
+    properties = schema.get("properties")
+    if isinstance(properties, dict) and name in properties:
+        return properties[name] is not False
+    closed = schema.get("additionalProperties") is False and not schema.get("patternProperties")
+    return False if closed else None
+
+
+def _types(schema: dict[str, Any]) -> frozenset[str]:
+    """The JSON types that a schema names, an integer being a number; none where it names none."""
+    named = schema.get("type", ())
+    names = [named] if isinstance(named, str) else named if isinstance(named, list) else []
+    if not names and (values := _values(schema)) is not None:
+        names = [value[0] for value in values]
+    return frozenset("number" if name == "integer" else str(name) for name in names)
+
+
+def _values(schema: dict[str, Any]) -> frozenset[tuple[str, Any]] | None:
+    """The only values that a schema allows, told apart by type; None where that is not plain."""
+    values = [schema["const"]] if "const" in schema else schema.get("enum")
+    if not isinstance(values, list) or not all(isinstance(each, _SCALARS) for each in values):
+        return None
+    return frozenset((_type_of(each), each) for each in values)
+
+
+def _type_of(value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return "string" if isinstance(value, str) else "null"

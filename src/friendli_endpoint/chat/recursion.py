@@ -1,0 +1,83 @@
+"""References that lead round in circles: without an end, or deeper than the compiler's stack."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from friendli_endpoint.chat.places import SchemaFault
+from friendli_endpoint.chat.references import subschemas
+
+__all__ = ["check_depth", "without_endless"]
+
+_MOST_DEPTH = 120
+"""Schemas inside schemas, references followed; the compiler follows them on the stack of a thread,
+and running out of that would end the process."""
+
+
+def check_depth(root: dict[str, Any]) -> None:
+    """Refuses a schema that the compiler would follow too deep.
+
+    Raises:
+        SchemaFault: Said of the whole schema.
+    """
+    definitions = root.get("$defs", {})
+    seen: set[str] = set()
+    stack: list[Iterator[Any]] = [_next(root, seen, definitions)]
+    while stack:
+        inner = next(stack[-1], None)
+        if inner is None:
+            stack.pop()
+        elif len(stack) >= _MOST_DEPTH:
+            raise SchemaFault((), f"with its references it is deeper than {_MOST_DEPTH} levels")
+        elif isinstance(inner, dict):
+            stack.append(_next(inner, seen, definitions))
+
+
+def _next(schema: dict[str, Any], seen: set[str], definitions: dict[str, Any]) -> Iterator[Any]:
+    yield from (each for place, each in subschemas(schema) if place[0] != "$defs")
+    name = str(schema.get("$ref", "#")).removeprefix("#/$defs/")
+    if name in definitions and name not in seen:
+        seen.add(name)
+        yield definitions[name]
+
+
+def without_endless(root: dict[str, Any]) -> None:
+    """Puts `false` where a definition has no finite value, so that no output can get lost in it.
+
+    Raises:
+        SchemaFault: The whole schema has none.
+    """
+    definitions: dict[str, Any] = root.get("$defs", {})
+    finite: set[str] = set()
+    body = {keyword: value for keyword, value in root.items() if keyword != "$defs"}
+    everything = {**definitions, "#": body}
+    while found := {
+        name
+        for name, schema in everything.items()
+        if name not in finite and _is_finite(schema, finite)
+    }:
+        finite |= found
+    if "#" not in finite:
+        raise SchemaFault((), "no finite value satisfies it")
+    for name in definitions.keys() - finite:
+        definitions[name] = False
+
+
+def _is_finite(schema: Any, finite: set[str]) -> bool:
+    """Whether a value of it can come to an end, if those of the definitions in `finite` can."""
+    if isinstance(schema, bool):
+        return schema
+    if "$ref" in schema and schema["$ref"].removeprefix("#/$defs/") not in finite:
+        return False
+    if not all(_is_finite(each, finite) for each in schema.get("allOf", ())):
+        return False
+    if "anyOf" in schema and not any(_is_finite(each, finite) for each in schema["anyOf"]):
+        return False
+    if schema.get("type") in ("object", ["object"]):
+        properties = schema.get("properties", {})
+        needed = [properties.get(name, True) for name in schema.get("required", ())]
+        return all(_is_finite(each, finite) for each in needed)
+    if schema.get("type") in ("array", ["array"]) and schema.get("minItems"):
+        prefix = schema.get("prefixItems", [])[: schema["minItems"]]
+        rest = [schema.get("items", True)] * (schema["minItems"] > len(prefix))
+        return all(_is_finite(each, finite) for each in (*prefix, *rest))
+    return True

@@ -1,0 +1,144 @@
+"""What the `$ref`s of a schema stand for: pointers, anchors and ids within the same document.
+
+Nothing is ever fetched. A place is the steps from the root of the document to a schema in it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin
+
+__all__ = ["Document", "Place", "subschemas"]
+
+Place = tuple[str | int, ...]
+"""Steps from the root of a schema: keywords, names of properties, indexes."""
+
+_ONE = (
+    "additionalItems",
+    "additionalProperties",
+    "contains",
+    "else",
+    "if",
+    "items",
+    "not",
+    "propertyNames",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+)
+_LISTS = ("allOf", "anyOf", "items", "oneOf", "prefixItems")
+_MAPS = (
+    "$defs",
+    "definitions",
+    "dependencies",
+    "dependentSchemas",
+    "patternProperties",
+    "properties",
+)
+
+
+def subschemas(schema: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
+    """The schemas right inside a schema, with the steps to them; property names are no keywords."""
+    for keyword, value in schema.items():
+        if keyword in _MAPS and isinstance(value, dict):
+            for name, each in value.items():
+                yield (keyword, name), each
+        elif keyword in _LISTS and isinstance(value, list):
+            for index, each in enumerate(value):
+                yield (keyword, index), each
+        elif keyword in _ONE and isinstance(value, dict | bool):
+            yield (keyword,), value
+
+
+class Document:
+    """A schema as a user sent it, and the names that its parts have.
+
+    Args:
+        root: The schema.
+
+    Attributes:
+        draft: The version of JSON Schema that it names; empty if it names none.
+    """
+
+    def __init__(self, root: dict[str, Any]) -> None:
+        self._root = root
+        self.draft = str(root.get("$schema", ""))
+        self._bases: dict[Place, str] = {}
+        self._named: dict[str, Place] = {"": ()}
+        pending: list[tuple[Place, Any, str]] = [((), root, "")]
+        while pending:
+            place, schema, base = pending.pop()
+            if not isinstance(schema, dict):
+                continue
+            base = self._enter(place, schema, base)
+            pending.extend(((*place, *steps), each, base) for steps, each in subschemas(schema))
+
+    def _enter(self, place: Place, schema: dict[str, Any], base: str) -> str:
+        """Notes the names of one schema; answers the base of the references in it."""
+        name = schema.get("$id", schema.get("id") if self._draft_4(schema) else None)
+        if isinstance(name, str) and name:
+            address, fragment = urldefrag(_joined(base, name))
+            if fragment and name.startswith("#"):
+                self._named[f"{address}#{fragment}"] = place
+            elif address:
+                base = address
+                self._named[base] = place
+        for keyword in ("$anchor", "$dynamicAnchor"):
+            if isinstance(schema.get(keyword), str):
+                self._named[f"{base}#{schema[keyword]}"] = place
+        self._bases[place] = base
+        return base
+
+    def _draft_4(self, schema: dict[str, Any]) -> bool:
+        return "draft-04" in self.draft and isinstance(schema.get("id"), str)
+
+    def resolve(self, reference: str, place: Place) -> Place | None:
+        """Where the schema is that a reference stands for.
+
+        Args:
+            reference: The value of a `$ref`.
+            place: Of the schema that holds it.
+
+        Returns:
+            Its place, or None if there is nothing by this name in the document.
+        """
+        address, fragment = urldefrag(_joined(self._base(place), reference))
+        if fragment and not fragment.startswith("/"):
+            return self._named.get(f"{address}#{unquote(fragment)}")
+        start = self._named.get(address)
+        if start is None:
+            return None
+        steps = [
+            unquote(step).replace("~1", "/").replace("~0", "~") for step in fragment.split("/")[1:]
+        ]
+        return self._followed(start, steps)
+
+    def _followed(self, start: Place, steps: list[str]) -> Place | None:
+        target, place = self.at(start), start
+        for step in steps:
+            if isinstance(target, dict) and step in target:
+                target, place = target[step], (*place, step)
+            elif isinstance(target, list) and step.isdecimal() and int(step) < len(target):
+                target, place = target[int(step)], (*place, int(step))
+            else:
+                return None
+        return place
+
+    def _base(self, place: Place) -> str:
+        for length in range(len(place), -1, -1):
+            if place[:length] in self._bases:
+                return self._bases[place[:length]]
+        return ""
+
+    def at(self, place: Place) -> Any:
+        """What is at a place."""
+        target: Any = self._root
+        for step in place:
+            target = target[step]
+        return target
+
+
+def _joined(base: str, reference: str) -> str:
+    try:
+        return base + reference if reference.startswith("#") else urljoin(base, reference)
+    except ValueError:
+        return reference

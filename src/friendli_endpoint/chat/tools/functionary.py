@@ -1,0 +1,114 @@
+"""Functionary: v3 addresses parts of its answer with `>>>`, v3.1 writes `<function=NAME>`.
+
+The prompt of v3 ends with `>>>`, so that its answer begins with a recipient: `all` for the user, or
+a function.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from friendli_endpoint.chat.tools.arguments import JsonArguments
+from friendli_endpoint.chat.tools.fallback import prompt
+from friendli_endpoint.chat.tools.family import Marker, ToolSpec
+from friendli_endpoint.chat.tools.form import Ahead, Form, Name, Part, Space
+from friendli_endpoint.chat.tools.lark import ANYTHING, arguments, choice, marked, quoted
+from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+from friendli_endpoint.generation import Refusal
+
+__all__ = ["FunctionaryRecipients", "FunctionaryTags"]
+
+_TO = ">>>"
+_USER = "all"
+_OPENING = "<function="
+_CLOSING = "</function>"
+
+
+class FunctionaryRecipients:
+    """Functionary v3 and v3.2: a recipient, a new line, and what it is to get."""
+
+    name: ClassVar[str] = "functionary"
+    markers: ClassVar[tuple[str, ...]] = ()
+
+    def recognises(self, template: str) -> bool:
+        """By the way the user is addressed."""
+        return _TO in template and f"{_TO}{_USER}" in template
+
+    def grammar(
+        self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
+    ) -> str:
+        """Text is for the user; `>>>` in it means something only before a function's name."""
+        if any(tool.name == _USER for tool in tools):
+            raise Refusal(
+                f"a tool cannot be called {_USER!r} here: this model addresses the user by it",
+                param="tools",
+                code="not_supported",
+            )
+        call = f"call: {choice(_call(tool, '') for tool in tools)}\n"
+        more = f' ("{_TO}" call)*' if parallel else ""
+        if required:
+            return f"start: call{more}\n{call}"
+        opened = "".join(
+            f"opening_{index}[lazy]: TEXT {quoted(f'{_TO}{tool.name}\n')}\n"
+            f"opened_{index}: opening_{index} {arguments(tool.parameters)}\n"
+            for index, tool in enumerate(tools)
+        )
+        later = choice(f"opened_{index}" for index in range(len(tools)))
+        text = f'"{_USER}\\n" (TEXT | {later}{more})'
+        return f"start: {text} | call{more}\nTEXT: {ANYTHING}\n{opened}{call}"
+
+    def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
+        """A parser of one output."""
+        names = Name.of(tool.name for tool in tools)
+
+        def parts(*before: Part) -> tuple[Rule, ...]:
+            return (
+                Rule(Form(*before, f"{_USER}\n"), TEXT),
+                Rule(Form(*before, names, "\n", Space(), Ahead("{")), AFTER, JsonArguments),
+            )
+
+        return FormParser(
+            {START: (*parts(), *parts(_TO)), TEXT: parts(_TO), AFTER: parts(Space(), _TO)}
+        )
+
+    def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
+        """What the models are trained to write."""
+        return prompt(tools, f'{_TO}NAME\n{{"ARGUMENT": VALUE}}')
+
+
+class FunctionaryTags:
+    """Functionary v3.1: JSON between tags that name the function."""
+
+    name: ClassVar[str] = "functionary_tags"
+    markers: ClassVar[tuple[str, ...]] = ()
+
+    def recognises(self, template: str) -> bool:
+        """By the tag, where it holds no tags of parameters."""
+        return _OPENING in template and "<parameter=" not in template
+
+    def grammar(
+        self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
+    ) -> str:
+        """Calls one after the other, maybe on lines of their own."""
+        body = f"{choice(_call(tool, '>') for tool in tools)} {quoted(_CLOSING)}"
+        return marked(_OPENING, body, '"\\n"?', quoted, required=required, parallel=parallel)
+
+    def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
+        """A parser of one output."""
+        names = Name.of(tool.name for tool in tools)
+        head: tuple[Part, ...] = (_OPENING, names, ">", Space(), Ahead("{"))
+        anywhere = Rule(Form(*head), TAIL, JsonArguments)
+        next_one = Rule(Form(Space(), *head), TAIL, JsonArguments)
+        closing = Rule(Form(Space(), _CLOSING), AFTER)
+        return FormParser(
+            {START: (next_one,), TEXT: (anywhere,), TAIL: (closing,), AFTER: (next_one,)}
+        )
+
+    def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
+        """What the models are trained to write."""
+        return prompt(tools, f'{_OPENING}NAME>{{"ARGUMENT": VALUE}}{_CLOSING}')
+
+
+def _call(tool: ToolSpec, closing: str) -> str:
+    """A call behind its opening; `closing` ends the name, or else a new line does."""
+    name = quoted(tool.name + (closing or "\n"))
+    return f"{name} {arguments(tool.parameters)}"

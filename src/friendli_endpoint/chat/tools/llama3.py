@@ -1,0 +1,92 @@
+"""Llama 3.1 and 3.2: a JSON object with name and parameters, maybe after `<|python_tag|>`.
+
+There need be no marker: an answer that begins with the object of a known tool is a call.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from friendli_endpoint.chat.tools.arguments import JsonArguments
+from friendli_endpoint.chat.tools.fallback import prompt
+from friendli_endpoint.chat.tools.family import Marker, ToolSpec
+from friendli_endpoint.chat.tools.form import Form, Part, Space
+from friendli_endpoint.chat.tools.lark import (
+    SPACES,
+    any_but,
+    arguments,
+    choice,
+    escaped,
+    is_token,
+    names_pattern,
+)
+from friendli_endpoint.chat.tools.objects import call_body, head_form, names_in_json
+from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+
+__all__ = ["Llama3"]
+
+_TAG = "<|python_tag|>"
+_KEYS = ("parameters", "arguments")
+
+
+class Llama3:
+    """The family of Llama 3.1 and 3.2."""
+
+    name: ClassVar[str] = "llama3"
+    markers: ClassVar[tuple[str, ...]] = (_TAG,)
+
+    def recognises(self, template: str) -> bool:
+        """By the tag, or by Llama's headers together with the key that only it uses."""
+        headers = "<|start_header_id|>" in template or "<|header_start|>" in template
+        return _TAG in template or (headers and '"parameters"' in template)
+
+    def grammar(
+        self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
+    ) -> str:
+        """Objects, with `; ` between them; text may not begin like one, nor hold the tag."""
+        call = f'call: {call_body(tools, "parameters")} "}}"\n'
+        more = ' ("; " call)*' if parallel else ""
+        if required:
+            return f"start: call{more}\n{call}"
+        tag = marker(_TAG)
+        tagged = f" | TEXT {tag} call{more}" if is_token(tag) else ""
+        object_of_tool = _opening(names_pattern(tools)) + "(?s:.*)"
+        text = any_but(f"({object_of_tool}|(?s:.*){escaped(_TAG)}(?s:.*))")
+        direct = choice(_direct(tool) for tool in tools)
+        return (
+            f"start: TEXT | direct{more}{tagged}\n"
+            f'TEXT: {text}\ndirect: {direct} "}}"\n'
+            f"{call if parallel or tagged else ''}"
+        )
+
+    def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
+        """A parser of one output."""
+        names = names_in_json(tools)
+
+        def calls(*before: Part) -> tuple[Rule, ...]:
+            forms = (head_form((*before, Space()), names, key) for key in _KEYS)
+            return tuple(Rule(form, TAIL, JsonArguments) for form in forms)
+
+        first = (*calls(), *calls(Space(), _TAG))
+        return FormParser(
+            {
+                START: first,
+                TEXT: calls(_TAG),
+                TAIL: (Rule(Form(Space(), "}"), AFTER),),
+                AFTER: (*first, *calls(Space(), ";")),
+            }
+        )
+
+    def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
+        """The prompt that Llama's own template has, in other words."""
+        return prompt(tools, '{"name": "NAME", "parameters": {"ARGUMENT": VALUE}}')
+
+
+def _opening(names: str) -> str:
+    """How the object of a call begins, as a regular expression: through the name."""
+    return f'{SPACES}\\{{{SPACES}"name"{SPACES}:{SPACES}"{names}"'
+
+
+def _direct(tool: ToolSpec) -> str:
+    """An object whose beginning may have any white space: text like it is no text."""
+    rest = f'{SPACES},{SPACES}"parameters"{SPACES}:{SPACES}'
+    return f"/{_opening(escaped(tool.name))}{rest}/ {arguments(tool.parameters)}"

@@ -1,0 +1,110 @@
+"""Mistral: `[TOOL_CALLS]` and a JSON list of calls; later models name, `[ARGS]`, arguments."""
+
+import string
+from collections.abc import Sequence
+from typing import ClassVar
+
+from friendli_endpoint.chat.tools.arguments import JsonArguments
+from friendli_endpoint.chat.tools.fallback import prompt
+from friendli_endpoint.chat.tools.family import Marker, ToolSpec
+from friendli_endpoint.chat.tools.form import Ahead, Form, Name, Part, Run, Space
+from friendli_endpoint.chat.tools.lark import arguments, choice, marked, quoted
+from friendli_endpoint.chat.tools.objects import call_body, head_form, names_in_json
+from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+
+__all__ = ["Mistral", "MistralArgs"]
+
+_OPENING = "[TOOL_CALLS]"
+_ID = "[CALL_ID]"
+_ARGS = "[ARGS]"
+_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits)
+_ID_PATTERN = "/[a-zA-Z0-9]{9}/"
+_NEXT = "next"
+
+
+class Mistral:
+    """The older form: all calls in one list, each with an id of nine characters or without."""
+
+    name: ClassVar[str] = "mistral"
+    markers: ClassVar[tuple[str, ...]] = (_OPENING,)
+
+    def recognises(self, template: str) -> bool:
+        """By the opening marker."""
+        return _OPENING in template
+
+    def grammar(
+        self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
+    ) -> str:
+        """One list, as long as there may be calls."""
+        more = ' (", " item)*' if parallel else ""
+        rules = marked(
+            _OPENING, f'"[" item{more} "]"', "", marker, required=required, parallel=False
+        )
+        identity = f'(", \\"id\\": \\"" {_ID_PATTERN} "\\"")?'
+        return f'{rules}item: {call_body(tools, "arguments")} {identity} "}}"\n'
+
+    def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
+        """A parser of one output."""
+        names = names_in_json(tools)
+
+        def call(*before: Part) -> Rule:
+            return Rule(head_form((*before, Space()), names, "arguments"), TAIL, JsonArguments)
+
+        first = call(Space(), _OPENING, Space(), "[")
+        identity = Run(_ID_CHARACTERS, 1, 64)
+        id_parts: list[Part] = [",", '"id"', ":", '"']
+        with_id = [each for part in id_parts for each in (Space(), part)]
+        return FormParser(
+            {
+                START: (first,),
+                TEXT: (call(_OPENING, Space(), "["),),
+                TAIL: (
+                    Rule(Form(Space(), "}"), _NEXT),
+                    Rule(Form(*with_id, identity, '"', Space(), "}"), _NEXT),
+                ),
+                _NEXT: (call(Space(), ","), Rule(Form(Space(), "]"), AFTER)),
+                AFTER: (first,),
+            }
+        )
+
+    def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
+        """What the models are trained to write."""
+        return prompt(tools, f'{_OPENING}[{{"name": "NAME", "arguments": {{"ARGUMENT": VALUE}}}}]')
+
+
+class MistralArgs:
+    """The newer form: every call with markers of its own."""
+
+    name: ClassVar[str] = "mistral_args"
+    markers: ClassVar[tuple[str, ...]] = (_OPENING, _ID, _ARGS)
+
+    def recognises(self, template: str) -> bool:
+        """By the marker between name and arguments."""
+        return _OPENING in template and _ARGS in template
+
+    def grammar(
+        self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
+    ) -> str:
+        """Calls without anything between them."""
+        calls = choice(
+            f"{quoted(tool.name)} between {arguments(tool.parameters)}" for tool in tools
+        )
+        between = f"between: ({marker(_ID)} {_ID_PATTERN})? {marker(_ARGS)}\n"
+        return marked(_OPENING, calls, "", marker, required=required, parallel=parallel) + between
+
+    def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
+        """A parser of one output."""
+        names = Name.of(tool.name for tool in tools)
+        identity = (_ID, Run(_ID_CHARACTERS, 1, 64))
+
+        def calls(*before: Part) -> tuple[Rule, ...]:
+            opening = (*before, _OPENING, Space(), names)
+            closing = (_ARGS, Space(), Ahead("{"))
+            forms = (Form(*opening, *closing), Form(*opening, *identity, *closing))
+            return tuple(Rule(form, AFTER, JsonArguments) for form in forms)
+
+        return FormParser({START: calls(Space()), TEXT: calls(), AFTER: calls(Space())})
+
+    def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
+        """What the models are trained to write."""
+        return prompt(tools, f'{_OPENING}NAME{_ARGS}{{"ARGUMENT": VALUE}}')
