@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from friendli._drain import drain, drain_async
 from friendli._events import EventReader
 from friendli._loop import current_loop
 from friendli._network import network_error
@@ -97,6 +98,7 @@ class EventStream(_Stream[T_co]):
                 if result is not None:
                     return result  # type: ignore[no-any-return]
                 if reader.done:
+                    drain(self.response, self._chunks)
                     break
                 reader.feed(next(self._chunks))
         except StopIteration:
@@ -187,6 +189,7 @@ class EventStreamAsync(_Stream[T_co]):
                 if result is not None:
                     return result  # type: ignore[no-any-return]
                 if reader.done:
+                    await drain_async(self._chunks)
                     break
                 reader.feed(await anext(self._chunks))
         except StopAsyncIteration:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -10,12 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import friendli
-from friendli import UNSET, BackoffStrategy, RetryConfig
+from friendli import UNSET, AsyncFriendli, BackoffStrategy, RetryConfig, SyncFriendli
 from friendli._network import ConnectFailedError, NetworkError, RequestTimeoutError
 from friendli._retry import RetryOption, Schedule, retry_after
 
 from .conftest import Async, Sync
-from .wire import Peer, Server, answer, completion, json_answer, stream_answer, stream_head, words
+from .wire import (
+    MESSAGES,
+    Peer,
+    Server,
+    answer,
+    completion,
+    json_answer,
+    stream_answer,
+    stream_head,
+    words,
+)
 
 Way = Sync | Async
 Serve = Callable[..., Server]
@@ -189,18 +200,25 @@ class TestOnTheWire:
         import httpx2
 
         server = serve(*[answer(b"x" * 100_000, 503)] * 8, stream_answer(words("a")))
-        limits = httpx2.Limits(max_connections=1)
-        timeout = httpx2.Timeout(2.0)
+        own: dict[str, Any] = {
+            "limits": httpx2.Limits(max_connections=1),
+            "timeout": httpx2.Timeout(2.0),
+        }
+        given = {"model": "e", "messages": MESSAGES, "retries": FAST}
+
+        async def main() -> list[str]:
+            async with httpx2.AsyncClient(**own) as http:
+                client = AsyncFriendli("t", server_url=server.url, async_client=http)
+                stream = await client.dedicated.chat.stream(**given)
+                return [text async for text in stream.text_deltas]
+
         if way.name == "sync":
-            with httpx2.Client(limits=limits, timeout=timeout) as own:
-                outcome = way.events(server.url, retries=FAST, client_options={"client": own})
+            with httpx2.Client(**own) as http:
+                client = SyncFriendli("t", server_url=server.url, client=http)
+                texts = list(client.dedicated.chat.stream(**given).text_deltas)
         else:
-            outcome = way.events(
-                server.url,
-                retries=FAST,
-                client_options={"async_client": httpx2.AsyncClient(limits=limits, timeout=timeout)},
-            )
-        assert outcome.texts == ["a"]
+            texts = asyncio.run(main())
+        assert texts == ["a"]
         assert len(server.requests) == 9
 
     def test_nobody_there(self, way: Way) -> None:

@@ -101,7 +101,7 @@ class Server:
     def join(self) -> None:
         """Wait until the connections that clients have left are gone here too."""
         for thread in self._threads:
-            thread.join(0.5)
+            thread.join(2)
         with self._lock:
             self._threads = [thread for thread in self._threads if thread.is_alive()]
 
