@@ -45,12 +45,16 @@ class Constraint:
 
     Args:
         matcher: A fresh matcher of its own.
+        tokenizer: The compiler's view of the vocabulary.
         end_ids: Tokens that end the choice; allowed where the grammar is satisfied.
         size: Number of token ids.
     """
 
-    def __init__(self, matcher: LLMatcher, end_ids: frozenset[int], size: int) -> None:
+    def __init__(
+        self, matcher: LLMatcher, tokenizer: LLTokenizer, end_ids: frozenset[int], size: int
+    ) -> None:
         self._matcher = matcher
+        self._tokenizer = tokenizer
         self._end_ids = np.array(sorted(end_ids), np.uint32)
         self._mask = np.zeros((size + 31) // 32, np.uint32)
         self._failed = False
@@ -97,6 +101,15 @@ class Constraint:
                 else:
                     self._give_up(f"token {token_id} was refused: {self._matcher.get_error()}")
         return stopped and self.satisfied
+
+    def accept_bytes(self, text: bytes) -> bool:
+        """Takes text that came in a token together with something else, as `accept` does."""
+        with _contained():
+            tokens = self._tokenizer.greedy_tokenize(text.decode(errors="replace"))
+        ended = False
+        for token in tokens:
+            ended = self.accept(token)
+        return ended
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
