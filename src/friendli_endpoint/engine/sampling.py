@@ -32,6 +32,9 @@ _HEAD_FLOORS = (1e-2, 1e-4, 1e-7, 1e-12, 1e-24, 0.0)
 
 _BLOCK = 256
 
+_MOST = 1e300
+"""Bound of a penalised score, far enough from infinity for what is computed with it."""
+
 Floats = NDArray[np.float64]
 Ids = NDArray[np.intp]
 
@@ -139,7 +142,7 @@ def logprobs(
 
     if not top:
         return entry(token_id), ()
-    head = _head(weights, lambda chosen: chosen.size >= top)[:top]
+    head = _head(weights, lambda chosen: chosen.size >= top, scores)[:top]
     return entry(token_id), tuple(entry(int(token)) for token in head)
 
 
@@ -159,7 +162,10 @@ def _adjusted(
     if history.seen is not None:
         seen = np.flatnonzero(history.seen)
         score, penalty = scores[seen], params.repetition_penalty
-        scores[seen] = np.where(score > 0, score / penalty, score * penalty)
+        with np.errstate(over="ignore"):
+            score = np.where(score > 0, score / penalty, score * penalty)
+        # Extreme penalties stay numbers; what is masked or banned stays so.
+        scores[seen] = np.where(scores[seen] == -np.inf, -np.inf, score.clip(-_MOST, _MOST))
     if history.counts is not None:
         said = np.flatnonzero(history.counts)
         scores[said] -= params.frequency_penalty * history.counts[said] + params.presence_penalty
@@ -197,8 +203,10 @@ def _truncated(weights: Floats, params: SamplingParams) -> tuple[Ids | None, Flo
     return ids, weights
 
 
-def _head(weights: Floats, enough: Callable[[Floats], bool]) -> Ids:
+def _head(weights: Floats, enough: Callable[[Floats], bool], scores: Floats | None = None) -> Ids:
     """The heaviest tokens, heaviest first, ties to the lower index; as many as `enough` asks.
+
+    Their `scores`, where given, order them: weights that are too small to tell apart are all 0.
 
     Sorting a whole vocabulary costs ten times the rest of the pipeline, and the mass is nearly
     always in a few hundred tokens, so the heads above falling floors are tried first.
@@ -208,7 +216,7 @@ def _head(weights: Floats, enough: Callable[[Floats], bool]) -> Ids:
         chosen = np.flatnonzero(weights >= floor)
         if enough(weights[chosen]):
             break
-    return chosen[np.argsort(-weights[chosen], kind="stable")]
+    return chosen[np.argsort(-(weights if scores is None else scores)[chosen], kind="stable")]
 
 
 def _draw(weights: Floats, uniform: float) -> int:

@@ -1,0 +1,375 @@
+"""A small vocabulary and a backend with chosen logits, to run the engine's loop on.
+
+The backend keeps the contract's books: whatever the loop does that a real backend could not bear
+is written down in `violations`, and `serving` fails the test for it.
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friendli_endpoint.engine.loop import EngineLoop
+from friendli_endpoint.generation import (
+    Choice,
+    Failure,
+    FinishReason,
+    GenerationRequest,
+    Guide,
+    SamplingParams,
+    TokenStep,
+    Vocabulary,
+)
+
+__all__ = [
+    "PATIENCE",
+    "Call",
+    "Inbox",
+    "ScriptedBackend",
+    "ScriptedGuide",
+    "ScriptedVocabulary",
+    "bitmask",
+    "chaotic",
+    "following",
+    "request",
+    "run",
+    "serving",
+]
+
+PATIENCE = 30.0
+"""Seconds after which something that must happen has not."""
+
+Logits = NDArray[np.float32]
+Rule = Callable[[tuple[int, ...]], Logits]
+"""From all tokens of a sequence to the logits of the next one."""
+
+_CONTROL = (b"<|endoftext|>", b"<|im_start|>", b"<|im_end|>", b"<|tool|>")
+_PIECES = (
+    b" the",
+    b"the",
+    b"ing",
+    b"\n\n",
+    b"  ",
+    b"<|",
+    b"|>",
+    b"_end",
+    "é".encode(),
+    "日本".encode(),
+    b"caf\xc3",
+    b"\xa9!",
+    "€u".encode(),
+    b"\xf0\x9f",
+    b"\x99\x82 ",
+    b"STOP",
+    b"ST",
+    b"OP",
+    b"END",
+    b"</",
+)
+
+
+class ScriptedVocabulary:
+    """All bytes, some pieces of several, four control tokens; tokenises by the longest match.
+
+    Ids 0 to 3 are control tokens (0 and 2 end), id `byte(b)` is the byte b, then come the pieces.
+    """
+
+    def __init__(self, context: int = 128, adds_bos: bool = False) -> None:
+        self._texts = [*_CONTROL, *(bytes([value]) for value in range(256)), *_PIECES]
+        self._ids = {text: token for token, text in enumerate(self._texts)}
+        self._longest = max(map(len, self._texts))
+        self.size = len(self._texts)
+        self.context = context
+        self.end_ids = frozenset({0, 2})
+        self.control_ids = frozenset(range(len(_CONTROL)))
+        self.bos_id: int | None = 1
+        self.eos_id: int | None = 2
+        self.adds_bos = adds_bos
+
+    @staticmethod
+    def byte(value: int | str) -> int:
+        """The token of one byte, or of one ASCII character."""
+        return len(_CONTROL) + (ord(value) if isinstance(value, str) else value)
+
+    def token(self, text: str | bytes) -> int:
+        """The token of exactly this text."""
+        return self._ids[text.encode() if isinstance(text, str) else text]
+
+    def tokenize(self, text: str, special: bool) -> list[int]:
+        encoded, ids, start = text.encode(), [], 0
+        while start < len(encoded):
+            for length in range(self._longest, 0, -1):
+                token = self._ids.get(encoded[start : start + length])
+                if token is not None and (special or token not in self.control_ids):
+                    ids.append(token)
+                    start += len(self._texts[token])
+                    break
+        return ids
+
+    def piece(self, token_id: int) -> bytes:
+        return self._texts[token_id]
+
+    def text(self, ids: Iterable[int]) -> str:
+        """What tokens say together."""
+        return b"".join(map(self.piece, ids)).decode()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the loop to its backend."""
+
+    name: str
+    sequences: tuple[int, ...]
+    tokens: tuple[int, ...] = ()
+    position: int = 0
+
+
+class ScriptedBackend:
+    """Sequences as lists of tokens, and logits by a rule.
+
+    What it gives out is spoilt at the next call, as a C library's buffer would be.
+
+    Args:
+        rule: The logits after a sequence's tokens.
+        sequences: How many there are.
+        context: Most tokens of each.
+        most: Most tokens of a piece.
+    """
+
+    def __init__(self, rule: Rule, sequences: int, context: int, most: int = 512) -> None:
+        self._rule = rule
+        self._context = context
+        self._most = most
+        self._held: list[list[int]] = [[] for _ in range(sequences)]
+        self._given: list[Logits] = []
+        self.calls: list[Call] = []
+        self.violations: list[str] = []
+        self.before: Callable[[Call], None] = lambda _call: None
+        self.closed = False
+
+    def prefill(
+        self, sequence: int, tokens: Sequence[int], position: int, output: bool
+    ) -> Logits | None:
+        self._begin(Call("prefill", (sequence,), tuple(tokens), position))
+        alone = position == 0 and output and len(tokens) == 1
+        self._must(alone or 2 <= len(tokens) <= self._most, f"a piece of {len(tokens)} tokens")
+        self._append(sequence, tokens, position)
+        return self._give(self._logits(sequence)) if output else None
+
+    def decode(
+        self, sequences: Sequence[int], tokens: Sequence[int], positions: Sequence[int]
+    ) -> Logits:
+        self._begin(Call("decode", tuple(sequences), tuple(tokens)))
+        self._must(len(set(sequences)) == len(sequences) > 0, f"sequences {sequences} in a batch")
+        for sequence, token, position in zip(sequences, tokens, positions, strict=True):
+            self._append(sequence, [token], position)
+        return self._give(np.stack([self._logits(each) for each in sequences]))
+
+    def copy(self, source: int, target: int) -> None:
+        self._begin(Call("copy", (source, target)))
+        self._must(source != target, f"a copy of {source} to itself")
+        self._held[target] = list(self._held[source])
+
+    def truncate(self, sequence: int, length: int) -> None:
+        self._begin(Call("truncate", (sequence,), position=length))
+        del self._held[sequence][length:]
+        if length:
+            self._must(len(self._held[sequence]) == length, "the prompt is not there to be kept")
+
+    def close(self) -> None:
+        self._begin(Call("close", ()))
+        self.closed = True
+
+    def named(self, name: str) -> list[Call]:
+        """The calls of one kind."""
+        return [call for call in self.calls if call.name == name]
+
+    def _begin(self, call: Call) -> None:
+        self._must(not self.closed, f"{call.name} after close")
+        for array in self._given:
+            array.fill(np.nan)
+        self._given.clear()
+        self.calls.append(call)
+        self.before(call)
+
+    def _append(self, sequence: int, tokens: Sequence[int], position: int) -> None:
+        held = self._held[sequence]
+        self._must(
+            position == len(held),
+            f"position {position} of sequence {sequence}, which holds {len(held)}",
+        )
+        held.extend(tokens)
+        self._must(len(held) <= self._context, f"sequence {sequence} holds {len(held)} tokens")
+
+    def _logits(self, sequence: int) -> Logits:
+        return self._rule(tuple(self._held[sequence])).astype(np.float32)
+
+    def _give(self, logits: Logits) -> Logits:
+        self._given.append(logits)
+        return logits
+
+    def _must(self, holds: bool, otherwise: str) -> None:
+        if not holds:
+            self.violations.append(otherwise)
+
+
+class ScriptedGuide:
+    """A guide that does what a test says, and writes down what it was told.
+
+    Args:
+        ends: Tokens that end the choice.
+        masks: By position; None or an absent position allows all.
+        forced: By position.
+        fails_at: The position at which `accept` raises.
+    """
+
+    def __init__(
+        self,
+        ends: Iterable[int] = (),
+        *,
+        masks: Mapping[int, NDArray[np.uint32]] | None = None,
+        forced: Mapping[int, Sequence[int]] | None = None,
+        fails_at: int | None = None,
+    ) -> None:
+        self._ends = frozenset(ends)
+        self._masks = masks or {}
+        self._forced = forced or {}
+        self._fails_at = fails_at
+        self.accepted: list[int] = []
+
+    def mask(self) -> NDArray[np.uint32] | None:
+        return self._masks.get(len(self.accepted))
+
+    def forced(self) -> Sequence[int]:
+        return self._forced.get(len(self.accepted), ())
+
+    def accept(self, token_id: int) -> FinishReason | None:
+        if len(self.accepted) == self._fails_at:
+            raise ValueError("the guide cannot go on")
+        self.accepted.append(token_id)
+        return "stop" if token_id in self._ends else None
+
+    def exhausted(self) -> FinishReason:
+        return "stop"
+
+
+@dataclass
+class Inbox:
+    """Takes what an engine delivers for one request, and waits for its end."""
+
+    choices: int
+    steps: list[TokenStep] = field(default_factory=list)
+    failure: Failure | None = None
+    late: list[object] = field(default_factory=list)
+    begun: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, message: Sequence[TokenStep] | Failure) -> None:
+        if self.ended.is_set():
+            self.late.append(message)
+        elif isinstance(message, Failure):
+            self.failure = message
+            self.ended.set()
+        else:
+            self.steps += message
+            if sum(step.finish is not None for step in self.steps) == self.choices:
+                self.ended.set()
+        self.begun.set()
+
+    def wait(self) -> "Inbox":
+        """Waits for the end of the request, a failure included."""
+        assert self.ended.wait(PATIENCE), "the request did not end"
+        return self
+
+    def of(self, choice: int) -> list[TokenStep]:
+        """The steps of one choice."""
+        return [step for step in self.steps if step.choice == choice]
+
+    def tokens(self, choice: int = 0) -> list[int | None]:
+        """The tokens of one choice."""
+        return [step.token_id for step in self.of(choice)]
+
+    def finishes(self) -> list[FinishReason | None]:
+        """How each choice ended."""
+        return [self.of(choice)[-1].finish for choice in range(self.choices)]
+
+
+@contextmanager
+def serving(
+    rule: Rule,
+    *,
+    slots: int = 4,
+    piece: int = 8,
+    full_piece: int = 32,
+    vocabulary: Vocabulary | None = None,
+) -> Iterator[tuple[EngineLoop, ScriptedBackend]]:
+    """An engine on a scripted backend; when it is left, the backend must have been used well."""
+    vocabulary = vocabulary or ScriptedVocabulary()
+    backend = ScriptedBackend(rule, slots, vocabulary.context, full_piece)
+    engine = EngineLoop(backend, vocabulary, slots=slots, piece=piece, full_piece=full_piece)
+    try:
+        yield engine, backend
+    finally:
+        engine.close()
+    assert backend.violations == []
+    assert backend.closed
+
+
+def request(
+    name: str,
+    prompt: Sequence[int],
+    *guides: Guide,
+    max_tokens: int = 5,
+    top_logprobs: int | None = None,
+    seed: int = 0,
+    temperature: float = 0.0,
+    **sampling: object,
+) -> GenerationRequest:
+    """A request with one choice for each guide, or one that ends by its length."""
+    choices = tuple(
+        Choice(SamplingParams(seed + index, temperature, **sampling), guide)  # type: ignore[arg-type]
+        for index, guide in enumerate(guides or (ScriptedGuide(),))
+    )
+    return GenerationRequest(name, tuple(prompt), choices, max_tokens, top_logprobs)
+
+
+def run(engine: EngineLoop, *requests: GenerationRequest) -> list[Inbox]:
+    """Submits requests together and waits until all have ended."""
+    inboxes = [Inbox(len(each.choices)) for each in requests]
+    for each, inbox in zip(requests, inboxes, strict=True):
+        engine.submit(each, inbox)
+    return [inbox.wait() for inbox in inboxes]
+
+
+def bitmask(allowed: Iterable[int], size: int) -> NDArray[np.uint32]:
+    """A guide's mask that allows these tokens only."""
+    mask = np.zeros((size + 31) // 32, np.uint32)
+    for token in allowed:
+        mask[token // 32] |= np.uint32(1 << (token % 32))
+    return mask
+
+
+def following(size: int) -> Rule:
+    """The likeliest token is the last one plus one, so that a greedy choice counts up."""
+
+    def rule(tokens: tuple[int, ...]) -> Logits:
+        logits = np.zeros(size, np.float32)
+        logits[(tokens[-1] + 1) % size] = 10.0
+        return logits
+
+    return rule
+
+
+def chaotic(size: int) -> Rule:
+    """Logits that depend on every token before, so that a wrong history shows."""
+
+    def rule(tokens: tuple[int, ...]) -> Logits:
+        digest = hashlib.blake2b(repr(tokens).encode(), digest_size=8).digest()
+        random = np.random.default_rng(int.from_bytes(digest))
+        return random.normal(0, 3, size).astype(np.float32)
+
+    return rule
