@@ -69,6 +69,8 @@ class SSEDecoder:
         """Take the next bytes and give the events that they complete."""
         if self.too_large:
             return []
+        if self._is_one_event(chunk):
+            return [Event(_valid(chunk[6:-2]), "")]
         if self._head is not None:
             chunk = self._head + chunk
             if len(chunk) < 3 and _BOM.startswith(chunk):
@@ -99,6 +101,19 @@ class SSEDecoder:
             if self._pending_size + self._size > self._max:
                 self._overflow()
         return events
+
+    def _is_one_event(self, chunk: bytes) -> bool:
+        """Whether a chunk is one whole event, as servers send them: no line is left to cut."""
+        end = len(chunk) - 2
+        return (
+            chunk.find(b"\n") == end
+            and chunk.startswith(b"data: ")
+            and chunk.endswith(b"\n\n")
+            and not (self._pending or self._data or self._name or self._after_cr)
+            and self._head is None
+            and b"\r" not in chunk
+            and end - 5 <= self._max
+        )
 
     def _take(self, lines: list[bytes], events: list[Event]) -> None:
         data = self._data

@@ -104,7 +104,39 @@ def test_any_stream_cut_anywhere_gives_what_the_standard_says(
     assert decode(*(bytes([byte]) for byte in stream)) == reference(stream)
 
 
+BEGINNINGS = {
+    "nothing": b"",
+    "an event": b"data: a\n\n",
+    "half a byte order mark": b"\xef\xbb",
+    "a cr that an lf may follow": b"data: a\n\r",
+    "half a line": b"dat",
+    "data": b"data: a\n",
+    "a name": b"event: x\n",
+    "a comment": b": a\n",
+}
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=BEGINNINGS.keys())
+@pytest.mark.parametrize(
+    "piece", [b"data: b\n\n", b"data: \n\n", b"data: \xff\n\n", b"data: b\rdata: c\n\n"]
+)
+def test_a_piece_that_is_one_event_means_the_same_after_anything(
+    beginning: bytes, piece: bytes
+) -> None:
+    assert decode(b"data: -\n\n", beginning, piece, piece) == reference(
+        b"data: -\n\n" + beginning + piece + piece
+    )
+    assert decode(beginning, piece, piece) == reference(beginning + piece + piece)
+
+
 class TestBound:
+    def test_it_holds_for_a_piece_that_is_one_event(self) -> None:
+        decoder = SSEDecoder(max_event=20)
+        assert decoder.feed(b"data: a\n\n") == [Event(b"a", "")]
+        assert decoder.feed(b"data: " + b"x" * 19 + b"\n\n") == [Event(b"x" * 19, "")]
+        assert decoder.feed(b"data: " + b"x" * 20 + b"\n\n") == []
+        assert decoder.too_large
+
     def test_an_event_of_the_bound_passes(self) -> None:
         decoder = SSEDecoder(max_event=20)
         assert decoder.feed(b"data: " + b"x" * 13 + b"\n\n") == [Event(b"x" * 13, "")]
