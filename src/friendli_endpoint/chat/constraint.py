@@ -8,6 +8,7 @@ constraint can only ever cut short its own request.
 
 import json
 import logging
+import random
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
 
 from friendli_endpoint.chat.pattern import PatternError, whole_pattern
-from friendli_endpoint.chat.places import SchemaFault, innermost
+from friendli_endpoint.chat.places import SchemaFault, located
 from friendli_endpoint.chat.schema import OPTIONS, FitSchema, fit_schema
 from friendli_endpoint.generation import Refusal, Vocabulary
 
@@ -31,6 +32,14 @@ _CACHED = 128
 """Compiled grammars that are kept, by least recent use."""
 
 _LONGEST_REGEX = 16 * 1024
+
+_MOST_ITEMS = 10_000
+"""States of the parser at one position; an object of n optional properties needs 4 n."""
+
+_MOST_SYMBOLS = 200_000
+
+_PROBE = 32
+"""Tokens of an output that are tried before a grammar is taken."""
 
 
 class ConstraintError(Exception):
@@ -139,7 +148,9 @@ class ConstraintCompiler:
         self._tokenizer = LLTokenizer(
             TokenizerWrapper(_TokenizerView(vocabulary)), eos_token=_end_of(vocabulary)
         )
-        self._limits = LLParserLimits(verbose_errors=False)
+        self._limits = LLParserLimits(
+            verbose_errors=False, max_items_in_row=_MOST_ITEMS, max_grammar_size=_MOST_SYMBOLS
+        )
         self._cache: OrderedDict[str, LLMatcher] = OrderedDict()
         self._gate = threading.Lock()
 
@@ -187,16 +198,15 @@ class ConstraintCompiler:
     def _unfit(self, fit: FitSchema, message: str) -> SchemaFault:
         """The compiler's refusal, at the innermost schema that has the same fault."""
 
-        def failing(part: dict[str, Any]) -> bool:
+        def complaint(part: dict[str, Any]) -> str | None:
             text = json.dumps({**part, "$defs": fit.definitions, "x-guidance": OPTIONS})
             try:
                 self._compile(lambda: str(LLMatcher.grammar_from_json_schema(text)))
             except (ConstraintError, ValueError) as error:
-                return _reason(str(error)) == reason
-            return False
+                return _first_line(str(error))
+            return None
 
-        reason = _reason(message)
-        return SchemaFault(innermost(fit.parts, failing), reason)
+        return located(fit.parts, _first_line(message), complaint)
 
     def lark(self, grammar: str, end_ids: frozenset[int], param: str) -> Constraint:
         """Output is what a grammar in llguidance's dialect of Lark allows.
@@ -240,15 +250,29 @@ class ConstraintCompiler:
 
     def _compile(self, grammar: Callable[[], str]) -> LLMatcher:
         with _contained():
-            matcher = LLMatcher(self._tokenizer, grammar(), limits=self._limits)
-            first = matcher.deep_copy()
-            possible = any(first.compute_bitmask()) or first.is_accepting()
-            failed = next((each for each in (matcher, first) if each.is_error()), None)
-            if failed is not None:
-                raise ConstraintError(failed.get_error())
-            if not possible:
-                raise ConstraintError("nothing satisfies it")
+            matcher = LLMatcher(self._tokenizer, grammar(), log_level=0, limits=self._limits)
+            if matcher.is_error():
+                raise ConstraintError(matcher.get_error())
+            self._probe(matcher.deep_copy())
         return matcher
+
+    def _probe(self, matcher: LLMatcher) -> None:
+        """Follows the beginning of an output: much of the work, and its limits, comes only then."""
+        draw = random.Random(0)
+        for _ in range(_PROBE):
+            mask = np.frombuffer(matcher.compute_bitmask(), np.uint8)
+            if matcher.is_error():
+                raise ConstraintError(matcher.get_error())
+            allowed = np.flatnonzero(np.unpackbits(mask, bitorder="little"))
+            if matcher.is_stopped():
+                return
+            if not allowed.size:
+                raise ConstraintError("NoExtension")
+            token = int(allowed[draw.randrange(allowed.size)])
+            if token == self._tokenizer.eos_token:
+                return
+            if not matcher.consume_token(token):
+                raise ConstraintError(matcher.get_error())
 
 
 class _TokenizerView:
@@ -271,13 +295,6 @@ class _TokenizerView:
 
 def _end_of(vocabulary: Vocabulary) -> int:
     return vocabulary.eos_id if vocabulary.eos_id is not None else min(vocabulary.end_ids)
-
-
-def _reason(message: str) -> str:
-    """What the compiler says, in words for the client."""
-    if message.startswith("NoExtension"):
-        return "nothing satisfies it"
-    return _first_line(message).removeprefix("Unsatisfiable schema: ")[:300]
 
 
 @contextmanager

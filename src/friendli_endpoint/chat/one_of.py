@@ -68,7 +68,7 @@ class _Comparison:
         return self._within(a, b, around, steps) or self._within(b, a, around, steps)
 
     def _seen(self, place: Place) -> Any:
-        """A schema as its draft reads it: `$ref` hid its neighbours once, and draft 4 has no const."""
+        """A schema as its draft reads it: `$ref` once hid its neighbours, and const is newer."""
         schema = self._document.at(place)
         if isinstance(schema, dict) and any(n in self._document.draft for n in _OLD_DRAFTS):
             if "$ref" in schema:

@@ -8,7 +8,7 @@ from typing import Any
 from friendli_endpoint.chat.references import Place
 from friendli_endpoint.generation import Refusal
 
-__all__ = ["SchemaFault", "innermost", "path_of"]
+__all__ = ["SchemaFault", "located", "path_of"]
 
 _MOST_ATTEMPTS = 200
 
@@ -54,20 +54,70 @@ def path_of(param: str, place: Place) -> str:
     return param
 
 
-def innermost(
-    parts: Sequence[tuple[Place, dict[str, Any]]], failing: Callable[[dict[str, Any]], bool]
-) -> Place:
-    """The place of the innermost schema that fails by itself.
+def located(
+    parts: Sequence[tuple[Place, dict[str, Any]]],
+    complaint: str,
+    asked: Callable[[dict[str, Any]], str | None],
+) -> SchemaFault:
+    """A complaint of the compiler, at the keyword that it is about.
 
     Args:
         parts: Schemas with their places, outer ones first.
-        failing: Whether a schema fails; asked a bounded number of times.
+        complaint: What the compiler says of the outermost.
+        asked: What it says of a part; asked a bounded number of times.
     """
     place: Place = ()
-    attempts = 0
-    for inner, part in parts:
-        if len(inner) > len(place) and inner[: len(place)] == place and attempts < _MOST_ATTEMPTS:
-            attempts += 1
-            if failing(part):
-                place = inner
-    return place
+    part, attempts = dict(parts[0][1]) if parts else {}, 0
+    for inner, schema in parts[1:]:
+        if inner[: len(place)] != place or len(inner) <= len(place):
+            continue
+        required = _REQUIRED.match(complaint)
+        if required and inner != (*place, "properties", required[1]):
+            continue
+        attempts += 1
+        if attempts > _MOST_ATTEMPTS:
+            break
+        answer = asked(schema)
+        if answer is not None and (required or answer == complaint):
+            place, part, complaint = inner, schema, answer
+    for words, keywords, reason in _COMPLAINTS:
+        found = words.match(complaint)
+        if found:
+            keyword = next((each for each in keywords or (found[1],) if each in part), None)
+            named = (*place, keyword) if keyword else place
+            return SchemaFault(named, reason or complaint.removeprefix(_UNSATISFIABLE))
+    return SchemaFault(place, complaint.removeprefix(_UNSATISFIABLE)[:300])
+
+
+_UNSATISFIABLE = "Unsatisfiable schema: "
+_REQUIRED = re.compile(f"{_UNSATISFIABLE}required property '(.*)' is unsatisfiable", re.DOTALL)
+_COMPLAINTS: tuple[tuple[re.Pattern[str], tuple[str, ...], str], ...] = (
+    (
+        re.compile("patternProperty regexes .* are not disjoint|can't determine if patternProp"),
+        ("patternProperties",),
+        "two of its patterns can match the same name, or may",
+    ),
+    (
+        re.compile("circular references with sibling keys"),
+        ("$ref",),
+        "it leads back to itself and has other keywords beside it",
+    ),
+    (
+        re.compile("min/maxProperties only supported"),
+        ("minProperties", "maxProperties"),
+        "all properties must be required for it, or it must be 1 with additionalProperties false",
+    ),
+    (
+        re.compile(f"{_UNSATISFIABLE}Regex is empty|Unable to determine if regex is empty"),
+        ("pattern", "format"),
+        "no string satisfies it together with its neighbours, or none is easily found",
+    ),
+    (
+        re.compile(".*(fuel|too many|too large|too big|Current row|limit)"),
+        (),
+        "it is too complex: an output would take too much work to follow",
+    ),
+    (re.compile("(NoExtension)"), (), "nothing satisfies it"),
+    (re.compile(_UNSATISFIABLE + r"(\w+) \("), (), ""),
+)
+"""What the compiler says, the keywords it says it of, and the same in words for the client."""
