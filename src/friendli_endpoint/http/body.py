@@ -67,7 +67,11 @@ def _refusal(errors: list[ErrorDetails], body: object) -> Refusal:
     kind = chosen[0]["type"]
     param = _path(deepest)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        param = ".".join(filter(None, (param, _discriminator(chosen[0]))))
+        field = _discriminator(chosen[0])
+        param = ".".join(filter(None, (param, field)))
+        if not isinstance(chosen[0]["input"].get(field, ""), str):
+            message = f"{param}: must be a valid string"
+            return Refusal(message, param=param, status=422, code="wrong_type")
     what = " or ".join(dict.fromkeys(_reason(each) for each in chosen))
     message = f"{param or 'the body'}: {what}"
     if kind in _RULE_BROKEN:

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from friendli.models import (
     ContainerChatCompleteSuccess,
@@ -23,15 +23,6 @@ _WHOLE: _Type = (ContainerChatCompleteSuccess, "serialization")
 _CHUNK: _Type = (StreamedChatData, "serialization")
 
 
-class _Schema(GenerateJsonSchema):
-    """Leaves out the default of a field that may be absent: it has no JSON form, as it should."""
-
-    ignored_warning_kinds = {  # noqa: RUF012 - the base class declares it so
-        *GenerateJsonSchema.ignored_warning_kinds,
-        "non-serializable-default",
-    }
-
-
 def build_document(app: FastAPI, completions: str) -> dict[str, Any]:
     """The OpenAPI document of an application.
 
@@ -39,9 +30,7 @@ def build_document(app: FastAPI, completions: str) -> dict[str, Any]:
         app: With all its routes.
         completions: Path of the chat completions, whose body and answers are described here.
     """
-    places, definitions = models_json_schema(
-        [_BODY, _WHOLE, _CHUNK], ref_template=_NAMES, schema_generator=_Schema
-    )
+    places, definitions = models_json_schema([_BODY, _WHOLE, _CHUNK], ref_template=_NAMES)
     document = get_openapi(title=app.title, version=app.version, routes=app.routes)
     operation = document["paths"][completions]["post"]
     operation["requestBody"] = {

@@ -1,0 +1,302 @@
+"""A service whose answers a test writes, and an ASGI client that sees every message."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+
+from friendli.models import (
+    ChatChoice,
+    ChatChoiceMessage,
+    ChatUsage,
+    ContainerChatCompleteSuccess,
+    DedicatedChatCompletionBody,
+    StreamedChatChoice,
+    StreamedChatChoiceDelta,
+    StreamedChatData,
+)
+from friendli_endpoint.generation import (
+    Choice,
+    Deliver,
+    Failure,
+    GenerationRequest,
+    Refusal,
+    SamplingParams,
+    TokenStep,
+)
+from friendli_endpoint.http.routes import build_app
+
+BOUND = 20.0
+"""Seconds after which a test has hung."""
+
+COMPLETIONS = "/dedicated/v1/chat/completions"
+VALID: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello!"}]}
+
+
+class AnyToken:
+    """A guide that the scripted engine never asks."""
+
+    def mask(self) -> None:
+        return None
+
+    def forced(self) -> tuple[int, ...]:
+        return ()
+
+    def accept(self, token_id: int) -> None:
+        return None
+
+
+class ScriptedExchange:
+    """One choice, whose text is the pieces of its steps."""
+
+    def __init__(self, stream: bool) -> None:
+        self.request = GenerationRequest(
+            "chatcmpl-1", (1,), (Choice(SamplingParams(seed=7), AnyToken()),), max_tokens=9
+        )
+        self.stream = stream
+        self.finished = False
+        self.text = ""
+
+    def opening(self) -> list[StreamedChatData]:
+        return [_chunk(StreamedChatChoiceDelta(role="assistant", content=""))]
+
+    def read(self, steps: Sequence[TokenStep]) -> list[StreamedChatData]:
+        chunks = []
+        for step in steps:
+            text = step.piece.decode()
+            if text == "BROKEN":
+                raise ValueError("a secret of the reader")
+            self.text += text
+            chunks.append(_chunk(StreamedChatChoiceDelta(content=text)))
+            self.finished = step.finish is not None
+        return chunks
+
+    def completion(self) -> ContainerChatCompleteSuccess:
+        message = ChatChoiceMessage(role="assistant", content=self.text)
+        return ContainerChatCompleteSuccess(
+            id="chatcmpl-1",
+            choices=[ChatChoice(index=0, message=message, finish_reason="stop")],
+            usage=ChatUsage(prompt_tokens=1, completion_tokens=2, total_tokens=3),
+            created=0,
+        )
+
+
+def _chunk(delta: StreamedChatChoiceDelta) -> StreamedChatData:
+    choice = StreamedChatChoice(index=0, delta=delta)
+    return StreamedChatData(id="chatcmpl-1", choices=[choice], created=0)
+
+
+def steps(*pieces: str, finish: bool = False) -> list[TokenStep]:
+    """Steps with these texts; with `finish`, the last one ends the choice."""
+    return [
+        TokenStep(0, number, piece.encode(), finish="stop" if finish and last else None)
+        for number, piece in enumerate(pieces)
+        for last in [number == len(pieces) - 1]
+    ]
+
+
+class ScriptedEngine:
+    """Takes requests, and keeps what it was told."""
+
+    vocabulary: Any = None
+
+    def __init__(self) -> None:
+        self.submitted = asyncio.Event()
+        self.cancelled: list[str] = []
+        self.refusal: Refusal | None = None
+        self._deliver: Deliver | None = None
+
+    def submit(self, request: GenerationRequest, deliver: Deliver) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self._deliver = deliver
+        self.submitted.set()
+
+    def cancel(self, request_id: str) -> None:
+        self.cancelled.append(request_id)
+
+    def close(self) -> None:
+        pass
+
+    def deliver(self, message: Sequence[TokenStep] | Failure) -> None:
+        assert self._deliver is not None
+        self._deliver(message)
+
+
+class ScriptedService:
+    """A service over the scripted engine."""
+
+    def __init__(self, *, loaded: bool = True) -> None:
+        self.scripted = ScriptedEngine()
+        self.loaded = loaded
+        self.accepted: list[DedicatedChatCompletionBody] = []
+        self.fault: Exception | None = None
+
+    @property
+    def engine(self) -> ScriptedEngine:
+        if not self.loaded:
+            raise Refusal("not loaded yet", status=503, code="loading", retry_after=3)
+        return self.scripted
+
+    def accept(self, body: DedicatedChatCompletionBody) -> ScriptedExchange:
+        if self.fault is not None:
+            raise self.fault
+        self.accepted.append(body)
+        return ScriptedExchange(body.stream is True)
+
+    def models(self) -> list[Mapping[str, Any]]:
+        assert self.engine
+        return [{"id": "m", "object": "model"}]
+
+
+@contextlib.asynccontextmanager
+async def no_lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+def scripted_app(service: ScriptedService, max_body: int = 10_000) -> FastAPI:
+    return build_app(service, max_body=max_body, lifespan=no_lifespan)
+
+
+class Call:
+    """One request to an ASGI application; a context manager that ends it.
+
+    Args:
+        app: The application.
+        body: The pieces in which the request's body comes.
+        fails_at: Type of the message whose sending fails, as where the client has gone.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        method: str = "GET",
+        path: str = "/health",
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        body: Iterable[bytes] = (b"",),
+        fails_at: str | None = None,
+    ) -> None:
+        self._app = app
+        self._scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 80),
+        }
+        self._pieces = list(body)
+        self._fails_at = fails_at
+        self._gone = asyncio.Event()
+        self._sent = asyncio.Condition()
+        self.pieces_read = 0
+        self.status = 0
+        self.headers: list[tuple[str, str]] = []
+        self.body = b""
+        self.ended = False
+
+    async def __aenter__(self) -> "Call":
+        self.task = asyncio.ensure_future(self._app(self._scope, self._receive, self._send))
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self.task.cancel()
+        await asyncio.wait({self.task})
+
+    async def _receive(self) -> dict[str, Any]:
+        if self.pieces_read < len(self._pieces):
+            self.pieces_read += 1
+            more = self.pieces_read < len(self._pieces)
+            piece = self._pieces[self.pieces_read - 1]
+            return {"type": "http.request", "body": piece, "more_body": more}
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        if message["type"] == self._fails_at:
+            raise OSError("the client has gone")
+        async with self._sent:
+            if message["type"] == "http.response.start":
+                assert not self.status, "a second answer"
+                self.status = message["status"]
+                self.headers = [(k.decode(), v.decode()) for k, v in message["headers"]]
+            else:
+                self.body += message.get("body", b"")
+                self.ended = not message.get("more_body", False)
+            self._sent.notify_all()
+
+    def leave(self) -> None:
+        """The client goes away."""
+        self._gone.set()
+
+    async def until(self, enough: Callable[["Call"], bool]) -> None:
+        """Waits until the answer so far satisfies a test."""
+        async with self._sent:
+            await self._sent.wait_for(lambda: enough(self))
+
+    async def done(self) -> "Call":
+        """Waits until the application has served this call."""
+        await self.task
+        return self
+
+    def header(self, name: str) -> str | None:
+        found = [value for key, value in self.headers if key == name]
+        assert len(found) <= 1, f"{name} was sent {len(found)} times"
+        return found[0] if found else None
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def events(self) -> list[Any]:
+        """The events so far: parsed JSON, `[DONE]` or a comment as text."""
+        assert self.body.endswith(b"\n\n")
+        found = []
+        for event in self.body.decode().split("\n\n")[:-1]:
+            field, _, value = event.partition(": ")
+            assert field in ("data", "")
+            found.append(json.loads(value) if value.startswith("{") else value)
+        return found
+
+
+def completions(service: ScriptedService, *, max_body: int = 10_000, **given: Any) -> Call:
+    """A call of the chat completions with a valid body and these fields."""
+    fails_at = given.pop("fails_at", None)
+    body = json.dumps({**VALID, **given}).encode()
+    app = scripted_app(service, max_body)
+    return Call(app, "POST", COMPLETIONS, body=[body], fails_at=fails_at)
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    """Runs a scenario, which must not take long."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(BOUND):
+            await scenario()
+
+    asyncio.run(bounded())
+
+
+def check_error(call: Call, status: int, param: str | None = None) -> dict[str, Any]:
+    """Checks that an answer is an error in the one form; returns what it says."""
+    assert call.status == status, call.body
+    assert call.header("content-type") == "application/json"
+    assert call.header("x-request-id")
+    (error,) = call.json.values()
+    assert list(call.json) == ["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["message"]
+    assert error["type"]
+    assert error["param"] == param
+    return dict(error)

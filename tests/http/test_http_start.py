@@ -1,0 +1,151 @@
+"""The application while its model is loading, when it cannot be loaded, and when it stops."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from friendli_endpoint.app import EndpointService, StartError, create_app
+from friendli_endpoint.settings import Settings
+
+from .scripted import BOUND, COMPLETIONS, VALID, Call, ScriptedEngine, check_error, run
+
+
+class HeldService(EndpointService):
+    """A service whose loading takes until the test lets it go on."""
+
+    def __init__(self) -> None:
+        super().__init__(Settings())
+        self.go_on = threading.Event()
+        self.fault: Exception | None = None
+        self.closed = 0
+
+    def load(self) -> None:
+        assert self.go_on.wait(BOUND)
+        if self.fault is not None:
+            raise self.fault
+        loaded: Any = SimpleNamespace(engine=ScriptedEngine(), close=self._count)
+        self.embedded = loaded
+
+    def _count(self) -> None:
+        self.closed += 1
+
+
+class Started:
+    """An application under its lifespan, and what it said of its loading."""
+
+    def __init__(self) -> None:
+        self.service = HeldService()
+        self.ready = asyncio.Event()
+        self.failures: list[StartError] = []
+        self.failed = asyncio.Event()
+
+    def _fail(self, error: StartError) -> None:
+        self.failures.append(error)
+        self.failed.set()
+
+    async def run(self, scenario: Callable[[FastAPI], Awaitable[None]]) -> FastAPI:
+        app = create_app(self.service, Settings(), ready=self.ready.set, failed=self._fail)
+        async with app.router.lifespan_context(app):
+            try:
+                await scenario(app)
+            finally:
+                self.service.go_on.set()
+        return app
+
+
+async def called(app: FastAPI, method: str, path: str, *body: bytes) -> Call:
+    async with Call(app, method, path, body=body or (b"",)) as call:
+        return await call.done()
+
+
+def valid_body() -> bytes:
+    return str(VALID).replace("'", '"').encode()
+
+
+async def check_unavailable(app: FastAPI, code: str) -> None:
+    for method, path, *body in (
+        ("GET", "/health"),
+        ("GET", "/dedicated/v1/models"),
+        ("POST", COMPLETIONS, valid_body()),
+    ):
+        call = await called(app, method, path, *body)
+        error = check_error(call, 503)
+        assert (error["type"], error["code"]) == ("overloaded_error", code)
+        assert int(call.header("retry-after") or 0) >= 1
+
+
+def test_it_answers_503_until_the_model_is_loaded_and_after_it_is_closed() -> None:
+    async def main() -> None:
+        started = Started()
+
+        async def scenario(app: FastAPI) -> None:
+            await check_unavailable(app, "loading")
+            assert not started.ready.is_set()
+            started.service.go_on.set()
+            await started.ready.wait()
+            assert (await called(app, "GET", "/health")).status == 200
+
+        app = await started.run(scenario)
+        assert started.service.closed == 1
+        assert started.failures == []
+        await check_unavailable(app, "draining")
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (StartError("there is no model"), "there is no model"),
+        (MemoryError(), "MemoryError"),
+        (ValueError("a bad tensor"), "a bad tensor"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_model_that_cannot_be_loaded_is_reported(fault: Exception, words: str) -> None:
+    async def main() -> None:
+        started = Started()
+        started.service.fault = fault
+
+        async def scenario(app: FastAPI) -> None:
+            started.service.go_on.set()
+            await started.failed.wait()
+            await check_unavailable(app, "loading")
+
+        await started.run(scenario)
+        (failure,) = started.failures
+        assert words in str(failure)
+        assert not started.ready.is_set()
+
+    run(main)
+
+
+def test_without_anybody_to_report_to_it_does_not_start() -> None:
+    async def main() -> None:
+        service = HeldService()
+        service.fault = StartError("there is no model")
+        service.go_on.set()
+        app = create_app(service, Settings())
+        with pytest.raises(StartError, match="there is no model"):
+            async with app.router.lifespan_context(app):
+                pytest.fail("it has started")
+
+    run(main)
+
+
+def test_stopped_while_loading_it_closes_what_was_loaded() -> None:
+    async def main() -> None:
+        started = Started()
+
+        async def scenario(app: FastAPI) -> None:
+            await check_unavailable(app, "loading")
+
+        await started.run(scenario)
+        assert started.service.closed == 1
+
+    run(main)

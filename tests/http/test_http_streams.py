@@ -1,0 +1,203 @@
+"""Streams: what goes out while tokens come in, and when the request is given up."""
+
+import asyncio
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from friendli_endpoint.generation import Failure, Refusal
+from friendli_endpoint.http import answering
+
+from .scripted import Call, ScriptedService, completions, run, steps
+
+
+def contents(call: Call) -> list[Any]:
+    """The texts of the chunks; what is no chunk stays as it is."""
+    return [
+        event["choices"][0]["delta"]["content"] if "choices" in event else event
+        for event in call.events
+    ]
+
+
+def test_a_stream_opens_at_once_and_ends_with_done() -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service, stream=True) as call:
+            await call.until(lambda call: call.body != b"")
+            assert call.status == 200
+            assert (call.header("content-type") or "").startswith("text/event-stream")
+            assert call.header("cache-control") == "no-cache"
+            assert call.header("x-request-id")
+            assert call.events[0]["choices"][0]["delta"]["role"] == "assistant"
+            service.scripted.deliver(steps("a", "b"))
+            await call.until(lambda call: b'"b"' in call.body)
+            assert not call.ended
+            service.scripted.deliver(steps("c", finish=True))
+            await call.done()
+        assert contents(call) == ["", "a", "b", "c", "[DONE]"]
+        assert call.ended
+        assert service.scripted.cancelled == []
+
+    run(scenario)
+
+
+@given(st.sets(st.integers(1, 8)))
+def test_however_steps_are_batched_the_events_are_the_same(cuts: set[int]) -> None:
+    pieces = steps(*"abcdefgh", finish=True)
+
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service, stream=True) as call:
+            await service.scripted.submitted.wait()
+            for start, stop in pairwise(sorted({0, 8, *cuts})):
+                service.scripted.deliver(pieces[start:stop])
+            await call.done()
+        assert contents(call) == ["", *"abcdefgh", "[DONE]"]
+
+    run(scenario)
+
+
+def test_steps_come_from_another_thread() -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service, stream=True) as call:
+            await service.scripted.submitted.wait()
+            await asyncio.to_thread(service.scripted.deliver, steps("a", finish=True))
+            await call.done()
+        assert contents(call) == ["", "a", "[DONE]"]
+
+    run(scenario)
+
+
+def test_comments_keep_a_silent_stream_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "SILENCE_SECONDS", 0.01)
+
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service, stream=True) as call:
+            await call.until(lambda call: call.body.count(b": \n\n") >= 2)
+            service.scripted.deliver(steps("a"))
+            await call.until(lambda call: call.body.endswith(b": \n\n") and b'"a"' in call.body)
+            service.scripted.deliver(steps("b", finish=True))
+            await call.done()
+        comments = [line for line in call.body.split(b"\n\n") if line.startswith(b":")]
+        assert set(comments) == {b": "}
+        texts = [text for text in contents(call) if text]
+        assert texts == ["a", "b", "[DONE]"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("before", [(), ("a", "b")], ids=["at once", "in the middle"])
+def test_a_failure_ends_a_stream_with_an_error(before: tuple[str, ...]) -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service, stream=True) as call:
+            await service.scripted.submitted.wait()
+            service.scripted.deliver(steps(*before))
+            service.scripted.deliver(Failure("the engine has burst"))
+            await call.done()
+        *chunks, last = contents(call)
+        assert chunks == ["", *before]
+        assert last["error"]["message"] == "the engine has burst"
+        assert set(last["error"]) == {"message", "type", "param", "code"}
+        assert call.ended
+        assert service.scripted.cancelled == [], "the engine had given it up itself"
+
+    run(scenario)
+
+
+def test_a_fault_while_reading_ends_a_stream_with_an_error() -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service, stream=True) as call:
+            await service.scripted.submitted.wait()
+            service.scripted.deliver(steps("a"))
+            service.scripted.deliver(steps("BROKEN"))
+            await call.done()
+        *chunks, last = contents(call)
+        assert chunks == ["", "a"]
+        assert last["error"]["type"] == "server_error"
+        assert "secret" not in last["error"]["message"]
+        assert service.scripted.cancelled == ["chatcmpl-1"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("before", [(), ("a", "b")], ids=["at once", "in the middle"])
+def test_a_client_that_leaves_cancels_once(before: tuple[str, ...]) -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service, stream=True) as call:
+            await service.scripted.submitted.wait()
+            service.scripted.deliver(steps(*before))
+            await call.until(lambda call: call.body.count(b"\n\n") > len(before))
+            call.leave()
+            await call.done()
+        assert service.scripted.cancelled == ["chatcmpl-1"]
+        assert contents(call) == ["", *before]
+
+    run(scenario)
+
+
+def test_a_client_that_leaves_after_the_end_cancels_nothing() -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service, stream=True) as call:
+            await service.scripted.submitted.wait()
+            service.scripted.deliver(steps("a", finish=True))
+            call.leave()
+            await call.until(lambda call: call.ended)
+            await call.done()
+        assert service.scripted.cancelled == []
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("message", ["http.response.start", "http.response.body"])
+def test_a_client_that_cannot_be_answered_cancels_once(message: str) -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service, stream=True, fails_at=message) as call:
+            await asyncio.wait({call.task})
+        assert service.scripted.cancelled == ["chatcmpl-1"]
+
+    run(scenario)
+
+
+def test_a_stream_that_is_cancelled_from_outside_cancels_once() -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service, stream=True) as call:
+            await call.until(lambda call: call.body != b"")
+        assert service.scripted.cancelled == ["chatcmpl-1"]
+
+    run(scenario)
+
+
+def test_an_engine_that_takes_no_more_refuses_before_the_headers() -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        service.scripted.refusal = Refusal("full", status=429, code="full", retry_after=2)
+        async with completions(service, stream=True) as call:
+            await call.done()
+        assert call.status == 429
+        assert call.header("retry-after") == "2"
+        assert service.scripted.cancelled == []
+
+    run(scenario)
+
+
+def test_a_delivery_after_the_event_loop_has_gone_is_dropped() -> None:
+    service = ScriptedService()
+
+    async def scenario() -> None:
+        async with completions(service, stream=True):
+            await service.scripted.submitted.wait()
+
+    run(scenario)
+    service.scripted.deliver(steps("a"))
+    assert service.scripted.cancelled == ["chatcmpl-1"]

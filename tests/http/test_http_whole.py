@@ -1,0 +1,106 @@
+"""Whole answers: given, failed, or given up."""
+
+import asyncio
+
+import pytest
+
+from friendli_endpoint.generation import Failure, Refusal
+
+from .scripted import ScriptedService, check_error, completions, run, steps
+
+
+def test_an_answer_is_sent_when_all_of_it_is_there() -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service) as call:
+            await service.scripted.submitted.wait()
+            service.scripted.deliver(steps("a", "b"))
+            await asyncio.to_thread(service.scripted.deliver, steps("c", finish=True))
+            await call.done()
+        assert call.status == 200
+        assert call.header("content-type") == "application/json"
+        assert call.json["choices"][0]["message"]["content"] == "abc"
+        assert service.scripted.cancelled == []
+
+    run(scenario)
+
+
+def test_a_failure_is_an_error_500() -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service) as call:
+            await service.scripted.submitted.wait()
+            service.scripted.deliver(steps("a"))
+            service.scripted.deliver(Failure("the engine has burst"))
+            await call.done()
+        error = check_error(call, 500)
+        assert error["message"] == "the engine has burst"
+        assert error["type"] == "server_error"
+        assert service.scripted.cancelled == []
+
+    run(scenario)
+
+
+def test_a_fault_while_reading_is_an_error_500_and_frees_the_engine() -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service) as call:
+            await service.scripted.submitted.wait()
+            service.scripted.deliver(steps("BROKEN"))
+            await call.done()
+        assert "secret" not in check_error(call, 500)["message"]
+        assert service.scripted.cancelled == ["chatcmpl-1"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("before", [(), ("a", "b")], ids=["at once", "in the middle"])
+def test_a_client_that_leaves_cancels_once(before: tuple[str, ...]) -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service) as call:
+            await service.scripted.submitted.wait()
+            service.scripted.deliver(steps(*before))
+            call.leave()
+            await call.done()
+        assert service.scripted.cancelled == ["chatcmpl-1"]
+
+    run(scenario)
+
+
+def test_a_call_that_is_cancelled_from_outside_cancels_once() -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service):
+            await service.scripted.submitted.wait()
+        assert service.scripted.cancelled == ["chatcmpl-1"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refusal_is_answered_in_its_own_words(stream: bool) -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        service.fault = Refusal("no such thing", param="n", code="odd", status=404)
+        async with completions(service, stream=stream) as call:
+            await call.done()
+        error = check_error(call, 404, "n")
+        assert (error["message"], error["code"]) == ("no such thing", "odd")
+        assert not service.scripted.submitted.is_set()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_nobody_foresaw_is_an_error_500_that_tells_no_secret(stream: bool) -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        service.fault = ValueError("a secret of the service")
+        async with completions(service, stream=stream) as call:
+            await call.done()
+        error = check_error(call, 500)
+        assert "secret" not in error["message"]
+        assert error["type"] == "server_error"
+
+    run(scenario)
