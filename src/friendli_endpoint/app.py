@@ -170,7 +170,7 @@ def _load(service: EndpointService) -> None:
         raise
     except Exception as error:
         log.debug("the model cannot be loaded", exc_info=True)
-        raise StartError(f"cannot load the model: {error or type(error).__name__}") from error
+        raise StartError(f"cannot load the model: {str(error) or type(error).__name__}") from error
 
 
 def create_app(
