@@ -1,5 +1,6 @@
 """Tool calls: one module per family of models, and the table by which a family is found."""
 
+from friendli_endpoint.chat.tools.deepseek import DeepSeek
 from friendli_endpoint.chat.tools.family import (
     CallArguments,
     CallBegin,
@@ -11,7 +12,13 @@ from friendli_endpoint.chat.tools.family import (
     Text,
     ToolSpec,
 )
+from friendli_endpoint.chat.tools.functionary import FunctionaryRecipients, FunctionaryTags
+from friendli_endpoint.chat.tools.glm import Glm
 from friendli_endpoint.chat.tools.hermes import Hermes
+from friendli_endpoint.chat.tools.llama3 import Llama3
+from friendli_endpoint.chat.tools.mistral import Mistral, MistralArgs
+from friendli_endpoint.chat.tools.pythonic import BarePythonic, MarkedPythonic
+from friendli_endpoint.chat.tools.qwen_coder import QwenCoder
 
 __all__ = [
     "FAMILIES",
@@ -30,8 +37,25 @@ __all__ = [
 
 _DEFAULT = Hermes()
 
-FAMILIES: tuple[Family, ...] = (_DEFAULT,)
-"""All families; the first that recognises a template is the template's."""
+FAMILIES: tuple[Family, ...] = (
+    QwenCoder(),
+    FunctionaryTags(),
+    FunctionaryRecipients(),
+    Glm(),
+    DeepSeek("deepseek_v3", fenced=True),
+    DeepSeek("deepseek_v31", fenced=False),
+    MistralArgs(),
+    Mistral(),
+    MarkedPythonic(),
+    BarePythonic(),
+    _DEFAULT,
+    Llama3(),
+)
+"""All families; the first that recognises a template is the template's.
+
+The order is from what is told by few templates to what is told by many: several forms open with
+the marker of Hermes, and what is written between tags of Functionary is told by what is not there.
+"""
 
 
 def family_of(template: str) -> Family:

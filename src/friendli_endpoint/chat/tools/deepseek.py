@@ -17,6 +17,7 @@ _CALL = "<｜tool▁call▁begin｜>"  # noqa: RUF001
 _CALL_END = "<｜tool▁call▁end｜>"  # noqa: RUF001
 _BETWEEN = "<｜tool▁sep｜>"  # noqa: RUF001
 _FENCE = "```json"
+_FENCED = f"\n{_FENCE}\n"
 _NEXT = "next"
 
 
@@ -53,7 +54,7 @@ class DeepSeek:
     def _call(self, tool: ToolSpec, marker: Marker) -> str:
         inside = arguments(tool.parameters)
         if self._fenced:
-            return f'{quoted(f"{tool.name}\n{_FENCE}\n")} {inside} "\\n```"'
+            return f'{quoted(tool.name + _FENCED)} {inside} "\\n```"'
         return f"{quoted(tool.name)} {marker(_BETWEEN)} {inside}"
 
     def parser(self, tools: Sequence[ToolSpec]) -> FormParser:

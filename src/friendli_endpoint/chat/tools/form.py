@@ -60,14 +60,14 @@ class Name:
         return cls(tuple((name, name) for name in names))
 
 
-Part: TypeAlias = str | Space | Ahead | Run | Name | Word
-
-
 @dataclass(frozen=True, slots=True)
 class Word:
     """A name that is not known before: between 1 and `MOST_WORD` characters, none of `stop`."""
 
     stop: frozenset[str]
+
+
+Part: TypeAlias = str | Space | Ahead | Run | Name | Word
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ __all__ = ["FunctionaryRecipients", "FunctionaryTags"]
 
 _TO = ">>>"
 _USER = "all"
+_LINE = "\n"
 _OPENING = "<function="
 _CLOSING = "</function>"
 
@@ -48,7 +49,7 @@ class FunctionaryRecipients:
         if required:
             return f"start: call{more}\n{call}"
         opened = "".join(
-            f"opening_{index}[lazy]: TEXT {quoted(f'{_TO}{tool.name}\n')}\n"
+            f"opening_{index}[lazy]: TEXT {quoted(_TO + tool.name + _LINE)}\n"
             f"opened_{index}: opening_{index} {arguments(tool.parameters)}\n"
             for index, tool in enumerate(tools)
         )
@@ -110,5 +111,5 @@ class FunctionaryTags:
 
 def _call(tool: ToolSpec, closing: str) -> str:
     """A call behind its opening; `closing` ends the name, or else a new line does."""
-    name = quoted(tool.name + (closing or "\n"))
+    name = quoted(tool.name + (closing or _LINE))
     return f"{name} {arguments(tool.parameters)}"

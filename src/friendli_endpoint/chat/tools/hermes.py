@@ -42,7 +42,7 @@ class Hermes:
         names = names_in_json(tools)
         anywhere = Rule(head_form((_OPENING, Space()), names, "arguments"), TAIL, JsonArguments)
         next_one = Rule(
-            head_form((Space(), _OPENING, Space()), names, "arguments"), TAIL, _arguments
+            head_form((Space(), _OPENING, Space()), names, "arguments"), TAIL, JsonArguments
         )
         closing = Rule(Form(Space(), "}", Space(), _CLOSING), AFTER)
         return FormParser(

@@ -1,0 +1,85 @@
+"""GLM 4.5 and later: `<tool_call>` and a name, then pairs of `<arg_key>` and `<arg_value>`."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from friendli_endpoint.chat.tools.fallback import prompt
+from friendli_endpoint.chat.tools.family import Marker, ToolSpec
+from friendli_endpoint.chat.tools.fields import Field, fields_of, name_refusal
+from friendli_endpoint.chat.tools.form import Ahead, Form, Name, Part, Space, Word
+from friendli_endpoint.chat.tools.lark import choice, marked, quoted
+from friendli_endpoint.chat.tools.parser import AFTER, START, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.xml import ValueGrammar, XmlArguments, XmlSyntax, raw_names
+
+__all__ = ["Glm"]
+
+_OPENING = "<tool_call>"
+_CLOSING = "</tool_call>"
+_KEY = "<arg_key>"
+_KEY_END = "</arg_key>"
+_VALUE = "<arg_value>"
+_VALUE_END = "</arg_value>"
+_NOT_IN_NAMES = frozenset("<>\n")
+_SYNTAX = XmlSyntax(
+    opening=Form(Space(), _KEY, Word(_NOT_IN_NAMES), _KEY_END, Space(), _VALUE),
+    ending=_VALUE_END,
+    closing=Form(Space(), _CLOSING),
+    lines=False,
+)
+
+
+class Glm:
+    """The family of GLM."""
+
+    name: ClassVar[str] = "glm"
+    markers: ClassVar[tuple[str, ...]] = (
+        *(_OPENING, _CLOSING),
+        *(_KEY, _KEY_END, _VALUE, _VALUE_END),
+    )
+
+    def recognises(self, template: str) -> bool:
+        """By the marker of keys."""
+        return _KEY in template
+
+    def grammar(
+        self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
+    ) -> str:
+        """Name, keys and values each on a line, or all on one."""
+        values = ValueGrammar(_VALUE_END, marker, lines=False)
+        calls = choice(_call(tool, values, marker) for tool in tools)
+        body = f"{calls} {marker(_CLOSING)}"
+        rules = marked(_OPENING, body, "line", marker, required=required, parallel=parallel)
+        return f'{rules}line: "\\n"?\n{values.terminals}'
+
+    def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
+        """A parser of one output."""
+        names = Name.of(tool.name for tool in tools)
+        raw = {tool.name: raw_names(tool) for tool in tools}
+
+        def call(*before: Part) -> Rule:
+            form = Form(*before, _OPENING, Space(), names, Space(), Ahead("<"))
+            return Rule(form, AFTER, lambda name: XmlArguments(_SYNTAX, raw[name]))
+
+        first = (call(Space()),)
+        return FormParser({START: first, TEXT: (call(),), AFTER: first})
+
+    def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
+        """What the models are trained to write."""
+        return prompt(
+            tools,
+            f"{_OPENING}NAME\n{_KEY}ARGUMENT{_KEY_END}\n{_VALUE}VALUE{_VALUE_END}\n{_CLOSING}",
+        )
+
+
+def _call(tool: ToolSpec, values: ValueGrammar, marker: Marker) -> str:
+    parameters = " ".join(_parameter(field, values, marker) for field in fields_of(tool))
+    return f"{quoted(tool.name)} line {parameters}"
+
+
+def _parameter(field: Field, values: ValueGrammar, marker: Marker) -> str:
+    if not _NOT_IN_NAMES.isdisjoint(field.name) or not 0 < len(field.name) <= 256:
+        raise name_refusal(field)
+    key = f"{marker(_KEY)} {quoted(field.name)} {marker(_KEY_END)}"
+    return f"({key} line {marker(_VALUE)} {values.of(field)} line)" + (
+        "" if field.required else "?"
+    )

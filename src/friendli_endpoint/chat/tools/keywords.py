@@ -1,0 +1,99 @@
+"""Keyword arguments of Python: the grammar that writes them, and how they are read as JSON."""
+
+import json
+
+from friendli_endpoint.chat.tools.arguments import Read
+from friendli_endpoint.chat.tools.family import ToolSpec
+from friendli_endpoint.chat.tools.fields import Field, fields_of, name_refusal
+from friendli_endpoint.chat.tools.form import SPACE, Form, Space, Word
+from friendli_endpoint.chat.tools.lark import json_value, quoted
+from friendli_endpoint.chat.tools.literal import as_json
+from friendli_endpoint.chat.tools.nesting import Nesting
+
+__all__ = ["KeywordArguments", "keyword_rules"]
+
+_NOT_IN_NAMES = frozenset(" \t\r\n=,()[]{}'\"")
+_PYTHON = {"boolean": '("True" | "False")', "null": '"None"'}
+_FIRST = Form(Space(), Word(_NOT_IN_NAMES), Space(), "=")
+_LATER = Form(Space(), ",", Space(), Word(_NOT_IN_NAMES), Space(), "=")
+_CLOSING = Form(Space(), ")")
+
+
+def keyword_rules(tool: ToolSpec, suffix: str) -> str:
+    """Lark rules of a tool's arguments and the parenthesis that closes them.
+
+    Args:
+        tool: The tool.
+        suffix: Tells the names of its rules from those of other tools; the first is
+            `args_SUFFIX_0`.
+
+    Raises:
+        Refusal: The arguments cannot be written one by one.
+    """
+    fields = fields_of(tool)
+    first, later = f"args_{suffix}", f"more_{suffix}"
+    rules = [f'{first}_{len(fields)}: ")"', f'{later}_{len(fields)}: ")"']
+    for index, field in enumerate(fields):
+        if not field.name or not _NOT_IN_NAMES.isdisjoint(field.name) or len(field.name) > 256:
+            raise name_refusal(field)
+        written = f"arg_{suffix}_{index}"
+        rules.append(f"{written}: {quoted(field.name + '=')} {_value(field)}")
+        skipped = "" if field.required else f" | {first}_{index + 1}"
+        rules.append(f"{first}_{index}: {written} {later}_{index + 1}{skipped}")
+        maybe = "" if field.required else "?"
+        rules.append(f'{later}_{index}: (", " {written}){maybe} {later}_{index + 1}')
+    return "\n".join(rules) + "\n"
+
+
+def _value(field: Field) -> str:
+    kind = field.schema.get("type")
+    alone = not {"enum", "const", "$ref", "anyOf", "allOf", "oneOf"} & set(field.schema)
+    if isinstance(kind, str) and kind in _PYTHON and alone:
+        return _PYTHON[kind]
+    return json_value(field.schema)
+
+
+class KeywordArguments:
+    """Reads keyword arguments as the properties of a JSON object, each when it is whole."""
+
+    def __init__(self, _name: str = "") -> None:
+        self._started = False
+        self._name: str | None = None
+        self._nesting = Nesting("\"'")
+        self._seen = 0
+
+    def read(self, text: str) -> Read:
+        """Takes whole arguments, up to the parenthesis that closes them."""
+        at, fragment = 0, ""
+        while True:
+            if self._name is not None:
+                end = self._end(text, at)
+                if end is None:
+                    return Read(at, fragment)
+                fragment += _quoted(self._name) + ":" + as_json(text[at:end].strip(SPACE))
+                at, self._name = end, None
+            closing = _CLOSING.match(text, at)
+            opening = (_LATER if self._started else _FIRST).match(text, at)
+            if closing == "maybe" or (opening == "maybe" and closing is None):
+                return Read(at, fragment)
+            if closing is not None:
+                return Read(closing.end, fragment + ("}" if self._started else "{}"), ended=True)
+            if opening is None or opening == "maybe":
+                return Read(at, fragment, broken=True)
+            fragment += "," if self._started else "{"
+            self._started = True
+            at, self._name = opening.end, opening.name
+            self._nesting, self._seen = Nesting("\"'"), 0
+
+    def _end(self, text: str, at: int) -> int | None:
+        """Where the value that begins at `at` ends, if it does; looks at no character twice."""
+        for index in range(at + self._seen, len(text)):
+            if not self._nesting.inside and text[index] in ",)":
+                return index
+            self._nesting.take(text[index])
+            self._seen += 1
+        return None
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

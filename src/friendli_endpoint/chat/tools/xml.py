@@ -1,0 +1,205 @@
+"""Arguments as XML-like parameters: how they are read, and the grammar of their values.
+
+A parameter whose schema is that of a string (any text, or texts from a list) is written as it is;
+every other value is JSON. Which of the two, the schema alone decides, in the grammar and here.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from friendli_endpoint.chat.tools.arguments import Read
+from friendli_endpoint.chat.tools.family import Marker, ToolSpec
+from friendli_endpoint.chat.tools.fields import Field, fields_of, raw_of
+from friendli_endpoint.chat.tools.form import SPACE, Form
+from friendli_endpoint.chat.tools.lark import choice, is_token, json_value, quoted, without
+from friendli_endpoint.chat.tools.literal import compact, is_json
+from friendli_endpoint.chat.tools.nesting import Nesting
+from friendli_endpoint.generation import Refusal
+
+__all__ = ["ValueGrammar", "XmlArguments", "XmlSyntax", "raw_names"]
+
+
+@dataclass(frozen=True, slots=True)
+class XmlSyntax:
+    """How a family writes parameters.
+
+    Attributes:
+        opening: A parameter up to its value, with its name.
+        ending: What ends the value.
+        closing: What ends the arguments.
+        lines: Whether the value stands on lines of its own.
+    """
+
+    opening: Form
+    ending: str
+    closing: Form
+    lines: bool
+
+
+def raw_names(tool: ToolSpec) -> Mapping[str, bool]:
+    """Of each property that is known, whether it is written as it is."""
+    properties = tool.parameters.get("properties", {})
+    try:
+        return {field.name: raw_of(field.schema) is not None for field in fields_of(tool)}
+    except Refusal:
+        return dict.fromkeys(properties, False)
+
+
+class ValueGrammar:
+    """Makes the Lark of parameters' values, each with what ends it.
+
+    Args:
+        ending: What ends a value.
+        marker: The Lark form of markers.
+        lines: Whether a new line stands before the ending.
+    """
+
+    def __init__(self, ending: str, marker: Marker, *, lines: bool) -> None:
+        self._ending = ending
+        self._newline = "\n" if lines else ""
+        self._mark = marker(ending)
+        self._terminals: dict[str, str] = {}
+
+    @property
+    def terminals(self) -> str:
+        """The definitions that values need."""
+        return "".join(f"{name}: {body}\n" for name, body in self._terminals.items())
+
+    def of(self, field: Field) -> str:
+        """A value and its ending, as an expression."""
+        raw = raw_of(field.schema)
+        if raw is None:
+            return f"{json_value(field.schema)} {self._closed('')}"
+        if raw.texts:
+            if any(self._ending in each for each in raw.texts):
+                raise Refusal(
+                    f"the values of {field.name} must not contain {self._ending}, which ends them",
+                    param="tools",
+                    code="unsupported_schema",
+                )
+            return choice(self._closed(text) for text in raw.texts)
+        most = "" if raw.most is None else str(raw.most)
+        name = f"VALUE_{raw.least}_{most}"
+        bounds = f" & /(?s:.){{{raw.least},{most}}}/" if raw.least or most else ""
+        text = f"({without([self._ending])}{bounds})"
+        if is_token(self._mark):
+            self._terminals[name] = f"{text} {quoted(self._newline)}" if self._newline else text
+            return f"{name} {self._mark}"
+        # One terminal, for a lexer that takes as much as it can would run over the ending.
+        self._terminals[name] = f"{text} {quoted(self._newline + self._ending)}"
+        return name
+
+    def _closed(self, text: str) -> str:
+        if is_token(self._mark):
+            shown = text + self._newline
+            return f"{quoted(shown)} {self._mark}" if shown else self._mark
+        return quoted(text + self._newline + self._ending)
+
+
+class XmlArguments:
+    """Reads parameters as the properties of a JSON object.
+
+    Args:
+        syntax: How they are written.
+        raw: Which are written as they are, by name.
+    """
+
+    def __init__(self, syntax: XmlSyntax, raw: Mapping[str, bool]) -> None:
+        self._syntax = syntax
+        self._raw = raw
+        self._value: _Text | _Json | None = None
+        self._started = False
+
+    def read(self, text: str) -> Read:
+        """Takes parameters and parts of texts; a JSON value is taken when it is whole."""
+        at, fragment = 0, ""
+        while True:
+            if self._value is not None:
+                taken, written, ended = self._value.read(text[at:])
+                at, fragment = at + taken, fragment + written
+                if not ended:
+                    return Read(at, fragment)
+                self._value = None
+            closing = self._syntax.closing.match(text, at)
+            opening = self._syntax.opening.match(text, at)
+            if closing == "maybe" or (opening == "maybe" and closing is None):
+                return Read(at, fragment)
+            if closing is not None:
+                return Read(closing.end, fragment + ("}" if self._started else "{}"), ended=True)
+            if opening is None or opening == "maybe" or opening.name is None:
+                return Read(at, fragment, broken=True)
+            fragment += ("," if self._started else "{") + _quoted(opening.name) + ":"
+            self._started = True
+            at = opening.end
+            self._value = self._value_of(opening.name)
+
+    def _value_of(self, name: str) -> "_Text | _Json":
+        if self._raw.get(name):
+            return _Text(self._syntax.ending, self._syntax.lines)
+        return _Json(self._syntax.ending)
+
+
+class _Text:
+    """A value that is written as it is; given out as it comes."""
+
+    def __init__(self, ending: str, lines: bool) -> None:
+        self._endings = (f"\n{ending}", ending) if lines else (ending,)
+        self._begins = lines
+        self._opened = False
+
+    def read(self, text: str) -> tuple[int, str, bool]:
+        """How much was taken, the JSON of it, and whether the value is whole."""
+        if not text:
+            return 0, "", False
+        start = 1 if self._begins and text[0] == "\n" else 0
+        places = [(text.find(ending, start), ending) for ending in self._endings]
+        found = min(((at, ending) for at, ending in places if at >= 0), default=None)
+        end = found[0] if found else max(start, len(text) - self._held(text[start:]))
+        fragment = _quoted(text[start:end])[1:-1]
+        if not self._opened and (end > start or found):
+            fragment = '"' + fragment
+            self._opened = True
+        self._begins = False
+        if found:
+            return end + len(found[1]), fragment + '"', True
+        return end, fragment, False
+
+    def _held(self, text: str) -> int:
+        """How many characters at the end may be the beginning of an ending."""
+        most = min(len(text), len(self._endings[0]) - 1)
+        for length in range(most, 0, -1):
+            if any(ending.startswith(text[-length:]) for ending in self._endings):
+                return length
+        return 0
+
+
+class _Json:
+    """A value that is JSON, in whose strings an ending is only text."""
+
+    def __init__(self, ending: str) -> None:
+        self._ending = ending
+        self._nesting = Nesting()
+        self._seen = 0
+
+    def read(self, text: str) -> tuple[int, str, bool]:
+        """How much was taken, the JSON of it, and whether the value is whole."""
+        while self._seen < len(text):
+            if not self._nesting.inside:
+                rest = text[self._seen : self._seen + len(self._ending)]
+                if rest == self._ending:
+                    return self._seen + len(rest), _json_of(text[: self._seen]), True
+                if self._ending.startswith(rest):
+                    break
+            self._nesting.take(text[self._seen])
+            self._seen += 1
+        return 0, "", False
+
+
+def _json_of(text: str) -> str:
+    value = text.strip(SPACE)
+    return compact(value) if is_json(value) else _quoted(value)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

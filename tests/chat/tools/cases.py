@@ -1,0 +1,213 @@
+"""Tools, and the same calls in the form of every family."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from friendli_endpoint.chat.schema import prepared
+from friendli_endpoint.chat.tools import (
+    FAMILIES,
+    CallArguments,
+    CallBegin,
+    CallEnd,
+    Event,
+    Family,
+    Text,
+    ToolSpec,
+    family_named,
+)
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "get": {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string"},
+            "days": {"type": "integer", "minimum": 0},
+            "unit": {"enum": ["C", "F", "C or F"]},
+        },
+        "required": ["city"],
+        "additionalProperties": False,
+    },
+    "get_all": {
+        "type": "object",
+        "properties": {
+            "where": {"$ref": "#/$defs/Place"},
+            "exact": {"type": "boolean"},
+            "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            "code": {"type": "string", "pattern": "^[a-z]{2,3}$"},
+        },
+        "required": ["where", "exact"],
+        "additionalProperties": False,
+        "$defs": {
+            "Place": {
+                "type": "object",
+                "properties": {
+                    "name": {"type": "string", "maxLength": 20},
+                    "at": {"type": "array", "items": {"type": "number"}, "maxItems": 2},
+                },
+                "required": ["name"],
+                "additionalProperties": False,
+            }
+        },
+    },
+    "now.utc": {"type": "object", "properties": {}, "additionalProperties": False},
+}
+TOOLS = [ToolSpec(name, None, prepared(schema, "p")) for name, schema in SCHEMAS.items()]
+
+A = {"city": 'Zürich "</tool_call>" \\ \U0001f600\n{[(', "days": 3}
+B: dict[str, Any] = {"where": {"name": "a, b)", "at": [1, -2.5]}, "exact": True}
+A_JSON, B_JSON = json.dumps(A), json.dumps(B, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a family writes a call of `get` with A, and that followed by one of `get_all` with B."""
+
+    one: str
+    two: str
+    before: str = "Let me see…\n\n"
+    after: str = "\nThat is all."
+    exact: bool = True
+    family: str = field(default="")
+
+
+_V3 = "<｜tool▁calls▁begin｜>"  # noqa: RUF001
+_V3_END = "<｜tool▁calls▁end｜>"  # noqa: RUF001
+_V3_CALL = "<｜tool▁call▁begin｜>"  # noqa: RUF001
+_V3_CALL_END = "<｜tool▁call▁end｜>"  # noqa: RUF001
+_V3_SEP = "<｜tool▁sep｜>"  # noqa: RUF001
+
+
+def _hermes(name: str, arguments: str) -> str:
+    return f'<tool_call>\n{{"name": "{name}", "arguments": {arguments}}}\n</tool_call>'
+
+
+def _fenced(name: str, arguments: str) -> str:
+    return f"{_V3_CALL}function{_V3_SEP}{name}\n```json\n{arguments}\n```{_V3_CALL_END}"
+
+
+def _unfenced(name: str, arguments: str) -> str:
+    return f"{_V3_CALL}{name}{_V3_SEP}{arguments}{_V3_CALL_END}"
+
+
+def _llama(name: str, arguments: str) -> str:
+    return f'{{"name": "{name}", "parameters": {arguments}}}'
+
+
+def _mistral(name: str, arguments: str) -> str:
+    return f'{{"name": "{name}", "arguments": {arguments}, "id": "abcDEF123"}}'
+
+
+_QWEN_A = (
+    "<tool_call>\n<function=get>\n"
+    f"<parameter=city>\n{A['city']}\n</parameter>\n<parameter=days>\n3\n</parameter>\n"
+    "</function>\n</tool_call>"
+)
+_QWEN_B = (
+    "<tool_call>\n<function=get_all>\n"
+    f"<parameter=where>\n{json.dumps(B['where'])}\n</parameter>\n"
+    "<parameter=exact>\ntrue\n</parameter>\n</function>\n</tool_call>"
+)
+_GLM_A = (
+    "<tool_call>get\n"
+    f"<arg_key>city</arg_key>\n<arg_value>{A['city']}</arg_value>\n"
+    "<arg_key>days</arg_key>\n<arg_value>3</arg_value>\n</tool_call>"
+)
+_GLM_B = (
+    "<tool_call>get_all"
+    f"<arg_key>where</arg_key><arg_value>{json.dumps(B['where'])}</arg_value>"
+    "<arg_key>exact</arg_key><arg_value>true</arg_value></tool_call>"
+)
+_PY_A = f"get(city={json.dumps(A['city'])}, days=3)"
+_PY_B = "get_all(where={'name': 'a, b)', 'at': [1, -2.5]}, exact=True)"
+
+CASES: dict[str, Case] = {
+    "hermes": Case(
+        _hermes("get", A_JSON), f"{_hermes('get', A_JSON)}\n{_hermes('get_all', B_JSON)}"
+    ),
+    "llama3": Case(
+        _llama("get", A_JSON),
+        f"{_llama('get', A_JSON)}; {_llama('get_all', B_JSON)}",
+        before="",
+    ),
+    "mistral": Case(
+        f"[TOOL_CALLS][{_mistral('get', A_JSON)}]",
+        f"[TOOL_CALLS][{_mistral('get', A_JSON)}, {_mistral('get_all', B_JSON)}]",
+    ),
+    "mistral_args": Case(
+        f"[TOOL_CALLS]get[ARGS]{A_JSON}",
+        f"[TOOL_CALLS]get[ARGS]{A_JSON}[TOOL_CALLS]get_all[CALL_ID]abcDEF123[ARGS]{B_JSON}",
+    ),
+    "deepseek_v3": Case(
+        f"{_V3}{_fenced('get', A_JSON)}{_V3_END}",
+        f"{_V3}{_fenced('get', A_JSON)}\n{_fenced('get_all', B_JSON)}{_V3_END}",
+    ),
+    "deepseek_v31": Case(
+        f"{_V3}{_unfenced('get', A_JSON)}{_V3_END}",
+        f"{_V3}{_unfenced('get', A_JSON)}{_unfenced('get_all', B_JSON)}{_V3_END}",
+    ),
+    "functionary": Case(
+        f">>>get\n{A_JSON}",
+        f">>>get\n{A_JSON}>>>get_all\n{B_JSON}",
+        before="all\nLet me see…",
+        after="\nThat is all.",
+    ),
+    "functionary_tags": Case(
+        f"<function=get>{A_JSON}</function>",
+        f"<function=get>{A_JSON}</function><function=get_all>{B_JSON}</function>",
+    ),
+    "qwen_coder": Case(_QWEN_A, f"{_QWEN_A}\n{_QWEN_B}", exact=False),
+    "glm": Case(_GLM_A, f"{_GLM_A}\n{_GLM_B}", exact=False),
+    "pythonic": Case(f"[{_PY_A}]", f"[{_PY_A}, {_PY_B}]", before="", exact=False),
+    "lfm2": Case(
+        f"<|tool_call_start|>[{_PY_A}]<|tool_call_end|>",
+        f"<|tool_call_start|>[{_PY_A}, {_PY_B}]<|tool_call_end|>",
+        exact=False,
+    ),
+}
+NAMES = [family.name for family in FAMILIES]
+
+
+def family(name: str) -> Family:
+    return family_named(name)
+
+
+@dataclass
+class Call:
+    name: str
+    arguments: str
+    ended: bool
+
+
+@dataclass
+class Reading:
+    text: str
+    calls: list[Call]
+
+
+def read(name: str, pieces: Iterable[str], tools: Sequence[ToolSpec] = TOOLS) -> Reading:
+    parser = family(name).parser(tools)
+    events = [event for piece in pieces for event in parser.feed(piece)]
+    return reading(events + parser.finish())
+
+
+def reading(events: Iterable[Event]) -> Reading:
+    """The events put together; asserts that their order makes sense."""
+    result = Reading("", [])
+    for event in events:
+        match event:
+            case Text(text):
+                assert text
+                result.text += text
+            case CallBegin(index, name):
+                assert index == len(result.calls)
+                result.calls.append(Call(name, "", ended=False))
+            case CallArguments(index, fragment):
+                assert index == len(result.calls) - 1 and fragment
+                assert not result.calls[index].ended
+                result.calls[index].arguments += fragment
+            case CallEnd(index):
+                assert index == len(result.calls) - 1
+                result.calls[index].ended = True
+    return result
