@@ -7,6 +7,7 @@ weight falls within a rounding error of a limit unless it is exactly at it.
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,8 @@ def survivors(scores: Mapping[int, float], params: SamplingParams) -> dict[int, 
     if params.top_k:
         kept = {t: kept[t] for t in ranked(kept)[: params.top_k]}
     if params.top_p < 1:
-        total, before, chosen = math.fsum(kept.values()), 0.0, {}
+        total, before = math.fsum(kept.values()), 0.0
+        chosen: dict[int, float] = {}
         for token in ranked(kept):
             if chosen and at_least(before / total, params.top_p):
                 break
@@ -128,12 +130,9 @@ def drawn(
     return sample(np.array(logits, np.float32), params, history, len(output), mask)
 
 
-def possible(logits: Sequence[float], tries: int = 400, **params: object) -> set[int | None]:
+def possible(logits: Sequence[float], tries: int = 400, **params: Any) -> set[int | None]:
     """The tokens that come out over many seeds."""
-    return {
-        drawn(logits, SamplingParams(seed, **params))  # type: ignore[arg-type]
-        for seed in range(tries)
-    }
+    return {drawn(logits, SamplingParams(seed, **params)) for seed in range(tries)}
 
 
 grid = st.integers(-40, 40).map(lambda n: n / 4)
@@ -203,11 +202,11 @@ def test_every_survivor_can_be_drawn_and_nothing_else(
     except TooClose:
         assume(False)
     for seed in range(first, first + 20):
-        each = SamplingParams(**{**_fields(params), "seed": seed})  # type: ignore[arg-type]
+        each = SamplingParams(**{**_fields(params), "seed": seed})
         assert drawn(logits, each, prompt, output, allowed) in weights
 
 
-def _fields(params: SamplingParams) -> dict[str, object]:
+def _fields(params: SamplingParams) -> dict[str, Any]:
     return {name: getattr(params, name) for name in SamplingParams.__slots__}
 
 
@@ -279,7 +278,7 @@ def test_xtc_never_removes_the_last_one() -> None:
 def test_xtc_leaves_a_step_alone_that_would_lose_a_protected_token(
     protected: int, kept: set[int]
 ) -> None:
-    options = {"xtc_threshold": 0.2, "xtc_probability": 1.0}
+    options: dict[str, Any] = {"xtc_threshold": 0.2, "xtc_probability": 1.0}
     guarded = frozenset({protected})
     assert possible([3.0, 2.9, 2.8], xtc_protected=guarded, **options) == kept
 
@@ -290,7 +289,7 @@ def test_xtc_never_touches_a_greedy_choice() -> None:
 
 
 def test_xtc_never_shifts_the_draws_of_tokens() -> None:
-    def text(**xtc: float) -> list[int | None]:
+    def text(**xtc: Any) -> list[int | None]:
         return [
             drawn([0.1 * n for n in range(30)], SamplingParams(5, **xtc), output=[0] * step)
             for step in range(40)

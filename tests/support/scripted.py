@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -327,11 +328,11 @@ def request(
     top_logprobs: int | None = None,
     seed: int = 0,
     temperature: float = 0.0,
-    **sampling: object,
+    **sampling: Any,
 ) -> GenerationRequest:
     """A request with one choice for each guide, or one that ends by its length."""
     choices = tuple(
-        Choice(SamplingParams(seed + index, temperature, **sampling), guide)  # type: ignore[arg-type]
+        Choice(SamplingParams(seed + index, temperature, **sampling), guide)
         for index, guide in enumerate(guides or (ScriptedGuide(),))
     )
     return GenerationRequest(name, tuple(prompt), choices, max_tokens, top_logprobs)

@@ -180,7 +180,8 @@ class EngineLoop:
     def _step(self) -> None:
         step = self._scheduler.schedule()
         for placement in step.placements:
-            self._place(placement)
+            if not placement.job.finished:  # a fault in an earlier choice has removed it
+                self._place(placement)
         if step.piece is not None:
             self._prefill(step.piece)
         slots = [slot for slot in step.decode if slot in self._running]

@@ -1,0 +1,431 @@
+"""The loop on a scripted backend: what is delivered, to whom, and what a fault costs."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from friendli_endpoint.engine.loop import EngineLoop
+from friendli_endpoint.engine.sampling import logprobs
+from friendli_endpoint.generation import Failure, GenerationRequest, Refusal, TokenStep
+from tests.support.scripted import (
+    PATIENCE,
+    Call,
+    Inbox,
+    ScriptedBackend,
+    ScriptedGuide,
+    ScriptedVocabulary,
+    bitmask,
+    chaotic,
+    following,
+    request,
+    run,
+    serving,
+)
+
+VOCABULARY = ScriptedVocabulary()
+SIZE = VOCABULARY.size
+COUNTING = following(SIZE)
+CHAOS = chaotic(SIZE)
+PROMPT = (50, 60, 70, 80)
+
+
+class Hook:
+    """Does something once, when the backend is called for the n-th time in a certain way."""
+
+    def __init__(self, backend: ScriptedBackend, name: str, number: int = 1) -> None:
+        self._name = name
+        self._left = number
+        self.then: Callable[[], None] = lambda: None
+        backend.before = self
+
+    def __call__(self, call: Call) -> None:
+        if call.name == self._name:
+            self._left -= 1
+            if self._left == 0:
+                self.then()
+
+
+class Pause:
+    """Holds the engine's thread at a call until it is told to go on."""
+
+    def __init__(self, backend: ScriptedBackend, name: str, number: int = 1) -> None:
+        self.reached = threading.Event()
+        self._go_on = threading.Event()
+        Hook(backend, name, number).then = self._hold
+
+    def _hold(self) -> None:
+        self.reached.set()
+        assert self._go_on.wait(PATIENCE)
+
+    def __enter__(self) -> None:
+        assert self.reached.wait(PATIENCE), "the engine did not come to this call"
+
+    def __exit__(self, *_exception: object) -> None:
+        self._go_on.set()
+
+
+def draw(name: str, seed: int, **options: Any) -> GenerationRequest:
+    """A request whose tokens depend on seed and history, with many parameters on."""
+    sampling = {"top_p": 0.95, "repetition_penalty": 1.1, "presence_penalty": 0.5}
+    prompt = [10 + (seed * 7 + n) % 200 for n in range(3 + seed % 40)]
+    return request(
+        name,
+        prompt,
+        *(ScriptedGuide() for _ in range(1 + seed % 3)),
+        seed=seed,
+        temperature=1.0,
+        max_tokens=3 + seed % 7,
+        top_logprobs=2,
+        **{**sampling, **options},
+    )
+
+
+def outcome(inbox: Inbox) -> list[object]:
+    return [inbox.of(choice) for choice in range(inbox.choices)]
+
+
+def test_a_choice_counts_on_from_its_prompt() -> None:
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, max_tokens=3))
+    assert inbox.tokens() == [81, 82, 83]
+    assert [step.piece for step in inbox.steps] == [VOCABULARY.piece(t) for t in (81, 82, 83)]
+    assert [step.finish for step in inbox.steps] == [None, None, "length"]
+    assert all(step.logprob is None and step.top_logprobs == () for step in inbox.steps)
+
+
+def test_the_engine_shows_its_vocabulary() -> None:
+    with serving(COUNTING, vocabulary=VOCABULARY) as (engine, _):
+        assert engine.vocabulary is VOCABULARY
+
+
+def test_choices_share_one_prefill() -> None:
+    guides = [ScriptedGuide() for _ in range(4)]
+    with serving(CHAOS, slots=4) as (engine, backend):
+        (inbox,) = run(engine, request("r", range(20), *guides, temperature=1.0))
+    assert sum(len(call.tokens) for call in backend.named("prefill")) == 20
+    assert len(backend.named("copy")) == 3
+    assert inbox.finishes() == ["length"] * 4
+    assert len({tuple(inbox.tokens(choice)) for choice in range(4)}) == 4
+
+
+def test_more_choices_than_slots() -> None:
+    guides = [ScriptedGuide() for _ in range(7)]
+    asked = request("r", range(20), *guides, temperature=1.0)
+    with serving(CHAOS, slots=2) as (engine, backend):
+        (few,) = run(engine, asked)
+    assert sum(len(call.tokens) for call in backend.named("prefill")) == 20
+    with serving(CHAOS, slots=7) as (engine, _):
+        (many,) = run(engine, asked)
+    assert outcome(few) == outcome(many)
+
+
+def test_greedy_choices_are_equal() -> None:
+    with serving(CHAOS) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, *(ScriptedGuide() for _ in range(3))))
+    assert inbox.tokens(0) == inbox.tokens(1) == inbox.tokens(2)
+
+
+def test_a_prompt_of_one_token() -> None:
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", [40], max_tokens=2))
+    assert inbox.tokens() == [41, 42]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.integers(0, 500), min_size=1, max_size=16, unique=True),
+    st.integers(1, 5),
+    st.sampled_from([(3, 3), (4, 9), (8, 32), (64, 128)]),
+)
+def test_the_same_request_gives_the_same_tokens_alone_and_among_others(
+    seeds: list[int], slots: int, pieces: tuple[int, int]
+) -> None:
+    requests = [draw(str(seed), seed) for seed in seeds]
+    with serving(CHAOS, slots=slots, piece=pieces[0], full_piece=pieces[1]) as (engine, _):
+        together = run(engine, *requests)
+    for asked, beside in zip(requests[:3], together, strict=False):
+        with serving(CHAOS, slots=1) as (engine, _):
+            (alone,) = run(engine, asked)
+        assert outcome(alone) == outcome(beside)
+
+
+def test_sixteen_requests_at_once_are_what_they_are_alone() -> None:
+    requests = [draw(str(seed), seed) for seed in range(16)]
+    with serving(CHAOS, slots=16) as (engine, backend):
+        together = run(engine, *requests)
+        assert max(len(call.sequences) for call in backend.named("decode")) > 1
+        alone = [run(engine, asked)[0] for asked in requests]
+    assert [outcome(each) for each in together] == [outcome(each) for each in alone]
+
+
+def test_an_end_token_ends_with_stop_and_is_delivered() -> None:
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, ScriptedGuide(ends=[82]), max_tokens=50))
+    assert inbox.tokens() == [81, 82]
+    assert inbox.finishes() == ["stop"]
+
+
+def test_an_end_at_the_last_token_is_a_stop() -> None:
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, ScriptedGuide(ends=[82]), max_tokens=2))
+    assert inbox.finishes() == ["stop"]
+
+
+@pytest.mark.parametrize("prompt", [5, 126, 127])
+def test_the_end_of_the_context_is_the_end(prompt: int) -> None:
+    vocabulary = ScriptedVocabulary(context=128)
+    with serving(CHAOS, vocabulary=vocabulary) as (engine, _):
+        (inbox,) = run(engine, request("r", [9] * prompt, max_tokens=1000))
+    assert len(inbox.steps) == 128 - prompt
+    assert inbox.finishes() == ["length"]
+
+
+def test_choices_end_on_their_own() -> None:
+    guides = [ScriptedGuide(ends=[82]), ScriptedGuide(), ScriptedGuide(ends=[81])]
+    with serving(COUNTING, slots=2) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, *guides, max_tokens=4))
+    assert [len(inbox.of(choice)) for choice in range(3)] == [2, 4, 1]
+    assert inbox.finishes() == ["stop", "length", "stop"]
+
+
+def test_forced_tokens_come_whatever_the_logits_say() -> None:
+    guide = ScriptedGuide(forced={0: [9], 2: [100, 101], 3: [101]})
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, guide, max_tokens=5, top_logprobs=1))
+    assert inbox.tokens() == [9, 10, 100, 101, 102]
+    assert guide.accepted == [9, 10, 100, 101, 102]
+    first = inbox.steps[0]
+    assert first.logprob is not None and first.logprob.token_id == 9
+    assert first.logprob.logprob < first.top_logprobs[0].logprob
+    assert first.top_logprobs[0].token_id == 81
+
+
+def test_a_mask_holds_and_never_lasts() -> None:
+    guide = ScriptedGuide(masks={1: bitmask([7, 8], SIZE)})
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, guide, max_tokens=3))
+    assert inbox.tokens() == [81, 7, 8]
+
+
+def test_nothing_allowed_ends_without_a_token() -> None:
+    guide = ScriptedGuide(masks={1: bitmask([], SIZE)})
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, guide, max_tokens=3, top_logprobs=3))
+    assert inbox.tokens() == [81, None]
+    assert inbox.steps[-1].finish == "stop"
+    assert inbox.steps[-1].piece == b"" and inbox.steps[-1].logprob is None
+
+
+@pytest.mark.parametrize("top", [0, 1, 20])
+def test_logprobs_are_those_of_the_raw_logits(top: int) -> None:
+    guide = ScriptedGuide(masks={1: bitmask([7], SIZE)})
+    biased = request(
+        "r", PROMPT, guide, max_tokens=3, top_logprobs=top, logit_bias={5: 100.0, 7: 100.0}
+    )
+    with serving(CHAOS) as (engine, _):
+        (inbox,) = run(engine, biased)
+    held = list(PROMPT)
+    for step in inbox.steps:
+        assert step.token_id is not None
+        expected = logprobs(CHAOS(tuple(held)), step.token_id, top)
+        assert (step.logprob, step.top_logprobs) == expected
+        held.append(step.token_id)
+
+
+def test_a_long_prompt_does_not_stop_a_running_choice() -> None:
+    with serving(COUNTING, piece=4, full_piece=64) as (engine, backend):
+        short, long = Inbox(1), Inbox(1)
+        pause = Pause(backend, "decode")
+        engine.submit(request("short", PROMPT, max_tokens=30), short)
+        with pause:
+            engine.submit(request("long", range(60), max_tokens=1), long)
+        short.wait()
+        long.wait()
+    names = [call.name for call in backend.calls if call.name in ("prefill", "decode")]
+    assert names[:4] == ["prefill", "decode", "prefill", "decode"]
+    assert "prefill prefill" not in " ".join(names)
+    sizes = [len(call.tokens) for call in backend.named("prefill")[1:]]
+    assert max(sizes) == 4 and sum(sizes) == 60
+
+
+def _cancelled(engine: EngineLoop, backend: ScriptedBackend, call: str, number: int) -> Inbox:
+    """Runs a request that is cancelled in a call of the backend, then another in its slots."""
+    hook = Hook(backend, call, number)
+    hook.then = lambda: engine.cancel("gone")
+    gone = Inbox(2)
+    engine.submit(request("gone", range(40), ScriptedGuide(), ScriptedGuide(), max_tokens=50), gone)
+    (after,) = run(engine, request("after", PROMPT, *(ScriptedGuide() for _ in range(2))))
+    assert after.finishes() == ["length"] * 2
+    return gone
+
+
+def test_a_cancel_in_the_prefill_stops_it_within_a_step() -> None:
+    with serving(CHAOS, slots=2, piece=8, full_piece=16) as (engine, backend):
+        gone = _cancelled(engine, backend, "prefill", 1)
+    assert gone.steps == [] and gone.failure is None
+    mine = [call for call in backend.named("prefill") if call.tokens[0] < 40]
+    assert len(mine) == 1
+
+
+@pytest.mark.parametrize("number", [1, 2, 9])
+def test_a_cancel_while_decoding_delivers_no_more_than_the_step(number: int) -> None:
+    with serving(CHAOS, slots=2) as (engine, backend):
+        gone = _cancelled(engine, backend, "decode", number)
+    assert gone.failure is None
+    assert max(len(gone.of(choice)) for choice in range(2)) <= number + 1
+
+
+def test_a_cancel_in_the_queue_takes_no_slot() -> None:
+    with serving(CHAOS, slots=1) as (engine, backend):
+        first, gone, last = Inbox(1), Inbox(1), Inbox(1)
+        pause = Pause(backend, "decode", 2)
+        engine.submit(request("first", PROMPT), first)
+        with pause:
+            engine.submit(request("gone", [200, 201], max_tokens=9), gone)
+            engine.submit(request("last", [30, 31]), last)
+            engine.cancel("gone")
+        first.wait()
+        last.wait()
+    assert gone.steps == [] and gone.failure is None
+    assert all(call.tokens[0] != 200 for call in backend.named("prefill"))
+
+
+def test_a_cancel_of_what_is_not_there_does_nothing() -> None:
+    with serving(COUNTING) as (engine, _):
+        engine.cancel("nobody")
+        (inbox,) = run(engine, request("r", PROMPT))
+        engine.cancel("r")
+        (again,) = run(engine, request("r", PROMPT))
+    assert inbox.tokens() == again.tokens()
+    assert inbox.late == again.late == []
+    engine.cancel("r")
+
+
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Faults are logged with their stack; tests that make them need not show it."""
+    caplog.set_level(logging.CRITICAL, "friendli_endpoint.engine")
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("fails_at", [0, 1, 3])
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_a_guide_that_fails_costs_its_own_request_only(fails_at: int, position: int) -> None:
+    guides = [ScriptedGuide() for _ in range(3)]
+    guides[position] = ScriptedGuide(fails_at=fails_at)
+    bad = request("bad", range(10), *guides, max_tokens=6)
+    good = [draw(str(seed), seed) for seed in (7, 11, 13)]
+    with serving(CHAOS, slots=6) as (engine, _):
+        before, failed, *after = run(engine, good[0], bad, *good[1:])
+        (again,) = run(engine, good[0])
+    assert failed.failure == Failure("the request failed in the engine: the guide cannot go on")
+    assert failed.late == []
+    with serving(CHAOS) as (engine, _):
+        alone = run(engine, *good)
+    assert [outcome(each) for each in (before, *after)] == [outcome(each) for each in alone]
+    assert outcome(again) == outcome(alone[0])
+
+
+def _raise() -> None:
+    raise RuntimeError("the library is out of order")
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize(
+    ("name", "number"), [("prefill", 1), ("prefill", 2), ("copy", 1), ("decode", 1), ("decode", 3)]
+)
+def test_a_backend_that_fails_costs_those_in_flight_only(name: str, number: int) -> None:
+    two = [ScriptedGuide(), ScriptedGuide()]
+    with serving(CHAOS, slots=2, full_piece=32) as (engine, backend):
+        (first,) = run(engine, request("first", range(50), *two, max_tokens=9))
+        Hook(backend, name, number).then = _raise
+        (failing,) = run(engine, request("second", range(50), *two, max_tokens=9))
+        assert failing.failure == Failure("the engine failed: the library is out of order")
+        (after,) = run(engine, request("third", range(50), *two, max_tokens=9))
+    assert outcome(after) == outcome(first)
+    assert failing.late == []
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_backend_that_fails_fails_the_queue_too() -> None:
+    with serving(CHAOS, slots=1) as (engine, backend):
+        pause = Pause(backend, "prefill")
+        inboxes = [Inbox(1) for _ in range(3)]
+        engine.submit(request("0", PROMPT), inboxes[0])
+        with pause:
+            for number in (1, 2):
+                engine.submit(request(str(number), PROMPT), inboxes[number])
+            Hook(backend, "decode").then = _raise
+        failures = [inbox.wait().failure for inbox in inboxes]
+        assert failures == [Failure("the engine failed: the library is out of order")] * 3
+        (after,) = run(engine, request("after", PROMPT))
+    assert after.finishes() == ["length"]
+
+
+def test_close_fails_what_is_unfinished_and_frees_the_backend() -> None:
+    with serving(CHAOS, slots=1) as (engine, backend):
+        pause = Pause(backend, "decode", 3)
+        running, queued = Inbox(1), Inbox(1)
+        engine.submit(request("running", PROMPT, max_tokens=100), running)
+        with pause:
+            engine.submit(request("queued", PROMPT), queued)
+            closing = threading.Thread(target=engine.close)
+            closing.start()
+            _wait_until_refused(engine)
+        closing.join(PATIENCE)
+        assert not closing.is_alive()
+        assert running.failure == queued.failure == Failure("the endpoint is shutting down")
+        assert len(running.steps) <= 4 and queued.steps == []
+        assert backend.named("close") and backend.calls[-1].name == "close"
+
+
+def _wait_until_refused(engine: EngineLoop) -> None:
+    """Close refuses before it waits for the thread, which is held."""
+    for number in range(100_000):
+        try:
+            engine.submit(request(f"late{number}", PROMPT), Inbox(1))
+        except Refusal:
+            return
+    raise AssertionError("submit was never refused")
+
+
+def test_after_close_nothing_is_taken() -> None:
+    with serving(COUNTING) as (engine, _):
+        pass
+    inbox = Inbox(1)
+    with pytest.raises(Refusal) as refused:
+        engine.submit(request("late", PROMPT), inbox)
+    assert inbox.steps == [] and inbox.failure is None
+    assert (refused.value.status, refused.value.retry_after) == (503, 1)
+    engine.cancel("late")
+    engine.close()
+
+
+def test_steps_of_one_turn_come_together_and_in_order() -> None:
+    batches: list[Any] = []
+    inbox = Inbox(3)
+
+    def deliver(message: Sequence[TokenStep] | Failure) -> None:
+        batches.append(message)
+        inbox(message)
+
+    guides = [ScriptedGuide() for _ in range(3)]
+    with serving(COUNTING) as (engine, _):
+        engine.submit(request("r", PROMPT, *guides, max_tokens=3), deliver)
+        inbox.wait()
+    assert [[step.choice for step in batch] for batch in batches] == [[0, 1, 2]] * 3
+
+
+def test_the_penalties_of_one_choice_are_not_those_of_another() -> None:
+    guides = [ScriptedGuide() for _ in range(3)]
+    penalised = request(
+        "r", PROMPT, *guides, max_tokens=8, repetition_penalty=1.5, frequency_penalty=0.5
+    )
+    with serving(CHAOS, slots=2) as (engine, _):
+        (inbox,) = run(engine, penalised)
+    assert inbox.tokens(0) == inbox.tokens(1) == inbox.tokens(2)
