@@ -129,7 +129,7 @@ WILD = st.lists(FRAGMENTS | st.text(max_size=6), max_size=8).map("".join)
 
 
 @all_families
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(text=WILD, data=st.data())
 def test_cutting_makes_no_difference(name: str, text: str, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
@@ -139,7 +139,7 @@ def test_cutting_makes_no_difference(name: str, text: str, data: st.DataObject) 
 
 
 @all_families
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(text=WILD)
 def test_text_without_calls_comes_back_whole(name: str, text: str) -> None:
     result = read(name, [text])
@@ -148,7 +148,7 @@ def test_text_without_calls_comes_back_whole(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if CASES[name].exact])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(text=WILD)
 def test_all_that_is_no_part_of_calls_comes_back(name: str, text: str) -> None:
     """Text and arguments, in order, are found in the original: nothing is made up or moved."""

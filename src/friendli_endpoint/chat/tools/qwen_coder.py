@@ -42,7 +42,7 @@ class QwenCoder:
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
     ) -> str:
         """Each tag and each value on lines of its own."""
-        values = ValueGrammar(_PARAMETER_END, marker, lines=True)
+        values = ValueGrammar(_PARAMETER_END, quoted, lines=True)
         calls = choice(_call(tool, values) for tool in tools)
         body = f'"\\n" {calls} "{_FUNCTION_END}\\n" {marker(_CLOSING)}'
         rules = marked(_OPENING, body, '"\\n"', marker, required=required, parallel=parallel)

@@ -1,0 +1,145 @@
+"""What each family's grammar allows is what its parser reads, and valid against the schemas."""
+
+import json
+import random
+
+import jsonschema
+import pytest
+
+from friendli_endpoint.chat.tools import Marker
+
+from .cases import CASES, NAMES, SCHEMAS, TOOLS, A, family, read
+from .walk import VOCABULARY, Walk, allowed, as_text, as_token, constraint
+
+all_families = pytest.mark.parametrize("name", NAMES)
+both_markers = pytest.mark.parametrize("marker", [as_text, as_token])
+WALKS = 6
+STEPS = 400
+
+
+def start(name: str, marker: Marker, *, required: bool, parallel: bool) -> Walk:
+    return Walk(constraint(family(name), TOOLS, marker, required=required, parallel=parallel))
+
+
+def seed_of(*parts: object) -> random.Random:
+    return random.Random(repr(parts))
+
+
+def openings(name: str, marker: Marker) -> list[list[int]]:
+    """Token ids of what begins a call in text."""
+    known = family(name).markers
+    if known and marker is as_token:
+        return [[VOCABULARY.ids[known[0]]]]
+    texts = {
+        "llama3": ['{"name": "get"'],
+        "functionary": [">>>get\n"],
+        "functionary_tags": ["<function="],
+        "pythonic": ["[get("],
+    }
+    return [list(text.encode()) for text in texts.get(name, list(known[:1]))]
+
+
+def check(name: str, walk: Walk, finished: bool, parallel: bool) -> int:
+    """Reads what was written; answers how many calls there are."""
+    result = read(name, [walk.output.decode(errors="ignore")])
+    for call in result.calls:
+        assert call.name in SCHEMAS
+        if call.ended:
+            arguments = json.loads(call.arguments)
+            jsonschema.validate(arguments, SCHEMAS[call.name])
+    if finished:
+        assert all(call.ended for call in result.calls), walk.text
+        if result.calls:
+            assert parallel or len(result.calls) == 1
+    return len(result.calls)
+
+
+@all_families
+@both_markers
+@pytest.mark.parametrize("parallel", [False, True])
+def test_required_output_is_calls_and_nothing_else(
+    name: str, marker: Marker, parallel: bool
+) -> None:
+    chance, finished = seed_of(name, marker.__name__, parallel), 0
+    for _ in range(WALKS):
+        walk = start(name, marker, required=True, parallel=parallel)
+        ended = walk.wander(chance, STEPS)
+        calls = check(name, walk, ended, parallel)
+        if ended:
+            finished += 1
+            assert calls >= 1
+            assert read(name, [walk.text]).text == ""
+            assert parallel or walk.ended or allowed(walk.state) == [VOCABULARY.eos_id]
+    assert finished >= WALKS / 2
+
+
+@all_families
+@both_markers
+@pytest.mark.parametrize("parallel", [False, True])
+def test_calls_in_text_are_held_to_the_tools(name: str, marker: Marker, parallel: bool) -> None:
+    chance, finished = seed_of(name, marker.__name__, parallel), 0
+    before = CASES[name].before
+    for _ in range(WALKS):
+        walk = start(name, marker, required=False, parallel=parallel)
+        bare = marker is as_text and name in ("llama3", "pythonic")
+        walk.write("" if bare else before)
+        for ids in openings(name, marker):
+            for token in ids:
+                assert token in allowed(walk.state)
+                walk.take(token)
+        ended = walk.wander(chance, STEPS)
+        calls = check(name, walk, ended, parallel)
+        if ended:
+            finished += 1
+            assert calls >= 1
+            assert read(name, [walk.text]).text == ("" if bare else before.removeprefix("all\n"))
+    assert finished >= WALKS / 2
+
+
+@all_families
+@both_markers
+def test_text_alone_is_free(name: str, marker: Marker) -> None:
+    walk = start(name, marker, required=False, parallel=True)
+    text = '¿Qué? \U0001f600\n\n  {"a": [1, 2]}\t</b> `x` [1](y) "q\x07'
+    walk.write(("all\n" if name == "functionary" else "") + text)
+    assert not walk.ended and VOCABULARY.eos_id in allowed(walk.state)
+    assert read(name, [walk.text]).text == text
+
+
+@all_families
+@both_markers
+def test_text_and_parser_agree_where_it_is_nearly_a_call(name: str, marker: Marker) -> None:
+    """What the grammar takes as text, the parser must take as text, too."""
+    chance = seed_of(name, marker.__name__)
+    for text in (CASES[name].one, CASES[name].two):
+        for _ in range(12):
+            walk = start(name, marker, required=False, parallel=True)
+            cut = chance.randrange(len(text))
+            wild = text[:cut] + chance.choice(["x", " ", "\n", "é", '"']) + text[cut:]
+            prefix = chance.choice(["", "\n", " \t", "x"])
+            for token in (prefix + wild).encode():
+                if walk.ended or token not in allowed(walk.state):
+                    break
+                walk.take(token)
+            check(name, walk, finished=False, parallel=True)
+
+
+def usual(name: str) -> str:
+    """A required call as models write it; the grammars allow letters no second spelling."""
+    city = json.dumps(A["city"]), json.dumps(A["city"], ensure_ascii=False)
+    return CASES[name].one.removeprefix(">>>").replace(*city)
+
+
+@all_families
+def test_the_usual_form_is_allowed_and_ends_the_output(name: str) -> None:
+    walk = start(name, as_text, required=True, parallel=False)
+    walk.write(usual(name))
+    assert walk.ended or allowed(walk.state) == [VOCABULARY.eos_id]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if CASES[name].exact])
+def test_white_space_in_arguments_is_bounded(name: str) -> None:
+    before, brace, _ = usual(name).partition('{"city"')
+    walk = start(name, as_text, required=True, parallel=False)
+    walk.write(before + brace[0] + "\n" + " " * 16)
+    assert ord(" ") not in allowed(walk.state)

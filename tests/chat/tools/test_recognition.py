@@ -1,0 +1,60 @@
+"""Families are found from the essentials of templates, by name, and explain themselves."""
+
+import json
+
+import pytest
+
+from friendli_endpoint.chat.tools import ToolSpec, family_named, family_of
+
+from .cases import NAMES, TOOLS, family, read
+
+_BEGIN = "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>"  # noqa: RUF001
+_SEP = "<｜tool▁sep｜>"  # noqa: RUF001
+
+TEMPLATES = [
+    ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{% endfor %}", "hermes"),
+    ('{{ \'<tool_call>\\n{"name": "\' + call.name + \'", "arguments": \' }}', "hermes"),
+    ('{{ \'<|start_header_id|>\' }}{{ \'{"name": "f", "parameters": \' }}', "llama3"),
+    ("{{ '<|start_header_id|>assistant' }}{{ '<|python_tag|>' + call }}", "llama3"),
+    ('{{ \'<|header_start|>\' }}{"name": function name, "parameters": d}', "llama3"),
+    ("{{ '[TOOL_CALLS][' }}{{ '{\"name\": ' }}", "mistral"),
+    ("{{ '[TOOL_CALLS]' + name + '[ARGS]' + arguments }}", "mistral_args"),
+    ("{{ '[TOOL_CALLS]' + name + '[CALL_ID]' + id + '[ARGS]' }}", "mistral_args"),
+    ("{{ '" + _BEGIN + "' + type + '" + _SEP + "' + name + '\\n```json\\n' }}", "deepseek_v3"),
+    ("{{ '" + _BEGIN + "' + name + '" + _SEP + "' + arguments }}", "deepseek_v31"),
+    ("{{ '>>>all\\n' + content }}{{ '>>>' + name + '\\n' }}", "functionary"),
+    ("Reply as <function=name>{\"x\": 1}</function> {{ '<|python_tag|>' }}", "functionary_tags"),
+    ("{{ '<tool_call>\\n<function=' + name + '>\\n<parameter=' + k + '>' }}", "qwen_coder"),
+    ("{{ '<tool_call>' + name }}<arg_key>{{ k }}</arg_key><arg_value>{{ v }}", "glm"),
+    ("{{ '<|tool_call_start|>[' + calls + ']<|tool_call_end|>' }}", "lfm2"),
+    ("Write [func_name1(params_name1=value1), func_name2(a=b)] {{ '<|eot|>' }}", "pythonic"),
+    ("{{ '<|header_start|>assistant<|header_end|>' }}{{ content }}", "pythonic"),
+]
+
+
+@pytest.mark.parametrize(("template", "name"), TEMPLATES)
+def test_recognition(template: str, name: str) -> None:
+    assert family_of(template).name == name
+
+
+def test_every_family_is_recognised_somewhere() -> None:
+    assert {name for _, name in TEMPLATES} == set(NAMES)
+
+
+def test_names() -> None:
+    assert len(set(NAMES)) == len(NAMES)
+    assert [family_named(name).name for name in NAMES] == NAMES
+    with pytest.raises(KeyError, match="hermes"):
+        family_named("none")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_fallback_prompt_shows_a_form_that_is_read(name: str) -> None:
+    tools = [*TOOLS[:1], ToolSpec("NAME", "Does it.", {"type": "object"})]
+    prompt = family(name).fallback_prompt(tools)
+    assert '"Does it."' in prompt and "x-guidance" not in prompt
+    assert json.loads(prompt.split("\n")[1])["name"] == "get"
+    form = prompt.split("exactly this form:\n")[1].split("\n\nPut the")[0].replace("VALUE", "1")
+    (call,) = read(name, [form], tools).calls
+    assert (call.name, call.ended) == ("NAME", True)
+    assert json.loads(call.arguments) == {"ARGUMENT": 1}

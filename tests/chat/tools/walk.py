@@ -1,0 +1,103 @@
+"""A small vocabulary of bytes, and random walks over what a grammar allows."""
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+
+from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
+from friendli_endpoint.chat.tools import FAMILIES, Family, Marker, ToolSpec
+
+_LONGER = [b'": {"', b'"}', b'{"', b"}}\n", b'", "', b"</", b"\n</", b"):", b"ue", b" [", b'")]']
+_LONGER += [b"</arg_value>", b"\n</parameter>\n"]
+_MARKERS = sorted({marker for family in FAMILIES for marker in family.markers})
+_CLOSERS = frozenset(b'"}])<\n')
+
+
+class ByteVocabulary:
+    """All bytes, some longer tokens, an end, and each marker of each family as a control token."""
+
+    context = 4096
+    bos_id = None
+    adds_bos = False
+
+    def __init__(self) -> None:
+        pieces = [bytes([byte]) for byte in range(256)] + _LONGER + [b"<end>"]
+        self.eos_id = len(pieces) - 1
+        self.pieces = pieces + [marker.encode() for marker in _MARKERS]
+        self.size = len(self.pieces)
+        self.end_ids = frozenset({self.eos_id})
+        self.control_ids = frozenset(range(self.eos_id, self.size))
+        self.ids = {text: self.eos_id + 1 + at for at, text in enumerate(_MARKERS)}
+
+    def tokenize(self, text: str, special: bool) -> list[int]:
+        return list(text.encode())
+
+    def piece(self, token_id: int) -> bytes:
+        return self.pieces[token_id]
+
+
+VOCABULARY = ByteVocabulary()
+COMPILER = ConstraintCompiler(VOCABULARY)
+
+
+def as_text(marker: str) -> str:
+    return '"' + marker.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def as_token(marker: str) -> str:
+    return f"<[{VOCABULARY.ids[marker]}]>"
+
+
+def constraint(
+    family: Family, tools: Sequence[ToolSpec], marker: Marker, *, required: bool, parallel: bool
+) -> Constraint:
+    grammar = family.grammar(tools, required=required, parallel=parallel, marker=marker)
+    return COMPILER.lark(grammar, VOCABULARY.end_ids, "tools")
+
+
+def allowed(state: Constraint) -> list[int]:
+    bits = np.unpackbits(state.mask().view(np.uint8), bitorder="little")
+    return [int(token) for token in np.nonzero(bits[: VOCABULARY.size])[0]]
+
+
+class Walk:
+    """An output that grows by what its constraint allows."""
+
+    def __init__(self, state: Constraint) -> None:
+        self.state = state
+        self.output = b""
+        self.ended = False
+
+    @property
+    def text(self) -> str:
+        return self.output.decode()
+
+    def take(self, token: int) -> None:
+        assert not self.ended
+        self.output += VOCABULARY.piece(token)
+        self.ended = self.state.accept(token)
+
+    def write(self, text: str) -> None:
+        """Writes a given text, which must be allowed."""
+        for token in text.encode():
+            assert token in allowed(self.state), (self.output, chr(token))
+            self.take(token)
+
+    def wander(self, chance: random.Random, most: int) -> bool:
+        """Goes on at random, ever more to where things close; answers whether it came to an end."""
+        for step in range(most):
+            if self.ended:
+                return True
+            choices = allowed(self.state)
+            assert choices, self.output
+            if VOCABULARY.eos_id in choices and chance.random() < 0.3:
+                return True
+            going = [token for token in choices if token != VOCABULARY.eos_id]
+            if not going:
+                return True
+            closing = [token for token in going if VOCABULARY.piece(token)[0] in _CLOSERS]
+            if closing and chance.random() < 0.1 + step / 200:
+                going = closing
+            self.take(chance.choice(going))
+        return self.ended
