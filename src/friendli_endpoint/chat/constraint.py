@@ -20,7 +20,7 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
 
 from friendli_endpoint.chat.pattern import PatternError, whole_pattern
-from friendli_endpoint.chat.places import SchemaFault, located
+from friendli_endpoint.chat.places import SchemaFault, in_words, located
 from friendli_endpoint.chat.schema import OPTIONS, FitSchema, fit_schema
 from friendli_endpoint.generation import Refusal, Vocabulary
 
@@ -65,6 +65,7 @@ class Constraint:
         self._matcher = matcher
         self._tokenizer = tokenizer
         self._end_ids = np.array(sorted(end_ids), np.uint32)
+        self._compilers_end = np.array([tokenizer.eos_token], np.uint32)
         self._mask = np.zeros((size + 31) // 32, np.uint32)
         self._failed = False
 
@@ -76,11 +77,12 @@ class Constraint:
         if self._failed:
             self._mask.fill(0)
             return self._mask
-        words, bits = self._end_ids // 32, np.uint32(1) << (self._end_ids % np.uint32(32))
+        # The compiler's own end is an ordinary token where the request has others.
+        np.bitwise_and.at(self._mask, *_clearing(self._compilers_end))
+        np.bitwise_and.at(self._mask, *_clearing(self._end_ids))
         if self.satisfied:
-            np.bitwise_or.at(self._mask, words, bits)
-        else:
-            np.bitwise_and.at(self._mask, words, ~bits)
+            words, bits = _clearing(self._end_ids)
+            np.bitwise_or.at(self._mask, words, ~bits)
         return self._mask
 
     def forced(self) -> list[int]:
@@ -192,7 +194,10 @@ class ConstraintCompiler:
         except PatternError as error:
             raise refusal(str(error)) from error
         return self._constraint(
-            "regex " + written, lambda: LLMatcher.grammar_from_regex(written), end_ids, refusal
+            "regex " + written,
+            lambda: LLMatcher.grammar_from_regex(written),
+            end_ids,
+            lambda message: refusal(in_words(_first_line(message))),
         )
 
     def _unfit(self, fit: FitSchema, message: str) -> SchemaFault:
@@ -295,6 +300,11 @@ class _TokenizerView:
 
 def _end_of(vocabulary: Vocabulary) -> int:
     return vocabulary.eos_id if vocabulary.eos_id is not None else min(vocabulary.end_ids)
+
+
+def _clearing(ids: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """The words of a mask that tokens are in, and what to `and` them with to forbid the tokens."""
+    return ids // 32, ~(np.uint32(1) << (ids % np.uint32(32)))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 from friendli_endpoint.chat.references import Place
 from friendli_endpoint.generation import Refusal
 
-__all__ = ["SchemaFault", "located", "path_of"]
+__all__ = ["SchemaFault", "in_words", "located", "path_of"]
 
 _MOST_ATTEMPTS = 200
 
@@ -80,13 +80,19 @@ def located(
         answer = asked(schema)
         if answer is not None and (required or answer == complaint):
             place, part, complaint = inner, schema, answer
-    for words, keywords, reason in _COMPLAINTS:
+    for words, keywords, _ in _COMPLAINTS:
         found = words.match(complaint)
-        if found:
-            keyword = next((each for each in keywords or (found[1],) if each in part), None)
-            named = (*place, keyword) if keyword else place
-            return SchemaFault(named, reason or complaint.removeprefix(_UNSATISFIABLE))
-    return SchemaFault(place, complaint.removeprefix(_UNSATISFIABLE)[:300])
+        named = keywords or (found.groups() if found else ())
+        keyword = next((each for each in named if each in part), None)
+        if found and keyword:
+            return SchemaFault((*place, keyword), in_words(complaint))
+    return SchemaFault(place, in_words(complaint))
+
+
+def in_words(complaint: str) -> str:
+    """What the compiler says, in words for the client."""
+    reasons = (reason for words, _, reason in _COMPLAINTS if words.match(complaint))
+    return next(reasons, "") or complaint.removeprefix(_UNSATISFIABLE)[:300]
 
 
 _UNSATISFIABLE = "Unsatisfiable schema: "
