@@ -26,7 +26,7 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	@$(BIN)/mypy
-	@$(BIN)/basedpyright --verifytypes friendli --ignoreexternal
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/basedpyright --verifytypes friendli --ignoreexternal
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks

@@ -1,0 +1,179 @@
+"""One real endpoint with the real model for the whole session, and clients in their own rooms."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+import venv
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SEQUENCES = 8
+CONTEXT = 1024
+PATH = "/dedicated/v1/chat/completions"
+PATIENCE = 120
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A running endpoint."""
+
+    address: str
+
+    def post(self, body: dict[str, Any] | bytes, headers: dict[str, str] | None = None) -> "Answer":
+        """Sends a chat request and reads the whole answer, whatever its status."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(
+            self.address + PATH, data, {"content-type": "application/json", **(headers or {})}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+                return Answer(response.status, dict(response.headers), response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, dict(error.headers), error.read())
+
+    def whole(self, **body: Any) -> dict[str, Any]:
+        """A whole answer, which must be a success."""
+        answer = self.post(asking(**body))
+        assert answer.status == 200, answer.body
+        return answer.json()
+
+    def stream(self, **body: Any) -> list[dict[str, Any]]:
+        """The chunks of a streamed answer, which must end as it should."""
+        answer = self.post(asking(**body, stream=True))
+        assert answer.status == 200, answer.body
+        lines = [line for line in answer.body.decode().split("\n\n") if line.startswith("data: ")]
+        assert lines.pop() == "data: [DONE]"
+        return [json.loads(line[6:]) for line in lines]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer as it came."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> dict[str, Any]:
+        """The body."""
+        read: dict[str, Any] = json.loads(self.body)
+        return read
+
+    def error(self) -> dict[str, Any]:
+        """The error in the one form that errors have."""
+        read = self.json()
+        assert set(read) == {"error"}
+        assert set(read["error"]) == {"message", "type", "param", "code"}
+        assert read["error"]["message"]
+        error: dict[str, Any] = read["error"]
+        return error
+
+
+def asking(content: str = "Tell me about the sea.", **body: Any) -> dict[str, Any]:
+    """A request about something."""
+    return {"model": "m", "messages": [{"role": "user", "content": content}], **body}
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[Endpoint]:
+    """The endpoint, on a port of its own; stopped by its process id."""
+    capacity = ["--max-sequences", str(SEQUENCES), "--context", str(CONTEXT)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "friendli_endpoint.cli", "serve", "--port", "0", *capacity],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log: list[str] = []
+    assert process.stdout is not None and process.stderr is not None
+    reading = threading.Thread(target=log.extend, args=(process.stderr,), daemon=True)
+    reading.start()
+    guard = threading.Timer(PATIENCE, process.kill)
+    guard.start()
+    try:
+        for line in process.stdout:
+            if line.startswith("Serving "):
+                break
+        else:
+            process.wait()
+            reading.join()
+            pytest.fail("the endpoint did not start:\n" + "".join(log))
+        guard.cancel()
+        yield Endpoint(line.partition(" on ")[2].split()[0])
+    finally:
+        guard.cancel()
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+        reading.join()
+        process.stderr.close()
+
+
+ROOMS = {
+    "friendli-0.12": ("friendli==0.12.2",),
+    "friendli-0.16": ("--no-deps", "friendli==0.16.5"),
+    "openai": ("openai==3.54.0",),
+}
+BESIDES = {"friendli-0.16": ("httpx", "pydantic", "certifi")}
+
+
+class Rooms:
+    """Virtual environments of other clients, all being made at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pool = ThreadPoolExecutor(len(ROOMS))
+        self._made: dict[str, Future[Path]] = {
+            name: self._pool.submit(self._make, name) for name in ROOMS
+        }
+
+    def close(self) -> None:
+        """Waits for what is still being made."""
+        self._pool.shutdown()
+
+    def run(self, name: str, program: str, address: str) -> str:
+        """Runs a program in a room and gives what it prints."""
+        python = self._made[name].result(PATIENCE * 2)
+        done = subprocess.run(
+            [python, "-c", program],
+            env={**os.environ, "ADDRESS": address, "FRIENDLI_TOKEN": "token"},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _make(self, name: str) -> Path:
+        folder = self._folder / name
+        venv.create(folder, with_pip=True)
+        python = folder / "bin" / "python"
+        for packages in (ROOMS[name], BESIDES.get(name)):
+            if packages:
+                command = [python, "-m", "pip", "install", "--quiet", *packages]
+                done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE * 2)
+                assert done.returncode == 0, f"cannot install {packages}: {done.stderr}"
+        return python
+
+
+@pytest.fixture(scope="session")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rooms]:
+    """Rooms of the published clients and of openai's."""
+    made = Rooms(tmp_path_factory.mktemp("rooms"))
+    yield made
+    made.close()
