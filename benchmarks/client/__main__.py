@@ -9,6 +9,7 @@ import platform
 from datetime import date
 from statistics import median
 
+from benchmarks.client.canned import event
 from benchmarks.client.environments import OURS, PEERS
 from benchmarks.client.process import canned_server, measure
 from benchmarks.client.tables import Results, Row, print_table
@@ -73,7 +74,8 @@ def flatness(url: str) -> None:
     for (events, size), measured in costs.items():
         cost = median(measured)
         rate = f"{cost * MILLI * 2**20 / size:.2f}" if size else ""
-        print(f"| {events:,} | {size or 240:,} | {cost * MICRO:,.1f} | {rate} |", flush=True)
+        length = size or len(event())
+        print(f"| {events:,} | {length:,} | {cost * MICRO:,.1f} | {rate} |", flush=True)
 
 
 if __name__ == "__main__":

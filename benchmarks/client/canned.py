@@ -41,7 +41,7 @@ def stream_head() -> bytes:
 def event(size: int = 0, finish_reason: str | None = None) -> bytes:
     """An event in a chunk of its own, as servers send it; with `size`, of at least so many bytes.
 
-    An ordinary one carries a word of text and is 240 bytes long.
+    An ordinary one carries a word of text; with its chunk it is 237 bytes long.
     """
     text = " word" if size < BLOCK else " word" * (size // 5)
     chunk = {
