@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from friendli_endpoint.chat.schema import OPTIONS
 from friendli_endpoint.chat.tools.family import Marker, ToolSpec
 
 __all__ = [
     "ANYTHING",
     "SPACES",
-    "WHITESPACE",
     "any_but",
     "arguments",
     "choice",
@@ -22,9 +22,6 @@ __all__ = [
     "quoted",
     "without",
 ]
-
-WHITESPACE = r"( |\n {0,16})?"
-"""Between two tokens of JSON: the bound that response_format has, too."""
 
 SPACES = r"[ \t\r\n]{0,16}"
 """White space where the parsers take it: `Space`, as a regular expression."""
@@ -55,9 +52,8 @@ def is_token(marker: str) -> bool:
 
 
 def json_value(schema: Mapping[str, Any]) -> str:
-    """JSON that a prepared schema allows, with bounded white space."""
-    guidance = {"whitespace_flexible": True, "whitespace_pattern": WHITESPACE}
-    return "%json " + json.dumps({"x-guidance": guidance, **schema}, ensure_ascii=False)
+    """JSON that a prepared schema allows, written as `OPTIONS` say."""
+    return "%json " + json.dumps({"x-guidance": OPTIONS, **schema}, ensure_ascii=False)
 
 
 def arguments(schema: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ from friendli_endpoint.chat.tools.fields import Field, fields_of, name_refusal
 from friendli_endpoint.chat.tools.form import Form, Name, Part, Space, Word
 from friendli_endpoint.chat.tools.lark import choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
-from friendli_endpoint.chat.tools.xml import ValueGrammar, XmlArguments, XmlSyntax, raw_names
+from friendli_endpoint.chat.tools.xml import XmlArguments, XmlSyntax, raw_names
+from friendli_endpoint.chat.tools.xml_values import ValueGrammar
 
 __all__ = ["QwenCoder"]
 
