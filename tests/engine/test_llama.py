@@ -1,0 +1,245 @@
+"""What only the real model can show: the bits of its logits, and its tokens."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from friendli_endpoint.engine.llama.context import DecodeError, LlamaContext
+from friendli_endpoint.engine.llama.embedded import EmbeddedEngine, locate, open_engine
+from friendli_endpoint.engine.llama.library import find_library, load
+from friendli_endpoint.engine.llama.model import LlamaModel, ModelError, find_embedded_model
+from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
+from tests.support.scripted import Inbox, ScriptedGuide, request, run
+
+SEQUENCES, CONTEXT = 4, 512
+PROMPT = tuple(1000 + 37 * n % 20011 for n in range(40))
+
+Logits = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[LlamaModel]:
+    model = LlamaModel(load(find_library()), find_embedded_model())
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="module")
+def vocabulary(model: LlamaModel) -> LlamaVocabulary:
+    return LlamaVocabulary(
+        model.library, model.library.llama_model_get_vocab(model.pointer), CONTEXT
+    )
+
+
+@pytest.fixture(scope="module")
+def context(model: LlamaModel) -> Iterator[LlamaContext]:
+    context = LlamaContext(model, SEQUENCES, CONTEXT, 2)
+    yield context
+    context.close()
+
+
+def prefilled(
+    context: LlamaContext, sequence: int, tokens: Sequence[int], cuts: Sequence[int] = ()
+) -> Logits:
+    """The logits after a prompt that is prefilled in pieces."""
+    context.truncate(sequence, 0)
+    logits = None
+    for start, stop in pairwise([0, *cuts, len(tokens)]):
+        logits = context.prefill(sequence, tokens[start:stop], start, stop == len(tokens))
+    assert logits is not None
+    return logits.copy()
+
+
+def same(first: Logits, second: Logits) -> bool:
+    return first.tobytes() == second.tobytes()
+
+
+@pytest.fixture(scope="module")
+def whole(context: LlamaContext) -> Logits:
+    return prefilled(context, 0, PROMPT)
+
+
+@st.composite
+def cuts(draw: st.DrawFn) -> list[int]:
+    """Where to cut the prompt, every piece of two tokens at least."""
+    chosen = sorted(draw(st.sets(st.integers(2, len(PROMPT) - 2), max_size=5)))
+    kept: list[int] = []
+    for cut in chosen:
+        if cut - (kept[-1] if kept else 0) >= 2:
+            kept.append(cut)
+    return kept
+
+
+@settings(max_examples=8, deadline=None)
+@given(cuts(), st.integers(0, SEQUENCES - 1))
+def test_a_prompt_in_any_pieces_gives_the_same_bits(
+    context: LlamaContext, whole: Logits, cuts: list[int], sequence: int
+) -> None:
+    assert same(prefilled(context, sequence, PROMPT, cuts), whole)
+
+
+def test_the_logits_are_of_the_vocabulary(
+    context: LlamaContext, vocabulary: LlamaVocabulary, whole: Logits
+) -> None:
+    assert whole.shape == (vocabulary.size,)
+    assert np.isfinite(whole).all()
+    context.truncate(1, 0)
+    assert context.prefill(1, PROMPT[:4], 0, False) is None
+
+
+def continued(context: LlamaContext, sequence: int, tokens: Sequence[int]) -> list[Logits]:
+    """Decodes tokens after the prompt, alone."""
+    rows = []
+    for position, token in enumerate(tokens, len(PROMPT)):
+        rows.append(context.decode([sequence], [token], [position])[0].copy())
+    return rows
+
+
+def test_a_sequence_decodes_the_same_bits_alone_and_beside_others(context: LlamaContext) -> None:
+    tokens = [20, 3000, 41000]
+    prefilled(context, 0, PROMPT)
+    alone = continued(context, 0, tokens)
+    for others in ([2], [1, 2, 3]):
+        batch = [*others, 0]
+        lengths = {each: 5 + 9 * each for each in others}
+        for each in others:
+            prefilled(context, each, PROMPT[: lengths[each]])
+        prefilled(context, 0, PROMPT)
+        for step, token in enumerate(tokens):
+            row = batch.index(0)
+            positions = [lengths[each] + step if each else len(PROMPT) + step for each in batch]
+            fed = [token if each == 0 else 500 + each for each in batch]
+            beside = context.decode(batch, fed, positions)
+            assert beside.shape[0] == len(batch)
+            assert same(beside[row].copy(), alone[step])
+            batch.reverse()
+
+
+def test_a_copy_goes_on_like_its_source(context: LlamaContext) -> None:
+    prefilled(context, 2, PROMPT[::-1])
+    prefilled(context, 0, PROMPT)
+    context.copy(0, 2)
+    first = continued(context, 0, [11, 12])
+    second = continued(context, 2, [11, 12])
+    assert all(map(same, first, second))
+
+
+def test_what_is_truncated_is_forgotten(context: LlamaContext) -> None:
+    prefilled(context, 0, PROMPT)
+    first = continued(context, 0, [11, 12, 13])
+    context.truncate(0, len(PROMPT))
+    assert all(map(same, first, continued(context, 0, [11, 12, 13])))
+    context.truncate(0, len(PROMPT))
+    context.copy(0, 3)
+    context.truncate(3, len(PROMPT))
+    assert all(map(same, first, continued(context, 3, [11, 12, 13])))
+
+
+def test_a_batch_that_cannot_be_decoded_says_so(context: LlamaContext, whole: Logits) -> None:
+    context.truncate(1, 0)
+    with pytest.raises(DecodeError, match="batch of 1 tokens"):
+        context.decode([1], [10**9], [0])
+    assert same(prefilled(context, 1, PROMPT), whole)
+
+
+@pytest.fixture(scope="module")
+def known(vocabulary: LlamaVocabulary) -> bytes:
+    """The bytes that the model has tokens for; it was trained on no text with the others."""
+    pieces = {vocabulary.piece(token) for token in range(vocabulary.size)}
+    known = bytes(value for value in range(256) if bytes([value]) in pieces)
+    assert set("\n\t aZ09é日本🙂".encode()) <= set(known)
+    return known
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(), st.booleans())
+def test_text_comes_back_from_its_tokens(
+    vocabulary: LlamaVocabulary, known: bytes, text: str, special: bool
+) -> None:
+    ids = vocabulary.tokenize(text, special)
+    assert b"".join(map(vocabulary.piece, ids)) == bytes(b for b in text.encode() if b in known)
+    assert all(0 <= token < vocabulary.size for token in ids)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(["<|im_end|>", "<|im_start|>", "<|", "|>", "im_end", "a", " "])))
+def test_control_tokens_are_recognised_only_where_asked(
+    vocabulary: LlamaVocabulary, parts: list[str]
+) -> None:
+    text = "".join(parts)
+    assert not vocabulary.control_ids.intersection(vocabulary.tokenize(text, False))
+    found = [t for t in vocabulary.tokenize(text, True) if t in vocabulary.control_ids]
+    assert len(found) == text.count("<|im_end|>") + text.count("<|im_start|>")
+
+
+def test_every_control_token_is_written_out_in_full(vocabulary: LlamaVocabulary) -> None:
+    assert vocabulary.end_ids <= vocabulary.control_ids
+    assert vocabulary.eos_id in vocabulary.end_ids
+    for token in vocabulary.control_ids:
+        text = vocabulary.piece(token).decode()
+        assert vocabulary.tokenize(text, True) == [token]
+        assert token not in vocabulary.tokenize(text, False)
+
+
+def test_the_empty_text_has_no_tokens(vocabulary: LlamaVocabulary) -> None:
+    assert vocabulary.tokenize("", True) == vocabulary.tokenize("", False) == []
+
+
+def test_the_model_tells_what_it_is(model: LlamaModel) -> None:
+    assert model.train_context >= 2048
+    assert model.kv_bytes_per_token > 0
+    assert 0 < model.weight_bytes < find_embedded_model().stat().st_size
+    assert "message" in (model.chat_template() or "")
+    assert model.metadata("general.architecture") == "llama"
+    assert model.metadata("there.is.no.such.key") is None
+    template = model.metadata("tokenizer.chat_template")
+    assert template == model.chat_template(), "values longer than a first buffer are read whole"
+
+
+def test_room_that_no_memory_gives_is_refused(model: LlamaModel) -> None:
+    with pytest.raises(ModelError, match=r"300 sequences .* lower --max-sequences or --context"):
+        LlamaContext(model, 300, CONTEXT, 1)
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Iterator[EmbeddedEngine]:
+    embedded = open_engine(locate(None), sequences=SEQUENCES, context=CONTEXT, threads=2)
+    yield embedded
+    embedded.close()
+
+
+def test_answers_are_the_same_alone_and_among_others(embedded: EmbeddedEngine) -> None:
+    assert (embedded.capacity.sequences, embedded.capacity.context) == (SEQUENCES, CONTEXT)
+    requests = [
+        request(
+            str(number),
+            PROMPT[: 9 + 7 * number],
+            *(ScriptedGuide() for _ in range(1 + number % 2)),
+            max_tokens=6,
+            seed=number,
+            temperature=1.0,
+            top_logprobs=3,
+        )
+        for number in range(5)
+    ]
+    together = run(embedded.engine, *requests)
+    for asked, beside in zip(requests, together, strict=True):
+        (alone,) = run(embedded.engine, asked)
+        choices = range(len(asked.choices))
+        assert [alone.of(each) for each in choices] == [beside.of(each) for each in choices]
+
+
+def test_a_cancel_leaves_the_others_alone(embedded: EmbeddedEngine) -> None:
+    kept, gone = Inbox(1), Inbox(1)
+    embedded.engine.submit(request("kept", PROMPT, max_tokens=4), kept)
+    embedded.engine.submit(request("gone", PROMPT, max_tokens=400), gone)
+    assert gone.begun.wait(60)
+    embedded.engine.cancel("gone")
+    (again,) = run(embedded.engine, request("kept again", PROMPT, max_tokens=4))
+    assert kept.wait().tokens() == again.tokens()
+    assert len(gone.steps) < 400 and gone.failure is None
