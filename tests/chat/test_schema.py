@@ -1,4 +1,4 @@
-"""JSON schemas: what is taken is enforced, as an independent validator sees it; the rest is named."""
+"""JSON schemas: what is taken is enforced, as another validator sees it; the rest is named."""
 
 import json
 from typing import Any

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from friendli_endpoint.chat.pattern import PatternError, whole_pattern
 from friendli_endpoint.chat.places import SchemaFault, in_words, located
-from friendli_endpoint.chat.schema import OPTIONS, FitSchema, fit_schema
+from friendli_endpoint.chat.schema import OPTIONS, FitSchema, fit_schema, schema_text
 from friendli_endpoint.generation import Refusal, Vocabulary
 
 __all__ = ["Constraint", "ConstraintCompiler"]
@@ -130,7 +130,7 @@ class Constraint:
                 failed = self._matcher.is_error()
             if failed and not self._failed:
                 self._give_up(self._matcher.get_error())
-        except ConstraintError as error:
+        except Exception as error:
             self._give_up(str(error))
 
     def _give_up(self, reason: str) -> None:
@@ -162,14 +162,18 @@ class ConstraintCompiler:
         Raises:
             Refusal: The schema cannot be enforced; names the keyword and its place.
         """
+        key = "json " + schema_text(schema, param)
+        kept = self._kept(key)
+        if kept is not None:
+            return self._constraint(kept, end_ids)
         fit = fit_schema(schema, param)
         text = json.dumps(fit.root)
-        return self._constraint(
-            "json " + text,
-            lambda: str(LLMatcher.grammar_from_json_schema(text)),
-            end_ids,
-            lambda message: self._unfit(fit, message).refusal(param),
-        )
+        try:
+            matcher = self._compile(lambda: str(LLMatcher.grammar_from_json_schema(text)))
+        except (ConstraintError, ValueError) as error:
+            raise self._unfit(fit, str(error)).refusal(param) from error
+        self._keep(key, matcher)
+        return self._constraint(matcher, end_ids)
 
     def regex(self, pattern: str, end_ids: frozenset[int], param: str) -> Constraint:
         """Output is a text that a regular expression matches as a whole.
@@ -193,7 +197,7 @@ class ConstraintCompiler:
             written = whole_pattern(pattern)
         except PatternError as error:
             raise refusal(str(error)) from error
-        return self._constraint(
+        return self._followed(
             "regex " + written,
             lambda: LLMatcher.grammar_from_regex(written),
             end_ids,
@@ -226,32 +230,42 @@ class ConstraintCompiler:
                 f"{param} cannot be enforced: {reason}", param=param, code="unsupported_schema"
             )
 
-        return self._constraint(
+        return self._followed(
             "lark " + grammar, lambda: str(LLMatcher.grammar_from_lark(grammar)), end_ids, refusal
         )
 
-    def _constraint(
+    def _followed(
         self,
         key: str,
         grammar: Callable[[], str],
         end_ids: frozenset[int],
         refusal: Callable[[str], Refusal],
     ) -> Constraint:
-        with self._gate:
-            matcher = self._cache.get(key)
-            if matcher is not None:
-                self._cache.move_to_end(key)
+        matcher = self._kept(key)
         if matcher is None:
             try:
                 matcher = self._compile(grammar)
             except (ConstraintError, ValueError) as error:
                 raise refusal(str(error)) from error
-            with self._gate:
-                self._cache[key] = matcher
-                while len(self._cache) > _CACHED:
-                    self._cache.popitem(last=False)
+            self._keep(key, matcher)
+        return self._constraint(matcher, end_ids)
+
+    def _constraint(self, matcher: LLMatcher, end_ids: frozenset[int]) -> Constraint:
         size = self._vocabulary.size
         return Constraint(matcher.deep_copy(), self._tokenizer, end_ids, size)
+
+    def _kept(self, key: str) -> LLMatcher | None:
+        with self._gate:
+            matcher = self._cache.get(key)
+            if matcher is not None:
+                self._cache.move_to_end(key)
+            return matcher
+
+    def _keep(self, key: str, matcher: LLMatcher) -> None:
+        with self._gate:
+            self._cache[key] = matcher
+            while len(self._cache) > _CACHED:
+                self._cache.popitem(last=False)
 
     def _compile(self, grammar: Callable[[], str]) -> LLMatcher:
         with _contained():

@@ -27,7 +27,7 @@ from friendli_endpoint.chat.places import SchemaFault
 from friendli_endpoint.chat.recursion import check_depth, without_endless
 from friendli_endpoint.chat.references import Document, Place
 
-__all__ = ["FitSchema", "fit_schema", "prepared"]
+__all__ = ["OPTIONS", "FitSchema", "fit_schema", "prepared", "schema_text"]
 
 MOST_CHARACTERS = 512 * 1024
 MOST_NESTING = 100
@@ -83,6 +83,7 @@ def fit_schema(schema: object, param: str) -> FitSchema:
     Raises:
         Refusal: It is no valid schema, too large, or has a keyword that cannot be enforced.
     """
+    schema_text(schema, param)
     if isinstance(schema, dict) and schema.get("x-guidance") is OPTIONS:
         return FitSchema(schema, schema.get("$defs", {}), [])
     if isinstance(schema, bool):
@@ -90,13 +91,27 @@ def fit_schema(schema: object, param: str) -> FitSchema:
     try:
         if not isinstance(schema, dict):
             raise SchemaFault((), "it must be a JSON object", invalid=True)
-        if _nesting(schema) > MOST_NESTING:
-            raise SchemaFault((), f"it is nested deeper than {MOST_NESTING} levels", invalid=True)
-        if len(json.dumps(schema)) > MOST_CHARACTERS:
-            raise SchemaFault((), f"it has more than {MOST_CHARACTERS:,} characters", invalid=True)
         return _Fitting(schema).result()
     except SchemaFault as fault:
         raise fault.refusal(param) from fault
+
+
+def schema_text(schema: object, param: str) -> str:
+    """A schema as JSON.
+
+    Raises:
+        Refusal: It is too long or too deep.
+    """
+    too_deep = _nesting(schema) > MOST_NESTING
+    text = "" if too_deep else json.dumps(schema)
+    if too_deep or len(text) > MOST_CHARACTERS:
+        limit = (
+            f"it is nested deeper than {MOST_NESTING} levels"
+            if too_deep
+            else f"it has more than {MOST_CHARACTERS:,} characters"
+        )
+        raise SchemaFault((), limit, invalid=True).refusal(param)
+    return text
 
 
 def prepared(schema: object, param: str) -> dict[str, Any]:
