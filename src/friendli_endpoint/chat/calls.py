@@ -17,7 +17,8 @@ from friendli_endpoint.chat.tools.family import (
 __all__ = ["CallReader"]
 
 Delta = StreamedChatChoiceDelta
-_ID_LENGTH = 24
+_ID_LENGTH = 9
+"""Some chat templates take ids of exactly nine letters and digits, and none minds them."""
 
 
 class CallReader:
@@ -59,5 +60,4 @@ class CallReader:
                     self.complete += 1
 
     def _id(self, index: int) -> str:
-        digest = hashlib.blake2b(self._key + index.to_bytes(4), digest_size=_ID_LENGTH // 2)
-        return f"call_{digest.hexdigest()}"
+        return hashlib.blake2b(self._key + index.to_bytes(4)).hexdigest()[:_ID_LENGTH]
