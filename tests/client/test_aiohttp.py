@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import friendli
-from friendli import AsyncFriendli
+from friendli import AiohttpClient, AsyncFriendli
 
 from .wire import (
     MESSAGES,
@@ -25,9 +25,6 @@ from .wire import (
     stream_head,
     words,
 )
-
-pytest.importorskip("aiohttp")
-from friendli import AiohttpClient
 
 Serve = Callable[..., Server]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import friendli
 from .conftest import Async, Sync
 from .wire import Server, chunk, completion, event, json_answer, stream_answer, words
 
-trace = pytest.importorskip("opentelemetry.trace")
+trace = importlib.import_module("opentelemetry.trace")
 Way = Sync | Async
 Serve = Callable[..., Server]
 

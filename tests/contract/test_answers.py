@@ -107,9 +107,7 @@ def test_lengths(endpoint: Endpoint) -> None:
     assert long.status == 400
     error = long.error()
     assert error["code"] == "context_length_exceeded" and str(CONTEXT) in error["message"]
-    filled = endpoint.whole(
-        content="sea " * (CONTEXT - 60), logit_bias=dict.fromkeys("024", -100)
-    )
+    filled = endpoint.whole(content="sea " * (CONTEXT - 60), logit_bias=dict.fromkeys("024", -100))
     assert filled["choices"][0]["finish_reason"] == "length"
     assert filled["usage"]["total_tokens"] == CONTEXT
 

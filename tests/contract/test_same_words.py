@@ -1,20 +1,14 @@
-"""The same program under the published client and under ours: the same words on the screen.
-
-Runs where FRIENDLI_PUBLISHED names Python interpreters (separated by the system's path separator)
-that have the published client installed; that client cannot live in this environment.
-"""
+"""The same program under the published client and under ours: the same words on the screen."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import textwrap
 from collections.abc import Callable
 
 import pytest
 
-from .wire import (
+from tests.client.conftest import serve  # noqa: F401  (a fixture)
+from tests.client.wire import (
     DONE,
     Server,
     answer,
@@ -25,8 +19,7 @@ from .wire import (
     stream_answer,
     words,
 )
-
-PUBLISHED = [path for path in os.environ.get("FRIENDLI_PUBLISHED", "").split(os.pathsep) if path]
+from tests.contract.conftest import Rooms
 
 PROGRAM = """
     import logging, sys
@@ -96,26 +89,18 @@ def answers() -> list[bytes]:
     ]
 
 
-def printed(python: str, streams: str, url: str) -> str:
-    done = subprocess.run(
-        [python, "-c", textwrap.dedent(PROGRAM), url, streams],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.mark.skipif(not PUBLISHED, reason="FRIENDLI_PUBLISHED names no interpreter")
-@pytest.mark.parametrize("python", PUBLISHED)
-def test_the_same_words(serve: Callable[..., Server], python: str) -> None:
-    probe = "import friendli.core as c, sys; sys.exit(c.VERSION.startswith('0.16'))"
-    new = subprocess.run([python, "-c", probe], check=False, stderr=subprocess.DEVNULL).returncode
-    streams = "complete" if new else "stream"
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("room", "streams"), [("friendli-0.12", "stream"), ("friendli-0.16", "")])
+def test_the_same_words(
+    serve: Callable[..., Server],  # noqa: F811
+    rooms: Rooms,
+    room: str,
+    streams: str,
+) -> None:
     theirs, ours = serve(*answers()), serve(*answers())
-    before = printed(python, streams, theirs.url)
-    after = printed(sys.executable, streams, ours.url)
+    program = textwrap.dedent(PROGRAM)
+    before = rooms.run(room, program, theirs.url, streams)
+    after = rooms.run("ours", program, ours.url, streams)
     # The newer generation shows one more field of usage, the older one does not.
     assert after == before.replace(", prompt_tokens_details=Unset()", "")
     sent = [{**r.json, "stream": None} for r in theirs.requests]
