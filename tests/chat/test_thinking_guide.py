@@ -1,0 +1,288 @@
+"""The guide of a choice: ends, stops, and what comes before a constrained answer."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
+from friendli_endpoint.chat.guide import ChoiceGuide, Ending, bitmask_without
+from friendli_endpoint.chat.reader import Reader
+from friendli_endpoint.chat.reasoning import STYLES, Place, Splitter
+from friendli_endpoint.chat.stop import StopSet
+from friendli_endpoint.chat.thinking import Thinking, ThinkingTokens
+from friendli_endpoint.generation import FinishReason, TokenStep
+from tests.support.scripted import ScriptedVocabulary
+
+VOCABULARY = ScriptedVocabulary()
+COMPILER = ConstraintCompiler(VOCABULARY)
+STYLE = STYLES[0]
+TAGS = ThinkingTokens(STYLE, VOCABULARY)
+END = VOCABULARY.token("<|im_end|>")
+OPENED = "assistant\n<think>\n"
+
+
+def ending(*stops: str, min_tokens: int = 0) -> Ending:
+    return Ending(
+        VOCABULARY.end_ids,
+        VOCABULARY.control_ids,
+        StopSet(stops) if stops else None,
+        min_tokens,
+        bitmask_without(VOCABULARY.end_ids, VOCABULARY.size),
+    )
+
+
+def guide(
+    *stops: str,
+    min_tokens: int = 0,
+    prompt: str | None = OPENED,
+    budget: int | None = None,
+    constraint: Constraint | None = None,
+) -> ChoiceGuide:
+    thinking = None
+    if prompt is not None:
+        thinking = Thinking(Splitter(STYLE, prompt, ("<tool_call>",)), TAGS, budget)
+    mask = bitmask_without(VOCABULARY.end_ids | TAGS.overshooting, VOCABULARY.size)
+    rule = ending(*stops, min_tokens=min_tokens)
+    return ChoiceGuide(rule, VOCABULARY, constraint, thinking, mask)
+
+
+def digits() -> Constraint:
+    return COMPILER.regex("[0-9]{2}", VOCABULARY.end_ids, "r")
+
+
+def spelt(text: str) -> list[int]:
+    return [VOCABULARY.byte(byte) for byte in text.encode()]
+
+
+def allowed(choice: ChoiceGuide) -> set[int]:
+    mask = choice.mask()
+    assert mask is not None
+    bits = np.unpackbits(mask.view(np.uint8), bitorder="little")
+    return set(np.flatnonzero(bits[: VOCABULARY.size]).tolist())
+
+
+def feed(choice: ChoiceGuide, ids: Iterable[int]) -> FinishReason | None:
+    """Accepts tokens until the choice ends, or there are no more."""
+    for token in ids:
+        finish = choice.accept(token)
+        if finish is not None:
+            return finish
+    return None
+
+
+def force(choice: ChoiceGuide) -> str:
+    """Accepts what is forced; gives it as text."""
+    ids = list(choice.forced())
+    assert feed(choice, ids) is None
+    return VOCABULARY.text(ids)
+
+
+DIGITS = set(spelt("0123456789"))
+
+
+@pytest.mark.parametrize("end", sorted(VOCABULARY.end_ids))
+@pytest.mark.parametrize("prompt", [None, "", OPENED])
+def test_an_end_token_ends_the_choice(end: int, prompt: str | None) -> None:
+    choice = guide(prompt=prompt)
+    assert feed(choice, spelt("hm")) is None
+    assert choice.accept(end) == "stop"
+
+
+@pytest.mark.parametrize("prompt", [None, "", OPENED])
+def test_ends_are_masked_until_min_tokens_have_come(prompt: str | None) -> None:
+    choice = guide(prompt=prompt, min_tokens=2)
+    for token in spelt("ab"):
+        assert allowed(choice) == set(range(VOCABULARY.size)) - VOCABULARY.end_ids
+        assert choice.accept(token) is None
+    assert choice.mask() is None
+
+
+def test_a_stop_counts_only_after_min_tokens() -> None:
+    assert feed(guide("ab", min_tokens=2, prompt=None), spelt("ab")) is None
+    assert feed(guide("ab", min_tokens=1, prompt=None), spelt("ab")) == "stop"
+
+
+def test_a_silent_token_does_not_interrupt_a_stop() -> None:
+    ids = [*spelt("a"), VOCABULARY.token("<|tool|>"), *spelt("b")]
+    assert feed(guide("ab", prompt=None), ids) == "stop"
+
+
+def test_a_stop_is_not_searched_in_reasoning() -> None:
+    choice = guide("STOP", prompt=OPENED)
+    assert feed(choice, spelt("a STOP</think>b")) is None
+    assert feed(choice, spelt("STOP")) == "stop"
+
+
+@pytest.mark.parametrize("budget", [1, 2, 5])
+def test_spent_reasoning_is_closed(budget: int) -> None:
+    choice = guide(budget=budget)
+    for token in spelt("abcde"[:budget]):
+        assert not choice.forced()
+        assert choice.accept(token) is None
+    assert force(choice) == "</think>"
+    assert not choice.forced()
+
+
+def test_the_tag_is_forced_to_its_end_token_by_token() -> None:
+    choice = guide(budget=1)
+    choice.accept(VOCABULARY.byte("a"))
+    rest = list(choice.forced())
+    while rest:
+        assert choice.accept(rest[0]) is None
+        rest = rest[1:]
+        assert list(choice.forced()) == rest
+
+
+def test_a_tag_that_the_model_wrote_does_not_count_against_the_budget() -> None:
+    choice = guide(prompt="", budget=2)
+    assert feed(choice, spelt("<think>ab")) is None
+    assert force(choice) == "</think>"
+
+
+def test_reasoning_that_ends_in_time_is_left_alone() -> None:
+    choice = guide(budget=20)
+    assert feed(choice, spelt("a</think>")) is None
+    assert feed(choice, spelt("an answer that is longer than the budget was")) is None
+    assert not choice.forced()
+
+
+def test_an_answer_without_reasoning_has_no_budget() -> None:
+    choice = guide(prompt="", budget=1)
+    assert feed(choice, spelt("hello")) is None
+    assert not choice.forced()
+
+
+def test_ends_are_masked_while_thinking_before_a_constraint() -> None:
+    choice = guide(constraint=digits())
+    assert not allowed(choice) & VOCABULARY.end_ids
+    assert DIGITS | set(spelt("abc</think>")) <= allowed(choice)
+
+
+def test_the_constraint_starts_where_the_reasoning_ends() -> None:
+    choice = guide(constraint=digits())
+    assert feed(choice, spelt("12 letters, 345</think>")) is None
+    assert allowed(choice) == DIGITS
+    assert feed(choice, spelt("4")) is None
+    assert choice.exhausted() == "length"
+    assert choice.accept(VOCABULARY.byte("2")) == "stop"
+    assert choice.exhausted() == "stop"
+
+
+def test_the_budget_leads_to_the_constraint() -> None:
+    choice = guide(constraint=digits(), budget=1)
+    choice.accept(VOCABULARY.byte("a"))
+    assert force(choice) == "</think>"
+    assert allowed(choice) == DIGITS
+
+
+def test_at_the_start_both_the_tag_and_the_constraint_may_begin() -> None:
+    choice = guide(prompt="", constraint=digits())
+    assert allowed(choice) == {*DIGITS, TAGS.open[0]}
+    assert choice.accept(TAGS.open[0]) is None
+    assert force(choice) == "think>"
+    assert feed(choice, spelt("hm</think>")) is None
+    assert allowed(choice) == DIGITS
+    assert feed(choice, spelt("42")) == "stop"
+
+
+def test_at_the_start_the_answer_may_begin_without_reasoning() -> None:
+    choice = guide(prompt="", constraint=digits(), budget=1)
+    assert feed(choice, spelt("4")) is None
+    assert allowed(choice) == DIGITS
+    assert not choice.forced()
+    assert feed(choice, spelt("2")) == "stop"
+
+
+def test_a_closed_block_in_the_prompt_constrains_at_once() -> None:
+    choice = guide(prompt="<think>\n\n</think>\n\n", constraint=digits())
+    assert allowed(choice) == DIGITS
+
+
+def test_without_reasoning_the_constraint_is_all_there_is() -> None:
+    choice = guide(prompt=None, constraint=digits())
+    assert allowed(choice) == DIGITS
+    assert feed(choice, spelt("42")) == "stop"
+
+
+def test_what_a_constraint_leaves_no_choice_about_is_forced_after_the_reasoning() -> None:
+    choice = guide(constraint=COMPILER.regex("xyz[0-9]", VOCABULARY.end_ids, "r"))
+    assert not choice.forced()
+    assert feed(choice, spelt("a</think>")) is None
+    assert VOCABULARY.text(choice.forced()) == "xyz"
+
+
+def test_a_call_ends_the_reasoning_and_counts_for_the_constraint() -> None:
+    choice = guide(constraint=COMPILER.regex("<tool_call>[0-9]", VOCABULARY.end_ids, "r"))
+    assert feed(choice, spelt("I call <tool_call>")) is None
+    assert allowed(choice) == DIGITS
+    assert choice.accept(VOCABULARY.byte("1")) == "stop"
+
+
+def test_overshooting_tokens_are_those_that_go_on_after_the_end_of_the_tag() -> None:
+    class Wide(ScriptedVocabulary):
+        def piece(self, token_id: int) -> bytes:
+            return {5: b">{", 6: b"> \n", 7: b"</think>x", 8: b">"}.get(token_id, b"a")
+
+    assert ThinkingTokens(STYLE, Wide()).overshooting == {5, 7}
+
+
+def test_control_tokens_of_tags_are_spoken() -> None:
+    class Tagged(ScriptedVocabulary):
+        def piece(self, token_id: int) -> bytes:
+            return b"<think>" if token_id == 3 else super().piece(token_id)
+
+    assert ThinkingTokens(STYLE, Tagged()).spoken == {3}
+    assert TAGS.spoken == frozenset()
+
+
+def test_a_mask_without_tokens_has_a_bit_for_each_of_the_others() -> None:
+    mask = bitmask_without([0, 31, 32, 70], 71)
+    assert mask.shape == (3,)
+    assert [t for t in range(71) if not mask[t // 32] >> (t % 32) & 1] == [0, 31, 32, 70]
+
+
+PARTS = st.sampled_from(["<think>", "</think>", "\n", "hm", "é", "<", "the", "STOP", "ST", "OP"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(PARTS, min_size=1, max_size=8).map("".join),
+    st.sampled_from([None, "", OPENED]),
+    st.sampled_from([("STOP",), ("hm", "STOP"), ("TO", "\nh")]),
+    st.integers(0, 4),
+)
+def test_the_engine_ends_where_the_reader_cuts(
+    output: str, prompt: str | None, stops: tuple[str, ...], min_tokens: int
+) -> None:
+    choice = guide(*stops, prompt=prompt, min_tokens=min_tokens)
+    splitter = None if prompt is None else Splitter(STYLE, prompt, ("<tool_call>",))
+    reader = Reader(ending(*stops, min_tokens=min_tokens), VOCABULARY, splitter)
+    full, cut = "", False
+    for token in VOCABULARY.tokenize(output, False):
+        finish = choice.accept(token)
+        cut = finish == "stop"
+        full += reader.read(TokenStep(0, token, VOCABULARY.piece(token), finish=finish)).text
+        if cut:
+            break
+    if cut:
+        assert reader.read(TokenStep(0, None, b"", finish="stop")).text == ""
+    elif min_tokens == 0:
+        assert not any(stop in full for stop in stops)
+
+
+def test_places_follow_the_output() -> None:
+    thinking = Thinking(Splitter(STYLE, ""), TAGS, None)
+    places = [thinking.place]
+    for text in ("<think>", "a", "</think>", "b"):
+        thinking.accept(0, text.encode())
+        places.append(thinking.place)
+    assert places == [
+        Place.START,
+        Place.REASONING,
+        Place.REASONING,
+        Place.ANSWER,
+        Place.ANSWER,
+    ]
