@@ -6,12 +6,14 @@ Templates come with model files, which anybody can make, so they run in Jinja's 
 """
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
 import jinja2
+from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from friendli_endpoint.generation import Refusal
@@ -50,7 +52,7 @@ class ChatTemplate:
         environment.globals["strftime_now"] = _now
         try:
             self._template = environment.from_string(source)
-        except jinja2.TemplateError as error:
+        except Exception as error:  # those of Python's own compiler included
             raise TemplateFault(f"the model's chat template does not compile: {error}") from error
 
     def render(
@@ -86,6 +88,7 @@ class ChatTemplate:
             "tools": tools,
             "add_generation_prompt": True,
         }
+        _clock.start()
         try:
             return "".join(_bounded(self._template.generate(variables)))
         except _TooMuch as error:
@@ -102,10 +105,40 @@ class _TooMuch(Exception):
     pass
 
 
+class _Clock(threading.local):
+    """When the rendering in this thread must be done."""
+
+    deadline = 0.0
+
+    def start(self) -> None:
+        self.deadline = time.monotonic() + MOST_SECONDS
+
+    def check(self) -> None:
+        if time.monotonic() > self.deadline:
+            raise _TooMuch(f"the chat template runs for more than {MOST_SECONDS:g} seconds")
+
+
+_clock = _Clock()
+
+
 class _Environment(ImmutableSandboxedEnvironment):
-    """The sandbox, with repetition bounded: `'x' * 10**9` is one expression."""
+    """The sandbox, with repetition bounded: `'x' * 10**9` is one expression.
+
+    The clock is looked at in every call, and every turn of a loop makes one: a loop that writes
+    nothing would not be stopped otherwise.
+    """
 
     intercepted_binops = frozenset({"*", "**"})
+
+    @staticmethod
+    def turn() -> None:
+        """What the turns of loops call."""
+
+    def call(
+        self, context: jinja2.runtime.Context, function: Any, /, *args: Any, **kwargs: Any
+    ) -> Any:
+        _clock.check()
+        return super().call(context, function, *args, **kwargs)
 
     def call_binop(
         self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any
@@ -118,16 +151,21 @@ class _Environment(ImmutableSandboxedEnvironment):
                 raise _TooMuch("the chat template repeats a value too often")
         return super().call_binop(context, operator, left, right)
 
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        parsed = super()._parse(source, name, filename)
+        for loop in parsed.find_all(nodes.For):
+            turn = nodes.Call(nodes.EnvironmentAttribute("turn"), [], [], None, None)
+            statement = nodes.ExprStmt(turn).set_lineno(loop.lineno).set_environment(self)
+            loop.body.insert(0, statement)
+        return parsed
+
 
 def _bounded(pieces: Iterator[str]) -> Iterator[str]:
-    deadline = time.monotonic() + MOST_SECONDS
     size = 0
     for piece in pieces:
         size += len(piece)
         if size > MOST_CHARACTERS:
             raise _TooMuch(f"the chat template writes more than {MOST_CHARACTERS:,} characters")
-        if time.monotonic() > deadline:
-            raise _TooMuch(f"the chat template runs for more than {MOST_SECONDS:g} seconds")
         yield piece
 
 
