@@ -50,8 +50,8 @@ Check = Callable[[Any], bool]
 _RANGES: dict[str, tuple[Check, str]] = {
     "frequency_penalty": (lambda v: -2 <= v <= 2, "from -2 to 2"),
     "presence_penalty": (lambda v: -2 <= v <= 2, "from -2 to 2"),
-    "repetition_penalty": (lambda v: v > 0, "above 0"),
-    "temperature": (lambda v: v >= 0, "at least 0"),
+    "repetition_penalty": (lambda v: 0 < v < math.inf, "above 0 and finite"),
+    "temperature": (lambda v: 0 <= v < math.inf, "at least 0 and finite"),
     "top_p": (lambda v: 0 < v <= 1, "above 0 and at most 1"),
     "min_p": (lambda v: 0 <= v <= 1, "from 0 to 1"),
     "top_k": (lambda v: v >= -1, "at least 0 (0 and -1 keep all tokens)"),
