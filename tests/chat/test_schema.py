@@ -1,6 +1,8 @@
 """JSON schemas: what is taken is enforced, as another validator sees it; the rest is named."""
 
 import json
+import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -284,6 +286,8 @@ def _deep(levels: int) -> Schema:
             "too complex",
         ),
         ({"type": "string", "pattern": "^(a?){500}a{500}$"}, "too complex"),
+        ({"patternProperties": {f"^{n}$": {} for n in range(101)}}, "100 patterns"),
+        ({"enum": [[n] for n in range(10_001)]}, "10,000 lists"),
     ],
 )
 def test_what_would_take_too_much_is_refused(schema: Schema, named: str) -> None:
@@ -304,6 +308,25 @@ def test_what_would_take_too_much_is_refused(schema: Schema, named: str) -> None
 )
 def test_what_is_large_is_taken_and_can_be_followed(schema: Schema) -> None:
     walk(COMPILER.json_schema(schema, ENDS, "s"), 1, most=100)
+
+
+def test_many_definitions_are_looked_at_once_each() -> None:
+    links = {
+        f"d{n}": {
+            "type": "object",
+            "properties": {"x": {"$ref": f"#/$defs/d{(n * 7 + 1) % 4001}"}},
+            "required": ["x"],
+        }
+        for n in range(4000)
+    }
+    roots = {f"r{n}": {"$ref": f"#/$defs/d{n}"} for n in range(1999, 0, -1)}
+    schema = {"type": "object", "properties": roots, "$defs": {**links, "d4000": {}}}
+    with pytest.raises(Refusal):
+        fit_schema({**schema, "required": ["r1"], "not": {}}, "s")
+    started = time.process_time()
+    with suppress(Refusal):
+        fit_schema(schema, "s")
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

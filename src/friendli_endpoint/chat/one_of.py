@@ -10,7 +10,7 @@ from friendli_endpoint.chat.references import Document, Place
 
 __all__ = ["disjoint"]
 
-_MOST_COMPARISONS = 100_000
+_MOST_COMPARISONS = 200_000
 _MOST_STEPS = 6
 
 _OLD_DRAFTS = ("draft-04/", "draft-06/", "draft-07/")

@@ -66,6 +66,8 @@ def located(
         complaint: What the compiler says of the outermost.
         asked: What it says of a part; asked a bounded number of times.
     """
+    if in_words(complaint) == _TOO_COMPLEX:
+        return SchemaFault((), _TOO_COMPLEX)
     place: Place = ()
     part, attempts = dict(parts[0][1]) if parts else {}, 0
     for inner, schema in parts[1:]:
@@ -95,6 +97,7 @@ def in_words(complaint: str) -> str:
     return next(reasons, "") or complaint.removeprefix(_UNSATISFIABLE)[:300]
 
 
+_TOO_COMPLEX = "it is too complex: an output would take too much work to follow"
 _UNSATISFIABLE = "Unsatisfiable schema: "
 _REQUIRED = re.compile(f"{_UNSATISFIABLE}required property '(.*)' is unsatisfiable", re.DOTALL)
 _COMPLAINTS: tuple[tuple[re.Pattern[str], tuple[str, ...], str], ...] = (
@@ -119,9 +122,9 @@ _COMPLAINTS: tuple[tuple[re.Pattern[str], tuple[str, ...], str], ...] = (
         "no string satisfies it together with its neighbours, or none is easily found",
     ),
     (
-        re.compile(".*(fuel|too many|too large|too big|Current row|limit)"),
+        re.compile(".*(fuel|too many|too large|too big|Current row|limit|panic)"),
         (),
-        "it is too complex: an output would take too much work to follow",
+        _TOO_COMPLEX,
     ),
     (re.compile("(NoExtension)"), (), "nothing satisfies it"),
     (re.compile(_UNSATISFIABLE + r"(\w+) \("), (), ""),

@@ -47,26 +47,42 @@ def without_endless(root: dict[str, Any]) -> None:
         SchemaFault: The whole schema has none.
     """
     definitions: dict[str, Any] = root.get("$defs", {})
-    finite: set[str] = set()
     body = {keyword: value for keyword, value in root.items() if keyword != "$defs"}
     everything = {**definitions, "#": body}
-    while found := {
-        name
-        for name, schema in everything.items()
-        if name not in finite and _is_finite(schema, finite)
-    }:
-        finite |= found
+    users: dict[str, list[str]] = {}
+    for name, schema in everything.items():
+        for target in _targets(schema):
+            users.setdefault(target, []).append(name)
+    finite: set[str] = set()
+    pending = list(everything)
+    while pending:
+        name = pending.pop()
+        if name not in finite and _is_finite(everything[name], finite):
+            finite.add(name)
+            pending.extend(users.get(name, ()))
     if "#" not in finite:
         raise SchemaFault((), "no finite value satisfies it")
     for name in definitions.keys() - finite:
         definitions[name] = False
 
 
+def _targets(schema: Any) -> set[str]:
+    """The definitions that a schema refers to, at any depth."""
+    if not isinstance(schema, dict):
+        return set()
+    inner = set().union(*(_targets(each) for _, each in subschemas(schema)))
+    return inner | {_target(schema)} if "$ref" in schema else inner
+
+
+def _target(schema: dict[str, Any]) -> str:
+    return str(schema["$ref"]).removeprefix("#/$defs/")
+
+
 def _is_finite(schema: Any, finite: set[str]) -> bool:
     """Whether a value of it can come to an end, if those of the definitions in `finite` can."""
     if isinstance(schema, bool):
         return schema
-    if "$ref" in schema and schema["$ref"].removeprefix("#/$defs/") not in finite:
+    if "$ref" in schema and _target(schema) not in finite:
         return False
     if not all(_is_finite(each, finite) for each in schema.get("allOf", ())):
         return False

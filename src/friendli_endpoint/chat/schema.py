@@ -33,6 +33,8 @@ MOST_CHARACTERS = 512 * 1024
 MOST_NESTING = 100
 _MOST_SCHEMAS = 20_000
 _MOST_PROPERTIES = 2_000
+_MOST_PATTERNS = 100
+_MOST_LITERALS = 10_000
 _MOST_ITEMS = 10_000
 _MOST_REQUIRED_ITEMS = 1_000
 _MOST_LENGTH = 100_000
@@ -128,6 +130,7 @@ class _Fitting:
         self._names: dict[Place, str] = {}
         self._pending: list[Place] = []
         self._multiples = Multiples()
+        self._literals = 0
         self._may_be_draft_4 = not any(f"/draft{n}" in self._document.draft for n in _LATER_DRAFTS)
 
     def result(self) -> FitSchema:
@@ -336,6 +339,8 @@ class _Fitting:
     def _patterns(
         self, schema: dict[str, Any], value: dict[str, Any], place: Place, out: Any
     ) -> None:
+        if len(value) > _MOST_PATTERNS:
+            raise SchemaFault(place, f"it has more than {_MOST_PATTERNS} patterns")
         fitted: dict[str, Any] = {}
         for name, each in value.items():
             written = _pattern(name, (*place, name))
@@ -381,7 +386,13 @@ class _Fitting:
 
     def _literal(self, schema: dict[str, Any], value: Any, place: Place, out: Any) -> None:
         for index, each in enumerate(value if place[-1] == "enum" else [value]):
-            _check_literal(each, (*place, index) if place[-1] == "enum" else place)
+            self._literals += _check_literal(
+                each, (*place, index) if place[-1] == "enum" else place
+            )
+        if self._literals > _MOST_LITERALS:
+            raise SchemaFault(
+                (), f"its constants hold more than {_MOST_LITERALS:,} lists and objects"
+            )
         out[place[-1]] = value
 
     def _copied(self, schema: dict[str, Any], value: Any, place: Place, out: Any) -> None:
@@ -432,18 +443,17 @@ def _check_text(text: object, place: Place) -> None:
         raise SchemaFault(place, "it holds a control character, or half of a surrogate pair")
 
 
-def _check_literal(value: object, place: Place) -> None:
-    if isinstance(value, dict):
-        for name, each in value.items():
+def _check_literal(value: object, place: Place) -> int:
+    """Refuses a constant that cannot be written; answers how many lists and objects it is of."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        for name in value if isinstance(value, dict) else ():
             _check_text(name, place)
-            _check_literal(each, place)
-    elif isinstance(value, list):
-        for each in value:
-            _check_literal(each, place)
-    elif isinstance(value, int | float) and not abs(value) <= _EXACT:
+        return 1 + sum(_check_literal(each, place) for each in inner)
+    if isinstance(value, int | float) and not abs(value) <= _EXACT:
         raise SchemaFault(place, "it holds a number beyond 2^53, where numbers are not exact")
-    else:
-        _check_text(value, place)
+    _check_text(value, place)
+    return 0
 
 
 def _nesting(value: object) -> int:
