@@ -242,3 +242,20 @@ def test_what_users_write_is_never_run(text: str) -> None:
     messages: list[dict[str, object]] = [{"role": "user", "content": text + "{{ 1 / 0 }}{% if"}]
     template = ChatTemplate("{{ messages[0].content }}", {})
     assert template.render(messages, {}) == text + "{{ 1 / 0 }}{% if"
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ("separators=(',', ':')", '{"b":"é","a":[2]}'),
+        ("sort_keys=True", '{"a": [2], "b": "é"}'),
+        ("ensure_ascii=True", '{"b": "\\u00e9", "a": [2]}'),
+    ],
+)
+def test_tojson_has_the_options_of_hugging_face(options: str, text: str) -> None:
+    assert render("{{ v | tojson(" + options + ") }}", v={"b": "é", "a": [2]}) == text
+
+
+def test_the_mark_of_what_is_trained_on_is_no_fault() -> None:
+    source = "{%- for m in messages -%}{%- generation -%}{{ m.content }}{%- endgeneration -%}!"
+    assert render(source + "{%- endfor -%}") == "Hello!"
