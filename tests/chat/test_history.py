@@ -1,0 +1,117 @@
+"""Messages as templates expect them."""
+
+from typing import Any
+
+import pytest
+
+from friendli_endpoint.chat.history import TemplateAbilities, messages_for
+from friendli_endpoint.chat.toolbox import Toolbox, toolbox_of
+from friendli_endpoint.chat.tools import family_named
+
+ABLE = TemplateAbilities("{{ tools }}{{ message.tool_calls }}")
+PLAIN = TemplateAbilities("{{ message.content }}")
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+USER = {"role": "user", "content": "hi"}
+
+
+def toolbox() -> Toolbox:
+    box = toolbox_of({"tools": [TOOL]}, family_named("hermes"))
+    assert box is not None
+    return box
+
+
+def called(arguments: str, content: object = None) -> dict[str, Any]:
+    call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": arguments}}
+    return {"role": "assistant", "content": content, "tool_calls": [call]}
+
+
+def one(message: dict[str, Any], abilities: TemplateAbilities = ABLE) -> dict[str, Any]:
+    (plain,) = messages_for(abilities, [message], None)
+    return plain
+
+
+def test_abilities_are_found_in_the_source() -> None:
+    assert [(each.tools, each.calls) for each in (ABLE, PLAIN)] == [(True, True), (False, False)]
+
+
+def test_a_developer_is_a_system() -> None:
+    assert one({"role": "developer", "content": "Be brief."}) == {
+        "role": "system",
+        "content": "Be brief.",
+    }
+
+
+@pytest.mark.parametrize("role", ["system", "user", "assistant", "tool"])
+def test_parts_are_joined_line_by_line(role: str) -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert one({"role": role, "content": parts}) == {"role": role, "content": "a\nb"}
+
+
+@pytest.mark.parametrize("content", [None, "", []])
+def test_no_content_is_empty_content(content: object) -> None:
+    assert one({"role": "assistant", "content": content})["content"] == ""
+
+
+def test_what_is_null_is_left_out_and_the_rest_is_kept() -> None:
+    message = {"role": "user", "content": "a", "name": None, "reasoning_content": "b"}
+    assert one(message) == {"role": "user", "content": "a", "reasoning_content": "b"}
+
+
+def test_what_was_sent_is_not_changed() -> None:
+    message = called('{"a": 1}')
+    one(message)
+    one(message, PLAIN)
+    assert message == called('{"a": 1}')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "read"),
+    [('{"a": {"b": 1}}', {"a": {"b": 1}}), ("{}", {}), ("no json", "no json")],
+)
+def test_calls_have_their_arguments_as_objects(arguments: str, read: object) -> None:
+    plain = one(called(arguments))
+    assert plain["content"] == ""
+    (call,) = plain["tool_calls"]
+    assert call["function"] == {"name": "look", "arguments": read}
+    assert call["id"] == "1"
+
+
+@pytest.mark.parametrize(("content", "before"), [(None, ""), ("Wait.", "Wait.\n")])
+def test_a_template_without_a_place_for_calls_gets_them_as_text(
+    content: object, before: str
+) -> None:
+    plain = one(called('{"a": "é"}', content), PLAIN)
+    assert plain == {
+        "role": "assistant",
+        "content": f'{before}<tool_call>\n{{"name": "look", "arguments": {{"a": "é"}}}}\n'
+        "</tool_call>",
+    }
+
+
+def test_a_template_with_a_place_for_tools_is_told_nothing_more() -> None:
+    assert messages_for(ABLE, [USER], toolbox()) == [USER]
+
+
+def test_a_template_without_a_place_for_tools_gets_them_explained() -> None:
+    system, rest = messages_for(PLAIN, [USER], toolbox())
+    assert rest == USER
+    assert system["role"] == "system"
+    assert "look" in system["content"]
+    assert "<tool_call>" in system["content"]
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_the_explanation_follows_what_the_system_said(role: str) -> None:
+    told = messages_for(PLAIN, [USER], toolbox())[0]["content"]
+    system, rest = messages_for(PLAIN, [{"role": role, "content": "Be brief."}, USER], toolbox())
+    assert system == {"role": "system", "content": f"Be brief.\n\n{told}"}
+    assert rest == USER
+
+
+def test_without_tools_nothing_is_explained() -> None:
+    assert messages_for(PLAIN, [USER], None) == [USER]
+
+
+def test_a_place_for_calls_alone_is_no_place_for_tools() -> None:
+    system, *_ = messages_for(TemplateAbilities("{{ message['tool_calls'] }}"), [USER], toolbox())
+    assert system["role"] == "system"
