@@ -79,14 +79,17 @@ class ScriptedVocabulary:
     Ids 0 to 3 are control tokens (0 and 2 end), id `byte(b)` is the byte b, then come the pieces.
     """
 
-    def __init__(self, context: int = 128, adds_bos: bool = False) -> None:
-        self._texts = [*_CONTROL, *(bytes([value]) for value in range(256)), *_PIECES]
+    def __init__(
+        self, context: int = 128, adds_bos: bool = False, control: Sequence[bytes] = _CONTROL
+    ) -> None:
+        assert len(control) == len(_CONTROL)
+        self._texts = [*control, *(bytes([value]) for value in range(256)), *_PIECES]
         self._ids = {text: token for token, text in enumerate(self._texts)}
         self._longest = max(map(len, self._texts))
         self.size = len(self._texts)
         self.context = context
         self.end_ids = frozenset({0, 2})
-        self.control_ids = frozenset(range(len(_CONTROL)))
+        self.control_ids = frozenset(range(len(control)))
         self.bos_id: int | None = 1
         self.eos_id: int | None = 2
         self.adds_bos = adds_bos

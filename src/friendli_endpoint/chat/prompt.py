@@ -2,13 +2,15 @@
 
 The template's text and the users' are one string once rendered, and tokenising them apart would
 give other tokens at the seams than the model was trained on. So before rendering, every control
-token that is written out in a user's text is broken by a mark, a character that occurs in none of
-the texts; the rendered string is cut at the marks' stretches, and those are tokenised as text.
+token that is written out in a user's text, or begun at its end, is broken by a mark, a character
+that occurs in none of the texts; the rendered string is cut at the marks' stretches, and those are
+tokenised as text.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from friendli_endpoint.chat.template import ChatTemplate
@@ -49,6 +51,9 @@ class PromptBuilder:
         alternatives = "|".join(map(re.escape, longest_first))
         self._control = re.compile(alternatives) if alternatives else None
         self._beginning = re.compile(f"(?=(?:{alternatives})).", re.DOTALL)
+        # Names and roles are left alone: what begins like a word is looked for as a whole only.
+        self._begun = {t[:n] for t in texts for n in range(1, len(t)) if not t[0].isalnum()}
+        self._longest = max(map(len, texts), default=0)
 
     def build(
         self,
@@ -100,11 +105,9 @@ class PromptBuilder:
         )
 
     def _broken(self, value: Any, mark: str) -> Any:
-        """The same value with a mark inside each control token that its strings spell out."""
+        """The same value with marks in the control tokens that its strings spell out."""
         if isinstance(value, str):
-            if self._control is None:
-                return value
-            return self._beginning.sub(lambda found: found[0] + mark, value)
+            return self._broken_text(value, mark)
         if isinstance(value, dict):
             return {
                 self._broken(name, mark): self._broken(each, mark) for name, each in value.items()
@@ -113,6 +116,19 @@ class PromptBuilder:
             return [self._broken(each, mark) for each in value]
         return value
 
+    def _broken_text(self, text: str, mark: str) -> str:
+        """A mark after the first character of each control token, and of one that is begun.
+
+        What a text begins at its end may be completed by the text that comes after it.
+        """
+        if self._control is None:
+            return text
+        lengths = range(1, min(len(text), self._longest) + 1)
+        places = {found.end() for found in self._beginning.finditer(text)}
+        places |= {len(text) - n + 1 for n in lengths if text[len(text) - n :] in self._begun}
+        edges = [0, *sorted(places), len(text)]
+        return mark.join(text[start:stop] for start, stop in pairwise(edges))
+
     def _pieces(self, text: str, mark: str) -> Iterator[list[int]]:
         tokenize = self._vocabulary.tokenize
         if mark not in text or self._control is None:
@@ -120,6 +136,8 @@ class PromptBuilder:
             return
         start = 0
         for found in [*self._control.finditer(text), None]:
+            if found and text.startswith(mark, found.end()):
+                continue  # a user's, of one character
             end = found.start() if found else len(text)
             stretch = text[start:end]
             if stretch:
