@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from friendli._hooks import CallHooks, SDKHooks
 from friendli._retry import RetryOption
 from friendli._secret import Token, Url, masked, shown_url
 from friendli._sse import MAX_EVENT
@@ -41,6 +42,12 @@ class Options:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     max_event: int = MAX_EVENT
     debug_logger: Any = None
+    hooks: SDKHooks = field(default_factory=SDKHooks, repr=False)
+
+    @property
+    def server_url(self) -> str:
+        """The server that `url` leads to."""
+        return _server_of(self.url)
 
     def with_(self, **changes: Any) -> Options:
         """Copy with changes."""
@@ -63,6 +70,7 @@ class Call:
         content: The request's body, JSON.
         timeout: As in `Options`.
         where: Method and URL for messages, without secrets.
+        hooks: None where the program registered none.
     """
 
     url: str
@@ -75,6 +83,12 @@ class Call:
     max_event: int
     model: str
     debug_logger: Any
+    hooks: CallHooks | None = field(default=None, repr=False)
+
+    @property
+    def server_url(self) -> str:
+        """The server that `url` leads to."""
+        return _server_of(self.url)
 
 
 @dataclass(slots=True)
@@ -149,6 +163,11 @@ def operation_url(server_url: str) -> str:
         )
     path = parts.path.rstrip("/") + PATH
     return Url(urlunsplit((parts.scheme, parts.netloc, path, parts.query, "")))
+
+
+def _server_of(url: str) -> str:
+    parts = urlsplit(url)
+    return Url(urlunsplit(parts._replace(path=parts.path.removesuffix(PATH))))
 
 
 def seconds(timeout_ms: float) -> float:

@@ -14,6 +14,7 @@ from friendli import _log
 from friendli._call import DEFAULT_URL, Options, base_url, operation_url, seconds, token_of
 from friendli._chat import AsyncChat, SyncChat
 from friendli._errors import NotCoveredError
+from friendli._hooks import SDKConfiguration
 from friendli._http import AsyncOwned, SyncOwned
 from friendli._retry import RetryConfig, RetryOption
 from friendli._secret import Url
@@ -171,6 +172,11 @@ class _Client:
             timeout_ms=None if options.timeout is None else options.timeout * 1000,
             http_headers=options.headers,
         )
+
+    @property
+    def sdk_configuration(self) -> SDKConfiguration:
+        """The configuration as hooks see it; its `_hooks` registers them."""
+        return SDKConfiguration.of(self._options)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(server_url={self._server_url!r})"

@@ -1,6 +1,6 @@
 """One exchange, written once: a generator that decides, and two drivers that act.
 
-`exchange` yields what is to be done (`Send`, `Sleep`, `Read`, `Close`), is sent what came of it,
+`exchange` yields what is to be done (`Send`, `Sleep`, `Read`, ...), is sent what came of it,
 and returns the response. It does no I/O, so it is the same for sync and async programs, and tests
 drive it by hand.
 """
@@ -8,8 +8,9 @@ drive it by hand.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 from friendli import _log, _loop
@@ -21,9 +22,33 @@ from friendli._retry import Schedule
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send the call; gives the response, its body unread if the call is a stream."""
+    """Send the call; gives the response, its body unread if the call is a stream.
+
+    Attributes:
+        request: What to send; None: what the HTTP client builds of the call.
+    """
 
     call: Call
+    request: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Have the HTTP client build the request, and give it."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run hooks, where they hold up no event loop; gives what they return.
+
+    Attributes:
+        response: Closed if they do not come to their end.
+    """
+
+    hooks: Callable[[], Any]
+    response: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +72,7 @@ class Close:
     response: Any
 
 
-Step: TypeAlias = Send | Sleep | Read | Close
+Step: TypeAlias = Send | Build | Run | Sleep | Read | Close
 Flow: TypeAlias = Generator[Step, Any, Any]
 
 
@@ -61,13 +86,18 @@ def exchange(call: Call) -> Flow:
         SDKError: The answer has an error status, or is not of the kind asked for.
         NetworkError: No answer came.
     """
+    hooks = call.hooks
+    request = None
     schedule = Schedule(call.retries)
     log = _log.exchange_log(call)
     while True:
         if log:
             log.sending(schedule.retries)
+        if hooks:
+            request = yield Build(call)
+            request = yield Run(partial(hooks.before_request, request))
         try:
-            response = yield Send(call)
+            response = yield Send(call, request)
         except Exception as cause:
             error = network_error(cause, call.where)
             if error is None:
@@ -76,12 +106,14 @@ def exchange(call: Call) -> Flow:
             if log:
                 log.failed(error, wait)
             if wait is None:
-                raise error from cause
+                return (yield from _failed(call, None, error, cause))
         else:
             status: int = response.status_code
             if log:
                 log.answered(response)
-            if status == 200 and _is_expected(response, call.stream):
+            if _is_success(response, call.stream):
+                if hooks:
+                    response = yield Run(partial(hooks.after_success, response), response)
                 return response
             wait = schedule.after_status(status, response.headers)
             if wait is None:
@@ -91,7 +123,9 @@ def exchange(call: Call) -> Flow:
                     error = network_error(cause, call.where)
                     if error is None:
                         raise
-                    raise error from cause
+                    return (yield from _failed(call, None, error, cause))
+                if hooks:
+                    return (yield from _failed(call, response, None, None))
                 raise status_error(response, body, call.where)
             yield Close(response)
             if log:
@@ -99,7 +133,20 @@ def exchange(call: Call) -> Flow:
         yield Sleep(wait)
 
 
-def _is_expected(response: Any, stream: bool) -> bool:
+def _failed(call: Call, response: Any, error: Exception | None, cause: Exception | None) -> Flow:
+    """Raise what a call fails with, unless a hook gives a success instead."""
+    if call.hooks:
+        response, error = yield Run(partial(call.hooks.after_error, response, error))
+    if error is not None:
+        raise error from cause
+    if response is not None and _is_success(response, call.stream):
+        return response
+    raise status_error(response, response.text, call.where)
+
+
+def _is_success(response: Any, stream: bool) -> bool:
+    if response.status_code != 200:
+        return False
     content_type: str = response.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     return kind == ("text/event-stream" if stream else "application/json")
@@ -124,10 +171,21 @@ def drive(flow: Flow, client: Any) -> Any:
 
 def _perform(step: Step, client: Any) -> Any:
     if isinstance(step, Send):
-        request = build(step.call, client)
+        request = step.request
+        if request is None:
+            request = build(step.call, client)
         return client.send(request, stream=step.call.stream, follow_redirects=True)
     if isinstance(step, Sleep):
         return time.sleep(step.seconds)
+    if isinstance(step, Build):
+        return build(step.call, client)
+    if isinstance(step, Run):
+        try:
+            return step.hooks()
+        except BaseException:
+            if step.response is not None:
+                step.response.close()
+            raise
     if isinstance(step, Close):
         return step.response.close()
     try:
@@ -156,10 +214,21 @@ async def drive_async(flow: Flow, client: Any) -> Any:
 
 async def _perform_async(step: Step, client: Any) -> Any:
     if isinstance(step, Send):
-        request = build(step.call, client)
+        request = step.request
+        if request is None:
+            request = build(step.call, client)
         return await client.send(request, stream=step.call.stream, follow_redirects=True)
     if isinstance(step, Sleep):
         return await _loop.sleep(step.seconds)
+    if isinstance(step, Build):
+        return build(step.call, client)
+    if isinstance(step, Run):
+        try:
+            return await _loop.in_thread(step.hooks)
+        except BaseException:
+            if step.response is not None:
+                await step.response.aclose()
+            raise
     if isinstance(step, Close):
         return await step.response.aclose()
     try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,3 +32,14 @@ async def sleep(seconds: float) -> None:
         import anyio  # the HTTP client brought it along
 
         await anyio.sleep(seconds)
+
+
+async def in_thread(function: Callable[[], Any]) -> Any:
+    """Run a function in a worker thread, in whatever event loop there is."""
+    if current_loop() is not None:
+        import asyncio
+
+        return await asyncio.to_thread(function)
+    import anyio.to_thread
+
+    return await anyio.to_thread.run_sync(function)

@@ -12,6 +12,7 @@ from friendli._body import encode
 from friendli._call import Call, Options, prepare
 from friendli._errors import ResponseValidationError, describe
 from friendli._flow import Flow, exchange
+from friendli._hooks import CallHooks
 from friendli._params import Arguments
 from friendli.models.completion import ContainerChatCompleteSuccess
 from friendli.types import UNSET, Unset
@@ -48,6 +49,8 @@ class Request:
         stream = method == "stream" or body.get("stream") is True
         content = encode(body, arguments.extra_body)
         call = prepare(options, arguments.options, content, str(body["model"]), stream)
+        if options.hooks.registered:
+            call.hooks = CallHooks(options, call, method)
         return cls(call, kind, _otel.begin(call, body))
 
     def flow(self) -> Flow:

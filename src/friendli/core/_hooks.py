@@ -1,0 +1,27 @@
+"""Hooks under the path that programs import them by."""
+
+from __future__ import annotations
+
+from friendli._hooks import (
+    AfterErrorContext,
+    AfterErrorHook,
+    AfterSuccessContext,
+    AfterSuccessHook,
+    BeforeRequestContext,
+    BeforeRequestHook,
+    HookContext,
+    SDKHooks,
+    SDKInitHook,
+)
+
+__all__ = [
+    "AfterErrorContext",
+    "AfterErrorHook",
+    "AfterSuccessContext",
+    "AfterSuccessHook",
+    "BeforeRequestContext",
+    "BeforeRequestHook",
+    "HookContext",
+    "SDKHooks",
+    "SDKInitHook",
+]
