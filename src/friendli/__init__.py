@@ -107,14 +107,17 @@ _HOMES = {
     "NetworkError": "_network",
     "RequestTimeoutError": "_network",
 }
-_MODULES = frozenset({"config", "core", "httpclient", "models", "types", "utils"})
+_MODULES = frozenset({"config", "core", "dedicated", "httpclient", "models", "types", "utils"})
+_ABSENT = frozenset({"container", "dataset", "file", "serverless"})
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"friendli.{name}")
     if name not in __all__ and name not in _HOMES:
-        raise AttributeError(f"module 'friendli' has no attribute {name!r}")
+        from friendli._absent import absent
+
+        raise absent(__name__, name, _ABSENT)
     value = getattr(import_module(f"friendli.{_HOMES.get(name, '_errors')}"), name)
     globals()[name] = value
     return value

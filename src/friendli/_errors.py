@@ -23,7 +23,8 @@
     ├── AnswerNotParsedError               the answer does not fit the requested format
     ├── ToolLoopError                      run_tools() reached its limit
     ├── ClientClosedError                  the client was used after it was closed (RuntimeError)
-    └── NotCoveredError                    a part of the API this client lacks (AttributeError)
+    ├── NotCoveredError                    a part of the API this client lacks (AttributeError)
+    └── NotCoveredImportError              a name of the package it lacks (ImportError)
 
 `NetworkError` and its children are in `_network.py`, which joins them with the transport's own
 classes. Wrong arguments raise pydantic's ValidationError, or builtin TypeError and ValueError.
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from friendli.models.completion import ContainerChatCompleteSuccess
+    from friendli.models.validation import HTTPValidationErrorData
 
 _SHOWN_BODY = 10_000
 """Characters of a body that a message shows."""
@@ -173,6 +175,17 @@ class ResponseValidationError(FriendliCoreError):
 class HTTPValidationError(FriendliCoreError):
     """Kept for programs that import it: this operation answers 422 with an SDKError."""
 
+    @property
+    def data(self) -> HTTPValidationErrorData:
+        """What the body says of each wrong field.
+
+        Raises:
+            pydantic.ValidationError: The body is not of that shape.
+        """
+        from friendli.models.validation import HTTPValidationErrorData
+
+        return HTTPValidationErrorData.model_validate_json(self.body)
+
 
 class NoResponseError(FriendliError):
     """No answer came, or not all of it."""
@@ -235,6 +248,10 @@ class ClientClosedError(FriendliError, RuntimeError):
 
 class NotCoveredError(FriendliError, AttributeError):
     """A part of the published API that this client does not have."""
+
+
+class NotCoveredImportError(FriendliError, ImportError):
+    """A name of the published package that this client does not have."""
 
 
 _BY_STATUS: dict[int, type[SDKError]] = {

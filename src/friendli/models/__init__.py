@@ -1,5 +1,9 @@
 """The wire types, under the names that programs import them by."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
 from friendli._errors import (
     AuthenticationError,
     BadRequestError,
@@ -155,6 +159,21 @@ from friendli.models.tools import (
     ToolChoiceTypedDict,
     ToolTypedDict,
 )
+from friendli.models.validation import (
+    HTTPValidationErrorData,
+    HTTPValidationErrorDataTypedDict,
+    ValidationError,
+    ValidationErrorTypedDict,
+)
+
+if TYPE_CHECKING:
+    from friendli._stream import EventStream, EventStreamAsync
+
+    DedicatedChatCompleteResponse: TypeAlias = (
+        ContainerChatCompleteSuccess
+        | EventStream[StreamedChatResult]
+        | EventStreamAsync[StreamedChatResult]
+    )
 
 __all__ = [
     "AssistantMessage",
@@ -198,6 +217,7 @@ __all__ = [
     "ContentTypedDict",
     "DedicatedChatCompleteRequest",
     "DedicatedChatCompleteRequestTypedDict",
+    "DedicatedChatCompleteResponse",
     "DedicatedChatCompletionBody",
     "DedicatedChatCompletionBodyReasoningEffort",
     "DedicatedChatCompletionBodySeed",
@@ -223,6 +243,8 @@ __all__ = [
     "FunctionResultTypedDict",
     "FunctionTypedDict",
     "HTTPValidationError",
+    "HTTPValidationErrorData",
+    "HTTPValidationErrorDataTypedDict",
     "ImageContent",
     "ImageContentTypedDict",
     "ImageData",
@@ -294,8 +316,25 @@ __all__ = [
     "UserMessageContentMultiModalTypedDict",
     "UserMessageContentTypedDict",
     "UserMessageTypedDict",
+    "ValidationError",
+    "ValidationErrorTypedDict",
     "VideoContent",
     "VideoContentTypedDict",
     "VideoData",
     "VideoDataTypedDict",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "DedicatedChatCompleteResponse":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Streams read events into the types of this package, so they are imported after it.
+    from friendli._stream import EventStream, EventStreamAsync
+
+    value = (
+        ContainerChatCompleteSuccess
+        | EventStream[StreamedChatResult]
+        | EventStreamAsync[StreamedChatResult]
+    )
+    globals()[name] = value
+    return value

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from friendli.utils import BackoffStrategy, RetryConfig
+from typing import Any
 
-__all__ = ["BackoffStrategy", "RetryConfig"]
+from friendli import utils
+from friendli.utils import BackoffStrategy, Logger, RetryConfig
+
+__all__ = ["BackoffStrategy", "Logger", "RetryConfig"]
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(utils, name)

@@ -1,0 +1,8 @@
+"""The classes of `dedicated.chat` under their older path."""
+
+from __future__ import annotations
+
+from friendli._chat import AsyncChat as AsyncDedicatedChat
+from friendli._chat import SyncChat as SyncDedicatedChat
+
+__all__ = ["AsyncDedicatedChat", "SyncDedicatedChat"]

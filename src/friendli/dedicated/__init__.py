@@ -1,0 +1,1 @@
+"""Import paths that programs for the published client use: everything lives in `friendli`."""
