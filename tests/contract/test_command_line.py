@@ -1,0 +1,184 @@
+"""The command line as a process: how it refuses to start, and how it stops."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .live import STOP_SECONDS, Live, environment, request, stop, until
+
+COMMAND = [sys.executable, "-m", "friendli_endpoint.cli"]
+SMALL = ["--port", "0", "--max-sequences", "2", "--context", "512"]
+
+
+def refused(*flags: str, **variables: str) -> str:
+    """What `serve` says on standard error when it does not start."""
+    ended = subprocess.run(
+        [*COMMAND, "serve", *flags],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(**variables),
+        check=False,
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stdout == ""
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def sentence(said: str) -> str:
+    """The one line that was said, without the program's name."""
+    (line,) = said.splitlines()
+    name, _, rest = line.partition(": ")
+    assert name == "friendli-endpoint"
+    return rest
+
+
+@pytest.fixture
+def garbage(tmp_path: Path) -> Path:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"this is no model" * 100)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--port", "99999"], "--port: .*65535"),
+        (["--port", "-1"], "--port: .*greater than or equal to 0"),
+        (["--context", "1"], "--context: .*256"),
+        (["--max-sequences", "0"], "--max-sequences: "),
+        (["--log-level", "loud"], "--log-level: .*'loud'"),
+        (["--host", "256.1.1.1"], "cannot listen on 256.1.1.1:0"),
+    ],
+)
+def test_a_bad_value_is_one_sentence(flags: list[str], words: str) -> None:
+    assert re.search(words, sentence(refused("--port", "0", *flags)))
+
+
+def test_a_port_that_is_no_number_is_refused() -> None:
+    assert "--port" in refused("--port", "high")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [("PORT", "high", "--port: "), ("ENDPOINT_ID", "first", r"endpoint_id.*\[\"first\"\]")],
+)
+def test_a_bad_value_in_the_environment_is_one_sentence(name: str, value: str, words: str) -> None:
+    said = sentence(refused(**{f"FRIENDLI_ENDPOINT_{name}": value}))
+    assert re.search(words, said)
+
+
+def test_a_port_in_use_is_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = sentence(refused("--port", str(port)))
+    assert said.startswith(f"cannot listen on 127.0.0.1:{port}: ")
+
+
+def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    said = sentence(refused("--port", "0", "--model", str(tmp_path / "none.gguf")))
+    assert "none.gguf" in said
+
+
+def test_a_model_that_is_garbage_is_one_sentence(garbage: Path) -> None:
+    assert str(garbage) in sentence(refused("--port", "0", "--model", str(garbage)))
+
+
+def test_a_model_that_begins_well_is_refused_in_the_end(garbage: Path) -> None:
+    garbage.write_bytes(b"GGUF\x03\x00\x00\x00" + b"\xff" * 1000)
+    assert "friendli-endpoint: " in refused("--port", "0", "--model", str(garbage)).splitlines()[-1]
+
+
+def test_version() -> None:
+    ended = subprocess.run(
+        [*COMMAND, "version"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", ended.stdout)
+
+
+# ── stopping ─────────────────────────────────────────────────────────────────────────────────
+
+Start = Callable[..., tuple[subprocess.Popen[bytes], Live, Path]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts endpoints, and stops them by their pids after the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def launch(*flags: str) -> tuple[subprocess.Popen[bytes], Live, Path]:
+        log = tmp_path / f"{len(started)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*COMMAND, "serve", *SMALL, *flags],
+                stdout=output,
+                stderr=output,
+                env=environment(),
+            )
+        started.append(process)
+
+        def banner() -> re.Match[str] | None:
+            assert process.poll() is None, log.read_text()
+            return re.search(r"^Serving .* on (http://127\.0\.0\.1:\d+)\b", log.read_text(), re.M)
+
+        return process, Live(until(banner, 60, "the banner")[1]), log
+
+    yield launch
+    for process in started:
+        if process.poll() is None:
+            stop(process, signal.SIGKILL)
+
+
+def listening(live: Live) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", live.port)) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_well(start: Start, number: signal.Signals) -> None:
+    process, live, log = start()
+    assert live.request("GET", "/health").status_code == 200
+    assert stop(process, number) == 0
+    assert not listening(live)
+    assert "Traceback" not in log.read_text()
+
+
+def test_what_runs_may_end_before_it_stops(start: Start) -> None:
+    process, live, log = start("--drain-seconds", "60")
+    with live.send(request(stream=True, max_tokens=20, min_tokens=20)) as connection:
+        read = b""
+        while read.count(b"data: ") < 3:
+            read += connection.recv(65536)
+        process.send_signal(signal.SIGTERM)
+        while piece := connection.recv(65536):
+            read += piece
+    assert b"data: [DONE]\n\n" in read
+    assert process.wait(STOP_SECONDS) == 0
+    assert "Traceback" not in log.read_text()
+
+
+def test_what_takes_too_long_is_told_so(start: Start) -> None:
+    process, live, log = start("--drain-seconds", "0")
+    with live.send(request(stream=True, n=50, max_tokens=400, min_tokens=400)) as connection:
+        read = b""
+        while b"data: " not in read:
+            read += connection.recv(65536)
+        process.send_signal(signal.SIGTERM)
+        while piece := connection.recv(65536):
+            read += piece
+    last = read.rstrip().split(b"\n\n")[-1] if b"[DONE]" in read else read
+    assert b'data: {"error": {' in last
+    assert b"shutting down" in last
+    assert b"[DONE]" not in read
+    assert process.wait(STOP_SECONDS) == 0
+    assert not listening(live)
+    assert "Traceback" not in log.read_text()

@@ -1,0 +1,166 @@
+"""The two programs of the client's reference page, and the same with async.
+
+They stand as on the page, which has lost its indentation where it is more than one space; only the
+last lines of the second, which would be no Python, have it back.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import Endpoint
+from .live import Live, environment
+
+
+@pytest.fixture(scope="module")
+def live(endpoint: Endpoint) -> Live:
+    return Live(endpoint.address)
+
+
+COMPLETE = """\
+import os
+
+from friendli import SyncFriendli
+
+with SyncFriendli(
+ token=os.getenv("FRIENDLI_TOKEN", ""),
+) as friendli:
+ res = friendli.dedicated.chat.complete(
+ model="(endpoint-id)",
+ messages=[
+ {
+ "role": "system",
+ "content": "You are a helpful assistant.",
+ },
+ {
+ "role": "user",
+ "content": "Hello!",
+ },
+ ],
+ max_tokens=200,
+ )
+
+ # Handle response
+ print(res)
+"""
+
+STREAM = """\
+import os
+
+from friendli import SyncFriendli
+
+with SyncFriendli(
+ token=os.getenv("FRIENDLI_TOKEN", ""),
+) as friendli:
+ res = friendli.dedicated.chat.stream(
+ model="(endpoint-id)",
+ messages=[
+ {
+ "role": "system",
+ "content": "You are a helpful assistant.",
+ },
+ {
+ "role": "user",
+ "content": "Hello!",
+ },
+ ],
+ max_tokens=200,
+ )
+
+ with res as event_stream:
+  for event in event_stream:
+   # handle event
+   print(event, flush=True)
+"""
+
+ASYNC_COMPLETE = """\
+import asyncio
+import os
+
+from friendli import AsyncFriendli
+
+
+async def main():
+    async with AsyncFriendli(token=os.getenv("FRIENDLI_TOKEN", "")) as friendli:
+        res = await friendli.dedicated.chat.complete(
+            model="(endpoint-id)",
+            messages=[
+                {"role": "system", "content": "You are a helpful assistant."},
+                {"role": "user", "content": "Hello!"},
+            ],
+            max_tokens=200,
+        )
+        print(res)
+
+
+asyncio.run(main())
+"""
+
+ASYNC_STREAM = """\
+import asyncio
+import os
+
+from friendli import AsyncFriendli
+
+
+async def main():
+    async with AsyncFriendli(token=os.getenv("FRIENDLI_TOKEN", "")) as friendli:
+        res = await friendli.dedicated.chat.stream(
+            model="(endpoint-id)",
+            messages=[
+                {"role": "system", "content": "You are a helpful assistant."},
+                {"role": "user", "content": "Hello!"},
+            ],
+            max_tokens=200,
+        )
+        async with res as event_stream:
+            async for event in event_stream:
+                print(event, flush=True)
+
+
+asyncio.run(main())
+"""
+
+
+def printed(program: str, live: Live, token: dict[str, str]) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment(FRIENDLI_BASE_URL=live.address, **token),
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr == ""
+    return ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "token"),
+    [(COMPLETE, {}), (COMPLETE, {"FRIENDLI_TOKEN": "flp_secret"}), (ASYNC_COMPLETE, {})],
+    ids=["sync", "sync with a token", "async"],
+)
+def test_the_example_of_complete(live: Live, program: str, token: dict[str, str]) -> None:
+    (line,) = printed(program, live, token).splitlines()
+    assert re.match(r"id='[^']+' choices=\[ChatChoice\(index=0, message=ChatChoiceMessage\(", line)
+    assert re.search(r"content=(['\"]).+\1", line)
+    assert "role='assistant'" in line
+    used = re.search(r"prompt_tokens=(\d+), completion_tokens=(\d+), total_tokens=(\d+)", line)
+    assert used is not None
+    prompt, completion, total = map(int, used.groups())
+    assert prompt + completion == total
+    assert 1 <= completion <= 200
+
+
+@pytest.mark.parametrize("program", [STREAM, ASYNC_STREAM], ids=["sync", "async"])
+def test_the_example_of_stream(live: Live, program: str) -> None:
+    lines = printed(program, live, {}).splitlines()
+    assert all(line.startswith("data=StreamedChatData(id='") for line in lines)
+    assert "role='assistant'" in lines[0]
+    assert re.search(r"finish_reason='(stop|length)'", lines[-1])
+    assert 3 <= len(lines) <= 202
