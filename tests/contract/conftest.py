@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.contract.live import Live
+
 SEQUENCES = 8
 CONTEXT = 1024
 PATH = "/dedicated/v1/chat/completions"
@@ -122,6 +124,12 @@ def endpoint() -> Iterator[Endpoint]:
         process.stdout.close()
         reading.join()
         process.stderr.close()
+
+
+@pytest.fixture(scope="session")
+def live(endpoint: Endpoint) -> Live:
+    """The same endpoint, down to the bytes."""
+    return Live(endpoint.address)
 
 
 ROOMS = {

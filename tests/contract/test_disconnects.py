@@ -8,16 +8,10 @@ from typing import Any
 
 import pytest
 
-from .conftest import Endpoint
 from .live import Live, abort, request
 
 HOLDING: dict[str, Any] = {"n": 100, "max_tokens": 900, "min_tokens": 900, "logprobs": True}
 """Holds all sequences for minutes."""
-
-
-@pytest.fixture(scope="module")
-def live(endpoint: Endpoint) -> Live:
-    return Live(endpoint.address)
 
 
 class Waiting:

@@ -12,14 +12,7 @@ import sys
 
 import pytest
 
-from .conftest import Endpoint
 from .live import Live, environment
-
-
-@pytest.fixture(scope="module")
-def live(endpoint: Endpoint) -> Live:
-    return Live(endpoint.address)
-
 
 COMPLETE = """\
 import os

@@ -15,16 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .conftest import Endpoint
 from .live import COMPLETIONS, HELLO, Live, http_request, request
 
 MEGABYTE = 1024 * 1024
 MOST_BODY = 4 * MEGABYTE
-
-
-@pytest.fixture(scope="module")
-def live(endpoint: Endpoint) -> Live:
-    return Live(endpoint.address)
 
 
 @pytest.fixture(autouse=True, scope="module")

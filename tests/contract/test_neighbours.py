@@ -6,9 +6,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
-
-from .conftest import Endpoint
 from .live import ANSWER_SECONDS, Answer, Live
 
 LONG = "The quick brown fox jumps over the lazy dog, and then it sleeps. " * 38
@@ -29,11 +26,6 @@ LATE: dict[str, Any] = {
     "logprobs": True,
 }
 USAGE = {"include_usage": True}
-
-
-@pytest.fixture(scope="module")
-def live(endpoint: Endpoint) -> Live:
-    return Live(endpoint.address)
 
 
 def test_six_together_with_a_long_prompt_in_the_middle(live: Live) -> None:

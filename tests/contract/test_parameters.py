@@ -7,14 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Endpoint
 from .live import HELLO, Answer, Live
-
-
-@pytest.fixture(scope="module")
-def live(endpoint: Endpoint) -> Live:
-    return Live(endpoint.address)
-
 
 LISTING = [{"role": "user", "content": "Count from one to twenty."}]
 

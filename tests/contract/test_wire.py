@@ -7,13 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Endpoint
 from .live import Live, request
-
-
-@pytest.fixture(scope="module")
-def live(endpoint: Endpoint) -> Live:
-    return Live(endpoint.address)
 
 
 def raw_answer(live: Live, body: dict[str, Any]) -> tuple[dict[str, str], bytes]:
