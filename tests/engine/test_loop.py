@@ -5,9 +5,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from friendli_endpoint.engine.loop import EngineLoop
 from friendli_endpoint.engine.sampling import logprobs
@@ -122,6 +124,14 @@ def test_more_choices_than_slots() -> None:
     with serving(CHAOS, slots=7) as (engine, _):
         (many,) = run(engine, asked)
     assert outcome(few) == outcome(many)
+
+
+def test_a_slot_that_holds_the_prompt_is_used_as_it_is() -> None:
+    short = [ScriptedGuide(ends=range(SIZE)) for _ in range(4)]
+    with serving(CHAOS, slots=2) as (engine, backend):
+        (inbox,) = run(engine, request("r", PROMPT, ScriptedGuide(), *short, max_tokens=30))
+    assert inbox.finishes() == ["length", *["stop"] * 4]
+    assert len(backend.named("copy")) == 1
 
 
 def test_greedy_choices_are_equal() -> None:
@@ -421,11 +431,52 @@ def test_steps_of_one_turn_come_together_and_in_order() -> None:
     assert [[step.choice for step in batch] for batch in batches] == [[0, 1, 2]] * 3
 
 
-def test_the_penalties_of_one_choice_are_not_those_of_another() -> None:
+def two_likely(_tokens: tuple[int, ...]) -> NDArray[np.float32]:
+    """Always 7 before 8, and both far before the rest."""
+    logits = np.full(SIZE, -50, np.float32)
+    logits[[7, 8]] = 3, 2
+    return logits
+
+
+@pytest.mark.parametrize(
+    ("penalty", "tokens"),
+    [
+        ({}, [7, 7, 7, 7]),
+        ({"frequency_penalty": 2.0}, [7, 8, 7, 8]),
+        ({"presence_penalty": 1.5}, [7, 8, 7, 7]),
+        ({"repetition_penalty": 2.0}, [8, 7, 7, 7]),
+    ],
+)
+def test_penalties_remember_what_a_choice_has_said(
+    penalty: dict[str, float], tokens: list[int]
+) -> None:
     guides = [ScriptedGuide() for _ in range(3)]
-    penalised = request(
-        "r", PROMPT, *guides, max_tokens=8, repetition_penalty=1.5, frequency_penalty=0.5
-    )
-    with serving(CHAOS, slots=2) as (engine, _):
+    penalised = request("r", [7, 60, 70], *guides, max_tokens=4, **penalty)
+    with serving(two_likely, slots=2) as (engine, _):
         (inbox,) = run(engine, penalised)
-    assert inbox.tokens(0) == inbox.tokens(1) == inbox.tokens(2)
+    assert [inbox.tokens(choice) for choice in range(3)] == [tokens] * 3
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_late_choice_that_fails_costs_its_own_request_only() -> None:
+    guides = [ScriptedGuide(), ScriptedGuide(), ScriptedGuide(fails_at=0)]
+    bad = request("bad", range(10), *guides, max_tokens=3)
+    good = request("good", PROMPT, max_tokens=40)
+    with serving(CHAOS, slots=3) as (engine, _):
+        kept, failed = run(engine, good, bad)
+    assert failed.failure is not None
+    with serving(CHAOS) as (engine, _):
+        (alone,) = run(engine, good)
+    assert outcome(kept) == outcome(alone)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_late_choice_that_fails_ends_its_running_siblings() -> None:
+    guides = [ScriptedGuide(ends=range(SIZE)), ScriptedGuide(), ScriptedGuide(fails_at=0)]
+    bad = request("bad", range(10), *guides, max_tokens=30)
+    good = request("good", PROMPT, max_tokens=9)
+    with serving(CHAOS, slots=2) as (engine, _):
+        failed, kept = run(engine, bad, good)
+    assert failed.failure is not None
+    assert len(failed.of(1)) < 30
+    assert kept.finishes() == ["length"]

@@ -319,6 +319,8 @@ def serving(
         yield engine, backend
     finally:
         engine.close()
+    kept = (engine._running, engine._prompt_logits, engine._deliveries)
+    assert kept == ({}, {}, {}), "the engine keeps something of requests that have ended"
     assert backend.violations == []
     assert backend.closed
 
