@@ -88,6 +88,8 @@ def test_other_keys_are_refused_by_name(key: str) -> None:
         (-100, -math.inf),
         (-1e9, -math.inf),
         (False, -math.inf),
+        (10**400, 100.0),
+        (-(10**400), -math.inf),
     ],
 )
 def test_values_are_clamped_and_the_lowest_ban(value: float, addend: float) -> None:

@@ -116,7 +116,8 @@ def _bias_token(key: str, vocabulary: Vocabulary) -> int:
 def _bias_value(value: object, path: str) -> float:
     if value is False:
         return _BAN
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    # NaN is not itself; math.isnan would make a float of an integer that may be too long for one.
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise Refusal(
             "a value of logit_bias must be a number from -100 to 100, or false to ban the token",
             param=path,
