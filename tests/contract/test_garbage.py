@@ -84,7 +84,20 @@ MESSAGE = '{"model": "m", "messages": [{"role": "user", "content": %s}]}'
         (request(n="1"), 422, "n"),
         (request(n=0), 400, "n"),
         (request(n=10**6), 400, "n"),
-        (request(n=-(10**300)), 400, "n"),
+        (request(n=-(10**400)), 400, "n"),
+        *(
+            (
+                request(
+                    response_format={
+                        "type": "json_schema",
+                        "json_schema": {"schema": {keyword: 10**400}},
+                    }
+                ),
+                400,
+                f"response_format.json_schema.schema.{keyword}",
+            )
+            for keyword in ("minimum", "multipleOf", "minLength")
+        ),
         (request(max_tokens=0), 400, "max_tokens"),
         (request(max_tokens=-(10**30)), 400, "max_tokens"),
         (request(min_tokens=10**400), 400, "min_tokens"),

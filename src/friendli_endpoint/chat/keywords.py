@@ -14,11 +14,11 @@ APPLICATORS = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
 
 def is_number(value: object) -> bool:
     """Whether a JSON value is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def _is_count(value: object) -> bool:
-    return is_number(value) and float(value) >= 0 and float(value).is_integer()  # type: ignore[arg-type]
+    return is_number(value) and value >= 0 and value == int(value)  # type: ignore[operator,call-overload]
 
 
 def _is_schema(value: object) -> bool:

@@ -130,7 +130,7 @@ def check(values: Values, unknown: Iterable[str], limits: Limits) -> None:
 
 
 def _out_of_range(name: str, value: object, words: str) -> str:
-    shown = f", not {value!r}" if isinstance(value, int | float) and math.isfinite(value) else ""
+    shown = f", not {value!r}" if isinstance(value, int | float) and abs(value) < math.inf else ""
     return f"{name} must be {words}{shown}"
 
 
