@@ -76,6 +76,7 @@ class ChatModel:
             else family_of(template)
         )
         self._markers = control_markers(self._family, vocabulary)
+        self._marker = marker_of(self._family, vocabulary)
         self._style = style_of(template)
         self._tags = ThinkingTokens(self._style, vocabulary) if self._style else None
         single = (vocabulary.tokenize(text, False) for text in _NEWLINES)
@@ -171,9 +172,8 @@ class ChatModel:
         self, asked: Values, ends: Ending, prompt: Prompt, toolbox: Toolbox | None
     ) -> ChoiceGuide:
         if toolbox is not None:
-            marker = marker_of(self._family, self._vocabulary)
             constraint: Constraint | None = toolbox.constraint(
-                self._constraints, ends.end_ids, marker
+                self._constraints, ends.end_ids, self._marker
             )
         else:
             constraint = self._constraint(asked, ends)

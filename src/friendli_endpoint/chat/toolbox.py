@@ -9,6 +9,7 @@ from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
 from friendli_endpoint.chat.rules import Values
 from friendli_endpoint.chat.schema import fit_schema
 from friendli_endpoint.chat.tools.family import Family, Marker, ToolSpec
+from friendli_endpoint.chat.tools.lark import quoted
 from friendli_endpoint.generation import Refusal, Vocabulary
 
 __all__ = ["Toolbox", "control_markers", "marker_of", "toolbox_of"]
@@ -88,10 +89,7 @@ def marker_of(family: Family, vocabulary: Vocabulary) -> Marker:
     }
 
     def lark(text: str) -> str:
-        if text in control:
-            return f"<[{control[text]}]>"
-        escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{escaped}"'
+        return f"<[{control[text]}]>" if text in control else quoted(text)
 
     return lark
 
