@@ -79,6 +79,8 @@ class ChatModel:
         self._marker = marker_of(self._family, vocabulary)
         self._style = style_of(template)
         self._tags = ThinkingTokens(self._style, vocabulary) if self._style else None
+        overshooting = self._tags.overshooting if self._tags else ()
+        self._without_overshooting = bitmask_without(overshooting, vocabulary.size)
         single = (vocabulary.tokenize(text, False) for text in _NEWLINES)
         self._newline_ids = frozenset(ids[0] for ids in single if len(ids) == 1)
 
@@ -183,7 +185,7 @@ class ChatModel:
         thinking = Thinking(splitter, self._tags, asked.get("reasoning_budget"))
         mask = None
         if constraint is not None:
-            mask = bitmask_without(ends.end_ids | self._tags.overshooting, self._vocabulary.size)
+            mask = self._without_overshooting & ends.without_ends
         return ChoiceGuide(ends, self._vocabulary, constraint, thinking, mask)
 
     def _constraint(self, asked: Values, ends: Ending) -> Constraint | None:
