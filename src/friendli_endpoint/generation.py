@@ -20,8 +20,11 @@ __all__ = [
     "FinishReason",
     "GenerationRequest",
     "Guide",
+    "Message",
     "Refusal",
     "SamplingParams",
+    "Started",
+    "StepReport",
     "TokenLogprob",
     "TokenStep",
     "Vocabulary",
@@ -141,6 +144,8 @@ class GenerationRequest:
         max_tokens: At least 1: how many tokens each choice may generate.
         top_logprobs: How many likeliest tokens to report at each position (0 reports only the
             token that was drawn), or None to report nothing.
+        adapter: Route of the adapter that the weights are changed by, or None for the model as it
+            is.
     """
 
     request_id: str
@@ -148,6 +153,7 @@ class GenerationRequest:
     choices: tuple[Choice, ...]
     max_tokens: int
     top_logprobs: int | None = None
+    adapter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +187,57 @@ class TokenStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """The prompt of a request has been taken in; comes once, before the first of its steps.
+
+    Attributes:
+        cached_tokens: Tokens of the prompt that needed no computing, because they were cached.
+        queue_seconds: From the submission to the first work on the prompt.
+        prefill_seconds: From there until the whole prompt was in.
+    """
+
+    cached_tokens: int
+    queue_seconds: float
+    prefill_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """The engine cannot finish a request that it had accepted."""
 
     message: str
 
 
-Deliver = Callable[[Sequence[TokenStep] | Failure], None]
+Message = Sequence[TokenStep] | Started | Failure
+"""What a request hears of itself: it has started, it goes on, or it has failed."""
+
+Deliver = Callable[[Message], None]
 """Takes what a request has produced; called from the engine's thread, must not block or raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One turn of the engine, for those who watch it.
+
+    Attributes:
+        seconds: How long it took.
+        decoded: Choices that decoded a token.
+        prefilled: Prompt tokens that were computed.
+        running: Choices that hold a sequence after it.
+        queued: Requests that wait for their first work.
+        queued_tokens: Prompt tokens of those.
+        held_tokens: Tokens in the key-value cache, of running choices and of finished ones.
+        room_tokens: Tokens that the key-value cache can hold.
+    """
+
+    seconds: float
+    decoded: int
+    prefilled: int
+    running: int
+    queued: int
+    queued_tokens: int
+    held_tokens: int
+    room_tokens: int
 
 
 class Vocabulary(Protocol):

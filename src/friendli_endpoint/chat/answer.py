@@ -12,13 +12,14 @@ from friendli.models import (
     ChatLogprobsContent,
     ChatUsage,
     ContainerChatCompleteSuccess,
+    PromptTokensDetails,
     StreamedChatChoice,
     StreamedChatChoiceDelta,
     StreamedChatData,
 )
 from friendli_endpoint.chat.calls import CallReader
 from friendli_endpoint.chat.reader import Delta, Reader
-from friendli_endpoint.generation import FinishReason, GenerationRequest, TokenStep
+from friendli_endpoint.generation import FinishReason, GenerationRequest, Started, TokenStep
 
 __all__ = ["Exchange"]
 
@@ -54,6 +55,7 @@ class Exchange:
         self._calls = calls
         self._unfinished = len(request.choices)
         self._completion_tokens = 0
+        self._cached_tokens = 0
         self._accumulator = None if stream else Accumulator()
 
     @property
@@ -74,9 +76,12 @@ class Exchange:
             ]
         )
 
-    def read(self, steps: Sequence[TokenStep]) -> list[StreamedChatData]:
+    def read(self, news: Sequence[TokenStep] | Started) -> list[StreamedChatData]:
         """The chunks that these steps add, those that end the stream included."""
-        chunks = [chunk for step in steps for chunk in self._read_step(step)]
+        if isinstance(news, Started):
+            self._cached_tokens = news.cached_tokens
+            return []
+        chunks = [chunk for step in news for chunk in self._read_step(step)]
         if self.finished and self._include_usage:
             chunks.append(self._usage_chunk())
         return self._keep(chunks)
@@ -171,6 +176,7 @@ class Exchange:
                 prompt_tokens=prompt,
                 completion_tokens=completion,
                 total_tokens=prompt + completion,
+                prompt_tokens_details=PromptTokensDetails(cached_tokens=self._cached_tokens),
             ),
             model=self._model,
         )

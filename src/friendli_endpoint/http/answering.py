@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from friendli_endpoint.generation import Engine, Failure, TokenStep
+from friendli_endpoint.generation import Engine, Failure, Message
 from friendli_endpoint.http.errors import error_response
 from friendli_endpoint.http.events import (
     COMMENT,
@@ -25,8 +25,6 @@ log = logging.getLogger("friendli_endpoint.http")
 
 SILENCE_SECONDS = 2.0
 """After so long without an event a comment goes out: some clients give up after 5 s."""
-
-Message = Sequence[TokenStep] | Failure
 
 
 class Answering:
@@ -70,7 +68,8 @@ class Answering:
                 log.exception("request %s failed", self._exchange.request.request_id)
                 yield error_event("the endpoint failed; it has logged why", "internal_error")
                 return
-            yield b"".join(map(chunk_event, chunks))
+            if chunks:
+                yield b"".join(map(chunk_event, chunks))
         yield DONE
 
     async def whole(self, request: Request) -> Response:

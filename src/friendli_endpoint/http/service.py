@@ -8,7 +8,7 @@ from friendli.models import (
     DedicatedChatCompletionBody,
     StreamedChatData,
 )
-from friendli_endpoint.generation import Engine, GenerationRequest, TokenStep
+from friendli_endpoint.generation import Engine, GenerationRequest, Started, TokenStep
 
 __all__ = ["Exchange", "Service"]
 
@@ -28,8 +28,8 @@ class Exchange(Protocol):
         """The chunks that go out before the first token."""
         ...
 
-    def read(self, steps: Sequence[TokenStep]) -> list[StreamedChatData]:
-        """The chunks that these steps add."""
+    def read(self, news: Sequence[TokenStep] | Started) -> list[StreamedChatData]:
+        """The chunks that these steps add; the start adds none."""
         ...
 
     def completion(self) -> ContainerChatCompleteSuccess:

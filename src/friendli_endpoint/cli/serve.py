@@ -1,4 +1,4 @@
-"""The command line of the endpoint."""
+"""`friendli-endpoint serve`: settings in, a server that runs until a signal."""
 
 import asyncio
 import contextlib
@@ -6,47 +6,23 @@ import logging
 import signal
 import socket
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
-from rich.console import Console
 
-from friendli_endpoint import __version__
 from friendli_endpoint.app import EndpointService, StartError, create_app
+from friendli_endpoint.cli.complaint import CANNOT_START, complain, refuse
 from friendli_endpoint.settings import Settings
 
-__all__ = ["main"]
-
-CANNOT_START = 2
-"""Exit code where the endpoint cannot start; the reason is one sentence on standard error."""
+__all__ = ["serve"]
 
 FAREWELL_SECONDS = 3
 """How long answers that were cut short may take to say so."""
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
-errors = Console(stderr=True)
 
-
-def main() -> None:
-    """Runs the command line."""
-    app()
-
-
-@app.callback()
-def endpoint() -> None:
-    """Serve `POST /dedicated/v1/chat/completions` with a model of your own."""
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    typer.echo(__version__)
-
-
-@app.command()
 def serve(
     host: Annotated[
         str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
@@ -108,9 +84,9 @@ def serve(
         service.check()
         listener = socket.create_server((settings.host, settings.port))
     except StartError as error:
-        _refuse(str(error))
+        refuse(str(error))
     except OSError as error:
-        _refuse(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}")
+        refuse(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}")
     raise typer.Exit(_run(service, settings, listener))
 
 
@@ -159,7 +135,7 @@ def _run(service: EndpointService, settings: Settings, listener: socket.socket) 
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
     if failure:
-        _complain(str(failure[0]))
+        complain(str(failure[0]))
         return CANNOT_START
     return 0
 
@@ -182,31 +158,16 @@ def _settings(flags: dict[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         option = "--" + str(first["loc"][0]).replace("_", "-")
-        _refuse(f"{option}: {first['msg'].lower()}, not {first['input']!r}")
+        refuse(f"{option}: {first['msg'].lower()}, not {first['input']!r}")
     except SettingsError as error:
-        _refuse(f'{error}: a list is set in the environment as JSON, such as ["first"]')
-
-
-def _refuse(reason: str) -> NoReturn:
-    _complain(reason)
-    raise typer.Exit(CANNOT_START)
-
-
-def _complain(reason: str) -> None:
-    errors.print(
-        f"friendli-endpoint: {reason}", style="red", markup=False, highlight=False, soft_wrap=True
-    )
+        refuse(f'{error}: a list is set in the environment as JSON, such as ["first"]')
 
 
 def _start_logging(level: str) -> None:
     known = logging.getLevelNamesMapping()
     if level.upper() not in known:
-        _refuse(f"--log-level: must be debug, info, warning or error, not {level!r}")
+        refuse(f"--log-level: must be debug, info, warning or error, not {level!r}")
     logging.basicConfig(
         level=known[level.upper()], format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, known[level.upper()]))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,29 @@
+"""The command line of the endpoint: one file a command."""
+
+import typer
+
+from friendli_endpoint import __version__
+from friendli_endpoint.cli.serve import serve
+
+__all__ = ["main"]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+
+
+@app.callback()
+def endpoint() -> None:
+    """Serve `POST /dedicated/v1/chat/completions` with a model of your own."""
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+app.command()(serve)
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()
