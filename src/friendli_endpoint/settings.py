@@ -1,44 +1,92 @@
-"""What the operator sets: by flag, or by FRIENDLI_ENDPOINT_* in the environment."""
+"""What the operator sets: by flag, by FRIENDLI_ENDPOINT_* in the environment, or in a TOML file.
 
+A setting is said here once: its name, type, bounds and default, its help text below it, and the
+panel of `--help` that shows it. `cli/flags.py` makes the flags from that.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
-__all__ = ["Settings"]
+__all__ = ["Flag", "Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """How `--help` shows a setting.
+
+    Attributes:
+        panel: The group it is shown in.
+        default: What happens without it, where the default value does not say.
+    """
+
+    panel: Literal["Model", "Capacity", "Answers", "Network", "Operation"]
+    default: str | None = None
 
 
 class Settings(BaseSettings):
-    """Settings of `friendli-endpoint serve`; an invalid one raises a pydantic `ValidationError`.
+    """Settings of the endpoint; an invalid one raises a pydantic `ValidationError`.
 
-    Attributes:
-        host: Address to listen on.
-        port: TCP port; 0 takes a free one.
-        model: GGUF file; by default the embedded model.
-        chat_template: Jinja file to use instead of the model's own chat template.
-        endpoint_id: Ids to answer to; with none, any.
-        max_sequences: Choices that run at the same time.
-        context: Tokens, prompt and output together, that each can hold.
-        threads: Threads that compute; by default one for each processor.
-        max_choices: Most choices (`n`) of one request.
-        tool_family: The form of tool calls; by default the chat template's.
-        parse_reasoning: Whether reasoning is given apart from the answer, unless a request says.
-        max_body: Most bytes of a request body.
-        drain_seconds: How long running requests may go on after a signal to stop.
+    A flag goes before the environment, and the environment before the file that `config` names.
     """
 
-    model_config = SettingsConfigDict(env_prefix="FRIENDLI_ENDPOINT_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="FRIENDLI_ENDPOINT_", extra="forbid", use_attribute_docstrings=True
+    )
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65535)
-    model: Path | None = None
-    chat_template: Path | None = None
-    endpoint_id: tuple[str, ...] = ()
-    max_sequences: int = Field(default=16, ge=1, le=256)
-    context: int = Field(default=4096, ge=256)
-    threads: int | None = Field(default=None, ge=1)
-    max_choices: int = Field(default=128, ge=1)
-    tool_family: str | None = None
-    parse_reasoning: bool = True
-    max_body: int = Field(default=4 * 1024 * 1024, ge=1024)
-    drain_seconds: int = Field(default=5, ge=0)
+    model: Annotated[Path | None, Flag("Model", "the embedded SmolLM2-135M")] = None
+    """GGUF file to serve."""
+    chat_template: Annotated[Path | None, Flag("Model", "the model's own")] = None
+    """Jinja file with the chat template."""
+    tool_family: Annotated[str | None, Flag("Model", "by the chat template")] = None
+    """Form of tool calls."""
+
+    max_sequences: Annotated[int, Field(ge=1, le=256), Flag("Capacity")] = 16
+    """Choices that run at the same time."""
+    context: Annotated[int, Field(ge=256), Flag("Capacity")] = 4096
+    """Tokens, prompt and output together, that each can hold."""
+    threads: Annotated[int | None, Field(ge=1), Flag("Capacity", "one a processor")] = None
+    """Threads that compute."""
+    max_choices: Annotated[int, Field(ge=1), Flag("Capacity")] = 128
+    """Most choices (`n`) of one request."""
+
+    parse_reasoning: Annotated[bool, Flag("Answers")] = True
+    """Whether reasoning is given apart from the answer, unless a request says."""
+
+    host: Annotated[str, Flag("Network")] = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65535), Flag("Network")] = 8000
+    """TCP port; 0 takes a free one."""
+    endpoint_id: Annotated[tuple[str, ...], Flag("Network", "any")] = ()
+    """Endpoint id to answer to; may be repeated."""
+    max_body: Annotated[int, Field(ge=1024), Flag("Network")] = 4 * 1024 * 1024
+    """Most bytes of a request body."""
+
+    config: Annotated[Path | None, Flag("Operation", "none")] = None
+    """TOML file with settings, such as `max_sequences = 4`."""
+    drain_seconds: Annotated[int, Field(ge=0), Flag("Operation")] = 5
+    """How long running requests may go on after Ctrl-C."""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Flag("Operation")] = "info"
+    """What is logged; debug shows llama.cpp's own log."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Adds the TOML file, which a flag or the environment names."""
+        sources = (init_settings, env_settings)
+        file = init_settings().get("config") or env_settings().get("config")
+        return (*sources, TomlConfigSettingsSource(settings_cls, file)) if file else sources

@@ -70,7 +70,10 @@ def test_a_port_that_is_no_number_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
-    [("PORT", "high", "--port: "), ("ENDPOINT_ID", "first", r"endpoint_id.*\[\"first\"\]")],
+    [
+        ("PORT", "high", "FRIENDLI_ENDPOINT_PORT: "),
+        ("ENDPOINT_ID", "first", r"endpoint_id.*\[\"first\"\]"),
+    ],
 )
 def test_a_bad_value_in_the_environment_is_one_sentence(name: str, value: str, words: str) -> None:
     said = sentence(refused(**{f"FRIENDLI_ENDPOINT_{name}": value}))

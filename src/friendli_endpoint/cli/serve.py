@@ -5,16 +5,14 @@ import contextlib
 import logging
 import signal
 import socket
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 import uvicorn
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
 from friendli_endpoint.app import EndpointService, StartError, create_app
 from friendli_endpoint.cli.complaint import CANNOT_START, complain, refuse
+from friendli_endpoint.cli.flags import read_settings, with_settings
 from friendli_endpoint.settings import Settings
 
 __all__ = ["serve"]
@@ -23,62 +21,15 @@ FAREWELL_SECONDS = 3
 """How long answers that were cut short may take to say so."""
 
 
-def serve(
-    host: Annotated[
-        str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(help="TCP port; 0 takes a free one.", show_default="8000")
-    ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(help="GGUF file to serve.", show_default="the embedded SmolLM2-135M"),
-    ] = None,
-    chat_template: Annotated[
-        Path | None,
-        typer.Option(help="Jinja file with the chat template.", show_default="the model's own"),
-    ] = None,
-    endpoint_id: Annotated[
-        list[str] | None,
-        typer.Option(help="Endpoint id to answer to; may be repeated.", show_default="any"),
-    ] = None,
-    max_sequences: Annotated[
-        int | None, typer.Option(help="Choices that run at the same time.", show_default="16")
-    ] = None,
-    context: Annotated[
-        int | None,
-        typer.Option(help="Tokens, prompt and output, that each can hold.", show_default="4096"),
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Threads that compute.", show_default="one a processor")
-    ] = None,
-    max_choices: Annotated[
-        int | None, typer.Option(help="Most choices (n) of one request.", show_default="128")
-    ] = None,
-    tool_family: Annotated[
-        str | None,
-        typer.Option(help="Form of tool calls.", show_default="by the chat template"),
-    ] = None,
-    parse_reasoning: Annotated[
-        bool | None,
-        typer.Option(help="Give reasoning apart from the answer.", show_default="on"),
-    ] = None,
-    max_body: Annotated[
-        int | None, typer.Option(help="Most bytes of a request body.", show_default="4194304")
-    ] = None,
-    drain_seconds: Annotated[
-        int | None,
-        typer.Option(help="How long running requests may go on after Ctrl-C.", show_default="5"),
-    ] = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
-) -> None:
+@with_settings
+def serve(**flags: Any) -> None:
     """Load a model and answer until stopped.
 
-    Every option can also be set in the environment, as FRIENDLI_ENDPOINT_MAX_SEQUENCES=4 does.
+    Every option can also be set in the environment, as FRIENDLI_ENDPOINT_MAX_SEQUENCES=4 does, or
+    in a TOML file, as max_sequences = 4. A flag goes before a variable, and that before the file.
     """
-    flags = {k: v for k, v in locals().items() if k != "log_level" and v not in (None, [])}
-    _start_logging(log_level)
-    settings = _settings(flags)
+    settings = read_settings(flags)
+    _start_logging(settings.log_level)
     service = EndpointService(settings)
     try:
         service.check()
@@ -152,22 +103,7 @@ def _banner(service: EndpointService, address: str) -> None:
     )
 
 
-def _settings(flags: dict[str, Any]) -> Settings:
-    try:
-        return Settings(**flags)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        option = "--" + str(first["loc"][0]).replace("_", "-")
-        refuse(f"{option}: {first['msg'].lower()}, not {first['input']!r}")
-    except SettingsError as error:
-        refuse(f'{error}: a list is set in the environment as JSON, such as ["first"]')
-
-
 def _start_logging(level: str) -> None:
-    known = logging.getLevelNamesMapping()
-    if level.upper() not in known:
-        refuse(f"--log-level: must be debug, info, warning or error, not {level!r}")
-    logging.basicConfig(
-        level=known[level.upper()], format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
-    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, known[level.upper()]))
+    known = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(level=known, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, known))
