@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from numpy.typing import NDArray
 
 from friendli_endpoint.engine.loop import EngineLoop
 from friendli_endpoint.engine.sampling import logprobs
-from friendli_endpoint.generation import Failure, GenerationRequest, Refusal, TokenStep
+from friendli_endpoint.generation import (
+    Failure,
+    GenerationRequest,
+    Message,
+    Refusal,
+    Started,
+    StepReport,
+)
 from tests.support.scripted import (
     PATIENCE,
     Call,
@@ -345,24 +353,57 @@ def _raise() -> None:
     raise RuntimeError("the library is out of order")
 
 
+BROKEN = Failure("the engine failed: the library is out of order")
+
+
+def two_choices(name: str, first: int = 0) -> GenerationRequest:
+    """A request of two choices, with a prompt that takes two pieces."""
+    return request(name, range(first, first + 50), ScriptedGuide(), ScriptedGuide(), max_tokens=9)
+
+
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize(
-    ("name", "number"), [("prefill", 1), ("prefill", 2), ("copy", 1), ("decode", 1), ("decode", 3)]
-)
-def test_a_backend_that_fails_costs_those_in_flight_only(name: str, number: int) -> None:
-    two = [ScriptedGuide(), ScriptedGuide()]
+@pytest.mark.parametrize(("name", "number"), [("copy", 1), ("decode", 1), ("decode", 3)])
+def test_a_backend_that_fails_costs_what_runs(name: str, number: int) -> None:
     with serving(CHAOS, slots=2, full_piece=32) as (engine, backend):
-        (first,) = run(engine, request("first", range(50), *two, max_tokens=9))
+        (first,) = run(engine, two_choices("first"))
         Hook(backend, name, number).then = _raise
-        (failing,) = run(engine, request("second", range(50), *two, max_tokens=9))
-        assert failing.failure == Failure("the engine failed: the library is out of order")
-        (after,) = run(engine, request("third", range(50), *two, max_tokens=9))
+        (failing,) = run(engine, two_choices("second", 60))
+        assert failing.failure == BROKEN
+        (after,) = run(engine, two_choices("third"))
     assert outcome(after) == outcome(first)
     assert failing.late == []
+    assert backend.opens == 2
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_backend_that_fails_fails_the_queue_too() -> None:
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_prompt_that_the_backend_failed_at_is_tried_again(number: int) -> None:
+    with serving(CHAOS, slots=2, full_piece=32) as (engine, _):
+        (first,) = run(engine, two_choices("first"))
+    with serving(CHAOS, slots=2, full_piece=32) as (engine, backend):
+        Hook(backend, "prefill", number).then = _raise
+        (tried,) = run(engine, two_choices("second"))
+        assert outcome(tried) == outcome(first) and tried.late == []
+        assert backend.opens == 2
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_prompt_that_the_backend_failed_at_twice_is_not_tried_again() -> None:
+    with serving(CHAOS, slots=1) as (engine, backend):
+
+        def poisoned(call: Call) -> None:
+            if call.name == "prefill" and 66 in call.tokens:
+                _raise()
+
+        backend.before = poisoned
+        poison, healthy = run(engine, request("poison", [66] * 4), request("healthy", PROMPT))
+        assert poison.failure == BROKEN
+        assert healthy.finishes() == ["length"]
+    assert backend.opens == 3
+
+
+@pytest.mark.usefixtures("quiet")
+def test_what_waits_outlives_a_backend_that_fails() -> None:
     with serving(CHAOS, slots=1) as (engine, backend):
         pause = Pause(backend, "prefill")
         inboxes = [Inbox(1) for _ in range(3)]
@@ -371,10 +412,132 @@ def test_a_backend_that_fails_fails_the_queue_too() -> None:
             for number in (1, 2):
                 engine.submit(request(str(number), PROMPT), inboxes[number])
             Hook(backend, "decode").then = _raise
-        failures = [inbox.wait().failure for inbox in inboxes]
-        assert failures == [Failure("the engine failed: the library is out of order")] * 3
-        (after,) = run(engine, request("after", PROMPT))
-    assert after.finishes() == ["length"]
+        assert [inbox.wait().failure for inbox in inboxes] == [BROKEN, None, None]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_backend_that_cannot_be_opened_again_ends_the_engine() -> None:
+    with serving(CHAOS, slots=1) as (engine, backend):
+
+        def twice(call: Call) -> None:
+            if call.name in ("decode", "close"):
+                _raise()
+
+        backend.before = twice
+        failing, waiting = run(engine, request("0", PROMPT), request("1", PROMPT))
+        assert failing.failure == BROKEN
+        assert waiting.failure is not None
+        assert "cannot be started again" in waiting.failure.message
+        with pytest.raises(Refusal, match="cannot be started again") as refused:
+            engine.submit(request("late", PROMPT), Inbox(1))
+        assert refused.value.status == 503
+        backend.before = lambda _call: None
+
+
+def test_a_prompt_that_begins_alike_is_not_computed_again() -> None:
+    with serving(CHAOS, slots=2) as (engine, backend):
+        (alone,) = run(engine, request("alone", [*range(40), 90, 91]))
+    with serving(CHAOS, slots=2) as (engine, backend):
+        run(engine, request("first", range(40)))
+        (second,) = run(engine, request("second", [*range(40), 90, 91]))
+    assert second.started is not None and second.started.cached_tokens == 40
+    assert alone.started is not None and alone.started.cached_tokens == 0
+    assert outcome(second) == outcome(alone)
+    assert sum(len(call.tokens) for call in backend.named("prefill")) == 42
+
+
+def test_what_was_said_is_a_prefix_after_an_idle_time() -> None:
+    with serving(CHAOS, slots=2) as (engine, backend):
+        settled = threading.Event()
+        (first,) = run(engine, request("first", range(40), max_tokens=20))
+        Hook(backend, "prefill", 3).then = settled.set
+        assert settled.wait(PATIENCE)
+        said = [token for token in first.tokens() if token is not None]
+        (second,) = run(engine, request("second", [*range(40), *said, 90, 91]))
+        assert second.started is not None and second.started.cached_tokens == 60
+    with serving(CHAOS, slots=2) as (engine, backend):
+        (alone,) = run(engine, request("second", [*range(40), *said, 90, 91]))
+    assert outcome(second) == outcome(alone)
+
+
+def test_adapters_have_batches_of_their_own() -> None:
+    with serving(CHAOS, slots=4) as (engine, backend):
+        for route in ("one", "two"):
+            engine.load_adapter(route, Path(route))
+        assert set(engine.adapters) == {"one", "two"}
+        routes = [None, "one", "two", "one"]
+        guides = [ScriptedGuide(), ScriptedGuide()]
+        many = [request(str(n), PROMPT, *guides, adapter=each) for n, each in enumerate(routes)]
+        run(engine, *many)
+    used = {call.adapter for call in backend.named("decode")}
+    assert used == {None, 1, 2}
+
+
+def test_an_adapter_in_use_is_freed_when_its_last_request_ends() -> None:
+    with serving(CHAOS, slots=2) as (engine, backend):
+        engine.load_adapter("one", Path("one"))
+        inbox = Inbox(1)
+        pause = Pause(backend, "decode", 2)
+        engine.submit(request("r", PROMPT, adapter="one", max_tokens=5), inbox)
+        with pause:
+            engine.unload_adapter("one")
+            assert engine.adapters == ()
+            with pytest.raises(Refusal, match="there are none") as refused:
+                engine.submit(request("late", PROMPT, adapter="one"), Inbox(1))
+            assert (refused.value.status, refused.value.param) == (404, "model")
+            assert backend.adapters == [1]
+        assert inbox.wait().finishes() == ["length"]
+        run(engine, request("after", PROMPT))
+        assert backend.adapters == []
+        with pytest.raises(Refusal, match="no adapter 'one'"):
+            engine.unload_adapter("one")
+
+
+def test_an_adapter_takes_the_place_of_another() -> None:
+    with serving(CHAOS, slots=2) as (engine, backend):
+        engine.load_adapter("one", Path("one"))
+        run(engine, request("a", range(30), adapter="one"))
+        engine.load_adapter("one", Path("other"))
+        (second,) = run(engine, request("b", range(30), adapter="one"))
+        assert second.started is not None and second.started.cached_tokens == 0
+        assert backend.adapters == [2]
+
+
+def test_a_file_that_is_no_adapter_harms_nobody() -> None:
+    with serving(CHAOS, slots=2) as (engine, _):
+        with pytest.raises(ValueError, match="no adapter"):
+            engine.load_adapter("one", Path())
+        assert engine.adapters == ()
+        run(engine, request("a", PROMPT))
+
+
+def test_a_full_queue_turns_away_and_loses_nothing() -> None:
+    with serving(CHAOS, slots=1, queue_requests=2) as (engine, backend):
+        pause = Pause(backend, "decode")
+        inboxes = [Inbox(1) for _ in range(3)]
+        engine.submit(request("0", PROMPT), inboxes[0])
+        with pause:
+            for number in (1, 2):
+                engine.submit(request(str(number), PROMPT), inboxes[number])
+            with pytest.raises(Refusal) as refused:
+                engine.submit(request("late", PROMPT), Inbox(1))
+            assert (refused.value.status, refused.value.code) == (429, "queue_full")
+            assert refused.value.retry_after is not None and refused.value.retry_after >= 1
+            engine.cancel("2")
+        for inbox in inboxes[:2]:
+            assert inbox.wait().finishes() == ["length"]
+        assert run(engine, request("3", PROMPT))[0].finishes() == ["length"]
+
+
+def test_every_turn_is_reported() -> None:
+    reports: list[StepReport] = []
+    with serving(CHAOS, slots=2, report=reports.append) as (engine, _):
+        run(engine, request("a", range(40), ScriptedGuide(), ScriptedGuide(), max_tokens=4))
+    assert sum(each.prefilled for each in reports) == 40
+    assert sum(each.decoded for each in reports) == 6
+    assert [reports[-1].running, reports[-1].queued, reports[-1].queued_tokens] == [0, 0, 0]
+    assert all(0 <= each.held_tokens <= each.room_tokens for each in reports)
+    assert all(each.seconds >= 0 for each in reports)
 
 
 def test_close_fails_what_is_unfinished_and_frees_the_backend() -> None:
@@ -420,8 +583,9 @@ def test_steps_of_one_turn_come_together_and_in_order() -> None:
     batches: list[Any] = []
     inbox = Inbox(3)
 
-    def deliver(message: Sequence[TokenStep] | Failure) -> None:
-        batches.append(message)
+    def deliver(message: Message) -> None:
+        if not isinstance(message, Started):
+            batches.append(message)
         inbox(message)
 
     guides = [ScriptedGuide() for _ in range(3)]

@@ -1,263 +1,414 @@
 """The scheduler under random arrivals, ends and cancels: a simulator does what its steps say."""
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.engine.scheduler import Job, Placement, Scheduler, Step
-from friendli_endpoint.generation import GenerationRequest
+from friendli_endpoint.engine.scheduler import Job, Piece, Placement, Scheduler, Step
+from friendli_endpoint.engine.slots import LEAST_SHARED
 from tests.support.scripted import ScriptedGuide, request
 
 PIECE, FULL_PIECE = 4, 10
+SAID = 1000
+"""Generated tokens are this and more."""
+
+
+def pieces(step: Step) -> list[Piece]:
+    return [work for work in step.work if isinstance(work, Piece)]
+
+
+def placements(step: Step) -> list[Placement]:
+    return [work for work in step.work if isinstance(work, Placement)]
 
 
 class Simulator:
-    """Carries out steps, and knows what every slot holds.
+    """Carries out steps, and knows what every slot holds and how it was computed."""
 
-    Args:
-        slots: How many slots there are.
-        lengths: How many tokens each choice of each request generates, by request id.
-    """
-
-    def __init__(self, slots: int, lengths: dict[str, list[int]]) -> None:
+    def __init__(self, slots: int) -> None:
         self.scheduler = Scheduler(slots, PIECE, FULL_PIECE)
         self.slots = slots
-        self.lengths = lengths
+        self.held: dict[int, list[tuple[int, object]]] = {slot: [] for slot in range(slots)}
         self.running: dict[int, tuple[Job, int]] = {}
-        self.left: dict[tuple[str, int], int] = {}
-        self.prompt_in: dict[int, tuple[str, int]] = {}
-        self.pieces: dict[str, list[tuple[int, int]]] = {}
+        self.lengths: dict[str, Sequence[int]] = {}
+        self.said: dict[tuple[str, int], list[int]] = {}
         self.begun: list[str] = []
+        self.computed: dict[str, list[int]] = {}
         self.started: list[tuple[str, int]] = []
         self.ended: list[tuple[str, int]] = []
 
-    def add(self, name: str, prompt: int) -> None:
+    def add(
+        self, name: str, prompt: Sequence[int], *lengths: int, adapter: str | None = None
+    ) -> None:
+        """A request whose choices will generate so many tokens each."""
+        self.lengths[name] = lengths or (1,)
         guides = [ScriptedGuide() for _ in self.lengths[name]]
-        self.scheduler.add(request(name, range(prompt), *guides))
+        self.scheduler.add(request(name, prompt, *guides), adapter)
 
-    def cancel(self, name: str) -> None:
+    def cancel(self, name: str) -> bool:
         job = self.scheduler.find(name)
-        if job is not None:
-            self.running = {s: each for s, each in self.running.items() if each[0] is not job}
-            self.scheduler.remove(job)
-            assert self.scheduler.find(name) is None
+        if job is None:
+            return False
+        self.running = {s: each for s, each in self.running.items() if each[0] is not job}
+        self.scheduler.remove(job)
+        assert self.scheduler.find(name) is None
+        return True
 
     def step(self) -> Step:
-        before = dict(self.running)
+        ran = dict(self.running)
         step = self.scheduler.schedule()
-        assert sorted(step.decode) == sorted(before), "every running choice decodes, none other"
-        for placement in step.placements:
-            self._place(placement)
-        if step.piece is not None:
-            self._prefill(step, bool(before or step.placements))
-        used = set(self.running)
-        if step.piece is not None:
-            assert step.piece.slot not in used
-            used.add(step.piece.slot)
-        assert len(used) <= self.slots
+        room = PIECE if ran else FULL_PIECE
+        assert sum(len(piece.tokens) for piece in pieces(step)) <= room
+        for work in step.work:
+            if isinstance(work, Piece):
+                self.prefill(work)
+            else:
+                self._place(work)
+        assert sorted(step.decode) == sorted({*ran, *(each.slot for each in placements(step))})
         for slot in step.decode:
             if slot in self.running:
                 self._token(slot)
         return step
 
+    def until_idle(self, most: int = 3000) -> None:
+        for _ in range(most):
+            if self.scheduler.idle:
+                return
+            self.step()
+        raise AssertionError("the load did not end")
+
+    def prefill(self, piece: Piece) -> None:
+        assert piece.slot not in self.running, "a running choice would lose what it holds"
+        self._keep(piece.slot, piece.source, piece.start)
+        held = self.held[piece.slot]
+        assert all(how == piece.adapter for _, how in held), "computed otherwise"
+        tokens = piece.tokens.tolist()
+        whole = [token for token, _ in held] + tokens
+        assert len(tokens) >= 2 or (len(tokens) == 1 and piece.last and piece.start == 0)
+        held.extend((token, piece.adapter) for token in tokens)
+        if piece.job is None:
+            return
+        name, prompt = piece.job.request.request_id, list(piece.job.request.prompt)
+        assert whole == prompt[: len(whole)] and piece.last == (whole == prompt)
+        if name not in self.computed:
+            self.begun.append(name)
+            assert piece.start == piece.job.cached
+        self.computed.setdefault(name, []).append(len(tokens))
+
     def _place(self, placement: Placement) -> None:
         job, slot = placement.job, placement.slot
-        name = job.request.request_id
+        name, prompt = job.request.request_id, list(job.request.prompt)
         assert slot not in self.running
-        source = slot if placement.source is None else placement.source
-        assert self.prompt_in[source] == (name, len(job.request.prompt))
-        self.prompt_in[slot] = self.prompt_in[source]
+        self._keep(slot, placement.source, len(prompt))
+        assert [token for token, _ in self.held[slot]] == prompt
         self.running[slot] = (job, placement.choice)
         self.started.append((name, placement.choice))
-        self.left[name, placement.choice] = self.lengths[name][placement.choice]
-        self._token(slot)
+        self.said[name, placement.choice] = []
+        self._token(slot, fed=False)
 
-    def _prefill(self, step: Step, others: bool) -> None:
-        piece = step.piece
-        assert piece is not None
-        assert piece.slot not in self.running
-        name, total = piece.job.request.request_id, len(piece.job.request.prompt)
-        size = piece.stop - piece.start
-        assert size >= 2 or size == total == 1
-        assert size <= (PIECE if others else FULL_PIECE)
-        if piece.start == 0:
-            self.begun.append(name)
-        else:
-            assert self.prompt_in[piece.slot] == (name, piece.start)
-        self.prompt_in[piece.slot] = (name, piece.stop)
-        self.pieces.setdefault(name, []).append((piece.start, piece.stop))
+    def _keep(self, slot: int, source: int | None, length: int) -> None:
+        """Copies what is to be copied, and drops what follows."""
+        if source is not None:
+            assert source != slot and slot not in self.running
+            self.held[slot] = list(self.held[source])
+        assert len(self.held[slot]) >= length
+        del self.held[slot][length:]
 
-    def _token(self, slot: int) -> None:
+    def _token(self, slot: int, fed: bool = True) -> None:
         job, choice = self.running[slot]
         name = job.request.request_id
-        self.left[name, choice] -= 1
-        if self.left[name, choice] == 0:
+        said = self.said[name, choice]
+        if fed:
+            self.held[slot].append((said[-1], "alone"))
+        said.append(SAID + len(said))
+        if len(said) == self.lengths[name][choice]:
             del self.running[slot]
             self.ended.append((name, choice))
-            self.scheduler.finish(job, choice)
+            self.scheduler.finish(job, choice, said)
 
 
-@st.composite
-def loads(draw: st.DrawFn) -> tuple[int, list[tuple[int, int, list[int], int | None]]]:
-    """Slots, and of each request: arrival, prompt, tokens of its choices, and cancel, in steps."""
-    slots = draw(st.integers(1, 4))
-    one = st.tuples(
-        st.integers(0, 12),
-        st.integers(1, 25),
-        st.lists(st.integers(1, 6), min_size=1, max_size=6),
-        st.one_of(st.none(), st.integers(0, 30)),
+@dataclass(frozen=True)
+class Arrival:
+    """A request of a random load."""
+
+    at: int
+    prompt: tuple[int, ...]
+    lengths: tuple[int, ...]
+    adapter: str | None
+    cancel: int | None
+
+
+def prompts() -> st.SearchStrategy[tuple[int, ...]]:
+    """Prompts that often begin alike, some going on from what others have said."""
+    parts = [tuple(range(30)), tuple(range(12)), (*range(12), *range(50, 60)), (7, 7, 7)]
+    said = tuple(range(SAID, SAID + 6))
+    tails = st.lists(st.integers(80, 84), min_size=1, max_size=9).map(tuple)
+    return st.builds(
+        lambda *each: sum(each, ()),
+        st.sampled_from([(), *parts]),
+        st.sampled_from([(), said]),
+        tails,
     )
-    return slots, draw(st.lists(one, min_size=1, max_size=8))
 
 
-def simulate(
-    slots: int, requests: list[tuple[int, int, list[int], int | None]]
-) -> tuple[Simulator, set[str]]:
+ARRIVALS = st.builds(
+    Arrival,
+    at=st.integers(0, 12),
+    prompt=prompts(),
+    lengths=st.lists(st.integers(1, 6), min_size=1, max_size=6).map(tuple),
+    adapter=st.sampled_from([None, None, "a"]),
+    cancel=st.none() | st.integers(0, 30),
+)
+LOADS = st.tuples(st.integers(1, 4), st.lists(ARRIVALS, min_size=1, max_size=8))
+
+
+def simulate(slots: int, arrivals: Sequence[Arrival]) -> tuple[Simulator, set[str]]:
     """Runs a load to its end; answers with what was cancelled, too."""
-    lengths = {str(n): each[2] for n, each in enumerate(requests)}
-    simulator = Simulator(slots, lengths)
+    simulator = Simulator(slots)
     cancelled: set[str] = set()
-    for now in range(2000):
-        for number, (arrival, prompt, _, cancel) in enumerate(requests):
-            if arrival == now:
-                simulator.add(str(number), prompt)
-            if cancel is not None and max(cancel, arrival) == now:
-                if simulator.scheduler.find(str(number)) is not None:
-                    cancelled.add(str(number))
-                simulator.cancel(str(number))
-        if now > 30 and simulator.scheduler.idle:
-            return simulator, cancelled
+    for now in range(31):
+        for number, each in enumerate(arrivals):
+            if each.at == now:
+                simulator.add(str(number), each.prompt, *each.lengths, adapter=each.adapter)
+            if each.cancel == now and simulator.cancel(str(number)):
+                cancelled.add(str(number))
+        if simulator.scheduler.idle and (piece := simulator.scheduler.settle()):
+            simulator.prefill(piece)
         simulator.step()
-    raise AssertionError("the load did not end")
+    simulator.until_idle()
+    return simulator, cancelled
 
 
-@settings(max_examples=300, deadline=None)
-@given(loads())
+@settings(max_examples=400, deadline=None)
+@given(LOADS)
 def test_every_choice_runs_to_its_end_and_every_slot_is_free_again(
-    load: tuple[int, list[tuple[int, int, list[int], int | None]]],
+    load: tuple[int, list[Arrival]],
 ) -> None:
-    slots, requests = load
-    simulator, cancelled = simulate(slots, requests)
-    for number, (_, prompt, lengths, _) in enumerate(requests):
+    simulator, cancelled = simulate(*load)
+    for number, arrival in enumerate(load[1]):
         name = str(number)
         if name in cancelled:
             continue
-        choices = [(name, choice) for choice in range(len(lengths))]
+        choices = [(name, choice) for choice in range(len(arrival.lengths))]
         assert [each for each in simulator.started if each[0] == name] == choices
         assert sorted(each for each in simulator.ended if each[0] == name) == choices
-        pieces = simulator.pieces[name]
-        assert pieces[0][0] == 0 and pieces[-1][1] == prompt
-        assert all(stop == start for (_, stop), (start, _) in pairwise(pieces))
     assert simulator.running == {}
-    assert simulator.scheduler.jobs() == () and simulator.scheduler.queued == 0
-    _holds_all_slots(simulator)
+    assert simulator.scheduler.jobs() == () == simulator.scheduler.queued
+    _has_all_slots(simulator)
 
 
-def _holds_all_slots(simulator: Simulator) -> None:
+def _has_all_slots(simulator: Simulator) -> None:
     """A request of as many choices as there are slots has them all at once."""
-    simulator.lengths["last"] = [3] * simulator.slots
-    simulator.add("last", 2)
-    simulator.step()
-    step = simulator.step()
-    assert sorted(each.slot for each in step.placements) == list(range(simulator.slots))
+    simulator.add("last", [99, 98], *[3] * simulator.slots)
+    started = placements(simulator.step())
+    assert sorted(each.slot for each in started) == list(range(simulator.slots))
 
 
 @settings(max_examples=150, deadline=None)
-@given(loads())
-def test_first_come_is_first_prefilled(
-    load: tuple[int, list[tuple[int, int, list[int], int | None]]],
-) -> None:
-    slots, requests = load
-    simulator, _ = simulate(slots, requests)
-    arrivals = [(requests[int(name)][0], int(name)) for name in simulator.begun]
+@given(LOADS)
+def test_first_come_is_first_prefilled(load: tuple[int, list[Arrival]]) -> None:
+    simulator, _ = simulate(*load)
+    arrivals = [(load[1][int(name)].at, int(name)) for name in simulator.begun]
     assert arrivals == sorted(arrivals)
-    assert len(set(simulator.begun)) == len(simulator.begun), "no prompt is prefilled twice"
 
 
 @settings(max_examples=150, deadline=None)
-@given(loads())
-def test_the_same_load_takes_the_same_steps(
-    load: tuple[int, list[tuple[int, int, list[int], int | None]]],
-) -> None:
+@given(LOADS)
+def test_the_same_load_takes_the_same_steps(load: tuple[int, list[Arrival]]) -> None:
     first, second = simulate(*load)[0], simulate(*load)[0]
-    assert (first.started, first.ended, first.pieces) == (
+    assert (first.started, first.ended, first.computed) == (
         second.started,
         second.ended,
-        second.pieces,
+        second.computed,
     )
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 60), st.booleans())
-def test_pieces_cover_a_prompt_once_and_are_never_of_one_token(prompt: int, others: bool) -> None:
-    simulator = Simulator(2, {"other": [1000], "it": [1]})
+def test_pieces_are_few_and_never_of_one_token(prompt: int, others: bool) -> None:
+    simulator = Simulator(2)
     if others:
-        simulator.add("other", 2)
+        simulator.add("other", [7, 7], 1000)
         simulator.step()
+    simulator.add("it", range(prompt), 1)
+    while not simulator.ended:
         simulator.step()
-    simulator.add("it", prompt)
-    while not simulator.pieces.get("it") or simulator.pieces["it"][-1][1] < prompt:
-        simulator.step()
-    sizes = [stop - start for start, stop in simulator.pieces["it"]]
+    sizes = simulator.computed["it"]
     assert sum(sizes) == prompt
-    assert min(sizes) >= 2 or prompt == 1
-    assert max(sizes) <= (PIECE if others else FULL_PIECE)
     # No more pieces than there must be: only the one before a lone last token is shortened.
-    bound = PIECE if others else FULL_PIECE
-    assert len(sizes) <= -(-prompt // (bound - 1))
+    assert len(sizes) <= -(-prompt // ((PIECE if others else FULL_PIECE) - 1))
 
 
-def _with(slots: int, *lengths: list[int], prompt: int = 5) -> Simulator:
-    simulator = Simulator(slots, {str(n): each for n, each in enumerate(lengths)})
-    for number in range(len(lengths)):
-        simulator.add(str(number), prompt)
-    return simulator
+def test_prompts_that_are_short_are_prefilled_together() -> None:
+    simulator = Simulator(4)
+    scheduler = simulator.scheduler = Scheduler(4, 40, 100)
+    for number in range(4):
+        simulator.add(str(number), [number] * 30, 5)
+    assert [len(piece.tokens) for piece in pieces(scheduler.schedule())] == [30, 30, 30]
+
+
+def test_what_little_room_is_left_is_kept_for_the_next_step() -> None:
+    scheduler = Scheduler(4, 40, 40)
+    for number in range(2):
+        scheduler.add(request(str(number), [number] * 30))
+    assert [len(piece.tokens) for piece in pieces(scheduler.schedule())] == [30]
+    assert [len(piece.tokens) for piece in pieces(scheduler.schedule())] == [30]
 
 
 def test_choices_without_a_slot_go_before_later_requests() -> None:
-    simulator = _with(2, [1, 2, 1, 1], [1])
-    while not simulator.scheduler.idle:
-        simulator.step()
+    simulator = Simulator(2)
+    simulator.add("0", range(5), 1, 2, 1, 1)
+    simulator.add("1", range(5), 1)
+    simulator.until_idle()
     assert simulator.started == [("0", 0), ("0", 1), ("0", 2), ("0", 3), ("1", 0)]
-    assert len(simulator.pieces["0"]) == 1
+    assert simulator.computed["0"] == [5]
 
 
 def test_choices_copy_the_prompt_from_a_slot_that_holds_it() -> None:
-    simulator = _with(3, [9, 9, 9])
+    simulator = Simulator(3)
+    simulator.add("0", range(5), 9, 9, 9)
+    started = placements(simulator.step())
+    assert [each.choice for each in started] == [0, 1, 2]
+    assert started[0].source is None
+    assert all(each.source is not None for each in started[1:])
+
+
+def test_a_prompt_goes_on_from_what_a_finished_one_has_left() -> None:
+    simulator = Simulator(3)
+    simulator.add("first", range(9), 2)
+    simulator.until_idle()
+    simulator.add("next", [*range(9), 50, 51, 52])
+    step = simulator.step()
+    assert [(piece.start, piece.source) for piece in pieces(step)] == [(9, None)]
+    assert pieces(step)[0].slot == 0, "nothing is lost by going on in place"
+
+
+def test_a_prompt_goes_on_from_a_copy_of_one_that_runs() -> None:
+    simulator = Simulator(3)
+    simulator.add("first", range(20), 100)
     simulator.step()
-    placements = simulator.step().placements
-    own = placements[0].slot
-    assert [(each.choice, each.source) for each in placements] == [(0, None), (1, own), (2, own)]
+    simulator.step()
+    simulator.add("next", [*range(15), 50, 51])
+    step = simulator.step()
+    assert [(piece.start, piece.source, piece.slot != 0) for piece in pieces(step)] == [
+        (15, 0, True)
+    ]
 
 
-def _until(simulator: Simulator, state: str) -> None:
-    steps = {"queued": 0, "filling": 2, "filled": 3, "running": 4}[state]
-    for _ in range(steps):
-        simulator.step()
+def test_a_prefix_that_much_would_be_lost_of_is_copied() -> None:
+    simulator = Simulator(2)
+    simulator.add("first", range(30), 1)
+    simulator.until_idle()
+    simulator.add("next", [*range(12), 50, 51])
+    step = simulator.step()
+    assert [(piece.start, piece.source) for piece in pieces(step)] == [(12, 0)]
 
 
-@pytest.fixture(params=["queued", "filling", "filled", "running"])
+def test_a_whole_prompt_that_is_held_leaves_two_tokens_to_compute() -> None:
+    simulator = Simulator(2)
+    for name in ("first", "again"):
+        simulator.add(name, range(20), 1)
+        simulator.until_idle()
+    assert simulator.computed["again"] == [2]
+
+
+def test_what_was_used_least_recently_leaves_first() -> None:
+    simulator = Simulator(2)
+    for name, token in (("a", 1), ("b", 2), ("a again", 1), ("c", 3), ("a once more", 1), ("b", 2)):
+        simulator.add(name + str(len(simulator.begun)), [token] * 10, 1)
+        simulator.until_idle()
+    assert [sum(sizes) for sizes in simulator.computed.values()] == [10, 10, 2, 10, 2, 10]
+
+
+def test_short_prefixes_are_computed_again() -> None:
+    simulator = Simulator(2)
+    for number in range(2):
+        simulator.add(str(number), [*range(LEAST_SHARED - 1), *[90 + number] * 3], 1)
+        simulator.until_idle()
+    assert simulator.computed["1"] == [LEAST_SHARED + 2]
+
+
+def test_prefixes_never_cross_adapters() -> None:
+    simulator = Simulator(2)
+    for name, adapter in (("0", None), ("1", "a"), ("2", "b"), ("3", "b"), ("4", None)):
+        simulator.add(name, range(20), 1, adapter=adapter)
+        simulator.until_idle()
+    assert [sum(sizes) for sizes in simulator.computed.values()] == [20, 20, 20, 2, 20]
+    simulator.scheduler.drop("b")
+    simulator.add("5", range(20), 1, adapter="b")
+    simulator.until_idle()
+    assert sum(simulator.computed["5"]) == 20
+
+
+def test_idle_time_makes_what_was_said_a_prefix() -> None:
+    simulator = Simulator(2)
+    simulator.add("first", range(10), 9)
+    simulator.until_idle()
+    sizes = []
+    while piece := simulator.scheduler.settle():
+        simulator.prefill(piece)
+        sizes.append(len(piece.tokens))
+    assert sum(sizes) == 9 and max(sizes) <= PIECE
+    simulator.add("next", [*range(10), *range(SAID, SAID + 9), 50, 51], 1)
+    simulator.until_idle()
+    assert simulator.computed["next"] == [2]
+
+
+def test_idle_time_does_nothing_for_a_lone_token() -> None:
+    simulator = Simulator(2)
+    simulator.add("first", range(10), 1)
+    simulator.until_idle()
+    assert simulator.scheduler.settle() is None
+
+
+def test_after_a_restart_prompts_begin_anew() -> None:
+    simulator = Simulator(2)
+    simulator.add("before", range(20), 1)
+    simulator.until_idle()
+    simulator.add("filling", [*range(20), *range(60, 90)], 1)
+    simulator.scheduler.schedule()
+    job = simulator.scheduler.find("filling")
+    assert job is not None and job.cached == 20
+    simulator.scheduler.restart()
+    simulator.until_idle()
+    assert (job.cached, job.tries) == (0, 2)
+    assert sum(simulator.computed["filling"]) == 50
+
+
+@pytest.fixture(params=[0, 1, 3, 5], ids=["queued", "filling", "running", "waiting"])
 def cancelled(request: pytest.FixtureRequest) -> Iterator[Simulator]:
     """A request of 25 tokens and three choices for two slots, cancelled in some state."""
-    simulator = _with(2, [4, 4, 4], prompt=25)
-    _until(simulator, request.param)
+    simulator = Simulator(2)
+    simulator.add("0", range(25), 4, 4, 4)
+    for _ in range(request.param):
+        simulator.step()
     simulator.cancel("0")
     yield simulator
 
 
 def test_a_cancel_frees_everything(cancelled: Simulator) -> None:
     assert cancelled.scheduler.idle
-    _holds_all_slots(cancelled)
+    _has_all_slots(cancelled)
 
 
 def test_a_cancelled_request_is_never_heard_of_again(cancelled: Simulator) -> None:
-    started, pieces = list(cancelled.started), dict(cancelled.pieces)
-    step = cancelled.step()
-    assert step == Step((), None, ())
-    assert (cancelled.started, cancelled.pieces) == (started, pieces)
+    started, computed = list(cancelled.started), dict(cancelled.computed)
+    assert cancelled.step() == Step((), ())
+    assert (cancelled.started, cancelled.computed) == (started, computed)
+
+
+def test_what_a_cancelled_prefill_has_computed_is_kept() -> None:
+    simulator = Simulator(1)
+    simulator.add("0", range(25), 1)
+    simulator.step()
+    simulator.cancel("0")
+    assert simulator.scheduler.settle() is None, "nobody asked for the rest"
+    simulator.add("1", range(25), 1)
+    simulator.until_idle()
+    assert sum(simulator.computed["1"]) == 25 - FULL_PIECE
 
 
 @pytest.mark.parametrize(("slots", "piece", "full"), [(0, 4, 8), (1, 2, 8), (1, 4, 3)])
@@ -266,12 +417,21 @@ def test_bounds_that_cannot_work_are_refused(slots: int, piece: int, full: int) 
         Scheduler(slots, piece, full)
 
 
-def test_queued_counts_what_has_not_begun() -> None:
-    simulator = _with(1, [3], [3], [3])
-    assert simulator.scheduler.queued == 3
+def test_queued_is_what_has_not_begun() -> None:
+    simulator = Simulator(1)
+    for number in range(3):
+        simulator.add(str(number), range(5), 3)
+    assert len(simulator.scheduler.queued) == 3
     simulator.step()
-    assert simulator.scheduler.queued == 2
-    names = [job.request.request_id for job in simulator.scheduler.jobs()]
-    assert names == ["0", "1", "2"]
+    assert [job.request.request_id for job in simulator.scheduler.queued] == ["1", "2"]
+    assert [job.request.request_id for job in simulator.scheduler.jobs()] == ["0", "1", "2"]
     assert simulator.scheduler.find("3") is None
-    assert isinstance(simulator.scheduler.jobs()[0].request, GenerationRequest)
+    assert np.array_equal(simulator.scheduler.jobs()[0].tokens, np.arange(5))
+
+
+def test_held_tokens_are_those_in_the_cache() -> None:
+    simulator = Simulator(2)
+    assert simulator.scheduler.held_tokens == 0
+    simulator.add("0", range(9), 1)
+    simulator.until_idle()
+    assert simulator.scheduler.held_tokens == 9

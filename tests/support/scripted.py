@@ -9,19 +9,23 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.loop import EngineLoop
+from friendli_endpoint.engine.loop import EngineLoop, Plan
 from friendli_endpoint.generation import (
     Choice,
     Failure,
     FinishReason,
     GenerationRequest,
     Guide,
+    Message,
     SamplingParams,
+    Started,
+    StepReport,
     TokenStep,
     Vocabulary,
 )
@@ -45,6 +49,7 @@ PATIENCE = 30.0
 """Seconds after which something that must happen has not."""
 
 Logits = NDArray[np.float32]
+Tokens = NDArray[np.int32]
 Rule = Callable[[tuple[int, ...]], Logits]
 """From all tokens of a sequence to the logits of the next one."""
 
@@ -130,6 +135,7 @@ class Call:
     sequences: tuple[int, ...]
     tokens: tuple[int, ...] = ()
     position: int = 0
+    adapter: int | None = None
 
 
 class ScriptedBackend:
@@ -149,44 +155,77 @@ class ScriptedBackend:
         self._context = context
         self._most = most
         self._held: list[list[int]] = [[] for _ in range(sequences)]
+        self._computed: list[list[tuple[bool, int | None]]] = [[] for _ in range(sequences)]
         self._given: list[Logits] = []
         self.calls: list[Call] = []
         self.violations: list[str] = []
         self.before: Callable[[Call], None] = lambda _call: None
+        self.adapters: list[int] = []
+        self.opens = 0
         self.closed = False
 
     def prefill(
-        self, sequence: int, tokens: Sequence[int], position: int, output: bool
+        self, sequence: int, tokens: Tokens, position: int, output: bool, adapter: int | None
     ) -> Logits | None:
-        self._begin(Call("prefill", (sequence,), tuple(tokens), position))
+        tokens = [int(each) for each in tokens]
+        self._begin(Call("prefill", (sequence,), tuple(tokens), position, adapter))
         alone = position == 0 and output and len(tokens) == 1
         self._must(alone or 2 <= len(tokens) <= self._most, f"a piece of {len(tokens)} tokens")
-        self._append(sequence, tokens, position)
+        self._must(
+            all(each == (False, adapter) for each in self._computed[sequence]),
+            f"a prompt goes on from {self._computed[sequence]}",
+        )
+        self._append(sequence, tokens, position, (alone, adapter))
         return self._give(self._logits(sequence)) if output else None
 
     def decode(
-        self, sequences: Sequence[int], tokens: Sequence[int], positions: Sequence[int]
+        self,
+        sequences: Sequence[int],
+        tokens: Sequence[int],
+        positions: Sequence[int],
+        adapter: int | None,
     ) -> Logits:
-        self._begin(Call("decode", tuple(sequences), tuple(tokens)))
+        self._begin(Call("decode", tuple(sequences), tuple(tokens), adapter=adapter))
         self._must(len(set(sequences)) == len(sequences) > 0, f"sequences {sequences} in a batch")
         for sequence, token, position in zip(sequences, tokens, positions, strict=True):
-            self._append(sequence, [token], position)
+            self._append(sequence, [token], position, (True, adapter))
         return self._give(np.stack([self._logits(each) for each in sequences]))
 
     def copy(self, source: int, target: int) -> None:
         self._begin(Call("copy", (source, target)))
         self._must(source != target, f"a copy of {source} to itself")
         self._held[target] = list(self._held[source])
+        self._computed[target] = list(self._computed[source])
 
     def truncate(self, sequence: int, length: int) -> None:
         self._begin(Call("truncate", (sequence,), position=length))
         del self._held[sequence][length:]
+        del self._computed[sequence][length:]
         if length:
             self._must(len(self._held[sequence]) == length, "the prompt is not there to be kept")
+
+    def load_adapter(self, path: Path) -> int:
+        self._begin(Call("load_adapter", ()))
+        if not path.name:
+            raise ValueError("no adapter")
+        self.adapters.append(len(self.adapters) + 1)
+        return self.adapters[-1]
+
+    def free_adapter(self, adapter: int) -> None:
+        self._begin(Call("free_adapter", (), adapter=adapter))
+        self.adapters.remove(adapter)
 
     def close(self) -> None:
         self._begin(Call("close", ()))
         self.closed = True
+
+    def opened(self) -> "ScriptedBackend":
+        """Itself, new."""
+        self._held = [[] for _ in self._held]
+        self._computed = [[] for _ in self._held]
+        self.opens += 1
+        self.closed = False
+        return self
 
     def named(self, name: str) -> list[Call]:
         """The calls of one kind."""
@@ -200,13 +239,21 @@ class ScriptedBackend:
         self.calls.append(call)
         self.before(call)
 
-    def _append(self, sequence: int, tokens: Sequence[int], position: int) -> None:
+    def _append(
+        self,
+        sequence: int,
+        tokens: Sequence[int],
+        position: int,
+        computed: tuple[bool, int | None],
+    ) -> None:
+        """Appends tokens that were computed alone or not, with an adapter or without."""
         held = self._held[sequence]
         self._must(
             position == len(held),
             f"position {position} of sequence {sequence}, which holds {len(held)}",
         )
         held.extend(tokens)
+        self._computed[sequence].extend([computed] * len(tokens))
         self._must(len(held) <= self._context, f"sequence {sequence} holds {len(held)} tokens")
 
     def _logits(self, sequence: int) -> Logits:
@@ -267,13 +314,16 @@ class Inbox:
 
     choices: int
     steps: list[TokenStep] = field(default_factory=list)
+    started: Started | None = None
     failure: Failure | None = None
     late: list[object] = field(default_factory=list)
     begun: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def __call__(self, message: Sequence[TokenStep] | Failure) -> None:
-        if self.ended.is_set():
+    def __call__(self, message: Message) -> None:
+        if isinstance(message, Started):
+            self._must_be_first(message)
+        elif self.ended.is_set():
             self.late.append(message)
         elif isinstance(message, Failure):
             self.failure = message
@@ -283,6 +333,11 @@ class Inbox:
             if sum(step.finish is not None for step in self.steps) == self.choices:
                 self.ended.set()
         self.begun.set()
+
+    def _must_be_first(self, message: Started) -> None:
+        if self.started is not None or self.steps:
+            self.late.append(message)
+        self.started = message
 
     def wait(self) -> "Inbox":
         """Waits for the end of the request, a failure included."""
@@ -309,12 +364,15 @@ def serving(
     slots: int = 4,
     piece: int = 8,
     full_piece: int = 32,
+    queue_requests: int = 1024,
     vocabulary: Vocabulary | None = None,
+    report: Callable[[StepReport], None] = lambda _report: None,
 ) -> Iterator[tuple[EngineLoop, ScriptedBackend]]:
     """An engine on a scripted backend; when it is left, the backend must have been used well."""
     vocabulary = vocabulary or ScriptedVocabulary()
     backend = ScriptedBackend(rule, slots, vocabulary.context, full_piece)
-    engine = EngineLoop(backend, vocabulary, slots=slots, piece=piece, full_piece=full_piece)
+    plan = Plan(slots, piece, full_piece, queue_requests=queue_requests, queue_tokens=1 << 20)
+    engine = EngineLoop(backend.opened, vocabulary, plan, report)
     try:
         yield engine, backend
     finally:
@@ -331,6 +389,7 @@ def request(
     *guides: Guide,
     max_tokens: int = 5,
     top_logprobs: int | None = None,
+    adapter: str | None = None,
     seed: int = 0,
     temperature: float = 0.0,
     **sampling: Any,
@@ -340,7 +399,7 @@ def request(
         Choice(SamplingParams(seed + index, temperature, **sampling), guide)
         for index, guide in enumerate(guides or (ScriptedGuide(),))
     )
-    return GenerationRequest(name, tuple(prompt), choices, max_tokens, top_logprobs)
+    return GenerationRequest(name, tuple(prompt), choices, max_tokens, top_logprobs, adapter)
 
 
 def run(engine: EngineLoop, *requests: GenerationRequest) -> list[Inbox]:

@@ -1,4 +1,4 @@
-"""One thread that turns requests into tokens: inbox, schedule, decode, sample, outbox.
+"""One thread that turns requests into tokens: inbox, schedule, prefill, decode, sample, outbox.
 
 The thread owns the backend; everybody else talks to it through the inbox. It knows tokens and
 logits, not what they mean: what a choice may do next is its guide's to say.
@@ -8,77 +8,75 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from time import monotonic
+from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from friendli_endpoint.engine.sampling import History, logprobs, sample
+from friendli_endpoint.engine.adapters import Adapter, Adapters
+from friendli_endpoint.engine.admission import Admission
+from friendli_endpoint.engine.backend import Backend, Logits
+from friendli_endpoint.engine.running import Running, look_ahead
+from friendli_endpoint.engine.sampling import History
 from friendli_endpoint.engine.scheduler import Job, Piece, Placement, Scheduler
 from friendli_endpoint.generation import (
-    Choice,
     Deliver,
     Failure,
     GenerationRequest,
     Refusal,
+    Started,
+    StepReport,
     TokenStep,
     Vocabulary,
 )
 
-__all__ = ["Backend", "EngineLoop"]
+__all__ = ["EngineLoop", "Plan"]
 
 log = logging.getLogger("friendli_endpoint.engine")
 
-Logits = NDArray[np.float32]
+IDLE_SECONDS = 0.25
+"""How long nothing must happen before the engine works for prompts to come."""
+
+MOST_TRIES = 2
+"""How often a prompt is begun whose prefill makes the backend fail."""
+
+T = TypeVar("T")
 
 
-class Backend(Protocol):
-    """Sequences in slots, and the logits of what comes next; see `LlamaContext`."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much an engine takes on.
 
-    def prefill(
-        self, sequence: int, tokens: Sequence[int], position: int, output: bool
-    ) -> Logits | None:
-        """Appends a piece of a prompt; logits (vocabulary,) after it where they are wanted."""
-        ...
+    Attributes:
+        slots: How many sequences the backend holds.
+        piece: Most prompt tokens computed between two tokens of a running choice.
+        full_piece: Most prompt tokens computed at once.
+        queue_requests: Most requests that may wait.
+        queue_tokens: Most prompt tokens that may wait, all together.
+    """
 
-    def decode(
-        self, sequences: Sequence[int], tokens: Sequence[int], positions: Sequence[int]
-    ) -> Logits:
-        """Appends one token to each sequence; logits (len(sequences), vocabulary)."""
-        ...
-
-    def copy(self, source: int, target: int) -> None:
-        """Makes one sequence hold what another holds."""
-        ...
-
-    def truncate(self, sequence: int, length: int) -> None:
-        """Drops what a sequence holds from position `length` on."""
-        ...
-
-    def close(self) -> None:
-        """Frees what the backend holds."""
-        ...
-
-
-@dataclass(slots=True, eq=False)
-class _Running:
-    """A choice in a slot: the token it feeds next, and what its sampling remembers."""
-
-    job: Job
-    index: int
-    choice: Choice
-    history: History
-    position: int
-    token: int = -1
-    generated: int = 0
+    slots: int
+    piece: int
+    full_piece: int
+    queue_requests: int = 1024
+    queue_tokens: int = 1 << 20
 
 
 @dataclass(slots=True)
 class _Delivery:
-    """Where a request's steps go, and those of the present batch."""
+    """Where a request's steps go, and what is there to go.
+
+    Attributes:
+        deliver: Takes them.
+        submitted: When it was, in seconds.
+        begun: When work on its prompt began; None before.
+        steps: Those of the present turn.
+    """
 
     deliver: Deliver
+    submitted: float
+    begun: float | None = None
     steps: list[TokenStep] = field(default_factory=list)
 
 
@@ -86,25 +84,36 @@ class EngineLoop:
     """An `Engine` over a backend.
 
     Args:
-        backend: Holds the sequences; closed with the engine, by the engine's thread.
+        open_backend: Makes what holds the sequences; called again when it has failed. Closed with
+            the engine, by the engine's thread.
         vocabulary: The model's tokens.
-        slots: How many sequences the backend holds.
-        piece: Most prompt tokens decoded between two tokens of a running choice.
-        full_piece: Most prompt tokens decoded at once.
+        plan: How much it takes on.
+        report: Called with every turn, on the engine's thread; must not block or raise.
     """
 
     def __init__(
-        self, backend: Backend, vocabulary: Vocabulary, *, slots: int, piece: int, full_piece: int
+        self,
+        open_backend: Callable[[], Backend],
+        vocabulary: Vocabulary,
+        plan: Plan,
+        report: Callable[[StepReport], None] = lambda _report: None,
     ) -> None:
-        self._backend = backend
+        self._open_backend = open_backend
+        self._backend = open_backend()
         self._vocabulary = vocabulary
-        self._scheduler = Scheduler(slots, piece, full_piece)
-        self._running: dict[int, _Running] = {}
+        self._plan = plan
+        self._report = report
+        self._scheduler = Scheduler(plan.slots, plan.piece, plan.full_piece)
+        self._running: dict[int, Running] = {}
         self._prompt_logits: dict[str, Logits] = {}
         self._deliveries: dict[str, _Delivery] = {}
+        self._guides = ThreadPoolExecutor(1, thread_name_prefix="guides")
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._gate = threading.Lock()
+        self._admission = Admission(plan.queue_requests, plan.queue_tokens)
+        self._adapters = Adapters()
         self._closing = False
+        self._broken: str | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -113,24 +122,63 @@ class EngineLoop:
         """The model's tokens."""
         return self._vocabulary
 
+    @property
+    def adapters(self) -> Sequence[str]:
+        """Routes of the adapters that requests may name."""
+        with self._gate:
+            return self._adapters.routes
+
     def submit(self, request: GenerationRequest, deliver: Deliver) -> None:
         """Queues a request.
 
         Args:
             request: What to generate.
-            deliver: Takes the steps, on the engine's thread.
+            deliver: Takes what comes of it, on the engine's thread.
 
         Raises:
-            Refusal: The engine is closing.
+            Refusal: The engine is closing or broken, too much waits, or there is no such adapter.
         """
-        self._post(lambda: self._accept(request, deliver))
+        delivery = _Delivery(deliver, monotonic())
+        with self._gate:
+            self._check_open()
+            adapter = self._adapters.find(request.adapter)
+            self._admission.enter(len(request.prompt))
+            self._inbox.put(lambda: self._accept(request, adapter, delivery))
 
     def cancel(self, request_id: str) -> None:
         """Ends a request within one step; nothing more is delivered for it."""
-        try:
-            self._post(lambda: self._cancel(request_id))
-        except Refusal:
-            log.debug("request %s was cancelled while closing", request_id)
+        with self._gate:
+            if not self._closing:
+                self._inbox.put(lambda: self._cancel(request_id))
+
+    def load_adapter(self, route: str, path: Path) -> None:
+        """Makes an adapter known under a route, in the place of one that had it.
+
+        Args:
+            route: What requests will call it.
+            path: A LoRA for the model, as a GGUF file.
+
+        Raises:
+            Refusal: The file is no adapter for this model, or the engine is closing.
+        """
+
+        def load() -> None:
+            adapter = Adapter(route, self._backend.load_adapter(path))
+            with self._gate:
+                self._adapters.add(adapter)
+
+        self._ask(load)
+
+    def unload_adapter(self, route: str) -> None:
+        """Takes an adapter away; what uses it runs on to its end.
+
+        Raises:
+            Refusal: There is none, or the engine is closing.
+        """
+        with self._gate:
+            self._check_open()
+            self._adapters.retire(route)
+            self._inbox.put(lambda: None)
 
     def close(self) -> None:
         """Stops after the current step and frees the backend; unfinished requests fail."""
@@ -140,17 +188,34 @@ class EngineLoop:
                 self._inbox.put(lambda: None)
         self._thread.join()
 
-    def _post(self, message: Callable[[], None]) -> None:
-        with self._gate:
-            if self._closing:
-                raise Refusal(
-                    "the endpoint is shutting down", status=503, code="draining", retry_after=1
-                )
-            self._inbox.put(message)
+    def _check_open(self) -> None:
+        if self._closing:
+            raise Refusal(
+                "the endpoint is shutting down", status=503, code="draining", retry_after=1
+            )
+        if self._broken is not None:
+            raise Refusal(self._broken, status=503, code="engine_failure")
 
-    def _accept(self, request: GenerationRequest, deliver: Deliver) -> None:
-        self._deliveries[request.request_id] = _Delivery(deliver)
-        self._scheduler.add(request)
+    def _ask(self, work: Callable[[], T]) -> T:
+        """Has work done on the engine's thread, and waits for it."""
+        answer: Future[T] = Future()
+
+        def do() -> None:
+            try:
+                answer.set_result(work())
+            except BaseException as error:
+                answer.set_exception(error)
+
+        with self._gate:
+            self._check_open()
+            self._inbox.put(do)
+        return answer.result()
+
+    def _accept(
+        self, request: GenerationRequest, adapter: Adapter | None, delivery: _Delivery
+    ) -> None:
+        self._deliveries[request.request_id] = delivery
+        self._scheduler.add(request, adapter)
 
     def _cancel(self, request_id: str) -> None:
         job = self._scheduler.find(request_id)
@@ -161,33 +226,95 @@ class EngineLoop:
         try:
             while not self._closing:
                 if self._scheduler.idle:
-                    self._inbox.get()()
+                    self._rest()
                 self._take_messages()
-                try:
-                    self._step()
-                except Exception as error:
-                    log.exception("a step of the engine failed")
-                    self._fail_all(f"the engine failed: {error}")
+                self._turn()
             self._take_messages()
-            self._fail_all("the endpoint is shutting down")
+            self._fail(self._scheduler.jobs(), "the endpoint is shutting down")
         finally:
+            self._guides.shutdown()
             self._backend.close()
+
+    def _rest(self) -> None:
+        """Waits for a message; when none comes for a while, works for prompts to come."""
+        settled = False
+        while True:
+            try:
+                self._inbox.get(timeout=None if settled else IDLE_SECONDS)()
+            except queue.Empty:
+                self._settle()
+                settled = self._inbox.empty()
+            else:
+                return
+
+    def _settle(self) -> None:
+        """Computes what slots would do good to hold, until a message comes."""
+        try:
+            while self._inbox.empty() and (piece := self._scheduler.settle()):
+                self._prefill(piece)
+        except Exception as error:
+            log.exception("the engine failed in an idle time")
+            self._recover(error)
 
     def _take_messages(self) -> None:
         while not self._inbox.empty():
             self._inbox.get_nowait()()
 
-    def _step(self) -> None:
+    def _turn(self) -> None:
+        begun = monotonic()
+        try:
+            decoded, prefilled = self._step()
+        except Exception as error:
+            log.exception("a step of the engine failed")
+            self._recover(error)
+            return
+        self._free_adapters()
+        self._send()
+        if decoded or prefilled:
+            self._tell(monotonic() - begun, decoded, prefilled)
+
+    def _step(self) -> tuple[int, int]:
+        """One turn; how many choices decoded, and how many prompt tokens were computed."""
         step = self._scheduler.schedule()
-        for placement in step.placements:
-            if not placement.job.finished:  # a fault in an earlier choice has removed it
-                self._place(placement)
-        if step.piece is not None:
-            self._prefill(step.piece)
+        prefilled = 0
+        for work in step.work:
+            if isinstance(work, Piece):
+                self._prefill(work)
+                prefilled += len(work.tokens)
+            elif work.job.request.request_id in self._deliveries:  # no sibling has failed it
+                self._place(work)
+        if step.work:
+            self._send()
         slots = [slot for slot in step.decode if slot in self._running]
         if slots:
             self._decode(slots)
-        self._send()
+        return len(slots), prefilled
+
+    def _prefill(self, piece: Piece) -> None:
+        if piece.source is not None:
+            self._backend.copy(piece.source, piece.slot)
+        self._backend.truncate(piece.slot, piece.start)
+        if piece.job is not None:
+            self._begin(piece.job)
+        wanted = piece.job is not None and piece.last
+        adapter = _handle(piece.adapter)
+        logits = self._backend.prefill(piece.slot, piece.tokens, piece.start, wanted, adapter)
+        if piece.job is not None and logits is not None:
+            self._prompt_logits[piece.job.request.request_id] = logits.copy()
+            self._started(piece.job)
+
+    def _begin(self, job: Job) -> None:
+        delivery = self._deliveries[job.request.request_id]
+        if delivery.begun is None:
+            delivery.begun = monotonic()
+            with self._gate:
+                self._admission.start(len(job.request.prompt))
+
+    def _started(self, job: Job) -> None:
+        delivery = self._deliveries[job.request.request_id]
+        assert delivery.begun is not None
+        waited = delivery.begun - delivery.submitted
+        delivery.deliver(Started(job.cached, waited, monotonic() - delivery.begun))
 
     def _place(self, placement: Placement) -> None:
         job, slot = placement.job, placement.slot
@@ -198,74 +325,42 @@ class EngineLoop:
         choice = request.choices[placement.choice]
         logits = self._prompt_logits[request.request_id]
         history = History(choice.sampling, request.prompt, logits.size)
-        self._running[slot] = _Running(
-            job, placement.choice, choice, history, position=len(request.prompt)
-        )
+        job.started = True
+        self._running[slot] = Running(job, placement.choice, choice, history)
         if placement.choice == len(request.choices) - 1:
             del self._prompt_logits[request.request_id]
         self._advance(slot, logits)
 
-    def _prefill(self, piece: Piece) -> None:
-        request = piece.job.request
-        if piece.start == 0:
-            self._backend.truncate(piece.slot, 0)
-        last = piece.stop == len(request.prompt)
-        tokens = request.prompt[piece.start : piece.stop]
-        logits = self._backend.prefill(piece.slot, tokens, piece.start, last)
-        if logits is not None:
-            self._prompt_logits[request.request_id] = logits.copy()
-
     def _decode(self, slots: Sequence[int]) -> None:
-        running = [self._running[slot] for slot in slots]
-        rows = self._backend.decode(
-            slots, [each.token for each in running], [each.position for each in running]
-        )
-        for slot, each, logits in zip(slots, running, rows, strict=True):
-            each.position += 1
-            if self._running.get(slot) is each:
-                self._advance(slot, logits)
+        """A token for each choice; those of one adapter share a batch."""
+        looking = self._guides.submit(look_ahead, [self._running[slot] for slot in slots])
+        batches: dict[int | None, list[int]] = {}
+        for slot in slots:
+            batches.setdefault(_handle(self._running[slot].job.adapter), []).append(slot)
+        for adapter, batch in batches.items():
+            running = [self._running[slot] for slot in batch]
+            rows = self._backend.decode(
+                batch, [each.tokens[-1] for each in running], [e.position for e in running], adapter
+            )
+            looking.result()
+            for slot, each, logits in zip(batch, running, rows, strict=True):
+                if self._running.get(slot) is each:
+                    self._advance(slot, logits)
 
     def _advance(self, slot: int, logits: Logits) -> None:
         """Takes one token for the choice in a slot; a fault in it fails its request alone."""
         running = self._running[slot]
         job = running.job
         try:
-            step = self._next_token(running, logits)
+            step = running.advance(logits, self._vocabulary)
         except Exception as error:
             log.exception("request %s failed", job.request.request_id)
-            deliver = self._deliveries[job.request.request_id].deliver
-            self._remove(job)
-            deliver(Failure(f"the request failed in the engine: {error}"))
+            self._fail([job], f"the request failed in the engine: {error}")
             return
         self._deliveries[job.request.request_id].steps.append(step)
         if step.finish is not None:
             del self._running[slot]
-            self._scheduler.finish(job, running.index)
-
-    def _next_token(self, running: _Running, logits: Logits) -> TokenStep:
-        request, choice = running.job.request, running.choice
-        forced = choice.guide.forced()
-        token = (
-            forced[0]
-            if forced
-            else sample(
-                logits, choice.sampling, running.history, running.generated, choice.guide.mask()
-            )
-        )
-        if token is None:
-            return TokenStep(running.index, None, b"", finish=choice.guide.exhausted())
-        running.token = token
-        running.generated += 1
-        running.history.accept(token)
-        finish = choice.guide.accept(token)
-        room = self._vocabulary.context - len(request.prompt)
-        if finish is None and running.generated >= min(request.max_tokens, room):
-            finish = "length"
-        piece = self._vocabulary.piece(token)
-        if request.top_logprobs is None:
-            return TokenStep(running.index, token, piece, finish=finish)
-        own, top = logprobs(logits, token, request.top_logprobs)
-        return TokenStep(running.index, token, piece, own, top, finish)
+            self._scheduler.finish(job, running.index, running.tokens)
 
     def _send(self) -> None:
         for request_id, delivery in list(self._deliveries.items()):
@@ -275,16 +370,59 @@ class EngineLoop:
             if self._scheduler.find(request_id) is None:
                 del self._deliveries[request_id]
 
+    def _tell(self, seconds: float, decoded: int, prefilled: int) -> None:
+        queued = self._scheduler.queued
+        generated = sum(len(each.tokens) for each in self._running.values())
+        self._report(
+            StepReport(
+                seconds=seconds,
+                decoded=decoded,
+                prefilled=prefilled,
+                running=len(self._running),
+                queued=len(queued),
+                queued_tokens=sum(len(job.request.prompt) for job in queued),
+                held_tokens=self._scheduler.held_tokens + generated,
+                room_tokens=self._plan.slots * self._vocabulary.context,
+            )
+        )
+
+    def _free_adapters(self) -> None:
+        with self._gate:
+            unused = self._adapters.unused({job.adapter for job in self._scheduler.jobs()})
+        for adapter in unused:
+            self._scheduler.drop(adapter)
+            self._backend.free_adapter(adapter.handle)
+
     def _remove(self, job: Job) -> None:
         request_id = job.request.request_id
         for slot in job.slots.values():
-            self._running.pop(slot, None)
+            self._running.pop(slot.number, None)
         self._scheduler.remove(job)
         self._prompt_logits.pop(request_id, None)
-        self._deliveries.pop(request_id, None)
+        delivery = self._deliveries.pop(request_id)
+        if delivery.begun is None:
+            with self._gate:
+                self._admission.leave(len(job.request.prompt))
 
-    def _fail_all(self, message: str) -> None:
-        for job in self._scheduler.jobs():
+    def _fail(self, jobs: Sequence[Job], message: str) -> None:
+        for job in jobs:
             deliver = self._deliveries[job.request.request_id].deliver
             self._remove(job)
             deliver(Failure(message))
+
+    def _recover(self, fault: Exception) -> None:
+        """Opens the backend anew. Running choices are lost; prompts are tried once more."""
+        lost = [job for job in self._scheduler.jobs() if job.started or job.tries >= MOST_TRIES]
+        self._fail(lost, f"the engine failed: {fault}")
+        self._scheduler.restart()
+        try:
+            self._backend.close()
+            self._backend = self._open_backend()
+        except Exception as error:
+            log.exception("the engine cannot be started again")
+            self._broken = f"the engine failed and cannot be started again: {error}"
+            self._fail(self._scheduler.jobs(), self._broken)
+
+
+def _handle(adapter: object) -> int | None:
+    return adapter.handle if isinstance(adapter, Adapter) else None

@@ -9,10 +9,11 @@ one token from each of several sequences, or at least two tokens of a single one
 
 import ctypes
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from friendli_endpoint.engine.backend import Logits, Tokens
 from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, Batch
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
 
@@ -58,6 +59,9 @@ class LlamaContext:
                 "lower --max-sequences or --context"
             )
         self._pointer: int = pointer
+        self._model = model
+        self._adapter: int | None = None
+        self._state = np.empty(0, np.uint8)
         self._memory: int = library.llama_get_memory(pointer)
         vocabulary = library.llama_model_get_vocab(model.pointer)
         self._vocabulary_size: int = library.llama_vocab_n_tokens(vocabulary)
@@ -78,8 +82,8 @@ class LlamaContext:
         )
 
     def prefill(
-        self, sequence: int, tokens: Sequence[int], position: int, output: bool
-    ) -> NDArray[np.float32] | None:
+        self, sequence: int, tokens: Tokens, position: int, output: bool, adapter: int | None = None
+    ) -> Logits | None:
         """Appends a piece of a prompt to one sequence.
 
         Args:
@@ -87,6 +91,7 @@ class LlamaContext:
             tokens: At most `MICRO_BATCH` ids; at least two unless the whole prompt is one token.
             position: How many tokens the sequence holds already.
             output: Whether the logits after the last token are wanted.
+            adapter: What the weights are changed by.
 
         Returns:
             Logits of shape (vocabulary,), float32, valid until the next call, or None.
@@ -97,18 +102,24 @@ class LlamaContext:
         self._sequence[:count] = sequence
         self._output[:count] = 0
         self._output[count - 1] = output
+        self._use(adapter)
         self._decode(count)
         return self._logits(1)[0] if output else None
 
     def decode(
-        self, sequences: Sequence[int], tokens: Sequence[int], positions: Sequence[int]
-    ) -> NDArray[np.float32]:
+        self,
+        sequences: Sequence[int],
+        tokens: Sequence[int],
+        positions: Sequence[int],
+        adapter: int | None = None,
+    ) -> Logits:
         """Appends one token to each of several sequences.
 
         Args:
             sequences: Distinct sequence numbers.
             tokens: One id for each.
             positions: How many tokens each holds already.
+            adapter: What the weights are changed by.
 
         Returns:
             Logits of shape (len(sequences), vocabulary), float32, valid until the next call.
@@ -118,17 +129,39 @@ class LlamaContext:
         self._position[:count] = positions
         self._sequence[:count] = sequences
         self._output[:count] = 1
+        self._use(adapter)
         self._decode(count)
         return self._logits(count)
 
     def copy(self, source: int, target: int) -> None:
-        """Makes one sequence hold what another holds; costs a copy of a whole cache."""
+        """Makes one sequence hold what another holds, to the bit.
+
+        It goes through the host's memory, at the cost of what is held; `llama_memory_seq_cp`
+        between separate caches costs all that they could hold.
+        """
+        library, pointer = self._library, self._pointer
+        size: int = library.llama_state_seq_get_size(pointer, source)
+        if self._state.size < size:
+            self._state = np.empty(size, np.uint8)
+        at = self._state.ctypes.data
         self.truncate(target, 0)
-        self._library.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+        read: int = library.llama_state_seq_get_data(pointer, at, size, source)
+        if read != size or library.llama_state_seq_set_data(pointer, at, size, target) != size:
+            raise DecodeError(f"llama.cpp cannot copy the {size:,} bytes of a sequence")
 
     def truncate(self, sequence: int, length: int) -> None:
         """Drops all that a sequence holds from position `length` on."""
         self._library.llama_memory_seq_rm(self._memory, sequence, length, -1)
+
+    def load_adapter(self, path: Path) -> int:
+        """Reads a LoRA for this model; see `LlamaModel.load_adapter`."""
+        return self._model.load_adapter(path)
+
+    def free_adapter(self, adapter: int) -> None:
+        """Frees a LoRA."""
+        if self._adapter == adapter:
+            self._use(None)
+        self._model.free_adapter(adapter)
 
     def close(self) -> None:
         """Frees the caches."""
@@ -136,12 +169,23 @@ class LlamaContext:
             self._library.llama_free(self._pointer)
             self._pointer = 0
 
+    def _use(self, adapter: int | None) -> None:
+        """Sets what the weights are changed by, from the next batch on."""
+        if adapter == self._adapter:
+            return
+        adapters = (ctypes.c_void_p * 1)(adapter)
+        scales = (ctypes.c_float * 1)(1.0)
+        count = 0 if adapter is None else 1
+        if self._library.llama_set_adapters_lora(self._pointer, adapters, count, scales):
+            raise DecodeError("llama.cpp does not take the adapter")
+        self._adapter = adapter
+
     def _decode(self, count: int) -> None:
         self._batch.n_tokens = count
         result: int = self._library.llama_decode(self._pointer, self._batch)
         if result != 0:
             raise DecodeError(f"llama_decode answered {result} to a batch of {count} tokens")
 
-    def _logits(self, rows: int) -> NDArray[np.float32]:
+    def _logits(self, rows: int) -> Logits:
         pointer: ctypes._Pointer[ctypes.c_float] = self._library.llama_get_logits(self._pointer)
         return np.ctypeslib.as_array(pointer, shape=(rows, self._vocabulary_size))

@@ -1,6 +1,7 @@
 """Opens a GGUF file as an engine: the library, the weights, room for the sequences, the loop."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from friendli_endpoint.engine.capacity import (
     available_threads,
     fit,
 )
-from friendli_endpoint.engine.llama.context import MICRO_BATCH, LlamaContext
+from friendli_endpoint.engine.llama.context import LlamaContext
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
 from friendli_endpoint.engine.llama.model import (
     LlamaModel,
@@ -19,15 +20,19 @@ from friendli_endpoint.engine.llama.model import (
     find_embedded_model,
 )
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
-from friendli_endpoint.engine.loop import EngineLoop
+from friendli_endpoint.engine.loop import EngineLoop, Plan
+from friendli_endpoint.generation import StepReport
 
 __all__ = ["EmbeddedEngine", "LibraryError", "ModelError", "locate", "open_engine"]
 
 log = logging.getLogger("friendli_endpoint.engine")
 
-PIECE = 128
-"""Prompt tokens between two tokens of a running stream: about half a second of the embedded model
-on two cores."""
+PIECE = 64
+"""Prompt tokens between two tokens of a running stream: about a quarter of a second of the embedded
+model on two cores. Smaller pieces take more time a token."""
+
+FULL_PIECE = 128
+"""Prompt tokens in a batch while nothing runs; larger batches take more time a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,14 @@ def locate(path: Path | None) -> Path:
 
 
 def open_engine(
-    path: Path, *, sequences: int, context: int, threads: int | None = None
+    path: Path,
+    *,
+    sequences: int,
+    context: int,
+    threads: int | None = None,
+    max_queue: int = 1024,
+    max_queue_tokens: int = 1 << 20,
+    report: Callable[[StepReport], None] = lambda _report: None,
 ) -> EmbeddedEngine:
     """Loads a model and starts serving it; takes a second or more.
 
@@ -78,6 +90,9 @@ def open_engine(
         sequences: Choices to serve at once; lowered where memory is short.
         context: Tokens each can hold; lowered where memory or the model ask for it.
         threads: Threads that compute; by default one for each processor.
+        max_queue: Most requests that may wait.
+        max_queue_tokens: Most prompt tokens that may wait, all together.
+        report: Hears of every turn of the engine, on its thread.
 
     Raises:
         LibraryError: llama.cpp is not installed or not one we can drive.
@@ -96,14 +111,18 @@ def open_engine(
         log.warning("%s", note)
     pointer: int = library.llama_model_get_vocab(model.pointer)
     vocabulary = LlamaVocabulary(library, pointer, capacity.context)
-    backend = LlamaContext(
-        model, capacity.sequences, capacity.context, threads or available_threads()
+    processors = threads or available_threads()
+    plan = Plan(
+        capacity.sequences,
+        PIECE,
+        FULL_PIECE,
+        queue_requests=max_queue,
+        queue_tokens=max_queue_tokens,
     )
     engine = EngineLoop(
-        backend,
+        lambda: LlamaContext(model, capacity.sequences, capacity.context, processors),
         vocabulary,
-        slots=capacity.sequences,
-        piece=PIECE,
-        full_piece=MICRO_BATCH,
+        plan,
+        report,
     )
     return EmbeddedEngine(engine, vocabulary, model.name, model.chat_template(), capacity, model)

@@ -93,6 +93,22 @@ class LlamaModel:
         source: bytes | None = self.library.llama_model_chat_template(self.pointer, None)
         return source.decode(errors="replace") if source else None
 
+    def load_adapter(self, path: Path) -> int:
+        """Reads a LoRA; it lives as long as the model, or until it is freed.
+
+        Raises:
+            ModelError: The file is missing, no GGUF file, or no LoRA for this model.
+        """
+        check_file(path)
+        pointer: int | None = self.library.llama_adapter_lora_init(self.pointer, str(path).encode())
+        if not pointer:
+            raise ModelError(f"{path} is no LoRA adapter for {self.name}")
+        return pointer
+
+    def free_adapter(self, adapter: int) -> None:
+        """Frees a LoRA that no context uses."""
+        self.library.llama_adapter_lora_free(adapter)
+
     def close(self) -> None:
         """Frees the weights; contexts over them must be closed before."""
         if self.pointer:
