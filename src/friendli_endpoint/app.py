@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -76,6 +77,8 @@ class EndpointService:
                 sequences=settings.max_sequences,
                 context=settings.context,
                 threads=settings.threads,
+                max_queue=settings.max_queue,
+                max_queue_tokens=settings.max_queue_tokens,
             )
         except (LibraryError, ModelError) as error:
             raise StartError(str(error)) from error
@@ -92,7 +95,9 @@ class EndpointService:
                 limits=Limits(choices=settings.max_choices),
             )
             self._chat = ChatModel(embedded.vocabulary, template, defaults)
-        except (StartError, TemplateFault, KeyError) as error:
+            for route, _, path in (each.partition("=") for each in settings.adapter):
+                embedded.engine.load_adapter(route, Path(path))
+        except (StartError, TemplateFault, ModelError, KeyError) as error:
             embedded.close()
             raise StartError(str(error.args[0])) from error
         self.embedded = embedded
@@ -123,25 +128,55 @@ class EndpointService:
         assert self._chat is not None
         return self._chat.accept(body)
 
+    @property
+    def adapters(self) -> Sequence[str]:
+        """The routes of the adapters that requests may name."""
+        return self._ready().engine.adapters
+
+    def load_adapter(self, route: str, name: str) -> None:
+        """Loads a file of the adapters' folder; takes a moment.
+
+        Raises:
+            Refusal: There is no such folder or file, or it is no adapter for this model.
+        """
+        engine = self._ready().engine
+        path = _inside(self._settings.adapter_dir, name)
+        try:
+            engine.load_adapter(route, path)
+        except ModelError as error:
+            raise Refusal(
+                str(error).replace(str(path), name), param="file", code="adapter_refused"
+            ) from error
+
+    def unload_adapter(self, route: str) -> None:
+        """Takes an adapter away; what uses it runs on to its end.
+
+        Raises:
+            Refusal: There is none.
+        """
+        self._ready().engine.unload_adapter(route)
+
     def models(self) -> list[dict[str, Any]]:
-        """A card for each endpoint id, or one in the model's own name.
+        """A card for each endpoint id, or one in the model's own name, and for its adapters.
 
         Raises:
             Refusal: 503 while the model is loading, and when the endpoint stops.
         """
         embedded = self._ready()
-        return [
-            {
-                "id": name,
-                "object": "model",
-                "created": self._created,
-                "owned_by": "friendli-endpoint",
-                "root": embedded.name,
-                "max_model_len": embedded.capacity.context,
-                "vocabulary_size": embedded.vocabulary.size,
-                "deterministic": True,
-            }
-            for name in self._settings.endpoint_id or (embedded.name,)
+        names = self._settings.endpoint_id or (embedded.name,)
+        card = {
+            "object": "model",
+            "created": self._created,
+            "owned_by": "friendli-endpoint",
+            "root": embedded.name,
+            "max_model_len": embedded.capacity.context,
+            "vocabulary_size": embedded.vocabulary.size,
+            "deterministic": True,
+        }
+        cards: list[dict[str, Any]] = [{"id": name, **card} for name in names]
+        routes = embedded.engine.adapters
+        return cards + [
+            {"id": f"{name}:{route}", **card, "parent": name} for name in names for route in routes
         ]
 
     def _template(self) -> str | None:
@@ -160,6 +195,24 @@ class EndpointService:
             )
             raise Refusal(why, status=503, code=code, retry_after=1)
         return self.embedded
+
+
+def _inside(folder: Path | None, name: str) -> Path:
+    """The file of a name in a folder, and nowhere else.
+
+    Raises:
+        Refusal: There is no folder, or the name leads out of it.
+    """
+    if folder is None:
+        raise Refusal(
+            "adapters are not loaded while serving: the endpoint was started without --adapter-dir",
+            status=403,
+            code="not_allowed",
+        )
+    path = (folder / name.replace("\0", "")).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise Refusal("file must lie in the adapters' folder", param="file", code="not_allowed")
+    return path
 
 
 def _load(service: EndpointService) -> None:

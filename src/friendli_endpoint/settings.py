@@ -32,6 +32,9 @@ class Flag:
     default: str | None = None
 
 
+_RouteAndPath = Annotated[str, Field(pattern=r"^[\w.\-/]+=.+$")]
+
+
 class Settings(BaseSettings):
     """Settings of the endpoint; an invalid one raises a pydantic `ValidationError`.
 
@@ -48,6 +51,10 @@ class Settings(BaseSettings):
     """Jinja file with the chat template."""
     tool_family: Annotated[str | None, Flag("Model", "by the chat template")] = None
     """Form of tool calls."""
+    adapter: Annotated[tuple[_RouteAndPath, ...], Flag("Model", "none")] = ()
+    """LoRA to serve as `model: "ID:ROUTE"`, as ROUTE=PATH of a GGUF file; may be repeated."""
+    adapter_dir: Annotated[Path | None, Flag("Model", "none")] = None
+    """Folder that clients may load adapters from while serving."""
 
     max_sequences: Annotated[int, Field(ge=1, le=256), Flag("Capacity")] = 16
     """Choices that run at the same time."""
@@ -57,6 +64,10 @@ class Settings(BaseSettings):
     """Threads that compute."""
     max_choices: Annotated[int, Field(ge=1), Flag("Capacity")] = 128
     """Most choices (`n`) of one request."""
+    max_queue: Annotated[int, Field(ge=1), Flag("Capacity")] = 1024
+    """Most requests that may wait; more are told when to come again."""
+    max_queue_tokens: Annotated[int, Field(ge=1), Flag("Capacity")] = 1 << 20
+    """Most prompt tokens that may wait, all together."""
 
     parse_reasoning: Annotated[bool, Flag("Answers")] = True
     """Whether reasoning is given apart from the answer, unless a request says."""

@@ -88,11 +88,11 @@ class ChatModel:
         """Checks a request and prepares its answer; all that can be refused is refused here.
 
         Raises:
-            Refusal: The request breaks a rule, or names an endpoint or adapter there is not.
+            Refusal: The request breaks a rule, or names an endpoint there is not.
         """
         values = {name: value for name, value in body.model_dump().items() if value is not None}
         check(values, body.model_extra or (), self._defaults.limits)
-        self._check_model(body.model)
+        adapter = self._adapter_of(body.model)
         asked = given(values)
         self._check_reasoning(asked)
         toolbox = toolbox_of(asked, self._family)
@@ -117,6 +117,7 @@ class ChatModel:
             ),
             max_tokens=asked.get("max_tokens", asked.get("max_completion_tokens", room)),
             top_logprobs=asked.get("top_logprobs", 0) if asked.get("logprobs") else None,
+            adapter=adapter,
         )
         options = asked.get("stream_options") or {}
         return Exchange(
@@ -130,11 +131,11 @@ class ChatModel:
             else (),
         )
 
-    def _check_model(self, name: str) -> None:
-        """Splits `ENDPOINT_ID:ADAPTER_ROUTE`; an exact endpoint id wins."""
+    def _adapter_of(self, name: str) -> str | None:
+        """The route in `ENDPOINT_ID:ADAPTER_ROUTE`; an exact endpoint id wins."""
         known = self._defaults.endpoint_ids
         if name in known:
-            return
+            return None
         endpoint, colon, route = name.partition(":")
         if known and endpoint not in known:
             raise Refusal(
@@ -143,13 +144,7 @@ class ChatModel:
                 status=404,
                 code="model_not_found",
             )
-        if colon:
-            raise Refusal(
-                f"there is no adapter {route!r}: this endpoint has no adapters",
-                param="model",
-                status=404,
-                code="adapter_not_found",
-            )
+        return route if colon else None
 
     def _check_reasoning(self, asked: Values) -> None:
         for name, served in (

@@ -64,3 +64,24 @@ class Service(Protocol):
             Refusal: 503 while the model is loading.
         """
         ...
+
+    @property
+    def adapters(self) -> Sequence[str]:
+        """The routes of the adapters that requests may name."""
+        ...
+
+    def load_adapter(self, route: str, name: str) -> None:
+        """Loads a file of the adapters' folder; may take a while, so call it in a thread.
+
+        Raises:
+            Refusal: There is no such folder or file, or it is no adapter for this model.
+        """
+        ...
+
+    def unload_adapter(self, route: str) -> None:
+        """Takes an adapter away; what uses it runs on to its end.
+
+        Raises:
+            Refusal: There is none.
+        """
+        ...
