@@ -3,6 +3,7 @@
 import typer
 
 from friendli_endpoint import __version__
+from friendli_endpoint.cli.chat import chat
 from friendli_endpoint.cli.serve import serve
 
 __all__ = ["main"]
@@ -22,6 +23,7 @@ def version() -> None:
 
 
 app.command()(serve)
+app.command()(chat)
 
 
 def main() -> None:

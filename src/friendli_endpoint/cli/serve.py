@@ -9,8 +9,10 @@ from typing import Any
 
 import typer
 import uvicorn
+from rich.console import Console
 
 from friendli_endpoint.app import EndpointService, StartError, create_app
+from friendli_endpoint.cli.banner import show_banner
 from friendli_endpoint.cli.complaint import CANNOT_START, complain, refuse
 from friendli_endpoint.cli.flags import read_settings, with_settings
 from friendli_endpoint.settings import Settings
@@ -66,8 +68,10 @@ def _run(service: EndpointService, settings: Settings, listener: socket.socket) 
     address = "http://{}:{}".format(*listener.getsockname()[:2])
 
     def ready() -> None:
-        if service.embedded is not None:
-            _banner(service, address)
+        embedded = service.embedded
+        if embedded is not None:
+            room = embedded.capacity
+            show_banner(Console(), embedded.name, address, room.sequences, room.context)
 
     def failed(error: StartError) -> None:
         failure.append(error)
@@ -89,18 +93,6 @@ def _run(service: EndpointService, settings: Settings, listener: socket.socket) 
         complain(str(failure[0]))
         return CANNOT_START
     return 0
-
-
-def _banner(service: EndpointService, address: str) -> None:
-    embedded = service.embedded
-    assert embedded is not None
-    typer.echo(
-        f"Serving {embedded.name} on {address}  "
-        f"({embedded.capacity.sequences} at once, {embedded.capacity.context} tokens of context)\n"
-        f"Try it:  curl {address}/dedicated/v1/chat/completions "
-        "-H 'content-type: application/json' -d "
-        """'{"model": "any", "messages": [{"role": "user", "content": "Hello!"}]}'"""
-    )
 
 
 def _start_logging(level: str) -> None:

@@ -1,0 +1,42 @@
+"""What a running endpoint says that it serves."""
+
+import os
+from typing import Any
+
+import httpx2
+
+__all__ = ["UnreachableError", "served_models"]
+
+SECONDS = 10.0
+
+
+class UnreachableError(Exception):
+    """The endpoint did not list its models; the message says why in a sentence."""
+
+
+def served_models(url: str) -> list[dict[str, Any]]:
+    """The cards of the models that an endpoint lists; each has an `id`.
+
+    Args:
+        url: Where the endpoint is, without a path.
+
+    Raises:
+        UnreachableError: It did not answer, or not with a list of models.
+    """
+    token = os.environ.get("FRIENDLI_TOKEN")
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    address = url.rstrip("/") + "/dedicated/v1/models"
+    try:
+        response = httpx2.get(address, headers=headers, timeout=SECONDS)
+        response.raise_for_status()
+        cards = response.json()["data"]
+        return [{**card, "id": str(card["id"])} for card in cards]
+    except httpx2.HTTPStatusError as error:
+        said = error.response
+        raise UnreachableError(
+            f"{address} answers {said.status_code}: {said.text[:300]}"
+        ) from error
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise UnreachableError(f"{url} does not answer: {error}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise UnreachableError(f"{address} does not answer with a list of models") from error

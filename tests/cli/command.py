@@ -1,0 +1,24 @@
+"""Runs the command line within the test's own process."""
+
+from click.testing import Result
+from typer.testing import CliRunner
+
+from friendli_endpoint.cli import app
+
+
+def run(*arguments: str, typed: str | None = None, **variables: str) -> Result:
+    """What a command prints and its exit code; `typed` is its standard input, a pipe."""
+    result = CliRunner().invoke(app, arguments, input=typed, env=variables)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def sentence(result: Result) -> str:
+    """The one line that a command said when it refused, without the program's name."""
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    name, _, rest = line.partition(": ")
+    assert name == "friendli-endpoint"
+    return rest

@@ -1,0 +1,205 @@
+"""A chat over a pipe and in a terminal, with an endpoint that says what a test tells it to."""
+
+import os
+import pty
+import re
+import select
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from friendli._scripted import ScriptedEndpoint
+from friendli_endpoint.cli.chat import typed_lines
+
+from .command import run, sentence
+
+PATIENCE = 30.0
+
+
+def talk(endpoint: ScriptedEndpoint, *lines: str) -> tuple[int, str, str]:
+    """Exit code, output and errors of a chat over a pipe."""
+    done = run(
+        "chat", "--url", endpoint.url, "--endpoint-id", "m", typed="".join(f"{x}\n" for x in lines)
+    )
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_lines_of_a_pipe_are_answered_without_prompts(friendli_scripted: ScriptedEndpoint) -> None:
+    friendli_scripted.stream(["Hel", "lo."])
+    friendli_scripted.answer("Bye.")
+    assert talk(friendli_scripted, "Hi!", "", "And?") == (0, "Hello.\nBye.\n", "")
+    first, second = (each.body for each in friendli_scripted.requests)
+    assert (first["model"], first["stream"]) == ("m", True)
+    assert [message["content"] for message in second["messages"]] == ["Hi!", "Hello.", "And?"]
+
+
+def test_parameters_and_the_system_text_are_sent(friendli_scripted: ScriptedEndpoint) -> None:
+    talk(friendli_scripted, "/system Be terse.", "/set temperature 0.2", "/set future [1]", "Hi!")
+    (request,) = friendli_scripted.requests
+    assert request.body["messages"][0] == {"role": "system", "content": "Be terse."}
+    assert (request.body["temperature"], request.body["future"]) == (0.2, [1])
+
+
+def test_the_endpoints_own_words_say_what_is_wrong(friendli_scripted: ScriptedEndpoint) -> None:
+    friendli_scripted.error(400, "temperature must be at least 0")
+    friendli_scripted.answer("Better.")
+    code, output, errors = talk(friendli_scripted, "/set temperature -1", "Hi!", "/retry")
+    assert (code, output) == (1, "Better.\n")
+    assert errors == "friendli-endpoint: temperature must be at least 0\n"
+
+
+def test_a_parameter_of_the_wrong_type_is_named(friendli_scripted: ScriptedEndpoint) -> None:
+    code, output, errors = talk(friendli_scripted, "/set temperature hot", "Hi!")
+    assert (code, output) == (1, "")
+    assert errors.startswith("friendli-endpoint: temperature: ")
+
+
+def test_an_answer_that_is_cut_off_is_kept_and_said(friendli_scripted: ScriptedEndpoint) -> None:
+    friendli_scripted.stream(["Half"], cut=True)
+    code, output, errors = talk(friendli_scripted, "Hi!", "/show")
+    assert (code, output) == (1, "Half\nmessages: 2\n")
+    assert "friendli-endpoint: " in errors
+
+
+def test_quit_ends_it(friendli_scripted: ScriptedEndpoint) -> None:
+    assert talk(friendli_scripted, "/quit", "Hi!") == (0, "", "")
+    assert friendli_scripted.requests == []
+
+
+def test_what_a_model_writes_cannot_steer_the_terminal(friendli_scripted: ScriptedEndpoint) -> None:
+    friendli_scripted.answer("a\x1b[2Jb\x07\tc\nd")
+    assert talk(friendli_scripted, "Hi!")[1] == "a\ufffd[2Jb\ufffd\tc\nd\n"
+
+
+def test_an_endpoint_that_is_not_there_is_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    assert url in sentence(run("chat", "--url", url))
+
+
+def test_an_endpoint_that_lists_no_models_is_one_sentence(
+    friendli_scripted: ScriptedEndpoint,
+) -> None:
+    assert "404" in sentence(run("chat", "--url", friendli_scripted.url))
+
+
+def test_url_and_model_exclude_each_other(tmp_path: Path) -> None:
+    assert "--model" in sentence(run("chat", "--url", "http://h", "--model", str(tmp_path)))
+
+
+def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    assert "none.gguf" in sentence(run("chat", "--model", str(tmp_path / "none.gguf")))
+
+
+def test_ctrl_c_gives_up_the_line_being_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = iter([KeyboardInterrupt, "Hi!", EOFError, "never read"])
+
+    def typed(_prompt: str) -> str:
+        key = next(keys)
+        if isinstance(key, str):
+            return key
+        raise key
+
+    monkeypatch.setattr("builtins.input", typed)
+    assert list(typed_lines()) == ["Hi!"]
+
+
+# ── in a terminal ────────────────────────────────────────────────────────────────────────────
+
+
+class Stalling:
+    """Answers each request with one word of thought and one of text, and then nothing more."""
+
+    EVENTS = b"".join(
+        b'data: {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m",'
+        b' "choices": [{"index": 0, "delta": {"%b": "%b"}, "finish_reason": null}]}\n\n' % each
+        for each in ((b"reasoning_content", b"Thought"), (b"content", b"Word"))
+    )
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(PATIENCE)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.left = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection:
+            connection.settimeout(PATIENCE)
+            seen = b""
+            while b'"Hi!"' not in seen:
+                seen += connection.recv(65536)
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + self.EVENTS
+            )
+            while connection.recv(65536):
+                pass
+        self.left.set()
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@pytest.fixture
+def stalling() -> Iterator[Stalling]:
+    endpoint = Stalling()
+    yield endpoint
+    endpoint.close()
+
+
+class Terminal:
+    """A chat in a terminal of its own."""
+
+    def __init__(self, *flags: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "friendli_endpoint.cli", "chat", *flags],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "TERM": "xterm"},
+            start_new_session=True,
+            preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),  # takes the terminal
+        )
+        os.close(theirs)
+        self.seen = ""
+
+    def type(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
+
+    def until(self, pattern: str) -> None:
+        """Reads until it has been shown, and takes what came up to there off `seen`."""
+        while not (found := re.search(pattern, self.seen)):
+            ready, _, _ = select.select([self._ours], [], [], PATIENCE)
+            assert ready, f"no {pattern!r} in {self.seen!r}"
+            self.seen += os.read(self._ours, 4096).decode()
+        self.seen = self.seen[found.end() :]
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+
+def test_ctrl_c_stops_an_answer_and_ctrl_d_the_program(stalling: Stalling) -> None:
+    terminal = Terminal("--url", stalling.url, "--endpoint-id", "m")
+    try:
+        terminal.until("> ")
+        terminal.type("Hi!\n")
+        terminal.until(r"\x1b\[2mThought\x1b\[0m\r\nWord")
+        terminal.type("\x03")
+        terminal.until("> ")
+        assert stalling.left.wait(PATIENCE)
+        terminal.type("/show\n")
+        terminal.until(r"messages: 2\r\n")
+        terminal.until("> ")
+        terminal.type("\x04")
+        assert terminal.process.wait(PATIENCE) == 0
+    finally:
+        terminal.close()
