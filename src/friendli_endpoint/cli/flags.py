@@ -85,7 +85,7 @@ def _on_the_command_line(annotation: Any) -> Any:
     if get_origin(annotation) in (Union, UnionType):
         (annotation,) = (each for each in get_args(annotation) if each is not NoneType)
     if get_origin(annotation) is tuple:
-        return list[get_args(annotation)[0]] | None  # type: ignore[misc]
+        return list[str] | None
     return (annotation if annotation in (bool, int, float, Path) else str) | None
 
 
