@@ -208,7 +208,7 @@ def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> 
             "s.properties.a",
         ),
         ({"$schema": "http://json-schema.org/draft-07/schema#", "prefixItems": [{}]}, None),
-        ({"allOf": [{"$ref": "#"}]}, "s"),
+        ({"allOf": [{"$ref": "#"}]}, "s.allOf[0].$ref"),
         ({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}, "s"),
         (False, "s"),
     ],
@@ -217,6 +217,34 @@ def test_what_is_not_enforced_is_named_with_its_place(schema: object, param: str
     refusal = _refusal(schema)
     assert refusal.code == "unsupported_schema"
     assert refusal.param == (param or "s.prefixItems")
+
+
+_CIRCLE = {"anyOf": [{"anyOf": [{"$ref": "#/$defs/A"}]}, {"type": "object"}]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "param"),
+    [
+        ({"$ref": "#/$defs/A", "$defs": {"A": _CIRCLE}}, "s.$defs.A.anyOf[0].anyOf[0].$ref"),
+        (
+            {"properties": {"x": {"items": {"$ref": "#/$defs/A"}}}, "$defs": {"A": _CIRCLE}},
+            "s.$defs.A.anyOf[0].anyOf[0].$ref",
+        ),
+        ({"$ref": "#/$defs/A/anyOf/0", "$defs": {"A": {"anyOf": [{"$ref": "#/$defs/A"}]}}}, None),
+        ({"anyOf": [{"type": "null"}, {"$ref": "#"}]}, "s.anyOf[1].$ref"),
+        ({"oneOf": [{"type": "null"}, {"type": "array", "$ref": "#"}]}, "s.oneOf[1].$ref"),
+        ({"$ref": "#/$defs/$ref", "$defs": {"$ref": {"$ref": "#"}}}, "s.$defs.$ref.$ref"),
+    ],
+)
+def test_a_reference_that_leads_back_to_itself_is_named(schema: Schema, param: str | None) -> None:
+    refusal = _refusal(schema)
+    assert refusal.code == "unsupported_schema"
+    assert refusal.param == (param or "s.$defs.A.anyOf[0].$ref")
+    assert "without a value in between" in refusal.message
+
+
+def test_a_circle_that_nothing_refers_to_does_no_harm() -> None:
+    walk(COMPILER.json_schema({"type": "null", "$defs": {"A": _CIRCLE}}, ENDS, "s"), 0)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,51 @@
 """References that lead round in circles: without an end, or deeper than the compiler's stack."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from friendli_endpoint.chat.places import SchemaFault
-from friendli_endpoint.chat.references import subschemas
+from friendli_endpoint.chat.references import Document, Place, subschemas
 
-__all__ = ["check_depth", "without_endless"]
+__all__ = ["check_circles", "check_depth", "without_endless"]
 
 _MOST_DEPTH = 120
 """Schemas inside schemas, references followed; the compiler follows them on the stack of a thread,
 and running out of that would end the process."""
+
+_IN_PLACE = ("allOf", "anyOf", "oneOf")
+"""Keywords whose schemas are for the same value as the schema around them."""
+
+
+def check_circles(document: Document, places: Iterable[Place]) -> None:
+    """Refuses references that come back to where they are without a value in between.
+
+    JSON Schema leaves their meaning open, and validators recurse in them without end.
+
+    Args:
+        document: The schema as the user sent it.
+        places: The schemas of it that are used.
+
+    Raises:
+        SchemaFault: Said of a `$ref`.
+    """
+    inner: dict[Place, list[Place]] = {}
+    for place in places:
+        schema = document.at(place)
+        inner[place] = [
+            (*place, *steps) for steps, _ in subschemas(schema) if steps[0] in _IN_PLACE
+        ]
+        target = document.resolve(schema["$ref"], place) if "$ref" in schema else None
+        if target is not None:
+            inner[place].append((*place, "$ref"))
+            inner[*place, "$ref"] = [target]
+    try:
+        TopologicalSorter(inner).prepare()
+    except CycleError as error:
+        reference = next(each for each in error.args[1] if isinstance(document.at(each), str))
+        raise SchemaFault(
+            reference, "it leads back to itself without a value in between"
+        ) from error
 
 
 def check_depth(root: dict[str, Any]) -> None:

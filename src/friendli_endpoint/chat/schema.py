@@ -24,7 +24,7 @@ from friendli_endpoint.chat.numbers import Multiples, numeric_bounds
 from friendli_endpoint.chat.one_of import disjoint
 from friendli_endpoint.chat.pattern import PatternError, search_pattern
 from friendli_endpoint.chat.places import SchemaFault
-from friendli_endpoint.chat.recursion import check_depth, without_endless
+from friendli_endpoint.chat.recursion import check_circles, check_depth, without_endless
 from friendli_endpoint.chat.references import Document, Place
 
 __all__ = ["OPTIONS", "FitSchema", "fit_schema", "prepared", "schema_text"]
@@ -139,6 +139,7 @@ class _Fitting:
         while self._pending:
             place = self._pending.pop()
             definitions[self._names[place]] = self._schema(self._document.at(place), place)
+        check_circles(self._document, (place for place, _ in self._parts))
         if not isinstance(root, dict):
             root = {"allOf": [root]}
         if definitions:
