@@ -1,7 +1,9 @@
 """What only the real model can show: the bits of its logits, and its tokens."""
 
+import random
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from friendli_endpoint.engine.llama.embedded import EmbeddedEngine, locate, open
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError, find_embedded_model
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
+from friendli_endpoint.generation import Refusal
+from tests.support.lora import write_loras
 from tests.support.scripted import Inbox, ScriptedGuide, request, run
 
 SEQUENCES, CONTEXT = 4, 512
@@ -243,3 +247,62 @@ def test_a_cancel_leaves_the_others_alone(embedded: EmbeddedEngine) -> None:
     (again,) = run(embedded.engine, request("kept again", PROMPT, max_tokens=4))
     assert kept.wait().tokens() == again.tokens()
     assert len(gone.steps) < 400 and gone.failure is None
+
+
+@pytest.fixture(scope="module")
+def loras(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_loras(tmp_path_factory.mktemp("loras"), locate(None), range(2))
+
+
+def test_adapters_change_answers_and_disturb_nobody(
+    embedded: EmbeddedEngine, loras: list[Path]
+) -> None:
+    for route, path in zip(("one", "two"), loras, strict=True):
+        embedded.engine.load_adapter(route, path)
+    requests = [
+        request(f"{route} {n}", PROMPT[: 20 + n], adapter=route, max_tokens=4, top_logprobs=1)
+        for n in range(2)
+        for route in (None, "one", "two")
+    ]
+    together = run(embedded.engine, *requests)
+    alone = [run(embedded.engine, each)[0] for each in requests]
+    assert [each.of(0) for each in together] == [each.of(0) for each in alone]
+    first = [each.steps[0].logprob for each in alone[:3]]
+    assert len({each.logprob for each in first if each}) == 3
+    for route in ("one", "two"):
+        embedded.engine.unload_adapter(route)
+    (after,) = run(embedded.engine, requests[0])
+    assert after.of(0) == alone[0].of(0)
+    with pytest.raises(Refusal, match="there are none"):
+        embedded.engine.submit(requests[1], Inbox(1))
+
+
+def test_a_model_is_no_adapter(embedded: EmbeddedEngine) -> None:
+    with pytest.raises(ModelError, match="is no LoRA adapter"):
+        embedded.engine.load_adapter("model", locate(None))
+    assert embedded.engine.adapters == ()
+
+
+@pytest.mark.parametrize("seed", [7, 8])
+def test_a_warm_cache_gives_the_bits_of_a_cold_one(embedded: EmbeddedEngine, seed: int) -> None:
+    """Prompts that begin alike, one of them in the place of another's answer."""
+    fresh = random.Random(seed).sample(range(300, 40_000), 90)
+    asked = request("asked", fresh[:60], max_tokens=12, top_logprobs=2)
+    (first,) = run(embedded.engine, asked)
+    said = [token for token in first.tokens() if token is not None]
+    requests = [
+        request("again", fresh[:60], max_tokens=4, top_logprobs=2),
+        request("on", [*fresh[:60], *said, *fresh[60:64]], max_tokens=4, top_logprobs=2),
+        request("branch", [*fresh[:31], *fresh[64:]], max_tokens=4, top_logprobs=2),
+    ]
+    warm = run(embedded.engine, *requests)
+    cached = [each.started.cached_tokens for each in warm if each.started]
+    assert cached[0] == 58 and cached[1] >= 60 and cached[2] == 31
+    cold = open_engine(locate(None), sequences=1, context=CONTEXT, threads=2)
+    try:
+        for each, beside in zip(requests, warm, strict=True):
+            (alone,) = run(cold.engine, each)
+            assert alone.of(0) == beside.of(0)
+            run(cold.engine, request("other", [9] * 70, max_tokens=1))
+    finally:
+        cold.close()

@@ -134,6 +134,7 @@ class ScriptedService:
         self.loaded = loaded
         self.accepted: list[DedicatedChatCompletionBody] = []
         self.fault: Exception | None = None
+        self.loaded_adapters: dict[str, str] = {}
 
     @property
     def engine(self) -> ScriptedEngine:
@@ -146,6 +147,21 @@ class ScriptedService:
             raise self.fault
         self.accepted.append(body)
         return ScriptedExchange(body.stream is True)
+
+    @property
+    def adapters(self) -> Sequence[str]:
+        assert self.engine
+        return tuple(self.loaded_adapters)
+
+    def load_adapter(self, route: str, name: str) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.loaded_adapters[route] = name
+
+    def unload_adapter(self, route: str) -> None:
+        if route not in self.loaded_adapters:
+            raise Refusal(f"there is no adapter {route!r}", status=404, code="adapter_not_found")
+        del self.loaded_adapters[route]
 
     def models(self) -> list[Mapping[str, Any]]:
         assert self.engine

@@ -32,7 +32,7 @@ def valid(**fields: Any) -> dict[str, Any]:
 
 def refusal(body: bytes) -> Refusal:
     with pytest.raises(Refusal) as caught:
-        parse_body(body)
+        parse_body(body, DedicatedChatCompletionBody)
     return caught.value
 
 
@@ -176,7 +176,7 @@ JSON = st.recursive(
 def test_any_json_is_a_request_or_an_error_that_names_a_field_of_it(fields: Any) -> None:
     body = json.dumps({**VALID, **fields}).encode()
     try:
-        parsed = parse_body(body)
+        parsed = parse_body(body, DedicatedChatCompletionBody)
     except Refusal as error:
         assert error.status in (400, 422)
         assert error.code != "invalid_json"

@@ -1,10 +1,11 @@
 """From the bytes of a request to its wire type, or to an error that names the field."""
 
-from pydantic import ValidationError
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 from starlette.requests import Request
 
-from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.generation import Refusal
 
 __all__ = ["parse_body", "read_body"]
@@ -13,6 +14,8 @@ _RULE_BROKEN = {
     "union_tag_invalid": "unknown_value",
     "literal_error": "unknown_value",
     "finite_number": "out_of_range",
+    "extra_forbidden": "unknown_field",
+    "string_pattern_mismatch": "unknown_value",
 }
 """Kinds of validation error that are a broken rule (400); the others are a wrong type (422)."""
 
@@ -43,15 +46,22 @@ async def read_body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-def parse_body(body: bytes) -> DedicatedChatCompletionBody:
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def parse_body(body: bytes, kind: type[Body]) -> Body:
     """Validates a body strictly: no value is converted to another type.
+
+    Args:
+        body: JSON.
+        kind: What it is to be.
 
     Raises:
         Refusal: 400 where it is no JSON or breaks a rule, 422 where a field is missing or has the
             wrong type.
     """
     try:
-        return DedicatedChatCompletionBody.model_validate_json(body, strict=True)
+        return kind.model_validate_json(body, strict=True)
     except ValidationError as error:
         errors = error.errors(include_url=False)
     if errors[0]["type"] == "json_invalid":
@@ -89,6 +99,8 @@ def _reason(error: ErrorDetails) -> str:
             return f"must be one of {context['expected_tags']}, not {context['tag']!r}"
         case "missing" | "union_tag_not_found":
             return "this field is required"
+        case "extra_forbidden":
+            return "there is no such field"
     return error["msg"].replace("Input should be", "must be")
 
 

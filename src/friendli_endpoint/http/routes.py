@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Lifespan
 
+from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint import __version__
 from friendli_endpoint.generation import Refusal
+from friendli_endpoint.http.adapters import add_adapter_routes
 from friendli_endpoint.http.answering import Answering
 from friendli_endpoint.http.body import parse_body, read_body
 from friendli_endpoint.http.document import build_document
@@ -45,7 +47,9 @@ def build_app(service: Service, *, max_body: int, lifespan: Lifespan[FastAPI]) -
     @app.post(COMPLETIONS, summary="Chat completions")
     async def complete(request: Request) -> Response:
         body = await read_body(request, max_body)
-        exchange = await asyncio.to_thread(lambda: service.accept(parse_body(body)))
+        exchange = await asyncio.to_thread(
+            lambda: service.accept(parse_body(body, DedicatedChatCompletionBody))
+        )
         answering = Answering(service.engine, exchange)
         if exchange.stream:
             return answering.stream()
@@ -59,6 +63,8 @@ def build_app(service: Service, *, max_body: int, lifespan: Lifespan[FastAPI]) -
     @app.get(MODELS, summary="What is served")
     async def models() -> Response:
         return JSONResponse({"object": "list", "data": list(service.models())})
+
+    add_adapter_routes(app, service, max_body)
 
     @cache
     def document() -> dict[str, Any]:

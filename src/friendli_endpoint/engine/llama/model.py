@@ -136,7 +136,7 @@ class LlamaModel:
 
 
 def check_file(path: Path) -> None:
-    """Refuses what is plainly no model before the C library reads it.
+    """Refuses what is plainly no GGUF file before the C library reads it.
 
     Raises:
         ModelError: The file is missing, unreadable or has not a GGUF file's first bytes.
@@ -144,7 +144,7 @@ def check_file(path: Path) -> None:
     try:
         with path.open("rb") as file:
             magic = file.read(len(_GGUF_MAGIC))
-    except OSError as error:
-        raise ModelError(f"cannot read the model {path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
     if magic != _GGUF_MAGIC:
         raise ModelError(f"{path} is not a GGUF file")

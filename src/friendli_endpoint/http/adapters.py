@@ -1,0 +1,53 @@
+"""The routes that load and unload adapters while serving."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from friendli_endpoint.http.body import parse_body, read_body
+from friendli_endpoint.http.service import Service
+
+__all__ = ["add_adapter_routes"]
+
+ADAPTERS = "/dedicated/v1/adapters"
+
+
+class AdapterBody(BaseModel):
+    """What is to be loaded.
+
+    Attributes:
+        route: What requests will name in `model: "ID:ROUTE"`.
+        file: A LoRA as a GGUF file, as a path inside the folder of `--adapter-dir`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    route: Annotated[str, Field(pattern=r"^[\w.\-/]{1,128}$")]
+    file: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+def add_adapter_routes(app: FastAPI, service: Service, max_body: int) -> None:
+    """Adds the routes to an application."""
+
+    @app.get(ADAPTERS, summary="The adapters that requests may name")
+    async def adapters() -> Response:
+        return JSONResponse({"object": "list", "data": [_card(each) for each in service.adapters]})
+
+    @app.post(ADAPTERS, summary="Load an adapter", status_code=201)
+    async def load(request: Request) -> Response:
+        body = parse_body(await read_body(request, max_body), AdapterBody)
+        await asyncio.to_thread(service.load_adapter, body.route, body.file)
+        return JSONResponse(_card(body.route), 201)
+
+    @app.delete(f"{ADAPTERS}/{{route:path}}", summary="Unload an adapter")
+    async def unload(route: str) -> Response:
+        service.unload_adapter(route)
+        return JSONResponse({**_card(route), "deleted": True})
+
+
+def _card(route: str) -> dict[str, Any]:
+    return {"id": route, "object": "adapter"}
