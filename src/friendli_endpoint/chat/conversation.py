@@ -92,7 +92,7 @@ class ChatModel:
         """
         values = {name: value for name, value in body.model_dump().items() if value is not None}
         check(values, body.model_extra or (), self._defaults.limits)
-        adapter = self._adapter_of(body.model)
+        adapter = self.adapter_of(body.model)
         asked = given(values)
         self._check_reasoning(asked)
         toolbox = toolbox_of(asked, self._family)
@@ -131,8 +131,12 @@ class ChatModel:
             else (),
         )
 
-    def _adapter_of(self, name: str) -> str | None:
-        """The route in `ENDPOINT_ID:ADAPTER_ROUTE`; an exact endpoint id wins."""
+    def adapter_of(self, name: str) -> str | None:
+        """The route in `ENDPOINT_ID:ADAPTER_ROUTE`; an exact endpoint id wins.
+
+        Raises:
+            Refusal: 404: there is no such endpoint.
+        """
         known = self._defaults.endpoint_ids
         if name in known:
             return None
