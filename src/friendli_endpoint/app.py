@@ -12,8 +12,10 @@ from fastapi import FastAPI
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
+from friendli_endpoint.chat.inspection import Rendering, detokenize, rendering
 from friendli_endpoint.chat.rules import Limits
 from friendli_endpoint.chat.template import TemplateFault
+from friendli_endpoint.engine.adapters import unknown_adapter
 from friendli_endpoint.engine.llama.embedded import (
     EmbeddedEngine,
     LibraryError,
@@ -128,6 +130,31 @@ class EndpointService:
         assert self._chat is not None
         return self._chat.accept(body)
 
+    def render(self, body: DedicatedChatCompletionBody) -> Rendering:
+        """The prompt of a request that would be served.
+
+        Raises:
+            Refusal: The request cannot be served.
+        """
+        request = self.accept(body).request
+        return rendering(request.prompt, self._named(body.model).vocabulary)
+
+    def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
+        """Token ids of a text.
+
+        Raises:
+            Refusal: There is no such model.
+        """
+        return self._named(model).vocabulary.tokenize(text, parse_special)
+
+    def detokenize(self, model: str, tokens: Sequence[int]) -> str:
+        """What tokens say together; U+FFFD stands for bytes that are no UTF-8.
+
+        Raises:
+            Refusal: There is no such model or token.
+        """
+        return detokenize(tokens, self._named(model).vocabulary)
+
     @property
     def adapters(self) -> Sequence[str]:
         """The routes of the adapters that requests may name."""
@@ -185,6 +212,15 @@ class EndpointService:
             return path.read_text(encoding="utf-8") if path is not None else None
         except (OSError, UnicodeDecodeError) as error:
             raise StartError(f"cannot read the chat template {path}: {error}") from error
+
+    def _named(self, model: str) -> EmbeddedEngine:
+        """The engine, if it serves what a request calls its model."""
+        embedded = self._ready()
+        assert self._chat is not None
+        route, routes = self._chat.adapter_of(model), embedded.engine.adapters
+        if route is not None and route not in routes:
+            raise unknown_adapter(route, routes)
+        return embedded
 
     def _ready(self) -> EmbeddedEngine:
         if self.embedded is None:

@@ -18,6 +18,7 @@ from friendli.models import (
     StreamedChatChoiceDelta,
     StreamedChatData,
 )
+from friendli_endpoint.chat.inspection import Rendering, detokenize, rendering
 from friendli_endpoint.generation import (
     Choice,
     Deliver,
@@ -28,10 +29,12 @@ from friendli_endpoint.generation import (
     TokenStep,
 )
 from friendli_endpoint.http.routes import build_app
+from tests.support.scripted import ScriptedVocabulary
 
 BOUND = 20.0
 """Seconds after which a test has hung."""
 
+SCRIPTED = ScriptedVocabulary()
 COMPLETIONS = "/dedicated/v1/chat/completions"
 VALID: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello!"}]}
 
@@ -134,6 +137,7 @@ class ScriptedService:
         self.loaded = loaded
         self.accepted: list[DedicatedChatCompletionBody] = []
         self.fault: Exception | None = None
+        self.named: list[str] = []
         self.loaded_adapters: dict[str, str] = {}
 
     @property
@@ -147,6 +151,19 @@ class ScriptedService:
             raise self.fault
         self.accepted.append(body)
         return ScriptedExchange(body.stream is True)
+
+    def render(self, body: DedicatedChatCompletionBody) -> Rendering:
+        return rendering(self.accept(body).request.prompt, SCRIPTED)
+
+    def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
+        if self.fault is not None:
+            raise self.fault
+        self.named.append(model)
+        return SCRIPTED.tokenize(text, parse_special)
+
+    def detokenize(self, model: str, tokens: Sequence[int]) -> str:
+        self.named.append(model)
+        return detokenize(tokens, SCRIPTED)
 
     @property
     def adapters(self) -> Sequence[str]:

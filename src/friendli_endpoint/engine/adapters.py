@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from friendli_endpoint.generation import Refusal
 
-__all__ = ["Adapter", "Adapters"]
+__all__ = ["Adapter", "Adapters", "unknown_adapter"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

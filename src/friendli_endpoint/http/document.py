@@ -1,5 +1,6 @@
 """The OpenAPI document: what FastAPI knows of the routes, and the wire types."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -23,21 +24,28 @@ _WHOLE: _Type = (ContainerChatCompleteSuccess, "serialization")
 _CHUNK: _Type = (StreamedChatData, "serialization")
 
 
-def build_document(app: FastAPI, completions: str) -> dict[str, Any]:
+def build_document(
+    app: FastAPI, completions: str, bodies: Mapping[str, type[BaseModel]]
+) -> dict[str, Any]:
     """The OpenAPI document of an application.
 
     Args:
         app: With all its routes.
         completions: Path of the chat completions, whose body and answers are described here.
+        bodies: Path to what else is posted; routes that read the body themselves do not tell.
     """
-    places, definitions = models_json_schema([_BODY, _WHOLE, _CHUNK], ref_template=_NAMES)
+    posted: dict[str, _Type] = {path: (body, "validation") for path, body in bodies.items()}
+    posted[completions] = _BODY
+    places, definitions = models_json_schema(
+        [*dict.fromkeys(posted.values()), _WHOLE, _CHUNK], ref_template=_NAMES
+    )
     document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-    operation = document["paths"][completions]["post"]
-    operation["requestBody"] = {
-        "required": True,
-        "content": {"application/json": {"schema": places[_BODY]}},
-    }
-    operation["responses"] = {
+    for path, body in posted.items():
+        document["paths"][path]["post"]["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": places[body]}},
+        }
+    document["paths"][completions]["post"]["responses"] = {
         "200": {
             "description": "A completion; with `stream: true`, events that each carry a chunk.",
             "content": {

@@ -13,11 +13,12 @@ from starlette.types import Lifespan
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint import __version__
 from friendli_endpoint.generation import Refusal
-from friendli_endpoint.http.adapters import add_adapter_routes
+from friendli_endpoint.http.adapters import ADAPTERS, AdapterBody, add_adapter_routes
 from friendli_endpoint.http.answering import Answering
 from friendli_endpoint.http.body import parse_body, read_body
 from friendli_endpoint.http.document import build_document
 from friendli_endpoint.http.errors import error_response, refusal_response
+from friendli_endpoint.http.inspection import BODIES, add_inspection_routes
 from friendli_endpoint.http.request_id import RequestIds
 from friendli_endpoint.http.service import Service
 
@@ -65,10 +66,11 @@ def build_app(service: Service, *, max_body: int, lifespan: Lifespan[FastAPI]) -
         return JSONResponse({"object": "list", "data": list(service.models())})
 
     add_adapter_routes(app, service, max_body)
+    add_inspection_routes(app, service, max_body)
 
     @cache
     def document() -> dict[str, Any]:
-        return build_document(app, COMPLETIONS)
+        return build_document(app, COMPLETIONS, {**BODIES, ADAPTERS: AdapterBody})
 
     app.openapi = document  # type: ignore[method-assign]
     return app

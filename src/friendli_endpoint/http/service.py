@@ -10,7 +10,7 @@ from friendli.models import (
 )
 from friendli_endpoint.generation import Engine, GenerationRequest, Started, TokenStep
 
-__all__ = ["Exchange", "Service"]
+__all__ = ["Exchange", "Rendering", "Service"]
 
 
 class Exchange(Protocol):
@@ -37,6 +37,30 @@ class Exchange(Protocol):
         ...
 
 
+class Rendering(Protocol):
+    """A prompt as the model sees it."""
+
+    @property
+    def text(self) -> str:
+        """All tokens together, control tokens written out."""
+        ...
+
+    @property
+    def tokens(self) -> Sequence[int]:
+        """The token ids."""
+        ...
+
+    @property
+    def pieces(self) -> Sequence[tuple[str, bool]]:
+        """For each token its text, and whether it is a control token."""
+        ...
+
+    @property
+    def room(self) -> int:
+        """Tokens of the context that are left for an answer."""
+        ...
+
+
 class Service(Protocol):
     """A model being loaded, or serving."""
 
@@ -54,6 +78,35 @@ class Service(Protocol):
 
         Raises:
             Refusal: The request cannot be served.
+        """
+        ...
+
+    def render(self, body: DedicatedChatCompletionBody) -> Rendering:
+        """The prompt of a request that would be served; call it in a thread.
+
+        Raises:
+            Refusal: The request cannot be served.
+        """
+        ...
+
+    def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
+        """Token ids of a text; may take a while, so call it in a thread.
+
+        Args:
+            model: As requests name it.
+            text: Anything.
+            parse_special: Whether control tokens written out in the text are recognised.
+
+        Raises:
+            Refusal: There is no such model.
+        """
+        ...
+
+    def detokenize(self, model: str, tokens: Sequence[int]) -> str:
+        """What tokens say together; U+FFFD stands for bytes that are no UTF-8.
+
+        Raises:
+            Refusal: There is no such model or token.
         """
         ...
 
