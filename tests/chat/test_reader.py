@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.guide import Ending, bitmask_without
+from friendli_endpoint.chat.bitmask import bitmask_without
+from friendli_endpoint.chat.guide import Ending
 from friendli_endpoint.chat.reader import Delta, Reader
 from friendli_endpoint.chat.reasoning import STYLES, Splitter
 from friendli_endpoint.chat.stop import StopSet

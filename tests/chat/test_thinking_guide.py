@@ -7,19 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from friendli_endpoint.chat.bitmask import bitmask_without
+from friendli_endpoint.chat.borders import Borders, spoken_tags
 from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
-from friendli_endpoint.chat.guide import ChoiceGuide, Ending, bitmask_without
+from friendli_endpoint.chat.guide import ChoiceGuide, Ending
+from friendli_endpoint.chat.pieces import PieceIndex
 from friendli_endpoint.chat.reader import Reader
 from friendli_endpoint.chat.reasoning import STYLES, Place, Splitter
 from friendli_endpoint.chat.stop import StopSet
-from friendli_endpoint.chat.thinking import Thinking, ThinkingTokens
+from friendli_endpoint.chat.thinking import Thinking
 from friendli_endpoint.generation import FinishReason, TokenStep
 from tests.support.scripted import ScriptedVocabulary
 
 VOCABULARY = ScriptedVocabulary()
 COMPILER = ConstraintCompiler(VOCABULARY)
 STYLE = STYLES[0]
-TAGS = ThinkingTokens(STYLE, VOCABULARY)
+PIECES = PieceIndex(VOCABULARY, VOCABULARY.control_ids)
+BORDERS = Borders(STYLE, VOCABULARY, PIECES, ("<tool_call>",))
 END = VOCABULARY.token("<|im_end|>")
 OPENED = "assistant\n<think>\n"
 
@@ -43,10 +47,9 @@ def guide(
 ) -> ChoiceGuide:
     thinking = None
     if prompt is not None:
-        thinking = Thinking(Splitter(STYLE, prompt, ("<tool_call>",)), TAGS, budget)
-    mask = bitmask_without(VOCABULARY.end_ids | TAGS.overshooting, VOCABULARY.size)
+        thinking = Thinking(BORDERS.splitter(prompt), BORDERS, budget)
     rule = ending(*stops, min_tokens=min_tokens)
-    return ChoiceGuide(rule, VOCABULARY, constraint, thinking, mask)
+    return ChoiceGuide(rule, VOCABULARY, constraint, thinking)
 
 
 def digits() -> Constraint:
@@ -180,10 +183,10 @@ def test_the_budget_leads_to_the_constraint() -> None:
 
 def test_at_the_start_both_the_tag_and_the_constraint_may_begin() -> None:
     choice = guide(prompt="", constraint=digits())
-    assert allowed(choice) == {*DIGITS, TAGS.open[0]}
-    assert choice.accept(TAGS.open[0]) is None
-    assert force(choice) == "think>"
-    assert feed(choice, spelt("hm</think>")) is None
+    assert allowed(choice) == {*DIGITS, VOCABULARY.byte("<")}
+    assert feed(choice, spelt("<")) is None
+    assert allowed(choice) == {VOCABULARY.byte("t")}
+    assert feed(choice, spelt("think>hm</think>")) is None
     assert allowed(choice) == DIGITS
     assert feed(choice, spelt("42")) == "stop"
 
@@ -221,21 +224,13 @@ def test_a_call_ends_the_reasoning_and_counts_for_the_constraint() -> None:
     assert choice.accept(VOCABULARY.byte("1")) == "stop"
 
 
-def test_overshooting_tokens_are_those_that_go_on_after_the_end_of_the_tag() -> None:
-    class Wide(ScriptedVocabulary):
-        def piece(self, token_id: int) -> bytes:
-            return {5: b">{", 6: b"> \n", 7: b"</think>x", 8: b">"}.get(token_id, b"a")
-
-    assert ThinkingTokens(STYLE, Wide()).overshooting == {5, 7}
-
-
 def test_control_tokens_of_tags_are_spoken() -> None:
     class Tagged(ScriptedVocabulary):
         def piece(self, token_id: int) -> bytes:
             return b"<think>" if token_id == 3 else super().piece(token_id)
 
-    assert ThinkingTokens(STYLE, Tagged()).spoken == {3}
-    assert TAGS.spoken == frozenset()
+    assert spoken_tags(STYLE, Tagged()) == {3}
+    assert spoken_tags(STYLE, VOCABULARY) == frozenset()
 
 
 def test_a_mask_without_tokens_has_a_bit_for_each_of_the_others() -> None:
@@ -274,7 +269,7 @@ def test_the_engine_ends_where_the_reader_cuts(
 
 
 def test_places_follow_the_output() -> None:
-    thinking = Thinking(Splitter(STYLE, ""), TAGS, None)
+    thinking = Thinking(BORDERS.splitter(""), BORDERS, None)
     places = [thinking.place]
     for text in ("<think>", "a", "</think>", "b"):
         thinking.accept(0, text.encode())

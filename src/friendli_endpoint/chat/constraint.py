@@ -11,8 +11,9 @@ import logging
 import random
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -113,14 +114,27 @@ class Constraint:
                     self._give_up(f"token {token_id} was refused: {self._matcher.get_error()}")
         return stopped and self.satisfied
 
-    def accept_bytes(self, text: bytes) -> bool:
-        """Takes text that came in a token together with something else, as `accept` does."""
-        with _contained():
-            tokens = self._tokenizer.greedy_tokenize(text.decode(errors="replace"))
-        ended = False
-        for token in tokens:
-            ended = self.accept(token)
-        return ended
+    def spelt(self, text: bytes) -> list[int]:
+        """The tokens of a text that came in a token together with something else."""
+        tokens: list[int] = []
+        with self._guarded():
+            tokens = list(self._tokenizer.greedy_tokenize(text.decode(errors="replace")))
+        return tokens
+
+    def takes(self, token_ids: Sequence[int]) -> bool:
+        """Whether these tokens, none of them an end, can come next, one after the other."""
+        taken = 0
+        if not self._failed:
+            with self._guarded():
+                taken = self._matcher.validate_tokens(list(token_ids))
+        return not self._failed and taken == len(token_ids)
+
+    def copy(self) -> "Constraint":
+        """The same state, for another way to go on."""
+        copied = copy(self)
+        copied._matcher = self._matcher.deep_copy()
+        copied._mask = self._mask.copy()
+        return copied
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -8,17 +8,19 @@ from typing import Any
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.answer import Exchange
+from friendli_endpoint.chat.borders import Borders, spoken_tags
 from friendli_endpoint.chat.calls import CallReader
 from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
-from friendli_endpoint.chat.guide import ChoiceGuide, Ending, bitmask_without
+from friendli_endpoint.chat.guide import ChoiceGuide, Ending
 from friendli_endpoint.chat.history import TemplateAbilities, messages_for
 from friendli_endpoint.chat.parameters import ending, sampling_params
+from friendli_endpoint.chat.pieces import PieceIndex
 from friendli_endpoint.chat.prompt import Prompt, PromptBuilder
 from friendli_endpoint.chat.reader import Reader
-from friendli_endpoint.chat.reasoning import Splitter, style_of
+from friendli_endpoint.chat.reasoning import ReasoningStyle, style_of
 from friendli_endpoint.chat.rules import Limits, Values, check, given
 from friendli_endpoint.chat.template import ChatTemplate
-from friendli_endpoint.chat.thinking import Thinking, ThinkingTokens
+from friendli_endpoint.chat.thinking import Thinking
 from friendli_endpoint.chat.toolbox import Toolbox, control_markers, marker_of, toolbox_of
 from friendli_endpoint.chat.tools import family_named, family_of
 from friendli_endpoint.generation import Choice, GenerationRequest, Refusal, Vocabulary
@@ -62,12 +64,13 @@ class ChatModel:
     ) -> None:
         self._vocabulary = vocabulary
         self._defaults = defaults or ChatDefaults()
-        self._takes_effort = "reasoning_effort" in template
         tokens = {
             name: vocabulary.piece(token).decode(errors="replace") if token is not None else ""
             for name, token in (("bos_token", vocabulary.bos_id), ("eos_token", vocabulary.eos_id))
         }
-        self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary)
+        self._style = style_of(template)
+        tags = (self._style.open, self._style.close) if self._style else ()
+        self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary, tags)
         self._abilities = TemplateAbilities(template)
         self._constraints = ConstraintCompiler(vocabulary)
         self._family = (
@@ -77,12 +80,10 @@ class ChatModel:
         )
         self._markers = control_markers(self._family, vocabulary)
         self._marker = marker_of(self._family, vocabulary)
-        self._style = style_of(template)
-        self._tags = ThinkingTokens(self._style, vocabulary) if self._style else None
-        overshooting = self._tags.overshooting if self._tags else ()
-        self._without_overshooting = bitmask_without(overshooting, vocabulary.size)
+        self._spoken = spoken_tags(self._style, vocabulary) if self._style else frozenset()
         single = (vocabulary.tokenize(text, False) for text in _NEWLINES)
         self._newline_ids = frozenset(ids[0] for ids in single if len(ids) == 1)
+        self._borders = self._borders_of(self._style) if self._style else {}
 
     def accept(self, body: DedicatedChatCompletionBody) -> Exchange:
         """Checks a request and prepares its answer; all that can be refused is refused here.
@@ -96,10 +97,8 @@ class ChatModel:
         asked = given(values)
         self._check_reasoning(asked)
         toolbox = toolbox_of(asked, self._family)
-        spoken = self._markers if toolbox else frozenset()
-        ends = ending(
-            asked, self._vocabulary, spoken | (self._tags.spoken if self._tags else spoken)
-        )
+        spoken = self._spoken | (self._markers if toolbox else frozenset())
+        ends = ending(asked, self._vocabulary, spoken)
         sampling = sampling_params(asked, self._vocabulary, ends.end_ids | self._newline_ids)
         prompt = self._prompt(asked, toolbox)
         room = self._vocabulary.context - len(prompt.ids)
@@ -153,7 +152,7 @@ class ChatModel:
     def _check_reasoning(self, asked: Values) -> None:
         for name, served in (
             ("reasoning_budget", self._style is not None),
-            ("reasoning_effort", self._takes_effort),
+            ("reasoning_effort", self._abilities.effort),
         ):
             if name in asked and not served:
                 raise Refusal(
@@ -178,14 +177,26 @@ class ChatModel:
             )
         else:
             constraint = self._constraint(asked, ends)
-        if self._style is None or self._tags is None:
-            return ChoiceGuide(ends, self._vocabulary, constraint)
-        splitter = Splitter(self._style, prompt.text, _interruptions(toolbox))
-        thinking = Thinking(splitter, self._tags, asked.get("reasoning_budget"))
-        mask = None
-        if constraint is not None:
-            mask = self._without_overshooting & ends.without_ends
-        return ChoiceGuide(ends, self._vocabulary, constraint, thinking, mask)
+        borders = self._borders_for(asked, toolbox)
+        thinking = None
+        if borders is not None:
+            budget = asked.get("reasoning_budget")
+            thinking = Thinking(borders.splitter(prompt.tag), borders, budget)
+        return ChoiceGuide(ends, self._vocabulary, constraint, thinking)
+
+    def _borders_of(self, style: ReasoningStyle) -> dict[str, Borders]:
+        """The borders of the reasoning, by what the answer after it is."""
+        silent = self._vocabulary.control_ids - self._spoken - self._markers
+        pieces = PieceIndex(self._vocabulary, silent)
+        return {
+            "text": Borders(style, self._vocabulary, pieces, (), trims=True),
+            "calls": Borders(style, self._vocabulary, pieces, self._family.markers[:1], trims=True),
+            "format": Borders(style, self._vocabulary, pieces, (), trims=False),
+        }
+
+    def _borders_for(self, asked: Values, toolbox: Toolbox | None) -> Borders | None:
+        answer = "calls" if toolbox else "format" if "response_format" in asked else "text"
+        return self._borders.get(answer)
 
     def _constraint(self, asked: Values, ends: Ending) -> Constraint | None:
         """A matcher of its own for a choice, where the request has a response_format."""
@@ -202,12 +213,11 @@ class ChatModel:
     def _reader(
         self, asked: Values, ends: Ending, prompt: Prompt, toolbox: Toolbox | None
     ) -> Reader:
-        interruptions = _interruptions(toolbox)
-        splitter = Splitter(self._style, prompt.text, interruptions) if self._style else None
+        borders = self._borders_for(asked, toolbox)
         return Reader(
             ends,
             self._vocabulary,
-            splitter,
+            borders.splitter(prompt.tag) if borders is not None else None,
             parse=asked.get("parse_reasoning", self._defaults.parse_reasoning),
             include=asked.get("include_reasoning", True),
         )
@@ -216,8 +226,3 @@ class ChatModel:
         """Ids of calls come from prompt and seed, so that the same request has the same."""
         key = hashlib.blake2b(repr((seed, prompt.ids)).encode()).digest()
         return CallReader(toolbox.family.parser(toolbox.tools), key)
-
-
-def _interruptions(toolbox: Toolbox | None) -> tuple[str, ...]:
-    """What ends a reasoning that was not ended: the marker of a call."""
-    return toolbox.family.markers[:1] if toolbox else ()

@@ -5,9 +5,12 @@ system message, earlier calls written out as the model would write them, and res
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from jinja2 import meta, nodes
+
+from friendli_endpoint.chat.template import syntax_tree
 from friendli_endpoint.chat.toolbox import Toolbox
 
 __all__ = ["TemplateAbilities", "messages_for"]
@@ -16,19 +19,26 @@ Message = dict[str, Any]
 
 
 class TemplateAbilities:
-    """What a chat template has a place for, by its Jinja source.
+    """What a chat template has a place for: what its expressions read, not what its text says.
 
     Args:
-        source: The template.
+        source: The template, in Jinja.
 
     Attributes:
-        tools: It renders the tools that are offered.
-        calls: It renders the calls of earlier answers.
+        tools: It reads the tools that are offered.
+        calls: It reads the calls of earlier answers.
+        effort: It reads `reasoning_effort`.
+
+    Raises:
+        TemplateFault: The template does not compile.
     """
 
     def __init__(self, source: str) -> None:
-        self.tools = "tools" in source
-        self.calls = "tool_calls" in source
+        tree = syntax_tree(source)
+        variables = meta.find_undeclared_variables(tree)
+        self.tools = "tools" in variables
+        self.calls = any(key == "tool_calls" for key in _keys(tree))
+        self.effort = "reasoning_effort" in variables
 
 
 def messages_for(
@@ -49,6 +59,12 @@ def messages_for(
         first = {**plain[0], "content": f"{plain[0]['content']}\n\n{told}".strip()}
         return [first, *plain[1:]]
     return [{"role": "system", "content": told}, *plain]
+
+
+def _keys(tree: nodes.Template) -> Iterator[object]:
+    """What the expressions of a template may look up: attributes by name, items by constants."""
+    yield from (node.attr for node in tree.find_all(nodes.Getattr))
+    yield from (node.value for node in tree.find_all(nodes.Const))
 
 
 def _plain(message: Mapping[str, Any], calls_known: bool) -> Message:

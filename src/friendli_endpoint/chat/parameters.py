@@ -4,7 +4,8 @@ import math
 import secrets
 from typing import Any
 
-from friendli_endpoint.chat.guide import Ending, bitmask_without
+from friendli_endpoint.chat.bitmask import bitmask_without
+from friendli_endpoint.chat.guide import Ending
 from friendli_endpoint.chat.rules import Values
 from friendli_endpoint.chat.stop import StopSet
 from friendli_endpoint.generation import Refusal, SamplingParams, Vocabulary

@@ -8,10 +8,10 @@ tokenised as text.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 from friendli_endpoint.chat.template import ChatTemplate
 from friendli_endpoint.generation import Refusal, Vocabulary
@@ -21,6 +21,9 @@ __all__ = ["Prompt", "PromptBuilder"]
 _MARKS = [chr(code) for code in range(0xFDD0, 0xFDF0)]
 """Noncharacters: Unicode sets them aside for internal use, so texts rarely hold one."""
 
+Written: TypeAlias = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]] | None]
+"""What users wrote: messages, template_kwargs, tools."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -29,10 +32,12 @@ class Prompt:
     Attributes:
         ids: Token ids, at least one.
         text: The same as text.
+        tag: The tag that the template itself wrote last, white space aside; empty if it did not.
     """
 
     ids: tuple[int, ...]
     text: str
+    tag: str
 
 
 class PromptBuilder:
@@ -41,11 +46,15 @@ class PromptBuilder:
     Args:
         template: The model's chat template.
         vocabulary: The model's tokens.
+        tags: Texts that tell where the answer begins if the template ends with one.
     """
 
-    def __init__(self, template: ChatTemplate, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, template: ChatTemplate, vocabulary: Vocabulary, tags: Collection[str] = ()
+    ) -> None:
         self._template = template
         self._vocabulary = vocabulary
+        self._tags = tags
         texts = {vocabulary.piece(t).decode(errors="replace") for t in vocabulary.control_ids}
         longest_first = sorted(filter(None, texts), key=lambda text: (-len(text), text))
         alternatives = "|".join(map(re.escape, longest_first))
@@ -71,14 +80,9 @@ class PromptBuilder:
         Raises:
             Refusal: The template refuses, or the prompt does not leave room for a token.
         """
-        mark = self._mark(messages, template_kwargs, tools)
-        field = "chat_template_kwargs" if template_kwargs else "messages"
-        text = self._template.render(
-            self._broken(messages, mark),
-            self._broken(dict(template_kwargs), mark),
-            field,
-            self._broken(tools, mark),
-        )
+        written = (messages, dict(template_kwargs), tools)
+        mark = self._mark(written)
+        text = self._render(written, lambda each: self._broken_text(each, mark))
         ids = [token for piece in self._pieces(text, mark) for token in piece]
         bos = self._vocabulary.bos_id
         if bos is not None and self._vocabulary.adds_bos and ids[:1] != [bos]:
@@ -92,10 +96,28 @@ class PromptBuilder:
                 param="messages",
                 code="context_length_exceeded",
             )
-        return Prompt(tuple(ids), text.replace(mark, ""))
+        return Prompt(tuple(ids), text.replace(mark, ""), self._own_tag(text, written, mark))
 
-    def _mark(self, *values: object) -> str:
-        text = "".join(_strings(values))
+    def _render(self, written: Written, change: Callable[[str], str]) -> str:
+        """What the template makes of what was written, once that is changed."""
+        messages, extra, tools = (_changed(each, change) for each in written)
+        return self._template.render(
+            messages, extra, "chat_template_kwargs" if extra else "messages", tools
+        )
+
+    def _own_tag(self, text: str, written: Written, mark: str) -> str:
+        """The tag at the end of a text, if nobody but the template wrote it.
+
+        Where users wrote the same tag somewhere, it is broken in their texts and looked for again.
+        """
+        tag = next((each for each in self._tags if text.rstrip().endswith(each)), "")
+        if tag and any(tag in each for each in _strings(written)):
+            probe = self._render(written, lambda each: each.replace(tag, tag[0] + mark + tag[1:]))
+            return tag if probe.rstrip().endswith(tag) else ""
+        return tag
+
+    def _mark(self, written: Written) -> str:
+        text = "".join(_strings(written))
         for mark in _MARKS:
             if mark not in text:
                 return mark
@@ -103,18 +125,6 @@ class PromptBuilder:
             "the messages hold every one of Unicode's noncharacters U+FDD0 to U+FDEF",
             param="messages",
         )
-
-    def _broken(self, value: Any, mark: str) -> Any:
-        """The same value with marks in the control tokens that its strings spell out."""
-        if isinstance(value, str):
-            return self._broken_text(value, mark)
-        if isinstance(value, dict):
-            return {
-                self._broken(name, mark): self._broken(each, mark) for name, each in value.items()
-            }
-        if isinstance(value, list):
-            return [self._broken(each, mark) for each in value]
-        return value
 
     def _broken_text(self, text: str, mark: str) -> str:
         """A mark after the first character of each control token, and of one that is begun.
@@ -145,6 +155,17 @@ class PromptBuilder:
             if found:
                 yield tokenize(found[0], True)
                 start = found.end()
+
+
+def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    """The same value with its strings changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {change(name): _changed(each, change) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_changed(each, change) for each in value]
+    return value
 
 
 def _strings(value: object) -> Iterator[str]:

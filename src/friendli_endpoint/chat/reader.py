@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from friendli.models import ChatLogprobsContent, ChatLogprobsContentTopLogprob
 from friendli_endpoint.chat.guide import Ending
 from friendli_endpoint.chat.reasoning import Segment, Splitter
-from friendli_endpoint.chat.stop import StopMatcher
+from friendli_endpoint.chat.stop import ArmedStops
 from friendli_endpoint.generation import FinishReason, TokenLogprob, TokenStep, Vocabulary
 
 __all__ = ["Delta", "Reader"]
@@ -76,7 +76,7 @@ class Reader:
         if step.logprob is not None and token not in self._ending.end_ids:
             self._entries.append((self._raw, self._entry(step.logprob, step.top_logprobs)))
         self._raw += len(piece)
-        self._answer.next_token()
+        self._answer.next_token(len(piece))
         reasoning, logprobs = "", list[Entry]()
         for segment in self._segments(piece, last=step.finish is not None):
             entries = self._entries_of(segment)
@@ -133,10 +133,8 @@ class _AnswerText:
     """The answer's bytes on their way to text, and the logprob entries that go with them."""
 
     def __init__(self, ending: Ending) -> None:
-        self._min_tokens = ending.min_tokens
-        self._matcher = StopMatcher(ending.stops) if ending.stops else None
+        self._stops = ArmedStops(ending.stops, ending.min_tokens) if ending.stops else None
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._generated = 0
         self._released = 0
         self._held = bytearray()
         self._cut: int | None = None
@@ -146,8 +144,9 @@ class _AnswerText:
     def _total(self) -> int:
         return self._released + len(self._held)
 
-    def next_token(self) -> None:
-        self._generated += 1
+    def next_token(self, size: int) -> None:
+        if self._stops is not None:
+            self._stops.next_token(size)
 
     def add(self, text: bytes, entries: Iterable[tuple[int, Entry]], searched: bool = True) -> None:
         """Takes bytes, and entries by their offset from here; `searched` for stop strings."""
@@ -156,15 +155,15 @@ class _AnswerText:
         begin = self._total
         self._entries += [(begin + offset, entry) for offset, entry in entries]
         self._held += text
-        if self._matcher is None or not searched:
+        if self._stops is None or not searched:
             return
-        match = self._matcher.feed(text, self._generated > self._min_tokens)
+        match = self._stops.feed(text)
         if match is not None:
             self._cut = begin + match.end - match.length
 
     def release(self, last: bool) -> tuple[str, list[Entry]]:
         """The text that is certain, and the entries of its tokens; all that is left at the last."""
-        held = 0 if last or self._matcher is None else self._matcher.held
+        held = 0 if last or self._stops is None else self._stops.held
         boundary = self._total - held if self._cut is None else self._cut
         count = max(0, boundary - self._released)
         text = self._decoder.decode(bytes(self._held[:count]))

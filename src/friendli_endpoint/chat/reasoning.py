@@ -1,11 +1,12 @@
 """Where reasoning ends and the answer begins, in bytes that arrive in pieces.
 
-A style is a pair of tags. Whether generation starts inside the reasoning comes from the rendered
+A style is a pair of tags. Whether generation starts inside the reasoning comes from the end of the
 prompt, for many templates open the tag themselves. Without an end tag everything is reasoning; a
-tool call ends it, too. White space around the reasoning belongs to neither side.
+tool call ends it, too. White space around the reasoning belongs to neither side, except that a
+response format counts every character of its answer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -89,19 +90,32 @@ class Splitter:
 
     Args:
         style: The tags.
-        prompt: The rendered prompt, or its end: says whether the reasoning is open already.
+        prompt: The end of the prompt, as far as the template wrote it: says whether the reasoning
+            is open already.
         interruptions: What ends the reasoning and belongs to the answer: markers of tool calls.
+        trims: Whether white space between a tag and the answer is no part of the answer.
+
+    Attributes:
+        place: Where the output is.
+        tagged: Whether the output began with a tag.
     """
 
     def __init__(
-        self, style: ReasoningStyle, prompt: str, interruptions: Sequence[str] = ()
+        self,
+        style: ReasoningStyle,
+        prompt: str,
+        interruptions: Collection[str] = (),
+        *,
+        trims: bool = True,
     ) -> None:
         self._openings = [(style.open.encode(), Place.REASONING)]
         self._openings += [(prelude.encode(), Place.ANSWER) for prelude in style.preludes]
         self._closers = StopMatcher(StopSet([style.close, *interruptions]))
         self._interruptions = {text.encode() for text in interruptions}
+        self._trims = trims
         self._held = b""
         self._fresh = True
+        self.tagged = False
         ending = prompt.rstrip()
         if ending.endswith(style.open):
             self.place = Place.REASONING
@@ -109,6 +123,13 @@ class Splitter:
             self.place = Place.ANSWER
         else:
             self.place = Place.START
+
+    @property
+    def begun(self) -> bytes:
+        """The last bytes of the output, as far as they may be the beginning of a tag."""
+        if self.place is Place.START:
+            return self._held.lstrip(_WHITESPACE)
+        return self._held[len(self._held) - self._closers.held :]
 
     def feed(self, piece: bytes) -> list[Segment]:
         """Takes the next bytes; gives what is certain."""
@@ -137,6 +158,7 @@ class Splitter:
             if bare.startswith(opening):
                 raw = len(text) - len(bare) + len(opening)
                 segments.append(Segment(place is Place.REASONING, text[:raw], b""))
+                self.tagged = True
                 self._enter(place)
                 return text[raw:]
         if any(opening.startswith(bare) for opening, _ in self._openings):
@@ -168,7 +190,8 @@ class Splitter:
 
     def _shown(self, raw: bytes, reasoning: bool = True) -> Iterator[Segment]:
         """A stretch of text, without white space where it is the first of its side."""
-        text = raw.lstrip(_WHITESPACE) if self._fresh else raw
+        trimmed = self._fresh and (reasoning or self._trims)
+        text = raw.lstrip(_WHITESPACE) if trimmed else raw
         if text:
             self._fresh = False
         if raw:

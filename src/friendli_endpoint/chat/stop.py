@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Match", "StopMatcher", "StopSet"]
+__all__ = ["ArmedStops", "Match", "StopMatcher", "StopSet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +112,46 @@ class StopMatcher:
             if length and armed:
                 return Match(index + 1, length)
         return None
+
+
+class ArmedStops:
+    """Reads an answer against stop strings that do not count in the first tokens of the output.
+
+    Text may come later than the tokens that wrote it, and is judged by those.
+
+    Args:
+        stops: What to look for.
+        min_tokens: In how many tokens they do not count.
+    """
+
+    def __init__(self, stops: StopSet, min_tokens: int) -> None:
+        self._matcher = StopMatcher(stops)
+        self._unarmed_tokens = min_tokens
+        self._unarmed_bytes = 0
+        self._written = 0
+
+    @property
+    def held(self) -> int:
+        """How many of the last bytes may be the beginning of a stop string."""
+        return self._matcher.held
+
+    def next_token(self, size: int) -> None:
+        """Counts a token of so many bytes."""
+        self._written += size
+        if self._unarmed_tokens:
+            self._unarmed_tokens -= 1
+            self._unarmed_bytes = self._written
+
+    def feed(self, text: bytes) -> Match | None:
+        """Reads on.
+
+        Args:
+            text: More of the answer, up to the last byte of the tokens that were counted.
+
+        Returns:
+            The stop string that is complete first, if one is and it counts; reading ends there.
+        """
+        unarmed = max(0, self._unarmed_bytes - (self._written - len(text)))
+        self._matcher.feed(text[:unarmed], armed=False)
+        match = self._matcher.feed(text[unarmed:])
+        return match and Match(unarmed + match.end, match.length)

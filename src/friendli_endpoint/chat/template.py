@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -20,7 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from friendli_endpoint.generation import Refusal
 
-__all__ = ["ChatTemplate", "TemplateFault"]
+__all__ = ["ChatTemplate", "TemplateFault", "syntax_tree"]
 
 RESERVED = ("messages", "tools", "add_generation_prompt")
 """What `chat_template_kwargs` may not shadow."""
@@ -46,18 +47,8 @@ class ChatTemplate:
 
     def __init__(self, source: str, tokens: Mapping[str, str]) -> None:
         self._tokens = dict(tokens)
-        environment = _Environment(
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=["jinja2.ext.loopcontrols", _Generation],
-        )
-        environment.filters["tojson"] = _to_json
-        environment.globals["raise_exception"] = _raise
-        environment.globals["strftime_now"] = _now
-        try:
-            self._template = environment.from_string(source)
-        except Exception as error:  # those of Python's own compiler included
-            raise TemplateFault(f"the model's chat template does not compile: {error}") from error
+        with _compiling():
+            self._template = _environment().from_string(source)
 
     def render(
         self,
@@ -103,6 +94,36 @@ class ChatTemplate:
                 param=field,
                 code="template_error",
             ) from error
+
+
+def syntax_tree(source: str) -> nodes.Template:
+    """A chat template as Jinja reads it.
+
+    Raises:
+        TemplateFault: The source is no Jinja template.
+    """
+    with _compiling():
+        return _environment().parse(source)
+
+
+@contextmanager
+def _compiling() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # those of Python's own compiler included
+        raise TemplateFault(f"the model's chat template does not compile: {error}") from error
+
+
+def _environment() -> "_Environment":
+    environment = _Environment(
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.loopcontrols", _Generation],
+    )
+    environment.filters["tojson"] = _to_json
+    environment.globals["raise_exception"] = _raise
+    environment.globals["strftime_now"] = _now
+    return environment
 
 
 class _TooMuch(Exception):

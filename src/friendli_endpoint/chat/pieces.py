@@ -1,0 +1,45 @@
+"""The tokens of a vocabulary by their bytes."""
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterator
+
+from friendli_endpoint.generation import Vocabulary
+
+__all__ = ["PieceIndex"]
+
+
+class PieceIndex:
+    """Finds the tokens that can write a text.
+
+    Args:
+        vocabulary: The model's tokens.
+        silent: Tokens that are no text.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, silent: Collection[int]) -> None:
+        written = (
+            (vocabulary.piece(token), token)
+            for token in range(vocabulary.size)
+            if token not in silent
+        )
+        self._sorted = sorted(each for each in written if each[0])
+
+    def within(self, text: bytes) -> Iterator[tuple[bytes, int]]:
+        """Tokens that are a beginning of a text, and not all of it; with their bytes."""
+        for length in range(1, len(text)):
+            start = text[:length]
+            for piece, token in self.beyond(start):
+                if piece != start:
+                    break
+                yield piece, token
+
+    def beyond(self, text: bytes) -> Iterator[tuple[bytes, int]]:
+        """Tokens that begin with a text, those first that are no more than it; with their bytes."""
+        at = bisect_left(self._sorted, (text, -1))
+        while at < len(self._sorted) and self._sorted[at][0].startswith(text):
+            yield self._sorted[at]
+            at += 1
+
+    def around(self, text: bytes) -> Iterator[tuple[bytes, int]]:
+        """Tokens that have a text somewhere in them; with their bytes. Looks at every token."""
+        return (each for each in self._sorted if text in each[0])
