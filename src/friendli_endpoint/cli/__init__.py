@@ -4,6 +4,7 @@ import typer
 
 from friendli_endpoint import __version__
 from friendli_endpoint.cli.chat import chat
+from friendli_endpoint.cli.pull import pull
 from friendli_endpoint.cli.serve import serve
 
 __all__ = ["main"]
@@ -24,6 +25,7 @@ def version() -> None:
 
 app.command()(serve)
 app.command()(chat)
+app.command()(pull)
 
 
 def main() -> None:

@@ -1,0 +1,111 @@
+"""Reads the metadata of a GGUF file without loading it; it knows no tensor and no C library.
+
+The layout is that of the format's version 2 and 3: magic, version, counts, then keys with typed
+values, in little-endian. A file is untrusted: nothing is read beyond its end.
+"""
+
+import mmap
+import struct
+from pathlib import Path
+from typing import TypeAlias
+
+__all__ = ["GgufError", "Value", "read_metadata"]
+
+Number: TypeAlias = int | float | bool
+Value: TypeAlias = Number | str | list[Number]
+
+_MAGIC = b"GGUF"
+_VERSIONS = (2, 3)
+_STRING, _ARRAY = 8, 9
+_NUMBERS = dict(enumerate("BbHhIif?")) | {10: "Q", 11: "q", 12: "d"}
+_LONGEST_ARRAY = 1024
+"""Numbers of an array that is kept, such as one for each layer; a longer one is the tokenizer's."""
+
+_NESTING = 4
+
+
+class GgufError(Exception):
+    """A file that is no GGUF file, or a damaged one; the message says so in a sentence."""
+
+
+def read_metadata(path: Path) -> dict[str, Value]:
+    """All keys of a GGUF file but those whose values are long lists or lists of texts.
+
+    Raises:
+        GgufError: It is not there, no GGUF file, or a damaged one.
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+            return _Reader(view).metadata()
+    except OSError as error:
+        raise GgufError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise GgufError(f"{path} is not a GGUF file, or is damaged: {error}") from error
+
+
+class _Reader:
+    """A place in the bytes of a file, moving on; ValueError where they are wrong."""
+
+    def __init__(self, view: mmap.mmap) -> None:
+        self._view = view
+        self._at = 0
+
+    def metadata(self) -> dict[str, Value]:
+        if self._view[:4] != _MAGIC:
+            raise ValueError("it does not begin as one")
+        self._at = 4
+        version = self._number("I")
+        if version not in _VERSIONS:
+            raise ValueError(f"it is of version {version}")
+        _tensors, keys = self._number("Q"), self._number("Q")
+        found: dict[str, Value] = {}
+        for _ in range(int(keys)):
+            key = self._text().decode("utf-8", "replace")
+            value = self._value(int(self._number("I")))
+            if value is not None:
+                found[key] = value
+        return found
+
+    def _value(self, kind: int, nesting: int = 0) -> Value | None:
+        """Reads a value; None for one that is not kept."""
+        if kind == _STRING:
+            return self._text().decode("utf-8", "replace")
+        if kind == _ARRAY:
+            return self._array(nesting + 1)
+        return self._number(_number_format(kind))
+
+    def _array(self, nesting: int) -> list[Number] | None:
+        kind, length = int(self._number("I")), int(self._number("Q"))
+        if kind in (_STRING, _ARRAY):
+            if nesting > _NESTING:
+                raise ValueError("its lists are too deep")
+            for _ in range(length):
+                self._text() if kind == _STRING else self._value(kind, nesting)
+            return None
+        form = _number_format(kind)
+        if length <= _LONGEST_ARRAY:
+            return [self._number(form) for _ in range(length)]
+        self._skip(length * struct.calcsize(f"<{form}"))
+        return None
+
+    def _text(self) -> bytes:
+        start = self._at + 8
+        self._skip(8 + int.from_bytes(self._view[self._at : start], "little"))
+        return self._view[start : self._at]
+
+    def _number(self, form: str) -> Number:
+        start = self._at
+        self._skip(struct.calcsize(f"<{form}"))
+        (number,) = struct.unpack_from(f"<{form}", self._view, start)
+        return number  # type: ignore[no-any-return]
+
+    def _skip(self, length: int) -> None:
+        self._at += length
+        if self._at > len(self._view):
+            raise ValueError("it ends too early")
+
+
+def _number_format(kind: int) -> str:
+    if kind not in _NUMBERS:
+        raise ValueError(f"it holds a value of type {kind}, which there is not")
+    return _NUMBERS[kind]

@@ -1,0 +1,78 @@
+"""A server of one file that misbehaves as a test tells it to."""
+
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class FileServer:
+    """Serves bytes on a loopback port.
+
+    Attributes:
+        content: The file.
+        etag: The server's mark for it.
+        cuts: After how many bytes each of the next answers breaks off.
+        ranges: Whether it knows of ranges.
+        conditions: Whether it knows that a range can depend on the mark.
+        redirect: Headers of a redirect that comes before the file, as a hub's; None for none.
+        status: An error that it answers with instead.
+        seen: Path and headers of what was asked for.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.etag = '"one"'
+        self.cuts: list[int] = []
+        self.ranges = True
+        self.conditions = True
+        self.redirect: dict[str, str] | None = None
+        self.status: int | None = None
+        self.seen: list[tuple[str, dict[str, str]]] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _handler(server: FileServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            server.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
+            if server.status is not None:
+                return self._head(server.status, {"content-length": "0"})
+            if server.redirect is not None and not self.path.startswith("/blob"):
+                location = f"http://localhost:{server.port}/blob"
+                return self._head(302, {"location": location, **server.redirect})
+            self._send_file()
+
+        def _send_file(self) -> None:
+            whole = len(server.content)
+            wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("range", ""))
+            asked = self.headers.get("if-range", server.etag)
+            same = asked == server.etag or not server.conditions
+            start = int(wanted[1]) if wanted and same and server.ranges else 0
+            if start >= whole > 0:
+                return self._head(416, {"content-range": f"bytes */{whole}"})
+            more = {"content-range": f"bytes {start}-{whole - 1}/{whole}"} if start else {}
+            rest = server.content[start:]
+            headers = {"content-length": str(len(rest)), "etag": server.etag, **more}
+            self._head(206 if start else 200, headers)
+            self.wfile.write(rest[: server.cuts.pop(0)] if server.cuts else rest)
+
+        def _head(self, status: int, headers: dict[str, str]) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    return Handler

@@ -1,0 +1,127 @@
+"""What model files say of themselves, and files that are not what they say."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gguf import GGUFValueType, GGUFWriter
+from hypothesis import given
+from hypothesis import strategies as st
+
+from friendli_endpoint.engine.gguf import GgufError, read_metadata
+from friendli_endpoint.engine.llama.embedded import locate
+from friendli_endpoint.engine.llama.library import find_library, load
+from friendli_endpoint.engine.llama.model import LlamaModel
+from friendli_endpoint.engine.model_file import read_model_file
+
+
+def write(path: Path, architecture: str = "llama", **keys: Any) -> Path:
+    """Writes a file of these keys, without tensors; `__` in a name is a dot."""
+    writer = GGUFWriter(path, architecture)
+    for name, value in keys.items():
+        kind = GGUFValueType.UINT32 if isinstance(value, int) else GGUFValueType.get_type(value)
+        writer.add_key_value(name.replace("__", "."), value, kind)
+    writer.add_array("tokenizer.ggml.tokens", ["one", "two", "ü"])
+    writer.add_array("tokenizer.ggml.scores", [0.5] * 2000)
+    writer.add_uint32("general.quantization_version", 2)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    return path
+
+
+SHAPE: dict[str, Any] = {
+    "llama__block_count": 4,
+    "llama__embedding_length": 64,
+    "llama__attention__head_count": 8,
+    "llama__context_length": 2048,
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return write(tmp_path_factory.mktemp("gguf") / "m.gguf", **SHAPE).read_bytes()
+
+
+def test_the_embedded_model_says_what_llama_cpp_reads() -> None:
+    path = locate(None)
+    file = read_model_file(path)
+    model = LlamaModel(load(find_library()), path)
+    try:
+        assert file.architecture == model.metadata("general.architecture")
+        assert (file.quantisation, file.size) == ("Q4_1", path.stat().st_size)
+        assert file.context == model.train_context
+        assert file.kv_bytes_per_token == model.kv_bytes_per_token
+    finally:
+        model.close()
+
+
+@pytest.mark.parametrize(
+    ("keys", "kv_bytes_per_token"),
+    [
+        ({}, 2 * 4 * 8 * (8 + 8)),
+        ({"llama__attention__head_count_kv": 2}, 2 * 4 * 2 * (8 + 8)),
+        ({"llama__attention__head_count_kv": [2, 0, 2, 0]}, 2 * 4 * (8 + 8)),
+        (
+            {"llama__attention__key_length": 16, "llama__attention__value_length": 4},
+            2 * 4 * 8 * (16 + 4),
+        ),
+    ],
+)
+def test_the_cache_of_a_token_is_told_from_the_shape(
+    keys: dict[str, Any], kv_bytes_per_token: int, tmp_path: Path
+) -> None:
+    file = read_model_file(write(tmp_path / "m.gguf", **SHAPE, **keys))
+    assert file.kv_bytes_per_token == kv_bytes_per_token
+    assert (file.context, file.quantisation) == (2048, None)
+
+
+@pytest.mark.parametrize(("number", "name"), [(0, "F32"), (15, "Q4_K_M"), (9999, None)])
+def test_the_quantisation_has_its_name(number: int, name: str | None, tmp_path: Path) -> None:
+    file = read_model_file(write(tmp_path / "m.gguf", general__file_type=number))
+    assert file.quantisation == name
+    assert (file.context, file.kv_bytes_per_token) == (None, None)
+
+
+def test_long_lists_and_texts_of_the_tokenizer_are_passed_over(
+    whole: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(whole)
+    metadata = read_metadata(path)
+    assert metadata["general.quantization_version"] == 2
+    assert not any(key.startswith("tokenizer.") for key in metadata)
+
+
+def test_a_file_that_ends_early_is_refused_wherever_it_ends(whole: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    for length in range(len(whole) - 1):
+        if length < 700 or length % 500 == 0:
+            path.write_bytes(whole[:length])
+            with pytest.raises(GgufError, match=r"m\.gguf"):
+                read_metadata(path)
+
+
+@given(place=st.integers(0, 600), byte=st.integers(0, 255))
+def test_a_damaged_file_is_read_or_refused(
+    whole: bytes, tmp_path_factory: pytest.TempPathFactory, place: int, byte: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.gguf"
+    path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+    try:
+        assert read_model_file(path).size == len(whole)
+    except GgufError as error:
+        assert str(path) in str(error)
+
+
+@pytest.mark.parametrize("content", [b"", b"GGUF", b"<html>", b"GGUF\x01\x00\x00\x00" + bytes(16)])
+def test_what_is_no_such_file_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(content)
+    with pytest.raises(GgufError, match="not a GGUF file"):
+        read_metadata(path)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(GgufError, match="cannot read"):
+        read_metadata(tmp_path / "none.gguf")
