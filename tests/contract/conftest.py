@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 
+from friendli_endpoint.engine.llama.model import find_embedded_model
 from tests.contract.live import Live
+from tests.support.lora import write_loras
 
 SEQUENCES = 8
 CONTEXT = 1024
@@ -37,6 +39,10 @@ class Endpoint:
         request = urllib.request.Request(
             self.address + PATH, data, {"content-type": "application/json", **(headers or {})}
         )
+        return self._answer(request)
+
+    @staticmethod
+    def _answer(request: urllib.request.Request) -> "Answer":
         try:
             with urllib.request.urlopen(request, timeout=PATIENCE) as response:
                 return Answer(response.status, dict(response.headers), response.read())
@@ -49,6 +55,11 @@ class Endpoint:
         answer = self.post(asking(**body))
         assert answer.status == 200, answer.body
         return answer.json()
+
+    def send(self, path: str, body: dict[str, Any] | None, method: str = "POST") -> "Answer":
+        """Sends a request of any kind."""
+        data = json.dumps(body).encode() if body is not None else None
+        return self._answer(urllib.request.Request(self.address + path, data, method=method))
 
     def stream(self, **body: Any) -> list[dict[str, Any]]:
         """The chunks of a streamed answer, which must end as it should."""
@@ -88,9 +99,16 @@ def asking(content: str = "Tell me about the sea.", **body: Any) -> dict[str, An
 
 
 @pytest.fixture(scope="session")
-def endpoint() -> Iterator[Endpoint]:
+def loras(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two adapters; the endpoint serves the first as `one`, and lets the second be loaded."""
+    return write_loras(tmp_path_factory.mktemp("loras"), find_embedded_model(), range(2))
+
+
+@pytest.fixture(scope="session")
+def endpoint(loras: list[Path]) -> Iterator[Endpoint]:
     """The endpoint, on a port of its own; stopped by its process id."""
     capacity = ["--max-sequences", str(SEQUENCES), "--context", str(CONTEXT)]
+    capacity += ["--adapter", f"one={loras[0]}", "--adapter-dir", str(loras[0].parent)]
     process = subprocess.Popen(
         [sys.executable, "-m", "friendli_endpoint.cli", "serve", "--port", "0", *capacity],
         stdout=subprocess.PIPE,

@@ -152,8 +152,13 @@ class Answer:
                 }
                 for choice in completion["choices"]
             ],
-            completion["usage"],
+            counted(completion["usage"]),
         )
+
+
+def counted(usage: dict[str, Any] | None) -> dict[str, int] | None:
+    """Usage but for what was cached, which depends on what was asked before."""
+    return usage and {key: n for key, n in usage.items() if key != "prompt_tokens_details"}
 
 
 @dataclass
@@ -209,7 +214,7 @@ class Streamed:
                     so_far["logprobs"] = entries + choice["logprobs"]["content"]
                 so_far["finish_reason"] = choice["finish_reason"]
                 so_far["seed"] = choice.get("seed", so_far["seed"])
-        return Answer([made[index] for index in sorted(made)], usage)
+        return Answer([made[index] for index in sorted(made)], counted(usage))
 
 
 def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:

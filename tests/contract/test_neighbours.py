@@ -1,55 +1,107 @@
-"""Requests that run together get the bytes that each gets alone."""
+"""Sixteen requests of all kinds that run together: each gets the bytes that it gets alone."""
 
-from __future__ import annotations
-
-import threading
+import random
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from .live import ANSWER_SECONDS, Answer, Live
+import pytest
+
+from friendli._accumulate import Accumulator
+from friendli.models import StreamedChatData
+from tests.contract.conftest import Endpoint
+from tests.contract.live import counted
 
 LONG = "The quick brown fox jumps over the lazy dog, and then it sleeps. " * 38
-
-STREAMS: list[dict[str, Any]] = [
-    {"seed": 1, "max_tokens": 40, "min_tokens": 40, "temperature": 1.2},
-    {"seed": 3, "max_tokens": 30, "n": 2, "logprobs": True, "top_logprobs": 2},
-]
-WHOLE: list[dict[str, Any]] = [
-    {"temperature": 0, "max_tokens": 24, "seed": 0},
-    {"seed": 5, "max_tokens": 20, "n": 2, "top_p": 0.9, "stop": ["the", "."]},
-    {"seed": 6, "max_tokens": 12, "frequency_penalty": 1, "repetition_penalty": 1.2},
-]
-LATE: dict[str, Any] = {
-    "messages": [{"role": "user", "content": LONG}],
-    "seed": 2,
-    "max_tokens": 8,
-    "logprobs": True,
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 8}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
 }
-USAGE = {"include_usage": True}
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"enum": ["Paris", "Rome"]}},
+            "required": ["city"],
+            "additionalProperties": False,
+        },
+    },
+}
+MIXED: list[dict[str, Any]] = [
+    {"max_tokens": 30, "min_tokens": 30, "temperature": 1.2},
+    {"max_tokens": 20, "n": 2, "logprobs": True, "top_logprobs": 2},
+    {"max_tokens": 16, "temperature": 0, "logprobs": True, "top_logprobs": 5},
+    {"max_tokens": 16, "n": 2, "top_p": 0.9, "stop": ["the", "."]},
+    {"max_tokens": 12, "frequency_penalty": 1, "repetition_penalty": 1.2},
+    {"max_tokens": 8, "messages": [{"role": "user", "content": LONG}], "logprobs": True},
+    {"max_tokens": 8, "messages": [{"role": "user", "content": LONG + "Why?"}], "logprobs": True},
+    {
+        "max_tokens": 40,
+        "response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA}},
+    },
+    {"max_tokens": 12, "response_format": {"type": "regex", "schema": "[a-z]{3}( [a-z]{3}){2}"}},
+    {"max_tokens": 60, "tools": [TOOL], "tool_choice": "required"},
+    {"max_tokens": 16, "tools": [TOOL]},
+    {"max_tokens": 16, "model": "m:one", "logprobs": True},
+    {"max_tokens": 16, "model": "m:one", "n": 2, "top_k": 20, "min_p": 0.02},
+    {"max_tokens": 16, "xtc_threshold": 0.1, "xtc_probability": 0.5},
+    {"max_tokens": 16, "logit_bias": {"28": -100, "30": 3}, "presence_penalty": 1},
+    {"max_tokens": 16, "messages": [{"role": "user", "content": "Hello!"}], "eos_token": [2, 28]},
+]
 
 
-def test_six_together_with_a_long_prompt_in_the_middle(live: Live) -> None:
-    alone = [live.answer(**each) for each in (*STREAMS, *WHOLE, LATE)]
-    assert alone[-1].usage is not None
-    assert alone[-1].usage["prompt_tokens"] > 550
-    begun = threading.Event()
-    ended = threading.Event()
-    in_the_middle = []
+@pytest.fixture(scope="module")
+def alone(endpoint: Endpoint) -> list[dict[str, Any]]:
+    """What each gets when nothing else runs."""
+    return [whole(endpoint, seed) for seed in range(len(MIXED))]
 
-    def stream(fields: dict[str, Any]) -> Answer:
-        streamed = live.stream(begun.set, stream_options=USAGE, **fields)
-        ended.set()
-        return streamed.answer()
 
-    def late() -> Answer:
-        assert begun.wait(ANSWER_SECONDS)
-        in_the_middle.append(not ended.is_set())
-        return live.answer(**LATE)
+def whole(endpoint: Endpoint, seed: int) -> dict[str, Any]:
+    return told(endpoint.whole(seed=seed, **MIXED[seed]))
 
-    with ThreadPoolExecutor(6) as pool:
-        asked = [pool.submit(stream, fields) for fields in STREAMS]
-        asked += [pool.submit(lambda fields=fields: live.answer(**fields)) for fields in WHOLE]
-        asked.append(pool.submit(late))
-        together = [each.result(ANSWER_SECONDS * 2) for each in asked]
-    assert in_the_middle == [True]
-    assert together == alone
+
+def streamed(endpoint: Endpoint, seed: int) -> dict[str, Any]:
+    accumulator = Accumulator()
+    for chunk in endpoint.stream(seed=seed, stream_options={"include_usage": True}, **MIXED[seed]):
+        accumulator.add(StreamedChatData.model_validate(chunk))
+    return told(accumulator.completion().model_dump())
+
+
+def told(answer: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same: all but the id, the time and what was cached."""
+    return {**{key: answer[key] for key in ("choices", "model")}, "usage": counted(answer["usage"])}
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_together_they_get_what_they_get_alone(
+    endpoint: Endpoint, alone: list[dict[str, Any]], order: int
+) -> None:
+    """Every other one is streamed; the cache is warm from before, in ways that the order makes."""
+    seeds = random.Random(order).sample(range(len(MIXED)), len(MIXED))
+    with ThreadPoolExecutor(len(MIXED)) as pool:
+        asked = {
+            seed: pool.submit(whole if place % 2 else streamed, endpoint, seed)
+            for place, seed in enumerate(seeds)
+        }
+        together = {seed: each.result() for seed, each in asked.items()}
+    for seed, expected in enumerate(alone):
+        assert together[seed] == expected, MIXED[seed]
+
+
+def test_adapters_come_and_go_beside_a_stream(
+    endpoint: Endpoint, alone: list[dict[str, Any]]
+) -> None:
+    path = "/dedicated/v1/adapters"
+    with ThreadPoolExecutor(2) as pool:
+        beside = [pool.submit(streamed, endpoint, seed) for seed in (0, 11)]
+        loaded = endpoint.send(path, {"route": "two", "file": "lora-1.gguf"})
+        assert loaded.status == 201
+        other = endpoint.whole(seed=11, **{**MIXED[11], "model": "m:two"})
+        assert endpoint.send(f"{path}/two", None, "DELETE").status == 200
+        assert [each.result() for each in beside] == [alone[0], alone[11]]
+    assert other["choices"][0]["logprobs"] != alone[11]["choices"][0]["logprobs"]
+    refused = endpoint.post({"model": "m:two", "messages": [{"role": "user", "content": "a"}]})
+    assert refused.status == 404
+    assert refused.error()["param"] == "model" and "one" in refused.error()["message"]
