@@ -4,6 +4,8 @@ import typer
 
 from friendli_endpoint import __version__
 from friendli_endpoint.cli.chat import chat
+from friendli_endpoint.cli.doctor import doctor
+from friendli_endpoint.cli.models import models
 from friendli_endpoint.cli.pull import pull
 from friendli_endpoint.cli.serve import serve
 
@@ -23,9 +25,8 @@ def version() -> None:
     typer.echo(__version__)
 
 
-app.command()(serve)
-app.command()(chat)
-app.command()(pull)
+for command in (serve, chat, pull, models, doctor):
+    app.command()(command)
 
 
 def main() -> None:

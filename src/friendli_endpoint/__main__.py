@@ -1,0 +1,23 @@
+"""`friendli-endpoint` and `python -m friendli_endpoint`: the command line, where it is installed."""
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Runs the command line; without what the `endpoint` extra brings, says how to get it."""
+    try:
+        from friendli_endpoint.cli import main as run
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("friendli"):
+            raise
+        sys.exit(
+            f"friendli-endpoint: {error.name} is not installed; bring what the endpoint needs "
+            "with: pip install 'friendli-dedicated[endpoint]'"
+        )
+    run()
+
+
+if __name__ == "__main__":
+    main()

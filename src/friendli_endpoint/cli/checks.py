@@ -1,0 +1,164 @@
+"""What must be there before an endpoint can serve: each check is one function and one finding."""
+
+import contextlib
+import errno
+import platform
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from friendli_endpoint.engine.capacity import available_memory, available_threads, fit
+from friendli_endpoint.engine.gguf import GgufError, read_metadata
+from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
+from friendli_endpoint.engine.llama.model import ModelError, find_embedded_model
+from friendli_endpoint.engine.model_file import ModelFile, read_model_file
+from friendli_endpoint.settings import Settings
+
+__all__ = ["Finding", "look"]
+
+DISTRIBUTION = "friendli-dedicated"
+OLDEST_PYTHON = (3, 11)
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found.
+
+    Attributes:
+        check: What was looked at.
+        says: What was found.
+        do: What to do about it; None where nothing is wrong.
+    """
+
+    check: str
+    says: str
+    do: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.do is None
+
+
+def look(settings: Settings) -> Iterator[Finding]:
+    """Looks at everything that these settings need, without loading the model."""
+    yield _python()
+    yield _extras()
+    yield _library()
+    file, finding = _model(settings.model)
+    yield finding
+    if file is not None:
+        yield _template(settings.chat_template, file.path)
+        yield _memory(settings.max_sequences, settings.context, file)
+    yield _threads(settings.threads)
+    yield _port(settings.host, settings.port)
+
+
+def _python() -> Finding:
+    wanted = ".".join(map(str, OLDEST_PYTHON))
+    old = sys.version_info < OLDEST_PYTHON
+    return Finding("python", platform.python_version(), f"use {wanted} or newer" if old else None)
+
+
+def _extras() -> Finding:
+    """Looks at the packages that each extra of ours asks for."""
+    missing: dict[str, list[str]] = {}
+    for requirement in metadata.requires(DISTRIBUTION) or ():
+        name, extra = re.match(r"[\w.-]+", requirement), re.search(r"extra == '(\w+)'", requirement)
+        if name and extra and not ("sys_platform" in requirement and sys.platform == "win32"):
+            lacking = missing.setdefault(extra[1], [])
+            if not _installed(name[0]):
+                lacking.append(name[0])
+    whole = [extra for extra, lacking in missing.items() if not lacking]
+    says = f"installed: {', '.join(whole) or 'none'}"
+    if needed := missing.get("endpoint"):
+        says += f"; missing: {', '.join(needed)}"
+        return Finding("extras", says, f"pip install '{DISTRIBUTION}[endpoint]'")
+    return Finding("extras", says)
+
+
+def _installed(name: str) -> bool:
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return bool(metadata.version(name))
+    return False
+
+
+def _library() -> Finding:
+    try:
+        path = find_library()
+        version = load(path).llama_version().decode(errors="replace")
+    except LibraryError as error:
+        return Finding("library", str(error), f"pip install '{DISTRIBUTION}[endpoint]'")
+    return Finding("library", f"llama.cpp {version}, its interface is known ({path})")
+
+
+def _model(path: Path | None) -> tuple[ModelFile | None, Finding]:
+    try:
+        file = read_model_file(path or find_embedded_model())
+    except ModelError:
+        pull = "friendli-endpoint pull embedded, or name a GGUF file with --model"
+        return None, Finding("model", "the embedded model is not installed", pull)
+    except GgufError as error:
+        return None, Finding("model", str(error), "name a GGUF file with --model, or pull one")
+    kind = f"{file.architecture}, {file.quantisation or 'quantisation unknown'}"
+    return file, Finding("model", f"{file.path.name} ({kind}, {file.size // MIB:,} MiB)")
+
+
+def _template(named: Path | None, model: Path) -> Finding:
+    if named is not None:
+        try:
+            named.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            return Finding("template", f"cannot read {named}: {error}", "name another file")
+        return Finding("template", str(named))
+    if "tokenizer.chat_template" in read_metadata(model):
+        return Finding("template", "the model's own")
+    return Finding("template", "the model has none", "name a Jinja file with --chat-template")
+
+
+def _memory(sequences: int, context: int, file: ModelFile) -> Finding:
+    """Looks whether the caches fit beside the weights."""
+    free = available_memory()
+    if free is None or file.kv_bytes_per_token is None:
+        return Finding("memory", "what is free or what is needed is not known")
+    trained = file.context or context
+    left = max(0, free - file.size)
+    fits = fit(
+        sequences,
+        context,
+        train_context=trained,
+        bytes_per_token=file.kv_bytes_per_token,
+        free=left,
+    )
+    wanted = min(context, trained)
+    needed = sequences * wanted * file.kv_bytes_per_token
+    says = (
+        f"{sequences} x {wanted} tokens need {needed // MIB:,} MiB beside the model's "
+        f"{file.size // MIB:,} MiB; {free // MIB:,} MiB are free"
+    )
+    if (fits.sequences, fits.context) == (sequences, wanted):
+        return Finding("memory", says)
+    return Finding("memory", says, f"--max-sequences {fits.sequences} --context {fits.context}")
+
+
+def _threads(wanted: int | None) -> Finding:
+    there = available_threads()
+    says = f"{wanted or there} of {there} processors"
+    return Finding("threads", says, f"--threads {there}" if (wanted or 0) > there else None)
+
+
+def _port(host: str, port: int) -> Finding:
+    address = f"{host}:{port}"
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return Finding("port", f"{address} is in use", "choose another one with --port")
+        why = f"cannot listen on {address}"
+        return Finding("port", why, "choose an address of this machine with --host")
+    return Finding("port", f"{address} is free")

