@@ -24,6 +24,7 @@ from friendli_endpoint.engine.llama.embedded import (
     open_engine,
 )
 from friendli_endpoint.generation import Engine, Refusal
+from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.routes import build_app
 from friendli_endpoint.http.service import Exchange
 from friendli_endpoint.settings import Settings
@@ -51,7 +52,7 @@ class EndpointService:
         self._settings = settings
         self._chat: ChatModel | None = None
         self._created = int(time.time())
-        self._closed = False
+        self._draining = False
         self.embedded: EmbeddedEngine | None = None
 
     def check(self) -> None:
@@ -104,9 +105,13 @@ class EndpointService:
             raise StartError(str(error.args[0])) from error
         self.embedded = embedded
 
+    def drain(self) -> None:
+        """Takes no more requests; those that run go on."""
+        self._draining = True
+
     def close(self) -> None:
         """Stops the engine; what still runs fails."""
-        self._closed = True
+        self.drain()
         embedded, self.embedded = self.embedded, None
         if embedded is not None:
             embedded.close()
@@ -223,13 +228,12 @@ class EndpointService:
         return embedded
 
     def _ready(self) -> EmbeddedEngine:
+        if self._draining:
+            message = "the endpoint is shutting down"
+            raise Refusal(message, status=503, code="draining", retry_after=1)
         if self.embedded is None:
-            why, code = (
-                ("the endpoint is shutting down", "draining")
-                if self._closed
-                else ("the model is not loaded yet", "loading")
-            )
-            raise Refusal(why, status=503, code=code, retry_after=1)
+            message = "the model is not loaded yet"
+            raise Refusal(message, status=503, code="loading", retry_after=1)
         return self.embedded
 
 
@@ -264,7 +268,7 @@ def _load(service: EndpointService) -> None:
 
 def create_app(
     service: EndpointService,
-    settings: Settings,
+    policy: Policy,
     *,
     ready: Callable[[], None] = lambda: None,
     failed: Callable[[StartError], None] | None = None,
@@ -273,7 +277,7 @@ def create_app(
 
     Args:
         service: What answers; loaded when the application starts, closed when it stops.
-        settings: The operator's.
+        policy: Who may call, and how much they may ask for.
         ready: Called when the model is loaded.
         failed: Called when it cannot be; without it the application fails to start instead.
     """
@@ -299,4 +303,4 @@ def create_app(
             await loading
             await asyncio.to_thread(service.close)
 
-    return build_app(service, max_body=settings.max_body, lifespan=lifespan)
+    return build_app(service, policy, lifespan)

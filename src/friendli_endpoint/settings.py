@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -26,12 +26,15 @@ class Flag:
     Attributes:
         panel: The group it is shown in.
         default: What happens without it, where the default value does not say.
+        secret: Whether it is kept from the command line, which others can read, and from errors.
     """
 
-    panel: Literal["Model", "Capacity", "Answers", "Network", "Operation"]
+    panel: Literal["Model", "Capacity", "Answers", "Network", "Access", "Operation"]
     default: str | None = None
+    secret: bool = False
 
 
+_Seconds = Field(gt=0, allow_inf_nan=False)
 _RouteAndPath = Annotated[str, Field(pattern=r"^[\w.\-/]+=.+$")]
 
 
@@ -80,6 +83,31 @@ class Settings(BaseSettings):
     """Endpoint id to answer to; may be repeated."""
     max_body: Annotated[int, Field(ge=1024), Flag("Network")] = 4 * 1024 * 1024
     """Most bytes of a request body."""
+    receive_seconds: Annotated[float, _Seconds, Flag("Network")] = 30.0
+    """How long the headers of a request may take to arrive, and then its body."""
+    stall_seconds: Annotated[float, _Seconds, Flag("Network")] = 30.0
+    """How long a client may leave an answer unread before it is dropped."""
+    timeout: Annotated[float | None, _Seconds, Flag("Network", "none")] = None
+    """Seconds that a request may take as a whole; `x-request-timeout` may ask for less."""
+    tls_cert: Annotated[Path | None, Flag("Network", "plain HTTP")] = None
+    """PEM file with the certificate, and those that lead to its root."""
+    tls_key: Annotated[Path | None, Flag("Network", "in the certificate's file")] = None
+    """PEM file with the certificate's key."""
+
+    tokens: Annotated[SecretStr | None, Flag("Access", secret=True)] = None
+    """Bearer tokens that are let in, with commas or line ends between them."""
+    token_file: Annotated[Path | None, Flag("Access", "none")] = None
+    """File with bearer tokens that are let in, one a line; read again when it changes."""
+    auth: Annotated[bool, Flag("Access")] = True
+    """Whether an address that others can reach is only served to those with a token."""
+    open_metrics: Annotated[bool | None, Flag("Access", "where only this machine calls")] = None
+    """Whether /metrics needs no token."""
+    cors_origin: Annotated[tuple[str, ...], Flag("Access", "none")] = ()
+    """Origin whose web pages may call, or * for any; may be repeated."""
+    requests_per_minute: Annotated[int | None, Field(ge=1), Flag("Access", "any number")] = None
+    """Requests that each token may make a minute."""
+    tokens_per_minute: Annotated[int | None, Field(ge=1), Flag("Access", "any number")] = None
+    """Tokens of prompts and answers that each bearer token may use a minute."""
 
     config: Annotated[Path | None, Flag("Operation", "none")] = None
     """TOML file with settings, such as `max_sequences = 4`."""

@@ -28,6 +28,7 @@ from friendli_endpoint.generation import (
     SamplingParams,
     TokenStep,
 )
+from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.routes import build_app
 from tests.support.scripted import ScriptedVocabulary
 
@@ -190,8 +191,8 @@ async def no_lifespan(_app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-def scripted_app(service: ScriptedService, max_body: int = 10_000) -> FastAPI:
-    return build_app(service, max_body=max_body, lifespan=no_lifespan)
+def scripted_app(service: ScriptedService, max_body: int = 10_000, **granted: Any) -> FastAPI:
+    return build_app(service, Policy(max_body=max_body, **granted), no_lifespan)
 
 
 class Call:

@@ -210,8 +210,14 @@ def posted(service: ScriptedService, pieces: list[bytes], *headers: tuple[str, s
 
 @pytest.mark.parametrize(
     ("headers", "read"),
-    [((), 3), ((("content-length", "1001"),), 0), ((("content-length", "10"),), 3)],
-    ids=["no length", "its length", "a length that is not true"],
+    [
+        ((), 3),
+        ((("content-length", "100001"),), 0),
+        ((("content-length", "9" * 5_000),), 0),
+        ((("content-length", "10"),), 3),
+        ((("transfer-encoding", "chunked"),), 3),
+    ],
+    ids=["no length", "its length", "an absurd length", "a length that is not true", "in chunks"],
 )
 def test_a_body_too_large_is_413_and_not_read_on(
     headers: tuple[tuple[str, str], ...], read: int

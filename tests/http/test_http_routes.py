@@ -130,8 +130,6 @@ def test_every_reference_in_the_openapi_document_leads_somewhere(app: FastAPI) -
         assert place
 
 
-def test_the_documentation_page_answers(app: FastAPI) -> None:
-    call = called(app, "GET", "/docs")
-    assert call.status == 200
-    assert (call.header("content-type") or "").startswith("text/html")
-    assert b"/openapi.json" in call.body
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_there_is_no_page_that_loads_programs_from_elsewhere(app: FastAPI, path: str) -> None:
+    check_error(called(app, "GET", path), 404)

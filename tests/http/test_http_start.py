@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from friendli_endpoint.app import EndpointService, StartError, create_app
+from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.settings import Settings
 
 from .scripted import BOUND, COMPLETIONS, VALID, Call, ScriptedEngine, check_error, run
@@ -49,7 +50,9 @@ class Started:
         self.failed.set()
 
     async def run(self, scenario: Callable[[FastAPI], Awaitable[None]]) -> FastAPI:
-        app = create_app(self.service, Settings(), ready=self.ready.set, failed=self._fail)
+        app = create_app(
+            self.service, Policy(max_body=10_000), ready=self.ready.set, failed=self._fail
+        )
         async with app.router.lifespan_context(app):
             try:
                 await scenario(app)
@@ -130,7 +133,7 @@ def test_without_anybody_to_report_to_it_does_not_start() -> None:
         service = HeldService()
         service.fault = StartError("there is no model")
         service.go_on.set()
-        app = create_app(service, Settings())
+        app = create_app(service, Policy(max_body=10_000))
         with pytest.raises(StartError, match="there is no model"):
             async with app.router.lifespan_context(app):
                 pytest.fail("it has started")

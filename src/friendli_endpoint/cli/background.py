@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from friendli_endpoint.access import policy_of
 from friendli_endpoint.app import EndpointService, StartError, create_app
 from friendli_endpoint.settings import Settings
 
@@ -17,6 +18,10 @@ FAREWELL_SECONDS = 1
 """How long what still runs at the end may take to say so."""
 
 
+NOBODY_ELSE = {"host": "127.0.0.1", "auth": False, "tokens": None, "token_file": None}
+"""What is set for a server that only this program talks to."""
+
+
 @contextlib.contextmanager
 def running(settings: Settings) -> Iterator[str]:
     """Serves on the loopback address until the block ends; gives the address when it answers.
@@ -24,11 +29,12 @@ def running(settings: Settings) -> Iterator[str]:
     Raises:
         StartError: There is no model to serve.
     """
+    settings = settings.model_copy(update=NOBODY_ELSE)
     service = EndpointService(settings)
     service.check()
     news: queue.Queue[StartError | None] = queue.Queue()
     listener = socket.create_server(("127.0.0.1", 0))
-    app = create_app(service, settings, ready=lambda: news.put(None), failed=news.put)
+    app = create_app(service, policy_of(settings), ready=lambda: news.put(None), failed=news.put)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -32,7 +32,11 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         for parameter in inspect.signature(command, eval_str=True).parameters.values()
         if parameter.kind is not parameter.VAR_KEYWORD
     ]
-    flags = [_flag(name, field) for name, field in Settings.model_fields.items()]
+    flags = [
+        _flag(name, field)
+        for name, field in Settings.model_fields.items()
+        if not _shown(field).secret
+    ]
     setattr(command, "__signature__", inspect.Signature(own + flags))  # noqa: B010
     return command
 
@@ -54,7 +58,9 @@ def read_settings(flags: Mapping[str, Any]) -> Settings:
         key = str(first["loc"][0])
         if first["type"] == "extra_forbidden":
             refuse(f"{file}: there is no setting {key!r}{_suggestion(key)}")
-        refuse(f"{_place(key, given, file)}: {first['msg'].lower()}, not {first['input']!r}")
+        known = _shown(Settings.model_fields[key])
+        written = "" if known.secret else f", not {first['input']!r}"
+        refuse(f"{_place(key, given, file)}: {first['msg'].lower()}{written}")
     except SettingsError as error:
         refuse(f'{error}: a list is set in the environment as JSON, such as ["first"]')
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
@@ -62,7 +68,7 @@ def read_settings(flags: Mapping[str, Any]) -> Settings:
 
 
 def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
-    shown = next(each for each in field.metadata if isinstance(each, Flag))
+    shown = _shown(field)
     option = typer.Option(
         help=field.description,
         rich_help_panel=shown.panel,
@@ -74,6 +80,10 @@ def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
         default=None,
         annotation=Annotated[_on_the_command_line(field.annotation), option],
     )
+
+
+def _shown(field: FieldInfo) -> Flag:
+    return next(each for each in field.metadata if isinstance(each, Flag))
 
 
 def _words(default: object) -> str:

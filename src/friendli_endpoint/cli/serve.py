@@ -1,20 +1,24 @@
 """`friendli-endpoint serve`: settings in, a server that runs until a signal."""
 
-import asyncio
 import contextlib
 import logging
 import signal
 import socket
+import ssl
 from typing import Any
 
 import typer
 import uvicorn
 from rich.console import Console
 
+from friendli_endpoint.access import AccessError, policy_of
 from friendli_endpoint.app import EndpointService, StartError, create_app
 from friendli_endpoint.cli.banner import show_banner
 from friendli_endpoint.cli.complaint import CANNOT_START, complain, refuse
+from friendli_endpoint.cli.draining import DrainingServer
 from friendli_endpoint.cli.flags import read_settings, with_settings
+from friendli_endpoint.http.connection import connection_type
+from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.settings import Settings
 
 __all__ = ["serve"]
@@ -35,37 +39,23 @@ def serve(**flags: Any) -> None:
     service = EndpointService(settings)
     try:
         service.check()
+        policy = policy_of(settings)
+        _check_tls(settings)
         listener = socket.create_server((settings.host, settings.port))
-    except StartError as error:
+    except (StartError, AccessError) as error:
         refuse(str(error))
     except OSError as error:
         refuse(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}")
-    raise typer.Exit(_run(service, settings, listener))
+    raise typer.Exit(_run(service, settings, policy, listener))
 
 
-class _Server(uvicorn.Server):
-    """A server that drains: after the given time, what still runs is told that it will not end."""
-
-    def __init__(self, config: uvicorn.Config, service: EndpointService, seconds: float) -> None:
-        super().__init__(config)
-        self._service = service
-        self._seconds = seconds
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Waits for the requests that run."""
-        draining = asyncio.ensure_future(self._drain())
-        await super().shutdown(sockets)
-        draining.cancel()
-
-    async def _drain(self) -> None:
-        await asyncio.sleep(self._seconds)
-        await asyncio.to_thread(self._service.close)
-
-
-def _run(service: EndpointService, settings: Settings, listener: socket.socket) -> int:
+def _run(
+    service: EndpointService, settings: Settings, policy: Policy, listener: socket.socket
+) -> int:
     """Serves on a bound socket until a signal; answers the exit code."""
     failure: list[StartError] = []
-    address = "http://{}:{}".format(*listener.getsockname()[:2])
+    scheme = "https" if settings.tls_cert else "http"
+    address = "{}://{}:{}".format(scheme, *listener.getsockname()[:2])
 
     def ready() -> None:
         embedded = service.embedded
@@ -78,13 +68,18 @@ def _run(service: EndpointService, settings: Settings, listener: socket.socket) 
         server.should_exit = True
 
     config = uvicorn.Config(
-        create_app(service, settings, ready=ready, failed=failed),
+        create_app(service, policy, ready=ready, failed=failed),
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=settings.drain_seconds + FAREWELL_SECONDS,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+        http=connection_type(
+            receive_seconds=settings.receive_seconds, stall_seconds=settings.stall_seconds
+        ),
+        timeout_graceful_shutdown=FAREWELL_SECONDS,
     )
-    server = _Server(config, service, settings.drain_seconds)
+    server = DrainingServer(config, service, settings.drain_seconds)
     # When it has stopped, the server raises the signal once more: both are then an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
@@ -93,6 +88,24 @@ def _run(service: EndpointService, settings: Settings, listener: socket.socket) 
         complain(str(failure[0]))
         return CANNOT_START
     return 0
+
+
+def _check_tls(settings: Settings) -> None:
+    """Ends the command where no server can show this certificate."""
+    cert, key = settings.tls_cert, settings.tls_key
+    if cert is None:
+        if key is not None:
+            refuse("--tls-key needs --tls-cert")
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(cert, key, password=_no_password)
+    except (OSError, ValueError) as error:
+        refuse(f"cannot use the certificate {cert} with the key {key or cert}: {error}")
+
+
+def _no_password() -> str:
+    raise ValueError("the key is locked with a password")
 
 
 def _start_logging(level: str) -> None:

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from friendli_endpoint.generation import Engine, Failure, Message
+from friendli.models import StreamedChatData
+from friendli_endpoint.generation import Engine, Failure, Message, Started, TokenStep
+from friendli_endpoint.http.deadline import too_late
 from friendli_endpoint.http.errors import error_response
 from friendli_endpoint.http.events import (
     COMMENT,
@@ -33,14 +35,24 @@ class Answering:
     Args:
         engine: Where the tokens come from.
         exchange: The accepted request.
+        deadline: When it must be answered, by the event loop's clock; None is never.
+        spend: Told how many tokens have been generated.
 
     Raises:
         Refusal: The engine takes no more work.
     """
 
-    def __init__(self, engine: Engine, exchange: Exchange) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        exchange: Exchange,
+        deadline: float | None = None,
+        spend: Callable[[int], None] = lambda _tokens: None,
+    ) -> None:
         self._engine = engine
         self._exchange = exchange
+        self._deadline = deadline
+        self._spend = spend
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._over = False
@@ -54,16 +66,21 @@ class Answering:
         for chunk in self._exchange.opening():
             yield chunk_event(chunk)
         while not self._exchange.finished:
+            if self._is_late:
+                late = too_late()
+                yield error_event(late.message, late.code, late.status)
+                return
             message = await self._next(SILENCE_SECONDS)
             if message is None:
-                yield COMMENT
+                if not self._is_late:
+                    yield COMMENT
                 continue
             if isinstance(message, Failure):
                 self._over = True
                 yield error_event(message.message, "engine_failure")
                 return
             try:
-                chunks = self._exchange.read(message)
+                chunks = self._read(message)
             except Exception:
                 log.exception("request %s failed", self._exchange.request.request_id)
                 yield error_event("the endpoint failed; it has logged why", "internal_error")
@@ -77,10 +94,14 @@ class Answering:
         gathering = asyncio.ensure_future(self._gather())
         leaving = asyncio.ensure_future(_disconnected(request))
         try:
-            await asyncio.wait({gathering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            left = None if self._deadline is None else self._deadline - self._loop.time()
+            either = {gathering, leaving}
+            await asyncio.wait(either, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             if gathering.done():
                 return gathering.result()
-            return Response(status_code=499)
+            if leaving.done():
+                return Response(status_code=499)
+            raise too_late()
         finally:
             leaving.cancel()
             gathering.cancel()
@@ -93,15 +114,27 @@ class Answering:
             if isinstance(message, Failure):
                 self._over = True
                 return error_response(500, message.message, code="engine_failure")
-            self._exchange.read(message)
+            self._read(message)
         body = self._exchange.completion().model_dump_json()
         return Response(body, media_type="application/json")
 
+    @property
+    def _is_late(self) -> bool:
+        return self._deadline is not None and self._loop.time() >= self._deadline
+
     async def _next(self, seconds: float) -> Message | None:
+        """What comes next; None where nothing comes for so long, or before the deadline."""
+        until = self._loop.time() + seconds
         try:
-            return await asyncio.wait_for(self._inbox.get(), seconds)
+            async with asyncio.timeout_at(min(until, self._deadline or until)):
+                return await self._inbox.get()
         except TimeoutError:
             return None
+
+    def _read(self, message: Sequence[TokenStep] | Started) -> list[StreamedChatData]:
+        if not isinstance(message, Started):
+            self._spend(sum(step.token_id is not None for step in message))
+        return self._exchange.read(message)
 
     def _deliver(self, message: Message) -> None:
         """Called by the engine's thread, maybe after the event loop has gone."""

@@ -48,8 +48,7 @@ class Arrival:
                     status=408,
                     code="body_too_slow",
                 ) from None
-            arrived = not message.get("more_body", False)
-            read = read or arrived
+            read = arrived = not message.get("more_body", False)
             return message
 
         async def send_and_close(message: Message) -> None:
@@ -62,4 +61,5 @@ class Arrival:
 
 def _has_large_body(headers: Headers) -> bool:
     declared = headers.get("content-length", "0")
-    return "transfer-encoding" in headers or int(declared) > MOST_IGNORED
+    short = declared.isdecimal() and len(declared) <= len(str(MOST_IGNORED))
+    return "transfer-encoding" in headers or not short or int(declared) > MOST_IGNORED

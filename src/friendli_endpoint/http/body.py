@@ -35,7 +35,7 @@ async def read_body(request: Request, most: int) -> bytes:
         f"the body must be at most {most:,} bytes", status=413, code="body_too_large"
     )
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > most:
+    if declared.isdecimal() and (len(declared) > len(str(most)) or int(declared) > most):
         raise too_large
     body = bytearray()
     async for piece in request.stream():

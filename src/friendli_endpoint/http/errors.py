@@ -12,12 +12,15 @@ __all__ = ["error_body", "error_response", "refusal_response"]
 _TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
+    403: "permission_error",
     404: "not_found_error",
     405: "invalid_request_error",
+    408: "timeout_error",
     413: "invalid_request_error",
     422: "invalid_request_error",
     429: "rate_limit_error",
     503: "overloaded_error",
+    504: "timeout_error",
 }
 
 
@@ -46,8 +49,6 @@ def refusal_response(refusal: Refusal) -> JSONResponse:
     headers = {}
     if refusal.retry_after is not None:
         headers["retry-after"] = str(refusal.retry_after)
-    if refusal.status == 413:
-        headers["connection"] = "close"  # or the server would read on, and throw away
     return error_response(
         refusal.status, refusal.message, param=refusal.param, code=refusal.code, headers=headers
     )

@@ -23,9 +23,9 @@ def chunk_event(chunk: StreamedChatData) -> bytes:
     return b"data: " + chunk.model_dump_json().encode() + b"\n\n"
 
 
-def error_event(message: str, code: str) -> bytes:
-    """An error in the middle of a stream, whose status has long been sent."""
-    return b"data: " + json.dumps(error_body(500, message, code=code)).encode() + b"\n\n"
+def error_event(message: str, code: str | None, status: int = 500) -> bytes:
+    """An error in the middle of a stream; its status would be this, had none been sent."""
+    return b"data: " + json.dumps(error_body(status, message, code=code)).encode() + b"\n\n"
 
 
 class EventStreamResponse(StreamingResponse):

@@ -1,7 +1,7 @@
 """The routes, and the form of their errors."""
 
 import asyncio
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,10 +15,15 @@ from friendli_endpoint import __version__
 from friendli_endpoint.generation import Refusal
 from friendli_endpoint.http.adapters import ADAPTERS, AdapterBody, add_adapter_routes
 from friendli_endpoint.http.answering import Answering
+from friendli_endpoint.http.arrival import Arrival
+from friendli_endpoint.http.auth import Auth
 from friendli_endpoint.http.body import parse_body, read_body
+from friendli_endpoint.http.cors import Cors
+from friendli_endpoint.http.deadline import HEADER, deadline_of, too_late
 from friendli_endpoint.http.document import build_document
 from friendli_endpoint.http.errors import error_response, refusal_response
 from friendli_endpoint.http.inspection import BODIES, add_inspection_routes
+from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.request_id import RequestIds
 from friendli_endpoint.http.service import Service
 
@@ -28,35 +33,52 @@ COMPLETIONS = "/dedicated/v1/chat/completions"
 MODELS = "/dedicated/v1/models"
 
 
-def build_app(service: Service, *, max_body: int, lifespan: Lifespan[FastAPI]) -> FastAPI:
+def build_app(service: Service, policy: Policy, lifespan: Lifespan[FastAPI]) -> FastAPI:
     """The ASGI application over a service.
 
     Args:
         service: What answers.
-        max_body: Most bytes of a request body.
+        policy: Who may call, and how much they may ask for.
         lifespan: What starts and stops with the application.
     """
     app = FastAPI(
         title="Friendli Dedicated Chat",
         version=__version__,
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages load programs from other hosts
+        redoc_url=None,
         redirect_slashes=False,
         exception_handlers={HTTPException: _http_error, Refusal: _refused},
     )
-    app.add_middleware(RequestIds)
+    _add_middleware(app, policy)
 
     @app.post(COMPLETIONS, summary="Chat completions")
     async def complete(request: Request) -> Response:
-        body = await read_body(request, max_body)
-        exchange = await asyncio.to_thread(
-            lambda: service.accept(parse_body(body, DedicatedChatCompletionBody))
+        caller = getattr(request.state, "caller", None)
+        now = asyncio.get_running_loop().time()
+        deadline = deadline_of(request.headers.get(HEADER), policy.answer_seconds, now)
+        policy.rates.take_request(caller)
+        try:
+            async with asyncio.timeout_at(deadline):
+                body = await read_body(request, policy.max_body)
+                exchange = await asyncio.to_thread(
+                    lambda: service.accept(parse_body(body, DedicatedChatCompletionBody))
+                )
+        except TimeoutError:
+            raise too_late() from None
+        policy.rates.take_prompt(caller, len(exchange.request.prompt))
+        answering = Answering(
+            service.engine, exchange, deadline, partial(policy.rates.add_tokens, caller)
         )
-        answering = Answering(service.engine, exchange)
         if exchange.stream:
             return answering.stream()
         return await answering.whole(request)
 
-    @app.get("/health", summary="Whether the model is loaded")
+    @app.get("/live", summary="Whether the process lives")
+    async def live() -> Response:
+        return JSONResponse({"status": "alive"})
+
+    @app.get("/health", summary="Whether requests are served")
     async def health() -> Response:
         _ = service.engine
         return JSONResponse({"status": "ready"})
@@ -65,8 +87,8 @@ def build_app(service: Service, *, max_body: int, lifespan: Lifespan[FastAPI]) -
     async def models() -> Response:
         return JSONResponse({"object": "list", "data": list(service.models())})
 
-    add_adapter_routes(app, service, max_body)
-    add_inspection_routes(app, service, max_body)
+    add_adapter_routes(app, service, policy.max_body)
+    add_inspection_routes(app, service, policy.max_body)
 
     @cache
     def document() -> dict[str, Any]:
@@ -74,6 +96,16 @@ def build_app(service: Service, *, max_body: int, lifespan: Lifespan[FastAPI]) -
 
     app.openapi = document  # type: ignore[method-assign]
     return app
+
+
+def _add_middleware(app: FastAPI, policy: Policy) -> None:
+    """Adds what every request passes; the last one added is the outermost."""
+    if policy.tokens is not None:
+        app.add_middleware(Auth, tokens=policy.tokens, open_paths=policy.open_paths)
+    if policy.cors_origins:
+        app.add_middleware(Cors, origins=policy.cors_origins)
+    app.add_middleware(Arrival, seconds=policy.receive_seconds)
+    app.add_middleware(RequestIds)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

@@ -1,0 +1,69 @@
+"""From settings to what callers are granted; refuses an endpoint that would be open by mistake."""
+
+import ipaddress
+from collections.abc import Callable
+
+from friendli_endpoint.http.policy import Policy
+from friendli_endpoint.http.rates import Rates
+from friendli_endpoint.http.tokens import TokenError, TokenFile, Tokens, parse_tokens
+from friendli_endpoint.settings import Settings
+
+__all__ = ["AccessError", "policy_of"]
+
+ALWAYS_OPEN = frozenset({"/health", "/live"})
+METRICS = "/metrics"
+
+
+class AccessError(Exception):
+    """Settings under which nobody should serve; the message says why in a sentence."""
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What callers are granted.
+
+    Args:
+        settings: The operator's.
+
+    Raises:
+        AccessError: The tokens cannot be used, or there are none and others could call.
+    """
+    tokens = _tokens(settings)
+    local = _is_loopback(settings.host)
+    if not settings.auth and tokens is not None:
+        raise AccessError("--no-auth and tokens exclude each other")
+    if settings.auth and tokens is None and not local:
+        raise AccessError(
+            f"{settings.host} can be reached by others: name a --token-file, or say --no-auth"
+        )
+    open_metrics = local if settings.open_metrics is None else settings.open_metrics
+    return Policy(
+        max_body=settings.max_body,
+        receive_seconds=settings.receive_seconds,
+        answer_seconds=settings.timeout,
+        tokens=tokens,
+        open_paths=ALWAYS_OPEN | ({METRICS} if open_metrics else frozenset()),
+        cors_origins=settings.cors_origin,
+        rates=Rates(settings.requests_per_minute, settings.tokens_per_minute),
+    )
+
+
+def _tokens(settings: Settings) -> Callable[[], Tokens] | None:
+    """Gives the tokens that are valid now; None where there are none."""
+    try:
+        fixed = frozenset[bytes]()
+        if settings.tokens is not None:
+            secret = settings.tokens.get_secret_value()
+            fixed = parse_tokens(secret.replace(",", "\n").splitlines(), "tokens")
+        if settings.token_file is not None:
+            file = TokenFile(settings.token_file)
+            return lambda: fixed | file.current()
+    except TokenError as error:
+        raise AccessError(str(error)) from error
+    return (lambda: fixed) if fixed else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
