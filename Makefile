@@ -23,6 +23,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
+	@$(BIN)/hadolint deploy/Dockerfile
 
 types: $(VENV)/.dev
 	@$(BIN)/mypy
