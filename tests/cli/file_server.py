@@ -16,7 +16,7 @@ class FileServer:
         ranges: Whether it knows of ranges.
         conditions: Whether it knows that a range can depend on the mark.
         redirect: Headers of a redirect that comes before the file, as a hub's; None for none.
-        status: An error that it answers with instead.
+        status: What it answers instead of 200, with the same bytes.
         seen: Path and headers of what was asked for.
     """
 
@@ -46,11 +46,13 @@ def _handler(server: FileServer) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             server.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
             if server.status is not None:
-                return self._head(server.status, {"content-length": "0"})
-            if server.redirect is not None and not self.path.startswith("/blob"):
+                self._head(server.status, {"content-length": str(len(server.content))})
+                self.wfile.write(server.content)
+            elif server.redirect is not None and not self.path.startswith("/blob"):
                 location = f"http://localhost:{server.port}/blob"
-                return self._head(302, {"location": location, **server.redirect})
-            self._send_file()
+                self._head(302, {"location": location, **server.redirect})
+            else:
+                self._send_file()
 
         def _send_file(self) -> None:
             whole = len(server.content)

@@ -15,6 +15,7 @@ import pytest
 from gguf import GGUFWriter
 
 from friendli_endpoint.cli import checks
+from friendli_endpoint.engine.llama.library import LibraryError
 
 from .command import run
 
@@ -60,7 +61,7 @@ def test_a_line_says_what_is_looked_at_and_what_to_do() -> None:
     lines = result.stdout.splitlines()
     assert result.exit_code == 1
     assert [line.split()[1] for line in lines] == [
-        "python", "extras", "library", "model", "template", "memory", "threads", "port",
+        "python", "extras", "library", "model", "template", "memory", "threads", "port", "access",
     ]  # fmt: skip
     (wrong,) = (line for line in lines if not line.startswith("ok "))
     assert wrong.split()[0] == "problem"
@@ -128,8 +129,20 @@ def test_a_port_in_use() -> None:
         assert "--port" in problems("--port", str(taken.getsockname()[1]))["port"]
 
 
+def test_an_adapter_that_is_none(tmp_path: Path) -> None:
+    assert "--adapter" in problems("--adapter", f"route={tmp_path / 'none.gguf'}")["adapters"]
+    (tmp_path / "lora.gguf").write_bytes(b"GGUF")
+    assert problems("--adapter", f"route={tmp_path / 'lora.gguf'}") == {}
+
+
+def test_an_address_that_others_reach_needs_a_token(tmp_path: Path) -> None:
+    assert "--token-file" in problems("--host", "0.0.0.0")["access"]
+    (tmp_path / "tokens").write_text("secret\n")
+    assert problems("--host", "0.0.0.0", "--token-file", str(tmp_path / "tokens")) == {}
+
+
 def test_an_address_of_another_machine() -> None:
-    assert "--host" in problems("--host", "192.0.2.1")["port"]
+    assert "--host" in problems("--host", "192.0.2.1", "--no-auth")["port"]
 
 
 def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +160,14 @@ def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(checks, "find_library", lambda: tmp_path / "none.so")
     assert "[endpoint]" in problems()["library"]
+
+
+def test_a_machine_without_openmp(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(_path: Path) -> None:
+        raise LibraryError("libgomp.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(checks, "load", load)
+    assert "libgomp1" in problems()["library"]
 
 
 def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,8 +37,10 @@ def test_what_is_no_list_is_one_sentence(server: FileServer, content: bytes) -> 
 
 @pytest.mark.parametrize("command", ["models", "chat"])
 def test_an_endpoint_that_refuses_is_one_sentence(server: FileServer, command: str) -> None:
-    server.status = 503
-    assert "503" in sentence(run(command, "--url", server.url))
+    server.status = 401
+    server.content = b'{"error": {"message": "this wants a token"}}'
+    said = sentence(run(command, "--url", server.url))
+    assert said.endswith("/dedicated/v1/models answers 401: this wants a token")
 
 
 def test_an_address_that_is_none_is_one_sentence() -> None:

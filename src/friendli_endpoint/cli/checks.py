@@ -6,21 +6,23 @@ import platform
 import re
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from friendli_endpoint.access import AccessError, policy_of
 from friendli_endpoint.engine.capacity import available_memory, available_threads, fit
 from friendli_endpoint.engine.gguf import GgufError, read_metadata
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
-from friendli_endpoint.engine.llama.model import ModelError, find_embedded_model
+from friendli_endpoint.engine.llama.model import ModelError, check_file, find_embedded_model
 from friendli_endpoint.engine.model_file import ModelFile, read_model_file
 from friendli_endpoint.settings import Settings
 
 __all__ = ["Finding", "look"]
 
 DISTRIBUTION = "friendli-dedicated"
+BRING_THE_ENDPOINT = f"pip install '{DISTRIBUTION}[endpoint]'"
 OLDEST_PYTHON = (3, 11)
 MIB = 1 << 20
 
@@ -55,8 +57,11 @@ def look(settings: Settings) -> Iterator[Finding]:
     if file is not None:
         yield _template(settings.chat_template, file.path)
         yield _memory(settings.max_sequences, settings.context, file)
+    if settings.adapter:
+        yield _adapters(settings.adapter)
     yield _threads(settings.threads)
     yield _port(settings.host, settings.port)
+    yield _access(settings)
 
 
 def _python() -> Finding:
@@ -78,7 +83,7 @@ def _extras() -> Finding:
     says = f"installed: {', '.join(whole) or 'none'}"
     if needed := missing.get("endpoint"):
         says += f"; missing: {', '.join(needed)}"
-        return Finding("extras", says, f"pip install '{DISTRIBUTION}[endpoint]'")
+        return Finding("extras", says, BRING_THE_ENDPOINT)
     return Finding("extras", says)
 
 
@@ -93,7 +98,9 @@ def _library() -> Finding:
         path = find_library()
         version = load(path).llama_version().decode(errors="replace")
     except LibraryError as error:
-        return Finding("library", str(error), f"pip install '{DISTRIBUTION}[endpoint]'")
+        lacks_openmp = "libgomp" in str(error)
+        todo = "apt-get install libgomp1" if lacks_openmp else BRING_THE_ENDPOINT
+        return Finding("library", str(error), todo)
     return Finding("library", f"llama.cpp {version}, its interface is known ({path})")
 
 
@@ -146,6 +153,16 @@ def _memory(sequences: int, context: int, file: ModelFile) -> Finding:
     return Finding("memory", says, f"--max-sequences {fits.sequences} --context {fits.context}")
 
 
+def _adapters(adapters: Sequence[str]) -> Finding:
+    paths = [Path(each.partition("=")[2]) for each in adapters]
+    try:
+        for path in paths:
+            check_file(path)
+    except ModelError as error:
+        return Finding("adapters", str(error), "name another file with --adapter")
+    return Finding("adapters", ", ".join(path.name for path in paths))
+
+
 def _threads(wanted: int | None) -> Finding:
     there = available_threads()
     says = f"{wanted or there} of {there} processors"
@@ -162,3 +179,11 @@ def _port(host: str, port: int) -> Finding:
         why = f"cannot listen on {address}"
         return Finding("port", why, "choose an address of this machine with --host")
     return Finding("port", f"{address} is free")
+
+
+def _access(settings: Settings) -> Finding:
+    try:
+        tokens = policy_of(settings).tokens
+    except AccessError as error:
+        return Finding("access", str(error), "set FRIENDLI_ENDPOINT_TOKENS, or a --token-file")
+    return Finding("access", "with a token" if tokens else "without a token")

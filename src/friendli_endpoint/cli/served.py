@@ -40,3 +40,11 @@ def served_models(url: str) -> list[dict[str, Any]]:
         raise UnreachableError(f"{url} does not answer: {error}") from error
     except (ValueError, TypeError, KeyError) as error:
         raise UnreachableError(f"{address} does not answer with a list of models") from error
+
+
+def _reason(response: httpx2.Response) -> str:
+    """What an endpoint says in its error, else the beginning of the body."""
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, TypeError, KeyError):
+        return response.text[:300]
