@@ -21,8 +21,14 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
 
 from friendli_endpoint.chat.pattern import PatternError, whole_pattern
-from friendli_endpoint.chat.places import SchemaFault, in_words, located
-from friendli_endpoint.chat.schema import OPTIONS, FitSchema, fit_schema, schema_text
+from friendli_endpoint.chat.schema import (
+    OPTIONS,
+    FitSchema,
+    fault_of,
+    fit_schema,
+    in_words,
+    schema_text,
+)
 from friendli_endpoint.generation import Refusal, Vocabulary
 
 __all__ = ["Constraint", "ConstraintCompiler"]
@@ -185,7 +191,7 @@ class ConstraintCompiler:
         try:
             matcher = self._compile(lambda: str(LLMatcher.grammar_from_json_schema(text)))
         except (ConstraintError, ValueError) as error:
-            raise self._unfit(fit, str(error)).refusal(param) from error
+            raise self._unfit(fit, str(error), param) from error
         self._keep(key, matcher)
         return self._constraint(matcher, end_ids)
 
@@ -218,7 +224,7 @@ class ConstraintCompiler:
             lambda message: refusal(in_words(_first_line(message))),
         )
 
-    def _unfit(self, fit: FitSchema, message: str) -> SchemaFault:
+    def _unfit(self, fit: FitSchema, message: str, param: str) -> Refusal:
         """The compiler's refusal, at the innermost schema that has the same fault."""
 
         def complaint(part: dict[str, Any]) -> str | None:
@@ -229,7 +235,7 @@ class ConstraintCompiler:
                 return _first_line(str(error))
             return None
 
-        return located(fit.parts, _first_line(message), complaint)
+        return fault_of(fit.parts, _first_line(message), complaint).refusal(param)
 
     def lark(self, grammar: str, end_ids: frozenset[int], param: str) -> Constraint:
         """Output is what a grammar in llguidance's dialect of Lark allows.

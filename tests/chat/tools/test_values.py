@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.schema import prepared
+from friendli_endpoint.chat.schema import fit_schema
 from friendli_endpoint.chat.tools import ToolSpec
 from friendli_endpoint.chat.tools.fields import fields_of
 from friendli_endpoint.chat.tools.literal import as_json
@@ -32,7 +32,7 @@ ENDS = {
 def tool(schema: dict[str, Any], required: bool = True, **root: Any) -> ToolSpec:
     names = ["x"] if required else []
     whole = {"type": "object", "properties": {"x": schema}, "required": names, **root}
-    return ToolSpec("f", None, prepared(whole, "p"))
+    return ToolSpec("f", None, fit_schema(whole, "p").root)
 
 
 def written(name: str, spec: ToolSpec, value: str) -> str | None:
@@ -130,7 +130,7 @@ def test_a_required_property_that_is_not_described_may_be_anything() -> None:
 @pytest.mark.parametrize("name", FORMS)
 def test_optional_arguments_may_be_left_out(name: str) -> None:
     schema = {"type": "object", "properties": {k: {"type": "null"} for k in "abc"}}
-    spec = ToolSpec("f", None, prepared({**schema, "required": ["b"]}, "p"))
+    spec = ToolSpec("f", None, fit_schema({**schema, "required": ["b"]}, "p").root)
     for keys in ("b", "ab", "bc", "abc"):
         walk = Walk(constraint(family(name), [spec], as_text, required=True, parallel=False))
         opening, before, after = FORMS[name]

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from friendli_endpoint.chat.places import SchemaFault
-from friendli_endpoint.chat.references import Document, Place, subschemas
+from friendli_endpoint.chat.schema.document import Document, subschemas
+from friendli_endpoint.chat.schema.place import Place, SchemaFault
 
 __all__ = ["check_circles", "check_depth", "without_endless"]
 
@@ -48,13 +48,16 @@ def check_circles(document: Document, places: Iterable[Place]) -> None:
         ) from error
 
 
-def check_depth(root: dict[str, Any]) -> None:
+def check_depth(root: Any, definitions: dict[str, Any]) -> None:
     """Refuses a schema that the compiler would follow too deep.
+
+    Args:
+        root: It.
+        definitions: What its references lead to, by name.
 
     Raises:
         SchemaFault: Said of the whole schema.
     """
-    definitions = root.get("$defs", {})
     seen: set[str] = set()
     stack: list[Iterator[Any]] = [_next(root, seen, definitions)]
     while stack:
@@ -68,22 +71,24 @@ def check_depth(root: dict[str, Any]) -> None:
 
 
 def _next(schema: dict[str, Any], seen: set[str], definitions: dict[str, Any]) -> Iterator[Any]:
-    yield from (each for place, each in subschemas(schema) if place[0] != "$defs")
+    yield from (each for _, each in subschemas(schema))
     name = str(schema.get("$ref", "#")).removeprefix("#/$defs/")
     if name in definitions and name not in seen:
         seen.add(name)
         yield definitions[name]
 
 
-def without_endless(root: dict[str, Any]) -> None:
-    """Puts `false` where a definition has no finite value, so that no output can get lost in it.
+def without_endless(root: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The definitions, with `false` for those that have no finite value.
+
+    Args:
+        root: The schema.
+        definitions: What its references lead to, by name.
 
     Raises:
         SchemaFault: The whole schema has none.
     """
-    definitions: dict[str, Any] = root.get("$defs", {})
-    body = {keyword: value for keyword, value in root.items() if keyword != "$defs"}
-    everything = {**definitions, "#": body}
+    everything = {**definitions, "#": root}
     users: dict[str, list[str]] = {}
     for name, schema in everything.items():
         for target in _targets(schema):
@@ -97,8 +102,7 @@ def without_endless(root: dict[str, Any]) -> None:
             pending.extend(users.get(name, ()))
     if "#" not in finite:
         raise SchemaFault((), "no finite value satisfies it")
-    for name in definitions.keys() - finite:
-        definitions[name] = False
+    return {name: each if name in finite else False for name, each in definitions.items()}
 
 
 def _targets(schema: Any) -> set[str]:

@@ -1,16 +1,16 @@
 """What the `$ref`s of a schema stand for: pointers, anchors and ids within the same document.
 
-Nothing is ever fetched. A place is the steps from the root of the document to a schema in it.
+Nothing is ever fetched.
 """
 
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
-__all__ = ["Document", "Place", "subschemas"]
+from friendli_endpoint.chat.schema.drafts import draft_of
+from friendli_endpoint.chat.schema.place import Place
 
-Place = tuple[str | int, ...]
-"""Steps from the root of a schema: keywords, names of properties, indexes."""
+__all__ = ["Document", "subschemas"]
 
 _ONE = (
     "additionalItems",
@@ -56,12 +56,12 @@ class Document:
         root: The schema.
 
     Attributes:
-        draft: The version of JSON Schema that it names; empty if it names none.
+        draft: The version of JSON Schema that it names.
     """
 
     def __init__(self, root: dict[str, Any]) -> None:
         self._root = root
-        self.draft = str(root.get("$schema", ""))
+        self.draft = draft_of(root)
         self._bases: dict[Place, str] = {}
         self._named: dict[str, Place] = {"": ()}
         pending: list[tuple[Place, Any, str]] = [((), root, "")]
@@ -74,7 +74,7 @@ class Document:
 
     def _enter(self, place: Place, schema: dict[str, Any], base: str) -> str:
         """Notes the names of one schema; answers the base of the references in it."""
-        name = schema.get("$id", schema.get("id") if self._draft_4(schema) else None)
+        name = schema.get("$id", schema.get("id") if self.draft in (3, 4) else None)
         if isinstance(name, str) and name:
             address, fragment = urldefrag(_joined(base, name))
             if fragment and name.startswith("#"):
@@ -87,9 +87,6 @@ class Document:
                 self._named[f"{base}#{schema[keyword]}"] = place
         self._bases[place] = base
         return base
-
-    def _draft_4(self, schema: dict[str, Any]) -> bool:
-        return "draft-04" in self.draft and isinstance(schema.get("id"), str)
 
     def resolve(self, reference: str, place: Place) -> Place | None:
         """Where the schema is that a reference stands for.

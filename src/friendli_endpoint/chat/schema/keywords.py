@@ -4,21 +4,39 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["APPLICATORS", "APPLIES_TO", "TYPES", "UNSUPPORTED", "VALUES", "is_number"]
+__all__ = [
+    "APPLICATORS",
+    "APPLIES_TO",
+    "ASSERTIONS",
+    "TYPES",
+    "UNEVALUATED",
+    "UNSUPPORTED",
+    "VALUES",
+    "types_of",
+]
 
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 
 APPLICATORS = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
 """Keywords that put other schemas in the same place."""
 
+UNEVALUATED = "beside $ref, allOf, anyOf and oneOf it depends on which of them hold"
+"""Why `unevaluatedItems` and `unevaluatedProperties` cannot be enforced there."""
 
-def is_number(value: object) -> bool:
+
+def types_of(schema: dict[str, Any]) -> tuple[str, ...]:
+    """The types that a schema names; all of them where it names none."""
+    named = schema.get("type", TYPES)
+    return (named,) if isinstance(named, str) else tuple(dict.fromkeys(named))
+
+
+def _is_number(value: object) -> bool:
     """Whether a JSON value is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def _is_count(value: object) -> bool:
-    return is_number(value) and value >= 0 and value == int(value)  # type: ignore[operator,call-overload]
+    return _is_number(value) and value >= 0 and value == int(value)  # type: ignore[operator,call-overload]
 
 
 def _is_schema(value: object) -> bool:
@@ -47,8 +65,8 @@ _SCHEMA = (_is_schema, "a schema: an object, true or false")
 _SCHEMAS = (_are_schemas, "a list of one or more schemas")
 _MAP = (_is_map, "an object whose values are schemas")
 _TEXT = (lambda value: isinstance(value, str), "a string")
-_NUMBER = (is_number, "a number")
-_LIMIT = (lambda value: is_number(value) or isinstance(value, bool), "a number, or true or false")
+_NUMBER = (_is_number, "a number")
+_LIMIT = (lambda value: _is_number(value) or isinstance(value, bool), "a number, or true or false")
 
 VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "$anchor": _TEXT,
@@ -85,7 +103,7 @@ VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "minLength": _COUNT,
     "minProperties": _COUNT,
     "minimum": _NUMBER,
-    "multipleOf": (lambda value: is_number(value) and value > 0, "a number above 0"),
+    "multipleOf": (lambda value: _is_number(value) and value > 0, "a number above 0"),
     "not": _SCHEMA,
     "oneOf": _SCHEMAS,
     "pattern": _TEXT,
@@ -101,6 +119,9 @@ VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "uniqueItems": (lambda value: isinstance(value, bool), "true or false"),
 }
 """Keyword to what its value must satisfy, and the same in words."""
+
+ASSERTIONS = frozenset(VALUES) - {"$anchor", "$defs", "$id", "$schema", "definitions"} | {"const"}
+"""Keywords that ask something of a value."""
 
 APPLIES_TO: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(

@@ -6,14 +6,14 @@ mean the same; pydantic's unions, and most that people write, are told apart by 
 
 from typing import Any
 
-from friendli_endpoint.chat.references import Document, Place
+from friendli_endpoint.chat.schema.document import Document
+from friendli_endpoint.chat.schema.place import Place
 
 __all__ = ["disjoint"]
 
 _MOST_COMPARISONS = 200_000
 _MOST_STEPS = 6
 
-_OLD_DRAFTS = ("draft-04/", "draft-06/", "draft-07/")
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -70,10 +70,11 @@ class _Comparison:
     def _seen(self, place: Place) -> Any:
         """A schema as its draft reads it: `$ref` once hid its neighbours, and const is newer."""
         schema = self._document.at(place)
-        if isinstance(schema, dict) and any(n in self._document.draft for n in _OLD_DRAFTS):
+        draft = self._document.draft
+        if isinstance(schema, dict) and draft is not None and draft <= 7:
             if "$ref" in schema:
                 return {"$ref": schema["$ref"]}
-            if "const" in schema and "-04/" in self._document.draft:
+            if "const" in schema and draft <= 4:
                 return {key: value for key, value in schema.items() if key != "const"}
         return schema
 

@@ -1,0 +1,42 @@
+"""Whether the keywords of a schema have values that they can have, and are enforced at all."""
+
+from typing import Any
+
+from friendli_endpoint.chat.schema.drafts import Draft
+from friendli_endpoint.chat.schema.keywords import APPLIES_TO, UNSUPPORTED, VALUES, types_of
+from friendli_endpoint.chat.schema.place import Place, SchemaFault
+
+__all__ = ["check_keywords"]
+
+
+def check_keywords(schema: dict[str, Any], place: Place, draft: Draft) -> None:
+    """Refuses keywords with values that they cannot have, and those that are not enforced.
+
+    Args:
+        schema: Keywords to values, as the user sent them.
+        place: Where it is.
+        draft: The version of JSON Schema that the user named.
+
+    Raises:
+        SchemaFault: Said of the keyword.
+    """
+    for keyword, value in schema.items():
+        if keyword in VALUES:
+            valid, words = VALUES[keyword]
+            if not valid(value):
+                raise SchemaFault((*place, keyword), f"it must be {words}", invalid=True)
+    for keyword in ("exclusiveMaximum", "exclusiveMinimum"):
+        if isinstance(schema.get(keyword), bool) and draft not in (None, 3, 4):
+            raise SchemaFault((*place, keyword), "it must be a number", invalid=True)
+    types = types_of(schema)
+    for keyword, value in schema.items():
+        neutral, reason = UNSUPPORTED.get(keyword, (None, ""))
+        if neutral is None or neutral(value):
+            continue
+        if not any(each in types for each in APPLIES_TO.get(keyword, types)):
+            continue
+        if keyword == "if" and not ({"then", "else"} & schema.keys()):
+            continue
+        if keyword == "uniqueItems" and schema.get("maxItems", 2) <= 1:
+            continue
+        raise SchemaFault((*place, keyword), reason)

@@ -1,0 +1,69 @@
+"""The way of a schema, from what a request holds to what the compiler takes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from friendli_endpoint.chat.schema.document import Document
+from friendli_endpoint.chat.schema.place import Place, SchemaFault
+from friendli_endpoint.chat.schema.recursion import check_circles, check_depth, without_endless
+from friendli_endpoint.chat.schema.rewriting import Rewriting
+from friendli_endpoint.chat.schema.size import schema_text
+
+__all__ = ["OPTIONS", "FitSchema", "fit_schema"]
+
+OPTIONS = {
+    "whitespace_flexible": True,
+    "whitespace_pattern": r"( |\n {0,16})?",
+    "json_allowed_escapes": 'nrbtf\\"',
+}
+"""How JSON is written. Between two tokens there is nothing, a space, or a new line and its
+indentation: unbounded white space is a trap that small models do not leave. Escapes are those of
+one letter: were `\\u0061` allowed, a name would have two spellings, and a property could be there
+twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitSchema:
+    """A schema as the compiler takes it.
+
+    Attributes:
+        root: It, with what its references lead to and the compiler's options.
+        definitions: What its references lead to.
+        parts: The places in the user's schema of the schemas it is made of, and what became of
+            each; outer ones first.
+    """
+
+    root: dict[str, Any]
+    definitions: dict[str, Any]
+    parts: list[tuple[Place, dict[str, Any]]]
+
+
+def fit_schema(schema: object, param: str) -> FitSchema:
+    """The schema as the compiler takes it.
+
+    Args:
+        schema: What the request holds.
+        param: Where it is in the request.
+
+    Raises:
+        Refusal: It is no valid schema, too large, or has a keyword that cannot be enforced.
+    """
+    schema_text(schema, param)
+    try:
+        rewriting = Rewriting(Document(_as_object(schema)))
+        root, definitions = rewriting.result()
+        check_circles(rewriting.document, [place for place, _ in rewriting.parts])
+        definitions = without_endless(root, definitions)
+        check_depth(root, definitions)
+    except SchemaFault as fault:
+        raise fault.refusal(param) from fault
+    referred = {"$defs": definitions} if definitions else {}
+    return FitSchema({**root, **referred, "x-guidance": OPTIONS}, definitions, rewriting.parts)
+
+
+def _as_object(schema: object) -> dict[str, Any]:
+    if isinstance(schema, bool):
+        return {} if schema else {"allOf": [False]}
+    if not isinstance(schema, dict):
+        raise SchemaFault((), "it must be a JSON object", invalid=True)
+    return schema

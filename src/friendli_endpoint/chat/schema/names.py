@@ -1,0 +1,81 @@
+"""Keywords that say of properties by their names what they are: patterns, and all the others."""
+
+from typing import Any
+
+from friendli_endpoint.chat.schema.checking import check_keywords
+from friendli_endpoint.chat.schema.formats import STRINGS
+from friendli_endpoint.chat.schema.keywords import ASSERTIONS, types_of
+from friendli_endpoint.chat.schema.literals import check_text
+from friendli_endpoint.chat.schema.part import Part
+from friendli_endpoint.chat.schema.place import SchemaFault
+from friendli_endpoint.chat.schema.strings import fit_pattern
+
+__all__ = ["names"]
+
+_MOST_PATTERNS = 100
+_NAMED = frozenset({"properties", "patternProperties", "required"})
+
+
+def names(part: Part) -> None:
+    """Rewrites `patternProperties`, `additionalProperties` and `propertyNames`."""
+    if "patternProperties" in part.schema:
+        part.out["patternProperties"] = _by_pattern(part)
+    if "propertyNames" in part.schema:
+        _by_any_name(part)
+    elif "additionalProperties" in part.schema:
+        rest = part.schema["additionalProperties"]
+        part.out["additionalProperties"] = part.rewritten(rest, "additionalProperties")
+
+
+def _by_pattern(part: Part) -> dict[str, Any]:
+    patterns = part.schema["patternProperties"]
+    if len(patterns) > _MOST_PATTERNS:
+        raise SchemaFault(
+            part.at("patternProperties"), f"it has more than {_MOST_PATTERNS} patterns"
+        )
+    fitted: dict[str, Any] = {}
+    for text, each in patterns.items():
+        place = part.at("patternProperties", text)
+        written = fit_pattern(text, place)
+        if written in fitted:
+            raise SchemaFault(place, "another pattern means the same")
+        fitted[written] = part.rewritten(each, "patternProperties", text)
+    return fitted
+
+
+def _by_any_name(part: Part) -> None:
+    """`propertyNames`, where it can be said with patterns or by naming the properties."""
+    asked, place = part.schema["propertyNames"], part.at("propertyNames")
+    allowed = asked if isinstance(asked, dict) else {}
+    check_keywords(allowed, place, part.whole.document.draft)
+    rest = part.rewritten(part.schema.get("additionalProperties", True), "additionalProperties")
+    keywords = allowed.keys() & ASSERTIONS - {"type"}
+    strings = "string" in types_of(allowed)
+    if asked is not False and strings and not keywords:
+        part.out["additionalProperties"] = rest
+        return
+    if _NAMED & part.schema.keys() or not strings:
+        raise SchemaFault(place, "it is enforced only for strings, without named properties")
+    part.out["additionalProperties"] = False
+    if keywords in ({"enum"}, {"const"}):
+        listed = allowed["enum"] if "enum" in allowed else [allowed["const"]]
+        for name in listed:
+            check_text(name, place)
+        part.out["properties"] = {name: rest for name in listed if isinstance(name, str)}
+    elif keywords:
+        part.out["patternProperties"] = {_name_pattern(part, keywords): rest}
+
+
+def _name_pattern(part: Part, keywords: set[str]) -> str:
+    """A pattern that says the same of names as a schema of strings."""
+    allowed = part.schema["propertyNames"]
+    if keywords == {"pattern"}:
+        return fit_pattern(allowed["pattern"], part.at("propertyNames", "pattern"))
+    if keywords <= {"minLength", "maxLength"}:
+        most = int(allowed["maxLength"]) if "maxLength" in allowed else ""
+        return f"^(?s:.{{{int(allowed.get('minLength', 0))},{most}}})$"
+    if keywords == {"format"} and allowed["format"] in STRINGS:
+        return f"^(?:{STRINGS[allowed['format']]})$"
+    raise SchemaFault(
+        part.at("propertyNames"), "it is enforced for a single keyword, not for these together"
+    )

@@ -1,0 +1,55 @@
+"""Keywords of objects: the properties by name, and how many there are."""
+
+from friendli_endpoint.chat.schema.keywords import APPLICATORS, UNEVALUATED
+from friendli_endpoint.chat.schema.literals import check_text
+from friendli_endpoint.chat.schema.part import Part
+from friendli_endpoint.chat.schema.place import SchemaFault
+
+__all__ = ["counts", "properties", "required", "unevaluated"]
+
+_MOST_NAMED = 2_000
+_MOST_PROPERTIES = 10_000
+
+
+def properties(part: Part) -> None:
+    """Rewrites `properties`."""
+    named = part.schema["properties"]
+    if len(named) > _MOST_NAMED:
+        raise SchemaFault(part.at("properties"), f"it has more than {_MOST_NAMED:,} properties")
+    for name in named:
+        check_text(name, part.at("properties", name))
+    part.out["properties"] = {
+        name: part.rewritten(each, "properties", name) for name, each in named.items()
+    }
+
+
+def required(part: Part) -> None:
+    """Takes `required` over."""
+    for each in part.schema["required"]:
+        check_text(each, part.at("required"))
+    part.out["required"] = list(dict.fromkeys(part.schema["required"]))
+
+
+def counts(part: Part) -> None:
+    """Rewrites `minProperties` and `maxProperties`."""
+    least, most = part.count("minProperties", 0), part.count("maxProperties", _MOST_PROPERTIES)
+    if "maxProperties" in part.schema:
+        part.out["maxProperties"] = min(most, _MOST_PROPERTIES)
+    if least - len(set(part.schema.get("required", ()))) > 1:
+        raise SchemaFault(
+            part.at("minProperties"),
+            "a grammar cannot tell that two names differ; it may ask for at most one property "
+            "that is not required",
+        )
+    if least:
+        part.out["minProperties"] = least
+
+
+def unevaluated(part: Part) -> None:
+    """Rewrites `unevaluatedProperties` where nothing else is in the same place."""
+    rest = part.schema["unevaluatedProperties"]
+    if rest in (True, {}) or "additionalProperties" in part.schema:
+        return
+    if APPLICATORS & part.schema.keys():
+        raise SchemaFault(part.at("unevaluatedProperties"), UNEVALUATED)
+    part.out["additionalProperties"] = part.rewritten(rest, "unevaluatedProperties")

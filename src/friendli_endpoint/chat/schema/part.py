@@ -1,0 +1,86 @@
+"""One schema inside a document on its way to the compiler, and what a rewriting is given of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from friendli_endpoint.chat.schema.document import Document
+from friendli_endpoint.chat.schema.multiples import Multiples
+from friendli_endpoint.chat.schema.place import Place
+
+__all__ = ["Part", "Step", "Whole"]
+
+
+class Whole(Protocol):
+    """The rewriting of a whole document, as its parts know it."""
+
+    @property
+    def document(self) -> Document:
+        """What the user sent."""
+
+    @property
+    def multiples(self) -> Multiples:
+        """The `multipleOf`s so far."""
+
+    def rewritten(self, schema: Any, place: Place) -> Any:
+        """What becomes of a schema.
+
+        Raises:
+            SchemaFault: It is no valid schema, or cannot be enforced.
+        """
+
+    def reference_to(self, place: Place) -> str:
+        """The `$ref` to what becomes of the schema at a place."""
+
+    def count_literals(self, count: int) -> None:
+        """Counts lists and objects in constants.
+
+        Raises:
+            SchemaFault: They are too many.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A schema, and what becomes of it.
+
+    Attributes:
+        whole: The rewriting that it is a part of.
+        schema: It, without the keywords that say nothing of its types.
+        place: Where it is.
+        types: The JSON types that it allows, as far as `type` says so.
+        out: What it becomes.
+    """
+
+    whole: Whole
+    schema: dict[str, Any]
+    place: Place
+    types: tuple[str, ...]
+    out: dict[str, Any] = field(default_factory=dict)
+
+    def at(self, *steps: str | int) -> Place:
+        """The place of something inside it."""
+        return (*self.place, *steps)
+
+    def rewritten(self, schema: Any, *steps: str | int) -> Any:
+        """What becomes of a schema inside it."""
+        return self.whole.rewritten(schema, self.at(*steps))
+
+    def count(self, keyword: str, default: int) -> int:
+        """The value of a keyword that is a whole number."""
+        return int(self.schema.get(keyword, default))
+
+    def also(self, *schemas: Any) -> None:
+        """Adds schemas that have to hold as well."""
+        self.out["allOf"] = [*self.out.get("allOf", ()), *schemas]
+
+    def either(self, branches: list[Any]) -> None:
+        """Adds alternatives, one of which has to hold as well."""
+        if "anyOf" in self.out:
+            self.also({"anyOf": branches})
+        else:
+            self.out["anyOf"] = branches
+
+
+Step = Callable[[Part], None]
+"""Rewrites some keywords of a part, which has at least one of them, into its `out`."""

@@ -1,0 +1,150 @@
+"""The table from keywords to their rewritings, and the way through a document by it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from friendli_endpoint.chat.schema import (
+    arrays,
+    combinations,
+    literals,
+    names,
+    numbers,
+    objects,
+    strings,
+)
+from friendli_endpoint.chat.schema.checking import check_keywords
+from friendli_endpoint.chat.schema.document import Document
+from friendli_endpoint.chat.schema.keywords import APPLIES_TO, types_of
+from friendli_endpoint.chat.schema.multiples import Multiples
+from friendli_endpoint.chat.schema.part import Part, Step
+from friendli_endpoint.chat.schema.place import Place, SchemaFault
+
+__all__ = ["Rewriting"]
+
+_MOST_SCHEMAS = 20_000
+_MOST_LITERALS = 10_000
+
+_STEPS: dict[str, Step] = {
+    "$ref": combinations.reference,
+    "additionalItems": arrays.items,
+    "additionalProperties": names.names,
+    "allOf": combinations.all_of,
+    "anyOf": combinations.any_of,
+    "const": literals.const,
+    "enum": literals.enum,
+    "exclusiveMaximum": numbers.bounds,
+    "exclusiveMinimum": numbers.bounds,
+    "format": strings.formatted,
+    "items": arrays.items,
+    "maxItems": arrays.counts,
+    "maxLength": strings.lengths,
+    "maxProperties": objects.counts,
+    "maximum": numbers.bounds,
+    "minItems": arrays.counts,
+    "minLength": strings.lengths,
+    "minProperties": objects.counts,
+    "minimum": numbers.bounds,
+    "multipleOf": numbers.multiple,
+    "oneOf": combinations.one_of,
+    "pattern": strings.pattern,
+    "patternProperties": names.names,
+    "prefixItems": arrays.items,
+    "properties": objects.properties,
+    "propertyNames": names.names,
+    "required": objects.required,
+    "unevaluatedItems": arrays.items,
+    "unevaluatedProperties": objects.unevaluated,
+}
+"""Keyword to how it is rewritten. What is in no table is an annotation, and is left out."""
+
+
+class Rewriting:
+    """One rewriting: what was made of the parts of a document, and those still to be made.
+
+    Args:
+        document: What the user sent.
+
+    Attributes:
+        document: The same.
+        multiples: The `multipleOf`s so far.
+        parts: The places of the schemas that are used, and what became of each; outer ones first.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.multiples = Multiples()
+        self.parts: list[tuple[Place, dict[str, Any]]] = []
+        self._literals = 0
+        self._names: dict[Place, str] = {}
+        self._pending: list[Place] = []
+
+    def result(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What becomes of the root, and by name of all that its references lead to.
+
+        Raises:
+            SchemaFault: Some schema is not valid, or cannot be enforced.
+        """
+        root = self.rewritten(self.document.at(()), ())
+        definitions: dict[str, Any] = {}
+        while self._pending:
+            place = self._pending.pop()
+            definitions[self._names[place]] = self.rewritten(self.document.at(place), place)
+        return root, definitions
+
+    def rewritten(self, schema: Any, place: Place) -> Any:
+        """What becomes of a schema.
+
+        Raises:
+            SchemaFault: It is no valid schema, or cannot be enforced.
+        """
+        if isinstance(schema, bool):
+            return schema
+        if not isinstance(schema, dict):
+            raise SchemaFault(place, "it must be an object, true or false", invalid=True)
+        check_keywords(schema, place, self.document.draft)
+        part = _part(self, schema, place)
+        self.parts.append((place, part.out))
+        if len(self.parts) > _MOST_SCHEMAS:
+            raise SchemaFault((), f"it has more than {_MOST_SCHEMAS:,} schemas in it")
+        for step in _steps(part.schema):
+            step(part)
+        return part.out
+
+    def reference_to(self, place: Place) -> str:
+        """The `$ref` to what becomes of the schema at a place."""
+        if place == ():
+            return "#"
+        if place not in self._names:
+            self._names[place] = f"d{len(self._names)}"
+            self._pending.append(place)
+        return f"#/$defs/{self._names[place]}"
+
+    def count_literals(self, count: int) -> None:
+        """Counts lists and objects in constants.
+
+        Raises:
+            SchemaFault: They are too many.
+        """
+        self._literals += count
+        if self._literals > _MOST_LITERALS:
+            raise SchemaFault(
+                (), f"its constants hold more than {_MOST_LITERALS:,} lists and objects"
+            )
+
+
+def _part(whole: Rewriting, schema: dict[str, Any], place: Place) -> Part:
+    types = types_of(schema)
+    telling = {
+        keyword: value
+        for keyword, value in schema.items()
+        if any(each in types for each in APPLIES_TO.get(keyword, types))
+    }
+    part = Part(whole, telling, place, types)
+    if "type" in schema:
+        part.out["type"] = list(types) if isinstance(schema["type"], list) else types[0]
+    return part
+
+
+def _steps(schema: dict[str, Any]) -> Iterable[Step]:
+    """What there is to do, each once, in the user's order: properties come out in that order."""
+    return dict.fromkeys(_STEPS[keyword] for keyword in schema if keyword in _STEPS)
