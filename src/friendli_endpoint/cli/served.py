@@ -32,10 +32,8 @@ def served_models(url: str) -> list[dict[str, Any]]:
         cards = response.json()["data"]
         return [{**card, "id": str(card["id"])} for card in cards]
     except httpx2.HTTPStatusError as error:
-        said = error.response
-        raise UnreachableError(
-            f"{address} answers {said.status_code}: {said.text[:300]}"
-        ) from error
+        status, why = error.response.status_code, _reason(error.response)
+        raise UnreachableError(f"{address} answers {status}: {why}") from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise UnreachableError(f"{url} does not answer: {error}") from error
     except (ValueError, TypeError, KeyError) as error:
