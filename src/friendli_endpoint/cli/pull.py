@@ -11,8 +11,14 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx2
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-from rich.progress import TransferSpeedColumn as SpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from friendli_endpoint.cli.cache import cache_folder
 from friendli_endpoint.cli.complaint import complain, refuse
@@ -94,7 +100,13 @@ def _file_name(url: str) -> str:
 
 
 def _bring(source: Source, target: Path) -> None:
-    columns = (BarColumn(), DownloadColumn(), SpeedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
     console = Console(stderr=True)
     with (
         httpx2.Client() as client,
