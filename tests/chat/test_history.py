@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from friendli_endpoint.chat.history import TemplateAbilities, messages_for
+from friendli_endpoint.chat.template import TemplateFault
 from friendli_endpoint.chat.toolbox import Toolbox, toolbox_of
 from friendli_endpoint.chat.tools import family_named
 
@@ -30,8 +31,39 @@ def one(message: dict[str, Any], abilities: TemplateAbilities = ABLE) -> dict[st
     return plain
 
 
-def test_abilities_are_found_in_the_source() -> None:
-    assert [(each.tools, each.calls) for each in (ABLE, PLAIN)] == [(True, True), (False, False)]
+@pytest.mark.parametrize(
+    ("source", "known"),
+    [
+        ("{# tools, tool_calls, reasoning_effort #}", set()),
+        ("tools tool_calls reasoning_effort", set()),
+        ("{{ builtin_tools }}{{ m.tools }}{{ no_tool_calls }}", set()),
+        ("{% set tools = 1 %}{{ tools }}{{ 'no tool_calls here' }}", set()),
+        ("{% macro show(tools) %}{{ tools }}{% endmacro %}{{ show([]) }}", set()),
+        ("{% for tool in tools or [] %}{{ tool }}{% endfor %}", {"tools"}),
+        ("{% if not tools is defined %}{% set tools = none %}{% endif %}{{ tools }}", {"tools"}),
+        ("{% if own %}{% set tools = own %}{% endif %}{{ tools }}", {"tools"}),
+        ("{% macro show() %}{{ tools | tojson }}{% endmacro %}", {"tools"}),
+        ("{% generation %}{{ tools }}{% endgeneration %}", {"tools"}),
+        ("{{ m.get('tool_calls') }}", {"calls"}),
+        ("{% if 'tool_calls' in m %}{% endif %}", {"calls"}),
+        ("{{ m['tool_calls'][0] }}", {"calls"}),
+        ("{% for call in m.tool_calls %}{% endfor %}", {"calls"}),
+        (
+            "{% if reasoning_effort is not defined %}{% set reasoning_effort = 'low' %}{% endif %}"
+            "{{ reasoning_effort }}",
+            {"effort"},
+        ),
+        ("{{ kwargs.reasoning_effort }}", set()),
+    ],
+)
+def test_abilities_are_what_expressions_read(source: str, known: set[str]) -> None:
+    abilities = TemplateAbilities(source)
+    assert {name for name in ("tools", "calls", "effort") if getattr(abilities, name)} == known
+
+
+def test_a_template_that_is_none_has_no_abilities() -> None:
+    with pytest.raises(TemplateFault):
+        TemplateAbilities("{% if %}")
 
 
 def test_a_developer_is_a_system() -> None:

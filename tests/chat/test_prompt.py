@@ -144,3 +144,40 @@ def test_a_template_that_refuses_names_the_field(kwargs: dict[str, Any], param: 
     with pytest.raises(Refusal) as caught:
         builder("{{ raise_exception('no') }}").build(user("x"), kwargs)
     assert caught.value.param == param
+
+
+class Tagged(ScriptedVocabulary):
+    """The tag is a control token."""
+
+    def __init__(self) -> None:
+        super().__init__(4096, control=(b"<|endoftext|>", b"<think>", b"<|im_end|>", b"</think>"))
+
+
+@pytest.mark.parametrize("vocabulary", [VOCABULARY, Tagged()], ids=["text", "control"])
+@pytest.mark.parametrize(
+    ("source", "text", "tag"),
+    [
+        (BARE, "hi", ""),
+        (BARE, "why <think>", ""),
+        (BARE, "why <think>\n", ""),
+        (BARE, "<think></think>", ""),
+        (BARE + "<think>", "hi", "<think>"),
+        (BARE + "<think>\n", "a <think> and </think>", "<think>"),
+        (BARE + "<think>\n\n</think>\n\n", "hi", "</think>"),
+        (BARE + "<think>\n\n</think>\n\n", "a </think>", "</think>"),
+        (BARE + "<think> {{ messages[0].content | trim }}", "</think>", ""),
+        (BARE + "<think>assistant", "<think>", ""),
+    ],
+)
+def test_only_the_template_says_where_the_answer_begins(
+    vocabulary: ScriptedVocabulary, source: str, text: str, tag: str
+) -> None:
+    tags = ("<think>", "</think>")
+    prompts = PromptBuilder(ChatTemplate(source, {}), vocabulary, tags)
+    assert prompts.build(user(text), {}).tag == tag
+
+
+def test_what_else_users_write_does_not_say_where_the_answer_begins() -> None:
+    prompts = PromptBuilder(ChatTemplate(SOURCE, {}), VOCABULARY, ("<think>",))
+    assert prompts.build(user("hi"), {"opening": "<think>"}).tag == ""
+    assert prompts.build(user("hi"), {"opening": "now"}).tag == ""

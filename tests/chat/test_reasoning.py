@@ -135,6 +135,37 @@ def test_a_prelude_of_harmony_is_no_part_of_the_answer() -> None:
     assert whole(NAMED["harmony"], "<|start|>assistant", f"{prelude}Hello") == ("", "Hello")
 
 
+@pytest.mark.parametrize("prompt", ["", "<think>", "<think></think>"])
+def test_an_answer_of_which_every_character_counts_keeps_its_white_space(prompt: str) -> None:
+    output = {"": "<think> a </think>\n b", "<think>": "a </think>\n b", "<think></think>": "\n b"}
+    splitter = Splitter(THINK, prompt, trims=False)
+    segments = splitter.feed(output[prompt].encode())
+    shown = b"".join(each.text for each in segments if not each.reasoning)
+    assert shown == b"\n b"
+    thought = b"".join(each.text for each in segments if each.reasoning)
+    assert thought == (b"" if prompt.endswith("</think>") else b"a")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "output", "begun", "tagged"),
+    [
+        ("", "", "", False),
+        ("", " \n<thi", "<thi", False),
+        ("", "<b", "", False),
+        ("", "<think> <", "<", True),
+        ("<think>", "a <</th", "</th", False),
+        ("<think>", "a \n", "", False),
+        ("<think>", "a</think>", "", False),
+    ],
+)
+def test_what_may_be_the_beginning_of_a_tag(
+    prompt: str, output: str, begun: str, tagged: bool
+) -> None:
+    splitter = Splitter(THINK, prompt)
+    splitter.feed(output.encode())
+    assert (splitter.begun, splitter.tagged) == (begun.encode(), tagged)
+
+
 def test_only_what_may_be_a_tag_is_held_back() -> None:
     splitter = Splitter(THINK, "<think>")
     shown = [b"".join(s.text for s in splitter.feed(piece)) for piece in (b"a ", b"b<", b"/c", b"")]

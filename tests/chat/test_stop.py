@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.stop import Match, StopMatcher, StopSet
+from friendli_endpoint.chat.stop import ArmedStops, Match, StopMatcher, StopSet
 
 STOPS = st.lists(st.text(alphabet="abé", min_size=1, max_size=4), min_size=1, max_size=5)
 TEXTS = st.text(alphabet="abéc", max_size=16).map(str.encode)
@@ -109,3 +109,29 @@ def test_a_set_is_shared_by_matchers_without_one_disturbing_another() -> None:
     assert (one.held, other.held) == (2, 0)
     assert other.feed(b"d") is None
     assert one.feed(b"d") == Match(1, 3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(STOPS, TEXTS, CUTS, st.integers(0, 6), st.data())
+def test_a_stop_counts_by_the_token_that_completes_it_however_late_the_text_is_read(
+    stops: list[str], text: bytes, cuts: list[int], min_tokens: int, data: st.DataObject
+) -> None:
+    tokens = chopped(text, cuts)
+    unarmed = len(b"".join(tokens[:min_tokens]))
+    expected = None
+    for end in range(unarmed + 1, len(text) + 1):
+        if lengths := [len(s.encode()) for s in stops if text[:end].endswith(s.encode())]:
+            expected = end - max(lengths), end
+            break
+    reading, held, before = ArmedStops(StopSet(stops), min_tokens), b"", 0
+    for index, token in enumerate(tokens):
+        reading.next_token(len(token))
+        held += token
+        if index < len(tokens) - 1 and data.draw(st.booleans()):
+            continue
+        match = reading.feed(held)
+        if match is not None:
+            assert (before + match.end - match.length, before + match.end) == expected
+            return
+        before, held = before + len(held), b""
+    assert expected is None

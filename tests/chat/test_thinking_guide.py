@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from friendli_endpoint.chat.bitmask import bitmask_without
-from friendli_endpoint.chat.borders import Borders, spoken_tags
+from friendli_endpoint.chat.borders import Borders
 from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
 from friendli_endpoint.chat.guide import ChoiceGuide, Ending
 from friendli_endpoint.chat.pieces import PieceIndex
@@ -224,19 +224,101 @@ def test_a_call_ends_the_reasoning_and_counts_for_the_constraint() -> None:
     assert choice.accept(VOCABULARY.byte("1")) == "stop"
 
 
-def test_control_tokens_of_tags_are_spoken() -> None:
-    class Tagged(ScriptedVocabulary):
-        def piece(self, token_id: int) -> bytes:
-            return b"<think>" if token_id == 3 else super().piece(token_id)
-
-    assert spoken_tags(STYLE, Tagged()) == {3}
-    assert spoken_tags(STYLE, VOCABULARY) == frozenset()
+def regex(pattern: str) -> Constraint:
+    return COMPILER.regex(pattern, VOCABULARY.end_ids, "r")
 
 
-def test_a_mask_without_tokens_has_a_bit_for_each_of_the_others() -> None:
-    mask = bitmask_without([0, 31, 32, 70], 71)
-    assert mask.shape == (3,)
-    assert [t for t in range(71) if not mask[t // 32] >> (t % 32) & 1] == [0, 31, 32, 70]
+def test_an_answer_that_begins_like_the_tag_is_not_made_one() -> None:
+    choice = guide(prompt="", constraint=regex("<[a-u]{2}>"), budget=1)
+    assert allowed(choice) == {VOCABULARY.byte("<")}
+    assert choice.accept(VOCABULARY.byte("<")) is None
+    assert not choice.forced()
+    assert allowed(choice) == {VOCABULARY.byte(each) for each in range(ord("a"), ord("u") + 1)}
+    assert feed(choice, spelt("ti")) is None
+    assert VOCABULARY.text(choice.forced()) == ">"
+    assert choice.accept(VOCABULARY.byte(">")) == "stop"
+
+
+def test_a_tag_that_begins_like_an_answer_is_not_made_one() -> None:
+    choice = guide(prompt="", constraint=regex("<[a-u]{2}>"))
+    assert feed(choice, spelt("<th")) is None
+    assert allowed(choice) == set(spelt("i>"))
+    assert feed(choice, spelt("ink>hm</think>")) is None
+    assert feed(choice, spelt("<th>")) == "stop"
+
+
+def test_a_tag_is_no_failure_of_the_constraint(caplog: pytest.LogCaptureFixture) -> None:
+    choice = guide(prompt="", constraint=digits())
+    assert feed(choice, spelt("<think>a</think>42")) == "stop"
+    assert not caplog.records
+
+
+def test_a_tag_does_not_begin_with_a_token_that_ends_the_choice() -> None:
+    ends = frozenset({VOCABULARY.byte("<")})
+    rule = Ending(ends, ends, None, 0, bitmask_without(ends, VOCABULARY.size))
+    choice = ChoiceGuide(
+        rule,
+        VOCABULARY,
+        COMPILER.regex("[0-9]{2}", ends, "r"),
+        Thinking(BORDERS.splitter(""), BORDERS, None),
+    )
+    assert allowed(choice) == DIGITS
+
+
+def test_a_tag_that_is_whole_is_no_answer() -> None:
+    choice = guide(prompt="", constraint=regex("<think>[0-9]?"))
+    assert feed(choice, spelt("<think>")) is None
+    assert choice.exhausted() == "length"
+    assert not allowed(choice) & VOCABULARY.end_ids
+    assert feed(choice, spelt("4</think><think>5")) == "stop"
+
+
+def test_an_answer_may_end_where_a_tag_might_still_go_on() -> None:
+    choice = guide(prompt="", constraint=regex("<"))
+    assert choice.accept(VOCABULARY.byte("<")) is None
+    assert allowed(choice) == VOCABULARY.end_ids | {VOCABULARY.byte("t")}
+    assert choice.exhausted() == "stop"
+    assert choice.accept(END) == "stop"
+
+
+@pytest.mark.parametrize("output", ["", "<", "<think>a", "<think>a</think>"])
+def test_no_tag_and_no_reasoning_is_an_answer(output: str) -> None:
+    choice = guide(prompt="", constraint=digits())
+    assert feed(choice, spelt(output)) is None
+    assert choice.exhausted() == "length"
+
+
+def test_a_stop_that_may_begin_a_tag_counts_when_it_is_known_to_be_none() -> None:
+    choice = guide("<", prompt="")
+    assert choice.accept(VOCABULARY.byte("<")) is None
+    assert choice.accept(VOCABULARY.byte("b")) == "stop"
+    choice = guide("<", prompt="")
+    assert feed(choice, spelt("<think>a</think>b")) is None
+
+
+def test_a_stop_counts_by_the_token_that_completes_it() -> None:
+    choice = guide("<", prompt="", min_tokens=1)
+    assert feed(choice, spelt("<b")) is None
+    assert feed(choice, spelt("<")) == "stop"
+
+
+def test_a_prelude_leads_to_the_constraint() -> None:
+    style = next(each for each in STYLES if each.preludes)
+    borders = Borders(style, VOCABULARY, PIECES)
+    for prelude in style.preludes:
+        thinking = Thinking(borders.splitter(""), borders, None)
+        choice = ChoiceGuide(ending(), VOCABULARY, digits(), thinking)
+        for token in spelt(prelude):
+            assert token in allowed(choice)
+            assert choice.accept(token) is None
+        assert allowed(choice) == DIGITS
+
+
+def test_a_marker_that_the_constraint_does_not_take_is_not_written_in_the_reasoning() -> None:
+    for pattern, may in (("<tool_call>[0-9]", True), ("[0-9]", False)):
+        choice = guide(constraint=regex(pattern))
+        assert feed(choice, spelt("I call <tool_call")) is None
+        assert (VOCABULARY.byte(">") in allowed(choice)) == may
 
 
 PARTS = st.sampled_from(["<think>", "</think>", "\n", "hm", "é", "<", "the", "STOP", "ST", "OP"])
