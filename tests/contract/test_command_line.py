@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -57,7 +58,16 @@ def garbage(tmp_path: Path) -> Path:
         (["--context", "1"], "--context: .*256"),
         (["--max-sequences", "0"], "--max-sequences: "),
         (["--log-level", "loud"], "--log-level: .*'loud'"),
-        (["--host", "256.1.1.1"], "cannot listen on 256.1.1.1:0"),
+        (["--host", "256.1.1.1", "--no-auth"], "cannot listen on 256.1.1.1:0"),
+        (["--host", "0.0.0.0"], "0.0.0.0 can be reached by others"),
+        (["--host", "::"], ":: can be reached by others"),
+        (["--host", "here.example"], "here.example can be reached by others"),
+        (["--no-auth", "--token-file", __file__], "no token"),
+        (["--token-file", "/nowhere/tokens"], "cannot read /nowhere/tokens"),
+        (["--token-file", os.devnull], "holds no token"),
+        (["--tls-key", __file__], "--tls-key needs --tls-cert"),
+        (["--tls-cert", __file__], "cannot use the certificate"),
+        (["--tls-cert", "/nowhere/cert"], "cannot use the certificate /nowhere/cert"),
     ],
 )
 def test_a_bad_value_is_one_sentence(flags: list[str], words: str) -> None:

@@ -8,23 +8,18 @@ import ssl
 from typing import Any
 
 import typer
-import uvicorn
 from rich.console import Console
 
 from friendli_endpoint.access import AccessError, policy_of
 from friendli_endpoint.app import EndpointService, StartError, create_app
 from friendli_endpoint.cli.banner import show_banner
 from friendli_endpoint.cli.complaint import CANNOT_START, complain, refuse
-from friendli_endpoint.cli.draining import DrainingServer
 from friendli_endpoint.cli.flags import read_settings, with_settings
-from friendli_endpoint.http.connection import connection_type
+from friendli_endpoint.cli.server import make_server
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.settings import Settings
 
 __all__ = ["serve"]
-
-FAREWELL_SECONDS = 3
-"""How long answers that were cut short may take to say so."""
 
 
 @with_settings
@@ -67,19 +62,8 @@ def _run(
         failure.append(error)
         server.should_exit = True
 
-    config = uvicorn.Config(
-        create_app(service, policy, ready=ready, failed=failed),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
-        http=connection_type(
-            receive_seconds=settings.receive_seconds, stall_seconds=settings.stall_seconds
-        ),
-        timeout_graceful_shutdown=FAREWELL_SECONDS,
-    )
-    server = DrainingServer(config, service, settings.drain_seconds)
+    app = create_app(service, policy, ready=ready, failed=failed)
+    server = make_server(app, service, settings)
     # When it has stopped, the server raises the signal once more: both are then an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):

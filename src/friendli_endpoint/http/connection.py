@@ -14,6 +14,10 @@ __all__ = ["Connection", "connection_type"]
 log = logging.getLogger("friendli_endpoint.http")
 
 
+MOST_HEAD_BYTES = 65536
+"""Bytes of headers after which no more are waited for."""
+
+
 class Connection(HttpToolsProtocol):
     """uvicorn's protocol with the bounds and the form of errors that it lacks.
 
@@ -28,6 +32,7 @@ class Connection(HttpToolsProtocol):
     stall_seconds: float
 
     _begun = False
+    _head_bytes = 0
     _awaited: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
 
@@ -41,6 +46,16 @@ class Connection(HttpToolsProtocol):
         self._await_nothing()
         self.resume_writing()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Takes bytes, as long as they do not make endless headers."""
+        awaited = self._awaited
+        super().data_received(data)
+        in_head = awaited is not None and awaited is self._awaited
+        self._head_bytes = self._head_bytes + len(data) if in_head else 0
+        if self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+            message = f"the headers must be at most {MOST_HEAD_BYTES:,} bytes"
+            self._refuse(431, message, "headers_too_large")
 
     def on_message_begin(self) -> None:
         """Gives the headers of a request their time."""

@@ -1,0 +1,108 @@
+"""An application behind the real server, on a port of its own, as long as a test needs it."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from friendli_endpoint.cli.server import DrainingServer, make_server
+from friendli_endpoint.generation import Failure, Refusal
+from friendli_endpoint.settings import Settings
+
+from .scripted import BOUND, ScriptedService, scripted_app
+
+LINE = b"\r\n\r\n"
+
+
+class DrainedService(ScriptedService):
+    """A scripted service that can be drained and closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.submitted = threading.Event()
+        self.cancelled = threading.Event()
+        self.closed = False
+        engine = self.scripted
+        submit, cancel = engine.submit, engine.cancel
+        engine.submit = lambda *given: (submit(*given), self.submitted.set())  # type: ignore[method-assign]
+        engine.cancel = lambda name: (cancel(name), self.cancelled.set())  # type: ignore[method-assign]
+
+    def drain(self) -> None:
+        self.fault = Refusal("shutting down", status=503, code="draining", retry_after=1)
+
+    def close(self) -> None:
+        self.closed = True
+        if self.submitted.is_set():
+            self.scripted.deliver(Failure("shutting down"))
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server."""
+
+    service: DrainedService
+    server: DrainingServer
+    thread: threading.Thread
+    port: int
+
+    def connect(self, **options: Any) -> socket.socket:
+        """A connection on which nothing has been sent."""
+        connection = socket.socket()
+        for option, value in options.items():
+            connection.setsockopt(socket.SOL_SOCKET, getattr(socket, option), value)
+        connection.settimeout(BOUND)
+        connection.connect(("127.0.0.1", self.port))
+        return connection
+
+    def send(self, *pieces: bytes) -> "Reading":
+        """What comes back for these bytes, to the end of the connection."""
+        with self.connect() as connection:
+            for piece in pieces:
+                connection.sendall(piece)
+            return read(connection)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An answer as bytes."""
+
+    head: bytes
+    body: bytes
+
+    @property
+    def status(self) -> int:
+        return int(self.head.split()[1]) if self.head else 0
+
+
+def read(connection: socket.socket) -> Reading:
+    """Reads to the end of a connection."""
+    pieces = []
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(65536):
+            pieces.append(piece)
+    head, _, body = b"".join(pieces).partition(LINE)
+    return Reading(head, body)
+
+
+@contextlib.contextmanager
+def served(
+    *, max_body: int = 10_000, tls: tuple[Path, Path] | None = None, **settings: Any
+) -> Iterator[Served]:
+    """Serves a scripted service with these settings until the block ends."""
+    service = DrainedService()
+    cert, key = tls or (None, None)
+    made = Settings(tls_cert=cert, tls_key=key, **settings)
+    app = scripted_app(service, max_body, receive_seconds=made.receive_seconds)
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = make_server(app, service, made)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield Served(service, server, thread, listener.getsockname()[1])
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(BOUND)
+    assert not thread.is_alive(), "the server did not stop"
