@@ -10,13 +10,16 @@ import llguidance
 import numpy as np
 import pytest
 
-from friendli_endpoint.chat.constraint import ConstraintCompiler
+from friendli.models import DedicatedChatCompletionBody
+from friendli_endpoint.chat.bitmask import bitmask_without
+from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
+from friendli_endpoint.chat.conversation import ChatModel
 from friendli_endpoint.chat.guide import ChoiceGuide, Ending
 from friendli_endpoint.chat.stop import StopSet
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import Guide, Refusal
 from tests.chat.schemas import SCHEMAS
 from tests.chat.walking import COMPILER, ENDS, VOCABULARY, allowed, follows, walk
-from tests.support.scripted import request, run, serving
+from tests.support.scripted import ScriptedVocabulary, request, run, serving
 
 OBJECT = {"type": "object"}
 BRIEF = {
@@ -31,8 +34,20 @@ def _guide(
     schema: dict[str, Any], end_ids: frozenset[int] = ENDS, stops: tuple[str, ...] = ()
 ) -> ChoiceGuide:
     stop_set = StopSet(stops) if stops else None
-    ending = Ending(end_ids, VOCABULARY.control_ids | end_ids, stop_set, 0, None)
+    ending = Ending(
+        end_ids,
+        VOCABULARY.control_ids | end_ids,
+        stop_set,
+        0,
+        bitmask_without(end_ids, VOCABULARY.size),
+    )
     return ChoiceGuide(ending, VOCABULARY, COMPILER.json_schema(schema, end_ids, "s"))
+
+
+def _allowed_by(guide: Guide) -> list[int]:
+    mask = guide.mask()
+    assert mask is not None
+    return np.flatnonzero(np.unpackbits(mask.view(np.uint8), bitorder="little")).tolist()
 
 
 def _liking(*favourites: str) -> Callable[[tuple[int, ...]], Any]:
@@ -144,6 +159,48 @@ def test_choices_are_independent() -> None:
             assert isinstance(json.loads(_text(steps)), list)
 
 
+@pytest.mark.parametrize(
+    ("maker", "asked"),
+    [
+        ("regex", {"response_format": {"type": "regex", "schema": "ab"}}),
+        (
+            "json_schema",
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": BRIEF}}},
+        ),
+        ("json_schema", {"response_format": {"type": "json_object"}}),
+        (
+            "lark",
+            {
+                "tools": [{"type": "function", "function": {"name": "f", "parameters": BRIEF}}],
+                "tool_choice": "required",
+            },
+        ),
+    ],
+)
+def test_what_choices_share_is_made_once_a_request(
+    monkeypatch: pytest.MonkeyPatch, maker: str, asked: dict[str, Any]
+) -> None:
+    made: list[str] = []
+    for name in ("json_schema", "regex", "lark"):
+        original = getattr(ConstraintCompiler, name)
+
+        def counted(*given: Any, _name: str = name, _original: Any = original) -> Constraint:
+            made.append(_name)
+            constraint: Constraint = _original(*given)
+            return constraint
+
+        monkeypatch.setattr(ConstraintCompiler, name, counted)
+    model = ChatModel(ScriptedVocabulary(context=4096), "{{ messages[0].content }}{{ tools }}")
+    body = {"model": "m", "messages": [{"role": "user", "content": "a"}], "n": 3, **asked}
+    exchange = model.accept(DedicatedChatCompletionBody.model_validate(body))
+    assert made == [maker]
+    first, second, _ = (choice.guide for choice in exchange.request.choices)
+    beginning = _allowed_by(second)
+    first.accept(beginning[0])
+    assert _allowed_by(first) != beginning
+    assert _allowed_by(second) == beginning
+
+
 def test_what_is_cached_keeps_no_state() -> None:
     first = COMPILER.json_schema(BRIEF, ENDS, "s")
     second = COMPILER.json_schema(BRIEF, ENDS, "s")
@@ -168,7 +225,7 @@ def test_the_cache_is_bounded_and_keeps_what_is_used(monkeypatch: pytest.MonkeyP
             compiled.append(text)
             return grammar(text)
 
-    monkeypatch.setattr("friendli_endpoint.chat.constraint.LLMatcher", Counted())
+    monkeypatch.setattr("friendli_endpoint.chat.constraint.compiler.LLMatcher", Counted())
     for number in range(200):
         compiler.json_schema({"const": number}, ENDS, "s")
         compiler.json_schema({"const": "kept"}, ENDS, "s")
@@ -218,7 +275,7 @@ class Panic(BaseException):
 def test_a_fault_of_the_compiler_cuts_short_its_own_choice(how: BaseException) -> None:
     broken, healthy = _guide(BRIEF), _guide(BRIEF)
     constraint = broken._constraint
-    assert constraint is not None
+    assert isinstance(constraint, Constraint)
     constraint._matcher = _Failing(how)  # type: ignore[assignment]
     with serving(_liking(*'}":t')) as (engine, _):
         bad, good = run(
@@ -232,7 +289,9 @@ def test_a_fault_of_the_compiler_cuts_short_its_own_choice(how: BaseException) -
 
 
 def test_a_panic_while_compiling_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("friendli_endpoint.chat.constraint.LLMatcher", _Failing(Panic("no")))
+    monkeypatch.setattr(
+        "friendli_endpoint.chat.constraint.compiler.LLMatcher", _Failing(Panic("no"))
+    )
     with pytest.raises(Refusal, match="cannot be enforced") as caught:
         ConstraintCompiler(VOCABULARY).json_schema(OBJECT, ENDS, "s")
     assert caught.value.status == 400

@@ -108,11 +108,13 @@ class ChatModel:
                 param="min_tokens",
                 code="out_of_range",
             )
+        constraint = self._constraint(asked, ends, toolbox)
         request = GenerationRequest(
             request_id=f"chatcmpl-{uuid.uuid4().hex}",
             prompt=prompt.ids,
             choices=tuple(
-                Choice(params, self._guide(asked, ends, prompt, toolbox)) for params in sampling
+                Choice(params, self._guide(asked, ends, prompt, toolbox, constraint))
+                for params in sampling
             ),
             max_tokens=asked.get("max_tokens", asked.get("max_completion_tokens", room)),
             top_logprobs=asked.get("top_logprobs", 0) if asked.get("logprobs") else None,
@@ -169,20 +171,20 @@ class ChatModel:
         return self._prompts.build(messages, extra, toolbox.offered if toolbox else None)
 
     def _guide(
-        self, asked: Values, ends: Ending, prompt: Prompt, toolbox: Toolbox | None
+        self,
+        asked: Values,
+        ends: Ending,
+        prompt: Prompt,
+        toolbox: Toolbox | None,
+        constraint: Constraint | None,
     ) -> ChoiceGuide:
-        if toolbox is not None:
-            constraint: Constraint | None = toolbox.constraint(
-                self._constraints, ends.end_ids, self._marker
-            )
-        else:
-            constraint = self._constraint(asked, ends)
         borders = self._borders_for(asked, toolbox)
         thinking = None
         if borders is not None:
             budget = asked.get("reasoning_budget")
             thinking = Thinking(borders.splitter(prompt.tag), borders, budget)
-        return ChoiceGuide(ends, self._vocabulary, constraint, thinking)
+        own = constraint.copy() if constraint is not None else None
+        return ChoiceGuide(ends, self._vocabulary, own, thinking)
 
     def _borders_of(self, style: ReasoningStyle) -> dict[str, Borders]:
         """The borders of the reasoning, by what the answer after it is."""
@@ -198,8 +200,12 @@ class ChatModel:
         answer = "calls" if toolbox else "format" if "response_format" in asked else "text"
         return self._borders.get(answer)
 
-    def _constraint(self, asked: Values, ends: Ending) -> Constraint | None:
-        """A matcher of its own for a choice, where the request has a response_format."""
+    def _constraint(
+        self, asked: Values, ends: Ending, toolbox: Toolbox | None
+    ) -> Constraint | None:
+        """What every choice must keep to; each works on a copy of it."""
+        if toolbox is not None:
+            return toolbox.constraint(self._constraints, ends.end_ids, self._marker)
         match asked.get("response_format"):
             case None:
                 return None

@@ -38,14 +38,14 @@ class Toolbox:
     def constraint(
         self, compiler: ConstraintCompiler, end_ids: frozenset[int], marker: Marker
     ) -> Constraint:
-        """A matcher that holds one choice to these tools.
+        """What holds an answer to these tools.
 
         Raises:
             Refusal: A tool's schema cannot be enforced; names the keyword and its place.
         """
         for index, each in enumerate(self.offered):
-            # For the sake of an error that names the place; the result is cached.
-            compiler.json_schema(_arguments(index, each["function"]), end_ids, _parameters(index))
+            # For the sake of an error that names the place.
+            compiler.check_schema(_arguments(index, each["function"]), _parameters(index))
         grammar = self.family.grammar(
             self.tools, required=self.required, parallel=self.parallel, marker=marker
         )
