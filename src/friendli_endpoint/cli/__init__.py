@@ -3,6 +3,7 @@
 import typer
 
 from friendli_endpoint import __version__
+from friendli_endpoint.cli.bench import bench
 from friendli_endpoint.cli.chat import chat
 from friendli_endpoint.cli.doctor import doctor
 from friendli_endpoint.cli.models import models
@@ -25,7 +26,7 @@ def version() -> None:
     typer.echo(__version__)
 
 
-for command in (serve, chat, pull, models, doctor):
+for command in (serve, chat, pull, models, doctor, bench):
     app.command()(command)
 
 
