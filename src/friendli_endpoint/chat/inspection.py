@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from friendli_endpoint.generation import Refusal, Vocabulary
+from friendli_endpoint.chat.parameters import check_token
+from friendli_endpoint.generation import Vocabulary
 
 __all__ = ["Rendering", "detokenize", "rendering"]
 
@@ -56,13 +57,7 @@ def detokenize(tokens: Sequence[int], vocabulary: Vocabulary) -> str:
         Refusal: The vocabulary has no such token.
     """
     for index, token in enumerate(tokens):
-        if not 0 <= token < vocabulary.size:
-            raise Refusal(
-                f"tokens[{index}] is no token of this model: ids go from 0 to "
-                f"{vocabulary.size - 1}",
-                param=f"tokens[{index}]",
-                code="out_of_range",
-            )
+        check_token(token, vocabulary, f"tokens[{index}]")
     return _text(b"".join(map(vocabulary.piece, tokens)))
 
 

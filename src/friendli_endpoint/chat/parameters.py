@@ -10,7 +10,7 @@ from friendli_endpoint.chat.rules import Values
 from friendli_endpoint.chat.stop import StopSet
 from friendli_endpoint.generation import Refusal, SamplingParams, Vocabulary
 
-__all__ = ["ending", "sampling_params"]
+__all__ = ["check_token", "ending", "sampling_params"]
 
 _BAN = -math.inf
 _BIAS_BOUND = 100.0
@@ -33,7 +33,7 @@ def ending(asked: Values, vocabulary: Vocabulary, spoken: frozenset[int] = froze
     ends = vocabulary.end_ids
     if "eos_token" in asked:
         for index, token in enumerate(asked["eos_token"]):
-            _check_token(token, vocabulary, f"eos_token[{index}]")
+            check_token(token, vocabulary, f"eos_token[{index}]")
         ends = frozenset(asked["eos_token"])
     stop = asked.get("stop")
     stops = [stop] if isinstance(stop, str) else stop
@@ -101,7 +101,7 @@ def _logit_bias(entries: dict[str, Any], vocabulary: Vocabulary) -> dict[int, fl
 def _bias_token(key: str, vocabulary: Vocabulary) -> int:
     if key.isascii() and key.isdigit():
         token = int(key) if len(key) <= len(str(vocabulary.size)) else vocabulary.size
-        _check_token(token, vocabulary, f"logit_bias.{key}")
+        check_token(token, vocabulary, f"logit_bias.{key}")
         return token
     ids = vocabulary.tokenize(key, True)
     if len(ids) != 1:
@@ -128,10 +128,20 @@ def _bias_value(value: object, path: str) -> float:
     return _BAN if bounded == -_BIAS_BOUND else float(bounded)
 
 
-def _check_token(token: int, vocabulary: Vocabulary, path: str) -> None:
+def check_token(token: int, vocabulary: Vocabulary, path: str) -> None:
+    """Refuses a token that there is not.
+
+    Args:
+        token: Any integer.
+        vocabulary: The model's tokens.
+        path: The field that names it.
+
+    Raises:
+        Refusal: It is outside the vocabulary.
+    """
     if not 0 <= token < vocabulary.size:
         raise Refusal(
-            f"there is no token {token}: ids go from 0 to {vocabulary.size - 1}",
+            f"{path} is no token of this model: ids go from 0 to {vocabulary.size - 1}",
             param=path,
             code="out_of_range",
         )
