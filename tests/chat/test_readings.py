@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.bitmask import Bitmask, bitmask_without
 from friendli_endpoint.chat.borders import Borders, spoken_tags
 from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
+from friendli_endpoint.chat.conversation import ChatModel
 from friendli_endpoint.chat.guide import ChoiceGuide, Ending
 from friendli_endpoint.chat.pieces import PieceIndex
 from friendli_endpoint.chat.reader import Reader
@@ -361,3 +363,30 @@ def test_any_answer_may_come_without_reasoning(
         )
         if finished:
             return
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "opened"),
+    [
+        ("{{ messages[0].content }}", "say <think>", False),
+        ("{{ messages[0].content }}<think>\n", "say <think>", True),
+        ("{{ messages[0].content }}", "say", False),
+    ],
+)
+def test_only_the_template_opens_the_reasoning_of_a_request(
+    source: str, text: str, opened: bool
+) -> None:
+    # The first template speaks of no tags, so it is told of them in a comment.
+    model = ChatModel(VOCABULARIES["bytes"], source + "{# <think> #}")
+    wire = DedicatedChatCompletionBody.model_validate(
+        {
+            "model": "m",
+            "messages": [{"role": "user", "content": text}],
+            "response_format": {"type": "regex", "schema": "[0-9]"},
+        }
+    )
+    guide = model.accept(wire).request.choices[0].guide
+    mask = guide.mask()
+    assert mask is not None
+    free = VOCABULARIES["bytes"].byte("x") in set_bits(mask, VOCABULARIES["bytes"])
+    assert free == opened

@@ -40,6 +40,6 @@ class PieceIndex:
             yield self._sorted[at]
             at += 1
 
-    def around(self, text: bytes) -> Iterator[tuple[bytes, int]]:
+    def around(self, text: bytes) -> list[tuple[bytes, int]]:
         """Tokens that have a text somewhere in them; with their bytes. Looks at every token."""
-        return (each for each in self._sorted if text in each[0])
+        return [each for each in self._sorted if text in each[0]]
