@@ -95,7 +95,7 @@ class EndpointService:
                 endpoint_ids=settings.endpoint_id,
                 tool_family=settings.tool_family,
                 parse_reasoning=settings.parse_reasoning,
-                limits=Limits(choices=settings.max_choices),
+                limits=Limits(settings.max_choices, settings.max_messages),
             )
             self._chat = ChatModel(embedded.vocabulary, template, defaults)
             for route, _, path in (each.partition("=") for each in settings.adapter):

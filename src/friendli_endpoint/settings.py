@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """Threads that compute."""
     max_choices: Annotated[int, Field(ge=1), Flag("Capacity")] = 128
     """Most choices (`n`) of one request."""
+    max_messages: Annotated[int, Field(ge=1), Flag("Capacity")] = 2048
+    """Most messages of one request."""
     max_queue: Annotated[int, Field(ge=1), Flag("Capacity")] = 1024
     """Most requests that may wait; more are told when to come again."""
     max_queue_tokens: Annotated[int, Field(ge=1), Flag("Capacity")] = 1 << 20

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jinja2 import meta, nodes
+from pydantic_core import from_json
 
 from friendli_endpoint.chat.template import syntax_tree
 from friendli_endpoint.chat.toolbox import Toolbox
@@ -88,7 +89,7 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     """A call with its arguments as an object, which is what templates write out as JSON."""
     arguments = call["function"]["arguments"]
     try:
-        read = json.loads(arguments)
+        read = from_json(arguments)  # bounds the nesting, which what renders it relies on
     except ValueError:
         read = arguments
     return {**call, "function": {**call["function"], "arguments": read}}

@@ -63,6 +63,8 @@ class PromptBuilder:
         # Names and roles are left alone: what begins like a word is looked for as a whole only.
         self._begun = {t[:n] for t in texts for n in range(1, len(t)) if not t[0].isalnum()}
         self._longest = max(map(len, texts), default=0)
+        longest_piece = max(len(vocabulary.piece(each)) for each in range(vocabulary.size))
+        self._most_bytes = vocabulary.context * longest_piece
 
     def build(
         self,
@@ -83,6 +85,7 @@ class PromptBuilder:
         written = (messages, dict(template_kwargs), tools)
         mark = self._mark(written)
         text = self._render(written, lambda each: self._broken_text(each, mark))
+        self._check_size(text.replace(mark, ""))
         ids = [token for piece in self._pieces(text, mark) for token in piece]
         bos = self._vocabulary.bos_id
         if bos is not None and self._vocabulary.adds_bos and ids[:1] != [bos]:
@@ -97,6 +100,17 @@ class PromptBuilder:
                 code="context_length_exceeded",
             )
         return Prompt(tuple(ids), text.replace(mark, ""), self._own_tag(text, written, mark))
+
+    def _check_size(self, text: str) -> None:
+        """Refuses what no tokens could hold: to tokenise it would take long."""
+        size = len(text.encode())
+        if size > self._most_bytes:
+            raise Refusal(
+                f"the prompt has {size:,} bytes; the context of {self._vocabulary.context} tokens "
+                f"cannot hold more than {self._most_bytes:,}",
+                param="messages",
+                code="context_length_exceeded",
+            )
 
     def _render(self, written: Written, change: Callable[[str], str]) -> str:
         """What the template makes of what was written, once that is changed."""

@@ -36,11 +36,13 @@ class Limits:
 
     Attributes:
         choices: Most choices (`n`) of one request.
+        messages: Most messages of one request.
         stops: Most stop strings of one request.
         stop_length: Most characters of a stop string.
     """
 
     choices: int = 128
+    messages: int = 2048
     stops: int = 64
     stop_length: int = 1024
 
@@ -64,7 +66,10 @@ _RANGES: dict[str, tuple[Check, str]] = {
     "n": (lambda v: v >= 1, "at least 1"),
     "reasoning_budget": (lambda v: v >= 1, "at least 1"),
     "messages": (bool, "at least one message"),
-    "model": (bool, "an endpoint id, or ENDPOINT_ID:ADAPTER_ROUTE"),
+    "model": (
+        lambda v: 0 < len(v) <= 256,
+        "an endpoint id, or ENDPOINT_ID:ADAPTER_ROUTE, of up to 256 characters",
+    ),
 }
 """Field to what its value must satisfy, and the same in words."""
 
@@ -126,6 +131,12 @@ def check(values: Values, unknown: Iterable[str], limits: Limits) -> None:
     asked = given(values)
     _check_combinations(asked)
     _check_counts(asked, limits)
+    if len(values["messages"]) > limits.messages:
+        raise Refusal(
+            f"there may be at most {limits.messages} messages, not {len(values['messages'])}",
+            param="messages",
+            code="out_of_range",
+        )
     _check_messages(values["messages"])
 
 

@@ -7,6 +7,7 @@ from pydantic_core import ErrorDetails, from_json
 from starlette.requests import Request
 
 from friendli_endpoint.generation import Refusal
+from friendli_endpoint.http.scrutiny import path_of, scrutinise
 
 __all__ = ["parse_body", "read_body"]
 
@@ -62,12 +63,17 @@ def parse_body(body: bytes, kind: type[Body]) -> Body:
             wrong type.
     """
     try:
-        return kind.model_validate_json(body, strict=True)
+        parsed = kind.model_validate_json(body, strict=True)
     except ValidationError as error:
-        errors = error.errors(include_url=False)
+        raise _refusal_of(error.errors(include_url=False), body) from None
+    scrutinise(body, parsed)
+    return parsed
+
+
+def _refusal_of(errors: list[ErrorDetails], body: bytes) -> Refusal:
     if errors[0]["type"] == "json_invalid":
-        raise Refusal(f"the body is no JSON: {_reason(errors[0])}", code="invalid_json")
-    raise _refusal(errors, from_json(body))
+        return Refusal(f"the body is no JSON: {_reason(errors[0])}", code="invalid_json")
+    return _refusal(errors, from_json(body))
 
 
 def _refusal(errors: list[ErrorDetails], body: object) -> Refusal:
@@ -76,7 +82,7 @@ def _refusal(errors: list[ErrorDetails], body: object) -> Refusal:
     deepest = max(places, key=len)
     chosen = [each for each, place in zip(errors, places, strict=True) if place == deepest]
     kind = chosen[0]["type"]
-    param = _path(deepest)
+    param = path_of(deepest)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         field = _discriminator(chosen[0])
         param = ".".join(filter(None, (param, field)))
@@ -128,11 +134,3 @@ def _place(location: tuple[int | str, ...], body: object, missing: bool) -> tupl
             place.append(step)
             body = body[step]
     return tuple(place)
-
-
-def _path(place: tuple[int | str, ...]) -> str:
-    """A path in the body, such as `messages[0].content`."""
-    path = ""
-    for step in place:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
-    return path
