@@ -20,7 +20,15 @@ class Wide(ScriptedVocabulary):
 
     def __init__(self) -> None:
         super().__init__()
-        self._texts += [b">{", b"> \n", b"</think>x", b"<think>x", b"think>4", b"<think></think>4"]
+        self._texts += [
+            b">{",
+            b"> \n",
+            b">\v",
+            b"</think>x",
+            b"<think>x",
+            b"think>4",
+            b"<think></think>4",
+        ]
         self._ids = {text: token for token, text in enumerate(self._texts)}
         self.size = len(self._texts)
 
@@ -45,7 +53,7 @@ def wide(output: str, trims: bool) -> set[int]:
     ("output", "trimmed", "exact"),
     [
         ("<think>a", ["</think>x", "<think></think>4"], []),
-        ("<think>a</think", [">{", "</think>x", "<think></think>4"], ["> \n"]),
+        ("<think>a</think", [">{", ">\v", "</think>x", "<think></think>4"], ["> \n"]),
         ("<think>a</t", ["</think>x", "<think></think>4"], []),
         ("<think>a<", ["</think>x", "<think></think>4"], []),
     ],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from friendli_endpoint.chat.bitmask import Bitmask, bitmask_of, bitmask_without
 from friendli_endpoint.chat.pieces import PieceIndex
-from friendli_endpoint.chat.reasoning import Place, ReasoningStyle, Splitter
+from friendli_endpoint.chat.reasoning import WHITESPACE, Place, ReasoningStyle, Splitter
 from friendli_endpoint.chat.stop import StopMatcher, StopSet
 from friendli_endpoint.generation import Vocabulary
 
@@ -147,7 +147,8 @@ class Borders:
             closer = (begun + piece)[: len(begun) + match.end][-match.length :]
             rest = piece[match.end :]
             interrupts = closer != self._close
-            if rest if interrupts else self._shown(rest):
+            taken = rest if interrupts else self._shown(rest)
+            if taken:
                 harmful.add(token)
             elif interrupts:
                 interrupting.add((token, closer))
@@ -164,4 +165,4 @@ class Borders:
 
     def _shown(self, text: bytes) -> bytes:
         """What of a text right after a tag belongs to the answer."""
-        return text.strip() if self._trims else text
+        return text.strip(WHITESPACE) if self._trims else text

@@ -12,9 +12,10 @@ from enum import Enum, auto
 
 from friendli_endpoint.chat.stop import StopMatcher, StopSet
 
-__all__ = ["STYLES", "Place", "ReasoningStyle", "Segment", "Splitter", "style_of"]
+__all__ = ["STYLES", "WHITESPACE", "Place", "ReasoningStyle", "Segment", "Splitter", "style_of"]
 
-_WHITESPACE = b" \t\r\n"
+WHITESPACE = b" \t\r\n"
+"""What may stand between tags and texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Splitter:
     def begun(self) -> bytes:
         """The last bytes of the output, as far as they may be the beginning of a tag."""
         if self.place is Place.START:
-            return self._held.lstrip(_WHITESPACE)
+            return self._held.lstrip(WHITESPACE)
         return self._held[len(self._held) - self._closers.held :]
 
     def feed(self, piece: bytes) -> list[Segment]:
@@ -149,11 +150,11 @@ class Splitter:
         if not held:
             return []
         reasoning = self.place is Place.REASONING
-        return [Segment(reasoning, held, held.rstrip(_WHITESPACE) if reasoning else held)]
+        return [Segment(reasoning, held, held.rstrip(WHITESPACE) if reasoning else held)]
 
     def _begin(self, piece: bytes, segments: list[Segment]) -> bytes | None:
         text = self._held + piece
-        bare = text.lstrip(_WHITESPACE)
+        bare = text.lstrip(WHITESPACE)
         for opening, place in self._openings:
             if bare.startswith(opening):
                 raw = len(text) - len(bare) + len(opening)
@@ -174,13 +175,13 @@ class Splitter:
         if match is None:
             # White space at the end may be the last before the tag.
             certain = len(text) - self._closers.held
-            certain = len(text[:certain].rstrip(_WHITESPACE))
+            certain = len(text[:certain].rstrip(WHITESPACE))
             segments += self._shown(text[:certain])
             self._held = text[certain:]
             return None
         end = len(self._held) + match.end
         begin = end - match.length
-        kept = len(text[:begin].rstrip(_WHITESPACE))
+        kept = len(text[:begin].rstrip(WHITESPACE))
         segments += self._shown(text[:kept])
         answer = begin if text[begin:end] in self._interruptions else end
         segments.append(Segment(True, text[kept:answer], b""))
@@ -191,7 +192,7 @@ class Splitter:
     def _shown(self, raw: bytes, reasoning: bool = True) -> Iterator[Segment]:
         """A stretch of text, without white space where it is the first of its side."""
         trimmed = self._fresh and (reasoning or self._trims)
-        text = raw.lstrip(_WHITESPACE) if trimmed else raw
+        text = raw.lstrip(WHITESPACE) if trimmed else raw
         if text:
             self._fresh = False
         if raw:
