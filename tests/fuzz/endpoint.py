@@ -1,0 +1,110 @@
+"""The whole endpoint but for its model: real rooms over a scripted vocabulary and backend."""
+
+import asyncio
+import contextlib
+import json
+import math
+import os
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+
+from friendli_endpoint.app import EndpointService, create_app
+from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
+from friendli_endpoint.chat.rules import Limits
+from friendli_endpoint.http.policy import Policy
+from friendli_endpoint.settings import Settings
+from tests.http.scripted import Call
+from tests.support.scripted import ScriptedVocabulary, chaotic, serving
+
+CASES = int(os.environ.get("FUZZ_CASES", "300"))
+"""How many spoilt requests are tried."""
+
+CASES_OF_DOCUMENT = max(1, CASES // 20)
+"""How many of each kind are made from the OpenAPI document, which takes a tenth of a second each."""
+
+SECONDS = 20.0
+"""After so long a case has hung."""
+
+CONTEXT = 512
+TEMPLATE = (
+    "{% for tool in tools or [] %}{{ tool | tojson }}{% endfor %}"
+    "{% for m in messages %}<|im_start|>{{ m.role }} {{ m.content }}"
+    "{% if m.tool_calls %}{{ m.tool_calls | tojson }}{% endif %}<|im_end|>{% endfor %}"
+    "{% if extra %}{{ extra | tojson(indent=1) }}{% endif %}{{ reasoning_effort }}"
+    "<|im_start|>assistant\n{% if think %}<think>\n{% endif %}"
+)
+
+
+def fuzzing(cases: int) -> settings:
+    """Settings of a test that tries so many cases."""
+    return settings(
+        max_examples=cases, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    )
+
+
+class Endpoint:
+    """An application that is asked one thing after another."""
+
+    def __init__(self, app: Any, runner: asyncio.Runner) -> None:
+        self._app = app
+        self._runner = runner
+
+    def ask(
+        self, method: str, path: str, body: bytes = b"", headers: tuple[tuple[str, str], ...] = ()
+    ) -> Call:
+        """A call that is over, and answered as every call must be."""
+
+        async def asking() -> Call:
+            async with asyncio.timeout(SECONDS):
+                async with Call(self._app, method, path, headers=headers, body=[body]) as call:
+                    return await call.done()
+
+        call = self._runner.run(asking())
+        check(call)
+        return call
+
+
+def check(call: Call) -> None:
+    """Checks that an answer is whole, or an error in the one form that blames the request."""
+    assert call.ended
+    assert call.header("x-request-id")
+    if call.status in (200, 201):
+        if (call.header("content-type") or "").startswith("text/event-stream"):
+            assert call.events[-1] == "[DONE]", call.events[-1]
+        else:
+            json.loads(call.body, parse_constant=_no_such_number)
+        return
+    assert 400 <= call.status < 500, call.body
+    error = call.json["error"]
+    assert list(call.json) == ["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert isinstance(error["message"], str) and error["message"]
+    assert len(call.body) < 20_000
+
+
+def _no_such_number(name: str) -> float:
+    raise AssertionError(f"{name} is no JSON: {math.nan}")
+
+
+@contextlib.contextmanager
+def endpoint() -> Iterator[Endpoint]:
+    """The endpoint, until the block ends; its backend must have been used well."""
+    vocabulary = ScriptedVocabulary(context=CONTEXT)
+    limits = Limits(choices=4, messages=16)
+    service = EndpointService(Settings())
+    service._chat = ChatModel(vocabulary, TEMPLATE, ChatDefaults(limits=limits))
+    with (
+        serving(chaotic(vocabulary.size), vocabulary=vocabulary) as (engine, _backend),
+        asyncio.Runner() as runner,
+    ):
+        loaded: Any = SimpleNamespace(
+            engine=engine,
+            vocabulary=vocabulary,
+            name="scripted",
+            capacity=SimpleNamespace(context=CONTEXT, sequences=4),
+        )
+        service.embedded = loaded
+        yield Endpoint(create_app(service, Policy(max_body=1 << 20)), runner)

@@ -1,0 +1,76 @@
+"""Whatever is sent, the answer is no 5xx, comes soon, and has the one form."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import given
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+
+from friendli_endpoint.http.routes import COMPLETIONS
+from tests.http.scripted import ScriptedService, scripted_app
+
+from .endpoint import CASES, CASES_OF_DOCUMENT, Endpoint, endpoint, fuzzing
+from .requests import GOOD, spoilt
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Endpoint]:
+    with endpoint() as made:
+        yield made
+        made.ask("POST", COMPLETIONS, json.dumps(GOOD[0]).encode())
+
+
+@pytest.mark.parametrize("body", GOOD, ids=lambda body: "-".join(list(body)[3:]) or "plain")
+def test_what_is_spoilt_below_is_good(served: Endpoint, body: dict[str, Any]) -> None:
+    call = served.ask("POST", COMPLETIONS, json.dumps(body).encode())
+    assert call.status == 200, call.body
+
+
+@fuzzing(CASES)
+@given(spoilt())
+def test_spoilt_requests(served: Endpoint, body: bytes) -> None:
+    served.ask("POST", COMPLETIONS, body)
+
+
+HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["x-request-id", "x-friendli-team", "x-request-timeout", "authorization", "origin"]
+        )
+        | st.from_regex("[a-z-]{1,20}", fullmatch=True),
+        st.text(st.characters(max_codepoint=255), max_size=300),
+    ),
+    max_size=4,
+).map(tuple)
+
+
+@fuzzing(CASES)
+@given(
+    st.sampled_from(["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "X"]), st.text(), HEADERS
+)
+def test_any_path_and_headers(served: Endpoint, method: str, path: str, headers: Any) -> None:
+    call = served.ask(method, f"/{path}", json.dumps(GOOD[0]).encode(), headers)
+    assert all("\n" not in value and "\r" not in value for _, value in call.headers)
+
+
+DOCUMENT = schemathesis.openapi.from_dict(scripted_app(ScriptedService()).openapi())
+POSTED = [
+    result.ok() for result in DOCUMENT.get_all_operations() if result.ok().method.upper() == "POST"
+]
+
+
+@pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("operation", POSTED, ids=lambda operation: operation.path)
+def test_what_the_openapi_document_describes(
+    served: Endpoint, operation: Any, mode: GenerationMode
+) -> None:
+    @fuzzing(CASES_OF_DOCUMENT)
+    @given(operation.as_strategy(generation_mode=mode))
+    def asking(case: Any) -> None:
+        served.ask("POST", operation.path, json.dumps(case.body, default=repr).encode())
+
+    asking()
