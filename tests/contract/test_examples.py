@@ -1,7 +1,8 @@
-"""The two programs of the client's reference page, and the same with async.
+"""The examples that users read: those of the client's reference page, and of our own.
 
-They stand as on the page, which has lost its indentation where it is more than one space; only the
-last lines of the second, which would be no Python, have it back.
+The reference page's two programs are here, and the same with async. They stand as on the page,
+which has lost its indentation where it is more than one space; only the last lines of the second,
+which would be no Python, have it back.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ import sys
 
 import pytest
 
-from .live import Live, environment
+from friendli.models import DedicatedChatCompletionBody
+
+from . import documentation
+from .documentation import Example
+from .live import Live, Streamed, environment
 
 COMPLETE = """\
 import os
@@ -157,3 +162,41 @@ def test_the_example_of_stream(live: Live, program: str) -> None:
     assert "role='assistant'" in lines[0]
     assert re.search(r"finish_reason='(stop|length)'", lines[-1])
     assert 3 <= len(lines) <= 202
+
+
+# ── docs/parameters.md ───────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("example", documentation.examples(), ids=str)
+def test_what_the_page_of_parameters_says_of_an_answer(live: Live, example: Example) -> None:
+    response = live.post(example.body)
+    assert response.status_code == example.status, response.text
+    if example.status != 200:
+        error = response.json()["error"]
+        told = [f"`{error['code']}`", f"`{error['param']}`", error["message"]]
+        assert list(example.told) == [each for each in told if each != "`None`"]
+        return
+    if response.headers["content-type"].startswith("text/event-stream"):
+        streamed = Streamed()
+        for line in response.text.split("\n"):
+            streamed.add(line)
+        answer = {"chunks": streamed.chunks}
+    else:
+        answer = response.json()
+    assert example.told
+    for fact in example.told:
+        left, right = fact.strip("`").split("` = `")
+        assert documentation.value(left, answer) == documentation.value(right, answer), fact
+
+
+def test_the_page_of_parameters_has_all_of_them() -> None:
+    assert set(DedicatedChatCompletionBody.model_fields) <= documentation.named()
+
+
+def test_no_body_of_the_page_of_parameters_is_left_out() -> None:
+    assert len(documentation.examples()) == documentation.PAGE.count("```json\n") > 80
+
+
+@pytest.mark.parametrize("program", documentation.programs())
+def test_the_programs_of_the_page_of_parameters(live: Live, program: str) -> None:
+    assert printed(program, live, {}).strip()
