@@ -146,6 +146,17 @@ WRONGLY_TAKEN: list[tuple[Schema, str]] = [
     ({"type": "array", "items": [{"type": "integer"}], "additionalItems": False}, "[1,2]"),
     ({"$ref": "#/$defs/a", "maximum": 3, "$defs": {"a": {"type": "integer"}}}, "4"),
     ({"type": "string"}, r'"\ud800"'),
+    ({"patternProperties": {"^.*$": {"type": "integer"}}}, r'{"a\rb": "x"}'),
+    ({"patternProperties": {"^a$": {"type": "integer"}}}, r'{"a\n": "x"}'),
+    ({"patternProperties": {r"^\w$": {"type": "integer"}}}, '{"é": "x"}'),
+    (
+        {
+            "properties": {"é": {}},
+            "patternProperties": {r"^\w$": {"type": "integer"}},
+            "additionalProperties": False,
+        },
+        '{"é": "x"}',
+    ),
 ]
 
 

@@ -14,6 +14,12 @@ _WIDE = {
     "w": r"\p{Alphabetic}\p{M}\p{N}\p{Pc}\p{Join_Control}",
     "s": r"\p{White_Space}\x{1c}-\x{1f}\x{180e}\x{200b}\x{2060}\x{feff}",
 }
+_AMBIGUOUS = {
+    "d": rf"[{_WIDE['d']}--[{_NARROW['d']}]]",
+    "w": r"\x{80}-\x{10ffff}",  # More than there are, and much less work for the compiler.
+    "s": rf"[{_WIDE['s']}--[{_NARROW['s']}]]",
+}
+"""What dialects may disagree about, as it is written in a class."""
 _LIKE_S_AND_K = r"\x{17f}\x{212a}"
 """What some dialects take for an s or a k where case does not matter."""
 
@@ -102,7 +108,7 @@ class ClassReader:
         if not letter or letter not in "dwsDWS":
             return None
         kind = letter.lower()
-        self.ambiguous.add(f"[{_WIDE[kind]}--[{_NARROW[kind]}]]")
+        self.ambiguous.add(_AMBIGUOUS[kind])
         if letter == kind:
             return (self._reach.wide if negated else _NARROW)[kind]
         return f"[^{(_NARROW if negated else self._reach.wide)[kind]}]"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from friendli_endpoint.chat.pattern import read_pattern, telling_patterns
 from friendli_endpoint.chat.schema.checking import check_keywords
 from friendli_endpoint.chat.schema.formats import STRINGS
 from friendli_endpoint.chat.schema.keywords import ASSERTIONS, types_of
@@ -33,14 +34,24 @@ def _by_pattern(part: Part) -> dict[str, Any]:
         raise SchemaFault(
             part.at("patternProperties"), f"it has more than {_MOST_PATTERNS} patterns"
         )
-    fitted: dict[str, Any] = {}
-    for text, each in patterns.items():
-        place = part.at("patternProperties", text)
-        written = fit_pattern(text, place)
-        if written in fitted:
-            raise SchemaFault(place, "another pattern means the same")
-        fitted[written] = part.rewritten(each, "patternProperties", text)
+    written = [fit_pattern(each, part.at("patternProperties", each)) for each in patterns]
+    doubtful = None
+    if _may_have_doubtful_names(part):
+        telling, doubtful = telling_patterns([read_pattern(each) for each in patterns])
+        written = [f"^{each}$" for each in telling]
+    fitted: dict[str, Any] = {f"^{doubtful}$": False} if doubtful else {}
+    for pattern, (text, each) in zip(written, patterns.items(), strict=True):
+        if pattern in fitted:
+            raise SchemaFault(part.at("patternProperties", text), "another pattern means the same")
+        fitted[pattern] = part.rewritten(each, "patternProperties", text)
     return fitted
+
+
+def _may_have_doubtful_names(part: Part) -> bool:
+    """Whether there can be names that a pattern matches in one dialect and not in another."""
+    others = part.schema.get("additionalProperties", part.schema.get("unevaluatedProperties"))
+    named = part.schema.get("properties", ())
+    return others is not False or not all(each.isascii() and each.isprintable() for each in named)
 
 
 def _by_any_name(part: Part) -> None:
