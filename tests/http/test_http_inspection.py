@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from friendli_endpoint.generation import Refusal
+from friendli_endpoint.http.rates import Rates
 
 from .scripted import BOUND, SCRIPTED, VALID, Call, ScriptedService, check_error, scripted_app
 
@@ -15,9 +16,9 @@ DETOKENIZE = "/dedicated/v1/detokenize"
 RENDER = "/dedicated/v1/chat/render"
 
 
-def post(service: ScriptedService, path: str, body: Any, max_body: int = 10_000) -> Call:
+def post(service: ScriptedService, path: str, body: Any, **granted: Any) -> Call:
     async def posting() -> Call:
-        app = scripted_app(service, max_body)
+        app = scripted_app(service, **granted)
         async with Call(app, "POST", path, body=[json.dumps(body).encode()]) as call:
             return await call.done()
 
@@ -116,6 +117,22 @@ def test_a_refusal_of_the_service_is_the_answer(
 def test_a_body_that_is_too_large_or_none(service: ScriptedService, path: str) -> None:
     assert check_error(post(service, path, "a" * 100, max_body=64), 413)
     assert check_error(post(service, path, [1]), 422)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (TOKENIZE, {"model": "m", "prompt": "a"}),
+        (DETOKENIZE, {"model": "m", "tokens": [1]}),
+        (RENDER, VALID),
+    ],
+)
+def test_a_call_counts_as_a_request(
+    service: ScriptedService, path: str, body: dict[str, Any]
+) -> None:
+    rates = Rates(requests=1, clock=lambda: 0.0)
+    assert post(service, path, body, rates=rates).status == 200
+    assert check_error(post(service, path, body, rates=rates), 429)["code"] == "rate_limited"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.http.body import parse_body, read_body
+from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.service import Service
 
 __all__ = ["BODIES", "add_inspection_routes"]
@@ -103,11 +104,12 @@ BODIES: dict[str, type[BaseModel]] = {
 """Path to what is posted there."""
 
 
-def add_inspection_routes(app: FastAPI, service: Service, max_body: int) -> None:
-    """Adds the routes to an application."""
+def add_inspection_routes(app: FastAPI, service: Service, policy: Policy) -> None:
+    """Adds the routes to an application; a call of them counts as a request."""
 
     async def answer(request: Request, work: Callable[[bytes], BaseModel]) -> Response:
-        sent = await read_body(request, max_body)
+        policy.rates.take_request(getattr(request.state, "caller", None))
+        sent = await read_body(request, policy.max_body)
         body = await asyncio.to_thread(lambda: work(sent).model_dump_json())
         return Response(body, media_type="application/json")
 

@@ -88,7 +88,7 @@ def build_app(service: Service, policy: Policy, lifespan: Lifespan[FastAPI]) -> 
         return JSONResponse({"object": "list", "data": list(service.models())})
 
     add_adapter_routes(app, service, policy.max_body)
-    add_inspection_routes(app, service, policy.max_body)
+    add_inspection_routes(app, service, policy)
 
     @cache
     def document() -> dict[str, Any]:
