@@ -81,6 +81,7 @@ def test_a_prompt_is_rendered_and_nothing_is_generated(
         (TOKENIZE, {"model": "m", "prompt": ["a"]}, 422, "prompt"),
         (TOKENIZE, {"model": "m", "prompt": "a", "parse_special": 1}, 422, "parse_special"),
         (TOKENIZE, {"model": "", "prompt": "a"}, 400, "model"),
+        (TOKENIZE, {"model": "m" * 257, "prompt": "a"}, 400, "model"),
         (TOKENIZE, {"model": "m", "prompt": "a", "text": "a"}, 400, "text"),
         (DETOKENIZE, {"tokens": []}, 422, "model"),
         (DETOKENIZE, {"model": "m"}, 422, "tokens"),

@@ -17,6 +17,7 @@ _RULE_BROKEN = {
     "finite_number": "out_of_range",
     "extra_forbidden": "unknown_field",
     "string_pattern_mismatch": "unknown_value",
+    "string_too_long": "out_of_range",
     "string_too_short": "out_of_range",
 }
 """Kinds of validation error that are a broken rule (400); the others are a wrong type (422)."""
@@ -108,6 +109,8 @@ def _reason(error: ErrorDetails) -> str:
             return "this field is required"
         case "extra_forbidden":
             return "there is no such field"
+        case "string_too_long":
+            return f"must have at most {context['max_length']} characters"
         case "string_too_short":
             return "must not be empty"
     return error["msg"].replace("Input should be", "must be")

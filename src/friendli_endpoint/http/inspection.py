@@ -20,7 +20,8 @@ TOKENIZE = "/dedicated/v1/tokenize"
 DETOKENIZE = "/dedicated/v1/detokenize"
 RENDER = "/dedicated/v1/chat/render"
 
-ModelName = Annotated[str, Field(min_length=1)]
+ModelName = Annotated[str, Field(min_length=1, max_length=256)]
+"""As long as in a chat completion."""
 
 
 class TokenizeBody(BaseModel):
