@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat import template as module
+from friendli_endpoint.chat import sandbox as module
 from friendli_endpoint.chat.template import ChatTemplate, TemplateFault
 from friendli_endpoint.generation import Refusal
 

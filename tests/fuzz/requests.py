@@ -157,7 +157,7 @@ def spoilt(draw: st.DrawFn) -> bytes:
         parent: Json = body
         for each in way:
             parent = parent[each]
-        draw(st.sampled_from(SPOIL))(parent, step, draw(JUNK))
+        draw(st.sampled_from(SPOIL))(parent, step, copy.deepcopy(draw(JUNK)))
     text = json.dumps(body, ensure_ascii=draw(st.booleans()))
     if body and draw(st.integers(0, 9)) == 0:
         again = draw(st.sampled_from(list(body)))

@@ -6,8 +6,6 @@ Templates come with model files, which anybody can make, so they run in Jinja's 
 """
 
 import json
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -17,17 +15,14 @@ import jinja2
 from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from friendli_endpoint.chat.sandbox import MOST_CHARACTERS, Sandbox, TooMuch, start_rendering
 from friendli_endpoint.generation import Refusal
 
 __all__ = ["ChatTemplate", "TemplateFault", "syntax_tree"]
 
 RESERVED = ("messages", "tools", "add_generation_prompt")
 """What `chat_template_kwargs` may not shadow."""
-
-MOST_SECONDS = 5.0
-MOST_CHARACTERS = 4_000_000
 
 
 class TemplateFault(Exception):
@@ -83,10 +78,10 @@ class ChatTemplate:
             "tools": tools,
             "add_generation_prompt": True,
         }
-        _clock.start()
+        start_rendering()
         try:
             return "".join(_bounded(self._template.generate(variables)))
-        except _TooMuch as error:
+        except TooMuch as error:
             raise Refusal(str(error), param=field, code="template_error") from error
         except Exception as error:
             raise Refusal(
@@ -114,75 +109,16 @@ def _compiling() -> Iterator[None]:
         raise TemplateFault(f"the model's chat template does not compile: {error}") from error
 
 
-def _environment() -> "_Environment":
-    environment = _Environment(
+def _environment() -> Sandbox:
+    environment = Sandbox(
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.loopcontrols", _Generation],
     )
-    environment.filters["tojson"] = _to_json
+    environment.add_filter("tojson", _to_json)
     environment.globals["raise_exception"] = _raise
     environment.globals["strftime_now"] = _now
     return environment
-
-
-class _TooMuch(Exception):
-    pass
-
-
-class _Clock(threading.local):
-    """When the rendering in this thread must be done."""
-
-    deadline = 0.0
-
-    def start(self) -> None:
-        self.deadline = time.monotonic() + MOST_SECONDS
-
-    def check(self) -> None:
-        if time.monotonic() > self.deadline:
-            raise _TooMuch(f"the chat template runs for more than {MOST_SECONDS:g} seconds")
-
-
-_clock = _Clock()
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    """The sandbox, with repetition bounded: `'x' * 10**9` is one expression.
-
-    The clock is looked at in every call, and every turn of a loop makes one: a loop that writes
-    nothing would not be stopped otherwise.
-    """
-
-    intercepted_binops = frozenset({"*", "**"})
-
-    @staticmethod
-    def turn() -> None:
-        """What the turns of loops call."""
-
-    def call(
-        self, context: jinja2.runtime.Context, function: Any, /, *args: Any, **kwargs: Any
-    ) -> Any:
-        _clock.check()
-        return super().call(context, function, *args, **kwargs)
-
-    def call_binop(
-        self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any
-    ) -> Any:
-        if operator == "**":
-            raise _TooMuch("the chat template computes a power, which is not allowed")
-        for value, times in ((left, right), (right, left)):
-            sized = isinstance(value, str | list | tuple)
-            if sized and isinstance(times, int) and len(value) * times > MOST_CHARACTERS:
-                raise _TooMuch("the chat template repeats a value too often")
-        return super().call_binop(context, operator, left, right)
-
-    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        parsed = super()._parse(source, name, filename)
-        for loop in parsed.find_all(nodes.For):
-            turn = nodes.Call(nodes.EnvironmentAttribute("turn"), [], [], None, None)
-            statement = nodes.ExprStmt(turn).set_lineno(loop.lineno).set_environment(self)
-            loop.body.insert(0, statement)
-        return parsed
 
 
 class _Generation(Extension):
@@ -200,7 +136,7 @@ def _bounded(pieces: Iterator[str]) -> Iterator[str]:
     for piece in pieces:
         size += len(piece)
         if size > MOST_CHARACTERS:
-            raise _TooMuch(f"the chat template writes more than {MOST_CHARACTERS:,} characters")
+            raise TooMuch(f"the chat template writes more than {MOST_CHARACTERS:,} characters")
         yield piece
 
 
