@@ -44,7 +44,8 @@ def check_error(response: httpx2.Response, status: int, param: str | None = None
     assert list(body) == ["error"]
     assert set(body["error"]) == {"message", "type", "param", "code"}
     assert body["error"]["message"]
-    assert body["error"]["param"] == param
+    shown = body["error"]["param"]
+    assert (shown and shown[:200]) == (param and param[:200])
     return dict(body["error"])
 
 

@@ -35,6 +35,10 @@ def test_health_of_a_loaded_model(app: FastAPI) -> None:
     assert call.header("x-request-id")
 
 
+def test_a_process_lives_before_its_model_is_loaded() -> None:
+    assert called(scripted_app(ScriptedService(loaded=False)), "GET", "/live").status == 200
+
+
 def test_models_are_a_list(app: FastAPI) -> None:
     call = called(app, "GET", "/dedicated/v1/models")
     assert call.status == 200

@@ -101,6 +101,23 @@ def test_it_answers_503_until_the_model_is_loaded_and_after_it_is_closed() -> No
     run(main)
 
 
+def test_a_draining_endpoint_takes_nothing_more_but_is_not_closed() -> None:
+    async def main() -> None:
+        started = Started()
+
+        async def scenario(app: FastAPI) -> None:
+            started.service.go_on.set()
+            await started.ready.wait()
+            started.service.drain()
+            await check_unavailable(app, "draining")
+            assert (await called(app, "GET", "/live")).status == 200
+            assert started.service.closed == 0
+
+        await started.run(scenario)
+
+    run(main)
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [

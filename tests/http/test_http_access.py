@@ -1,0 +1,76 @@
+"""From settings to who is let in, and what keeps an endpoint from being open by mistake."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from friendli_endpoint.access import AccessError, policy_of
+from friendli_endpoint.http.policy import Policy
+from friendli_endpoint.http.tokens import find
+from friendli_endpoint.settings import Settings
+
+LOCAL = ["127.0.0.1", "127.9.9.9", "::1", "localhost"]
+OTHER = ["0.0.0.0", "::", "10.0.0.1", "example.org", "", "127.0.0.1.example.org", "localhost.local"]
+
+
+def policy(**settings: Any) -> Policy:
+    return policy_of(Settings(**settings))
+
+
+@pytest.mark.parametrize("host", LOCAL)
+def test_this_machine_needs_no_token(host: str) -> None:
+    assert policy(host=host).tokens is None
+    assert policy(host=host, auth=False).tokens is None
+
+
+@pytest.mark.parametrize("host", OTHER)
+def test_others_do_unless_the_operator_says(host: str) -> None:
+    with pytest.raises(AccessError, match="--token-file"):
+        policy(host=host)
+    assert policy(host=host, tokens="a").tokens is not None
+    assert policy(host=host, auth=False).tokens is None
+
+
+def test_tokens_of_the_environment_and_of_the_file_are_one_set(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("c\n")
+    tokens = policy(tokens="a, b\n", token_file=file).tokens
+    assert tokens is not None
+    known = tokens()
+    assert len(known) == 3
+    assert all(find(known, each) for each in (b"a", b"b", b"c"))
+
+
+def test_tokens_and_no_auth_exclude_each_other(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("c\n")
+    for given in ({"tokens": "a"}, {"token_file": file}):
+        with pytest.raises(AccessError, match="exclude"):
+            policy(auth=False, **given)
+
+
+@pytest.mark.parametrize("tokens", ["", " ", ",", "# a", "a b"])
+def test_what_holds_no_tokens_is_no_lock(tokens: str) -> None:
+    with pytest.raises(AccessError, match="token"):
+        policy(tokens=tokens)
+
+
+@pytest.mark.parametrize(
+    ("host", "said", "opened"),
+    [
+        ("127.0.0.1", None, True),
+        ("127.0.0.1", False, False),
+        ("0.0.0.0", None, False),
+        ("0.0.0.0", True, True),
+    ],
+)
+def test_metrics_are_open_where_only_this_machine_calls(
+    host: str, said: bool | None, opened: bool
+) -> None:
+    paths = policy(host=host, tokens="a", open_metrics=said).open_paths
+    assert paths == {"/health", "/live"} | ({"/metrics"} if opened else set())
+
+
+def test_settings_never_show_their_tokens() -> None:
+    assert "very-secret" not in repr(Settings(tokens="very-secret"))
