@@ -10,12 +10,14 @@ from collections.abc import Sequence
 
 from friendli_endpoint.chat.pattern.classes import ANY_DIALECT, ASCII_ONLY
 from friendli_endpoint.chat.pattern.nodes import PatternError
+from friendli_endpoint.chat.pattern.others import other_texts
 from friendli_endpoint.chat.pattern.reading import Pattern, read
 from friendli_endpoint.chat.pattern.writing import written
 
 __all__ = [
     "Pattern",
     "PatternError",
+    "other_texts",
     "read_pattern",
     "search_pattern",
     "telling_patterns",

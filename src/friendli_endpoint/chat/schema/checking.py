@@ -6,11 +6,11 @@ from friendli_endpoint.chat.schema.drafts import Draft
 from friendli_endpoint.chat.schema.keywords import APPLIES_TO, UNSUPPORTED, VALUES, types_of
 from friendli_endpoint.chat.schema.place import Place, SchemaFault
 
-__all__ = ["check_keywords"]
+__all__ = ["check_enforced", "check_values"]
 
 
-def check_keywords(schema: dict[str, Any], place: Place, draft: Draft) -> None:
-    """Refuses keywords with values that they cannot have, and those that are not enforced.
+def check_values(schema: dict[str, Any], place: Place, draft: Draft) -> None:
+    """Refuses keywords with values that they cannot have.
 
     Args:
         schema: Keywords to values, as the user sent them.
@@ -28,14 +28,24 @@ def check_keywords(schema: dict[str, Any], place: Place, draft: Draft) -> None:
     for keyword in ("exclusiveMaximum", "exclusiveMinimum"):
         if isinstance(schema.get(keyword), bool) and draft not in (None, 3, 4):
             raise SchemaFault((*place, keyword), "it must be a number", invalid=True)
+
+
+def check_enforced(schema: dict[str, Any], place: Place) -> None:
+    """Refuses keywords that are not enforced, where they ask for something.
+
+    Args:
+        schema: Keywords to valid values.
+        place: Where it is.
+
+    Raises:
+        SchemaFault: Said of the keyword.
+    """
     types = types_of(schema)
     for keyword, value in schema.items():
         neutral, reason = UNSUPPORTED.get(keyword, (None, ""))
         if neutral is None or neutral(value):
             continue
         if not any(each in types for each in APPLIES_TO.get(keyword, types)):
-            continue
-        if keyword == "if" and not ({"then", "else"} & schema.keys()):
             continue
         if keyword == "uniqueItems" and schema.get("maxItems", 2) <= 1:
             continue

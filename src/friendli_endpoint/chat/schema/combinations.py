@@ -1,22 +1,21 @@
 """Keywords that put other schemas in the same place: `$ref`, `allOf`, `anyOf`, `oneOf`."""
 
-from friendli_endpoint.chat.schema.disjoint import disjoint
+from friendli_endpoint.chat.schema.disjoint import overlaps
 from friendli_endpoint.chat.schema.part import Part
 from friendli_endpoint.chat.schema.place import SchemaFault
 
 __all__ = ["all_of", "any_of", "one_of", "reference"]
 
+_MOST_OVERLAPS = 60
+_OVERLAP = (
+    "it is not plain that no value satisfies two of its branches; give them a property "
+    "with a different const each, or use anyOf"
+)
+
 
 def reference(part: Part) -> None:
     """Rewrites `$ref` into a pointer."""
-    name = part.schema["$ref"]
-    target = part.whole.document.resolve(name, part.place)
-    if target is None:
-        raise SchemaFault(
-            part.at("$ref"),
-            f"there is nothing by the name {name!r} in the schema; no other is fetched",
-        )
-    part.out["$ref"] = part.whole.reference_to(target)
+    part.out["$ref"] = part.whole.reference_to(part.target_of(part.schema["$ref"]))
 
 
 def all_of(part: Part) -> None:
@@ -32,12 +31,24 @@ def any_of(part: Part) -> None:
 
 
 def one_of(part: Part) -> None:
-    """Rewrites `oneOf` into `anyOf`, which means the same where its branches are disjoint."""
+    """Rewrites `oneOf` into `anyOf`: what satisfies a branch, and none that overlaps with it."""
+    document, place = part.whole.document, part.at("oneOf")
     branches = part.schema["oneOf"]
-    if not disjoint(part.whole.document, part.at("oneOf"), len(branches)):
-        raise SchemaFault(
-            part.at("oneOf"),
-            "it is not plain that no value satisfies two of its branches; give them a property "
-            "with a different const each, or use anyOf",
-        )
-    part.either([part.rewritten(each, "oneOf", index) for index, each in enumerate(branches)])
+    others = overlaps(document, place, len(branches))
+    if sum(map(len, others)) > _MOST_OVERLAPS:
+        raise SchemaFault(place, _OVERLAP)
+    targets = [document.followed((*place, index)) for index in range(len(branches))]
+    try:
+        denials = {
+            index: part.whole.complement(document.at(target), target, exact=False)
+            for index, target in enumerate(targets)
+            if others[index]
+        }
+    except SchemaFault as fault:
+        raise SchemaFault(place, _OVERLAP) from fault
+    either = []
+    for index, each in enumerate(branches):
+        fitted = part.rewritten(each, "oneOf", index)
+        denied = [denials[other] for other in sorted(others[index])]
+        either.append({"allOf": [fitted, *denied]} if denied else fitted)
+    part.either(either)

@@ -4,12 +4,13 @@ The compiler knows alternatives only. Where no value can satisfy two branches, `
 mean the same; pydantic's unions, and most that people write, are told apart by a constant.
 """
 
+from itertools import combinations
 from typing import Any
 
 from friendli_endpoint.chat.schema.document import Document
 from friendli_endpoint.chat.schema.place import Place
 
-__all__ = ["disjoint"]
+__all__ = ["overlaps"]
 
 _MOST_COMPARISONS = 200_000
 _MOST_STEPS = 6
@@ -17,22 +18,22 @@ _MOST_STEPS = 6
 _SCALARS = (str, int, float, bool, type(None))
 
 
-def disjoint(document: Document, place: Place, count: int) -> bool:
-    """Whether no value can satisfy two of the schemas of a `oneOf`.
+def overlaps(document: Document, place: Place, count: int) -> list[set[int]]:
+    """For each of the schemas of a `oneOf`, those that may hold for the same value.
 
     Args:
         document: Where they are.
         place: Of the list that holds them.
         count: How many there are.
     """
-    around = document.at(place[:-1])
+    around = _types(document.at(place[:-1]))
     comparison = _Comparison(document)
-    places = [(*place, index) for index in range(count)]
-    return all(
-        comparison.apart(a, b, _types(around), _MOST_STEPS)
-        for index, a in enumerate(places)
-        for b in places[index + 1 :]
-    )
+    out: list[set[int]] = [set() for _ in range(count)]
+    for a, b in combinations(range(count), 2):
+        if not comparison.apart((*place, a), (*place, b), around, _MOST_STEPS):
+            out[a].add(b)
+            out[b].add(a)
+    return out
 
 
 class _Comparison:

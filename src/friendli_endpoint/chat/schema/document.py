@@ -8,9 +8,12 @@ from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
 from friendli_endpoint.chat.schema.drafts import draft_of
+from friendli_endpoint.chat.schema.keywords import ASSERTIONS
 from friendli_endpoint.chat.schema.place import Place
 
 __all__ = ["Document", "subschemas"]
+
+_MOST_REFERENCES = 16
 
 _ONE = (
     "additionalItems",
@@ -108,6 +111,19 @@ class Document:
             unquote(step).replace("~1", "/").replace("~0", "~") for step in fragment.split("/")[1:]
         ]
         return self._followed(start, steps)
+
+    def followed(self, place: Place) -> Place:
+        """Where a chain of references ends that begins at a place, and has nothing beside it."""
+        for _ in range(_MOST_REFERENCES):
+            schema = self.at(place)
+            hides = self.draft is not None and self.draft <= 7
+            if not isinstance(schema, dict) or not isinstance(schema.get("$ref"), str):
+                break
+            target = self.resolve(schema["$ref"], place)
+            if target is None or not (hides or schema.keys() & ASSERTIONS == {"$ref"}):
+                break
+            place = target
+        return place
 
     def _followed(self, start: Place, steps: list[str]) -> Place | None:
         target, place = self.at(start), start

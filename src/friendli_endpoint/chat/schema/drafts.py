@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-__all__ = ["Draft", "draft_of"]
+__all__ = ["Draft", "draft_of", "is_known"]
 
 Draft = int | None
 """3, 4, 6, 7, 2019 or 2020; None where a schema names none that is known."""
@@ -18,3 +18,20 @@ def draft_of(root: dict[str, Any]) -> Draft:
     """The version that a schema says it is written in."""
     found = _NAMED.fullmatch(str(root.get("$schema", "")))
     return int(found[found.lastindex or 0]) if found else None
+
+
+_SINCE = {
+    **dict.fromkeys(("const", "contains", "propertyNames"), 6),
+    **dict.fromkeys(("if", "then", "else"), 7),
+    **dict.fromkeys(("dependentRequired", "dependentSchemas", "minContains", "maxContains"), 2019),
+    **dict.fromkeys(("unevaluatedItems", "unevaluatedProperties"), 2019),
+    "prefixItems": 2020,
+}
+_UNTIL = {"additionalItems": 2019, "dependencies": 7}
+_LATEST = 2020
+
+
+def is_known(keyword: str, draft: Draft) -> bool:
+    """Whether validators of a version look at a keyword; without a version, those of the latest."""
+    version = draft or _LATEST
+    return _SINCE.get(keyword, 4) <= version <= _UNTIL.get(keyword, _LATEST)

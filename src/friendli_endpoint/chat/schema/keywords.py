@@ -164,23 +164,15 @@ APPLIES_TO: dict[str, tuple[str, ...]] = {
 """Keyword to the types whose values it constrains; it says nothing about the others."""
 
 _ASKS_NOTHING: Callable[[Any], bool] = lambda value: value is True or value == {}  # noqa: E731
-_ASKS_NONE: Callable[[Any], bool] = lambda value: all(  # noqa: E731
-    each is True or each in ({}, []) for each in value.values()
-)
 _NEVER: Callable[[Any], bool] = lambda value: False  # noqa: E731
 
 UNSUPPORTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "$dynamicRef": (_NEVER, "a reference must have one target; use $ref"),
     "$recursiveRef": (_NEVER, "a reference must have one target; use $ref"),
     "contains": (_NEVER, "a grammar cannot count the items that satisfy a schema"),
-    "dependencies": (_ASKS_NONE, "a grammar cannot look back at which properties are there"),
-    "dependentRequired": (_ASKS_NONE, "a grammar cannot look back at which properties are there"),
-    "dependentSchemas": (_ASKS_NONE, "a grammar cannot look back at which properties are there"),
     "disallow": (_NEVER, "a grammar has no complement; say what is allowed"),
     "divisibleBy": (_NEVER, "it is a keyword of draft 3; use multipleOf"),
     "extends": (_NEVER, "it is a keyword of draft 3; use allOf"),
-    "if": (_NEVER, "a grammar has no condition; use anyOf with a const in each branch"),
-    "not": (_NEVER, "a grammar has no complement; say what is allowed"),
     "uniqueItems": (lambda value: value is False, "a grammar cannot compare items"),
 }
 """Keyword to the values of it that ask for nothing, and why the others cannot be enforced."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from friendli_endpoint.chat.pattern import read_pattern, telling_patterns
-from friendli_endpoint.chat.schema.checking import check_keywords
+from friendli_endpoint.chat.schema.checking import check_enforced, check_values
 from friendli_endpoint.chat.schema.formats import STRINGS
 from friendli_endpoint.chat.schema.keywords import ASSERTIONS, types_of
 from friendli_endpoint.chat.schema.literals import check_text
@@ -58,7 +58,8 @@ def _by_any_name(part: Part) -> None:
     """`propertyNames`, where it can be said with patterns or by naming the properties."""
     asked, place = part.schema["propertyNames"], part.at("propertyNames")
     allowed = asked if isinstance(asked, dict) else {}
-    check_keywords(allowed, place, part.whole.document.draft)
+    check_values(allowed, place, part.whole.document.draft)
+    check_enforced(allowed, place)
     rest = part.rewritten(part.schema.get("additionalProperties", True), "additionalProperties")
     keywords = allowed.keys() & ASSERTIONS - {"type"}
     strings = "string" in types_of(allowed)

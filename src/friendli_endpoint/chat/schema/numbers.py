@@ -10,7 +10,7 @@ from typing import Any
 from friendli_endpoint.chat.schema.part import Part
 from friendli_endpoint.chat.schema.place import Place, SchemaFault
 
-__all__ = ["bounds", "multiple", "numeric_bounds"]
+__all__ = ["bounds", "multiple", "numeric_bounds", "opposite_bounds"]
 
 _EXACT = 2**53
 _SMALLEST = Fraction(1, 10**15)
@@ -55,3 +55,38 @@ def numeric_bounds(schema: dict[str, Any], place: Place) -> dict[str, Any]:
             else:
                 out[keyword] = int(value) if float(value).is_integer() else value
     return out
+
+
+_OPPOSITES = {
+    "exclusiveMaximum": "minimum",
+    "exclusiveMinimum": "maximum",
+    "maximum": "exclusiveMinimum",
+    "minimum": "exclusiveMaximum",
+}
+
+
+def opposite_bounds(schema: dict[str, Any], keyword: str, place: Place) -> dict[str, Any]:
+    """The bound that numbers keep which do not keep a bound of a schema.
+
+    Args:
+        schema: It.
+        keyword: Which of its bounds.
+        place: Where that is.
+
+    Returns:
+        One bound; none for an exclusive one of draft 4, which only says how another one is meant.
+
+    Raises:
+        SchemaFault: Floats do not hold all numbers beyond it exactly.
+    """
+    value, opposite = schema[keyword], _OPPOSITES[keyword]
+    if isinstance(value, bool):
+        return {}
+    strict = schema.get(f"exclusiveM{keyword[1:]}", False)
+    if keyword in ("maximum", "minimum") and strict is not False:
+        if strict is not True:
+            raise SchemaFault(place, "it has another bound beside it")
+        opposite = opposite.replace("exclusiveM", "m")
+    if abs(value) > _EXACT:
+        raise SchemaFault(place, "there are only numbers beyond 2^53 that do not satisfy it")
+    return numeric_bounds({opposite: value}, place)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from friendli_endpoint.chat.schema.document import Document
 from friendli_endpoint.chat.schema.multiples import Multiples
-from friendli_endpoint.chat.schema.place import Place
+from friendli_endpoint.chat.schema.place import Place, SchemaFault
 
 __all__ = ["Part", "Step", "Whole"]
 
@@ -29,8 +29,23 @@ class Whole(Protocol):
             SchemaFault: It is no valid schema, or cannot be enforced.
         """
 
+    def complement(self, schema: Any, place: Place, *, exact: bool) -> Any:
+        """What becomes of the complement of a schema.
+
+        Args:
+            schema: It.
+            place: Where it is.
+            exact: Whether the complement must hold wherever the schema does not.
+
+        Raises:
+            SchemaFault: It is no valid schema, or there is no such complement.
+        """
+
     def reference_to(self, place: Place) -> str:
         """The `$ref` to what becomes of the schema at a place."""
+
+    def reference_to_complement(self, place: Place, *, exact: bool) -> str:
+        """The `$ref` to what becomes of the complement of the schema at a place."""
 
     def count_literals(self, count: int) -> None:
         """Counts lists and objects in constants.
@@ -65,6 +80,20 @@ class Part:
     def rewritten(self, schema: Any, *steps: str | int) -> Any:
         """What becomes of a schema inside it."""
         return self.whole.rewritten(schema, self.at(*steps))
+
+    def target_of(self, name: str) -> Place:
+        """The place of the schema that a `$ref` in it stands for.
+
+        Raises:
+            SchemaFault: There is none.
+        """
+        target = self.whole.document.resolve(name, self.place)
+        if target is None:
+            raise SchemaFault(
+                self.at("$ref"),
+                f"there is nothing by the name {name!r} in the schema; no other is fetched",
+            )
+        return target
 
     def count(self, keyword: str, default: int) -> int:
         """The value of a keyword that is a whole number."""

@@ -13,7 +13,10 @@ _MOST_DEPTH = 120
 """Schemas inside schemas, references followed; the compiler follows them on the stack of a thread,
 and running out of that would end the process."""
 
-_IN_PLACE = ("allOf", "anyOf", "oneOf")
+_IN_PLACE = (
+    *("allOf", "anyOf", "oneOf", "not", "if", "then", "else"),
+    *("dependencies", "dependentSchemas"),
+)
 """Keywords whose schemas are for the same value as the schema around them."""
 
 
@@ -30,15 +33,21 @@ def check_circles(document: Document, places: Iterable[Place]) -> None:
         SchemaFault: Said of a `$ref`.
     """
     inner: dict[Place, list[Place]] = {}
-    for place in places:
+    pending = list(places)
+    while pending:
+        place = pending.pop()
         schema = document.at(place)
+        if place in inner or not isinstance(schema, dict):
+            continue
         inner[place] = [
             (*place, *steps) for steps, _ in subschemas(schema) if steps[0] in _IN_PLACE
         ]
+        pending.extend(inner[place])
         target = document.resolve(schema["$ref"], place) if "$ref" in schema else None
         if target is not None:
             inner[place].append((*place, "$ref"))
             inner[*place, "$ref"] = [target]
+            pending.append(target)
     try:
         TopologicalSorter(inner).prepare()
     except CycleError as error:

@@ -6,13 +6,15 @@ from typing import Any
 from friendli_endpoint.chat.schema import (
     arrays,
     combinations,
+    conditions,
     literals,
     names,
     numbers,
     objects,
     strings,
 )
-from friendli_endpoint.chat.schema.checking import check_keywords
+from friendli_endpoint.chat.schema.checking import check_enforced, check_values
+from friendli_endpoint.chat.schema.complement import complement_of
 from friendli_endpoint.chat.schema.document import Document
 from friendli_endpoint.chat.schema.keywords import APPLIES_TO, types_of
 from friendli_endpoint.chat.schema.multiples import Multiples
@@ -23,6 +25,7 @@ __all__ = ["Rewriting"]
 
 _MOST_SCHEMAS = 20_000
 _MOST_LITERALS = 10_000
+_MOST_DENIALS = 30
 
 _STEPS: dict[str, Step] = {
     "$ref": combinations.reference,
@@ -31,10 +34,14 @@ _STEPS: dict[str, Step] = {
     "allOf": combinations.all_of,
     "anyOf": combinations.any_of,
     "const": literals.const,
+    "dependencies": conditions.dependencies,
+    "dependentRequired": conditions.dependencies,
+    "dependentSchemas": conditions.dependencies,
     "enum": literals.enum,
     "exclusiveMaximum": numbers.bounds,
     "exclusiveMinimum": numbers.bounds,
     "format": strings.formatted,
+    "if": conditions.condition,
     "items": arrays.items,
     "maxItems": arrays.counts,
     "maxLength": strings.lengths,
@@ -45,6 +52,7 @@ _STEPS: dict[str, Step] = {
     "minProperties": objects.counts,
     "minimum": numbers.bounds,
     "multipleOf": numbers.multiple,
+    "not": conditions.negation,
     "oneOf": combinations.one_of,
     "pattern": strings.pattern,
     "patternProperties": names.names,
@@ -75,8 +83,11 @@ class Rewriting:
         self.multiples = Multiples()
         self.parts: list[tuple[Place, dict[str, Any]]] = []
         self._literals = 0
+        self._definitions: dict[str, Any] = {}
         self._names: dict[Place, str] = {}
         self._pending: list[Place] = []
+        self._denied: dict[tuple[Place, bool], str | SchemaFault] = {}
+        self._denying = 0
 
     def result(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What becomes of the root, and by name of all that its references lead to.
@@ -85,11 +96,10 @@ class Rewriting:
             SchemaFault: Some schema is not valid, or cannot be enforced.
         """
         root = self.rewritten(self.document.at(()), ())
-        definitions: dict[str, Any] = {}
         while self._pending:
             place = self._pending.pop()
-            definitions[self._names[place]] = self.rewritten(self.document.at(place), place)
-        return root, definitions
+            self._definitions[self._names[place]] = self.rewritten(self.document.at(place), place)
+        return root, self._definitions
 
     def rewritten(self, schema: Any, place: Place) -> Any:
         """What becomes of a schema.
@@ -101,14 +111,36 @@ class Rewriting:
             return schema
         if not isinstance(schema, dict):
             raise SchemaFault(place, "it must be an object, true or false", invalid=True)
-        check_keywords(schema, place, self.document.draft)
-        part = _part(self, schema, place)
-        self.parts.append((place, part.out))
-        if len(self.parts) > _MOST_SCHEMAS:
-            raise SchemaFault((), f"it has more than {_MOST_SCHEMAS:,} schemas in it")
+        check_values(schema, place, self.document.draft)
+        check_enforced(schema, place)
+        part = self._part(schema, place)
+        if "type" in schema:
+            part.out["type"] = (
+                list(part.types) if isinstance(schema["type"], list) else part.types[0]
+            )
+        self._note(place, part.out)
         for step in _steps(part.schema):
             step(part)
         return part.out
+
+    def complement(self, schema: Any, place: Place, *, exact: bool) -> Any:
+        """What becomes of the complement of a schema.
+
+        Args:
+            schema: It.
+            place: Where it is.
+            exact: Whether the complement must hold wherever the schema does not.
+
+        Raises:
+            SchemaFault: It is no valid schema, or there is no such complement.
+        """
+        if isinstance(schema, bool):
+            return not schema
+        check_values(schema, place, self.document.draft)
+        out = complement_of(self._part(schema, place), exact=exact)
+        if isinstance(out, dict):
+            self._note(place, out)
+        return out
 
     def reference_to(self, place: Place) -> str:
         """The `$ref` to what becomes of the schema at a place."""
@@ -118,6 +150,45 @@ class Rewriting:
             self._names[place] = f"d{len(self._names)}"
             self._pending.append(place)
         return f"#/$defs/{self._names[place]}"
+
+    def reference_to_complement(self, place: Place, *, exact: bool) -> str:
+        """The `$ref` to what becomes of the complement of the schema at a place.
+
+        Raises:
+            SchemaFault: There is no such complement.
+        """
+        key = place, exact
+        if key not in self._denied:
+            if self._denying >= _MOST_DENIALS:
+                raise SchemaFault(place, "complements of it lead too deep")
+            self._denied[key] = name = f"n{len(self._denied)}"
+            self._denying += 1
+            try:
+                complement = self.complement(self.document.at(place), place, exact=exact)
+            except SchemaFault as fault:
+                self._denied[key] = fault
+            else:
+                self._definitions[name] = complement
+            finally:
+                self._denying -= 1
+        denied = self._denied[key]
+        if isinstance(denied, SchemaFault):
+            raise denied
+        return f"#/$defs/{denied}"
+
+    def _part(self, schema: dict[str, Any], place: Place) -> Part:
+        types = types_of(schema)
+        telling = {
+            keyword: value
+            for keyword, value in schema.items()
+            if any(each in types for each in APPLIES_TO.get(keyword, types))
+        }
+        return Part(self, telling, place, types)
+
+    def _note(self, place: Place, out: dict[str, Any]) -> None:
+        self.parts.append((place, out))
+        if len(self.parts) > _MOST_SCHEMAS:
+            raise SchemaFault((), f"it has more than {_MOST_SCHEMAS:,} schemas in it")
 
     def count_literals(self, count: int) -> None:
         """Counts lists and objects in constants.
@@ -130,19 +201,6 @@ class Rewriting:
             raise SchemaFault(
                 (), f"its constants hold more than {_MOST_LITERALS:,} lists and objects"
             )
-
-
-def _part(whole: Rewriting, schema: dict[str, Any], place: Place) -> Part:
-    types = types_of(schema)
-    telling = {
-        keyword: value
-        for keyword, value in schema.items()
-        if any(each in types for each in APPLIES_TO.get(keyword, types))
-    }
-    part = Part(whole, telling, place, types)
-    if "type" in schema:
-        part.out["type"] = list(types) if isinstance(schema["type"], list) else types[0]
-    return part
 
 
 def _steps(schema: dict[str, Any]) -> Iterable[Step]:
