@@ -101,6 +101,15 @@ def test_request_ids_differ(app: FastAPI) -> None:
     assert len(made) == 20
 
 
+def test_a_path_cannot_write_lines_into_the_log(
+    app: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    check_error(called(app, "GET", "/a\r\nforged \x1b[31m é"), 404)
+    (record,) = (each for each in caplog.records if each.name == "friendli_endpoint.http")
+    assert record.getMessage().startswith("GET /a%0D%0Aforged%20%1B%5B31m%20%C3%A9 404 ")
+
+
 # ── the OpenAPI document ─────────────────────────────────────────────────────────────────────
 
 

@@ -4,6 +4,7 @@ import logging
 import re
 import time
 import uuid
+from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -56,7 +57,7 @@ class RequestIds:
             log.info(
                 "%s %s %s %.3f s %s",
                 scope["method"],
-                scope["path"],
+                quote(scope["path"]),  # or a path could write lines of its own
                 status,
                 time.perf_counter() - begun,
                 request_id,
