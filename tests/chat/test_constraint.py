@@ -1,6 +1,7 @@
 """Constraints at work: their ends, white space, independence, faults, and the cache behind them."""
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -96,6 +97,34 @@ def test_a_model_in_love_with_white_space_comes_to_an_end() -> None:
         inbox = run(engine, request("r", [5], _guide(OBJECT), max_tokens=100))[0]
     assert inbox.steps[-1].finish == "stop"
     assert json.loads(_text(inbox.steps)) == {}
+
+
+@pytest.mark.parametrize("schema", [{"type": "integer"}, {"type": "number"}, {"minimum": 0}, {}])
+@pytest.mark.parametrize("favourites", ["3", ".3e", "-e9", "0.0"])
+def test_a_model_in_love_with_digits_comes_to_an_end(
+    schema: dict[str, Any], favourites: str
+) -> None:
+    constraint = COMPILER.json_schema({"type": "array", "items": schema}, ENDS, "s")
+    text = ""
+    for character in "[1":
+        constraint.accept(VOCABULARY.byte(character))
+    for turn in range(200):
+        choices = allowed(constraint)
+        liked = [*favourites[turn % len(favourites) :], *favourites, *"0]"]
+        token = next(VOCABULARY.byte(each) for each in liked if VOCABULARY.byte(each) in choices)
+        text += VOCABULARY.piece(token).decode()
+        if constraint.accept(token):
+            break
+    number = json.loads(f"[1{text}")[0]
+    assert max(map(len, re.findall(r"\d+", text))) <= 40
+    assert abs(number) < float("inf")
+
+
+def test_digits_in_a_string_are_not_counted() -> None:
+    text = json.dumps({"pi": "3" * 100, "e": '"\\' + "7" * 100})
+    assert follows(COMPILER.json_schema(OBJECT, ENDS, "s"), text)
+    assert not follows(COMPILER.json_schema(OBJECT, ENDS, "s"), '{"a": ' + "1" * 41 + "}")
+    assert follows(COMPILER.json_schema(OBJECT, ENDS, "s"), '{"a": ' + "1" * 40 + ".5e-10}")
 
 
 def test_an_end_is_possible_only_where_the_schema_is_satisfied() -> None:

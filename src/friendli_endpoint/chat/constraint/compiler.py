@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits
 
+from friendli_endpoint.chat.constraint.digits import DigitMasks, digit_masks
 from friendli_endpoint.chat.constraint.following import Constraint
 from friendli_endpoint.chat.constraint.native import (
     ConstraintError,
@@ -42,13 +43,14 @@ class ConstraintCompiler:
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self._size = vocabulary.size
+        self._vocabulary = vocabulary
         self._tokenizer = tokenizer_of(vocabulary)
         self._limits = LLParserLimits(
             verbose_errors=False,
             max_items_in_row=10_000,  # An object of n optional properties needs 4 n.
             max_grammar_size=200_000,
         )
+        self._digits = digit_masks(vocabulary)
         self._recent = RecentMatchers(_KEPT)
 
     def json_schema(self, schema: object, end_ids: frozenset[int], param: str) -> Constraint:
@@ -57,7 +59,7 @@ class ConstraintCompiler:
         Raises:
             Refusal: The schema cannot be enforced; names the keyword and its place.
         """
-        return self._constraint(self._of_schema(schema, param), end_ids)
+        return self._constraint(self._of_schema(schema, param), end_ids, self._digits)
 
     def check_schema(self, schema: object, param: str) -> None:
         """Compiles a schema that will be part of a grammar.
@@ -83,8 +85,11 @@ class ConstraintCompiler:
         """
         return self._constraint(self._of_lark(grammar, param), end_ids)
 
-    def _constraint(self, matcher: LLMatcher, end_ids: frozenset[int]) -> Constraint:
-        return Constraint(matcher.deep_copy(), self._tokenizer, end_ids, self._size)
+    def _constraint(
+        self, matcher: LLMatcher, end_ids: frozenset[int], digits: DigitMasks | None = None
+    ) -> Constraint:
+        own = matcher.deep_copy()
+        return Constraint(own, self._tokenizer, self._vocabulary, end_ids, digits)
 
     def _of_schema(self, schema: object, param: str) -> LLMatcher:
         def compiled() -> LLMatcher:

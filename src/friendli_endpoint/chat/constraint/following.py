@@ -9,7 +9,9 @@ import numpy as np
 from llguidance import LLMatcher, LLTokenizer
 from numpy.typing import NDArray
 
+from friendli_endpoint.chat.constraint.digits import DigitMasks, JsonNumber
 from friendli_endpoint.chat.constraint.native import contained, first_line
+from friendli_endpoint.generation import Vocabulary
 
 __all__ = ["Constraint"]
 
@@ -25,18 +27,27 @@ class Constraint:
     Args:
         matcher: A fresh matcher of its own.
         tokenizer: The compiler's view of the vocabulary.
+        vocabulary: The model's tokens.
         end_ids: Tokens that end the choice; allowed where the grammar is satisfied.
-        size: Number of token ids.
+        digits: What bounds the numbers, where the output is JSON.
     """
 
     def __init__(
-        self, matcher: LLMatcher, tokenizer: LLTokenizer, end_ids: frozenset[int], size: int
+        self,
+        matcher: LLMatcher,
+        tokenizer: LLTokenizer,
+        vocabulary: Vocabulary,
+        end_ids: frozenset[int],
+        digits: DigitMasks | None = None,
     ) -> None:
         self._matcher = matcher
         self._tokenizer = tokenizer
         self._end_ids = np.array(sorted(end_ids), np.uint32)
         self._compilers_end = np.array([tokenizer.eos_token], np.uint32)
-        self._mask = np.zeros((size + 31) // 32, np.uint32)
+        self._mask = np.zeros((vocabulary.size + 31) // 32, np.uint32)
+        self._vocabulary = vocabulary
+        self._digits = digits
+        self._number = JsonNumber()
         self._failed = False
 
     def mask(self) -> NDArray[np.uint32]:
@@ -47,6 +58,8 @@ class Constraint:
         if self._failed:
             self._mask.fill(0)
             return self._mask
+        if self._digits is not None:
+            self._number.restrict(self._mask, self._digits)
         # The compiler's own end is an ordinary token where the request has others.
         np.bitwise_and.at(self._mask, *_clearing(self._compilers_end))
         np.bitwise_and.at(self._mask, *_clearing(self._end_ids))
@@ -78,6 +91,7 @@ class Constraint:
         if not self._failed:
             with self._guarded():
                 if self._matcher.consume_token(token_id):
+                    self._number.feed(self._vocabulary.piece(token_id))
                     stopped = bool(self._matcher.is_stopped())
                 else:
                     self._give_up(f"token {token_id} was refused: {self._matcher.get_error()}")
@@ -103,6 +117,7 @@ class Constraint:
         copied = copy(self)
         copied._matcher = self._matcher.deep_copy()
         copied._mask = self._mask.copy()
+        copied._number = copy(self._number)
         return copied
 
     @contextmanager
