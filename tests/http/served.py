@@ -1,6 +1,7 @@
 """An application behind the real server, on a port of its own, as long as a test needs it."""
 
 import contextlib
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,9 +13,24 @@ from friendli_endpoint.cli.server import DrainingServer, make_server
 from friendli_endpoint.generation import Failure, Refusal
 from friendli_endpoint.settings import Settings
 
-from .scripted import BOUND, ScriptedService, scripted_app
+from .scripted import BOUND, COMPLETIONS, VALID, ScriptedService, scripted_app
 
 LINE = b"\r\n\r\n"
+GET = b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n"
+
+
+def posting(stream: bool) -> bytes:
+    """A request for a completion."""
+    body = json.dumps({**VALID, "stream": stream}).encode()
+    return f"POST {COMPLETIONS} HTTP/1.1\r\ncontent-length: {len(body)}".encode() + LINE + body
+
+
+def closing(request: bytes) -> bytes:
+    """The same request on a connection that ends with it."""
+    return request.replace(b"HTTP/1.1", b"HTTP/1.1\r\nconnection: close", 1)
+
+
+CLOSING = closing(GET)
 
 
 class DrainedService(ScriptedService):

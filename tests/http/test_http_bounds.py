@@ -1,6 +1,5 @@
 """Bounds in time and number: slow bodies, deadlines, and what each token may use in a minute."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -12,6 +11,7 @@ from friendli_endpoint.generation import Refusal
 from friendli_endpoint.http.deadline import deadline_of
 from friendli_endpoint.http.rates import Bucket, Rates
 
+from .clock import ShiftedLoop, run_shifted, until
 from .scripted import (
     COMPLETIONS,
     VALID,
@@ -61,17 +61,17 @@ def test_a_body_that_does_not_come_is_408(pieces: list[bytes]) -> None:
 
 
 def test_an_answer_may_take_longer_than_a_body() -> None:
-    async def scenario() -> None:
+    async def scenario(loop: ShiftedLoop) -> None:
         service = ScriptedService()
-        async with posted(service, receive_seconds=SHORT, stream=True) as call:
+        async with posted(service, receive_seconds=60, stream=True) as call:
             await service.scripted.submitted.wait()
-            await asyncio.sleep(2 * SHORT)
+            loop.shift += 61
             service.scripted.deliver(steps("a", finish=True))
             await call.done()
         assert call.status == 200
         assert call.events[-1] == "[DONE]"
 
-    run(scenario)
+    run_shifted(scenario)
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/health"])
@@ -106,17 +106,20 @@ def test_a_body_that_nobody_wants_is_not_read(
 @pytest.mark.parametrize("before", [(), ("a", "b")])
 @pytest.mark.parametrize(
     ("most", "headers"),
-    [(SHORT, ()), (None, (("x-request-timeout", "0.01"),)), (9, (("x-request-timeout", "0.01"),))],
+    [(60, ()), (None, (("x-request-timeout", "60"),)), (600, (("x-request-timeout", "60"),))],
     ids=["the operator's", "the client's", "the lower one"],
 )
 def test_an_answer_that_comes_too_late_is_given_up(
     stream: bool, before: tuple[str, ...], most: float | None, headers: tuple[tuple[str, str], ...]
 ) -> None:
-    async def scenario() -> None:
+    async def scenario(loop: ShiftedLoop) -> None:
         service = ScriptedService()
         async with posted(service, *headers, stream=stream, answer_seconds=most) as call:
             await service.scripted.submitted.wait()
             service.scripted.deliver(steps(*before))
+            await until(lambda: call.body.count(b"data: ") > len(before) or not stream)
+            assert not service.scripted.cancelled
+            loop.shift += 61
             await call.done()
         assert service.scripted.cancelled == ["chatcmpl-1"]
         if stream:
@@ -125,22 +128,21 @@ def test_an_answer_that_comes_too_late_is_given_up(
         else:
             assert check_error(call, 504)["code"] == "timeout"
 
-    run(scenario)
+    run_shifted(scenario)
 
 
 def test_a_stream_that_never_rests_is_given_up_too() -> None:
-    async def scenario() -> None:
+    async def scenario(loop: ShiftedLoop) -> None:
         service = ScriptedService()
-        async with posted(service, stream=True, answer_seconds=SHORT) as call:
+        async with posted(service, stream=True, answer_seconds=60) as call:
             await service.scripted.submitted.wait()
-            while not call.ended:
-                service.scripted.deliver(steps("a"))
-                await asyncio.sleep(0)
+            loop.shift += 61
+            await until(lambda: call.ended, lambda: service.scripted.deliver(steps("a")))
             await call.done()
         assert call.events[-1]["error"]["code"] == "timeout"
         assert service.scripted.cancelled == ["chatcmpl-1"]
 
-    run(scenario)
+    run_shifted(scenario)
 
 
 def test_a_client_may_not_ask_for_more_than_is_granted() -> None:

@@ -1,4 +1,4 @@
-"""Connections under the real server: slow and silent clients, bad bytes, the end, TLS."""
+"""Connections under the real server: clients that do not read, bad bytes, the end, TLS."""
 
 import json
 import signal
@@ -8,126 +8,14 @@ from pathlib import Path
 
 import pytest
 import trustme
-import uvicorn
-from uvicorn.server import ServerState
 
-from friendli_endpoint.http.connection import connection_type
-
-from .scripted import BOUND, COMPLETIONS, VALID, ScriptedService, run, scripted_app, steps
-from .served import LINE, Served, read, served
+from .scripted import BOUND, steps
+from .served import CLOSING, LINE, Served, closing, posting, read, served
 
 SHORT = 0.05
 
 
-def posting(stream: bool) -> bytes:
-    """A request for a completion."""
-    body = json.dumps({**VALID, "stream": stream}).encode()
-    return f"POST {COMPLETIONS} HTTP/1.1\r\ncontent-length: {len(body)}".encode() + LINE + body
-
-
-def closing(request: bytes) -> bytes:
-    """The same request on a connection that ends with it."""
-    return request.replace(b"HTTP/1.1", b"HTTP/1.1\r\nconnection: close", 1)
-
-
-GET = b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n"
-CLOSING = closing(GET)
-
-
-# ── slow and silent clients ──────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("sent", "code"),
-    [
-        (b"G", "headers_too_slow"),
-        (GET[:-2], "headers_too_slow"),
-        (posting(False)[:-1], "body_too_slow"),
-        (posting(False).partition(LINE)[0] + LINE, "body_too_slow"),
-        (GET.replace(b"here", b"x" * 60_000)[:-2], "headers_too_slow"),
-    ],
-    ids=["a byte", "no end of the headers", "no end of the body", "no body", "long headers"],
-)
-def test_a_slow_request_is_408(sent: bytes, code: str) -> None:
-    with served(receive_seconds=SHORT) as endpoint:
-        answer = endpoint.send(sent)
-    assert answer.status == 408
-    assert json.loads(answer.body)["error"]["code"] == code
-    assert b"x-request-id: " in answer.head
-    assert b"connection: close" in answer.head
-
-
-class Transport:
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.closed = False
-
-    def get_extra_info(self, _name: str) -> None:
-        return None
-
-    def write(self, piece: bytes) -> None:
-        assert not self.closed
-        self.written += piece
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-
-@pytest.mark.parametrize(
-    ("pieces", "refused"),
-    [
-        ([GET[:-2], *[b"a: b\r\n" * 1000] * 11], True),
-        ([GET[:-2], *[b"x" * 1000] * 66], True),
-        ([GET[:-2], *[b"x" * 1000] * 65], False),
-        ([b"POST /nowhere HTTP/1.1\r\ncontent-length: 90000\r\n\r\n", b"x" * 90_000], False),
-        ([b"POST /nowhere HTTP/1.1\r\ncontent-length: 90000\r\n\r\n", b"x" * 90_000 + b"G"], False),
-    ],
-    ids=["many", "one", "large ones", "a body", "a body and another request"],
-)
-def test_endless_headers_are_431(pieces: list[bytes], refused: bool) -> None:
-    transport = Transport()
-
-    async def scenario() -> None:
-        config = uvicorn.Config(scripted_app(ScriptedService()), log_config=None)
-        kind = connection_type(receive_seconds=BOUND, stall_seconds=BOUND)
-        connection = kind(config, ServerState(), {})
-        connection.connection_made(transport)
-        for piece in pieces:
-            connection.data_received(piece)
-        connection.connection_lost(None)
-
-    run(scenario)
-    assert transport.written.startswith(b"HTTP/1.1 431 ") == refused
-    assert (b'"headers_too_large"' in transport.written) == refused
-
-
-def test_a_connection_that_says_nothing_is_closed() -> None:
-    with served(receive_seconds=SHORT) as endpoint:
-        assert endpoint.send().head == b""
-
-
-def test_the_second_request_of_a_connection_has_its_own_time() -> None:
-    with served(receive_seconds=SHORT) as endpoint:
-        answer = endpoint.send(GET, b"GET /he")
-    assert answer.status == 200
-    assert b"headers_too_slow" in answer.body
-
-
-def test_half_a_request_behind_another_does_not_disturb_its_answer() -> None:
-    with served(receive_seconds=SHORT) as endpoint, endpoint.connect() as connection:
-        connection.sendall(posting(True) + b"GET /he")
-        read = connection.recv(65536)
-        assert endpoint.service.submitted.wait(BOUND)
-        for text in "abc":
-            while text.encode() not in read:
-                endpoint.service.scripted.deliver(steps(text))
-                read += connection.recv(65536)
-    assert b"408" not in read
+# ── clients that do not read ─────────────────────────────────────────────────────────────────
 
 
 def test_a_client_that_does_not_read_is_dropped_and_its_request_cancelled() -> None:

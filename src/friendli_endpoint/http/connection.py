@@ -53,7 +53,7 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         in_head = awaited is not None and awaited is self._awaited
         self._head_bytes = self._head_bytes + len(data) if in_head else 0
-        if self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+        if self._head_bytes > MOST_HEAD_BYTES:
             message = f"the headers must be at most {MOST_HEAD_BYTES:,} bytes"
             self._refuse(431, message, "headers_too_large")
 
@@ -112,7 +112,7 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, status: int, message: str, code: str) -> None:
         """Answers for the application, unless that is in the middle of an answer; and closes."""
-        if not self._answering:
+        if not (self._answering or self.transport.is_closing()):
             body = json.dumps(error_body(status, message, code=code)).encode()
             head = (
                 "content-type: application/json\r\n"
