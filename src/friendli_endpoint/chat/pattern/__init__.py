@@ -8,7 +8,7 @@ dialects read differently, or that no automaton can follow, is a `PatternError` 
 
 from collections.abc import Sequence
 
-from friendli_endpoint.chat.pattern.classes import ANY_DIALECT, ASCII_ONLY
+from friendli_endpoint.chat.pattern.classes import ASCII_ONLY, EVERY_DIALECT, SOME_DIALECT
 from friendli_endpoint.chat.pattern.nodes import PatternError
 from friendli_endpoint.chat.pattern.others import other_texts
 from friendli_endpoint.chat.pattern.reading import Pattern, read
@@ -17,6 +17,7 @@ from friendli_endpoint.chat.pattern.writing import written
 __all__ = [
     "Pattern",
     "PatternError",
+    "loose_pattern",
     "other_texts",
     "read_pattern",
     "search_pattern",
@@ -45,13 +46,22 @@ def search_pattern(pattern: str) -> str:
     return written(read_pattern(pattern).root, "open", "open")
 
 
+def loose_pattern(pattern: str) -> str:
+    """The same for texts in which it is found by some dialect.
+
+    Raises:
+        PatternError: It cannot be enforced.
+    """
+    return written(read(pattern, SOME_DIALECT).root, "open", "open")
+
+
 def read_pattern(pattern: str) -> Pattern:
     """The `pattern` of a JSON schema.
 
     Raises:
         PatternError: It cannot be enforced.
     """
-    return read(pattern, ANY_DIALECT)
+    return read(pattern, EVERY_DIALECT)
 
 
 def telling_patterns(patterns: Sequence[Pattern]) -> tuple[list[str], str | None]:

@@ -6,7 +6,7 @@ from friendli_endpoint.chat.pattern.characters import coded, escaped
 from friendli_endpoint.chat.pattern.cursor import Cursor
 from friendli_endpoint.chat.pattern.nodes import PatternError
 
-__all__ = ["ANY_DIALECT", "ASCII_ONLY", "ClassReader", "Reach"]
+__all__ = ["ASCII_ONLY", "EVERY_DIALECT", "SOME_DIALECT", "ClassReader", "Reach"]
 
 _NARROW = {"d": "0-9", "w": "0-9A-Za-z_", "s": r"\x{9}-\x{d}\x{20}"}
 _WIDE = {
@@ -29,17 +29,23 @@ class Reach:
     r"""How far classes reach.
 
     Attributes:
-        wide: What a complement such as `\D` leaves out.
+        held: What `\d` and its kin hold.
+        left_out: What their complements leave out, such as `\D`.
         line_ends: What `.` leaves out.
+        loose: Whether what only some dialects match is matched.
     """
 
-    wide: dict[str, str]
+    held: dict[str, str]
+    left_out: dict[str, str]
     line_ends: str
+    loose: bool = False
 
 
-ASCII_ONLY = Reach(_NARROW, r"\x{a}")
-ANY_DIALECT = Reach(_WIDE, r"\x{a}\x{d}\x{2028}\x{2029}")
-"""So that a class matches what it matches in all dialects."""
+ASCII_ONLY = Reach(_NARROW, _NARROW, r"\x{a}")
+EVERY_DIALECT = Reach(_NARROW, _WIDE, r"\x{a}\x{d}\x{2028}\x{2029}")
+"""So that a pattern matches what it matches in all dialects."""
+SOME_DIALECT = Reach(_WIDE, _NARROW, r"\x{a}", loose=True)
+"""So that a pattern matches what it matches in any of them."""
 
 
 class ClassReader:
@@ -68,9 +74,9 @@ class ClassReader:
 
     def literal(self, character: str) -> str:
         """A character that stands for itself."""
-        if self._ignore_case and character.isascii() and character.isalpha():
-            return f"[{character.lower()}{character.upper()}]"
-        return coded(character)
+        if not (self._ignore_case and character.isalpha()):
+            return coded(character)
+        return f"[{self._range(character, character, negated=False)}]"
 
     def escape(self) -> str:
         """An escape outside a class, whose backslash has been read."""
@@ -110,8 +116,8 @@ class ClassReader:
         kind = letter.lower()
         self.ambiguous.add(_AMBIGUOUS[kind])
         if letter == kind:
-            return (self._reach.wide if negated else _NARROW)[kind]
-        return f"[^{(_NARROW if negated else self._reach.wide)[kind]}]"
+            return (self._reach.left_out if negated else self._reach.held)[kind]
+        return f"[^{(self._reach.held if negated else self._reach.left_out)[kind]}]"
 
     def _member(self, negated: bool) -> str:
         """A single character, or a class in the compiler's words, which is longer."""
@@ -131,10 +137,11 @@ class ClassReader:
         written = coded(low) if low == high else f"{coded(low)}-{coded(high)}"
         if not self._ignore_case:
             return written
-        if negated and high > "\x7f":
+        as_others = negated is not self._reach.loose
+        if as_others and high > "\x7f":
             raise PatternError("(?i) with a negated class beyond ASCII")
         for first, last, shift in (("a", "z", -32), ("A", "Z", 32)):
             begin, end = max(low, first), min(high, last)
             if begin <= end:
                 written += f"{coded(chr(ord(begin) + shift))}-{coded(chr(ord(end) + shift))}"
-        return written + (_LIKE_S_AND_K if negated else "")
+        return written + (_LIKE_S_AND_K if as_others else "")

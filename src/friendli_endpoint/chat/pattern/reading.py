@@ -35,6 +35,7 @@ _OPENING = re.compile(r"\((?:\?:|\?P?<[A-Za-z_]\w*>)?")
 _COUNT = re.compile(r"[*+?]|\{(\d+)(,?)(\d*)\}")
 _MAY_BE_COUNT = re.compile(r"[*+?]|\{\d*,?\d*\}")
 _COUNT_WITHOUT_LEAST = re.compile(r"\{,\d+\}")
+_LINE_END = Text(r"\x{a}")
 _SIGNS: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 
 
@@ -63,19 +64,21 @@ def read(text: str, reach: Reach) -> Pattern:
         PatternError: It is broken, has a construct that is not served, or is too large.
     """
     cursor = Cursor(text)
-    reader = _Reader(cursor, ClassReader(cursor, reach, ignore_case=cursor.took("(?i)")))
+    classes = ClassReader(cursor, reach, ignore_case=cursor.took("(?i)"))
+    reader = _Reader(cursor, classes, reach.loose)
     root = reader.group(0)
     if not cursor.ended:
         raise PatternError(f"unmatched ) at position {cursor.at}")
     if size_of(root) > _MOST_SIZE:
         raise PatternError(f"its repetitions make up more than {_MOST_SIZE:,} characters")
-    return Pattern(root, frozenset(reader.ambiguous | reader.classes.ambiguous))
+    return Pattern(root, frozenset(reader.ambiguous | classes.ambiguous))
 
 
 class _Reader:
-    def __init__(self, cursor: Cursor, classes: ClassReader) -> None:
+    def __init__(self, cursor: Cursor, classes: ClassReader, loose: bool) -> None:
         self._cursor = cursor
-        self.classes = classes
+        self._loose = loose
+        self._classes = classes
         self.ambiguous: set[str] = set()
 
     def group(self, nesting: int) -> Group:
@@ -101,18 +104,20 @@ class _Reader:
             case "^" | "$" as sign:
                 return self._anchor(sign)
             case ".":
-                return Text(self.classes.dot())
+                return Text(self._classes.dot())
             case "[":
-                return Text(self.classes.bracketed())
+                return Text(self._classes.bracketed())
             case "\\":
-                return Text(self.classes.escape())
+                return Text(self._classes.escape())
             case sign:
-                return Text(self.classes.literal(sign))
+                return Text(self._classes.literal(sign))
 
-    def _anchor(self, sign: str) -> Anchor:
-        if sign == "$":  # Python's holds before a last line end, too.
-            self.ambiguous.add(r"\x{a}")
-        return Anchor(sign)
+    def _anchor(self, sign: str) -> Anchor | Group:
+        if sign == "^":
+            return Anchor(sign)
+        self.ambiguous.add(_LINE_END.written)  # Before a last one, Python's holds, too.
+        end = Anchor(sign)
+        return Group(((Repeat(_LINE_END, 0, 1), end),)) if self._loose else end
 
     def _parenthesis(self, nesting: int) -> Group:
         start = self._cursor.at

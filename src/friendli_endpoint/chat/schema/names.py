@@ -9,7 +9,7 @@ from friendli_endpoint.chat.schema.keywords import ASSERTIONS, types_of
 from friendli_endpoint.chat.schema.literals import check_text
 from friendli_endpoint.chat.schema.part import Part
 from friendli_endpoint.chat.schema.place import SchemaFault
-from friendli_endpoint.chat.schema.strings import fit_pattern
+from friendli_endpoint.chat.schema.strings import fit_loosely, fit_pattern
 
 __all__ = ["names"]
 
@@ -34,12 +34,8 @@ def _by_pattern(part: Part) -> dict[str, Any]:
         raise SchemaFault(
             part.at("patternProperties"), f"it has more than {_MOST_PATTERNS} patterns"
         )
-    written = [fit_pattern(each, part.at("patternProperties", each)) for each in patterns]
-    doubtful = None
-    if _may_have_doubtful_names(part):
-        telling, doubtful = telling_patterns([read_pattern(each) for each in patterns])
-        written = [f"^{each}$" for each in telling]
-    fitted: dict[str, Any] = {f"^{doubtful}$": False} if doubtful else {}
+    written, doubtful = _name_patterns(part)
+    fitted: dict[str, Any] = {doubtful: False} if doubtful else {}
     for pattern, (text, each) in zip(written, patterns.items(), strict=True):
         if pattern in fitted:
             raise SchemaFault(part.at("patternProperties", text), "another pattern means the same")
@@ -47,11 +43,23 @@ def _by_pattern(part: Part) -> dict[str, Any]:
     return fitted
 
 
-def _may_have_doubtful_names(part: Part) -> bool:
-    """Whether there can be names that a pattern matches in one dialect and not in another."""
-    others = part.schema.get("additionalProperties", part.schema.get("unevaluatedProperties"))
+def _name_patterns(part: Part) -> tuple[list[str], str | None]:
+    """The patterns for the compiler, and one for names that there must not be.
+
+    A name that a pattern matches in some dialects only belongs to the pattern and to the others.
+    Where these may be anything, it goes with the pattern; where there are none, it goes; elsewhere
+    there must not be such a name.
+    """
     named = part.schema.get("properties", ())
-    return others is not False or not all(each.isascii() and each.isprintable() for each in named)
+    others = part.schema.get("additionalProperties", part.schema.get("unevaluatedProperties", True))
+    patterns = part.schema["patternProperties"]
+    strict = [fit_pattern(each, part.at("patternProperties", each)) for each in patterns]
+    if others is False and all(each.isascii() and each.isprintable() for each in named):
+        return strict, None
+    if others in (True, {}):
+        return [fit_loosely(each, part.at("patternProperties", each)) for each in patterns], None
+    telling, doubtful = telling_patterns([read_pattern(each) for each in patterns])
+    return [f"^{each}$" for each in telling], f"^{doubtful}$" if doubtful else None
 
 
 def _by_any_name(part: Part) -> None:

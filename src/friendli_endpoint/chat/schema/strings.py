@@ -1,12 +1,14 @@
 """Keywords of strings: lengths, patterns and formats; a format may also be that of a number."""
 
-from friendli_endpoint.chat.pattern import PatternError, search_pattern
+from collections.abc import Callable
+
+from friendli_endpoint.chat.pattern import PatternError, loose_pattern, search_pattern
 from friendli_endpoint.chat.schema.formats import ANNOTATIONS, NUMBERS, STRINGS
 from friendli_endpoint.chat.schema.numbers import numeric_bounds
 from friendli_endpoint.chat.schema.part import Part
 from friendli_endpoint.chat.schema.place import Place, SchemaFault
 
-__all__ = ["fit_pattern", "formatted", "lengths", "pattern"]
+__all__ = ["fit_loosely", "fit_pattern", "formatted", "lengths", "pattern"]
 
 _MOST_LENGTH = 100_000
 _MOST_REQUIRED_LENGTH = 10_000
@@ -52,8 +54,21 @@ def fit_pattern(text: str, place: Place) -> str:
     Raises:
         SchemaFault: It cannot be enforced.
     """
+    return _fitted(search_pattern, text, place)
+
+
+def fit_loosely(text: str, place: Place) -> str:
+    """The same, for all that it matches in any dialect.
+
+    Raises:
+        SchemaFault: It cannot be enforced.
+    """
+    return _fitted(loose_pattern, text, place)
+
+
+def _fitted(fit: Callable[[str], str], text: str, place: Place) -> str:
     try:
-        return f"^{search_pattern(text)}$"
+        return f"^{fit(text)}$"
     except PatternError as error:
         raise SchemaFault(place, str(error)) from error
 
