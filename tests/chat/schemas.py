@@ -278,6 +278,12 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             for name in ("ipv6", "uuid", "uri", "uri-reference", "json-pointer", "byte")
         }
     ),
+    "rare formats": closed(
+        **{
+            name: {"type": "string", "format": name}
+            for name in ("regex", "uri-template", "relative-json-pointer", "color", "semver", "url")
+        }
+    ),
     "searched patterns": {
         "type": "array",
         "items": {

@@ -19,6 +19,8 @@ from friendli_endpoint.chat.schema.values import other_values
 
 __all__ = ["complement_of"]
 
+_MOST_TELLING = 3
+"""Properties that a complement looks at which need not be exact: alternatives multiply."""
 _NO_WORDS = "a grammar has no words for what does not satisfy it"
 
 
@@ -157,10 +159,10 @@ def _required(denied: _Denied, keyword: str) -> list[Any]:
 
 
 def _properties(denied: _Denied, keyword: str) -> list[Any]:
-    complements = {
-        name: denied.complement(each, keyword, name)
-        for name, each in denied.part.schema[keyword].items()
-    }
+    named = denied.part.schema[keyword]
+    if not denied.exact:
+        named = dict(sorted(named.items(), key=_is_free)[:_MOST_TELLING])
+    complements = {name: denied.complement(each, keyword, name) for name, each in named.items()}
     return [
         {"type": "object", "required": [name], "properties": {name: each}}
         for name, each in complements.items()
@@ -168,10 +170,26 @@ def _properties(denied: _Denied, keyword: str) -> list[Any]:
     ]
 
 
+def _is_free(named: tuple[str, Any]) -> bool:
+    """Whether a property does not tell by a constant which of several schemas is meant."""
+    return not (isinstance(named[1], dict) and named[1].keys() & {"const", "enum"})
+
+
 def _contains(denied: _Denied, keyword: str) -> list[Any]:
     if {"minContains", "maxContains"} & denied.part.schema.keys():
         raise SchemaFault(denied.part.at(keyword), _NO_WORDS)
     return [{"type": "array", "items": denied.complement(denied.part.schema[keyword], keyword)}]
+
+
+def _items(denied: _Denied, keyword: str) -> list[Any]:
+    """Arrays with an item that does not satisfy a schema, of which the first is such an item."""
+    asked = denied.part.schema[keyword]
+    if asked in (True, {}):
+        return []
+    if denied.exact or isinstance(asked, list) or "prefixItems" in denied.part.schema:
+        raise SchemaFault(denied.part.at(keyword), _NO_WORDS)
+    first = denied.complement(asked, keyword)
+    return [{"type": "array", "minItems": 1, "prefixItems": [first]}]
 
 
 def _any(denied: _Denied, keyword: str) -> list[Any]:
@@ -223,6 +241,7 @@ _DENIALS: dict[str, Callable[[_Denied, str], list[Any]]] = {
     "exclusiveMaximum": _bounds,
     "exclusiveMinimum": _bounds,
     "if": _condition,
+    "items": _items,
     "maxContains": _with_another,
     "maxItems": _more("maxItems", "array", "minItems"),
     "maxLength": _more("maxLength", "string", "minLength"),

@@ -52,6 +52,10 @@ _URI = (
 )
 _FIRST_SEGMENT = r"(?:[a-zA-Z0-9\-._~!$&'()*+,;=@]|%[0-9a-fA-F]{2})+"
 _REFERENCE = rf"(?:{_URI}|(?:/|(?:/{_PCHAR}+)+/?|{_FIRST_SEGMENT}(?:/{_PCHAR}*)*){_QUERY})"
+_VARIABLES = r"\{[+#./;?&]?[a-zA-Z_][a-zA-Z0-9_]{0,20}(?:,[a-zA-Z_][a-zA-Z0-9_]{0,20}){0,5}\}"
+_SIGN = r"(?:[A-Za-z0-9 _/:;=@%'<>!,\-.]|\\[dwsDWS.*+?()|^$/\\]|\[[A-Za-z0-9_]{1,20}\])[*+?]?"
+_EXPRESSION = rf"\^?(?:{_SIGN}|\((?:{_SIGN})+(?:\|(?:{_SIGN})+)*\)[*+?]?)+\$?"
+_COUNT = "(?:0|[1-9][0-9]{0,5})"
 _POINTER = r"(?:/(?:[^/~]|~[01])*)*"
 
 STRINGS: dict[str, str] = {
@@ -71,7 +75,26 @@ STRINGS: dict[str, str] = {
     "uri-reference": _REFERENCE,
     "iri-reference": _REFERENCE,
     "json-pointer": _POINTER,
+    "relative-json-pointer": rf"(?:0|[1-9]{{1,5}})(?:\#|{_POINTER})",
+    "uri-template": rf"(?:[a-zA-Z0-9\-._~/:?=&]|{_VARIABLES})*",
+    "regex": _EXPRESSION,
+    "color": r"\#[0-9a-fA-F]{6}",
+    "semver": rf"{_COUNT}(?:\.{_COUNT}){{2}}(?:-(?:alpha|beta|rc)(?:\.{_COUNT})?)?",
+    "int64": "(?:0|-?[1-9][0-9]{0,17})",
+    "uint64": "(?:0|[1-9][0-9]{0,18})",
     "byte": "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
+}
+STRINGS |= {
+    other: STRINGS[name]
+    for other, name in {
+        "base64": "byte",
+        "css-color": "color",
+        "datetime": "date-time",
+        "guid": "uuid",
+        "host-name": "hostname",
+        "ip-address": "ipv4",
+        "url": "uri",
+    }.items()
 }
 """Format of a string to the pattern of the whole string."""
 
@@ -89,5 +112,5 @@ NUMBERS: dict[str, dict[str, Any]] = {
 }
 """Format of a number, as OpenAPI and its neighbours have them, to the bounds it means."""
 
-ANNOTATIONS = frozenset({"password", "textarea", "multiline", "markdown"})
+ANNOTATIONS = frozenset({"binary", "password", "textarea", "multiline", "markdown"})
 """Formats that say how a string is shown, and nothing about its value."""

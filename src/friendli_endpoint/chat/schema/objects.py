@@ -33,15 +33,23 @@ def required(part: Part) -> None:
 def counts(part: Part) -> None:
     """Rewrites `minProperties` and `maxProperties`."""
     least, most = part.count("minProperties", 0), part.count("maxProperties", _MOST_PROPERTIES)
-    if "maxProperties" in part.schema:
+    required, named = set(part.schema.get("required", ())), part.schema.get("properties", {})
+    closed = part.schema.get("additionalProperties") is False
+    closed = closed and not part.schema.get("patternProperties")
+    bounded = "maxProperties" in part.schema and not (closed and most >= len(named))
+    if bounded:
         part.out["maxProperties"] = min(most, _MOST_PROPERTIES)
-    if least - len(set(part.schema.get("required", ()))) > 1:
+    if least > len(required) + 1:
         raise SchemaFault(
             part.at("minProperties"),
             "a grammar cannot tell that two names differ; it may ask for at most one property "
             "that is not required",
         )
-    if least:
+    optional = [name for name in named if name not in required]
+    if least > len(required) and optional and not closed and not bounded:
+        others = {"properties": dict.fromkeys(optional, False), "minProperties": least}
+        part.either([*({"required": [name]} for name in optional), others])
+    elif least:
         part.out["minProperties"] = least
 
 
