@@ -12,11 +12,12 @@ Nguyen et al. 2024, arXiv:2407.01082. Nothing here knows a model or a thread.
 
 import hashlib
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from friendli_endpoint.engine.ranking import Ids, largest, nucleus
 from friendli_endpoint.generation import SamplingParams, TokenLogprob
 
 __all__ = ["LOGPROB_FLOOR", "History", "draws", "logprobs", "sample"]
@@ -27,8 +28,8 @@ GREEDY_BELOW = 1e-5
 LOGPROB_FLOOR = -9999.0
 """The smallest log probability that is reported, so that it stays a number in JSON."""
 
-_HEAD_FLOORS = (1e-2, 1e-4, 1e-7, 1e-12, 1e-24, 0.0)
-"""Weights, relative to the likeliest token's, above which a head is sought before all is sorted."""
+_FEW = 1 / 8
+"""Share of a vocabulary up to which the allowed tokens are looked at apart from the others."""
 
 _BLOCK = 256
 
@@ -36,7 +37,6 @@ _MOST = 1e300
 """Bound of a penalised score, far enough from infinity for what is computed with it."""
 
 Floats = NDArray[np.float64]
-Ids = NDArray[np.intp]
 
 
 class History:
@@ -102,21 +102,23 @@ def sample(
     Returns:
         The token id, or None where nothing is allowed.
     """
-    scores = _adjusted(logits, params, history, mask)
-    best = int(scores.argmax())
-    if scores[best] == -np.inf:
+    scores = _adjusted(logits, params, history)
+    ids = None if mask is None else _allowed(scores, mask)
+    if ids is not None:
+        scores = scores[ids]
+    best = int(scores.argmax()) if scores.size else None
+    if best is None or scores[best] == -np.inf:
         return None
     if params.temperature < GREEDY_BELOW:
-        return best
+        return best if ids is None else int(ids[best])
     scores -= scores[best]
     scores /= params.temperature
-    weights: Floats = np.exp(scores, out=scores)
-    ids, weights = _truncated(weights, params)
+    ids, weights = _truncated(ids, scores, params)
     for_xtc, for_token = draws(params.seed, step)
     if for_xtc < params.xtc_probability and params.xtc_threshold > 0.0:
-        ids, weights = _exclude_top_choices(ids, weights, params)
+        _exclude_top_choices(ids, weights, params)
     index = _draw(weights, for_token)
-    return int(ids[index]) if ids is not None else index
+    return index if ids is None else int(ids[index])
 
 
 def logprobs(
@@ -132,30 +134,23 @@ def logprobs(
     Returns:
         The token's own entry, and the likeliest ones, most likely first.
     """
-    scores: Floats = logits.astype(np.float64)
-    scores -= scores.max()
-    weights = np.exp(scores)
-    scores -= np.log(weights.sum())
+    best = float(logits.max())
+    weights: Floats = logits.astype(np.float64)
+    weights -= best
+    normal = float(np.log(np.exp(weights, out=weights).sum()))
 
     def entry(token: int) -> TokenLogprob:
-        return TokenLogprob(token, max(float(scores[token]), LOGPROB_FLOOR))
+        return TokenLogprob(token, max(float(logits[token]) - best - normal, LOGPROB_FLOOR))
 
     if not top:
         return entry(token_id), ()
-    head = _head(weights, lambda chosen: chosen.size >= top, scores)[:top]
+    head = largest(logits, min(top, logits.size))
+    head = head[np.argsort(-logits[head], kind="stable")]
     return entry(token_id), tuple(entry(int(token)) for token in head)
 
 
-def _adjusted(
-    logits: NDArray[np.float32],
-    params: SamplingParams,
-    history: History,
-    mask: NDArray[np.uint32] | None,
-) -> Floats:
+def _adjusted(logits: NDArray[np.float32], params: SamplingParams, history: History) -> Floats:
     scores: Floats = logits.astype(np.float64)
-    if mask is not None:
-        bits = np.unpackbits(mask.view(np.uint8), count=scores.size, bitorder="little")
-        scores[bits == 0] = -np.inf
     if params.logit_bias:
         biased = np.fromiter(params.logit_bias.keys(), np.intp, len(params.logit_bias))
         scores[biased] += np.fromiter(params.logit_bias.values(), np.float64, biased.size)
@@ -172,51 +167,44 @@ def _adjusted(
     return scores
 
 
-def _truncated(weights: Floats, params: SamplingParams) -> tuple[Ids | None, Floats]:
+def _allowed(scores: Floats, mask: NDArray[np.uint32]) -> Ids | None:
+    """The ids that a mask allows, where they are few; else None, and the others are barred."""
+    bits = np.unpackbits((~mask).view(np.uint8), count=scores.size, bitorder="little")
+    barred = bits.view(np.bool_)
+    if scores.size - np.count_nonzero(barred) <= _FEW * scores.size:
+        return np.flatnonzero(~barred)
+    np.copyto(scores, -np.inf, where=barred)
+    return None
+
+
+def _truncated(
+    ids: Ids | None, scores: Floats, params: SamplingParams
+) -> tuple[Ids | None, Floats]:
     """Applies min_p, top_k and top_p.
 
     Args:
-        weights: Shape (vocabulary,): probabilities relative to the likeliest token's.
+        ids: Whose scores these are, rising; None for all.
+        scores: After the temperature, relative to the best; overwritten.
         params: The three limits.
 
     Returns:
-        Ids of the survivors in ascending order, None for all, and their weights.
+        Ids of the survivors, rising, None for all, and their probabilities relative to the best's.
     """
-    ids: Ids | None = None
 
-    def keep(chosen: Ids) -> None:
-        nonlocal ids, weights
+    def keep(chosen: Ids, values: Floats) -> Floats:
+        nonlocal ids
         ids = chosen if ids is None else ids[chosen]
-        weights = weights[chosen]
+        return values[chosen]
 
+    # top_k before min_p, which changes nothing but how many exponentials there are to compute.
+    if 0 < params.top_k < scores.size:
+        scores = keep(largest(scores, params.top_k), scores)
+    weights: Floats = np.exp(scores, out=scores)
     if params.min_p > 0.0:
-        keep(np.flatnonzero(weights >= params.min_p))
-    top_k = params.top_k
-    if 0 < top_k < weights.size:
-        keep(np.sort(_head(weights, lambda chosen: chosen.size >= top_k)[:top_k]))
+        weights = keep(np.flatnonzero(weights >= params.min_p), weights)
     if params.top_p < 1.0:
-        bound = params.top_p * weights.sum()
-        head = _head(weights, lambda chosen: bool(chosen.sum() >= bound))
-        before = np.cumsum(weights[head]) - weights[head]
-        before[0] = 0.0
-        keep(np.sort(head[: max(1, int(np.searchsorted(before, bound, side="left")))]))
+        weights = keep(nucleus(weights, params.top_p * float(weights.sum())), weights)
     return ids, weights
-
-
-def _head(weights: Floats, enough: Callable[[Floats], bool], scores: Floats | None = None) -> Ids:
-    """The heaviest tokens, heaviest first, ties to the lower index; as many as `enough` asks.
-
-    Their `scores`, where given, order them: weights that are too small to tell apart are all 0.
-
-    Sorting a whole vocabulary costs ten times the rest of the pipeline, and the mass is nearly
-    always in a few hundred tokens, so the heads above falling floors are tried first.
-    """
-    chosen = np.arange(0)
-    for floor in _HEAD_FLOORS:
-        chosen = np.flatnonzero(weights >= floor)
-        if enough(weights[chosen]):
-            break
-    return chosen[np.argsort(-(weights if scores is None else scores)[chosen], kind="stable")]
 
 
 def _draw(weights: Floats, uniform: float) -> int:
@@ -237,18 +225,13 @@ def _draw(weights: Floats, uniform: float) -> int:
     return block * _BLOCK + index
 
 
-def _exclude_top_choices(
-    ids: Ids | None, weights: Floats, params: SamplingParams
-) -> tuple[Ids | None, Floats]:
+def _exclude_top_choices(ids: Ids | None, weights: Floats, params: SamplingParams) -> None:
+    """Takes their weight from all viable tokens but the least likely of them."""
     viable = np.flatnonzero(weights >= params.xtc_threshold * weights.sum())
     if viable.size < 2:
-        return ids, weights
+        return
     least = viable[viable.size - 1 - int(weights[viable][::-1].argmin())]
     removed = viable[viable != least]
     tokens = removed if ids is None else ids[removed]
-    if not params.xtc_protected.isdisjoint(tokens.tolist()):
-        return ids, weights
-    keep = np.ones(weights.size, np.bool_)
-    keep[removed] = False
-    kept = np.flatnonzero(keep)
-    return (kept if ids is None else ids[kept]), weights[kept]
+    if params.xtc_protected.isdisjoint(tokens.tolist()):
+        weights[removed] = 0.0
