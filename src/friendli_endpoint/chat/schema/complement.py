@@ -161,7 +161,8 @@ def _required(denied: _Denied, keyword: str) -> list[Any]:
 def _properties(denied: _Denied, keyword: str) -> list[Any]:
     named = denied.part.schema[keyword]
     if not denied.exact:
-        named = dict(sorted(named.items(), key=_is_free)[:_MOST_TELLING])
+        most = 1 if denied.part.schema.get("required") else _MOST_TELLING
+        named = dict(sorted(named.items(), key=_is_free)[:most])
     complements = {name: denied.complement(each, keyword, name) for name, each in named.items()}
     return [
         {"type": "object", "required": [name], "properties": {name: each}}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from friendli_endpoint.chat.schema.document import Document
+from friendli_endpoint.chat.schema.expansion import check_expansion
 from friendli_endpoint.chat.schema.place import Place, SchemaFault
 from friendli_endpoint.chat.schema.recursion import check_circles, check_depth, without_endless
 from friendli_endpoint.chat.schema.rewriting import Rewriting
@@ -55,6 +56,7 @@ def fit_schema(schema: object, param: str) -> FitSchema:
         check_circles(rewriting.document, [place for place, _ in rewriting.parts])
         definitions = without_endless(root, definitions)
         check_depth(root, definitions)
+        check_expansion(root, definitions)
     except SchemaFault as fault:
         raise fault.refusal(param) from fault
     referred = {"$defs": definitions} if definitions else {}
