@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.chat.history import TemplateAbilities, messages_for
+from friendli_endpoint.chat.abilities import TemplateAbilities
+from friendli_endpoint.chat.history import messages_for
 from friendli_endpoint.chat.template import TemplateFault
 from friendli_endpoint.chat.toolbox import Toolbox, toolbox_of
 from friendli_endpoint.chat.tools import family_named
@@ -147,3 +148,73 @@ def test_without_tools_nothing_is_explained() -> None:
 def test_a_place_for_calls_alone_is_no_place_for_tools() -> None:
     system, *_ = messages_for(TemplateAbilities("{{ message['tool_calls'] }}"), [USER], toolbox())
     assert system["role"] == "system"
+
+
+TURNS = (
+    "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('they take turns') }}{% endif %}[{{ m.content }}]{% endfor %}"
+)
+"""A template that takes users and assistants by turns, and nobody else."""
+
+
+@pytest.mark.parametrize(
+    ("source", "known"),
+    [
+        (TURNS, set()),
+        ("{{ messages[-1].content }}", {"results"}),
+        ("{% for m in messages %}{{ m.content | tojson }}{% endfor %}", {"system", "results"}),
+        ("{% for m in messages if m.role != 'tool' %}{{ m.content }}{% endfor %}", {"system"}),
+        (
+            "{% for m in messages %}{{ m.content }}{% for call in m.tool_calls %}"
+            "{{ call.function.arguments.items() | first }}{% endfor %}{% endfor %}",
+            {"system", "results"},
+        ),
+        ("{{ raise_exception('never') }}", {"system", "results"}),
+    ],
+)
+def test_abilities_are_what_a_template_shows(source: str, known: set[str]) -> None:
+    abilities = TemplateAbilities(source)
+    assert {name for name in ("system", "results") if getattr(abilities, name)} == known
+
+
+def by_turns(*messages: dict[str, Any], tools: bool = False) -> list[tuple[str, str]]:
+    """Roles and contents as a template gets them that knows but user and assistant."""
+    plain = messages_for(TemplateAbilities(TURNS), messages, toolbox() if tools else None)
+    assert all(set(each) == {"role", "content"} for each in plain)
+    return [(each["role"], each["content"]) for each in plain]
+
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+SAID = {"role": "assistant", "content": "Ho."}
+
+
+def test_without_a_place_for_the_system_the_user_says_it() -> None:
+    assert by_turns(SYSTEM, USER, SAID) == [("user", "Be brief.\n\nhi"), ("assistant", "Ho.")]
+    assert by_turns(SYSTEM) == [("user", "Be brief.")]
+    assert by_turns(SYSTEM, SAID) == [("user", "Be brief."), ("assistant", "Ho.")]
+    assert by_turns(USER) == [("user", "hi")]
+
+
+def test_without_a_place_for_the_system_tools_are_explained_to_the_user() -> None:
+    told = messages_for(PLAIN, [USER], toolbox())[0]["content"]
+    assert by_turns(USER, tools=True) == [("user", f"{told}\n\nhi")]
+    assert by_turns(SYSTEM, USER, tools=True) == [("user", f"Be brief.\n\n{told}\n\nhi")]
+
+
+def test_without_a_place_for_results_the_user_reports_them_in_one_turn() -> None:
+    first, second = ({"role": "tool", "tool_call_id": "1", "content": each} for each in "45")
+    call = called("{}", "Wait.")
+    one_, both = (
+        "\n".join(f"<tool_response>\n{each}\n</tool_response>" for each in said)
+        for said in ("4", "45")
+    )
+    assert by_turns(USER, call, first)[2:] == [("user", one_)]
+    assert by_turns(USER, call, first, second, USER, SAID)[2:] == [
+        ("user", f"{both}\nhi"),
+        ("assistant", "Ho."),
+    ]
+    assert by_turns(USER, call, first, SAID, USER)[2:] == [
+        ("user", one_),
+        ("assistant", "Ho."),
+        ("user", "hi"),
+    ]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.chat.history import TemplateAbilities, messages_for
+from friendli_endpoint.chat.abilities import TemplateAbilities
+from friendli_endpoint.chat.history import messages_for
 from friendli_endpoint.chat.prompt import PromptBuilder
 from friendli_endpoint.chat.reasoning import Place, Splitter, style_of
 from friendli_endpoint.chat.template import ChatTemplate
@@ -154,7 +155,7 @@ def test_a_prompt_ends_where_the_answer_begins(name: str) -> None:
     assert prompt(ALL[name], USER).endswith(OPENINGS[name])
 
 
-@pytest.mark.parametrize("name", sorted(ALL.keys() - {"gemma", "mistral"}))
+@pytest.mark.parametrize("name", ALL)
 def test_a_system_prompt_comes_before_the_user(name: str) -> None:
     before, _, after = prompt(ALL[name], SYSTEM, USER).partition("Be brief.")
     assert "hi" in after
@@ -164,9 +165,8 @@ def test_a_system_prompt_comes_before_the_user(name: str) -> None:
 @pytest.mark.parametrize(
     ("source", "messages", "words"),
     [
-        (GEMMA, [SYSTEM, USER], "System role not supported"),
         (MISTRAL, [USER, USER], "roles must alternate user/assistant"),
-        (MISTRAL, [SYSTEM, USER], "only user, assistant and tool roles"),
+        (MISTRAL, [USER, SYSTEM], "only user, assistant and tool roles"),
     ],
 )
 def test_a_template_refuses_in_its_own_words(source: str, messages: list[Any], words: str) -> None:
@@ -183,6 +183,7 @@ def test_a_template_refuses_in_its_own_words(source: str, messages: list[Any], w
         (MISTRAL, '[TOOL_CALLS][{"name": "look", "arguments": {"a": 1}}]'),
         (HERMES, '<tool_call>{"a": 1}</tool_call>'),
         (PHI, '<tool_call>\n{"name": "look", "arguments": {"a": 1}}\n</tool_call>'),
+        (GEMMA, '<tool_call>\n{"name": "look", "arguments": {"a": 1}}\n</tool_call>'),
     ],
 )
 def test_calls_and_results_are_told(source: str, call: str) -> None:
@@ -191,7 +192,7 @@ def test_calls_and_results_are_told(source: str, call: str) -> None:
     assert "4" in text.partition(call)[2]
 
 
-@pytest.mark.parametrize("name", ["llama3", "qwen3", "mistral", "hermes", "phi", "deepseek"])
+@pytest.mark.parametrize("name", ALL)
 def test_tools_are_told(name: str) -> None:
     assert "look" in prompt(ALL[name], USER, tools=True)
     assert "look" not in prompt(ALL[name], USER)

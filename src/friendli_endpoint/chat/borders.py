@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from friendli_endpoint.chat.bitmask import Bitmask, bitmask_of, bitmask_without
-from friendli_endpoint.chat.pieces import PieceIndex
+from friendli_endpoint.chat.pieces import PieceIndex, spelling
 from friendli_endpoint.chat.reasoning import WHITESPACE, Place, ReasoningStyle, Splitter
 from friendli_endpoint.chat.stop import StopMatcher, StopSet
 from friendli_endpoint.generation import Vocabulary
@@ -78,7 +78,7 @@ class Borders:
         self._style = style
         self._interruptions = interruptions
         self._trims = trims
-        self.close = tuple(vocabulary.tokenize(style.close, True))
+        self.close = tuple(spelling(vocabulary, style.close))
         self._openings = [(style.open.encode(), Place.REASONING)]
         self._openings += [(prelude.encode(), Place.ANSWER) for prelude in style.preludes]
         self._close = style.close.encode()

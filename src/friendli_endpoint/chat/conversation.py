@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from friendli.models import DedicatedChatCompletionBody
+from friendli_endpoint.chat.abilities import TemplateAbilities
 from friendli_endpoint.chat.answer import Exchange
 from friendli_endpoint.chat.borders import Borders, spoken_tags
 from friendli_endpoint.chat.calls import CallReader
 from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
 from friendli_endpoint.chat.guide import ChoiceGuide, Ending
-from friendli_endpoint.chat.history import TemplateAbilities, messages_for
+from friendli_endpoint.chat.history import messages_for
 from friendli_endpoint.chat.parameters import ending, sampling_params
-from friendli_endpoint.chat.pieces import PieceIndex
+from friendli_endpoint.chat.pieces import PieceIndex, spelling
 from friendli_endpoint.chat.prompt import Prompt, PromptBuilder
 from friendli_endpoint.chat.reader import Reader
 from friendli_endpoint.chat.reasoning import ReasoningStyle, style_of
@@ -81,7 +82,7 @@ class ChatModel:
         self._markers = control_markers(self._family, vocabulary)
         self._marker = marker_of(self._family, vocabulary)
         self._spoken = spoken_tags(self._style, vocabulary) if self._style else frozenset()
-        single = (vocabulary.tokenize(text, False) for text in _NEWLINES)
+        single = (spelling(vocabulary, text) for text in _NEWLINES)
         self._newline_ids = frozenset(ids[0] for ids in single if len(ids) == 1)
         self._borders = self._borders_of(self._style) if self._style else {}
 

@@ -1,45 +1,22 @@
 """Messages as chat templates expect them: plain text, calls with their arguments as objects.
 
 Templates differ in what they know. One that knows nothing of tools gets them explained in the
-system message, earlier calls written out as the model would write them, and results as text.
+system message, earlier calls written out as the model would write them, and results as the user's
+words; one that knows no system message gets it at the head of the user's first.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinja2 import meta, nodes
 from pydantic_core import from_json
 
-from friendli_endpoint.chat.template import syntax_tree
+from friendli_endpoint.chat.abilities import TemplateAbilities
 from friendli_endpoint.chat.toolbox import Toolbox
 
-__all__ = ["TemplateAbilities", "messages_for"]
+__all__ = ["messages_for"]
 
 Message = dict[str, Any]
-
-
-class TemplateAbilities:
-    """What a chat template has a place for: what its expressions read, not what its text says.
-
-    Args:
-        source: The template, in Jinja.
-
-    Attributes:
-        tools: It reads the tools that are offered.
-        calls: It reads the calls of earlier answers.
-        effort: It reads `reasoning_effort`.
-
-    Raises:
-        TemplateFault: The template does not compile.
-    """
-
-    def __init__(self, source: str) -> None:
-        tree = syntax_tree(source)
-        variables = meta.find_undeclared_variables(tree)
-        self.tools = "tools" in variables
-        self.calls = any(key == "tool_calls" for key in _keys(tree))
-        self.effort = "reasoning_effort" in variables
 
 
 def messages_for(
@@ -53,19 +30,48 @@ def messages_for(
         toolbox: The tools that are offered, if any.
     """
     plain = [_plain(message, abilities.calls) for message in messages]
-    if toolbox is None or abilities.tools:
-        return plain
-    told = toolbox.family.fallback_prompt(toolbox.tools)
-    if plain[0]["role"] == "system":
-        first = {**plain[0], "content": f"{plain[0]['content']}\n\n{told}".strip()}
-        return [first, *plain[1:]]
-    return [{"role": "system", "content": told}, *plain]
+    if toolbox is not None and not abilities.tools:
+        plain = _explained(plain, toolbox.family.fallback_prompt(toolbox.tools))
+    if not abilities.results:
+        plain = _reported(plain)
+    if not abilities.system and plain[0]["role"] == "system":
+        plain = _folded(plain[0]["content"], plain[1:])
+    return plain
 
 
-def _keys(tree: nodes.Template) -> Iterator[object]:
-    """What the expressions of a template may look up: attributes by name, items by constants."""
-    yield from (node.attr for node in tree.find_all(nodes.Getattr))
-    yield from (node.value for node in tree.find_all(nodes.Const))
+def _explained(messages: list[Message], tools: str) -> list[Message]:
+    """The same after a system message that tells of tools."""
+    first = messages[0]
+    if first["role"] != "system":
+        return [{"role": "system", "content": tools}, *messages]
+    return [{**first, "content": f"{first['content']}\n\n{tools}".strip()}, *messages[1:]]
+
+
+def _reported(messages: list[Message]) -> list[Message]:
+    """The same with the results of calls as the user's words, in one message with what follows.
+
+    Templates without a place for results mostly ask that user and assistant alternate.
+    """
+    reported: list[Message] = []
+    after_result = False
+    for message in messages:
+        is_result = message["role"] == "tool"
+        if is_result:
+            told = f"<tool_response>\n{message['content']}\n</tool_response>"
+            message = {"role": "user", "content": told}
+        if after_result and message["role"] == "user":
+            told = f"{reported.pop()['content']}\n{message['content']}"
+            message = {**message, "content": told}
+        reported.append(message)
+        after_result = is_result
+    return reported
+
+
+def _folded(told: str, rest: list[Message]) -> list[Message]:
+    """A conversation whose first words are those of the system, as the user's."""
+    if not rest or rest[0]["role"] != "user":
+        return [{"role": "user", "content": told}, *rest]
+    return [{**rest[0], "content": f"{told}\n\n{rest[0]['content']}"}, *rest[1:]]
 
 
 def _plain(message: Mapping[str, Any], calls_known: bool) -> Message:

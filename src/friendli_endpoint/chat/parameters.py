@@ -6,6 +6,7 @@ from typing import Any
 
 from friendli_endpoint.chat.bitmask import bitmask_without
 from friendli_endpoint.chat.guide import Ending
+from friendli_endpoint.chat.pieces import spelling
 from friendli_endpoint.chat.rules import Values
 from friendli_endpoint.chat.stop import StopSet
 from friendli_endpoint.generation import Refusal, SamplingParams, Vocabulary
@@ -103,7 +104,7 @@ def _bias_token(key: str, vocabulary: Vocabulary) -> int:
         token = int(key) if len(key) <= len(str(vocabulary.size)) else vocabulary.size
         check_token(token, vocabulary, f"logit_bias.{key}")
         return token
-    ids = vocabulary.tokenize(key, True)
+    ids = spelling(vocabulary, key)
     if len(ids) != 1:
         raise Refusal(
             f"a key of logit_bias must be a token id or the text of exactly one token; "

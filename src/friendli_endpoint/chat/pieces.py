@@ -5,7 +5,23 @@ from collections.abc import Collection, Iterator
 
 from friendli_endpoint.generation import Vocabulary
 
-__all__ = ["PieceIndex"]
+__all__ = ["PieceIndex", "spelling"]
+
+_BEFORE = "\x02"
+"""A character that no tokenizer joins with what follows it."""
+
+
+def spelling(vocabulary: Vocabulary, text: str) -> list[int]:
+    """The tokens of a text wherever it stands; control tokens written out in it are recognised.
+
+    Some tokenizers put a space before all that they are given, which is right for a whole text.
+    """
+    ids = vocabulary.tokenize(text, True)
+    if b"".join(map(vocabulary.piece, ids)) == text.encode():
+        return ids
+    before = vocabulary.tokenize(_BEFORE, True)
+    both = vocabulary.tokenize(_BEFORE + text, True)
+    return both[len(before) :] if both[: len(before)] == before else ids
 
 
 class PieceIndex:
