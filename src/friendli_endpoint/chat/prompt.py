@@ -7,12 +7,11 @@ that occurs in none of the texts; the rendered string is cut at the marks' stret
 tokenised as text.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, TypeAlias
 
+from friendli_endpoint.chat.control_text import ControlText
 from friendli_endpoint.chat.template import ChatTemplate
 from friendli_endpoint.generation import Refusal, Vocabulary
 
@@ -55,14 +54,7 @@ class PromptBuilder:
         self._template = template
         self._vocabulary = vocabulary
         self._tags = tags
-        texts = {vocabulary.piece(t).decode(errors="replace") for t in vocabulary.control_ids}
-        longest_first = sorted(filter(None, texts), key=lambda text: (-len(text), text))
-        alternatives = "|".join(map(re.escape, longest_first))
-        self._control = re.compile(alternatives) if alternatives else None
-        self._beginning = re.compile(f"(?=(?:{alternatives})).", re.DOTALL)
-        # Names and roles are left alone: what begins like a word is looked for as a whole only.
-        self._begun = {t[:n] for t in texts for n in range(1, len(t)) if not t[0].isalnum()}
-        self._longest = max(map(len, texts), default=0)
+        self._control = ControlText(vocabulary)
         longest_piece = max(len(vocabulary.piece(each)) for each in range(vocabulary.size))
         self._most_bytes = vocabulary.context * longest_piece
 
@@ -84,9 +76,9 @@ class PromptBuilder:
         """
         written = (messages, dict(template_kwargs), tools)
         mark = self._mark(written)
-        text = self._render(written, lambda each: self._broken_text(each, mark))
+        text = self._render(written, lambda each: self._control.broken(each, mark))
         self._check_size(text.replace(mark, ""))
-        ids = [token for piece in self._pieces(text, mark) for token in piece]
+        ids = self._control.tokens(text, mark)
         bos = self._vocabulary.bos_id
         if bos is not None and self._vocabulary.adds_bos and ids[:1] != [bos]:
             ids.insert(0, bos)
@@ -139,36 +131,6 @@ class PromptBuilder:
             "the messages hold every one of Unicode's noncharacters U+FDD0 to U+FDEF",
             param="messages",
         )
-
-    def _broken_text(self, text: str, mark: str) -> str:
-        """A mark after the first character of each control token, and of one that is begun.
-
-        What a text begins at its end may be completed by the text that comes after it.
-        """
-        if self._control is None:
-            return text
-        lengths = range(1, min(len(text), self._longest) + 1)
-        places = {found.end() for found in self._beginning.finditer(text)}
-        places |= {len(text) - n + 1 for n in lengths if text[len(text) - n :] in self._begun}
-        edges = [0, *sorted(places), len(text)]
-        return mark.join(text[start:stop] for start, stop in pairwise(edges))
-
-    def _pieces(self, text: str, mark: str) -> Iterator[list[int]]:
-        tokenize = self._vocabulary.tokenize
-        if mark not in text or self._control is None:
-            yield tokenize(text, True)
-            return
-        start = 0
-        for found in [*self._control.finditer(text), None]:
-            if found and text.startswith(mark, found.end()):
-                continue  # a user's, of one character
-            end = found.start() if found else len(text)
-            stretch = text[start:end]
-            if stretch:
-                yield tokenize(stretch.replace(mark, ""), False)
-            if found:
-                yield tokenize(found[0], True)
-                start = found.end()
 
 
 def _changed(value: Any, change: Callable[[str], str]) -> Any:
