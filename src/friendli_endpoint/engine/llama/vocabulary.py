@@ -1,10 +1,12 @@
 """The model's vocabulary: text to token ids and back, by the C library's own tokenizer."""
 
 import ctypes
-
-from friendli_endpoint.engine.llama.library import ATTRIBUTE_CONTROL, ATTRIBUTE_UNKNOWN
+from collections.abc import Iterator
 
 __all__ = ["LlamaVocabulary"]
+
+_UNKNOWN, _UNUSED, _CONTROL = 1 << 0, 1 << 1, 1 << 3
+"""Of `enum llama_token_attr`, those of tokens that are no text."""
 
 _PIECE_BYTES = 256
 
@@ -23,10 +25,10 @@ class LlamaVocabulary:
         self._pointer = pointer
         self.context = context
         self.size: int = library.llama_vocab_n_tokens(pointer)
-        self._pieces: list[bytes | None] = [None] * self.size
+        self._pieces = list(self._read_pieces())
         ids = range(self.size)
         self.end_ids = frozenset(t for t in ids if library.llama_vocab_is_eog(pointer, t))
-        steering = ATTRIBUTE_CONTROL | ATTRIBUTE_UNKNOWN
+        steering = _UNKNOWN | _UNUSED | _CONTROL
         self.control_ids = self.end_ids | frozenset(
             t for t in ids if library.llama_vocab_get_attr(pointer, t) & steering
         )
@@ -58,18 +60,16 @@ class LlamaVocabulary:
 
     def piece(self, token_id: int) -> bytes:
         """The bytes of a token; a control token's are its text."""
-        known = self._pieces[token_id]
-        if known is None:
-            known = self._pieces[token_id] = self._read_piece(token_id)
-        return known
+        return self._pieces[token_id]
 
-    def _read_piece(self, token_id: int) -> bytes:
+    def _read_pieces(self) -> Iterator[bytes]:
         room = _PIECE_BYTES
-        while True:
-            buffer = ctypes.create_string_buffer(room)
-            length: int = self._library.llama_token_to_piece(
-                self._pointer, token_id, buffer, room, 0, True
-            )
-            if length >= 0:
-                return buffer.raw[:length]
-            room = -length
+        buffer = ctypes.create_string_buffer(room)
+        read = self._library.llama_token_to_piece
+        for token_id in range(self.size):
+            length: int = read(self._pointer, token_id, buffer, room, 0, True)
+            if length < 0:
+                room = -length
+                buffer = ctypes.create_string_buffer(room)
+                length = read(self._pointer, token_id, buffer, room, 0, True)
+            yield ctypes.string_at(buffer, length)
