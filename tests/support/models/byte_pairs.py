@@ -1,0 +1,125 @@
+"""Models like Llama 3 and Qwen 2: byte pairs, cut by another pre-tokenizer than the embedded's."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gguf import GGUFWriter, TokenType
+
+from tests.support.models.tokens import Tokens
+from tests.support.models.weights import Shape, write_shape, write_weights
+
+__all__ = ["LLAMA", "QWEN", "Family", "write_byte_pairs"]
+
+_LLAMA_TEMPLATE = """{{- bos_token }}
+{%- for message in messages %}
+    {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' }}
+    {{- message['content'] | trim + '<|eot_id|>' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}
+{%- endif %}"""
+_QWEN_TEMPLATE = """{%- if messages[0]['role'] != 'system' -%}
+    {{ '<|im_start|>system\\nYou help.<|im_end|>\\n' }}
+{%- endif -%}
+{%- for message in messages -%}
+    {{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}"""
+
+_WORDS = (
+    "Ġthe", "Ġof", "Ġand", "Ġis", "Ġsea", "Ġname", "name", "true", "false", "null", "Ġcity",
+    "ĠHello", "Hello", "user", "system", "assistant", '{"', '":', '":Ġ', '",', '",Ġ"', '"}',
+    "}}", "123", "456", "ĊĊ", "ĠĠĠĠ", "ing", "cafÃ©", "æĹ¥æľ¬", "ðŁĻĤ", "<|", "|>",
+)  # fmt: skip
+"""In the alphabet of GPT-2, which writes bytes as letters: Ġ is a space, Ċ a line break."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What tells such models apart.
+
+    Attributes:
+        architecture: As llama.cpp names it.
+        cutting: The pre-tokenizer, as llama.cpp names it.
+        control: Control tokens.
+        bos: The one that begins texts.
+        eos: The one that ends answers.
+        adds_bos: Whether every text begins with `bos`.
+        template: The chat template.
+        biases: Matrices of each layer that have a bias.
+    """
+
+    architecture: str
+    cutting: str
+    control: tuple[str, ...]
+    bos: str
+    eos: str
+    adds_bos: bool
+    template: str
+    biases: tuple[str, ...] = ()
+
+
+LLAMA = Family(
+    architecture="llama",
+    cutting="llama-bpe",
+    control=(
+        "<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
+        "<|eom_id|>", "<|eot_id|>",
+    ),
+    bos="<|begin_of_text|>",
+    eos="<|eot_id|>",
+    adds_bos=True,
+    template=_LLAMA_TEMPLATE,
+)  # fmt: skip
+QWEN = Family(
+    architecture="qwen2",
+    cutting="qwen2",
+    control=("<|endoftext|>", "<|im_start|>", "<|im_end|>"),
+    bos="<|endoftext|>",
+    eos="<|im_end|>",
+    adds_bos=False,
+    template=_QWEN_TEMPLATE,
+    biases=("attn_q", "attn_k", "attn_v"),
+)
+
+
+def write_byte_pairs(path: Path, family: Family) -> Path:
+    """Writes a model of a family; some tens of kilobytes."""
+    pairs = dict.fromkeys(_pairs())
+    tokens = Tokens()
+    tokens.add(TokenType.NORMAL, _alphabet())
+    tokens.add(TokenType.NORMAL, dict.fromkeys(first + second for first, second in pairs))
+    tokens.add(TokenType.CONTROL, family.control)
+    shape = Shape(len(tokens.texts), head=8)
+    writer = GGUFWriter(path, family.architecture)
+    write_shape(writer, shape)
+    writer.add_rope_freq_base(5e5)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(family.cutting)
+    tokens.write(writer)
+    writer.add_token_merges([f"{first} {second}" for first, second in pairs])
+    writer.add_bos_token_id(tokens.id(family.bos))
+    writer.add_eos_token_id(tokens.id(family.eos))
+    writer.add_add_bos_token(family.adds_bos)
+    writer.add_chat_template(family.template)
+    write_weights(writer, shape, ("attn_norm", "ffn_norm"), family.biases)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _pairs() -> Iterator[tuple[str, str]]:
+    """The merges that make the words, letter after letter."""
+    for word in _WORDS:
+        for length in range(1, len(word)):
+            yield word[:length], word[length]
+
+
+def _alphabet() -> list[str]:
+    """The letter of each byte."""
+    shown = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = [value for value in range(256) if value not in shown]
+    return [chr(each if each in shown else 256 + others.index(each)) for each in range(256)]

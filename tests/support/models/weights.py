@@ -1,0 +1,104 @@
+"""Random weights of a decoder, in the shapes that llama.cpp expects of an architecture."""
+
+from dataclasses import dataclass
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType, GGUFWriter
+from numpy.typing import NDArray
+
+__all__ = ["Shape", "write_shape", "write_weights"]
+
+_BLOCK = 32
+"""Weights of a block of Q8_0, which has one scale for all of them."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How large a decoder is.
+
+    Attributes:
+        vocabulary: Number of token ids.
+        context: Tokens it says it was trained for.
+        width: Of the embeddings; a multiple of 32.
+        layers: How many.
+        heads: That ask; half as many keep keys and values.
+        head: Width of each.
+        forward: Width of the feed-forward part.
+    """
+
+    vocabulary: int
+    context: int = 2048
+    width: int = 32
+    layers: int = 2
+    heads: int = 4
+    head: int = 16
+    forward: int = 64
+
+    @property
+    def kv_heads(self) -> int:
+        return self.heads // 2
+
+
+def write_shape(writer: GGUFWriter, shape: Shape) -> None:
+    """Writes what every architecture says of its size."""
+    writer.add_context_length(shape.context)
+    writer.add_embedding_length(shape.width)
+    writer.add_block_count(shape.layers)
+    writer.add_feed_forward_length(shape.forward)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.kv_heads)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_rope_dimension_count(shape.head)
+    writer.add_key_length(shape.head)
+    writer.add_value_length(shape.head)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+
+
+def write_weights(
+    writer: GGUFWriter, shape: Shape, norms: tuple[str, ...], biases: tuple[str, ...] = ()
+) -> None:
+    """Writes random weights; the embeddings are those of the output, too.
+
+    Args:
+        writer: The file.
+        shape: Its sizes.
+        norms: Names of each layer's norms; those of heads end with `q_norm` and `k_norm`.
+        biases: Names of the matrices of each layer that have a bias.
+    """
+    random = np.random.default_rng(5)
+    asked, kept = shape.heads * shape.head, shape.kv_heads * shape.head
+    matrices = {
+        "attn_q": (asked, shape.width),
+        "attn_k": (kept, shape.width),
+        "attn_v": (kept, shape.width),
+        "attn_output": (shape.width, asked),
+        "ffn_gate": (shape.forward, shape.width),
+        "ffn_up": (shape.forward, shape.width),
+        "ffn_down": (shape.width, shape.forward),
+    }
+
+    def vector(name: str, size: int, middle: float) -> None:
+        writer.add_tensor(name, random.normal(middle, 0.2, size).astype(np.float32))
+
+    _add_embeddings(writer, random, shape)
+    vector("output_norm.weight", shape.width, 1.0)
+    for layer in range(shape.layers):
+        for name, (rows, columns) in matrices.items():
+            weights = random.normal(0, 1.5 / columns**0.5, (rows, columns)).astype(np.float32)
+            writer.add_tensor(f"blk.{layer}.{name}.weight", weights)
+        for name in norms:
+            size = shape.head if name.endswith(("q_norm", "k_norm")) else shape.width
+            vector(f"blk.{layer}.{name}.weight", size, 1.0)
+        for name in biases:
+            vector(f"blk.{layer}.{name}.bias", matrices[name][0], 0.0)
+
+
+def _add_embeddings(writer: GGUFWriter, random: np.random.Generator, shape: Shape) -> None:
+    """Embeddings in Q8_0, made as such: to round numbers to it would take longer."""
+    blocks = shape.vocabulary * shape.width // _BLOCK
+    made = np.empty((blocks, 2 + _BLOCK), np.uint8)
+    made[:, :2] = np.array([0.5 / 74], np.float16).view(np.uint8)  # bytes deviate by 74
+    made[:, 2:] = np.frombuffer(random.bytes(blocks * _BLOCK), np.uint8).reshape(blocks, _BLOCK)
+    rows: NDArray[np.uint8] = made.reshape(shape.vocabulary, -1)
+    writer.add_tensor("token_embd.weight", rows, raw_dtype=GGMLQuantizationType.Q8_0)
