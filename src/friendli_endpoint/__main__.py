@@ -1,4 +1,4 @@
-"""`friendli-endpoint` and `python -m friendli_endpoint`: the command line, where it is installed."""
+"""`friendli-endpoint` and `python -m friendli_endpoint`: the command line, if it is there."""
 
 import sys
 
