@@ -144,7 +144,8 @@ def check_file(path: Path) -> None:
     try:
         with path.open("rb") as file:
             magic = file.read(len(_GGUF_MAGIC))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # the latter where a path can be none
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(f"cannot read {path}: {reason}") from error
     if magic != _GGUF_MAGIC:
         raise ModelError(f"{path} is not a GGUF file")
