@@ -66,12 +66,24 @@ def test_the_embedded_model_says_what_llama_cpp_reads() -> None:
             {"llama__attention__key_length": 16, "llama__attention__value_length": 4},
             2 * 4 * 8 * (16 + 4),
         ),
+        ({"llama__attention__head_count": [8, 0, 4, 8]}, 2 * 20 * (8 + 8)),
+        (
+            {
+                "llama__attention__head_count_kv": [2, 2, 1, 2],
+                "llama__attention__sliding_window_pattern": [True, True, False, True],
+                "llama__attention__key_length_swa": 4,
+                "llama__attention__value_length": 6,
+            },
+            2 * (2 + 2 + 2) * (4 + 6) + 2 * (8 + 6),
+        ),
+        ({"llama__attention__shared_kv_layers": 3}, 2 * 8 * (8 + 8)),
+        ({"llama__attention__sliding_window_pattern": 6}, 2 * 4 * 8 * (8 + 8)),
     ],
 )
 def test_the_cache_of_a_token_is_told_from_the_shape(
     keys: dict[str, Any], kv_bytes_per_token: int, tmp_path: Path
 ) -> None:
-    file = read_model_file(write(tmp_path / "m.gguf", **SHAPE, **keys))
+    file = read_model_file(write(tmp_path / "m.gguf", **{**SHAPE, **keys}))
     assert file.kv_bytes_per_token == kv_bytes_per_token
     assert (file.context, file.quantisation) == (2048, None)
 

@@ -1,10 +1,10 @@
 """What a model file says of itself: its kind, its size, what a token of context costs."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from friendli_endpoint.engine.gguf import GgufError, Value, read_metadata
+from friendli_endpoint.engine.gguf import GgufError, read_metadata
+from friendli_endpoint.engine.kv_size import kv_bytes_per_token
 
 __all__ = ["GgufError", "ModelFile", "read_model_file"]
 
@@ -58,27 +58,5 @@ def read_model_file(path: Path) -> ModelFile:
         architecture,
         QUANTISATIONS.get(kind) if isinstance(kind, int) else None,
         context if isinstance(context, int) else None,
-        _kv_bytes_per_token(metadata, architecture),
+        kv_bytes_per_token(metadata, architecture),
     )
-
-
-def _kv_bytes_per_token(metadata: Mapping[str, Value], architecture: str) -> int | None:
-    """Keys and values of 2 bytes each, of every head that keeps them, in every layer."""
-
-    def number(name: str) -> int | None:
-        value = metadata.get(f"{architecture}.{name}")
-        return value if isinstance(value, int) else None
-
-    layers, width, heads = (
-        number(name) for name in ("block_count", "embedding_length", "attention.head_count")
-    )
-    if layers is None or width is None or not heads:
-        return None
-    per_layer = metadata.get(f"{architecture}.attention.head_count_kv")
-    keeping = (
-        sum(map(int, per_layer))
-        if isinstance(per_layer, list)
-        else layers * (number("attention.head_count_kv") or heads)
-    )
-    key, value = (number(f"attention.{part}_length") or width // heads for part in ("key", "value"))
-    return 2 * keeping * (key + value)

@@ -4,6 +4,8 @@ import ctypes
 import importlib.util
 from pathlib import Path
 
+from friendli_endpoint.engine.model_file import GgufError, read_model_file
+
 __all__ = [
     "EMBEDDED_MODEL_PACKAGE",
     "LlamaModel",
@@ -51,7 +53,8 @@ class LlamaModel:
         path: The file.
         name: The file's name without its ending; what files call themselves is rarely better.
         train_context: Tokens of context the model was trained for.
-        kv_bytes_per_token: Size of the key-value cache of one token at 16 bits, in bytes.
+        kv_bytes_per_token: Size of the key-value cache of one token at 16 bits, in bytes; 0 where
+            it is not known.
         weight_bytes: Size of all tensors, in bytes.
     """
 
@@ -123,16 +126,11 @@ class LlamaModel:
         )
 
     def _kv_bytes_per_token(self) -> int:
-        library, pointer = self.library, self.pointer
-        architecture = self.metadata("general.architecture") or ""
-        heads = max(1, library.llama_model_n_head(pointer))
-        default = library.llama_model_n_embd(pointer) // heads
-        key, value = (
-            int(self.metadata(f"{architecture}.attention.{part}_length") or default)
-            for part in ("key", "value")
-        )
-        shared: int = library.llama_model_n_head_kv(pointer) * library.llama_model_n_layer(pointer)
-        return 2 * shared * (key + value)
+        """By the file, for it says more of its layers than the library passes on."""
+        try:
+            return read_model_file(self.path).kv_bytes_per_token or 0
+        except GgufError as error:
+            raise ModelError(str(error)) from error
 
 
 def check_file(path: Path) -> None:
