@@ -1,16 +1,56 @@
-"""Runs every benchmark: `make bench`, or one of them: `python -m benchmarks endpoint`."""
+"""Runs every benchmark and writes it into docs/benchmarks.md: `make bench`.
 
-import importlib.util
-import runpy
+`python -m benchmarks client` and `python -m benchmarks endpoint` run one part; what else is given
+goes to its command, such as `--rounds 5`.
+"""
+
+import subprocess
 import sys
+from pathlib import Path
 
-NAMES = [n for n in ("client", "endpoint") if importlib.util.find_spec(f"benchmarks.{n}.__main__")]
+from benchmarks.page import rewritten
+from friendli_endpoint.bench.machine import machine
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "benchmarks.md"
+PLOT = "docs/images/endpoint.png"
+
+COMMANDS = {
+    "client": ["benchmarks.client"],
+    "endpoint": [
+        *("friendli_endpoint.cli", "bench", "--peer", "llama.cpp"),
+        *("--plot", PLOT, "--table"),
+    ],
+}
+IMAGES = {
+    "client": "",
+    "endpoint": (
+        "![How many times better than llama.cpp's server](images/endpoint.png)\n\n"
+        "![How the time of a step grows](images/endpoint-growth.png)\n\n"
+    ),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the parts that are named, or all; the exit code is the worst of theirs."""
+    names = [name for name in COMMANDS if name in arguments[:1]] or [*COMMANDS]
+    more = arguments[1:] if len(names) == 1 else arguments
+    (ROOT / PLOT).parent.mkdir(exist_ok=True)
+    return max(write(name, more) for name in names)
+
+
+def write(name: str, more: list[str]) -> int:
+    """Runs one part and puts what it prints into the page; nothing, if it prints nothing."""
+    command = [*COMMANDS[name], *more]
+    ran = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
+    )
+    print(ran.stdout, flush=True)
+    if ran.stdout:
+        said = f"{machine()}; `python -m {' '.join(command)}`.\n\n{IMAGES[name]}{ran.stdout}"
+        PAGE.write_text(rewritten(PAGE.read_text(), name, said))
+    return ran.returncode
+
 
 if __name__ == "__main__":
-    chosen = sys.argv[1:] or NAMES
-    unknown = [name for name in chosen if name not in NAMES]
-    if unknown:
-        sys.exit(f"there is no benchmark {unknown[0]!r}; there are: {', '.join(NAMES)}")
-    sys.argv = sys.argv[:1]
-    for name in chosen:
-        runpy.run_module(f"benchmarks.{name}", run_name="__main__", alter_sys=True)
+    sys.exit(main(sys.argv[1:]))

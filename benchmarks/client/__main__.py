@@ -4,9 +4,6 @@ Every number is a median over rounds, and in each round every client is measured
 process of its own. A ratio is the peer's cost divided by ours in the same round.
 """
 
-import os
-import platform
-from datetime import date
 from statistics import median
 
 from benchmarks.client.canned import event
@@ -38,10 +35,8 @@ def main() -> None:
     for client in (OURS, *PEERS):
         client.prepare()
     print(
-        f"{date.today()}, {os.cpu_count()} cores, {platform.machine()}, "
-        f"Python {platform.python_version()}, `python -m benchmarks client`; medians of {ROUNDS} "
-        f"interleaved rounds ({START_ROUNDS} for starts); in cells: the peer = peer / ours × "  # noqa: RUF001
-        "(least to most)"
+        f"Medians of {ROUNDS} interleaved rounds ({START_ROUNDS} for starts); in cells: the peer = "
+        "peer / ours × (least to most)."  # noqa: RUF001
     )
     with canned_server() as url:
         print_table("sync, CPU µs", SYNC_ROWS, PEERS, rounds("sync", url, ROUNDS))

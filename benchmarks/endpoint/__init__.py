@@ -1,1 +1,0 @@
-"""The endpoint against llama.cpp's own server on the same file, in interleaved rounds."""
