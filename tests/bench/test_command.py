@@ -1,0 +1,139 @@
+"""The command from its flags to its files, on servers that a test writes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.responses import JSONResponse
+
+from tests.bench.loopback import obedient, serving
+from tests.cli.command import run, sentence
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def rows(output: str) -> list[list[str]]:
+    """The cells of Markdown tables."""
+    lines = [line for line in output.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_two_addresses_are_measured_in_turns_and_compared(tmp_path: Path) -> None:
+    order: list[int] = []
+
+    def reply(server: int) -> Any:
+        def replied(body: dict[str, Any]) -> Any:
+            order.append(server)
+            return obedient(body)
+
+        return replied
+
+    raw, plot = tmp_path / "raw.json", tmp_path / "plot.png"
+    with serving(reply(0)) as first, serving(reply(1)) as second:
+        result = run(
+            *("bench", "--url", f"llama.cpp={first.url}", "--url", second.url, "--rounds", "2"),
+            *("--workload", "single", "--workload", "running-2", "--endpoint-id", "m", "--table"),
+            *("--json", str(raw), "--plot", str(plot)),
+            FRIENDLI_TOKEN="secret",
+        )
+    assert result.exit_code == 0, result.output
+
+    single, running = order[4:8], order[8:]
+    assert order[:4] == [0, 0, 1, 1]
+    assert single == [0, 1, 1, 0]
+    assert running == [0, 0, 1, 1, 1, 1, 0, 0]
+    assert {body["model"] for body in first.received} == {"m"}
+    assert set(first.authorizations) == {"Bearer secret"}
+    assert first.received[0].keys() - second.received[0].keys() == {"top_k"}
+    said = [{str(body["messages"]) for body in each.received} for each in (first, second)]
+    # Warm-ups, and two rounds of one and of two requests: all different, on both servers the same.
+    assert said[0] == said[1] and len(said[0]) == 2 + 2 + 4
+
+    names = [first.url.split("/")[2], second.url.split("/")[2]]
+    table = rows(result.stdout)
+    assert ["single", "running-2"] == [row[0] for row in table if row[4:5] == [names[1]]]
+    assert "secret" not in result.output + raw.read_text()
+
+    document = json.loads(raw.read_text())
+    assert [each["name"] for each in document["workloads"]] == ["single", "running-2"]
+    assert document["workloads"][1]["sweep"] == {"axis": "running", "position": 2}
+    for workload in document["workloads"]:
+        assert [*workload["servers"]] == names
+        for samples in workload["servers"].values():
+            assert len(samples) == 2
+            assert all(sample["outcome"]["value"] > 0 for sample in samples)
+            assert all(0 <= sample["client_share"] for sample in samples)
+    for path in (plot, tmp_path / "plot-growth.png"):
+        assert path.read_bytes().startswith(PNG)
+
+
+def test_one_address_has_values_and_no_ratio(tmp_path: Path) -> None:
+    plot = tmp_path / "plot.png"
+    with serving(obedient) as server:
+        result = run(
+            *("bench", "--url", server.url, "--workload", "single", "--rounds", "1"),
+            *("--plot", str(plot)),
+        )
+    assert result.exit_code == 0
+    assert "single" in result.stdout and "| ---" not in result.stdout
+    assert "round 1 of 1" in result.stderr
+    # There is nothing to draw: no ratio and no curve.
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_server_that_fails_at_a_workload_is_left_out_of_that() -> None:
+    def lazy(body: dict[str, Any]) -> Any:
+        return obedient(body | {"max_tokens": min(body["max_tokens"], 40)})
+
+    with serving(obedient) as good, serving(lazy) as bad:
+        result = run(
+            *("bench", "--url", good.url, "--url", bad.url, "--rounds", "2", "--table"),
+            *("--workload", "single", "--workload", "running-1"),
+        )
+    assert result.exit_code == 1
+    lazy_name = bad.url.split("/")[2]
+    failed = [row for row in rows(result.stdout) if row[:2] == ["single", lazy_name]]
+    assert "40 tokens came where 96 were due" in failed[-1][2]
+    assert "--end-token" in failed[-1][2]
+    assert sum("40 tokens" in line for line in result.stderr.splitlines()) == 1
+    (running,) = [row for row in rows(result.stdout) if row[0] == "running-1"]
+    assert running[4] == lazy_name and "(" in running[6]
+
+
+def test_a_server_that_refuses_is_quoted() -> None:
+    with serving(lambda _body: JSONResponse({"error": "no such model"}, 404)) as server:
+        said = sentence(run("bench", "--url", server.url))
+    assert "404" in said and "no such model" in said
+
+
+def test_a_server_that_does_not_count_tokens_cannot_be_measured() -> None:
+    with serving(lambda body: obedient(body)[:-1]) as server:
+        said = sentence(run("bench", "--url", server.url))
+    assert "how many tokens" in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--workload", "fastest"], "there is no workload 'fastest'"),
+        (["--peer", "ollama"], "there is no peer 'ollama'"),
+        (["--url", "localhost"], "is no address"),
+        (["--no-ours"], "there is nothing to measure"),
+        (["--vocabulary", "model.gguf"], "SIZE=GGUF"),
+        (["--model", "missing.gguf"], "missing.gguf"),
+        (["--url", "http://127.0.0.1:9"], "127.0.0.1:9"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_a_sentence(flags: list[str], said: str) -> None:
+    assert said in sentence(run("bench", *flags))
+
+
+def test_a_plot_without_what_draws_it_is_refused_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("friendli_endpoint.bench.plots.find_spec", lambda _name: None)
+    with serving(obedient) as server:
+        said = sentence(run("bench", "--url", server.url, "--plot", "x.png"))
+    assert "friendli-dedicated[bench]" in said
+    assert server.received == []

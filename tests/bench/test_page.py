@@ -1,0 +1,22 @@
+"""The parts of the page of benchmarks that are written by a program."""
+
+import pytest
+
+from benchmarks.__main__ import COMMANDS, PAGE
+from benchmarks.page import rewritten
+
+
+def test_a_part_is_replaced_and_nothing_else() -> None:
+    page = PAGE.read_text()
+    for name in COMMANDS:
+        once = rewritten(page, name, "NEW")
+        assert once.count("NEW") == 1
+        before, _, rest = page.partition(f"<!-- {name}: written by make bench -->\n")
+        after = rest.partition(f"<!-- {name}: end -->\n")[2]
+        assert once.startswith(before) and once.endswith(after)
+        assert rewritten(once, name, "NEW") == once
+
+
+def test_a_page_without_the_part_is_not_written() -> None:
+    with pytest.raises(ValueError, match="no part 'other'"):
+        rewritten(PAGE.read_text(), "other", "NEW")
