@@ -49,7 +49,8 @@ def plot_ratios(report: Report, path: Path) -> bool:
         axes.plot(spread.middle, row, "o", color=better)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks(range(len(points)), [label for label, _ in reversed(points)])
-    axes.set_xlabel("times better: median, and least to most of all rounds")
+    first = next(iter(report.measured[0].samples))
+    axes.set_xlabel(f"{first}: times better, median and least to most of all rounds")
     axes.set_title(_title(report))
     figure.savefig(path, dpi=150)
     return True
@@ -74,7 +75,7 @@ def plot_growth(report: Report, path: Path) -> bool:
                 for each in points
                 if each.workload.sweep is not None and each.samples.get(server)
             ]
-            axes.plot(*zip(*curve, strict=True), "o-", label=server)
+            axes.plot([x for x, _ in curve], [y for _, y in curve], "o-", label=server)
         axes.set_xlabel(AXES[axis])
         axes.set_ylabel("ms from token to token")
         axes.set_ylim(bottom=0)
@@ -94,7 +95,7 @@ def _ratios(measured: Sequence[Measured]) -> list[tuple[str, Spread]]:
             if each.workload.sweep is None and mine and theirs:
                 spread = ratios(mine, theirs)
                 spread = spread if each.workload.higher else spread.inverse()
-                points.append((f"{each.workload.name}, {first} / {name}", spread))
+                points.append((f"{each.workload.name} ({name})", spread))
     return points
 
 
