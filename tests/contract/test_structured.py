@@ -32,7 +32,7 @@ def _format(schema: Any) -> dict[str, Any]:
 
 def test_eight_at_once_are_valid_and_a_bad_one_among_them_costs_nobody(endpoint: Endpoint) -> None:
     def ask(number: int) -> tuple[int, dict[str, Any]]:
-        schema: Any = {"not": {}} if number == 4 else _schema(number)
+        schema: Any = {"type": "array", "uniqueItems": True} if number == 4 else _schema(number)
         answer = endpoint.post(
             asking(response_format=_format(schema), max_tokens=90, seed=number, stream=False)
         )
@@ -43,7 +43,7 @@ def test_eight_at_once_are_valid_and_a_bad_one_among_them_costs_nobody(endpoint:
     for number, (status, body) in enumerate(answers):
         if number == 4:
             assert status == 400
-            assert body["error"]["param"] == "response_format.json_schema.schema.not"
+            assert body["error"]["param"] == "response_format.json_schema.schema.uniqueItems"
             continue
         assert status == 200
         choice = body["choices"][0]
@@ -90,7 +90,10 @@ def test_ends_that_the_request_names(endpoint: Endpoint) -> None:
     ("given", "param"),
     [
         (_format({"type": "objekt"}), "response_format.json_schema.schema.type"),
-        (_format({"items": [{"not": {}}]}), "response_format.json_schema.schema.items[0].not"),
+        (
+            _format({"items": [{"type": "array", "uniqueItems": True}]}),
+            "response_format.json_schema.schema.items[0].uniqueItems",
+        ),
         ({"type": "regex", "schema": "(?=a)"}, "response_format.schema"),
         ({"type": "regex", "schema": r"(a)\1"}, "response_format.schema"),
     ],

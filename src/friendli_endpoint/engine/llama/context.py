@@ -61,6 +61,7 @@ class LlamaContext:
         self._pointer: int = pointer
         self._model = model
         self._adapter: int | None = None
+        self._parting: int | None = None
         self._state = np.empty(0, np.uint8)
         self._memory: int = library.llama_get_memory(pointer)
         vocabulary = library.llama_model_get_vocab(model.pointer)
@@ -160,8 +161,9 @@ class LlamaContext:
     def free_adapter(self, adapter: int) -> None:
         """Frees a LoRA."""
         if self._adapter == adapter:
-            self._use(None)
-        self._model.free_adapter(adapter)
+            self._parting = adapter  # a graph that is still set up with it could be used again
+        else:
+            self._model.free_adapter(adapter)
 
     def close(self) -> None:
         """Frees the caches."""
@@ -179,6 +181,9 @@ class LlamaContext:
         if self._library.llama_set_adapters_lora(self._pointer, adapters, count, scales):
             raise DecodeError("llama.cpp does not take the adapter")
         self._adapter = adapter
+        if self._parting is not None:
+            self._model.free_adapter(self._parting)
+            self._parting = None
 
     def _decode(self, count: int) -> None:
         self._batch.n_tokens = count
