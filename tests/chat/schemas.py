@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-__all__ = ["SCHEMAS"]
+__all__ = ["D4", "D6", "D7", "D2019", "D2020", "SCHEMAS"]
 
 D4 = "http://json-schema.org/draft-04/schema#"
+D6 = "http://json-schema.org/draft-06/schema#"
 D7 = "http://json-schema.org/draft-07/schema#"
 D2019 = "https://json-schema.org/draft/2019-09/schema"
 D2020 = "https://json-schema.org/draft/2020-12/schema"
@@ -284,6 +285,62 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             for name in ("regex", "uri-template", "relative-json-pointer", "color", "semver", "url")
         }
     ),
+    "no secrets": {
+        "type": "object",
+        "properties": {"kind": {"enum": ["a", "b", "c"]}, "n": {"type": ["integer", "string"]}},
+        "required": ["kind"],
+        "not": {
+            "required": ["n"],
+            "properties": {"kind": {"const": "a"}, "n": {"type": "string", "maxLength": 2}},
+        },
+        "propertyNames": {},
+        "additionalProperties": {"not": {"enum": ["", "x", 1, None, True]}},
+    },
+    "one after another": {
+        "type": "object",
+        "properties": {"country": {"type": "string", "maxLength": 3}, "zip": STRING, "n": INTEGER},
+        "required": ["country"],
+        "if": {"properties": {"country": {"const": "US"}}},
+        "then": {"properties": {"zip": {"pattern": "^[0-9]{5}$"}}, "required": ["zip"]},
+        "else": {"properties": {"n": {"minimum": 10}}},
+        "additionalProperties": False,
+    },
+    "dependencies": {
+        "$schema": D7,
+        "type": "object",
+        "properties": {"card": STRING, "address": STRING, "a": INTEGER, "b": INTEGER},
+        "dependencies": {
+            "card": ["address"],
+            "a": {"properties": {"b": {"minimum": 3}}, "required": ["b"]},
+        },
+    },
+    "one of several keys": {
+        "type": "object",
+        "properties": {"text": STRING, "url": STRING, "size": {"type": "number"}},
+        "oneOf": [{"required": ["text"]}, {"required": ["url"]}],
+    },
+    "branches with much in common": {
+        "$schema": D4,
+        "oneOf": [{"$ref": "#/definitions/point"}, {"$ref": "#/definitions/line"}],
+        "definitions": {
+            "point": {
+                "properties": {"type": {"enum": ["Point"]}, "at": {"$ref": "#/definitions/at"}}
+            },
+            "line": {
+                "type": "object",
+                "properties": {
+                    "type": {"enum": ["Line"]},
+                    "at": {"type": "array", "items": {"$ref": "#/definitions/at"}},
+                },
+            },
+            "at": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+        },
+    },
+    "something in it": {
+        "type": "object",
+        "properties": {"a": INTEGER, "b": STRING},
+        "minProperties": 1,
+    },
     "searched patterns": {
         "type": "array",
         "items": {

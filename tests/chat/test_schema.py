@@ -12,8 +12,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
 from friendli_endpoint.chat.schema import fit_schema
+from friendli_endpoint.chat.schema.document import subschemas
 from friendli_endpoint.generation import Refusal
-from tests.chat.schemas import SCHEMAS
+from tests.chat.schemas import D4, D6, D7, D2019, D2020, SCHEMAS
 from tests.chat.walking import COMPILER, ENDS, follows, walk
 
 Schema = dict[str, Any]
@@ -136,6 +137,66 @@ def test_any_schema_is_enforced_or_refused(root: Any, inner: Any, seed: int) -> 
         _check(schema, text)
 
 
+_DRAFTS = st.sampled_from([None, D4, D4.rstrip("#"), D6, D7, D2019, D2020, "https://example.com/"])
+_POINTERS = {
+    "#/$defs/A": {"$defs": {"A": None}},
+    "#/definitions/a~1b%20%7E0%25": {"definitions": {"a/b ~%": None}},
+    "#/x-parts/list/1": {"x-parts": {"list": [{}, None]}},
+}
+_NOISE: dict[str, Any] = {
+    "title": "A title",
+    "description": "not",
+    "$comment": "$ref",
+    "default": {"$ref": "#/nowhere", "type": 3},
+    "examples": [{"not": {}}],
+    "readOnly": True,
+    "nullable": True,
+    "deprecated": False,
+    "x-order": {"enum": []},
+    "enumNames": ["a"],
+}
+
+
+def _dressed(schema: Any, noise: dict[str, Any]) -> Any:
+    """The same schema, with annotations in it and everything that is inside it."""
+    if not isinstance(schema, dict):
+        return schema
+    dressed = json.loads(json.dumps(schema))
+    for place, inner in subschemas(schema):
+        around = dressed
+        for step in place[:-1]:
+            around = around[step]
+        around[place[-1]] = _dressed(inner, noise)
+    return {**noise, **dressed}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    _ANY_SCHEMA,
+    _ANY_SCHEMA,
+    _DRAFTS,
+    st.sampled_from(sorted(_POINTERS)),
+    st.lists(st.sampled_from(sorted(_NOISE)), max_size=3),
+    st.integers(0, 2**32),
+)
+def test_any_schema_in_any_draft(
+    root: Any, inner: Any, draft: str | None, pointer: str, noise: list[str], seed: int
+) -> None:
+    notes = {name: _NOISE[name] for name in noise}
+    text = json.dumps([_dressed(root, notes), _dressed(inner, notes)])
+    root, inner = json.loads(text.replace('"#/$defs/A"', f'"{pointer}"'))
+    target = json.loads(json.dumps(_POINTERS[pointer]).replace("null", json.dumps(inner)))
+    schema = {**({"$schema": draft} if draft else {}), "allOf": [root, {}], **target}
+    try:
+        constraint = COMPILER.json_schema(schema, ENDS, "s")
+    except Refusal as refusal:
+        assert refusal.status == 400 and refusal.param is not None
+        return
+    output = walk(constraint, seed)
+    if output is not None:
+        _check(schema, output)
+
+
 WRONGLY_TAKEN: list[tuple[Schema, str]] = [
     ({"properties": {"a": {"type": "integer"}}}, r'{"\u0061": "x"}'),
     ({"properties": {"a": {"type": "integer"}}}, r'{"a": 1,"\u0061": "x"}'),
@@ -225,6 +286,7 @@ def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> 
             "s.properties.a",
         ),
         ({"$schema": "http://json-schema.org/draft-07/schema#", "prefixItems": [{}]}, None),
+        ({"$schema": "http://json-schema.org/draft-03/schema#"}, "s.$schema"),
         ({"allOf": [{"$ref": "#"}]}, "s.allOf[0].$ref"),
         ({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}, "s"),
         (False, "s"),
@@ -250,7 +312,10 @@ _CIRCLE = {"anyOf": [{"anyOf": [{"$ref": "#/$defs/A"}]}, {"type": "object"}]}
         ({"$ref": "#/$defs/A/anyOf/0", "$defs": {"A": {"anyOf": [{"$ref": "#/$defs/A"}]}}}, None),
         ({"anyOf": [{"type": "null"}, {"$ref": "#"}]}, "s.anyOf[1].$ref"),
         ({"oneOf": [{"type": "null"}, {"type": "array", "$ref": "#"}]}, "s.oneOf[1].$ref"),
-        ({"$ref": "#/$defs/$ref", "$defs": {"$ref": {"$ref": "#"}}}, "s.$ref"),
+        ({"$ref": "#/$defs/$ref", "$defs": {"$ref": {"$ref": "#"}}}, "s.$defs.$ref.$ref"),
+        ({"oneOf": [{"minLength": 1}, {"pattern": "a"}, {"$ref": "#"}]}, "s.oneOf[2].$ref"),
+        ({"not": {"not": {"$ref": "#"}}}, "s.not.not.$ref"),
+        ({"if": {"$ref": "#"}}, "s.if.$ref"),
     ],
 )
 def test_a_reference_that_leads_back_to_itself_is_named(schema: Schema, param: str | None) -> None:
@@ -293,6 +358,7 @@ def test_a_circle_that_nothing_refers_to_does_no_harm() -> None:
         ({"$ref": 3}, "s.$ref"),
         ({"maxLength": None}, "s.maxLength"),
         ({"$schema": SCHEMAS["zod"]["$schema"], "exclusiveMinimum": True}, "s.exclusiveMinimum"),
+        ({"$schema": D4, "minimum": 1, "exclusiveMinimum": 0}, "s.exclusiveMinimum"),
         ({"prefixItems": [{}], "items": [{}]}, "s.items"),
     ],
 )
@@ -304,6 +370,27 @@ def test_what_is_no_schema_is_named_with_its_place(schema: object, param: str) -
 def _chain(length: int) -> Schema:
     links = {f"d{n}": {"properties": {"x": {"$ref": f"#/$defs/d{n + 1}"}}} for n in range(length)}
     return {"$ref": "#/$defs/d0", "$defs": {**links, f"d{length}": {}}}
+
+
+def _nested_conditions(levels: int) -> Schema:
+    schema: Schema = {"required": ["a"]}
+    for _ in range(levels):
+        schema = {"if": schema, "then": {"required": ["b"]}, "else": {"required": ["c"]}}
+    return schema
+
+
+def _doubling(levels: int) -> Schema:
+    """Each definition holds two copies of the one before, with something added to each."""
+    doubled = {
+        f"d{n + 1}": {
+            "properties": {
+                name: {"allOf": [{"$ref": f"#/$defs/d{n}"}, {"properties": {f"{name}{n}": {}}}]}
+                for name in "xy"
+            }
+        }
+        for n in range(levels)
+    }
+    return {"$ref": f"#/$defs/d{levels}", "$defs": {"d0": {"type": "object"}, **doubled}}
 
 
 def _deep(levels: int) -> Schema:
@@ -331,6 +418,8 @@ def _deep(levels: int) -> Schema:
             "too complex",
         ),
         ({"type": "string", "pattern": "^(a?){500}a{500}$"}, "too complex"),
+        (_doubling(30), "too complex"),
+        (_nested_conditions(40), "20,000 schemas"),
         ({"patternProperties": {f"^{n}$": {} for n in range(101)}}, "100 patterns"),
         ({"enum": [[n] for n in range(10_001)]}, "10,000 lists"),
     ],

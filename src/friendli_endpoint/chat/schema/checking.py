@@ -25,9 +25,12 @@ def check_values(schema: dict[str, Any], place: Place, draft: Draft) -> None:
             valid, words = VALUES[keyword]
             if not valid(value):
                 raise SchemaFault((*place, keyword), f"it must be {words}", invalid=True)
-    for keyword in ("exclusiveMaximum", "exclusiveMinimum"):
-        if isinstance(schema.get(keyword), bool) and draft not in (None, 3, 4):
+    for keyword, beside in (("exclusiveMaximum", "maximum"), ("exclusiveMinimum", "minimum")):
+        is_flag = isinstance(schema.get(keyword, False), bool)
+        if keyword in schema and is_flag and draft not in (None, 4):
             raise SchemaFault((*place, keyword), "it must be a number", invalid=True)
+        if not is_flag and draft == 4 and beside in schema:
+            raise SchemaFault((*place, keyword), "it must be true or false", invalid=True)
 
 
 def check_enforced(schema: dict[str, Any], place: Place) -> None:

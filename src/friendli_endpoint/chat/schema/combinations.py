@@ -1,5 +1,7 @@
 """Keywords that put other schemas in the same place: `$ref`, `allOf`, `anyOf`, `oneOf`."""
 
+from typing import Any
+
 from friendli_endpoint.chat.schema.disjoint import overlaps
 from friendli_endpoint.chat.schema.part import Part
 from friendli_endpoint.chat.schema.place import SchemaFault
@@ -32,18 +34,13 @@ def any_of(part: Part) -> None:
 
 def one_of(part: Part) -> None:
     """Rewrites `oneOf` into `anyOf`: what satisfies a branch, and none that overlaps with it."""
-    document, place = part.whole.document, part.at("oneOf")
+    place = part.at("oneOf")
     branches = part.schema["oneOf"]
-    others = overlaps(document, place, len(branches))
+    others = overlaps(part.whole.document, place, len(branches))
     if sum(map(len, others)) > _MOST_OVERLAPS:
         raise SchemaFault(place, _OVERLAP)
-    targets = [document.followed((*place, index)) for index in range(len(branches))]
     try:
-        denials = {
-            index: part.whole.complement(document.at(target), target, exact=False)
-            for index, target in enumerate(targets)
-            if others[index]
-        }
+        denials = {index: _denial(part, index) for index in range(len(branches)) if others[index]}
     except SchemaFault as fault:
         raise SchemaFault(place, _OVERLAP) from fault
     either = []
@@ -52,3 +49,12 @@ def one_of(part: Part) -> None:
         denied = [denials[other] for other in sorted(others[index])]
         either.append({"allOf": [fitted, *denied]} if denied else fitted)
     part.either(either)
+
+
+def _denial(part: Part, index: int) -> Any:
+    """What no branch may satisfy that overlaps with the branch of this index."""
+    place = part.at("oneOf", index)
+    target = part.whole.document.followed(place)
+    if target != place:
+        return {"$ref": part.whole.reference_to_complement(target, exact=False)}
+    return part.whole.complement(part.schema["oneOf"][index], place, exact=False)

@@ -111,6 +111,8 @@ def _with_another(denied: _Denied, keyword: str) -> list[Any]:
 
 
 def _bounds(denied: _Denied, keyword: str) -> list[Any]:
+    if keyword.startswith("exclusive") and denied.part.whole.document.draft == 4:
+        return []
     kind = "number" if "number" in denied.part.types else "integer"
     opposite = opposite_bounds(denied.part.schema, keyword, denied.part.at(keyword))
     return [{"type": kind, **opposite}] if opposite else []

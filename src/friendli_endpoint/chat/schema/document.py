@@ -58,6 +58,9 @@ class Document:
     Args:
         root: The schema.
 
+    Raises:
+        SchemaFault: It names a version that is not served.
+
     Attributes:
         draft: The version of JSON Schema that it names.
     """
@@ -77,7 +80,7 @@ class Document:
 
     def _enter(self, place: Place, schema: dict[str, Any], base: str) -> str:
         """Notes the names of one schema; answers the base of the references in it."""
-        name = schema.get("$id", schema.get("id") if self.draft in (3, 4) else None)
+        name = schema.get("$id", schema.get("id") if self.draft == 4 else None)
         if isinstance(name, str) and name:
             address, fragment = urldefrag(_joined(base, name))
             if fragment and name.startswith("#"):

@@ -3,10 +3,12 @@
 import re
 from typing import Any
 
+from friendli_endpoint.chat.schema.place import SchemaFault
+
 __all__ = ["Draft", "draft_of", "is_known"]
 
 Draft = int | None
-"""3, 4, 6, 7, 2019 or 2020; None where a schema names none that is known."""
+"""4, 6, 7, 2019 or 2020; None where a schema names none that is known."""
 
 _NAMED = re.compile(
     r"http://json-schema\.org/draft-0([3467])/schema#?"
@@ -15,9 +17,16 @@ _NAMED = re.compile(
 
 
 def draft_of(root: dict[str, Any]) -> Draft:
-    """The version that a schema says it is written in."""
+    """The version that a schema says it is written in.
+
+    Raises:
+        SchemaFault: It is draft 3, whose words mean other things.
+    """
     found = _NAMED.fullmatch(str(root.get("$schema", "")))
-    return int(found[found.lastindex or 0]) if found else None
+    draft = int(found[found.lastindex or 0]) if found else None
+    if draft == 3:
+        raise SchemaFault(("$schema",), "draft 3 is not served; write it in draft 4 or later")
+    return draft
 
 
 _SINCE = {

@@ -14,7 +14,7 @@ from friendli_endpoint.chat.schema.place import SchemaFault
 
 __all__ = ["check_expansion"]
 
-_MOST = 100_000
+_MOST = 60_000
 _COMBINED = frozenset({"$ref", "allOf", "anyOf"})
 
 

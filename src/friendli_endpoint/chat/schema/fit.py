@@ -51,9 +51,10 @@ def fit_schema(schema: object, param: str) -> FitSchema:
     """
     schema_text(schema, param)
     try:
-        rewriting = Rewriting(Document(_as_object(schema)))
+        document = Document(_as_object(schema))
+        check_circles(document)
+        rewriting = Rewriting(document)
         root, definitions = rewriting.result()
-        check_circles(rewriting.document, [place for place, _ in rewriting.parts])
         definitions = without_endless(root, definitions)
         check_depth(root, definitions)
         check_expansion(root, definitions)

@@ -1,6 +1,6 @@
 """References that lead round in circles: without an end, or deeper than the compiler's stack."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -13,6 +13,8 @@ _MOST_DEPTH = 120
 """Schemas inside schemas, references followed; the compiler follows them on the stack of a thread,
 and running out of that would end the process."""
 
+_STORES = ("$defs", "definitions")
+"""Keywords whose schemas are for those who refer to them."""
 _IN_PLACE = (
     *("allOf", "anyOf", "oneOf", "not", "if", "then", "else"),
     *("dependencies", "dependentSchemas"),
@@ -20,36 +22,36 @@ _IN_PLACE = (
 """Keywords whose schemas are for the same value as the schema around them."""
 
 
-def check_circles(document: Document, places: Iterable[Place]) -> None:
+def check_circles(document: Document) -> None:
     """Refuses references that come back to where they are without a value in between.
 
-    JSON Schema leaves their meaning open, and validators recurse in them without end.
+    JSON Schema leaves their meaning open, and validators recurse in them without end. What nothing
+    refers to is not looked at.
 
     Args:
         document: The schema as the user sent it.
-        places: The schemas of it that are used.
 
     Raises:
         SchemaFault: Said of a `$ref`.
     """
-    inner: dict[Place, list[Place]] = {}
-    pending = list(places)
+    same_value: dict[Place, list[Place]] = {}
+    pending: list[Place] = [()]
     while pending:
         place = pending.pop()
         schema = document.at(place)
-        if place in inner or not isinstance(schema, dict):
+        if place in same_value or not isinstance(schema, dict):
             continue
-        inner[place] = [
-            (*place, *steps) for steps, _ in subschemas(schema) if steps[0] in _IN_PLACE
-        ]
-        pending.extend(inner[place])
-        target = document.resolve(schema["$ref"], place) if "$ref" in schema else None
+        inner = [steps for steps, _ in subschemas(schema) if steps[0] not in _STORES]
+        pending.extend((*place, *steps) for steps in inner)
+        same_value[place] = [(*place, *steps) for steps in inner if steps[0] in _IN_PLACE]
+        reference = schema.get("$ref")
+        target = document.resolve(reference, place) if isinstance(reference, str) else None
         if target is not None:
-            inner[place].append((*place, "$ref"))
-            inner[*place, "$ref"] = [target]
+            same_value[place].append((*place, "$ref"))
+            same_value[*place, "$ref"] = [target]
             pending.append(target)
     try:
-        TopologicalSorter(inner).prepare()
+        TopologicalSorter(same_value).prepare()
     except CycleError as error:
         reference = next(each for each in error.args[1] if isinstance(document.at(each), str))
         raise SchemaFault(

@@ -82,6 +82,7 @@ class Rewriting:
         self.document = document
         self.multiples = Multiples()
         self.parts: list[tuple[Place, dict[str, Any]]] = []
+        self._made = 0
         self._literals = 0
         self._definitions: dict[str, Any] = {}
         self._names: dict[Place, str] = {}
@@ -113,12 +114,12 @@ class Rewriting:
             raise SchemaFault(place, "it must be an object, true or false", invalid=True)
         check_values(schema, place, self.document.draft)
         check_enforced(schema, place)
-        part = self._part(schema, place)
+        part = self._begun(schema, place)
         if "type" in schema:
             part.out["type"] = (
                 list(part.types) if isinstance(schema["type"], list) else part.types[0]
             )
-        self._note(place, part.out)
+        self.parts.append((place, part.out))
         for step in _steps(part.schema):
             step(part)
         return part.out
@@ -137,9 +138,9 @@ class Rewriting:
         if isinstance(schema, bool):
             return not schema
         check_values(schema, place, self.document.draft)
-        out = complement_of(self._part(schema, place), exact=exact)
+        out = complement_of(self._begun(schema, place), exact=exact)
         if isinstance(out, dict):
-            self._note(place, out)
+            self.parts.append((place, out))
         return out
 
     def reference_to(self, place: Place) -> str:
@@ -176,7 +177,10 @@ class Rewriting:
             raise denied
         return f"#/$defs/{denied}"
 
-    def _part(self, schema: dict[str, Any], place: Place) -> Part:
+    def _begun(self, schema: dict[str, Any], place: Place) -> Part:
+        self._made += 1
+        if self._made > _MOST_SCHEMAS:
+            raise SchemaFault((), f"it has more than {_MOST_SCHEMAS:,} schemas in it")
         types = types_of(schema)
         telling = {
             keyword: value
@@ -184,11 +188,6 @@ class Rewriting:
             if any(each in types for each in APPLIES_TO.get(keyword, types))
         }
         return Part(self, telling, place, types)
-
-    def _note(self, place: Place, out: dict[str, Any]) -> None:
-        self.parts.append((place, out))
-        if len(self.parts) > _MOST_SCHEMAS:
-            raise SchemaFault((), f"it has more than {_MOST_SCHEMAS:,} schemas in it")
 
     def count_literals(self, count: int) -> None:
         """Counts lists and objects in constants.
