@@ -104,6 +104,11 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         Address.parse(text, model="m", end_tokens=(), token=None)
 
 
+def test_a_name_is_host_and_port_without_credentials() -> None:
+    address = Address.parse("http://me:secret@h:1/v1/x", model="m", end_tokens=(), token=None)
+    assert address.name == "h:1"
+
+
 def test_a_token_is_not_shown() -> None:
     assert "secret" not in repr(Address("s", "http://s/", "openai", token="secret"))
 

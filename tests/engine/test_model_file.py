@@ -8,7 +8,7 @@ from gguf import GGUFValueType, GGUFWriter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.engine.gguf import GgufError, read_metadata
+from friendli_endpoint.engine.gguf import GgufError, read_header
 from friendli_endpoint.engine.llama.embedded import locate
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
@@ -100,7 +100,7 @@ def test_long_lists_and_texts_of_the_tokenizer_are_passed_over(
 ) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(whole)
-    metadata = read_metadata(path)
+    metadata = read_header(path).metadata
     assert metadata["general.quantization_version"] == 2
     assert not any(key.startswith("tokenizer.") for key in metadata)
 
@@ -111,7 +111,7 @@ def test_a_file_that_ends_early_is_refused_wherever_it_ends(whole: bytes, tmp_pa
         if length < 700 or length % 500 == 0:
             path.write_bytes(whole[:length])
             with pytest.raises(GgufError, match=r"m\.gguf"):
-                read_metadata(path)
+                read_header(path)
 
 
 @given(place=st.integers(0, 600), byte=st.integers(0, 255))
@@ -131,9 +131,9 @@ def test_what_is_no_such_file_is_refused(content: bytes, tmp_path: Path) -> None
     path = tmp_path / "m.gguf"
     path.write_bytes(content)
     with pytest.raises(GgufError, match="not a GGUF file"):
-        read_metadata(path)
+        read_header(path)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GgufError, match="cannot read"):
-        read_metadata(tmp_path / "none.gguf")
+        read_header(tmp_path / "none.gguf")

@@ -103,7 +103,7 @@ def test_json_keeps_to_its_schema(gemma: Served) -> None:
 
 def test_json_objects_of_any_kind(gemma: Served) -> None:
     choice = gemma.choice(
-        response_format={"type": "json_object"}, logit_bias={"}": 100}, max_tokens=20
+        response_format={"type": "json_object"}, logit_bias={"{": 100, "}": 100}, max_tokens=20
     )
     assert (choice["message"]["content"], choice["finish_reason"]) == ("{}", "stop")
 

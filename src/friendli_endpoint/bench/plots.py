@@ -19,12 +19,14 @@ AXES = {
 }
 
 
-def check_plotting() -> None:
-    """Looks whether there is what draws.
+def check_plotting(path: Path) -> None:
+    """Looks whether there is what draws, before anything is measured.
 
     Raises:
-        BenchError: There is not.
+        BenchError: There is not, or the file is no PNG file.
     """
+    if path.suffix != ".png":
+        raise BenchError(f"--plot draws a PNG file: {path} does not end in .png")
     if find_spec("matplotlib") is None:
         raise BenchError("--plot needs matplotlib: pip install 'friendli-dedicated[bench]'")
 

@@ -76,14 +76,13 @@ def run(plan: Plan, tell: Tell) -> Report:
         BenchError: A server does not start or does not answer; one that fails at a workload only is
             left out of that.
     """
+    _check(plan)
     seed = secrets.token_hex(8)
     memory: dict[str, int] = {}
     measured = []
     with ExitStack() as stack:
         started = stack.enter_context(_serving(plan, plan.model, plan.peer_model, memory, tell))
         addresses = [*started, *plan.addresses]
-        if not addresses:
-            raise BenchError("there is nothing to measure: name a --url or a --peer")
         shape = _warm(addresses, seed)
         for workload in plan.workloads:
             with _variants(plan, workload, memory, tell) as further:
@@ -140,6 +139,19 @@ def _started(
             peak = server.peak_memory()
             if peak is not None:
                 memory[server.name] = peak
+
+
+def _check(plan: Plan) -> None:
+    """Refuses a plan that would come to nothing."""
+    starts = plan.ours or plan.peers
+    names = [*plan.peers, *(address.name for address in plan.addresses)]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise BenchError(f"{twice[0]} is named twice")
+    if not starts and not plan.addresses:
+        raise BenchError("there is nothing to measure: name a --url or a --peer")
+    if not starts and plan.vocabularies:
+        raise BenchError("--vocabulary needs a server to start: name --ours or a --peer")
 
 
 def _warm(addresses: Sequence[Address], seed: str) -> Shape:

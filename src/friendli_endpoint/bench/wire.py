@@ -82,7 +82,7 @@ class Address:
             raise BenchError(f"there is no dialect {dialect!r}; there are: {', '.join(DIALECTS)}")
         if parts.path in ("", "/"):
             url = url.rstrip("/") + DIALECTS[dialect].path
-        return cls(parts.netloc, url, dialect, model, end_tokens, token)
+        return cls(parts.netloc.rpartition("@")[2], url, dialect, model, end_tokens, token)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -133,7 +135,10 @@ def bench(
     start_ours = ours if ours is not None else not url
     try:
         if plot is not None:
-            check_plotting()
+            check_plotting(plot)
+        for file in (json, plot):
+            if file is not None and not file.parent.is_dir():
+                raise BenchError(f"there is no folder {file.parent}")
         own_model = locate(model) if start_ours or peer else Path()
         plan = Plan(
             addresses=[
@@ -151,7 +156,8 @@ def bench(
             capacity=Capacity(max_sequences, context, threads or available_threads()),
             end_tokens=end_tokens,
         )
-        report = run(plan, lambda line: progress.print(line, markup=False, highlight=False))
+        with _ended_like_ctrl_c():
+            report = run(plan, lambda line: progress.print(line, markup=False, highlight=False))
     except (BenchError, ModelError, LibraryError) as error:
         refuse(str(error))
     if json is not None:
@@ -162,6 +168,16 @@ def bench(
     _show(report, table)
     if any(each.faults for each in report.measured):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Takes a request to end as an interrupt, so that no server that was started stays behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _known_peers(names: Sequence[str]) -> Sequence[str]:
@@ -180,7 +196,7 @@ def _known_workloads(names: Sequence[str]) -> list[Workload]:
                 f"there is no workload {name!r}; there are: {SINGLE_NAMES}, {SWEEP_NAMES}"
             )
         found += named
-    return found or [*WORKLOADS.values()]
+    return [*dict.fromkeys(found)] or [*WORKLOADS.values()]
 
 
 def _vocabulary(text: str) -> tuple[int, Path]:

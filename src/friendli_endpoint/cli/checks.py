@@ -13,7 +13,7 @@ from pathlib import Path
 
 from friendli_endpoint.access import AccessError, policy_of
 from friendli_endpoint.engine.capacity import available_memory, available_threads, fit
-from friendli_endpoint.engine.gguf import GgufError, read_metadata
+from friendli_endpoint.engine.gguf import GgufError, read_header
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
 from friendli_endpoint.engine.llama.model import ModelError, check_file, find_embedded_model
 from friendli_endpoint.engine.model_file import ModelFile, read_model_file
@@ -123,7 +123,7 @@ def _template(named: Path | None, model: Path) -> Finding:
         except (OSError, UnicodeDecodeError) as error:
             return Finding("template", f"cannot read {named}: {error}", "name another file")
         return Finding("template", str(named))
-    if "tokenizer.chat_template" in read_metadata(model):
+    if "tokenizer.chat_template" in read_header(model).metadata:
         return Finding("template", "the model's own")
     return Finding("template", "the model has none", "name a Jinja file with --chat-template")
 

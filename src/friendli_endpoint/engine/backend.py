@@ -32,7 +32,7 @@ class Backend(Protocol):
         positions: Sequence[int],
         adapter: int | None,
     ) -> Logits:
-        """Appends one token to each sequence; logits (len(sequences), vocabulary)."""
+        """Appends one token to each sequence, in ascending order; logits (count, vocabulary)."""
         ...
 
     def copy(self, source: int, target: int) -> None:

@@ -1,15 +1,17 @@
-"""Reads the metadata of a GGUF file without loading it; it knows no tensor and no C library.
+"""Reads what stands before the tensors of a GGUF file, without the C library.
 
-The layout is that of the format's version 2 and 3: magic, version, counts, then keys with typed
-values, in little-endian. A file is untrusted: nothing is read beyond its end.
+The layout is that of the format's version 2 and 3: magic, version, counts, keys with typed values,
+then the tensors' names, shapes and types, in little-endian. A file is untrusted: nothing is read
+beyond its end.
 """
 
 import mmap
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-__all__ = ["GgufError", "Value", "read_metadata"]
+__all__ = ["GgufError", "Header", "Tensor", "Value", "read_header"]
 
 Number: TypeAlias = int | float | bool
 Value: TypeAlias = Number | str | list[Number]
@@ -22,21 +24,58 @@ _LONGEST_ARRAY = 1024
 """Numbers of an array that is kept, such as one for each layer; a longer one is the tokenizer's."""
 
 _NESTING = 4
+_MOST_DIMENSIONS = 4
+
+TENSOR_TYPES = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 10: "Q2_K",
+    11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
+    19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 29: "IQ1_M", 30: "BF16",
+    34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4", 40: "NVFP4",
+}  # fmt: skip
+"""Names of tensor types, llama.cpp's `enum ggml_type`."""
 
 
 class GgufError(Exception):
     """A file that is no GGUF file, or a damaged one; the message says so in a sentence."""
 
 
-def read_metadata(path: Path) -> dict[str, Value]:
-    """All keys of a GGUF file but those whose values are long lists or lists of texts.
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor of a file.
+
+    Attributes:
+        name: Such as "blk.0.attn_q.weight".
+        dimensions: How many, from 1 to 4.
+        type: Such as "Q4_K", or a number for one that has no name here.
+    """
+
+    name: str
+    dimensions: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file tells of what is in it.
+
+    Attributes:
+        metadata: All keys but those whose values are long lists or lists of texts.
+        tensors: In the order of the file.
+    """
+
+    metadata: dict[str, Value]
+    tensors: tuple[Tensor, ...]
+
+
+def read_header(path: Path) -> Header:
+    """What stands before the tensors of a GGUF file.
 
     Raises:
         GgufError: It is not there, no GGUF file, or a damaged one.
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-            return _Reader(view).metadata()
+            return _Reader(view).header()
     except OSError as error:
         raise GgufError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
@@ -50,21 +89,31 @@ class _Reader:
         self._view = view
         self._at = 0
 
-    def metadata(self) -> dict[str, Value]:
+    def header(self) -> Header:
         if self._view[:4] != _MAGIC:
             raise ValueError("it does not begin as one")
         self._at = 4
         version = self._number("I")
         if version not in _VERSIONS:
             raise ValueError(f"it is of version {version}")
-        _tensors, keys = self._number("Q"), self._number("Q")
+        tensors, keys = int(self._number("Q")), int(self._number("Q"))
         found: dict[str, Value] = {}
-        for _ in range(int(keys)):
+        for _ in range(keys):
             key = self._text().decode("utf-8", "replace")
             value = self._value(int(self._number("I")))
             if value is not None:
                 found[key] = value
-        return found
+        return Header(found, tuple([self._tensor() for _ in range(tensors)]))
+
+    def _tensor(self) -> Tensor:
+        name = self._text().decode("utf-8", "replace")
+        dimensions = int(self._number("I"))
+        if not 1 <= dimensions <= _MOST_DIMENSIONS:
+            raise ValueError(f"it holds a tensor of {dimensions} dimensions")
+        self._skip(8 * dimensions)
+        kind = int(self._number("I"))
+        self._skip(8)
+        return Tensor(name, dimensions, TENSOR_TYPES.get(kind, str(kind)))
 
     def _value(self, kind: int, nesting: int = 0) -> Value | None:
         """Reads a value; None for one that is not kept."""

@@ -52,6 +52,7 @@ class Plan:
         slots: How many sequences the backend holds.
         piece: Most prompt tokens computed between two tokens of a running choice.
         full_piece: Most prompt tokens computed at once.
+        least_piece: Fewest of them, unless a prompt has fewer.
         queue_requests: Most requests that may wait.
         queue_tokens: Most prompt tokens that may wait, all together.
     """
@@ -59,6 +60,7 @@ class Plan:
     slots: int
     piece: int
     full_piece: int
+    least_piece: int = 2
     queue_requests: int = 1024
     queue_tokens: int = 1 << 20
 
@@ -103,7 +105,7 @@ class EngineLoop:
         self._vocabulary = vocabulary
         self._plan = plan
         self._report = report
-        self._scheduler = Scheduler(plan.slots, plan.piece, plan.full_piece)
+        self._scheduler = Scheduler(plan.slots, plan.piece, plan.full_piece, plan.least_piece)
         self._running: dict[int, Running] = {}
         self._prompt_logits: dict[str, Logits] = {}
         self._deliveries: dict[str, _Delivery] = {}
@@ -335,7 +337,7 @@ class EngineLoop:
         """A token for each choice; those of one adapter share a batch."""
         looking = self._guides.submit(look_ahead, [self._running[slot] for slot in slots])
         batches: dict[int | None, list[int]] = {}
-        for slot in slots:
+        for slot in sorted(slots):
             batches.setdefault(_handle(self._running[slot].job.adapter), []).append(slot)
         for adapter, batch in batches.items():
             running = [self._running[slot] for slot in batch]

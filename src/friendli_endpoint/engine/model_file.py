@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from friendli_endpoint.engine.gguf import GgufError, read_metadata
+from friendli_endpoint.engine.gguf import GgufError, Tensor, read_header
 from friendli_endpoint.engine.kv_size import kv_bytes_per_token
 
 __all__ = ["GgufError", "ModelFile", "read_model_file"]
@@ -30,6 +30,7 @@ class ModelFile:
         quantisation: Of most of its tensors, such as "Q4_K_M", or None where it does not say.
         context: Tokens it was trained for, or None.
         kv_bytes_per_token: Key-value cache of one token at 16 bits, in bytes, or None.
+        tensors: What it is made of.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class ModelFile:
     quantisation: str | None
     context: int | None
     kv_bytes_per_token: int | None
+    tensors: tuple[Tensor, ...]
 
 
 def read_model_file(path: Path) -> ModelFile:
@@ -46,7 +48,8 @@ def read_model_file(path: Path) -> ModelFile:
     Raises:
         GgufError: It is not there, no GGUF file, or a damaged one.
     """
-    metadata = read_metadata(path)
+    header = read_header(path)
+    metadata = header.metadata
     architecture = metadata.get("general.architecture")
     if not isinstance(architecture, str):
         raise GgufError(f"{path} does not say which architecture it is")
@@ -59,4 +62,5 @@ def read_model_file(path: Path) -> ModelFile:
         QUANTISATIONS.get(kind) if isinstance(kind, int) else None,
         context if isinstance(context, int) else None,
         kv_bytes_per_token(metadata, architecture),
+        header.tensors,
     )

@@ -5,8 +5,8 @@ put back. Requests come in in the order they arrived. A request's prompt is pref
 slot of its first choice, in pieces, from the longest prefix that some slot holds; the other choices
 copy it, and those that find no free slot wait ahead of every later request.
 
-A step is some pieces of prompts, and one token of every choice that runs. Pieces are never of one
-token unless the prompt is: see `engine/llama/context.py` for why answers depend on it.
+A step is some pieces of prompts, and one token of every choice that runs. Pieces are never smaller
+than a least size unless the prompt is: see `engine/llama/kernels.py` for why answers depend on it.
 """
 
 from collections import deque
@@ -119,14 +119,16 @@ class Scheduler:
         slots: How many sequences fit, at least 1.
         piece: Most prompt tokens in a step while other choices run: bounds how long they stall.
         full_piece: Most prompt tokens in a step while none runs.
+        least_piece: Fewest tokens of a piece, at least 2; a prompt that is shorter is one piece.
     """
 
-    def __init__(self, slots: int, piece: int, full_piece: int) -> None:
-        if slots < 1 or piece < 3 or full_piece < piece:
-            raise ValueError("a scheduler needs a slot, and pieces of at least three tokens")
+    def __init__(self, slots: int, piece: int, full_piece: int, least_piece: int = 2) -> None:
+        if slots < 1 or least_piece < 2 or not 2 * least_piece - 1 <= piece <= full_piece:
+            raise ValueError("a scheduler needs a slot, and room for nearly two least pieces")
         self._piece = piece
         self._full_piece = full_piece
-        self._slots = Slots(slots)
+        self._least_piece = least_piece
+        self._slots = Slots(slots, least_piece)
         self._waiting: deque[Job] = deque()
         self._filling: Job | None = None
         self._placing: Job | None = None
@@ -181,8 +183,8 @@ class Scheduler:
         """Work for idle times: what slots would do good to hold, for the prompts to come."""
         slot = self._slots.unsettled()
         while slot is not None:
-            size = _size(self._piece, slot.tokens.size - slot.held)
-            if slot.held and size >= 2:
+            size = self._size(self._piece, slot.tokens.size - slot.held)
+            if min(slot.held, size) >= self._least_piece:
                 return self._advance(slot, size, None, None)
             self._slots.leave(slot)
             slot = self._slots.unsettled()
@@ -194,10 +196,11 @@ class Scheduler:
         Args:
             job: The job.
             choice: Which of its choices.
-            said: The tokens it has generated: prompts to come may go on from them.
+            said: The tokens it has generated: prompts to come may go on from all but the last,
+                which fills the context where it is full.
         """
         slot = job.slots.pop(choice)
-        self._slots.leave(slot, np.concatenate((job.tokens, np.array(said, np.int32))))
+        self._slots.leave(slot, np.concatenate((job.tokens, np.array(said[:-1], np.int32))))
         if job.finished:
             self._forget(job)
 
@@ -217,7 +220,7 @@ class Scheduler:
 
     def restart(self) -> None:
         """Every slot has lost what it held; the jobs, none of them started, begin anew."""
-        self._slots = Slots(len(list(self._slots)))
+        self._slots = Slots(len(list(self._slots)), self._least_piece)
         self._filling = self._placing = None
         self._waiting = deque(self._jobs.values())
         for job in self._waiting:
@@ -265,7 +268,7 @@ class Scheduler:
             return None
         slot = job.prompt_slot
         left = job.tokens.size - slot.held
-        size = _size(room, left)
+        size = self._size(room, left)
         if size < (min(left, LEAST_PIECE) if later and source is None else 1):
             return None
         if size == left:
@@ -273,7 +276,7 @@ class Scheduler:
         return self._advance(slot, size, source, job)
 
     def _begin(self, job: Job) -> int | None:
-        claim = self._slots.claim(job.tokens, job.adapter, max(0, job.tokens.size - 2))
+        claim = self._slots.claim(job.tokens, job.adapter, job.tokens.size - self._least_piece)
         if claim is None:
             return None
         self._waiting.popleft()
@@ -282,17 +285,16 @@ class Scheduler:
         job.prompt_slot, job.cached = claim.slot, claim.shared
         return claim.source.number if claim.source else None
 
+    def _size(self, room: int, left: int) -> int:
+        """How many of the tokens that are left to take, so that none or enough for a piece stay."""
+        size = min(room, left)
+        if 0 < left - size < self._least_piece:
+            size = left - self._least_piece
+        return size if size >= self._least_piece or size == left else 0
+
     @staticmethod
     def _advance(slot: Slot, size: int, source: int | None, job: Job | None) -> Piece:
         start, slot.held = slot.held, slot.held + size
         tokens = slot.tokens[start : slot.held]
         last = slot.held == slot.tokens.size
         return Piece(slot.number, source, tokens, start, slot.adapter, job, last)
-
-
-def _size(room: int, left: int) -> int:
-    """How many of the tokens that are left to take: none or at least two, and never leaving one."""
-    size = min(room, left)
-    if left - size == 1:
-        size -= 1
-    return size if size >= 2 or size == left else 0

@@ -79,9 +79,11 @@ class Slots:
 
     Args:
         count: How many there are, at least 1.
+        least_piece: Shorter prompts were computed otherwise than the beginnings of longer ones.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, least_piece: int = 2) -> None:
+        self._least_shared = max(LEAST_SHARED, least_piece)
         self._slots = [Slot(number) for number in range(count)]
         self._turn = 0
 
@@ -99,7 +101,7 @@ class Slots:
         Args:
             tokens: The prompt, shape (length,).
             adapter: What the weights are changed by.
-            most: How many tokens may be shared at most.
+            most: How many tokens may be shared at most; below 0 is as 0.
 
         Returns:
             The claim, or None where no slot is free.
@@ -107,11 +109,11 @@ class Slots:
         free = [slot for slot in self._slots if not slot.busy]
         if not free:
             return None
-        shares = {slot: min(most, slot.shares(tokens, adapter)) for slot in self._slots}
+        shares = {slot: min(max(0, most), slot.shares(tokens, adapter)) for slot in self._slots}
         best = max(self._slots, key=lambda slot: (shares[slot], not slot.busy, -slot.held))
         shared = shares[best]
         oldest = min(free, key=lambda slot: slot.left)
-        if shared < LEAST_SHARED and shared < most:
+        if shared < min(self._least_shared, tokens.size):
             claim = Claim(oldest, 0, None)
         elif not best.busy and (best.held - shared <= LEAST_SHARED or free == [best]):
             claim = Claim(best, shared, None)

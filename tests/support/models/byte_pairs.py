@@ -1,7 +1,7 @@
 """Models like Llama 3 and Qwen 2: byte pairs, cut by another pre-tokenizer than the embedded's."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gguf import GGUFWriter, TokenType
@@ -84,14 +84,14 @@ QWEN = Family(
 )
 
 
-def write_byte_pairs(path: Path, family: Family) -> Path:
-    """Writes a model of a family; some tens of kilobytes."""
+def write_byte_pairs(path: Path, family: Family, shape: Shape | None = None) -> Path:
+    """Writes a model of a family; some tens of kilobytes if it is of the usual shape."""
     pairs = dict.fromkeys(_pairs())
     tokens = Tokens()
     tokens.add(TokenType.NORMAL, _alphabet())
     tokens.add(TokenType.NORMAL, dict.fromkeys(first + second for first, second in pairs))
     tokens.add(TokenType.CONTROL, family.control)
-    shape = Shape(len(tokens.texts), head=8)
+    shape = replace(shape or Shape(head=8), vocabulary=len(tokens.texts))
     writer = GGUFWriter(path, family.architecture)
     write_shape(writer, shape)
     writer.add_rope_freq_base(5e5)

@@ -1,11 +1,14 @@
 """Random weights of a decoder, in the shapes that llama.cpp expects of an architecture."""
 
+import ctypes
 from dataclasses import dataclass
 
 import gguf
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter
 from numpy.typing import NDArray
+
+from friendli_endpoint.engine.llama.library import find_library
 
 __all__ = ["Shape", "write_shape", "write_weights"]
 
@@ -25,15 +28,17 @@ class Shape:
         heads: That ask; half as many keep keys and values.
         head: Width of each.
         forward: Width of the feed-forward part.
+        type: Of the matrices.
     """
 
-    vocabulary: int
+    vocabulary: int = 0
     context: int = 2048
     width: int = 32
     layers: int = 2
     heads: int = 4
     head: int = 16
     forward: int = 64
+    type: GGMLQuantizationType = GGMLQuantizationType.F32
 
     @property
     def kv_heads(self) -> int:
@@ -86,12 +91,33 @@ def write_weights(
     for layer in range(shape.layers):
         for name, (rows, columns) in matrices.items():
             weights = random.normal(0, 1.5 / columns**0.5, (rows, columns)).astype(np.float32)
-            writer.add_tensor(f"blk.{layer}.{name}.weight", weights)
+            blocks = _quantised(weights, shape.type)
+            writer.add_tensor(f"blk.{layer}.{name}.weight", blocks, raw_dtype=shape.type)
         for name in norms:
             size = shape.head if name.endswith(("q_norm", "k_norm")) else shape.width
             vector(f"blk.{layer}.{name}.weight", size, 1.0)
         for name in biases:
             vector(f"blk.{layer}.{name}.bias", matrices[name][0], 0.0)
+
+
+def _quantised(weights: NDArray[np.float32], kind: GGMLQuantizationType) -> NDArray[np.uint8]:
+    """Rows of blocks, made by llama.cpp: the gguf package can read more types than it can write."""
+    rows, columns = weights.shape
+    values, size = gguf.GGML_QUANT_SIZES[kind]
+    blocks = np.empty((rows, columns // values * size), np.uint8)
+    importance = np.ones(columns, np.float32)
+    quantise = ctypes.CDLL(str(find_library())).ggml_quantize_chunk
+    quantise.restype = ctypes.c_size_t
+    quantise.argtypes = [
+        ctypes.c_int,
+        *2 * [ctypes.c_void_p],
+        *3 * [ctypes.c_int64],
+        ctypes.c_void_p,
+    ]
+    addresses = weights.ctypes.data, blocks.ctypes.data
+    written = quantise(int(kind), *addresses, 0, rows, columns, importance.ctypes.data)
+    assert written == blocks.size
+    return blocks
 
 
 def _add_embeddings(writer: GGUFWriter, random: np.random.Generator, shape: Shape) -> None:

@@ -2,9 +2,8 @@
 
 What is measured and kept to here: with flash attention off and separate caches, the logits of a
 token do not depend on what else is in the batch, as long as a sequence that brings one token to a
-batch is never mixed with one that brings several. (llama.cpp cuts such a batch into slices of
-equal length, and one token alone runs through other kernels than two.) So `decode` takes either
-one token from each of several sequences, or at least two tokens of a single one.
+batch is never mixed with one that brings several, and the batch is of a size that `kernels.py`
+allows. So a batch is either one token from each of several sequences, or several of a single one.
 """
 
 import ctypes
@@ -12,8 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from friendli_endpoint.engine.backend import Logits, Tokens
+from friendli_endpoint.engine.llama.kernels import LEAST_WITH_LORA, divide
 from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, Batch
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
 
@@ -65,6 +66,9 @@ class LlamaContext:
         self._state = np.empty(0, np.uint8)
         self._memory: int = library.llama_get_memory(pointer)
         vocabulary = library.llama_model_get_vocab(model.pointer)
+        self._has_windows = library.llama_model_n_swa(model.pointer) > 0
+        self._sequences = sequences
+        self._rows: Logits = np.empty((0, 0), np.float32)
         self._vocabulary_size: int = library.llama_vocab_n_tokens(vocabulary)
         self._token = np.zeros(MICRO_BATCH, np.int32)
         self._position = np.zeros(MICRO_BATCH, np.int32)
@@ -89,7 +93,8 @@ class LlamaContext:
 
         Args:
             sequence: Which one, from 0.
-            tokens: At most `MICRO_BATCH` ids; at least two unless the whole prompt is one token.
+            tokens: At most `MICRO_BATCH` ids, and no fewer than `Kernels.least_piece` unless the
+                whole prompt is shorter.
             position: How many tokens the sequence holds already.
             output: Whether the logits after the last token are wanted.
             adapter: What the weights are changed by.
@@ -97,14 +102,10 @@ class LlamaContext:
         Returns:
             Logits of shape (vocabulary,), float32, valid until the next call, or None.
         """
-        count = len(tokens)
-        self._token[:count] = tokens
-        self._position[:count] = np.arange(position, position + count)
-        self._sequence[:count] = sequence
-        self._output[:count] = 0
-        self._output[count - 1] = output
         self._use(adapter)
-        self._decode(count)
+        positions = np.arange(position, position + len(tokens), dtype=np.int32)
+        last = positions == position + len(tokens) - 1
+        self._decode(sequence, tokens, positions, last & output)
         return self._logits(1)[0] if output else None
 
     def decode(
@@ -117,7 +118,8 @@ class LlamaContext:
         """Appends one token to each of several sequences.
 
         Args:
-            sequences: Distinct sequence numbers.
+            sequences: Distinct sequence numbers, ascending: only then are those that follow one
+                another computed at once. None, of any sequence, may be full.
             tokens: One id for each.
             positions: How many tokens each holds already.
             adapter: What the weights are changed by.
@@ -125,22 +127,47 @@ class LlamaContext:
         Returns:
             Logits of shape (len(sequences), vocabulary), float32, valid until the next call.
         """
-        count = len(tokens)
-        self._token[:count] = tokens
-        self._position[:count] = positions
-        self._sequence[:count] = sequences
-        self._output[:count] = 1
         self._use(adapter)
-        self._decode(count)
-        return self._logits(count)
+        kernels = self._model.kernels
+        least = kernels.least if adapter is None else max(kernels.least, LEAST_WITH_LORA)
+        batches = divide(sequences, least, kernels.most)
+        if len(batches) == 1:
+            return self._decode_each(sequences, tokens, positions, least)
+        if not self._rows.size:
+            self._rows = np.empty((self._sequences, self._vocabulary_size), np.float32)
+        start = 0
+        for batch in batches:
+            span = slice(start, start := start + len(batch))
+            self._rows[span] = self._decode_each(batch, tokens[span], positions[span], least)
+        return self._rows[:start]
+
+    def _decode_each(
+        self, sequences: Sequence[int], tokens: Sequence[int], positions: Sequence[int], least: int
+    ) -> Logits:
+        """Decodes one batch, together with a token that is dropped where it would be too small."""
+        if len(sequences) >= least or self._sequences == 1:
+            self._decode(sequences, tokens, positions, True)
+            return self._logits(len(sequences))
+        last = sequences[-1]
+        beside = last + 1 if last + 1 < self._sequences else sequences[0] - 1
+        length = self._library.llama_memory_seq_pos_max(self._memory, beside) + 1
+        rows = sorted([*zip(sequences, tokens, positions, strict=True), (beside, 0, length)])
+        batch = np.array(rows, np.int32).T
+        self._decode(batch[0], batch[1], batch[2], batch[0] != beside)
+        self.truncate(beside, length)
+        return self._logits(len(sequences))
 
     def copy(self, source: int, target: int) -> None:
         """Makes one sequence hold what another holds, to the bit.
 
-        It goes through the host's memory, at the cost of what is held; `llama_memory_seq_cp`
-        between separate caches costs all that they could hold.
+        It goes through a buffer, at the cost of what is held; `llama_memory_seq_cp` between
+        separate caches costs all that they could hold. But what goes through a buffer lacks what
+        the windows of a model have passed, and a prefix of it could not be gone on with.
         """
         library, pointer = self._library, self._pointer
+        if self._has_windows:
+            library.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+            return
         size: int = library.llama_state_seq_get_size(pointer, source)
         if self._state.size < size:
             self._state = np.empty(size, np.uint8)
@@ -185,7 +212,19 @@ class LlamaContext:
             self._model.free_adapter(self._parting)
             self._parting = None
 
-    def _decode(self, count: int) -> None:
+    def _decode(
+        self,
+        sequences: int | Sequence[int] | Tokens,
+        tokens: Sequence[int] | Tokens,
+        positions: Sequence[int] | Tokens,
+        outputs: bool | NDArray[np.bool_],
+    ) -> None:
+        """Computes a batch of tokens, and the logits after those with an output."""
+        count = len(tokens)
+        self._sequence[:count] = sequences
+        self._token[:count] = tokens
+        self._position[:count] = positions
+        self._output[:count] = outputs
         self._batch.n_tokens = count
         result: int = self._library.llama_decode(self._pointer, self._batch)
         if result != 0:

@@ -116,6 +116,7 @@ def open_engine(
         capacity.sequences,
         PIECE,
         FULL_PIECE,
+        model.kernels.least_piece,
         queue_requests=max_queue,
         queue_tokens=max_queue_tokens,
     )

@@ -4,7 +4,8 @@ import ctypes
 import importlib.util
 from pathlib import Path
 
-from friendli_endpoint.engine.model_file import GgufError, read_model_file
+from friendli_endpoint.engine.llama.kernels import choose_kernels
+from friendli_endpoint.engine.model_file import GgufError, ModelFile, read_model_file
 
 __all__ = [
     "EMBEDDED_MODEL_PACKAGE",
@@ -56,13 +57,18 @@ class LlamaModel:
         kv_bytes_per_token: Size of the key-value cache of one token at 16 bits, in bytes; 0 where
             it is not known.
         weight_bytes: Size of all tensors, in bytes.
+        kernels: How it is to be computed.
     """
 
     def __init__(self, library: ctypes.CDLL, path: Path) -> None:
         self.library = library
         self.path = path
         check_file(path)
+        file = self._read()
+        self.kernels = choose_kernels(file.tensors)
+        self.kernels.apply()
         params = library.llama_model_default_params()
+        params.use_extra_bufts = self.kernels.repack
         pointer = library.llama_model_load_from_file(str(path).encode(), params)
         if not pointer:
             raise ModelError(f"llama.cpp cannot load {path}: the file is damaged or of a new kind")
@@ -70,7 +76,7 @@ class LlamaModel:
         self.name = path.stem
         self.train_context: int = library.llama_model_n_ctx_train(pointer)
         self.weight_bytes: int = library.llama_model_size(pointer)
-        self.kv_bytes_per_token = self._kv_bytes_per_token()
+        self.kv_bytes_per_token = file.kv_bytes_per_token or 0
         if library.llama_model_has_encoder(pointer) or self._keeps_running_state():
             self.close()
             raise ModelError(
@@ -125,10 +131,10 @@ class LlamaModel:
             or library.llama_model_is_hybrid(self.pointer)
         )
 
-    def _kv_bytes_per_token(self) -> int:
-        """By the file, for it says more of its layers than the library passes on."""
+    def _read(self) -> ModelFile:
+        """The file says more of its tensors and layers than the library passes on."""
         try:
-            return read_model_file(self.path).kv_bytes_per_token or 0
+            return read_model_file(self.path)
         except GgufError as error:
             raise ModelError(str(error)) from error
 

@@ -1,0 +1,99 @@
+"""Every type that weights can have: what else is computed never changes a bit."""
+
+import random
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from gguf import GGMLQuantizationType as Type
+from numpy.typing import NDArray
+
+from friendli_endpoint.engine.llama.context import LlamaContext
+from friendli_endpoint.engine.llama.library import find_library, load
+from friendli_endpoint.engine.llama.model import LlamaModel
+from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
+from tests.support.models.weights import Shape
+
+SEQUENCES, CONTEXT = 10, 256
+TYPES = [
+    Type.F32, Type.F16, Type.BF16, Type.Q4_0, Type.Q4_1, Type.Q5_0, Type.Q5_1, Type.Q8_0,
+    Type.Q2_K, Type.Q3_K, Type.Q4_K, Type.Q5_K, Type.Q6_K, Type.IQ4_NL, Type.IQ4_XS, Type.IQ3_S,
+    Type.IQ2_XXS, Type.MXFP4, Type.TQ2_0,
+]  # fmt: skip
+TEXT = tuple(random.Random(3).choices(range(256), k=120))
+START = 40
+
+Logits = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module", params=TYPES, ids=lambda each: each.name)
+def context(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LlamaContext]:
+    library = load(find_library())
+    path = tmp_path_factory.mktemp("types") / "model.gguf"
+    shape = Shape(width=256, head=64, forward=512, type=request.param)
+    write_byte_pairs(path, LLAMA, shape)
+    model = LlamaModel(library, path)
+    context = LlamaContext(model, SEQUENCES, CONTEXT, threads=2)
+    yield context
+    context.close()
+    model.close()
+
+
+def prefilled(
+    context: LlamaContext, sequence: int, length: int, cuts: Sequence[int] = ()
+) -> Logits:
+    context.truncate(sequence, 0)
+    logits = None
+    for start, end in pairwise([0, *cuts, length]):
+        logits = context.prefill(sequence, np.array(TEXT[start:end]), start, end == length)
+    assert logits is not None and np.isfinite(logits).all()
+    return logits.copy()
+
+
+def decoded(context: LlamaContext, own: int, others: Sequence[int]) -> list[Logits]:
+    """What a sequence says of the same tokens, beside others that are elsewhere in the text."""
+    sequences = sorted([own, *others])
+    starts = [START if each == own else START - 1 - each for each in sequences]
+    for each, start in zip(sequences, starts, strict=True):
+        prefilled(context, each, start)
+    rows = []
+    for step in range(12):
+        at = [start + step for start in starts]
+        logits = context.decode(sequences, [TEXT[position] for position in at], at)
+        rows.append(logits[sequences.index(own)].copy())
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("own", "others"),
+    [
+        (3, [4]),
+        (3, [1, 5]),
+        (3, [2, 4]),
+        (3, [0, 1, 2, *range(4, SEQUENCES)]),
+        (0, []),
+        (SEQUENCES - 1, []),
+        (SEQUENCES - 1, [SEQUENCES - 2]),
+        (SEQUENCES - 1, range(SEQUENCES - 1)),
+    ],
+)
+def test_neighbours_change_no_bit(context: LlamaContext, own: int, others: Sequence[int]) -> None:
+    alone = decoded(context, 3, [])
+    assert np.array_equal(alone, decoded(context, own, others))
+
+
+def test_pieces_change_no_bit(context: LlamaContext) -> None:
+    whole = prefilled(context, 0, 101)
+    for cuts in ([64], [8], [93], [8, 17, 26, 36, 47, 59], [50, 92]):
+        assert np.array_equal(whole, prefilled(context, 1, 101, cuts))
+
+
+def test_what_is_computed_beside_leaves_no_trace(context: LlamaContext) -> None:
+    """A batch that would be too small takes a neighbour along."""
+    prefilled(context, 4, 60)
+    expected = prefilled(context, 5, 60), context.decode([5], [7], [60])[0].copy()
+    decoded(context, 3, [])
+    assert np.array_equal(context.decode([4], [7], [60])[0], expected[1])
