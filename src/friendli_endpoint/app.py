@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from friendli.models import DedicatedChatCompletionBody
+from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
 from friendli_endpoint.chat.inspection import Rendering, detokenize, rendering
 from friendli_endpoint.chat.rules import Limits
@@ -23,6 +24,7 @@ from friendli_endpoint.engine.llama.embedded import (
     locate,
     open_engine,
 )
+from friendli_endpoint.engine.repack import RepackError, repack
 from friendli_endpoint.generation import Engine, Refusal
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.routes import build_app
@@ -75,15 +77,18 @@ class EndpointService:
         """
         settings = self._settings
         try:
+            model = locate(settings.model)
+            if settings.repack:
+                model = repack(model, cache_folder() / "repacked")
             embedded = open_engine(
-                locate(settings.model),
+                model,
                 sequences=settings.max_sequences,
                 context=settings.context,
                 threads=settings.threads,
                 max_queue=settings.max_queue,
                 max_queue_tokens=settings.max_queue_tokens,
             )
-        except (LibraryError, ModelError) as error:
+        except (LibraryError, ModelError, RepackError) as error:
             raise StartError(str(error)) from error
         try:
             template = self._template() or embedded.template

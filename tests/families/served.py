@@ -24,12 +24,12 @@ class Served:
 
     Args:
         path: A GGUF file.
+        more: Settings that are not the usual ones.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._service = EndpointService(
-            Settings(model=path, max_sequences=SEQUENCES, context=CONTEXT, threads=1)
-        )
+    def __init__(self, path: Path, **more: Any) -> None:
+        usual = {"max_sequences": SEQUENCES, "context": CONTEXT, "threads": 1}
+        self._service = EndpointService(Settings(model=path, **usual, **more))
         self._app = create_app(self._service, Policy(max_body=1 << 20))
         self._runner = asyncio.Runner()
 

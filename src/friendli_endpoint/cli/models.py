@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from friendli_endpoint.cli.cache import cache_folder
+from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.cli.complaint import refuse
 from friendli_endpoint.cli.served import UnreachableError, served_models
 from friendli_endpoint.engine.gguf import GgufError

@@ -20,7 +20,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from friendli_endpoint.cli.cache import cache_folder
+from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.cli.complaint import complain, refuse
 from friendli_endpoint.cli.transfer import Source, TransferError, bring, check_sum
 from friendli_endpoint.engine.llama.model import (

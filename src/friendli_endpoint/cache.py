@@ -1,4 +1,4 @@
-"""Where pulled models are kept."""
+"""Where models are kept that were pulled or repacked."""
 
 import os
 import sys

@@ -1,0 +1,123 @@
+"""Weights in another type: a copy of a model file whose matrices are Q8_0, kept on disk.
+
+Q8_0 is multiplied in blocks, which pays where several sequences are decoded at once, and takes more
+memory than smaller types, which costs where one is (figures: docs/benchmarks.md). The copy is made
+once for every content of a file, and checked against its checksum whenever it is used.
+"""
+
+import hashlib
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gguf import GGUFReader, GGUFWriter, ReaderTensor
+
+__all__ = ["RepackError", "repack"]
+
+_BLOCK = 32
+"""Weights that share a scale in Q8_0."""
+
+_KEPT = ("ffn_gate_inp", "position_embd", "token_types", "ssm_conv1d", "rope_freqs")
+"""Parts of the names of matrices that are not multiplied, or too delicate to be rounded."""
+
+_FROM_FILE = ("GGUF.", "general.architecture", "general.file_type", "split.")
+
+
+class RepackError(Exception):
+    """A copy cannot be made; the message says why in a sentence."""
+
+
+def repack(source: Path, folder: Path) -> Path:
+    """A copy of a model file with matrices of type Q8_0; made where there is none yet.
+
+    Args:
+        source: A GGUF file.
+        folder: Where copies are kept.
+
+    Returns:
+        The copy, named like the source, in a folder named by the source's checksum.
+
+    Raises:
+        RepackError: The gguf package is missing, the file cannot be read, or there is no room.
+    """
+    if importlib.util.find_spec("gguf") is None:
+        raise RepackError(
+            "--repack needs the gguf package: pip install 'friendli-dedicated[repack]'"
+        )
+    try:
+        digest = _digest(source)
+        copy = folder / f"{digest[:16]}-q8_0" / source.name
+        checksum = copy.with_suffix(".sha256")
+        if copy.exists() and checksum.exists() and checksum.read_text() == _digest(copy):
+            return copy
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        part = copy.with_suffix(f".{os.getpid()}.part")
+        try:
+            _write(source, part)
+            checksum.write_text(_digest(part))
+            part.replace(copy)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise RepackError(f"cannot repack {source}: {error.strerror or error}") from error
+    except (ValueError, KeyError, IndexError) as error:
+        raise RepackError(f"cannot repack {source}: the file is damaged: {error}") from error
+    return copy
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(source: Path, target: Path) -> None:
+    """Matrix after matrix, so that only one is held in memory as numbers."""
+    from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, LlamaFileType, quants
+
+    reader = GGUFReader(source)
+    architecture = reader.fields["general.architecture"].contents()
+    writer = GGUFWriter(target, str(architecture))
+    _copy_metadata(reader, writer)
+    writer.add_file_type(LlamaFileType.MOSTLY_Q8_0)
+    for tensor in reader.tensors:
+        if _is_repacked(tensor):
+            rows = (*tensor.data.shape[:-1], int(tensor.shape[0]) // _BLOCK * (_BLOCK + 2))
+            size = int(np.prod(rows))
+            writer.add_tensor_info(
+                tensor.name, rows, np.dtype(np.uint8), size, GGMLQuantizationType.Q8_0
+            )
+        else:
+            data = tensor.data
+            writer.add_tensor_info(
+                tensor.name, data.shape, data.dtype, data.nbytes, tensor.tensor_type
+            )
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    for tensor in reader.tensors:
+        data = tensor.data
+        if _is_repacked(tensor):
+            numbers = quants.dequantize(data, tensor.tensor_type)
+            data = quants.quantize(numbers, GGMLQuantizationType.Q8_0)
+        writer.write_tensor_data(data)
+    writer.close()
+
+
+def _copy_metadata(reader: "GGUFReader", writer: "GGUFWriter") -> None:
+    for field in reader.fields.values():
+        if not field.name.startswith(_FROM_FILE):
+            kind, *parts = field.types
+            writer.add_key_value(field.name, field.contents(), kind, parts[-1] if parts else None)
+
+
+def _is_repacked(tensor: "ReaderTensor") -> bool:
+    return (
+        len(tensor.shape) > 1
+        and tensor.tensor_type.name != "Q8_0"
+        and int(tensor.shape[0]) % _BLOCK == 0
+        and not any(part in tensor.name for part in _KEPT)
+    )
