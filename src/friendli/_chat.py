@@ -32,10 +32,9 @@ Result: TypeAlias = ContainerChatCompletionStreamSuccess
 class SyncChat:
     """Chat completions of a dedicated endpoint."""
 
-    def __init__(self, options: Options, http: SyncOwned, owner: Any = None) -> None:
+    def __init__(self, options: Options, http: SyncOwned) -> None:
         self._options = options
         self._http = http
-        self._owner = owner
 
     @overload
     def complete(
@@ -172,7 +171,7 @@ class SyncChat:
     @property
     def with_raw_response(self) -> SyncRawChat:
         """The same methods, giving the HTTP response beside the answer."""
-        return SyncRawChat(self._options, self._http, self._owner)
+        return SyncRawChat(self._options, self._http)
 
     def _send(self, request: Request) -> Any:
         return self._answer(request, drive(request.flow(), self._http.get()))
@@ -180,16 +179,15 @@ class SyncChat:
     def _answer(self, request: Request, response: Any) -> Any:
         if not request.call.stream:
             return request.answer(response)
-        return EventStream(response, self._owner, request=request)
+        return EventStream(response, self._http, request=request)
 
 
 class AsyncChat:
     """Chat completions of a dedicated endpoint."""
 
-    def __init__(self, options: Options, http: AsyncOwned, owner: Any = None) -> None:
+    def __init__(self, options: Options, http: AsyncOwned) -> None:
         self._options = options
         self._http = http
-        self._owner = owner
 
     @overload
     async def complete(
@@ -326,7 +324,7 @@ class AsyncChat:
     @property
     def with_raw_response(self) -> AsyncRawChat:
         """The same methods, giving the HTTP response beside the answer."""
-        return AsyncRawChat(self._options, self._http, self._owner)
+        return AsyncRawChat(self._options, self._http)
 
     async def _send(self, request: Request) -> Any:
         return self._answer(request, await drive_async(request.flow(), self._http.get()))
@@ -334,14 +332,14 @@ class AsyncChat:
     def _answer(self, request: Request, response: Any) -> Any:
         if not request.call.stream:
             return request.answer(response)
-        return EventStreamAsync(response, self._owner, request=request)
+        return EventStreamAsync(response, self._http, request=request)
 
 
 class SyncRawChat:
     """`SyncChat` whose methods give the HTTP response beside the answer."""
 
-    def __init__(self, options: Options, http: SyncOwned, owner: Any) -> None:
-        self._chat = SyncChat(options, http, owner)
+    def __init__(self, options: Options, http: SyncOwned) -> None:
+        self._chat = SyncChat(options, http)
         self._options = options
         self._http = http
 
@@ -363,8 +361,8 @@ class SyncRawChat:
 class AsyncRawChat:
     """`AsyncChat` whose methods give the HTTP response beside the answer."""
 
-    def __init__(self, options: Options, http: AsyncOwned, owner: Any) -> None:
-        self._chat = AsyncChat(options, http, owner)
+    def __init__(self, options: Options, http: AsyncOwned) -> None:
+        self._chat = AsyncChat(options, http)
         self._options = options
         self._http = http
 

@@ -269,7 +269,7 @@ class SyncFriendli(_Client):
         self._http = SyncOwned(client, self._options.url)
 
     def _namespaces(self) -> None:
-        self.dedicated = Dedicated(SyncChat(self._options, self._http, self))
+        self.dedicated = Dedicated(SyncChat(self._options, self._http))
 
 
 class AsyncFriendli(_Client):
@@ -317,7 +317,7 @@ class AsyncFriendli(_Client):
         self._http = AsyncOwned(async_client, self._options.url)
 
     def _namespaces(self) -> None:
-        self.dedicated = Dedicated(AsyncChat(self._options, self._http, self))
+        self.dedicated = Dedicated(AsyncChat(self._options, self._http))
 
 
 def _not_covered(name: str) -> NotCoveredError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import importlib
 import multiprocessing
 import os
@@ -402,7 +401,6 @@ class TestPlaces:
         client = SyncFriendli("t", server_url=server.url)
         ask(client)
         del client
-        gc.collect()
         server.join()
         assert server._threads == []
 
