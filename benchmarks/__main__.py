@@ -1,6 +1,6 @@
 """Runs every benchmark and writes it into docs/benchmarks.md: `make bench`.
 
-`python -m benchmarks client` and `python -m benchmarks endpoint` run one part; what else is given
+`python -m benchmarks endpoint` runs one part, as `client` and `repack` do; what else is given
 goes to its command, such as `--rounds 5`.
 """
 
@@ -17,6 +17,7 @@ PLOT = "docs/images/endpoint.png"
 
 COMMANDS = {
     "client": ["benchmarks.client"],
+    "repack": ["benchmarks.repack"],
     "endpoint": [
         *("friendli_endpoint.cli", "bench", "--peer", "llama.cpp"),
         *("--plot", PLOT, "--table"),
@@ -24,6 +25,7 @@ COMMANDS = {
 }
 IMAGES = {
     "client": "",
+    "repack": "",
     "endpoint": (
         "![How many times better than llama.cpp's server](images/endpoint.png)\n\n"
         "![How the time of a step grows](images/endpoint-growth.png)\n\n"

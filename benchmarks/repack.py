@@ -1,0 +1,78 @@
+"""What `--repack` changes: how far next-token distributions move on a fixed text.
+
+    python -m benchmarks.repack [MODEL.gguf]
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friendli_endpoint.cache import cache_folder
+from friendli_endpoint.engine.capacity import available_threads
+from friendli_endpoint.engine.llama.context import LlamaContext
+from friendli_endpoint.engine.llama.embedded import locate
+from friendli_endpoint.engine.llama.library import find_library, load
+from friendli_endpoint.engine.llama.model import LlamaModel
+from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
+from friendli_endpoint.engine.repack import repack
+
+TEXT = """The harbour lies where the river has met the sea for as long as anyone has written about it.
+In spring the pilots count the sandbanks, because the winter storms move them, and a chart that was
+right in October may put a ship aground in April. A pilot learns the bottom with a weighted line
+before she is trusted with an echo sounder: the line brings up what is there, mud or shell or gravel,
+and the hand remembers it. By the third year most of them can say within a boat's length where they
+are, at night and without a light, from nothing but the sound of the water against the hull.
+
+What does it cost? In 2019 the harbour paid 4.2 million for dredging and 310,000 for pilots; in 2023
+it was 5.1 million and 365,000. The council asked whether one could be saved with the other. The
+answer was a table of two columns, one for the depth that was dug and one for the depth that was
+found a year later, and the second column was the shorter one in every row.
+
+def depth_after(dug: float, storms: int) -> float:
+    return max(0.0, dug - 0.35 * storms)
+
+"If we dig where the river wants to go," said the oldest of them, "it does half of the work for us.
+If we dig where we want to go, it does half of the work against us." Nobody wrote that down at the
+time. It is told in the pilots' house to each new apprentice, usually on the first day of fog.
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Prints a table of one row."""
+    source = locate(Path(arguments[0]) if arguments else None)
+    copy = repack(source, cache_folder() / "repacked")
+    before, after = _log_probabilities(source), _log_probabilities(copy)
+    divergence = (np.exp(before) * (before - after)).sum(axis=1)
+    same = np.mean(before.argmax(axis=1) == after.argmax(axis=1))
+    sizes = " | ".join(f"{path.stat().st_size / 1e6:,.0f} MB" for path in (source, copy))
+    print("| file | size | repacked | positions | mean KL, nats | largest | same likeliest token |")
+    print("|---|---|---|---|---|---|---|")
+    print(
+        f"| {source.stem} | {sizes} | {len(divergence)} | {divergence.mean():.2g} "
+        f"| {divergence.max():.2g} | {same:.1%} |"
+    )
+    return 0
+
+
+def _log_probabilities(path: Path) -> NDArray[np.float64]:
+    """Of every next token of the text, shape (positions, vocabulary)."""
+    library = load(find_library())
+    model = LlamaModel(library, path)
+    vocabulary = LlamaVocabulary(library, library.llama_model_get_vocab(model.pointer), 4096)
+    tokens = vocabulary.tokenize(TEXT, False)
+    context = LlamaContext(model, 1, 1024, available_threads())
+    logits = [
+        context.decode([0], [token], [position])[0].astype(np.float64)
+        for position, token in enumerate(tokens)
+    ]
+    context.close()
+    model.close()
+    rows = np.array(logits)
+    rows -= rows.max(axis=1, keepdims=True)
+    return rows - np.log(np.exp(rows).sum(axis=1, keepdims=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
