@@ -44,6 +44,7 @@ def policy_of(settings: Settings) -> Policy:
         open_paths=ALWAYS_OPEN | ({METRICS} if open_metrics else frozenset()),
         cors_origins=settings.cors_origin,
         rates=Rates(settings.requests_per_minute, settings.tokens_per_minute),
+        shows_metrics=settings.metrics,
     )
 
 

@@ -30,6 +30,7 @@ from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.routes import build_app
 from friendli_endpoint.http.service import Exchange
 from friendli_endpoint.settings import Settings
+from friendli_endpoint.telemetry import Telemetry
 
 __all__ = ["EndpointService", "StartError", "create_app"]
 
@@ -48,6 +49,7 @@ class EndpointService:
 
     Attributes:
         embedded: The opened engine, once `load` has returned.
+        telemetry: Hears of requests, of the engine's turns and of constraints.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -56,6 +58,7 @@ class EndpointService:
         self._created = int(time.time())
         self._draining = False
         self.embedded: EmbeddedEngine | None = None
+        self.telemetry = Telemetry(most_teams=settings.team_limit, log_prompts=settings.log_prompts)
 
     def check(self) -> None:
         """Looks whether there is a C library and a file that can be a model; takes no time.
@@ -87,6 +90,7 @@ class EndpointService:
                 threads=settings.threads,
                 max_queue=settings.max_queue,
                 max_queue_tokens=settings.max_queue_tokens,
+                report=self.telemetry.metrics.turned,
             )
         except (LibraryError, ModelError, RepackError) as error:
             raise StartError(str(error)) from error
@@ -102,7 +106,9 @@ class EndpointService:
                 parse_reasoning=settings.parse_reasoning,
                 limits=Limits(settings.max_choices, settings.max_messages),
             )
-            self._chat = ChatModel(embedded.vocabulary, template, defaults)
+            self._chat = ChatModel(
+                embedded.vocabulary, template, defaults, self.telemetry.metrics.compiled
+            )
             for route, _, path in (each.partition("=") for each in settings.adapter):
                 embedded.engine.load_adapter(route, Path(path))
         except (StartError, TemplateFault, ModelError, KeyError) as error:
@@ -308,4 +314,4 @@ def create_app(
             await loading
             await asyncio.to_thread(service.close)
 
-    return build_app(service, policy, lifespan)
+    return build_app(service, policy, lifespan, service.telemetry)

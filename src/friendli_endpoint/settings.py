@@ -118,6 +118,14 @@ class Settings(BaseSettings):
     """TOML file with settings, such as `max_sequences = 4`."""
     drain_seconds: Annotated[int, Field(ge=0), Flag("Operation")] = 5
     """How long running requests may go on after Ctrl-C."""
+    metrics: Annotated[bool, Flag("Operation")] = True
+    """Whether there is a page of metrics for Prometheus, /metrics."""
+    team_limit: Annotated[int, Field(ge=0, le=10_000), Flag("Operation")] = 50
+    """Most values of the header x-friendli-team that metrics tell apart; the rest are one."""
+    log_format: Annotated[Literal["pretty", "json"], Flag("Operation")] = "pretty"
+    """Form of the log, which has one line a request."""
+    log_prompts: Annotated[bool, Flag("Operation")] = False
+    """Whether that line has what users wrote."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Flag("Operation")] = "info"
     """What is logged; debug shows llama.cpp's own log."""
 

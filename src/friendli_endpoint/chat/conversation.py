@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,13 +55,18 @@ class ChatModel:
         vocabulary: The model's tokens.
         template: The model's chat template, in Jinja.
         defaults: The operator's.
+        compiled: Told how many seconds the compilation of a constraint took.
 
     Raises:
         TemplateFault: The template does not compile.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, template: str, defaults: ChatDefaults | None = None
+        self,
+        vocabulary: Vocabulary,
+        template: str,
+        defaults: ChatDefaults | None = None,
+        compiled: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self._vocabulary = vocabulary
         self._defaults = defaults or ChatDefaults()
@@ -73,7 +78,7 @@ class ChatModel:
         tags = (self._style.open, self._style.close) if self._style else ()
         self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary, tags)
         self._abilities = TemplateAbilities(template)
-        self._constraints = ConstraintCompiler(vocabulary)
+        self._constraints = ConstraintCompiler(vocabulary, compiled)
         self._family = (
             family_named(self._defaults.tool_family)
             if self._defaults.tool_family

@@ -18,6 +18,7 @@ from friendli_endpoint.cli.flags import read_settings, with_settings
 from friendli_endpoint.cli.server import make_server
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.settings import Settings
+from friendli_endpoint.telemetry.request_log import formatter_of
 
 __all__ = ["serve"]
 
@@ -30,7 +31,7 @@ def serve(**flags: Any) -> None:
     in a TOML file, as max_sequences = 4. A flag goes before a variable, and that before the file.
     """
     settings = read_settings(flags)
-    _start_logging(settings.log_level)
+    _start_logging(settings)
     service = EndpointService(settings)
     try:
         service.check()
@@ -56,7 +57,14 @@ def _run(
         embedded = service.embedded
         if embedded is not None:
             room = embedded.capacity
-            show_banner(Console(), embedded.name, address, room.sequences, room.context)
+            show_banner(
+                Console(),
+                embedded.name,
+                address,
+                room.sequences,
+                room.context,
+                needs_token=policy.tokens is not None,
+            )
 
     def failed(error: StartError) -> None:
         failure.append(error)
@@ -92,7 +100,9 @@ def _no_password() -> str:
     raise ValueError("the key is locked with a password")
 
 
-def _start_logging(level: str) -> None:
-    known = logging.getLevelNamesMapping()[level.upper()]
-    logging.basicConfig(level=known, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+def _start_logging(settings: Settings) -> None:
+    known = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    lines = logging.StreamHandler()
+    lines.setFormatter(formatter_of(settings.log_format))
+    logging.basicConfig(level=known, handlers=[lines])
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, known))

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from friendli.models import StreamedChatData
-from friendli_endpoint.generation import Engine, Failure, Message, Started, TokenStep
+from friendli_endpoint.generation import Engine, Failure, Message, Refusal, Started, TokenStep
 from friendli_endpoint.http.deadline import too_late
 from friendli_endpoint.http.errors import error_response
 from friendli_endpoint.http.events import (
@@ -20,10 +20,14 @@ from friendli_endpoint.http.events import (
     error_event,
 )
 from friendli_endpoint.http.service import Exchange
+from friendli_endpoint.telemetry import Passage, Telemetry
 
 __all__ = ["Answering"]
 
 log = logging.getLogger("friendli_endpoint.http")
+
+ENGINE_FAILURE = "engine_failure"
+INTERNAL_ERROR = "internal_error"
 
 SILENCE_SECONDS = 2.0
 """After so long without an event a comment goes out: some clients give up after 5 s."""
@@ -35,6 +39,8 @@ class Answering:
     Args:
         engine: Where the tokens come from.
         exchange: The accepted request.
+        passage: What is written down of it.
+        telemetry: Hears what the engine tells.
         deadline: When it must be answered, by the event loop's clock; None is never.
         spend: Told how many tokens have been generated.
 
@@ -46,28 +52,33 @@ class Answering:
         self,
         engine: Engine,
         exchange: Exchange,
+        passage: Passage,
+        telemetry: Telemetry,
         deadline: float | None = None,
         spend: Callable[[int], None] = lambda _tokens: None,
     ) -> None:
         self._engine = engine
         self._exchange = exchange
+        self._passage = passage
+        self._telemetry = telemetry
         self._deadline = deadline
         self._spend = spend
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._over = False
         engine.submit(exchange.request, self._deliver)
+        passage.is_submitted = True
 
     def stream(self) -> Response:
         """The answer as server-sent events; cancels the request if left early."""
-        return EventStreamResponse(self._events(), self._give_up)
+        return EventStreamResponse(self._events(), self._leave)
 
     async def _events(self) -> AsyncGenerator[bytes]:
         for chunk in self._exchange.opening():
             yield chunk_event(chunk)
         while not self._exchange.finished:
             if self._is_late:
-                late = too_late()
+                late = self._too_late()
                 yield error_event(late.message, late.code, late.status)
                 return
             message = await self._next(SILENCE_SECONDS)
@@ -76,14 +87,15 @@ class Answering:
                     yield COMMENT
                 continue
             if isinstance(message, Failure):
-                self._over = True
-                yield error_event(message.message, "engine_failure")
+                self._fail()
+                yield error_event(message.message, ENGINE_FAILURE)
                 return
             try:
                 chunks = self._read(message)
             except Exception:
                 log.exception("request %s failed", self._exchange.request.request_id)
-                yield error_event("the endpoint failed; it has logged why", "internal_error")
+                self._passage.end(INTERNAL_ERROR)
+                yield error_event("the endpoint failed; it has logged why", INTERNAL_ERROR)
                 return
             if chunks:
                 yield b"".join(map(chunk_event, chunks))
@@ -101,7 +113,7 @@ class Answering:
                 return gathering.result()
             if leaving.done():
                 return Response(status_code=499)
-            raise too_late()
+            raise self._too_late()
         finally:
             leaving.cancel()
             gathering.cancel()
@@ -112,8 +124,8 @@ class Answering:
         while not self._exchange.finished:
             message = await self._inbox.get()
             if isinstance(message, Failure):
-                self._over = True
-                return error_response(500, message.message, code="engine_failure")
+                self._fail()
+                return error_response(500, message.message, code=ENGINE_FAILURE)
             self._read(message)
         body = self._exchange.completion().model_dump_json()
         return Response(body, media_type="application/json")
@@ -134,17 +146,42 @@ class Answering:
     def _read(self, message: Sequence[TokenStep] | Started) -> list[StreamedChatData]:
         if not isinstance(message, Started):
             self._spend(sum(step.token_id is not None for step in message))
-        return self._exchange.read(message)
+        chunks = self._exchange.read(message)
+        if self._exchange.finished:
+            self._passage.end(_last_finish(chunks))
+        return chunks
 
     def _deliver(self, message: Message) -> None:
         """Called by the engine's thread, maybe after the event loop has gone."""
+        self._telemetry.heard(self._passage, message)
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
+
+    def _too_late(self) -> Refusal:
+        late = too_late()
+        self._passage.refuse(late)
+        return late
+
+    def _fail(self) -> None:
+        """The engine will tell no more."""
+        self._over = True
+        self._passage.end(ENGINE_FAILURE)
+
+    def _leave(self) -> None:
+        """The stream is over; where nothing has ended it, the client has."""
+        self._passage.end("cancelled")
+        self._give_up()
 
     def _give_up(self) -> None:
         if not (self._over or self._exchange.finished):
             self._over = True
             self._engine.cancel(self._exchange.request.request_id)
+
+
+def _last_finish(chunks: Sequence[StreamedChatData]) -> str:
+    """What the choice ended with that ended last."""
+    choices = (choice for chunk in reversed(chunks) for choice in reversed(chunk.choices))
+    return next((each.finish_reason for each in choices if each.finish_reason), "stop")
 
 
 async def _disconnected(request: Request) -> None:

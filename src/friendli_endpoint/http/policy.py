@@ -21,6 +21,7 @@ class Policy:
         open_paths: Paths that need no token where others do.
         cors_origins: Origins whose pages may call; `*` is any.
         rates: What each token may use in a minute.
+        shows_metrics: Whether there is a page of metrics.
     """
 
     max_body: int
@@ -30,3 +31,4 @@ class Policy:
     open_paths: frozenset[str] = frozenset({"/health", "/live"})
     cors_origins: tuple[str, ...] = ()
     rates: Rates = field(default_factory=Rates)
+    shows_metrics: bool = True

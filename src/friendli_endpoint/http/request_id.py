@@ -1,15 +1,15 @@
-"""Gives every answer an `x-request-id`, the client's own if it sent one, and logs a line each."""
+"""Gives every answer an `x-request-id`, the client's own if it sent one, and has it watched."""
 
 import logging
 import re
-import time
 import uuid
-from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from friendli_endpoint.http.errors import error_response
+from friendli_endpoint.telemetry import Telemetry
 
 __all__ = ["RequestIds"]
 
@@ -21,22 +21,32 @@ _ALLOWED = re.compile(r"[\x21-\x7e]{1,128}")
 class RequestIds:
     """ASGI middleware; the outermost, so that what fails inside is answered and logged here.
 
+    It writes into the request's state the `passage` that its stations write into.
+
     Args:
         app: The application.
+        telemetry: Hears of every request.
+        completions: The path of chat completions.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, telemetry: Telemetry, completions: str) -> None:
         self._app = app
+        self._telemetry = telemetry
+        self._completions = completions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent = Headers(scope=scope).get("x-request-id", "")
+        headers = Headers(scope=scope)
+        sent = headers.get("x-request-id", "")
         request_id = sent if _ALLOWED.fullmatch(sent) else uuid.uuid4().hex
         status = 0
-        begun = time.perf_counter()
+        passage = self._telemetry.begin(
+            scope["method"], scope["path"], request_id, headers, self._completions
+        )
+        scope.setdefault("state", {})["passage"] = passage
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -47,6 +57,8 @@ class RequestIds:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            pass  # before its request was whole
         except Exception:
             log.exception("request %s failed", request_id)
             if status:
@@ -54,11 +66,4 @@ class RequestIds:
             response = error_response(500, "the endpoint failed; it has logged why")
             await response(scope, receive, send_with_id)
         finally:
-            log.info(
-                "%s %s %s %.3f s %s",
-                scope["method"],
-                quote(scope["path"]),  # or a path could write lines of its own
-                status,
-                time.perf_counter() - begun,
-                request_id,
-            )
+            self._telemetry.ended(passage, status)

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable
+from time import monotonic
 
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits
@@ -40,9 +41,14 @@ class ConstraintCompiler:
 
     Args:
         vocabulary: The model's tokens.
+        compiled: Told how many seconds each compilation took, in vain or not.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        compiled: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
         self._vocabulary = vocabulary
         self._tokenizer = tokenizer_of(vocabulary)
         self._limits = LLParserLimits(
@@ -52,6 +58,7 @@ class ConstraintCompiler:
         )
         self._digits = digit_masks(vocabulary)
         self._recent = RecentMatchers(_KEPT)
+        self._compiled = compiled
 
     def json_schema(self, schema: object, end_ids: frozenset[int], param: str) -> Constraint:
         """Output is a JSON value that a schema allows.
@@ -99,7 +106,7 @@ class ConstraintCompiler:
             except (ConstraintError, ValueError) as error:
                 raise self._unfit(fit, str(error), param) from error
 
-        return self._recent.get("json " + schema_text(schema, param), compiled)
+        return self._kept("json " + schema_text(schema, param), compiled)
 
     def _of_regex(self, pattern: str, param: str) -> LLMatcher:
         if len(pattern) > _LONGEST_REGEX:
@@ -120,7 +127,7 @@ class ConstraintCompiler:
                 reason = in_words(first_line(str(error)))
                 raise _refusal(param, reason, "unsupported_regex") from error
 
-        return self._recent.get("regex " + written, compiled)
+        return self._kept("regex " + written, compiled)
 
     def _of_lark(self, grammar: str, param: str) -> LLMatcher:
         def compiled() -> LLMatcher:
@@ -130,7 +137,19 @@ class ConstraintCompiler:
                 reason = " ".join(str(error).split())[:300]
                 raise _refusal(param, reason, "unsupported_schema") from error
 
-        return self._recent.get("lark " + grammar, compiled)
+        return self._kept("lark " + grammar, compiled)
+
+    def _kept(self, key: str, compile_it: Callable[[], LLMatcher]) -> LLMatcher:
+        """The matcher of a key; tells of the time that its compilation takes."""
+
+        def timed() -> LLMatcher:
+            begun = monotonic()
+            try:
+                return compile_it()
+            finally:
+                self._compiled(monotonic() - begun)
+
+        return self._recent.get(key, timed)
 
     def _unfit(self, fit: FitSchema, message: str, param: str) -> Refusal:
         """The compiler's refusal, at the innermost schema that has the same fault."""

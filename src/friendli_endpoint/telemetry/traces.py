@@ -1,0 +1,81 @@
+"""A request as spans of OpenTelemetry, made when it has ended; without an SDK they go nowhere.
+
+Spans are made of the times that were measured, so that nothing is done for them while tokens come.
+They carry numbers and ids, and nothing that a user wrote.
+"""
+
+import time
+from collections.abc import Mapping
+
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
+
+from friendli_endpoint.telemetry.passage import Passage
+
+__all__ = ["context_of", "make_spans", "tracer_of_process"]
+
+NAME = "friendli_endpoint"
+
+
+def tracer_of_process() -> Tracer:
+    """The tracer of the SDK that the operator has set up, if any."""
+    return trace.get_tracer(NAME)
+
+
+def context_of(headers: Mapping[str, str]) -> Context:
+    """The trace that a request belongs to, as its headers say; they have lower-case names."""
+    return propagate.extract(headers)
+
+
+def make_spans(passage: Passage, tracer: Tracer) -> str | None:
+    """Makes a server span with one span for each stage of the engine's work.
+
+    Args:
+        passage: A request that has ended.
+        tracer: Where spans go.
+
+    Returns:
+        The id of the trace, in hexadecimal, if there is one.
+    """
+    origin = time.time_ns() - time.monotonic_ns()
+
+    def moment(seconds: float) -> int:
+        return origin + int(seconds * 1e9)
+
+    span = tracer.start_span(
+        f"{passage.method} {passage.path}",
+        passage.context,
+        SpanKind.SERVER,
+        _attributes(passage),
+        start_time=moment(passage.begun),
+    )
+    inside = trace.set_span_in_context(span, passage.context)
+    for name, begin, end in passage.stages:
+        tracer.start_span(name, inside, start_time=moment(begin)).end(moment(end))
+    if passage.status >= 500 or passage.reason in ("engine_failure", "internal_error", "timeout"):
+        span.set_status(Status(StatusCode.ERROR))
+    span.end(moment(passage.begun + passage.seconds))
+    context = span.get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else None
+
+
+def _attributes(passage: Passage) -> dict[str, str | int | list[str]]:
+    """By the names of OpenTelemetry's conventions, where there are any."""
+    attributes: dict[str, str | int | list[str]] = {
+        "http.request.method": passage.method,
+        "http.route": passage.path,
+        "http.response.status_code": passage.status,
+        "gen_ai.operation.name": "chat",
+        "friendli.request_id": passage.request_id,
+        "friendli.end_reason": passage.reason or "",
+    }
+    if passage.completion_id is not None and passage.prompt_tokens is not None:
+        attributes["gen_ai.response.id"] = passage.completion_id
+        attributes["gen_ai.usage.input_tokens"] = passage.prompt_tokens
+        attributes["gen_ai.usage.output_tokens"] = passage.generated
+    if passage.started is not None:
+        attributes["friendli.cached_prompt_tokens"] = passage.started.cached_tokens
+    if passage.team:
+        attributes["friendli.team"] = passage.team
+    return attributes

@@ -1,0 +1,119 @@
+"""Tells metrics, traces and the log what becomes of each request."""
+
+import logging
+from collections.abc import Mapping
+from time import monotonic
+
+from opentelemetry.trace import Tracer
+from pydantic import BaseModel
+
+from friendli_endpoint.generation import Failure, GenerationRequest, Message, Started
+from friendli_endpoint.telemetry.metrics import Metrics
+from friendli_endpoint.telemetry.passage import Passage
+from friendli_endpoint.telemetry.request_log import fields_of, line_of
+from friendli_endpoint.telemetry.teams import Teams
+from friendli_endpoint.telemetry.traces import context_of, make_spans, tracer_of_process
+
+__all__ = ["TEAM_HEADER", "Telemetry"]
+
+log = logging.getLogger("friendli_endpoint.http")
+
+TEAM_HEADER = "x-friendli-team"
+
+CLIENT_LEFT = 499
+"""The status of a request whose client has left before there was one."""
+
+_REASONS = {401: "unauthorized", CLIENT_LEFT: "cancelled"}
+"""By status, for answers that are given without a word about it; the others are our failures."""
+
+
+class Telemetry:
+    """Watches requests from their arrival to their end.
+
+    Args:
+        metrics: Where they are counted.
+        tracer: Where their spans go; by default that of the process.
+        most_teams: How many teams are told apart.
+        log_prompts: Whether what users write may be logged.
+
+    Attributes:
+        metrics: The same.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics | None = None,
+        tracer: Tracer | None = None,
+        *,
+        most_teams: int = 50,
+        log_prompts: bool = False,
+    ) -> None:
+        self.metrics = metrics or Metrics()
+        self._tracer = tracer or tracer_of_process()
+        self._teams = Teams(most_teams)
+        self._log_prompts = log_prompts
+
+    def begin(
+        self, method: str, path: str, request_id: str, headers: Mapping[str, str], completions: str
+    ) -> Passage:
+        """A request has arrived.
+
+        Args:
+            method: GET, POST and so on.
+            path: What it asks for.
+            request_id: What it is called.
+            headers: By lower-case name.
+            completions: The path of chat completions.
+        """
+        return Passage(
+            method,
+            path,
+            request_id,
+            is_completion=method == "POST" and path == completions,
+            context=context_of(headers),
+            team=headers.get(TEAM_HEADER, ""),
+        )
+
+    def accepted(self, passage: Passage, request: GenerationRequest, body: BaseModel) -> None:
+        """A chat completion may go to the engine.
+
+        Args:
+            passage: The request.
+            request: The same for the engine.
+            body: The same as it came; it has `messages`.
+        """
+        passage.team = self._teams.admit(passage.team)
+        passage.completion_id = request.request_id
+        passage.prompt_tokens = len(request.prompt)
+        if self._log_prompts:
+            said = body.model_dump(mode="json", include={"messages"}, exclude_none=True)
+            passage.messages = said["messages"]
+
+    def heard(self, passage: Passage, message: Message) -> None:
+        """The engine tells something of a request; called on its thread, for every token."""
+        if isinstance(message, Failure):
+            return
+        now = monotonic()
+        if isinstance(message, Started):
+            passage.started, passage.started_at = message, now
+            self.metrics.started(passage, message)
+            return
+        tokens = sum(step.token_id is not None for step in message)
+        if tokens:
+            self.metrics.generated(passage, tokens, now)
+            passage.first_token = passage.first_token or now
+            passage.last_token = now
+            passage.generated += tokens
+
+    def ended(self, passage: Passage, status: int) -> None:
+        """A request was answered with a status, or none, and all of the answer was sent."""
+        passage.ended = monotonic()
+        passage.status = status or CLIENT_LEFT
+        passage.team = self._teams.find(passage.team)
+        trace_id = None
+        if passage.is_completion:
+            passage.end(_REASONS.get(passage.status, "internal_error"))
+            self.metrics.ended(passage)
+            trace_id = make_spans(passage, self._tracer)
+        fields = fields_of(passage, trace_id)
+        log.info("%s", line_of(fields), extra={"fields": fields})
