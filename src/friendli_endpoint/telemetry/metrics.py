@@ -1,11 +1,20 @@
 """The metrics, in Prometheus' text form; `deploy/metrics.json` lists them."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from friendli_endpoint.generation import Started, StepReport
 from friendli_endpoint.telemetry.passage import Passage
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
+
+disable_created_metrics()  # they double the series, and this form of text has no use for them
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
