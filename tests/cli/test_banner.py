@@ -13,9 +13,9 @@ ADDRESS = "http://127.0.0.1:8123"
 NAME = "a [model] of :mine: with a name that is longer than any terminal is wide" + " and more" * 20
 
 
-def shown(*, terminal: bool) -> str:
+def shown(*, terminal: bool, needs_token: bool = False) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=40, no_color=False)
-    show_banner(console, NAME, ADDRESS, sequences=3, context=512)
+    show_banner(console, NAME, ADDRESS, sequences=3, context=512, needs_token=needs_token)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -30,6 +30,13 @@ def test_the_example_can_be_pasted_into_a_shell() -> None:
     program, address, *options = shlex.split(example.partition("Try it:  ")[2])
     assert (program, address) == ("curl", f"{ADDRESS}/dedicated/v1/chat/completions")
     assert json.loads(options[options.index("-d") + 1])["messages"][0]["role"] == "user"
+
+
+def test_the_example_shows_a_token_where_one_is_needed() -> None:
+    examples = [shown(terminal=False, needs_token=each).splitlines()[1] for each in (False, True)]
+    header = '-H "Authorization: Bearer $FRIENDLI_TOKEN" '
+    assert header not in examples[0]
+    assert examples[1].replace(header, "") == examples[0]
 
 
 def test_a_terminal_is_shown_the_same_words_in_colours() -> None:

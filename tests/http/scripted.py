@@ -22,10 +22,11 @@ from friendli_endpoint.chat.inspection import Rendering, detokenize, rendering
 from friendli_endpoint.generation import (
     Choice,
     Deliver,
-    Failure,
     GenerationRequest,
+    Message,
     Refusal,
     SamplingParams,
+    Started,
     TokenStep,
 )
 from friendli_endpoint.http.policy import Policy
@@ -67,7 +68,9 @@ class ScriptedExchange:
     def opening(self) -> list[StreamedChatData]:
         return [_chunk(StreamedChatChoiceDelta(role="assistant", content=""))]
 
-    def read(self, steps: Sequence[TokenStep]) -> list[StreamedChatData]:
+    def read(self, steps: Sequence[TokenStep] | Started) -> list[StreamedChatData]:
+        if isinstance(steps, Started):
+            return []
         chunks = []
         for step in steps:
             text = step.piece.decode()
@@ -125,7 +128,7 @@ class ScriptedEngine:
     def close(self) -> None:
         pass
 
-    def deliver(self, message: Sequence[TokenStep] | Failure) -> None:
+    def deliver(self, message: Message) -> None:
         assert self._deliver is not None
         self._deliver(message)
 

@@ -1,0 +1,325 @@
+"""Metrics: each one is there and moves when it should, and none grows without bound."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from friendli_endpoint.chat.constraint import ConstraintCompiler
+from friendli_endpoint.generation import Failure, Message, Refusal, Started, StepReport
+from friendli_endpoint.http.tokens import parse_tokens
+from friendli_endpoint.telemetry import Metrics
+from tests.support.scripted import ScriptedVocabulary, following, request, serving
+from tests.support.scripted import run as generate
+
+from .scripted import Call, check_error, run, steps
+from .watched import Watched
+
+ROOT = Path(__file__).parents[2]
+LISTED: dict[str, dict[str, Any]] = json.loads((ROOT / "deploy" / "metrics.json").read_text())
+
+STARTED = Started(cached_tokens=1, queue_seconds=0.5, prefill_seconds=0.25)
+DONE = steps("done", finish=True)
+TOKENS = parse_tokens(["secret"], "here")
+
+
+async def eventful() -> Watched:
+    """An application that has seen a bit of everything."""
+    watched = Watched()
+    stream = watched.call(("x-friendli-team", "red"), stream=True)
+    await watched.serve(stream, STARTED, steps("a"), steps("b"), DONE)
+    await watched.serve(watched.call(), STARTED, DONE)
+
+    watched.service.scripted.submitted.clear()
+    async with watched.call(stream=True) as left:
+        await watched.service.scripted.submitted.wait()
+        left.leave()
+        await left.done()
+
+    watched.service.scripted.refusal = Refusal("full", status=429, code="queue_full")
+    async with watched.call() as turned_away:
+        await turned_away.done()
+
+    metrics = watched.telemetry.metrics
+    metrics.turned(
+        StepReport(0.25, 2, 3, running=4, queued=5, queued_tokens=6, held_tokens=7, room_tokens=8)
+    )
+    ConstraintCompiler(ScriptedVocabulary(), metrics.compiled).regex("[ab]+", frozenset({2}), "")
+    return watched
+
+
+SEEN = {
+    "friendli_requests_total": 4,
+    "friendli_rejected_total": 1,
+    "friendli_cancelled_total": 1,
+    "friendli_queue_length": 5,
+    "friendli_queue_wait_seconds": 2,
+    "friendli_running_choices": 4,
+    "friendli_time_to_first_token_seconds": 2,
+    "friendli_time_between_tokens_seconds": 2,
+    "friendli_request_seconds": 3,
+    "friendli_prompt_tokens_total": 2,
+    "friendli_generated_tokens_total": 4,
+    "friendli_cached_prompt_tokens_total": 2,
+    "friendli_kv_tokens": 7,
+    "friendli_kv_room_tokens": 8,
+    "friendli_step_seconds": 1,
+    "friendli_constraint_compile_seconds": 1,
+}
+"""What each metric says then; of a histogram, how often."""
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_every_metric_moves(name: str) -> None:
+    series = name + "_count" if LISTED[name]["type"] == "histogram" else name
+
+    async def scenario() -> None:
+        assert Watched().value(series) == 0
+        assert (await eventful()).value(series) == SEEN[name]
+
+    run(scenario)
+
+
+def test_what_is_exposed_is_what_is_listed() -> None:
+    async def scenario() -> None:
+        families = list(text_string_to_metric_families((await eventful()).text))
+        shown = {
+            each.name + "_total" * (each.type == "counter"): {
+                "type": each.type,
+                "labels": sorted(each.samples[0].labels.keys() - {"le"}),
+            }
+            for each in families
+        }
+        listed = {name: {**each, "labels": sorted(each["labels"])} for name, each in LISTED.items()}
+        assert shown == listed
+        assert all(each.documentation for each in families)
+
+    run(scenario)
+
+
+def test_times_are_those_that_the_engine_measured() -> None:
+    async def scenario() -> None:
+        watched = await eventful()
+        assert watched.value("friendli_queue_wait_seconds_sum") == 1.0
+        assert watched.value("friendli_step_seconds_sum") == 0.25
+
+    run(scenario)
+
+
+def test_the_engine_reports_its_turns() -> None:
+    metrics, size = Metrics(), ScriptedVocabulary().size
+    with serving(following(size), slots=2, report=metrics.turned) as (engine, _):
+        generate(engine, request("one", [5, 6, 7]))
+    samples = {
+        each.name: each.value
+        for family in text_string_to_metric_families(metrics.exposition().decode())
+        for each in family.samples
+    }
+    assert samples["friendli_step_seconds_count"] > 0
+    assert samples["friendli_kv_room_tokens"] == 2 * ScriptedVocabulary().context
+    assert 0 < samples["friendli_kv_tokens"] <= samples["friendli_kv_room_tokens"]
+    assert samples["friendli_running_choices"] == samples["friendli_queue_length"] == 0
+
+
+def test_a_constraint_that_is_kept_is_not_compiled_again() -> None:
+    compiled: list[float] = []
+    compiler = ConstraintCompiler(ScriptedVocabulary(), compiled.append)
+    for _ in range(2):
+        compiler.json_schema({"type": "integer"}, frozenset({2}), "schema")
+    assert len(compiled) == 1
+    with pytest.raises(Refusal):
+        compiler.lark("start: nothing", frozenset({2}), "grammar")
+    assert len(compiled) == 2
+    assert min(compiled) >= 0
+
+
+# ── how requests end ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("stream", "message", "status", "reason"),
+    [
+        (False, DONE, 200, "stop"),
+        (True, DONE, 200, "stop"),
+        (False, Failure("broken"), 500, "engine_failure"),
+        (True, Failure("broken"), 200, "engine_failure"),
+        (False, steps("BROKEN"), 500, "internal_error"),
+        (True, steps("BROKEN"), 200, "internal_error"),
+    ],
+)
+def test_what_the_engine_says_is_a_reason(
+    stream: bool, message: Message, status: int, reason: str
+) -> None:
+    async def scenario() -> None:
+        watched = Watched()
+        await watched.serve(watched.call(stream=stream), message)
+        assert ended(watched) == {(str(status), reason): 1}
+        assert watched.value("friendli_rejected_total") == 0
+        assert watched.value("friendli_cancelled_total") == 0
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("sent", "headers", "granted", "status", "reason"),
+    [
+        (b"{", (), {}, 400, "invalid_json"),
+        (b"{}", (), {}, 422, "missing_field"),
+        (b" " * 20_000, (), {}, 413, "body_too_large"),
+        (None, (), {"tokens": lambda: TOKENS}, 401, "unauthorized"),
+        (None, (("x-request-timeout", "never"),), {}, 400, "out_of_range"),
+    ],
+)
+def test_a_refusal_is_a_reason(
+    sent: bytes | None, headers: Any, granted: dict[str, Any], status: int, reason: str
+) -> None:
+    async def scenario() -> None:
+        watched = Watched(granted)
+        async with watched.call(*headers, sent=sent) as call:
+            assert (await call.done()).status == status
+        assert ended(watched) == {(str(status), reason): 1}
+        assert watched.value("friendli_rejected_total", reason=reason) == 1
+        assert watched.value("friendli_request_seconds_count") == 0
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_deadline_is_a_reason(stream: bool) -> None:
+    async def scenario() -> None:
+        watched = Watched()
+        async with watched.call(("x-request-timeout", "0.05"), stream=stream) as call:
+            await call.done()
+        assert ended(watched) == {(str(call.status), "timeout"): 1}
+        assert watched.value("friendli_cancelled_total") == 0
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("stream", "status"), [(False, "499"), (True, "200")])
+def test_a_client_that_leaves_is_a_reason(stream: bool, status: str) -> None:
+    async def scenario() -> None:
+        watched = Watched()
+        async with watched.call(stream=stream) as call:
+            await watched.service.scripted.submitted.wait()
+            call.leave()
+            await call.done()
+        assert ended(watched) == {(status, "cancelled"): 1}
+        assert watched.value("friendli_cancelled_total") == 1
+
+    run(scenario)
+
+
+def test_a_client_that_leaves_in_its_own_request_is_no_failure() -> None:
+    class Gone(Call):
+        async def _receive(self) -> dict[str, Any]:
+            return {"type": "http.disconnect"}
+
+    async def scenario() -> None:
+        watched = Watched()
+        async with Gone(watched.app, "POST", "/dedicated/v1/chat/completions") as call:
+            await call.done()
+        assert call.status == 0
+        assert ended(watched) == {("499", "cancelled"): 1}
+        assert watched.value("friendli_rejected_total") == 0
+
+    run(scenario)
+
+
+def ended(watched: Watched) -> dict[tuple[str, str], float]:
+    """How many requests ended with each status and reason."""
+    return {
+        (each.labels["status"], each.labels["reason"]): each.value
+        for each in watched.samples("friendli_requests_total")
+    }
+
+
+# ── the page ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/health", "/nowhere"])
+def test_only_chat_completions_are_counted(path: str) -> None:
+    async def scenario() -> None:
+        watched = Watched()
+        async with Call(watched.app, "GET", path) as call:
+            await call.done()
+        assert ended(watched) == {}
+
+    run(scenario)
+
+
+def test_prometheus_is_told_what_it_reads() -> None:
+    async def scenario() -> None:
+        watched = await eventful()
+        async with Call(watched.app, "GET", "/metrics") as call:
+            await call.done()
+        assert call.status == 200
+        assert call.header("content-type") == "text/plain; version=0.0.4; charset=utf-8"
+        assert call.body.decode() == watched.text
+
+    run(scenario)
+
+
+def test_the_page_can_be_switched_off() -> None:
+    async def scenario() -> None:
+        async with Call(Watched({"shows_metrics": False}).app, "GET", "/metrics") as call:
+            check_error(await call.done(), 404)
+
+    run(scenario)
+
+
+def test_two_applications_count_apart() -> None:
+    async def scenario() -> None:
+        one, two = Watched(), Watched()
+        await one.serve(one.call(), DONE)
+        assert (len(ended(one)), len(ended(two))) == (1, 0)
+
+    run(scenario)
+
+
+# ── teams ────────────────────────────────────────────────────────────────────────────────────
+
+
+def teams(watched: Watched, name: str = "friendli_generated_tokens_total") -> dict[str, float]:
+    return {each.labels["team"]: each.value for each in watched.samples(name)}
+
+
+def test_a_flood_of_teams_adds_no_series() -> None:
+    async def scenario() -> None:
+        watched = Watched(watching={"most_teams": 2})
+        for number in range(20):
+            call = watched.call(("x-friendli-team", f"team-{number}"))
+            await watched.serve(call, STARTED, DONE)
+        await watched.serve(watched.call(), STARTED, DONE)
+        seen = {"team-0": 1, "team-1": 1, "other": 18, "": 1}
+        assert teams(watched) == teams(watched, "friendli_requests_total") == seen
+        assert teams(watched, "friendli_prompt_tokens_total") == seen
+        assert teams(watched, "friendli_cached_prompt_tokens_total") == seen
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("name", ["a b", "é", "x" * 65, 'a"} 1\nforged 1'])
+def test_a_name_that_is_none_is_among_the_others(name: str) -> None:
+    async def scenario() -> None:
+        watched = Watched()
+        await watched.serve(watched.call(("x-friendli-team", name)), DONE)
+        assert teams(watched) == {"other": 1}
+        assert "forged" not in watched.text
+
+    run(scenario)
+
+
+def test_strangers_take_no_place_of_a_team() -> None:
+    async def scenario() -> None:
+        watched = Watched({"tokens": lambda: TOKENS}, {"most_teams": 1})
+        async with watched.call(("x-friendli-team", "strangers")) as call:
+            check_error(await call.done(), 401)
+        let_in = ("authorization", "Bearer secret")
+        await watched.serve(watched.call(let_in, ("x-friendli-team", "ours")), DONE)
+        assert teams(watched) == {"ours": 1}
+        assert teams(watched, "friendli_requests_total") == {"other": 1, "ours": 1}
+
+    run(scenario)
