@@ -43,6 +43,7 @@ async def eventful() -> Watched:
         await turned_away.done()
 
     metrics = watched.telemetry.metrics
+    metrics.submitted()  # one that goes on, so that the engine's report is of now
     metrics.turned(
         StepReport(0.25, 2, 3, running=4, queued=5, queued_tokens=6, held_tokens=7, room_tokens=8)
     )
@@ -110,6 +111,7 @@ def test_times_are_those_that_the_engine_measured() -> None:
 
 def test_the_engine_reports_its_turns() -> None:
     metrics, size = Metrics(), ScriptedVocabulary().size
+    metrics.submitted()
     with serving(following(size), slots=2, report=metrics.turned) as (engine, _):
         generate(engine, request("one", [5, 6, 7]))
     samples = {
@@ -133,6 +135,25 @@ def test_a_constraint_that_is_kept_is_not_compiled_again() -> None:
         compiler.lark("start: nothing", frozenset({2}), "grammar")
     assert len(compiled) == 2
     assert min(compiled) >= 0
+
+
+def test_nothing_runs_when_the_last_request_was_cancelled() -> None:
+    report = StepReport(
+        0.25, 1, 0, running=1, queued=1, queued_tokens=9, held_tokens=7, room_tokens=8
+    )
+
+    async def scenario() -> None:
+        watched = Watched()
+        gauges = ["friendli_running_choices", "friendli_queue_length", "friendli_kv_tokens"]
+        async with watched.call(stream=True) as call:
+            await watched.service.scripted.submitted.wait()
+            watched.telemetry.metrics.turned(report)
+            assert [watched.value(each) for each in gauges] == [1, 1, 7]
+            call.leave()
+            await call.done()
+        assert [watched.value(each) for each in gauges] == [0, 0, 7]
+
+    run(scenario)
 
 
 # ── how requests end ─────────────────────────────────────────────────────────────────────────

@@ -67,7 +67,7 @@ class Answering:
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._over = False
         engine.submit(exchange.request, self._deliver)
-        passage.is_submitted = True
+        telemetry.submitted(passage)
 
     def stream(self) -> Response:
         """The answer as server-sent events; cancels the request if left early."""

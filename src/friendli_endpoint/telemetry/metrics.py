@@ -14,7 +14,8 @@ from friendli_endpoint.telemetry.passage import Passage
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
-disable_created_metrics()  # they double the series, and this form of text has no use for them
+# They would double the series, and this form of text has no use for them.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -30,6 +31,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._in_engine = 0
         self._requests = self._counter(
             "friendli_requests_total",
             "Chat completions that ended, by HTTP status and by the reason of the end.",
@@ -107,6 +109,10 @@ class Metrics:
         """A constraint was compiled, or could not be."""
         self._compile.observe(seconds)
 
+    def submitted(self) -> None:
+        """The engine took a request."""
+        self._in_engine += 1
+
     def started(self, passage: Passage, started: Started) -> None:
         """A prompt has been taken in."""
         self._queue_wait.observe(started.queue_seconds)
@@ -128,12 +134,16 @@ class Metrics:
         if reason == "cancelled":
             self._cancelled.inc()
         if passage.is_submitted:
+            self._in_engine -= 1
             self._seconds.observe(passage.seconds)
         elif reason != "cancelled":
             self._rejected.labels(reason).inc()
 
     def exposition(self) -> bytes:
         """All of it, as `CONTENT_TYPE` says."""
+        if not self._in_engine:  # no turn, and so no report, follows the last one's cancellation
+            self._running.set(0)
+            self._queue_length.set(0)
         return generate_latest(self._registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -89,6 +89,11 @@ class Telemetry:
             said = body.model_dump(mode="json", include={"messages"}, exclude_none=True)
             passage.messages = said["messages"]
 
+    def submitted(self, passage: Passage) -> None:
+        """The engine took a chat completion."""
+        passage.is_submitted = True
+        self.metrics.submitted()
+
     def heard(self, passage: Passage, message: Message) -> None:
         """The engine tells something of a request; called on its thread, for every token."""
         if isinstance(message, Failure):
