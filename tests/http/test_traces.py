@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -103,6 +104,19 @@ def test_what_fails_is_marked_and_has_no_stages_that_were_not() -> None:
         assert span.status.status_code is StatusCode.ERROR
         assert span.attributes is not None
         assert span.attributes["friendli.end_reason"] == "engine_failure"
+
+    run(scenario)
+
+
+def test_the_framework_adds_no_spans_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        watched = Watched()
+        monkeypatch.setattr(trace, "get_tracer_provider", lambda: watched.provider)
+        await watched.serve(watched.call(), STARTED, DONE)
+        assert len(watched.spans) == 4
+        async with Call(watched.app) as call:
+            await call.done()
+        assert len(watched.spans) == 4
 
     run(scenario)
 

@@ -34,9 +34,9 @@ class Watched:
     def __post_init__(self) -> None:
         self.service = ScriptedService()
         self._spans = InMemorySpanExporter()
-        provider = TracerProvider()
-        provider.add_span_processor(SimpleSpanProcessor(self._spans))
-        self.telemetry = Telemetry(tracer=provider.get_tracer("test"), **self.watching)
+        self.provider = TracerProvider()
+        self.provider.add_span_processor(SimpleSpanProcessor(self._spans))
+        self.telemetry = Telemetry(tracer=self.provider.get_tracer("test"), **self.watching)
         self.app: FastAPI = build_app(
             self.service, Policy(max_body=10_000, **self.granted), no_lifespan, self.telemetry
         )

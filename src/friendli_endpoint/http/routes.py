@@ -56,6 +56,7 @@ def build_app(
         lifespan=lifespan,
         docs_url=None,  # FastAPI's pages load programs from other hosts
         redoc_url=None,
+        telemetry={"tracing": False},  # newer versions trace too; the spans of requests are ours
         redirect_slashes=False,
         exception_handlers={HTTPException: _http_error, Refusal: _refused},
     )
