@@ -51,8 +51,7 @@ class Settings(BaseSettings):
     model: Annotated[Path | None, Flag("Model", "the embedded SmolLM2-135M")] = None
     """GGUF file to serve."""
     repack: Annotated[Literal["q8_0"] | None, Flag("Model", "as the file has them")] = None
-    """Type to bring the weights to as they are loaded: faster for many sequences at once, slower
-    for one. The copy is kept in the user's cache."""
+    """Type of weights to serve from: faster for many sequences, slower for one."""
     chat_template: Annotated[Path | None, Flag("Model", "the model's own")] = None
     """Jinja file with the chat template."""
     tool_family: Annotated[str | None, Flag("Model", "by the chat template")] = None
