@@ -1,6 +1,6 @@
 """What `--repack` changes: how far next-token distributions move on a fixed text.
 
-    python -m benchmarks.repack [MODEL.gguf]
+`python -m benchmarks.repack MODEL.gguf` takes another file than the embedded one.
 """
 
 import sys
@@ -18,24 +18,27 @@ from friendli_endpoint.engine.llama.model import LlamaModel
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
 from friendli_endpoint.engine.repack import repack
 
-TEXT = """The harbour lies where the river has met the sea for as long as anyone has written about it.
-In spring the pilots count the sandbanks, because the winter storms move them, and a chart that was
+TEXT = """\
+The harbour lies where the river has met the sea for as long as anyone has written about it. In
+spring the pilots count the sandbanks, because the winter storms move them, and a chart that was
 right in October may put a ship aground in April. A pilot learns the bottom with a weighted line
-before she is trusted with an echo sounder: the line brings up what is there, mud or shell or gravel,
-and the hand remembers it. By the third year most of them can say within a boat's length where they
-are, at night and without a light, from nothing but the sound of the water against the hull.
+before she is trusted with an echo sounder: the line brings up what is there, mud or shell or
+gravel, and the hand remembers it. By the third year most of them can say within a boat's length
+where they are, at night and without a light, from nothing but the sound of the water against
+the hull.
 
-What does it cost? In 2019 the harbour paid 4.2 million for dredging and 310,000 for pilots; in 2023
-it was 5.1 million and 365,000. The council asked whether one could be saved with the other. The
-answer was a table of two columns, one for the depth that was dug and one for the depth that was
-found a year later, and the second column was the shorter one in every row.
+What does it cost? In 2019 the harbour paid 4.2 million for dredging and 310,000 for pilots; in
+2023 it was 5.1 million and 365,000. The council asked whether one could be saved with the
+other. The answer was a table of two columns, one for the depth that was dug and one for the
+depth that was found a year later, and the second column was the shorter one in every row.
 
 def depth_after(dug: float, storms: int) -> float:
     return max(0.0, dug - 0.35 * storms)
 
-"If we dig where the river wants to go," said the oldest of them, "it does half of the work for us.
-If we dig where we want to go, it does half of the work against us." Nobody wrote that down at the
-time. It is told in the pilots' house to each new apprentice, usually on the first day of fog.
+"If we dig where the river wants to go," said the oldest of them, "it does half of the work for
+us. If we dig where we want to go, it does half of the work against us." Nobody wrote that down
+at the time. It is told in the pilots' house to each new apprentice, usually on the first day of
+fog.
 """
 
 
