@@ -10,6 +10,7 @@ import httpx2
 
 from friendli_endpoint.bench.load import Ask, connect, read
 from friendli_endpoint.bench.prose import fresh_words
+from friendli_endpoint.bench.rest import wait_until_idle
 from friendli_endpoint.bench.wire import Address, BenchError, Request, user
 from friendli_endpoint.bench.workload import Outcome, Shape, Stage, Workload, send
 
@@ -83,6 +84,7 @@ def measure(
         for address in (*addresses[first:], *addresses[:first]):
             if address.name in faults:
                 continue
+            wait_until_idle(each.process for each in addresses if each.process is not None)
             place = f"{workload.name}, round {number + 1} of {rounds}, {address.name}"
             try:
                 sample = _sample(workload, address, stage)

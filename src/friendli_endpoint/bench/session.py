@@ -132,7 +132,13 @@ def _started(
             servers.append(stack.enter_context(start))
             tell(f"started {servers[-1].name}")
         yield [
-            Address(server.name, server.url, server.dialect, end_tokens=plan.end_tokens)
+            Address(
+                server.name,
+                server.url,
+                server.dialect,
+                end_tokens=plan.end_tokens,
+                process=server.process,
+            )
             for server in servers
         ]
         for server in servers:

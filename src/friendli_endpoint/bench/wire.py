@@ -53,6 +53,7 @@ class Address:
         model: What requests name as the model.
         end_tokens: Ids that a request of fixed length bans.
         token: For the Authorization header, or None.
+        process: Id of a server that was started; None for one that ran already.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Address:
     model: str = "any"
     end_tokens: tuple[int, ...] = ()
     token: str | None = field(default=None, repr=False)
+    process: int | None = None
 
     @classmethod
     def parse(
