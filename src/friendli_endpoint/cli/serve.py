@@ -1,6 +1,7 @@
 """`friendli-endpoint serve`: settings in, a server that runs until a signal."""
 
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -54,6 +55,7 @@ def _run(
     address = "{}://{}:{}".format(scheme, *listener.getsockname()[:2])
 
     def ready() -> None:
+        _keep_what_is_loaded()
         embedded = service.embedded
         if embedded is not None:
             room = embedded.capacity
@@ -80,6 +82,12 @@ def _run(
         complain(str(failure[0]))
         return CANNOT_START
     return 0
+
+
+def _keep_what_is_loaded() -> None:
+    """Spares the garbage collector what stays for good: looking through it stops every stream."""
+    gc.collect()
+    gc.freeze()
 
 
 def _check_tls(settings: Settings) -> None:

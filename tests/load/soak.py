@@ -1,0 +1,88 @@
+"""Mixed traffic for a time: every answer as alone, and memory and descriptors level."""
+
+import asyncio
+import random
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from friendli_endpoint.engine.llama.model import find_embedded_model
+from tests.load.served import Served, served
+from tests.load.traffic import BAD, Told, Traffic, alone
+from tests.support.lora import write_loras
+
+__all__ = ["soak"]
+
+SAMPLES = 200
+"""How often memory and descriptors are looked at."""
+
+LEFT, REFUSED = 0.15, 0.1
+"""Shares of requests whose client leaves, and of those that are bad."""
+
+
+def soak(seconds: float, concurrent: int, kinds: int = 48) -> dict[str, Any]:
+    """Runs traffic, and tells what came of it.
+
+    Args:
+        seconds: How long.
+        concurrent: Requests at once.
+        kinds: How many different ones, each of which is asked for again and again.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        (lora,) = write_loras(Path(folder), find_embedded_model(), range(1))
+        with served("--context", "1024", "--adapter", f"one={lora}") as endpoint:
+            return asyncio.run(_soak(endpoint, seconds, concurrent, range(kinds)))
+
+
+async def _soak(
+    endpoint: Served, seconds: float, concurrent: int, numbers: range
+) -> dict[str, Any]:
+    expected = await alone(endpoint.address, numbers)
+    counts: Counter[str] = Counter()
+    samples: list[tuple[float, int, int]] = []
+    begun = time.monotonic()
+    async with Traffic(endpoint.address, concurrent) as traffic:
+        workers = [
+            asyncio.create_task(_work(traffic, expected, counts, worker, begun + seconds))
+            for worker in range(concurrent)
+        ]
+        while not all(worker.done() for worker in workers):
+            now = time.monotonic() - begun
+            samples.append((now, endpoint.resident(), endpoint.descriptors()))
+            await asyncio.wait(workers, timeout=seconds / SAMPLES)
+        await asyncio.gather(*workers)
+    after = await alone(endpoint.address, numbers[:4])
+    times, resident, descriptors = np.array([s for s in samples if s[0] > seconds / 2]).T
+    slope = np.polyfit(times, resident, 1)[0] if len(times) > 1 else 0.0
+    return {
+        "seconds": seconds,
+        "concurrent": concurrent,
+        **{name: counts[name] for name in ("answers", "wrong", "left", "refused", "errors")},
+        "as before at the end": after == expected[:4],
+        "memory MiB": round(resident.mean() / (1 << 20), 1),
+        "slope KiB/min": round(slope * 60 / 1024, 1),
+        "descriptors": [int(descriptors.min()), int(descriptors.max()), endpoint.descriptors()],
+    }
+
+
+async def _work(
+    traffic: Traffic, expected: list[Told], counts: Counter[str], worker: int, end: float
+) -> None:
+    draw = random.Random(worker)
+    while time.monotonic() < end:
+        number = draw.randrange(len(expected))
+        kind = draw.random()
+        if kind < LEFT:
+            await traffic.left(number, draw)
+            counts["left"] += 1
+        elif kind < LEFT + REFUSED:
+            status = (await traffic.post(draw.choice(BAD))).status_code
+            counts["refused" if 400 <= status < 500 else "errors"] += 1
+        else:
+            answer = await (traffic.whole if draw.random() < 0.5 else traffic.streamed)(number)
+            counts["answers"] += 1
+            counts["wrong"] += answer != expected[number]

@@ -1,0 +1,52 @@
+"""The proofs in short: what they would show of a fault is looked at, and no figure of time."""
+
+import pytest
+
+from tests.load import faults
+from tests.load.inputs import inputs
+from tests.load.queue_full import queue_full
+from tests.load.soak import soak
+
+
+def test_mixed_traffic() -> None:
+    found = soak(seconds=3, concurrent=8, kinds=14)
+    assert found["answers"] > 0 and found["left"] + found["refused"] > 0
+    assert (found["wrong"], found["errors"]) == (0, 0)
+    assert found["as before at the end"]
+
+
+def test_clients_that_are_killed_leave_their_places() -> None:
+    found = faults.killed_clients(count=2)
+    assert found["the next answer is right"]
+
+
+def test_clients_hear_of_a_server_that_is_killed_and_find_the_next() -> None:
+    found = faults.killed_server(count=3)
+    assert found["errors"] == {"NetworkError": 3}
+    assert found["of these answered after the restart"] == 3
+
+
+def test_an_engine_that_fails_costs_those_that_ran() -> None:
+    found = faults.failing_engine(count=4)
+    assert found["failed with a 500"] > 0 and found["failed otherwise"] == 0
+    assert found["answered"] > 0 and found["answered wrongly"] == 0
+    assert found["health at the end"] == 200
+
+
+def test_a_full_disk_stops_a_download_and_loses_nothing() -> None:
+    found = faults.full_disk()
+    assert found["exit codes"] == [1, 0]
+    assert found["asked for the rest only"] and found["the file is whole"]
+
+
+def test_who_is_refused_comes_back_and_is_answered() -> None:
+    found = queue_full(requests=20)
+    assert found["refused"] > 0 and found["told to wait, seconds"][0] >= 1
+    assert found["answered rightly in the end"] == 20
+
+
+@pytest.mark.timeout(120)
+def test_bad_input_is_blamed_on_the_request() -> None:
+    found = inputs(cases=50)
+    assert found["tried"] >= 100 and found["5xx"] == 0
+    assert found["a good request afterwards"] == 200
