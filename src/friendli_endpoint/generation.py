@@ -99,7 +99,13 @@ class Guide(Protocol):
 
     A guide owns all that must act inside the loop, so that the engine never runs past an end. It
     is called by one thread at a time, in the order `forced`, `mask`, `accept` or `exhausted`.
+
+    Attributes:
+        looks_ahead: Whether `forced` and `mask` take time, and are better asked for by another
+            thread while the logits are computed.
     """
+
+    looks_ahead: bool
 
     def mask(self) -> NDArray[np.uint32] | None:
         """The tokens allowed next: shape (ceil(vocabulary / 32),), a set bit = allowed.

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from friendli._accumulate import Accumulator
-from friendli.models import ContainerChatCompleteSuccess, DedicatedChatCompletionBody
+from friendli.models import (
+    ContainerChatCompleteSuccess,
+    DedicatedChatCompletionBody,
+    StreamedChatData,
+)
+from friendli_endpoint.chat.answer import Exchange, TextDelta
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
 from friendli_endpoint.engine.loop import EngineLoop
 from friendli_endpoint.generation import TokenStep
@@ -139,7 +144,7 @@ def answered(
     chunks = exchange.opening()
     for step in inbox.steps:
         assert not exchange.finished
-        chunks += exchange.read([step])
+        chunks += (written_out(exchange, chunk) for chunk in exchange.read([step]))
     assert exchange.finished
     usages = sum(bool(chunk.usage) for chunk in chunks)
     if not stream:
@@ -149,6 +154,10 @@ def answered(
         assert chunk.usage or chunk.choices
         accumulator.add(chunk)
     return accumulator.completion(), inbox.steps, usages
+
+
+def written_out(exchange: Exchange, chunk: StreamedChatData | TextDelta) -> StreamedChatData:
+    return exchange.text_chunk(*chunk) if isinstance(chunk, TextDelta) else chunk
 
 
 def plain(answer: ContainerChatCompleteSuccess) -> dict[str, Any]:

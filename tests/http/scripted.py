@@ -44,6 +44,8 @@ VALID: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": 
 class AnyToken:
     """A guide that the scripted engine never asks."""
 
+    looks_ahead = False
+
     def mask(self) -> None:
         return None
 
@@ -80,6 +82,9 @@ class ScriptedExchange:
             chunks.append(_chunk(StreamedChatChoiceDelta(content=text)))
             self.finished = step.finish is not None
         return chunks
+
+    def text_chunk(self, choice: int, text: str) -> StreamedChatData:
+        raise AssertionError("its chunks are all whole")
 
     def completion(self) -> ContainerChatCompleteSuccess:
         message = ChatChoiceMessage(role="assistant", content=self.text)

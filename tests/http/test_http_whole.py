@@ -41,12 +41,29 @@ def test_a_failure_is_an_error_500() -> None:
     run(scenario)
 
 
+def test_a_long_answer_is_whole() -> None:
+    """Its steps are read many at a time."""
+
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service) as call:
+            await service.scripted.submitted.wait()
+            for number in range(100):
+                service.scripted.deliver(steps(f"{number} "))
+            service.scripted.deliver(steps("end", finish=True))
+            await call.done()
+        content = call.json["choices"][0]["message"]["content"]
+        assert content == " ".join(map(str, range(100))) + " end"
+
+    run(scenario)
+
+
 def test_a_fault_while_reading_is_an_error_500_and_frees_the_engine() -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service) as call:
             await service.scripted.submitted.wait()
-            service.scripted.deliver(steps("BROKEN"))
+            service.scripted.deliver(steps("BROKEN", finish=True))
             await call.done()
         assert "secret" not in check_error(call, 500)["message"]
         assert service.scripted.cancelled == ["chatcmpl-1"]

@@ -166,7 +166,7 @@ def test_nothing_runs_when_the_last_request_was_cancelled() -> None:
         (True, DONE, 200, "stop"),
         (False, Failure("broken"), 500, "engine_failure"),
         (True, Failure("broken"), 200, "engine_failure"),
-        (False, steps("BROKEN"), 500, "internal_error"),
+        (False, steps("BROKEN", finish=True), 500, "internal_error"),
         (True, steps("BROKEN"), 200, "internal_error"),
     ],
 )

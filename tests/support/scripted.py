@@ -290,6 +290,7 @@ class ScriptedGuide:
         self._masks = masks or {}
         self._forced = forced or {}
         self._fails_at = fails_at
+        self.looks_ahead = bool(self._masks or self._forced)
         self.accepted: list[int] = []
 
     def mask(self) -> NDArray[np.uint32] | None:

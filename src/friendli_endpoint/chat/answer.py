@@ -4,7 +4,9 @@ A whole answer is the accumulated stream, so the two cannot differ.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
 
 from friendli._accumulate import Accumulator
 from friendli.models import (
@@ -21,7 +23,22 @@ from friendli_endpoint.chat.calls import CallReader
 from friendli_endpoint.chat.reader import Delta, Reader
 from friendli_endpoint.generation import FinishReason, GenerationRequest, Started, TokenStep
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "TextDelta"]
+
+
+class TextDelta(NamedTuple):
+    """A chunk that says nothing but how the answer goes on, as almost all of them do.
+
+    Attributes:
+        choice: Index of the choice.
+        text: What its answer goes on with.
+    """
+
+    choice: int
+    text: str
+
+
+Chunk = StreamedChatData | TextDelta
 
 
 class Exchange:
@@ -65,18 +82,18 @@ class Exchange:
 
     def opening(self) -> list[StreamedChatData]:
         """The first chunk of each choice: its role and the seed that draws it."""
-        return self._keep(
-            [
-                self._chunk(
-                    index,
-                    StreamedChatChoiceDelta(role="assistant", content=""),
-                    seed=choice.sampling.seed,
-                )
-                for index, choice in enumerate(self.request.choices)
-            ]
-        )
+        chunks = [
+            self._chunk(
+                index,
+                StreamedChatChoiceDelta(role="assistant", content=""),
+                seed=choice.sampling.seed,
+            )
+            for index, choice in enumerate(self.request.choices)
+        ]
+        self._keep(chunks)
+        return chunks
 
-    def read(self, news: Sequence[TokenStep] | Started) -> list[StreamedChatData]:
+    def read(self, news: Sequence[TokenStep] | Started) -> list[Chunk]:
         """The chunks that these steps add, those that end the stream included."""
         if isinstance(news, Started):
             self._cached_tokens = news.cached_tokens
@@ -84,20 +101,25 @@ class Exchange:
         chunks = [chunk for step in news for chunk in self._read_step(step)]
         if self.finished and self._include_usage:
             chunks.append(self._usage_chunk())
-        return self._keep(chunks)
+        self._keep(chunks)
+        return chunks
+
+    def text_chunk(self, choice: int, text: str) -> StreamedChatData:
+        """The chunk that a text delta is short for."""
+        return self._chunk(choice, StreamedChatChoiceDelta(content=text))
 
     def completion(self) -> ContainerChatCompleteSuccess:
         """The whole answer; of a request that was not for a stream, when it has finished."""
         assert self._accumulator is not None
         return self._accumulator.completion()
 
-    def _keep(self, chunks: list[StreamedChatData]) -> list[StreamedChatData]:
+    def _keep(self, chunks: Sequence[Chunk]) -> None:
         if self._accumulator is not None:
-            for chunk in chunks:
-                self._accumulator.add(chunk)
-        return chunks
+            for chunk in _joined(chunks):
+                whole = self.text_chunk(*chunk) if isinstance(chunk, TextDelta) else chunk
+                self._accumulator.add(whole)
 
-    def _read_step(self, step: TokenStep) -> Iterator[StreamedChatData]:
+    def _read_step(self, step: TokenStep) -> Iterator[Chunk]:
         if step.token_id is not None:
             self._completion_tokens += 1
         delta = self._readers[step.choice].read(step)
@@ -106,9 +128,12 @@ class Exchange:
             shown = StreamedChatChoiceDelta(reasoning_content=delta.reasoning)
             yield self._chunk(step.choice, shown, logprobs=() if delta.text else logprobs)
             logprobs = logprobs if delta.text else ()
-        for shown in self._answer(step.choice, delta, bool(logprobs)):
-            yield self._chunk(step.choice, shown, logprobs=logprobs)
-            logprobs = ()
+        if delta.text and not (logprobs or self._calls):
+            yield TextDelta(step.choice, delta.text)
+        else:
+            for shown in self._answer(step.choice, delta, bool(logprobs)):
+                yield self._chunk(step.choice, shown, logprobs=logprobs)
+                logprobs = ()
         if delta.finish is not None:
             self._unfinished -= 1
             yield self._chunk(
@@ -180,3 +205,16 @@ class Exchange:
             ),
             model=self._model,
         )
+
+
+def _joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """The same answer in fewer chunks: text deltas of one choice that follow each other are one."""
+    for choice, run in groupby(
+        chunks, lambda each: each.choice if isinstance(each, TextDelta) else None
+    ):
+        if choice is None:
+            yield from run
+        else:
+            yield TextDelta(
+                choice, "".join(each.text for each in run if isinstance(each, TextDelta))
+            )

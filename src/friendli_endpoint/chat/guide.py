@@ -40,6 +40,9 @@ class ChoiceGuide:
         vocabulary: The model's tokens.
         constraint: What its answer must be like; None leaves it free.
         thinking: The reasoning before the answer; None where there is none.
+
+    Attributes:
+        looks_ahead: Whether it has a constraint; all else is answered at once.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class ChoiceGuide:
         self._constraint: Constraint | AfterThinking | None = constraint
         if constraint is not None and thinking is not None:
             self._constraint = AfterThinking(constraint, thinking, vocabulary, ending.without_ends)
+        self.looks_ahead = constraint is not None
         self._generated = 0
         self._stops = ArmedStops(ending.stops, ending.min_tokens) if ending.stops else None
 

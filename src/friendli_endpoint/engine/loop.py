@@ -335,7 +335,8 @@ class EngineLoop:
 
     def _decode(self, slots: Sequence[int]) -> None:
         """A token for each choice; those of one adapter share a batch."""
-        looking = self._guides.submit(look_ahead, [self._running[slot] for slot in slots])
+        ahead = [self._running[slot] for slot in slots if self._running[slot].looks_ahead]
+        looking = self._guides.submit(look_ahead, ahead) if ahead else None
         batches: dict[int | None, list[int]] = {}
         for slot in sorted(slots):
             batches.setdefault(_handle(self._running[slot].job.adapter), []).append(slot)
@@ -344,7 +345,8 @@ class EngineLoop:
             rows = self._backend.decode(
                 batch, [each.tokens[-1] for each in running], [e.position for e in running], adapter
             )
-            looking.result()
+            if looking is not None:
+                looking.result()
             for slot, each, logits in zip(batch, running, rows, strict=True):
                 if self._running.get(slot) is each:
                     self._advance(slot, logits)

@@ -37,6 +37,11 @@ class Running:
         """Where its last token stands in the sequence."""
         return len(self.job.request.prompt) + len(self.tokens) - 1
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether `look_ahead` saves time."""
+        return self.choice.guide.looks_ahead
+
     def look_ahead(self) -> None:
         """Asks the guide about the next token, before its logits are there."""
         try:

@@ -15,11 +15,11 @@ from friendli_endpoint.http.errors import error_response
 from friendli_endpoint.http.events import (
     COMMENT,
     DONE,
+    ChunkWriter,
     EventStreamResponse,
-    chunk_event,
     error_event,
 )
-from friendli_endpoint.http.service import Exchange
+from friendli_endpoint.http.service import Exchange, TextDelta
 from friendli_endpoint.telemetry import Passage, Telemetry
 
 __all__ = ["Answering"]
@@ -31,6 +31,10 @@ INTERNAL_ERROR = "internal_error"
 
 SILENCE_SECONDS = 2.0
 """After so long without an event a comment goes out: some clients give up after 5 s."""
+
+
+MOST_HELD = 32
+"""Steps of a whole answer that the event loop is woken for: nobody waits for each."""
 
 
 class Answering:
@@ -65,6 +69,7 @@ class Answering:
         self._spend = spend
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
+        self._held: list[TokenStep] = []
         self._over = False
         engine.submit(exchange.request, self._deliver)
         telemetry.submitted(passage)
@@ -74,8 +79,9 @@ class Answering:
         return EventStreamResponse(self._events(), self._leave)
 
     async def _events(self) -> AsyncGenerator[bytes]:
+        writer = ChunkWriter(self._exchange.text_chunk)
         for chunk in self._exchange.opening():
-            yield chunk_event(chunk)
+            yield writer.write(chunk)
         while not self._exchange.finished:
             if self._is_late:
                 late = self._too_late()
@@ -98,7 +104,7 @@ class Answering:
                 yield error_event("the endpoint failed; it has logged why", INTERNAL_ERROR)
                 return
             if chunks:
-                yield b"".join(map(chunk_event, chunks))
+                yield b"".join(map(writer.write, chunks))
         yield DONE
 
     async def whole(self, request: Request) -> Response:
@@ -143,7 +149,9 @@ class Answering:
         except TimeoutError:
             return None
 
-    def _read(self, message: Sequence[TokenStep] | Started) -> list[StreamedChatData]:
+    def _read(
+        self, message: Sequence[TokenStep] | Started
+    ) -> Sequence[StreamedChatData | TextDelta]:
         if not isinstance(message, Started):
             self._spend(sum(step.token_id is not None for step in message))
         chunks = self._exchange.read(message)
@@ -154,6 +162,11 @@ class Answering:
     def _deliver(self, message: Message) -> None:
         """Called by the engine's thread, maybe after the event loop has gone."""
         self._telemetry.heard(self._passage, message)
+        if not (self._exchange.stream or isinstance(message, (Started, Failure))):
+            self._held += message
+            if len(self._held) < MOST_HELD and all(step.finish is None for step in message):
+                return
+            message, self._held = self._held, []
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
 
@@ -178,9 +191,10 @@ class Answering:
             self._engine.cancel(self._exchange.request.request_id)
 
 
-def _last_finish(chunks: Sequence[StreamedChatData]) -> str:
+def _last_finish(chunks: Sequence[StreamedChatData | TextDelta]) -> str:
     """What the choice ended with that ended last."""
-    choices = (choice for chunk in reversed(chunks) for choice in reversed(chunk.choices))
+    whole = (chunk for chunk in reversed(chunks) if isinstance(chunk, StreamedChatData))
+    choices = (choice for chunk in whole for choice in reversed(chunk.choices))
     return next((each.finish_reason for each in choices if each.finish_reason), "stop")
 
 

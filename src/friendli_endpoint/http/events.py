@@ -1,16 +1,19 @@
 """Server-sent events: how chunks, errors and the end of a stream look on the wire."""
 
 import json
+import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
+from pydantic_core import to_json
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from friendli.models import StreamedChatData
 from friendli_endpoint.http.errors import error_body
+from friendli_endpoint.http.service import TextDelta
 
-__all__ = ["COMMENT", "DONE", "EventStreamResponse", "chunk_event", "error_event"]
+__all__ = ["COMMENT", "DONE", "ChunkWriter", "EventStreamResponse", "error_event"]
 
 COMMENT = b": \n\n"
 """Says nothing, and so keeps a waiting client from giving up."""
@@ -18,9 +21,33 @@ COMMENT = b": \n\n"
 DONE = b"data: [DONE]\n\n"
 
 
-def chunk_event(chunk: StreamedChatData) -> bytes:
-    """A chunk as an event."""
-    return b"data: " + chunk.model_dump_json().encode() + b"\n\n"
+class ChunkWriter:
+    """Writes the chunks of one answer as events.
+
+    Of text deltas it writes the text into the frame of the first one: building and dumping the
+    models of a whole chunk takes a processor, whose caches are full of weights, as long as all the
+    rest that is done for a token.
+
+    Args:
+        expand: Makes the chunk that a text delta, its choice and its text, is short for.
+    """
+
+    def __init__(self, expand: Callable[[int, str], StreamedChatData]) -> None:
+        self._expand = expand
+        self._frames: dict[int, tuple[bytes, bytes]] = {}
+
+    def write(self, chunk: StreamedChatData | TextDelta) -> bytes:
+        """A chunk as an event."""
+        if isinstance(chunk, StreamedChatData):
+            return b"data: " + chunk.model_dump_json().encode() + b"\n\n"
+        before, after = self._frames.get(chunk.choice) or self._frame(chunk.choice)
+        return before + to_json(chunk.text) + after
+
+    def _frame(self, choice: int) -> tuple[bytes, bytes]:
+        text = uuid.uuid4().hex  # occurs nowhere else in the event
+        before, _, after = self.write(self._expand(choice, text)).partition(to_json(text))
+        self._frames[choice] = before, after
+        return before, after
 
 
 def error_event(message: str, code: str | None, status: int = 500) -> bytes:

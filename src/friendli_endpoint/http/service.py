@@ -10,7 +10,21 @@ from friendli.models import (
 )
 from friendli_endpoint.generation import Engine, GenerationRequest, Started, TokenStep
 
-__all__ = ["Exchange", "Rendering", "Service"]
+__all__ = ["Exchange", "Rendering", "Service", "TextDelta"]
+
+
+class TextDelta(Protocol):
+    """A chunk that says nothing but how the answer of a choice goes on."""
+
+    @property
+    def choice(self) -> int:
+        """Index of the choice."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """What its answer goes on with."""
+        ...
 
 
 class Exchange(Protocol):
@@ -24,12 +38,16 @@ class Exchange(Protocol):
         """Whether every choice has ended."""
         ...
 
-    def opening(self) -> list[StreamedChatData]:
+    def opening(self) -> Sequence[StreamedChatData]:
         """The chunks that go out before the first token."""
         ...
 
-    def read(self, news: Sequence[TokenStep] | Started) -> list[StreamedChatData]:
+    def read(self, news: Sequence[TokenStep] | Started) -> Sequence[StreamedChatData | TextDelta]:
         """The chunks that these steps add; the start adds none."""
+        ...
+
+    def text_chunk(self, choice: int, text: str) -> StreamedChatData:
+        """The chunk that a text delta is short for."""
         ...
 
     def completion(self) -> ContainerChatCompleteSuccess:
