@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import numpy as np
 
 from friendli_endpoint.engine.llama.model import find_embedded_model
@@ -63,8 +64,8 @@ async def _soak(
         "concurrent": concurrent,
         **{name: counts[name] for name in ("answers", "wrong", "left", "refused", "errors")},
         "as before at the end": after == expected[:4],
-        "memory MiB": round(resident.mean() / (1 << 20), 1),
-        "slope KiB/min": round(slope * 60 / 1024, 1),
+        "memory MiB": round(float(resident.mean()) / (1 << 20), 1),
+        "slope KiB/min": round(float(slope) * 60 / 1024, 1),
         "descriptors": [int(descriptors.min()), int(descriptors.max()), endpoint.descriptors()],
     }
 
@@ -83,6 +84,10 @@ async def _work(
             status = (await traffic.post(draw.choice(BAD))).status_code
             counts["refused" if 400 <= status < 500 else "errors"] += 1
         else:
-            answer = await (traffic.whole if draw.random() < 0.5 else traffic.streamed)(number)
-            counts["answers"] += 1
-            counts["wrong"] += answer != expected[number]
+            try:
+                answer = await (traffic.whole if draw.random() < 0.5 else traffic.streamed)(number)
+            except (httpx2.HTTPError, AssertionError):
+                counts["errors"] += 1
+            else:
+                counts["answers"] += 1
+                counts["wrong"] += answer != expected[number]
