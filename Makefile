@@ -32,7 +32,7 @@ types: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks
 
-# Ten minutes of traffic, and all that can break: half an hour, and docs/reliability.md is written anew.
+# Ten minutes of traffic, and all that can break: a quarter of an hour, and docs/reliability.md is written anew.
 load: $(VENV)/.dev
 	@$(BIN)/python -m tests.load
 

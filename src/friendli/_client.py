@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -77,7 +78,7 @@ class Dedicated(Generic[Chat]):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
-class _Client:
+class _Client(ABC):
     """What both clients are."""
 
     _options: Options
@@ -197,11 +198,11 @@ class _Client:
         copy._namespaces()
         return copy
 
-    def _attach(self, client: HttpClient | None, async_client: AsyncHttpClient | None) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _attach(self, client: HttpClient | None, async_client: AsyncHttpClient | None) -> None: ...
 
-    def _namespaces(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _namespaces(self) -> None: ...
 
 
 def _apply(options: Options, changes: Mapping[str, Any]) -> Options:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -30,7 +31,7 @@ MAX_IDLE_CONNECTIONS = 100
 IDLE_SECONDS = 30.0
 
 
-class _Owned(Generic[C]):
+class _Owned(ABC, Generic[C]):
     """A client that is either the program's, or ours: one for each place it is used in."""
 
     def __init__(self, given: C | None, url: str) -> None:
@@ -73,11 +74,11 @@ class _Owned(Generic[C]):
         ours, self._ours = self._ours, {}
         return ours.get(self._here())
 
-    def _here(self) -> object:
-        raise NotImplementedError
+    @abstractmethod
+    def _here(self) -> object: ...
 
-    def _new(self) -> C:
-        raise NotImplementedError
+    @abstractmethod
+    def _new(self) -> C: ...
 
 
 class SyncOwned(_Owned[HttpClient]):

@@ -7,7 +7,6 @@ import contextlib
 import importlib
 import multiprocessing
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -17,11 +16,11 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import trustme
 
 import friendli
 from friendli import AsyncFriendli, RetryConfig, SyncFriendli
@@ -119,18 +118,9 @@ class TestTLS:
     """A client for a plain http address loads no certificates until it needs them."""
 
     @pytest.fixture
-    def tls_url(self, tmp_path: Path) -> Iterator[str]:
-        openssl = shutil.which("openssl")
-        if openssl is None:
-            pytest.skip("needs openssl to make a certificate")
-        made = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "cert")]
-        subprocess.run(
-            [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", *made],
-            check=True,
-            capture_output=True,
-        )
+    def tls_url(self) -> Iterator[str]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+        trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.settimeout(0.1)
             over = threading.Event()

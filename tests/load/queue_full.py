@@ -26,7 +26,7 @@ def queue_full(requests: int) -> dict[str, Any]:
 
 async def _fill(address: str, requests: int) -> dict[str, Any]:
     numbers = [0, 2, 4, 8]  # of one choice, and no adapter
-    expected = {number: (await alone(address, range(number, number + 1)))[0] for number in numbers}
+    expected = dict(zip(numbers, await alone(address, numbers), strict=True))
     refusals: list[int] = []
     rounds: list[int] = []
     begun = time.monotonic()

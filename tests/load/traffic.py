@@ -3,15 +3,15 @@
 import asyncio
 import json
 import random
+from collections.abc import Iterable
 from typing import Any
 
 import httpx2
 
 from friendli._accumulate import Accumulator
 from friendli.models import StreamedChatData
-from tests.contract.conftest import PATH
-from tests.contract.live import counted
-from tests.contract.test_neighbours import MIXED
+from tests.contract.live import COMPLETIONS
+from tests.contract.test_neighbours import MIXED, told
 
 __all__ = ["BAD", "Told", "Traffic", "alone", "asked", "told"]
 
@@ -54,7 +54,7 @@ class Traffic:
     """
 
     def __init__(self, address: str, most: int = 64) -> None:
-        self._url = address + PATH
+        self._url = address + COMPLETIONS
         limits = httpx2.Limits(max_connections=most, max_keepalive_connections=most)
         self._client = httpx2.AsyncClient(timeout=120, limits=limits, trust_env=False)
 
@@ -97,12 +97,7 @@ class Traffic:
         await asyncio.gather(asking, return_exceptions=True)
 
 
-async def alone(address: str, numbers: range) -> list[Told]:
+async def alone(address: str, numbers: Iterable[int]) -> list[Told]:
     """What each request gets when nothing else runs."""
     async with Traffic(address, 1) as traffic:
         return [await traffic.whole(number) for number in numbers]
-
-
-def told(answer: dict[str, Any]) -> Told:
-    """All but the id, the time and what was cached."""
-    return {**{key: answer[key] for key in ("choices", "model")}, "usage": counted(answer["usage"])}
