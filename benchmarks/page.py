@@ -11,7 +11,7 @@ def rewritten(page: str, name: str, content: str) -> str:
     Raises:
         ValueError: The page has no such part.
     """
-    begin, end = f"<!-- {name}: written by make bench -->\n", f"<!-- {name}: end -->\n"
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
     before, found, rest = page.partition(begin)
     _, ended, after = rest.partition(end)
     if not found or not ended:

@@ -11,7 +11,7 @@ def test_a_part_is_replaced_and_nothing_else() -> None:
     for name in COMMANDS:
         once = rewritten(page, name, "NEW")
         assert once.count("NEW") == 1
-        before, _, rest = page.partition(f"<!-- {name}: written by make bench -->\n")
+        before, _, rest = page.partition(f"<!-- {name}: begin -->\n")
         after = rest.partition(f"<!-- {name}: end -->\n")[2]
         assert once.startswith(before) and once.endswith(after)
         assert rewritten(once, name, "NEW") == once

@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 import urllib.error
 import urllib.request
 import venv
@@ -19,6 +17,7 @@ import pytest
 
 from friendli_endpoint.engine.llama.model import find_embedded_model
 from tests.contract.live import Live
+from tests.contract.served import served
 from tests.support.lora import write_loras
 
 SEQUENCES = 8
@@ -108,40 +107,9 @@ def loras(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def endpoint(loras: list[Path]) -> Iterator[Endpoint]:
     """The endpoint, on a port of its own; stopped by its process id."""
     capacity = ["--max-sequences", str(SEQUENCES), "--context", str(CONTEXT)]
-    capacity += ["--adapter", f"one={loras[0]}", "--adapter-dir", str(loras[0].parent)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "friendli_endpoint.cli", "serve", "--port", "0", *capacity],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    log: list[str] = []
-    assert process.stdout is not None and process.stderr is not None
-    reading = threading.Thread(target=log.extend, args=(process.stderr,), daemon=True)
-    reading.start()
-    guard = threading.Timer(PATIENCE, process.kill)
-    guard.start()
-    try:
-        for line in process.stdout:
-            if line.startswith("Serving "):
-                break
-        else:
-            process.wait()
-            reading.join()
-            pytest.fail("the endpoint did not start:\n" + "".join(log))
-        guard.cancel()
-        yield Endpoint(line.partition(" on ")[2].split()[0])
-    finally:
-        guard.cancel()
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
-        reading.join()
-        process.stderr.close()
+    adapters = ["--adapter", f"one={loras[0]}", "--adapter-dir", str(loras[0].parent)]
+    with served(*capacity, *adapters) as running:
+        yield Endpoint(running.address)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from friendli.models import FriendliError
 from friendli.utils import BackoffStrategy, RetryConfig
 from tests.cli.file_server import FileServer
 from tests.contract.live import environment, until
-from tests.load.served import served
+from tests.contract.served import served
 from tests.load.traffic import Traffic, alone, asked, told
 
 __all__ = ["FAULTS"]

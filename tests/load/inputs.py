@@ -10,9 +10,9 @@ from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.contract.conftest import PATH
+from tests.contract.served import served
 from tests.fuzz.endpoint import fuzzing
 from tests.fuzz.requests import spoilt
-from tests.load.served import served
 
 __all__ = ["inputs"]
 

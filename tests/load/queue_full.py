@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from tests.load.served import served
+from tests.contract.served import served
 from tests.load.traffic import Traffic, alone, asked
 
 __all__ = ["queue_full"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -12,7 +13,7 @@ import httpx2
 import numpy as np
 
 from friendli_endpoint.engine.llama.model import find_embedded_model
-from tests.load.served import Served, served
+from tests.contract.served import Served, served
 from tests.load.traffic import BAD, Told, Traffic, alone
 from tests.support.lora import write_loras
 
@@ -86,8 +87,9 @@ async def _work(
         else:
             try:
                 answer = await (traffic.whole if draw.random() < 0.5 else traffic.streamed)(number)
-            except (httpx2.HTTPError, AssertionError):
+            except (httpx2.HTTPError, AssertionError) as error:
                 counts["errors"] += 1
+                print(f"soak: request {number} failed: {error!r}", file=sys.stderr)
             else:
                 counts["answers"] += 1
                 counts["wrong"] += answer != expected[number]

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from tests.contract.live import environment, stop
 __all__ = ["Served", "served"]
 
 SERVE = ("-m", "friendli_endpoint.cli")
+PATIENCE = 120
+"""Seconds until an endpoint that does not start is killed."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +56,27 @@ def served(
         program: What Python is to run instead of the command line.
         port: Where to listen; 0 takes a free one.
         variables: Of its environment.
+
+    Raises:
+        AssertionError: It did not start; with what it said.
     """
     command = [sys.executable, *program, "serve", "--port", str(port), "--log-level", "error"]
-    process = subprocess.Popen(
-        [*command, *flags], stdout=subprocess.PIPE, env=environment(**variables)
-    )
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            if line.startswith(b"Serving "):
-                break
-        else:
-            raise AssertionError("the endpoint did not start")
-        yield Served(line.decode().partition(" on ")[2].split()[0], process)
-    finally:
-        stop(process)
-        process.stdout.close()
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [*command, *flags], stdout=subprocess.PIPE, stderr=log, env=environment(**variables)
+        )
+        guard = threading.Timer(PATIENCE, process.kill)
+        guard.start()
+        assert process.stdout is not None
+        try:
+            banner = next((line for line in process.stdout if line.startswith(b"Serving ")), None)
+            guard.cancel()
+            if banner is None:
+                process.wait()
+                log.seek(0)
+                raise AssertionError(f"the endpoint did not start:\n{log.read().decode()}")
+            yield Served(banner.decode().partition(" on ")[2].split()[0], process)
+        finally:
+            guard.cancel()
+            stop(process)
+            process.stdout.close()
