@@ -104,6 +104,7 @@ class EndpointService:
                 endpoint_ids=settings.endpoint_id,
                 tool_family=settings.tool_family,
                 parse_reasoning=settings.parse_reasoning,
+                json_layout=settings.json_layout,
                 limits=Limits(settings.max_choices, settings.max_messages),
             )
             self._chat = ChatModel(

@@ -78,6 +78,8 @@ class Settings(BaseSettings):
 
     parse_reasoning: Annotated[bool, Flag("Answers")] = True
     """Whether reasoning is given apart from the answer, unless a request says."""
+    json_layout: Annotated[Literal["free", "line"], Flag("Answers")] = "free"
+    """White space of JSON that a format asks for: the model's, or that of one line."""
 
     host: Annotated[str, Flag("Network")] = "127.0.0.1"
     """Address to listen on."""

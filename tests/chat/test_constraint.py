@@ -92,6 +92,19 @@ def test_white_space_is_bounded(name: str, favourites: tuple[str, ...]) -> None:
     assert constraint.satisfied
 
 
+@pytest.mark.parametrize("name", ["json_object", *SCHEMAS])
+def test_json_on_one_line_has_a_space_after_commas_and_colons_and_no_other(name: str) -> None:
+    schema = OBJECT if name == "json_object" else SCHEMAS[name]
+    compiler = ConstraintCompiler(VOCABULARY, layout="line")
+    texts = [walk(compiler.json_schema(schema, ENDS, "s"), seed) for seed in range(20)]
+    ended = [text for text in texts if text is not None]
+    assert ended
+    for text in ended:
+        json.loads(text)
+        bare = re.sub(r'"(\\.|[^"\\])*"', '""', text)
+        assert re.sub(r"([,:]) ", "", bare) == re.sub(r"[\s,:]", "", bare)
+
+
 def test_a_model_in_love_with_white_space_comes_to_an_end() -> None:
     with serving(_liking("\n", " ", "}")) as (engine, _):
         inbox = run(engine, request("r", [5], _guide(OBJECT), max_tokens=100))[0]

@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.contract.conftest import Endpoint, asking
+from tests.contract.served import served
 
 COLOURS = ["red", "green", "blue"]
 
@@ -58,6 +59,14 @@ def test_choices_of_one_request_are_each_valid(endpoint: Endpoint) -> None:
     for choice in answer["choices"]:
         assert choice["finish_reason"] == "stop"
         Draft202012Validator(_schema(2)).validate(json.loads(choice["message"]["content"]))
+
+
+def test_an_operator_can_have_json_written_on_one_line(endpoint: Endpoint) -> None:
+    body = {"response_format": _format(_schema(1)), "max_tokens": 90, "temperature": 0}
+    assert "\n" in endpoint.whole(**body)["choices"][0]["message"]["content"]
+    with served("--json-layout", "line", "--max-sequences", "1", "--context", "512") as running:
+        text = Endpoint(running.address).whole(**body)["choices"][0]["message"]["content"]
+    assert text == json.dumps(json.loads(text))
 
 
 def test_a_regular_expression(endpoint: Endpoint) -> None:

@@ -22,6 +22,7 @@ from friendli_endpoint.chat.reasoning import ReasoningStyle, style_of
 from friendli_endpoint.chat.rules import Limits, Values, check, given
 from friendli_endpoint.chat.template import ChatTemplate
 from friendli_endpoint.chat.thinking import Thinking
+from friendli_endpoint.chat.schema import JsonLayout
 from friendli_endpoint.chat.toolbox import Toolbox, control_markers, marker_of, toolbox_of
 from friendli_endpoint.chat.tools import family_named, family_of
 from friendli_endpoint.generation import Choice, GenerationRequest, Refusal, Vocabulary
@@ -39,12 +40,14 @@ class ChatDefaults:
         endpoint_ids: The ids that are answered; with none, any is.
         tool_family: The form of tool calls, by name; None takes it from the chat template.
         parse_reasoning: Whether reasoning is given apart from the answer.
+        json_layout: How the JSON of a `response_format` is written.
         limits: Bounds on what a request may ask for.
     """
 
     endpoint_ids: Collection[str] = ()
     tool_family: str | None = None
     parse_reasoning: bool = True
+    json_layout: JsonLayout = "free"
     limits: Limits = field(default_factory=Limits)
 
 
@@ -78,7 +81,7 @@ class ChatModel:
         tags = (self._style.open, self._style.close) if self._style else ()
         self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary, tags)
         self._abilities = TemplateAbilities(template)
-        self._constraints = ConstraintCompiler(vocabulary, compiled)
+        self._constraints = ConstraintCompiler(vocabulary, compiled, self._defaults.json_layout)
         self._family = (
             family_named(self._defaults.tool_family)
             if self._defaults.tool_family

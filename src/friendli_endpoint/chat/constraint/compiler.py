@@ -19,8 +19,9 @@ from friendli_endpoint.chat.constraint.native import (
 from friendli_endpoint.chat.constraint.recent import RecentMatchers
 from friendli_endpoint.chat.pattern import PatternError, whole_pattern
 from friendli_endpoint.chat.schema import (
-    OPTIONS,
+    LAYOUTS,
     FitSchema,
+    JsonLayout,
     fault_of,
     fit_schema,
     in_words,
@@ -42,12 +43,14 @@ class ConstraintCompiler:
     Args:
         vocabulary: The model's tokens.
         compiled: Told how many seconds each compilation took, in vain or not.
+        layout: How the JSON of a schema is written.
     """
 
     def __init__(
         self,
         vocabulary: Vocabulary,
         compiled: Callable[[float], None] = lambda _seconds: None,
+        layout: JsonLayout = "free",
     ) -> None:
         self._vocabulary = vocabulary
         self._tokenizer = tokenizer_of(vocabulary)
@@ -59,6 +62,7 @@ class ConstraintCompiler:
         self._digits = digit_masks(vocabulary)
         self._recent = RecentMatchers(_KEPT)
         self._compiled = compiled
+        self._layout = LAYOUTS[layout]
 
     def json_schema(self, schema: object, end_ids: frozenset[int], param: str) -> Constraint:
         """Output is a JSON value that a schema allows.
@@ -102,7 +106,7 @@ class ConstraintCompiler:
         def compiled() -> LLMatcher:
             fit = fit_schema(schema, param)
             try:
-                return self._compile(lambda: _schema_grammar(fit.root))
+                return self._compile(lambda: self._grammar(fit.root))
             except (ConstraintError, ValueError) as error:
                 raise self._unfit(fit, str(error), param) from error
 
@@ -155,14 +159,17 @@ class ConstraintCompiler:
         """The compiler's refusal, at the innermost schema that has the same fault."""
 
         def complaint(part: dict[str, object]) -> str | None:
-            inner = {**part, "$defs": fit.definitions, "x-guidance": OPTIONS}
             try:
-                self._compile(lambda: _schema_grammar(inner))
+                self._compile(lambda: self._grammar({**part, "$defs": fit.definitions}))
             except (ConstraintError, ValueError) as error:
                 return first_line(str(error))
             return None
 
         return fault_of(fit.parts, first_line(message), complaint).refusal(param)
+
+    def _grammar(self, schema: dict[str, object]) -> str:
+        laid_out = json.dumps({**schema, "x-guidance": self._layout})
+        return str(LLMatcher.grammar_from_json_schema(laid_out))
 
     def _compile(self, grammar: Callable[[], str]) -> LLMatcher:
         with contained():
@@ -189,10 +196,6 @@ class ConstraintCompiler:
                 return
             if not matcher.consume_token(token):
                 raise ConstraintError(matcher.get_error())
-
-
-def _schema_grammar(schema: dict[str, object]) -> str:
-    return str(LLMatcher.grammar_from_json_schema(json.dumps(schema)))
 
 
 def _refusal(param: str, reason: str, code: str) -> Refusal:

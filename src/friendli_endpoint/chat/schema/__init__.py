@@ -10,7 +10,16 @@ sent. What has no such rewriting is refused with the keyword and its place.
 """
 
 from friendli_endpoint.chat.schema.complaints import fault_of, in_words
-from friendli_endpoint.chat.schema.fit import OPTIONS, FitSchema, fit_schema
+from friendli_endpoint.chat.schema.fit import FitSchema, fit_schema
+from friendli_endpoint.chat.schema.layout import LAYOUTS, JsonLayout
 from friendli_endpoint.chat.schema.size import schema_text
 
-__all__ = ["OPTIONS", "FitSchema", "fault_of", "fit_schema", "in_words", "schema_text"]
+__all__ = [
+    "LAYOUTS",
+    "FitSchema",
+    "JsonLayout",
+    "fault_of",
+    "fit_schema",
+    "in_words",
+    "schema_text",
+]

@@ -10,25 +10,14 @@ from friendli_endpoint.chat.schema.recursion import check_circles, check_depth, 
 from friendli_endpoint.chat.schema.rewriting import Rewriting
 from friendli_endpoint.chat.schema.size import schema_text
 
-__all__ = ["OPTIONS", "FitSchema", "fit_schema"]
-
-OPTIONS = {
-    "whitespace_flexible": True,
-    "whitespace_pattern": r"( |\n {0,16})?",
-    "json_allowed_escapes": 'nrbtf\\"',
-}
-"""How JSON is written. Between two tokens there is nothing, a space, or a new line and its
-indentation: unbounded white space is a trap that small models do not leave. Escapes are those of
-one letter: were `\\u0061` allowed, a name would have two spellings, and a property could be there
-twice."""
-
+__all__ = ["FitSchema", "fit_schema"]
 
 @dataclass(frozen=True, slots=True)
 class FitSchema:
     """A schema as the compiler takes it.
 
     Attributes:
-        root: It, with what its references lead to and the compiler's options.
+        root: It, with what its references lead to.
         definitions: What its references lead to.
         parts: The places in the user's schema of the schemas it is made of, and what became of
             each; outer ones first.
@@ -61,7 +50,7 @@ def fit_schema(schema: object, param: str) -> FitSchema:
     except SchemaFault as fault:
         raise fault.refusal(param) from fault
     referred = {"$defs": definitions} if definitions else {}
-    return FitSchema({**root, **referred, "x-guidance": OPTIONS}, definitions, rewriting.parts)
+    return FitSchema({**root, **referred}, definitions, rewriting.parts)
 
 
 def _as_object(schema: object) -> dict[str, Any]:

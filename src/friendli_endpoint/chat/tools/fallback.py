@@ -29,5 +29,4 @@ def prompt(tools: Sequence[ToolSpec], form: str) -> str:
 
 def _described(tool: ToolSpec) -> dict[str, object]:
     told = {"description": tool.description} if tool.description else {}
-    schema = {key: value for key, value in tool.parameters.items() if key != "x-guidance"}
-    return {"name": tool.name, **told, "parameters": schema}
+    return {"name": tool.name, **told, "parameters": tool.parameters}

@@ -18,7 +18,7 @@ _SAID_OF_PROPERTIES = frozenset({"additionalProperties", "properties", "required
 _NOTES = frozenset(
     {
         *("$comment", "$defs", "$id", "$schema", "default", "definitions", "deprecated"),
-        *("description", "example", "examples", "readOnly", "title", "writeOnly", "x-guidance"),
+        *("description", "example", "examples", "readOnly", "title", "writeOnly"),
     }
 )
 _SAID_OF_STRINGS = frozenset({"const", "enum", "maxLength", "minLength", "type"})
@@ -110,9 +110,9 @@ def name_refusal(field: Field) -> Refusal:
 
 
 def _whole(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A schema in a schema, with what it refers to and how it is to be written."""
+    """A schema in a schema, with what it refers to."""
     here = schema if isinstance(schema, dict) else {}
-    carried = {name: root[name] for name in ("$defs", "definitions", "x-guidance") if name in root}
+    carried = {name: root[name] for name in ("$defs", "definitions") if name in root}
     return {**carried, **here}
 
 

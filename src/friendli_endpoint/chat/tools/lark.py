@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from friendli_endpoint.chat.schema import OPTIONS
+from friendli_endpoint.chat.schema import LAYOUTS
 from friendli_endpoint.chat.tools.family import Marker, ToolSpec
 
 __all__ = [
@@ -52,8 +52,8 @@ def is_token(marker: str) -> bool:
 
 
 def json_value(schema: Mapping[str, Any]) -> str:
-    """JSON that a prepared schema allows, written as `OPTIONS` say."""
-    return "%json " + json.dumps({"x-guidance": OPTIONS, **schema}, ensure_ascii=False)
+    """JSON that a prepared schema allows, written as the model likes."""
+    return "%json " + json.dumps({**schema, "x-guidance": LAYOUTS["free"]}, ensure_ascii=False)
 
 
 def arguments(schema: Mapping[str, Any]) -> str:
