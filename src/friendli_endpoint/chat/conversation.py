@@ -20,9 +20,9 @@ from friendli_endpoint.chat.prompt import Prompt, PromptBuilder
 from friendli_endpoint.chat.reader import Reader
 from friendli_endpoint.chat.reasoning import ReasoningStyle, style_of
 from friendli_endpoint.chat.rules import Limits, Values, check, given
+from friendli_endpoint.chat.schema import JsonLayout
 from friendli_endpoint.chat.template import ChatTemplate
 from friendli_endpoint.chat.thinking import Thinking
-from friendli_endpoint.chat.schema import JsonLayout
 from friendli_endpoint.chat.toolbox import Toolbox, control_markers, marker_of, toolbox_of
 from friendli_endpoint.chat.tools import family_named, family_of
 from friendli_endpoint.generation import Choice, GenerationRequest, Refusal, Vocabulary

@@ -12,6 +12,7 @@ from friendli_endpoint.chat.schema.size import schema_text
 
 __all__ = ["FitSchema", "fit_schema"]
 
+
 @dataclass(frozen=True, slots=True)
 class FitSchema:
     """A schema as the compiler takes it.

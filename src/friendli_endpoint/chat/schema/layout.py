@@ -8,8 +8,8 @@ __all__ = ["LAYOUTS", "JsonLayout"]
 JsonLayout = Literal["free", "line"]
 
 _ESCAPES = 'nrbtf\\"'
-"""Those of one letter: were `\\u0061` allowed, a name would have two spellings, and a property could
-be there twice."""
+"""Those of one letter: were `\\u0061` allowed, a name would have two spellings, and a property
+could be there twice."""
 
 LAYOUTS: Mapping[JsonLayout, Mapping[str, Any]] = {
     "free": {
@@ -24,7 +24,8 @@ LAYOUTS: Mapping[JsonLayout, Mapping[str, Any]] = {
         "json_allowed_escapes": _ESCAPES,
     },
 }
-"""The compiler's options, to be put into a schema as `x-guidance`. `free`: between two tokens there is
-nothing, a space, or a new line and its indentation, as the model likes; unbounded white space is a
-trap that small models do not leave. `line`: a space after each comma and colon and nowhere else, as
-`json.dumps` writes, so that an answer takes fewer tokens."""
+"""The compiler's options, to be put into a schema as `x-guidance`.
+
+`free`: between two tokens there is nothing, a space, or a new line and its indentation, as the model
+likes; unbounded white space is a trap that small models do not leave. `line`: a space after each
+comma and colon and nowhere else, as `json.dumps` writes, so that an answer takes fewer tokens."""
