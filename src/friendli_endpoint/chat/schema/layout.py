@@ -26,6 +26,7 @@ LAYOUTS: Mapping[JsonLayout, Mapping[str, Any]] = {
 }
 """The compiler's options, to be put into a schema as `x-guidance`.
 
-`free`: between two tokens there is nothing, a space, or a new line and its indentation, as the model
-likes; unbounded white space is a trap that small models do not leave. `line`: a space after each
-comma and colon and nowhere else, as `json.dumps` writes, so that an answer takes fewer tokens."""
+`free`: between two tokens there is nothing, a space, or a new line and its indentation, as the
+model likes; unbounded white space is a trap that small models do not leave. `line`: a space after
+each comma and colon and nowhere else, as `json.dumps` writes, so that an answer takes fewer tokens.
+"""
