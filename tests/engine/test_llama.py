@@ -119,9 +119,32 @@ def test_a_sequence_decodes_the_same_bits_alone_and_beside_others(context: Llama
             positions = [lengths[each] + step if each else len(PROMPT) + step for each in batch]
             fed = [token if each == 0 else 500 + each for each in batch]
             beside = context.decode(batch, fed, positions)
-            assert beside.shape[0] == len(batch)
+            assert len(beside) == len(batch)
             assert same(beside[row].copy(), alone[step])
             batch.reverse()
+
+
+def test_sequences_that_lie_apart_move_together_and_none_loses_a_bit(
+    context: LlamaContext,
+) -> None:
+    tokens = [20, 3000, 41000, 7, 99]
+    prompts = [PROMPT[: 40 - 9 * each] for each in range(SEQUENCES)]
+    expected = []
+    for prompt in prompts:
+        prefilled(context, 0, prompt)
+        rows = [context.decode([0], [t], [len(prompt) + n])[0].copy() for n, t in enumerate(tokens)]
+        expected.append(rows)
+    for running in ([0, 2], [3, 1], [0, 1, 3], [2, 0, 3]):
+        for each, prompt in enumerate(prompts):
+            prefilled(context, each, prompt)
+        for step, token in enumerate(tokens):
+            at = [len(prompts[each]) + step for each in running]
+            rows = context.decode(running, [token] * len(running), at)
+            for each, row in zip(running, rows, strict=True):
+                assert same(row.copy(), expected[each][step])
+        for idle in set(range(SEQUENCES)).difference(running):
+            (row,) = context.decode([idle], tokens[:1], [len(prompts[idle])])
+            assert same(row.copy(), expected[idle][0])
 
 
 def test_a_copy_goes_on_like_its_source(context: LlamaContext) -> None:

@@ -31,8 +31,8 @@ class Backend(Protocol):
         tokens: Sequence[int],
         positions: Sequence[int],
         adapter: int | None,
-    ) -> Logits:
-        """Appends one token to each sequence, in ascending order; logits (count, vocabulary)."""
+    ) -> Sequence[Logits]:
+        """Appends one token to each sequence; logits (vocabulary,) after it, for each."""
         ...
 
     def copy(self, source: int, target: int) -> None:

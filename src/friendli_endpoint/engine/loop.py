@@ -338,7 +338,7 @@ class EngineLoop:
         ahead = [self._running[slot] for slot in slots if self._running[slot].looks_ahead]
         looking = self._guides.submit(look_ahead, ahead) if ahead else None
         batches: dict[int | None, list[int]] = {}
-        for slot in sorted(slots):
+        for slot in slots:
             batches.setdefault(_handle(self._running[slot].job.adapter), []).append(slot)
         for adapter, batch in batches.items():
             running = [self._running[slot] for slot in batch]

@@ -17,6 +17,7 @@ from friendli_endpoint.engine.backend import Logits, Tokens
 from friendli_endpoint.engine.llama.kernels import LEAST_WITH_LORA, divide
 from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, Batch
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
+from friendli_endpoint.engine.llama.places import Places
 
 __all__ = ["MICRO_BATCH", "DecodeError", "LlamaContext"]
 
@@ -63,7 +64,8 @@ class LlamaContext:
         self._model = model
         self._adapter: int | None = None
         self._parting: int | None = None
-        self._state = np.empty(0, np.uint8)
+        self._places = Places(sequences)
+        self._states = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
         self._memory: int = library.llama_get_memory(pointer)
         vocabulary = library.llama_model_get_vocab(model.pointer)
         self._has_windows = library.llama_model_n_swa(model.pointer) > 0
@@ -105,7 +107,7 @@ class LlamaContext:
         self._use(adapter)
         positions = np.arange(position, position + len(tokens), dtype=np.int32)
         last = positions == position + len(tokens) - 1
-        self._decode(sequence, tokens, positions, last & output)
+        self._decode(self._places[sequence], tokens, positions, last & output)
         return self._logits(1)[0] if output else None
 
     def decode(
@@ -114,25 +116,52 @@ class LlamaContext:
         tokens: Sequence[int],
         positions: Sequence[int],
         adapter: int | None = None,
-    ) -> Logits:
+    ) -> list[Logits]:
         """Appends one token to each of several sequences.
 
         Args:
-            sequences: Distinct sequence numbers, ascending: only then are those that follow one
-                another computed at once. None, of any sequence, may be full.
+            sequences: Distinct sequence numbers. None, of any sequence, may be full.
             tokens: One id for each.
             positions: How many tokens each holds already.
             adapter: What the weights are changed by.
 
         Returns:
-            Logits of shape (len(sequences), vocabulary), float32, valid until the next call.
+            Logits of shape (vocabulary,), float32, for each; valid until the next call.
         """
         self._use(adapter)
+        self._gather(sequences)
+        places = [self._places[sequence] for sequence in sequences]
+        order = sorted(range(len(places)), key=places.__getitem__)
+        rows = self._decode_in_order(
+            [places[index] for index in order],
+            [tokens[index] for index in order],
+            [positions[index] for index in order],
+            adapter is not None,
+        )
+        of = dict(zip(order, rows, strict=True))
+        return [of[index] for index in range(len(places))]
+
+    def _gather(self, sequences: Sequence[int]) -> None:
+        """Lets sequences that are decoded together lie side by side, where that is worth it."""
+        if self._has_windows:
+            return  # what is copied lacks what the windows have passed
+        running = sorted(self._places[sequence] for sequence in sequences)
+        if (pair := self._places.due(running, self._held)) is not None:
+            first, second = pair
+            states = self._save(first, 0), self._save(second, 1)
+            self._restore(states[0], second)
+            self._restore(states[1], first)
+            self._places.exchange(first, second)
+
+    def _decode_in_order(
+        self, places: Sequence[int], tokens: Sequence[int], positions: Sequence[int], lora: bool
+    ) -> Logits:
+        """Decodes sequences in ascending places, in batches of the sizes that are allowed."""
         kernels = self._model.kernels
-        least = kernels.least if adapter is None else max(kernels.least, LEAST_WITH_LORA)
-        batches = divide(sequences, least, kernels.most)
+        least = max(kernels.least, LEAST_WITH_LORA) if lora else kernels.least
+        batches = divide(places, least, kernels.most)
         if len(batches) == 1:
-            return self._decode_each(sequences, tokens, positions, least)
+            return self._decode_each(places, tokens, positions, least)
         if not self._rows.size:
             self._rows = np.empty((self._sequences, self._vocabulary_size), np.float32)
         start = 0
@@ -142,20 +171,20 @@ class LlamaContext:
         return self._rows[:start]
 
     def _decode_each(
-        self, sequences: Sequence[int], tokens: Sequence[int], positions: Sequence[int], least: int
+        self, places: Sequence[int], tokens: Sequence[int], positions: Sequence[int], least: int
     ) -> Logits:
         """Decodes one batch, together with a token that is dropped where it would be too small."""
-        if len(sequences) >= least or self._sequences == 1:
-            self._decode(sequences, tokens, positions, True)
-            return self._logits(len(sequences))
-        last = sequences[-1]
-        beside = last + 1 if last + 1 < self._sequences else sequences[0] - 1
-        length = self._library.llama_memory_seq_pos_max(self._memory, beside) + 1
-        rows = sorted([*zip(sequences, tokens, positions, strict=True), (beside, 0, length)])
+        if len(places) >= least or self._sequences == 1:
+            self._decode(places, tokens, positions, True)
+            return self._logits(len(places))
+        last = places[-1]
+        beside = last + 1 if last + 1 < self._sequences else places[0] - 1
+        length = self._held(beside)
+        rows = sorted([*zip(places, tokens, positions, strict=True), (beside, 0, length)])
         batch = np.array(rows, np.int32).T
         self._decode(batch[0], batch[1], batch[2], batch[0] != beside)
-        self.truncate(beside, length)
-        return self._logits(len(sequences))
+        self._drop(beside, length)
+        return self._logits(len(places))
 
     def copy(self, source: int, target: int) -> None:
         """Makes one sequence hold what another holds, to the bit.
@@ -164,22 +193,33 @@ class LlamaContext:
         separate caches costs all that they could hold. But what goes through a buffer lacks what
         the windows of a model have passed, and a prefix of it could not be gone on with.
         """
-        library, pointer = self._library, self._pointer
         if self._has_windows:
-            library.llama_memory_seq_cp(self._memory, source, target, -1, -1)
-            return
-        size: int = library.llama_state_seq_get_size(pointer, source)
-        if self._state.size < size:
-            self._state = np.empty(size, np.uint8)
-        at = self._state.ctypes.data
-        self.truncate(target, 0)
-        read: int = library.llama_state_seq_get_data(pointer, at, size, source)
-        if read != size or library.llama_state_seq_set_data(pointer, at, size, target) != size:
+            places = self._places[source], self._places[target]
+            self._library.llama_memory_seq_cp(self._memory, *places, -1, -1)
+        else:
+            self._restore(self._save(self._places[source], 0), self._places[target])
+
+    def _save(self, place: int, buffer: int) -> NDArray[np.uint8]:
+        """What a place holds, in one of two buffers."""
+        library, pointer = self._library, self._pointer
+        size: int = library.llama_state_seq_get_size(pointer, place)
+        if self._states[buffer].size < size:
+            self._states[buffer] = np.empty(size, np.uint8)
+        state = self._states[buffer][:size]
+        if library.llama_state_seq_get_data(pointer, state.ctypes.data, size, place) != size:
             raise DecodeError(f"llama.cpp cannot copy the {size:,} bytes of a sequence")
+        return state
+
+    def _restore(self, state: NDArray[np.uint8], place: int) -> None:
+        """Lets a place hold what was saved, and nothing else."""
+        library, pointer, size = self._library, self._pointer, state.size
+        self._drop(place, 0)
+        if library.llama_state_seq_set_data(pointer, state.ctypes.data, size, place) != size:
+            raise DecodeError(f"llama.cpp cannot take the {size:,} bytes of a sequence")
 
     def truncate(self, sequence: int, length: int) -> None:
         """Drops all that a sequence holds from position `length` on."""
-        self._library.llama_memory_seq_rm(self._memory, sequence, length, -1)
+        self._drop(self._places[sequence], length)
 
     def load_adapter(self, path: Path) -> int:
         """Reads a LoRA for this model; see `LlamaModel.load_adapter`."""
@@ -212,16 +252,25 @@ class LlamaContext:
             self._model.free_adapter(self._parting)
             self._parting = None
 
+    def _held(self, place: int) -> int:
+        """How many tokens a place holds."""
+        last: int = self._library.llama_memory_seq_pos_max(self._memory, place)
+        return last + 1
+
+    def _drop(self, place: int, length: int) -> None:
+        """Drops all that a place holds from position `length` on."""
+        self._library.llama_memory_seq_rm(self._memory, place, length, -1)
+
     def _decode(
         self,
-        sequences: int | Sequence[int] | Tokens,
+        places: int | Sequence[int] | Tokens,
         tokens: Sequence[int] | Tokens,
         positions: Sequence[int] | Tokens,
         outputs: bool | NDArray[np.bool_],
     ) -> None:
         """Computes a batch of tokens, and the logits after those with an output."""
         count = len(tokens)
-        self._sequence[:count] = sequences
+        self._sequence[:count] = places
         self._token[:count] = tokens
         self._position[:count] = positions
         self._output[:count] = outputs

@@ -80,10 +80,10 @@ def choose_kernels(tensors: Iterable[Tensor]) -> Kernels:
 
 
 def divide(sequences: Sequence[int], least: int, most: int | None) -> Sequence[Sequence[int]]:
-    """Cuts ascending sequence numbers into batches.
+    """Cuts the ascending numbers of sequences into batches.
 
-    llama.cpp computes at once only sequences whose numbers follow one another, so where the size
-    matters each such run is a batch or several.
+    llama.cpp computes at once only those that follow one another (see `places.py`), so where the
+    size matters each such run is a batch or several.
 
     Args:
         sequences: Distinct numbers, ascending.

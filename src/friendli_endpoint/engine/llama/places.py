@@ -1,0 +1,73 @@
+"""Where the sequences of a context lie: those that run, side by side.
+
+llama.cpp computes at once only sequences whose numbers follow one another; of others, every run of
+numbers is a computation of its own, which reads all weights again. With the embedded model, eight
+sequences take 38 ms where they lie side by side, 47 in two runs, and 63 each alone.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+__all__ = ["Places"]
+
+RUN_COST = 1024
+"""How many tokens could be moved in the time that a step takes longer for each further run: 8 ms,
+at 6 microseconds a token, with the embedded model."""
+
+
+class Places:
+    """The place of every sequence: the number that llama.cpp knows it by.
+
+    Args:
+        count: How many sequences there are, each in the place of its own number at first.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._places = list(range(count))
+        self._lost = 0
+
+    def __getitem__(self, sequence: int) -> int:
+        return self._places[sequence]
+
+    def exchange(self, first: int, second: int) -> None:
+        """The sequences in two places have changed theirs."""
+        places = self._places
+        one, other = places.index(first), places.index(second)
+        places[one], places[other] = second, first
+
+    def due(self, running: Sequence[int], held: Callable[[int], int]) -> tuple[int, int] | None:
+        """Two places to exchange before a step; to be asked once a step.
+
+        That is due as soon as steps have lost the time that it takes, so what is lost altogether is
+        at most twice what foresight would lose, however short sequences run.
+
+        Args:
+            running: The places of the sequences that the step computes, ascending.
+            held: How many tokens a place holds.
+
+        Returns:
+            A place that runs and one that does not, or None.
+        """
+        breaks = sum(after - before > 1 for before, after in pairwise(running))
+        if not breaks:
+            return None
+        self._lost += breaks * RUN_COST
+        start = self._best_start(running)
+        wanted = range(start, start + len(running))
+        outside = [place for place in running if place not in wanted]
+        between = set(wanted).difference(running)
+        pair = min(outside, key=held), min(between, key=held)
+        if self._lost < sum(map(held, pair)):
+            return None
+        self._lost = 0
+        return pair
+
+    def _best_start(self, running: Sequence[int]) -> int:
+        """From where on the fewest are to be moved until they follow one another."""
+        count = len(running)
+
+        def inside(start: int) -> int:
+            return bisect_left(running, start + count) - bisect_left(running, start)
+
+        return max(range(len(self._places) - count + 1), key=inside)
