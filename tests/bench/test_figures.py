@@ -73,6 +73,18 @@ def test_choices_share_the_tokens_of_their_answer() -> None:
 
 def test_a_step_takes_as_long_as_a_stream_waits_for_its_next_token() -> None:
     assert step_time([STEADY, STEADY]) == pytest.approx(1.0)
+    assert step_time([answer(0.0, [1.0, 3.0, 5.0], tokens=5)]) == pytest.approx(1.0), "two a text"
+
+
+def test_a_step_is_counted_while_all_streams_run() -> None:
+    early = answer(0.0, [1.0, 1.5, 2.0, 2.5, 3.0, 5.0, 7.0], tokens=7)
+    late = answer(0.0, [2.6, 4.6, 6.6, 6.7, 6.8, 7.3], tokens=6)
+    assert step_time([early, late]) == pytest.approx((4.0 + 4.2) / (2 + 4))
+
+
+def test_streams_that_never_ran_together_tell_no_step() -> None:
+    with pytest.raises(BenchError, match="did not run together"):
+        step_time([STEADY, answer(0.0, [14.5, 15.5], tokens=2)])
 
 
 def test_what_came_all_at_once_has_no_decode_rate() -> None:

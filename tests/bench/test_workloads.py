@@ -59,10 +59,10 @@ def first_words(requests: list[Request]) -> list[str]:
         ("sampled16", 16, 24, 48),
         ("prefix16", 16, 344 + 14, 32),
         ("choices8", 1, 344, 48),
-        ("running-1", 1, 24, 32),
-        ("running-12", 12, 24, 32),
-        ("depth-256", 1, 246, 32),
-        ("depth-3800", 1, 3790, 32),
+        ("running-1", 1, 24, 96),
+        ("running-12", 12, 24, 96),
+        ("depth-256", 1, 246, 96),
+        ("depth-3800", 1, 3790, 96),
     ],
 )
 def test_requests_are_as_many_and_as_long_as_the_name_says(

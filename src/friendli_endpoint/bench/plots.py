@@ -50,6 +50,8 @@ def plot_ratios(report: Report, path: Path) -> bool:
         axes.plot([spread.least, spread.most], [row, row], color=better, alpha=0.4, linewidth=4)
         axes.plot(spread.middle, row, "o", color=better)
     axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yticks(range(len(points)), [label for label, _ in reversed(points)])
     first = next(iter(report.measured[0].samples))
     axes.set_xlabel(f"{first}: times better, median and least to most of all rounds")

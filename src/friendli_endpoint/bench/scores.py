@@ -31,9 +31,23 @@ def decode_rate(answers: Sequence[Answer]) -> float:
 
 
 def step_time(answers: Sequence[Answer]) -> float:
-    """Seconds from one token of a stream to its next, while it generates: a mean."""
-    streams = sum(len(answer.times) for answer in answers)
-    return streams / decode_rate(answers)
+    """Seconds from one token of a stream to its next while all streams run: a mean.
+
+    Raises:
+        BenchError: They did not run together for as long as that.
+    """
+    begin = max(times[0] for answer in answers for times in answer.times.values())
+    end = min(times[-1] for answer in answers for times in answer.times.values())
+    seconds = steps = 0.0
+    for answer in answers:
+        tokens = (answer.tokens or 0) / len(answer.times)
+        for times in answer.times.values():
+            together = [moment for moment in times if begin <= moment <= end]
+            if len(together) < 2:
+                raise BenchError("the streams did not run together: there is no step to tell")
+            seconds += together[-1] - together[0]
+            steps += (len(together) - 1) * (tokens - 1) / (len(times) - 1)
+    return seconds / steps
 
 
 def first_tokens(answers: Sequence[Answer]) -> list[float]:

@@ -12,7 +12,8 @@ from friendli_endpoint.bench.workload import Stage, Sweep, Workload, at_once
 __all__ = ["WORKLOADS", "chosen", "vocabulary"]
 
 SHORT_PROMPT, LONG_PROMPT, OWN_WORDS, COPIED_WORDS = 24, 344, 14, 120
-SWEPT_TOKENS = 32
+SWEPT_TOKENS = 96
+"""So many that the first of 16 streams still runs when the last one begins."""
 RUNNING = (1, 2, 4, 8, 12, 16)
 DEPTHS = (256, 1024, 2048, 3800)
 
