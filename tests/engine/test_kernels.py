@@ -1,13 +1,9 @@
-"""What the types of a model's matrices ask for, and how sequences are divided into batches."""
-
-from itertools import pairwise
+"""What the types of a model's matrices ask for."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from friendli_endpoint.engine.gguf import Tensor
-from friendli_endpoint.engine.llama.kernels import Kernels, choose_kernels, divide
+from friendli_endpoint.engine.llama.kernels import Kernels, choose_kernels
 
 BY_TILES = {"least_piece": 8, "most": 7}
 
@@ -38,23 +34,3 @@ def test_embeddings_count_where_the_output_has_no_matrix_of_its_own() -> None:
 @pytest.mark.parametrize(("type", "tiles"), [("Q8_0", True), ("Q6_K", False), ("99", False)])
 def test_experts_are_never_computed_by_tiles(type: str, tiles: bool) -> None:
     assert choose_kernels([Tensor("blk.0.ffn_up_exps.weight", 3, type)]).tiles == tiles
-
-
-@given(st.sets(st.integers(0, 40), min_size=1), st.integers(1, 9))
-def test_batches_are_runs_of_a_bounded_size(sequences: set[int], most: int) -> None:
-    batches = divide(sorted(sequences), 1, most)
-    assert [each for batch in batches for each in batch] == sorted(sequences)
-    for batch in batches:
-        assert 1 <= len(batch) <= most
-        assert all(after == before + 1 for before, after in pairwise(batch))
-
-
-@given(st.sets(st.integers(0, 40), min_size=1), st.integers(3, 9))
-def test_a_run_is_never_cut_down_to_one(sequences: set[int], most: int) -> None:
-    for batch in divide(sorted(sequences), 2, most):
-        if len(batch) == 1:
-            assert not sequences & {batch[0] - 1, batch[0] + 1}
-
-
-def test_where_the_size_does_not_matter_all_are_one_batch() -> None:
-    assert divide([0, 2, 5], 1, None) == [[0, 2, 5]]

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.engine.llama.places import RUN_COST, Places
+from friendli_endpoint.engine.llama.places import Places
 
-COUNT = 12
+COUNT, RUN_COST = 12, 1000
 
 lengths = st.lists(st.integers(0, 5 * RUN_COST), min_size=COUNT, max_size=COUNT)
 some = st.sets(st.integers(0, COUNT - 1), min_size=1)
@@ -18,7 +18,7 @@ class Cache:
 
     def __init__(self, lengths: Sequence[int]) -> None:
         self.lengths = lengths
-        self.places = Places(COUNT)
+        self.places = Places(COUNT, RUN_COST)
         self.moved = 0
 
     def running(self, sequences: set[int]) -> list[int]:

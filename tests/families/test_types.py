@@ -15,13 +15,13 @@ from friendli_endpoint.engine.llama.model import LlamaModel
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 from tests.support.models.weights import Shape
 
-SEQUENCES, CONTEXT = 10, 256
+SEQUENCES, CONTEXT = 10, 1024
 TYPES = [
     Type.F32, Type.F16, Type.BF16, Type.Q4_0, Type.Q4_1, Type.Q5_0, Type.Q5_1, Type.Q8_0,
     Type.Q2_K, Type.Q3_K, Type.Q4_K, Type.Q5_K, Type.Q6_K, Type.IQ4_NL, Type.IQ4_XS, Type.IQ3_S,
     Type.IQ2_XXS, Type.MXFP4, Type.TQ2_0,
 ]  # fmt: skip
-TEXT = tuple(random.Random(3).choices(range(256), k=120))
+TEXT = tuple(random.Random(3).choices(range(256), k=1000))
 START = 40
 
 Logits = NDArray[np.float32]
@@ -83,6 +83,22 @@ def decoded(context: LlamaContext, own: int, others: Sequence[int]) -> list[Logi
 def test_neighbours_change_no_bit(context: LlamaContext, own: int, others: Sequence[int]) -> None:
     alone = decoded(context, 3, [])
     assert np.array_equal(alone, decoded(context, own, others))
+
+
+def test_longer_neighbours_change_no_bit(context: LlamaContext) -> None:
+    def rows(lengths: Sequence[int]) -> list[Logits]:
+        for sequence, length in enumerate(lengths):
+            prefilled(context, sequence, length, range(300, length - 8, 300))
+        found = []
+        for step in range(3):
+            at = [length + step for length in lengths]
+            tokens = [TEXT[position] for position in at]
+            found.append(context.decode(range(len(lengths)), tokens, at)[0].copy())
+        return found
+
+    alone = rows([40])
+    for others in ([300], [600, 45], [900, 41, 300, 42, 43]):
+        assert np.array_equal(alone, rows([40, *others]))
 
 
 def test_pieces_change_no_bit(context: LlamaContext) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friendli_endpoint.engine.backend import Logits, Tokens
-from friendli_endpoint.engine.llama.kernels import LEAST_WITH_LORA, divide
+from friendli_endpoint.engine.llama.batches import by_length, divide
+from friendli_endpoint.engine.llama.kernels import LEAST_WITH_LORA
 from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, Batch
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
 from friendli_endpoint.engine.llama.places import Places
@@ -64,13 +65,13 @@ class LlamaContext:
         self._model = model
         self._adapter: int | None = None
         self._parting: int | None = None
-        self._places = Places(sequences)
+        self._pass_cost = model.weight_bytes / max(1, model.kv_bytes_per_token) / 2
+        self._places = Places(sequences, self._pass_cost)
         self._states = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
         self._memory: int = library.llama_get_memory(pointer)
         vocabulary = library.llama_model_get_vocab(model.pointer)
         self._has_windows = library.llama_model_n_swa(model.pointer) > 0
         self._sequences = sequences
-        self._rows: Logits = np.empty((0, 0), np.float32)
         self._vocabulary_size: int = library.llama_vocab_n_tokens(vocabulary)
         self._token = np.zeros(MICRO_BATCH, np.int32)
         self._position = np.zeros(MICRO_BATCH, np.int32)
@@ -129,17 +130,25 @@ class LlamaContext:
             Logits of shape (vocabulary,), float32, for each; valid until the next call.
         """
         self._use(adapter)
-        self._gather(sequences)
-        places = [self._places[sequence] for sequence in sequences]
-        order = sorted(range(len(places)), key=places.__getitem__)
-        rows = self._decode_in_order(
-            [places[index] for index in order],
-            [tokens[index] for index in order],
-            [positions[index] for index in order],
-            adapter is not None,
-        )
-        of = dict(zip(order, rows, strict=True))
-        return [of[index] for index in range(len(places))]
+        kernels = self._model.kernels
+        least = kernels.least if adapter is None else max(kernels.least, LEAST_WITH_LORA)
+        groups = by_length([position + 1 for position in positions], self._pass_cost)
+        for group in groups:
+            self._gather([sequences[index] for index in group])
+        index_of = {self._places[sequence]: index for index, sequence in enumerate(sequences)}
+        batches: list[Sequence[int]] = []
+        for group in groups:
+            places = sorted(self._places[sequences[index]] for index in group)
+            batches.extend(divide(places, least, kernels.most))
+        rows: dict[int, Logits] = {}
+        for batch in batches:
+            indices = [index_of[place] for place in batch]
+            at = [positions[index] for index in indices]
+            logits = self._decode_each(batch, [tokens[index] for index in indices], at, least)
+            if len(batches) > 1:
+                logits = logits.copy()  # the next batch overwrites it
+            rows.update(zip(indices, logits, strict=True))
+        return [rows[index] for index in range(len(sequences))]
 
     def _gather(self, sequences: Sequence[int]) -> None:
         """Lets sequences that are decoded together lie side by side, where that is worth it."""
@@ -152,23 +161,6 @@ class LlamaContext:
             self._restore(states[0], second)
             self._restore(states[1], first)
             self._places.exchange(first, second)
-
-    def _decode_in_order(
-        self, places: Sequence[int], tokens: Sequence[int], positions: Sequence[int], lora: bool
-    ) -> Logits:
-        """Decodes sequences in ascending places, in batches of the sizes that are allowed."""
-        kernels = self._model.kernels
-        least = max(kernels.least, LEAST_WITH_LORA) if lora else kernels.least
-        batches = divide(places, least, kernels.most)
-        if len(batches) == 1:
-            return self._decode_each(places, tokens, positions, least)
-        if not self._rows.size:
-            self._rows = np.empty((self._sequences, self._vocabulary_size), np.float32)
-        start = 0
-        for batch in batches:
-            span = slice(start, start := start + len(batch))
-            self._rows[span] = self._decode_each(batch, tokens[span], positions[span], least)
-        return self._rows[:start]
 
     def _decode_each(
         self, places: Sequence[int], tokens: Sequence[int], positions: Sequence[int], least: int

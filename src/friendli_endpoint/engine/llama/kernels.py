@@ -17,13 +17,12 @@ cannot be kept to one side of a size; their tiles are switched off.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 from friendli_endpoint.engine.gguf import Tensor
 
-__all__ = ["LEAST_WITH_LORA", "Kernels", "choose_kernels", "divide"]
+__all__ = ["LEAST_WITH_LORA", "Kernels", "choose_kernels"]
 
 LEAST_WITH_LORA = 2
 """Fewest sequences in a batch that a LoRA changes."""
@@ -77,31 +76,3 @@ def choose_kernels(tensors: Iterable[Tensor]) -> Kernels:
         repack=not types - _SAME - _SAME_REPACKED,
         tiles=not experts - _SAME - _OTHER_ALONE,
     )
-
-
-def divide(sequences: Sequence[int], least: int, most: int | None) -> Sequence[Sequence[int]]:
-    """Cuts the ascending numbers of sequences into batches.
-
-    llama.cpp computes at once only those that follow one another (see `places.py`), so where the
-    size matters each such run is a batch or several.
-
-    Args:
-        sequences: Distinct numbers, ascending.
-        least: How many a batch should have.
-        most: How many a batch may have, or None; those of one run are about equal.
-    """
-    if least == 1 and most is None:
-        return [sequences]
-    runs: list[list[int]] = []
-    for sequence in sequences:
-        if runs and runs[-1][-1] == sequence - 1:
-            runs[-1].append(sequence)
-        else:
-            runs.append([sequence])
-    return [batch for run in runs for batch in _cut(run, most or len(run))]
-
-
-def _cut(run: list[int], most: int) -> list[list[int]]:
-    count = -(-len(run) // most)
-    ends = [len(run) * number // count for number in range(count + 1)]
-    return [run[start:end] for start, end in pairwise(ends)]

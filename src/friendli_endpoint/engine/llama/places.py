@@ -11,21 +11,19 @@ from itertools import pairwise
 
 __all__ = ["Places"]
 
-RUN_COST = 1024
-"""How many tokens could be moved in the time that a step takes longer for each further run: 8 ms,
-at 6 microseconds a token, with the embedded model."""
-
 
 class Places:
     """The place of every sequence: the number that llama.cpp knows it by.
 
     Args:
         count: How many sequences there are, each in the place of its own number at first.
+        run_cost: How many tokens can be moved in the time that a further run takes a step.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, run_cost: float) -> None:
         self._places = list(range(count))
-        self._lost = 0
+        self._run_cost = run_cost
+        self._lost = 0.0
 
     def __getitem__(self, sequence: int) -> int:
         return self._places[sequence]
@@ -37,10 +35,10 @@ class Places:
         places[one], places[other] = second, first
 
     def due(self, running: Sequence[int], held: Callable[[int], int]) -> tuple[int, int] | None:
-        """Two places to exchange before a step; to be asked once a step.
+        """Two places to exchange before a batch; to be asked once a batch.
 
-        That is due as soon as steps have lost the time that it takes, so what is lost altogether is
-        at most twice what foresight would lose, however short sequences run.
+        That is due as soon as batches have lost the time that it takes, so however short sequences
+        run, at most twice as much is lost as foresight would lose.
 
         Args:
             running: The places of the sequences that the step computes, ascending.
@@ -52,7 +50,7 @@ class Places:
         breaks = sum(after - before > 1 for before, after in pairwise(running))
         if not breaks:
             return None
-        self._lost += breaks * RUN_COST
+        self._lost += breaks * self._run_cost
         start = self._best_start(running)
         wanted = range(start, start + len(running))
         outside = [place for place in running if place not in wanted]
@@ -60,7 +58,7 @@ class Places:
         pair = min(outside, key=held), min(between, key=held)
         if self._lost < sum(map(held, pair)):
             return None
-        self._lost = 0
+        self._lost = 0.0
         return pair
 
     def _best_start(self, running: Sequence[int]) -> int:
