@@ -116,6 +116,15 @@ def test_copying_asks_for_a_text_of_120_words_and_for_as_many_tokens() -> None:
     assert order
 
 
+def test_a_deep_stream_runs_among_short_ones() -> None:
+    requests, outcome = played("mixed16")
+    first, again, *short = requests
+    assert first.messages == again.messages and (first.tokens, again.tokens) == (1, 64)
+    assert [len(text.split()) for text in texts(short)] == [24] * 15
+    assert len(texts([again])[0].split()) == SHAPE.words_for(3800)
+    assert len(outcome.first_tokens) == 16 and outcome.value > 0
+
+
 def test_deep_streams_are_prefilled_before_they_are_measured() -> None:
     requests, outcome = played("deep8")
     before, measured = requests[:8], requests[8:]

@@ -8,11 +8,25 @@ from typing import Any
 
 from friendli_endpoint.bench.load import Answer, Ask, Reception, read
 from friendli_endpoint.bench.prose import fresh_words, words
-from friendli_endpoint.bench.scores import decode_rate, first_tokens, gaps, longest_gap_since
+from friendli_endpoint.bench.scores import (
+    decode_rate,
+    first_tokens,
+    gaps,
+    longest_gap_since,
+    rate,
+)
 from friendli_endpoint.bench.wire import BenchError, Request, user
 from friendli_endpoint.bench.workload import Outcome, Stage, checked, send
 
-__all__ = ["ANSWER_SCHEMA", "conversation", "deep", "is_answer", "long_prompt", "schema"]
+__all__ = [
+    "ANSWER_SCHEMA",
+    "conversation",
+    "deep",
+    "is_answer",
+    "long_prompt",
+    "mixed",
+    "schema",
+]
 
 STREAMS = 8
 PROMPT_WORDS = 24
@@ -24,6 +38,9 @@ BACKGROUND_TOKENS = 1024
 
 DEEP_TOKENS = 3800
 DEEP_ANSWER = 48
+
+MIXED_STREAMS = 16
+MIXED_ANSWER = 64
 
 TURNS = 6
 TURN_TOKENS = 32
@@ -143,6 +160,16 @@ async def deep(ask: Ask, stage: Stage) -> Outcome:
     await send(ask, [Request((user(text),), 1) for text in texts])
     answers = checked(await send(ask, [Request((user(text),), DEEP_ANSWER) for text in texts]))
     return Outcome(decode_rate(answers), first_tokens(answers), gaps(answers))
+
+
+async def mixed(ask: Ask, stage: Stage) -> Outcome:
+    """The rate of short streams and one deep in its context, whose prompt was prefilled before."""
+    deep = fresh_words(stage.shape.words_for(DEEP_TOKENS), stage.seed)
+    short = [_short(f"{stage.seed} {number}") for number in range(MIXED_STREAMS - 1)]
+    await send(ask, [Request((user(deep),), 1)])
+    requests = [Request((user(text),), MIXED_ANSWER) for text in (deep, *short)]
+    answers = checked(await send(ask, requests))
+    return Outcome(rate(answers), first_tokens(answers), gaps(answers))
 
 
 async def conversation(ask: Ask, stage: Stage) -> Outcome:

@@ -118,6 +118,11 @@ _ALL = (
         variants=("llama.cpp-no-flash",),
     ),
     Workload(
+        "mixed16",
+        "15 requests of 24 words and one at 3,800 tokens of context, 64 tokens, greedy",
+        scenes.mixed,
+    ),
+    Workload(
         "conversation",
         "8 chats of 6 turns: first token of turns 2 to 6",
         scenes.conversation,
