@@ -96,10 +96,12 @@ def test_the_logits_are_of_the_vocabulary(
     assert context.prefill(1, PROMPT[:4], 0, False) is None
 
 
-def continued(context: LlamaContext, sequence: int, tokens: Sequence[int]) -> list[Logits]:
-    """Decodes tokens after the prompt, alone."""
+def continued(
+    context: LlamaContext, sequence: int, tokens: Sequence[int], start: int = len(PROMPT)
+) -> list[Logits]:
+    """Decodes tokens, by default after the prompt, alone."""
     rows = []
-    for position, token in enumerate(tokens, len(PROMPT)):
+    for position, token in enumerate(tokens, start):
         rows.append(context.decode([sequence], [token], [position])[0].copy())
     return rows
 
@@ -154,6 +156,24 @@ def test_a_copy_goes_on_like_its_source(context: LlamaContext) -> None:
     first = continued(context, 0, [11, 12])
     second = continued(context, 2, [11, 12])
     assert all(map(same, first, second))
+
+
+def test_an_extended_answer_is_the_same_in_every_sequence(context: LlamaContext) -> None:
+    tokens = np.array([20, 3000, 41000, *range(500, 513)], np.int32)
+    prefilled(context, 0, PROMPT)
+    rows = context.extend(0, tokens, len(PROMPT), True)
+    assert rows is not None
+    expected = [row.copy() for row in rows]
+    (after,) = continued(context, 0, [7], len(PROMPT) + len(tokens))
+    for sequence in (1, 3):
+        prefilled(context, 2, PROMPT[:9])
+        prefilled(context, sequence, PROMPT)
+        rows = context.extend(sequence, tokens, len(PROMPT), True)
+        assert rows is not None and all(map(same, rows, expected))
+        context.truncate(sequence, len(PROMPT))
+        assert context.extend(sequence, tokens, len(PROMPT), False) is None
+        at = [9, len(PROMPT) + len(tokens)]
+        assert same(context.decode([2, sequence], [7, 7], at)[1].copy(), after)
 
 
 def test_what_is_truncated_is_forgotten(context: LlamaContext) -> None:

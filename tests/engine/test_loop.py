@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,82 @@ def test_forced_tokens_come_whatever_the_logits_say() -> None:
     assert first.logprob is not None and first.logprob.token_id == 9
     assert first.logprob.logprob < first.top_logprobs[0].logprob
     assert first.top_logprobs[0].token_id == 81
+
+
+RUN = [30, 31, 32, 33, 34]
+
+
+@pytest.mark.parametrize("top", [None, 2])
+def test_several_forced_tokens_are_one_piece_of_work(top: int | None) -> None:
+    guide = ScriptedGuide(forced={1: RUN})
+    with serving(CHAOS) as (engine, backend):
+        asked = request("r", PROMPT, guide, max_tokens=8, top_logprobs=top)
+        (inbox,) = run(engine, asked)
+    first, *run_and_more = inbox.tokens()
+    assert run_and_more[:5] == RUN
+    (extended,) = backend.named("extend")
+    assert extended.tokens == (first, *RUN[:-1])
+    after, last = backend.named("decode")
+    assert after.tokens == (RUN[-1],) and len(last.tokens) == 1
+    held = list(PROMPT)
+    for step in inbox.steps if top is not None else ():
+        assert step.token_id is not None
+        expected = logprobs(CHAOS(tuple(held)), step.token_id, top)
+        assert (step.logprob, step.top_logprobs) == expected
+        held.append(step.token_id)
+
+
+@pytest.mark.parametrize(
+    ("guide", "limits", "expected", "finish"),
+    [
+        (ScriptedGuide(ends=[32], forced={1: RUN}), {"max_tokens": 9}, [81, 30, 31, 32], "stop"),
+        (ScriptedGuide(forced={1: RUN}), {"max_tokens": 4}, [81, 30, 31, 32], "length"),
+        (ScriptedGuide(forced={1: RUN}), {"max_tokens": 6}, [81, *RUN], "length"),
+        (ScriptedGuide(forced={0: RUN, 1: RUN[1:]}), {"max_tokens": 6}, [*RUN, 35], "length"),
+    ],
+)
+def test_forced_tokens_end_where_others_do(
+    guide: ScriptedGuide, limits: dict[str, int], expected: list[int], finish: str
+) -> None:
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, guide, **limits))
+    assert inbox.tokens() == expected == guide.accepted
+    assert inbox.finishes() == [finish]
+
+
+@pytest.mark.parametrize("room", range(1, 9))
+def test_forced_tokens_never_pass_the_end_of_the_context(room: int) -> None:
+    vocabulary = ScriptedVocabulary(context=128)
+    guide = ScriptedGuide(forced={1: RUN})
+    with serving(COUNTING, vocabulary=vocabulary) as (engine, _):
+        (inbox,) = run(engine, request("r", [80] * (128 - room), guide, max_tokens=1000))
+    assert inbox.tokens() == [81, *RUN, 35, 36][:room]
+    assert inbox.finishes() == ["length"]
+
+
+def test_a_fault_among_forced_tokens_fails_its_request_alone() -> None:
+    faulty = ScriptedGuide(forced={1: RUN}, fails_at=3)
+    with serving(COUNTING) as (engine, _):
+        failed, other = run(
+            engine,
+            request("bad", PROMPT, faulty, max_tokens=9),
+            request("good", PROMPT, ScriptedGuide(forced={1: RUN}), max_tokens=9),
+        )
+    assert failed.failure is not None and "the guide cannot go on" in failed.failure.message
+    assert other.tokens() == [81, *RUN, 35, 36, 37]
+
+
+def test_many_forced_tokens_stop_nobody_for_long() -> None:
+    long = list(range(200, 216))
+    guides = [ScriptedGuide(forced={1: long, 17: long, 33: long}) for _ in range(5)]
+    with serving(COUNTING, slots=6, piece=16) as (engine, backend):
+        forced = [request(f"f{n}", PROMPT, guide, max_tokens=60) for n, guide in enumerate(guides)]
+        plain, *others = run(engine, request("plain", PROMPT, max_tokens=120), *forced)
+    assert plain.tokens() == [81 + n for n in range(120)]
+    assert [other.tokens()[1:49] for other in others] == [long * 3] * 5
+    calls = [call for call in backend.calls if call.name in ("extend", "decode")]
+    for one, after in pairwise(calls):
+        assert "decode" in (one.name, after.name), "a turn takes one such run"
 
 
 def test_a_mask_holds_and_never_lasts() -> None:

@@ -178,6 +178,18 @@ class ScriptedBackend:
         self._append(sequence, tokens, position, (alone, adapter))
         return self._give(self._logits(sequence)) if output else None
 
+    def extend(
+        self, sequence: int, tokens: Tokens, position: int, outputs: bool, adapter: int | None
+    ) -> Sequence[Logits] | None:
+        tokens = [int(each) for each in tokens]
+        self._begin(Call("extend", (sequence,), tuple(tokens), position, adapter))
+        self._must(2 <= len(tokens) <= self._most, f"{len(tokens)} forced tokens")
+        rows = []
+        for number, token in enumerate(tokens):
+            self._append(sequence, [token], position + number, (True, adapter))
+            rows.append(self._logits(sequence))
+        return list(self._give(np.stack(rows))) if outputs else None
+
     def decode(
         self,
         sequences: Sequence[int],

@@ -25,6 +25,12 @@ class Backend(Protocol):
         """Appends a piece of a prompt; logits (vocabulary,) after it where they are wanted."""
         ...
 
+    def extend(
+        self, sequence: int, tokens: Tokens, position: int, outputs: bool, adapter: int | None
+    ) -> Sequence[Logits] | None:
+        """Appends tokens to an answer; logits (vocabulary,) after each where they are wanted."""
+        ...
+
     def decode(
         self,
         sequences: Sequence[int],

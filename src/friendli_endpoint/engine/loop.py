@@ -14,10 +14,13 @@ from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
+import numpy as np
+
 from friendli_endpoint.engine.adapters import Adapter, Adapters
 from friendli_endpoint.engine.admission import Admission
 from friendli_endpoint.engine.backend import Backend, Logits
-from friendli_endpoint.engine.running import Running, look_ahead
+from friendli_endpoint.engine.forced import ForcedRuns
+from friendli_endpoint.engine.running import LONGEST_RUN, Running, look_ahead
 from friendli_endpoint.engine.sampling import History
 from friendli_endpoint.engine.scheduler import Job, Piece, Placement, Scheduler
 from friendli_endpoint.generation import (
@@ -107,6 +110,7 @@ class EngineLoop:
         self._report = report
         self._scheduler = Scheduler(plan.slots, plan.piece, plan.full_piece, plan.least_piece)
         self._running: dict[int, Running] = {}
+        self._forced = ForcedRuns(max(plan.piece, LONGEST_RUN))
         self._prompt_logits: dict[str, Logits] = {}
         self._deliveries: dict[str, _Delivery] = {}
         self._guides = ThreadPoolExecutor(1, thread_name_prefix="guides")
@@ -289,7 +293,7 @@ class EngineLoop:
             self._send()
         slots = [slot for slot in step.decode if slot in self._running]
         if slots:
-            self._decode(slots)
+            self._generate(slots)
         return len(slots), prefilled
 
     def _prefill(self, piece: Piece) -> None:
@@ -328,10 +332,30 @@ class EngineLoop:
         logits = self._prompt_logits[request.request_id]
         history = History(choice.sampling, request.prompt, logits.size)
         job.started = True
-        self._running[slot] = Running(job, placement.choice, choice, history)
+        self._running[slot] = Running(job, placement.choice, choice, history, self._vocabulary)
         if placement.choice == len(request.choices) - 1:
             del self._prompt_logits[request.request_id]
         self._advance(slot, logits)
+
+    def _generate(self, slots: Sequence[int]) -> None:
+        """A token for each choice, or several where they are forced."""
+        for slot in slots:
+            self._running[slot].ask_forced()
+        forced = {slot: len(self._running[slot].forced) for slot in slots}
+        runs = {slot: count for slot, count in forced.items() if count > 1}
+        for slot in self._forced.due(runs):
+            if slot in self._running:  # no sibling has failed it
+                self._follow(slot)
+        self._decode([slot for slot in slots if slot in self._running and slot not in runs])
+
+    def _follow(self, slot: int) -> None:
+        """Computes what is forced, but for its last token, which the next turn decodes."""
+        running = self._running[slot]
+        tokens = np.array([running.tokens[-1], *running.forced[:-1]], np.int32)
+        outputs = running.job.request.top_logprobs is not None
+        adapter = _handle(running.job.adapter)
+        rows = self._backend.extend(slot, tokens, running.position, outputs, adapter)
+        self._take(slot, lambda: running.follow(rows))
 
     def _decode(self, slots: Sequence[int]) -> None:
         """A token for each choice; those of one adapter share a batch."""
@@ -352,17 +376,22 @@ class EngineLoop:
                     self._advance(slot, logits)
 
     def _advance(self, slot: int, logits: Logits) -> None:
-        """Takes one token for the choice in a slot; a fault in it fails its request alone."""
+        """Takes one token for the choice in a slot."""
+        running = self._running[slot]
+        self._take(slot, lambda: [running.advance(logits)])
+
+    def _take(self, slot: int, take: Callable[[], Sequence[TokenStep]]) -> None:
+        """Takes tokens for the choice in a slot; a fault in it fails its request alone."""
         running = self._running[slot]
         job = running.job
         try:
-            step = running.advance(logits, self._vocabulary)
+            steps = take()
         except Exception as error:
             log.exception("request %s failed", job.request.request_id)
             self._fail([job], f"the request failed in the engine: {error}")
             return
-        self._deliveries[job.request.request_id].steps.append(step)
-        if step.finish is not None:
+        self._deliveries[job.request.request_id].steps.extend(steps)
+        if steps[-1].finish is not None:
             del self._running[slot]
             self._scheduler.finish(job, running.index, running.tokens)
 

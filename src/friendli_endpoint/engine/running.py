@@ -1,36 +1,50 @@
-"""A choice that runs: what it remembers, and its next token."""
+"""A choice that runs: what it remembers, and its next tokens."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from friendli_endpoint.engine.backend import Logits
 from friendli_endpoint.engine.sampling import History, logprobs, sample
 from friendli_endpoint.engine.scheduler import Job
-from friendli_endpoint.generation import Choice, FinishReason, TokenStep, Vocabulary
+from friendli_endpoint.generation import Choice, TokenStep, Vocabulary
 
-__all__ = ["Running", "look_ahead"]
+__all__ = ["LONGEST_RUN", "Running", "look_ahead"]
+
+LONGEST_RUN = 16
+"""Most forced tokens that are computed at once."""
 
 
 @dataclass(slots=True, eq=False)
 class Running:
     """A choice in a slot.
 
+    At every position its guide is asked what is forced, then, if nothing is, for a mask; both may
+    be asked before the logits are there, and what goes wrong comes up when they are.
+
     Attributes:
         job: Its request.
         index: Which choice.
         choice: How it draws, and what guides it.
         history: What its penalties count.
+        vocabulary: The model's tokens.
         tokens: What it has generated.
+        forced: What must come next, once `ask_forced` was called: no more than there is room for.
     """
 
     job: Job
     index: int
     choice: Choice
     history: History
+    vocabulary: Vocabulary
     tokens: list[int] = field(default_factory=list)
-    _looked_ahead: "_Ahead | Exception | None" = None
+    forced: Sequence[int] = ()
+    _mask: NDArray[np.uint32] | None = None
+    _fault: Exception | None = None
+    _asked_forced: bool = False
+    _asked_mask: bool = False
 
     @property
     def position(self) -> int:
@@ -42,60 +56,86 @@ class Running:
         """Whether `look_ahead` saves time."""
         return self.choice.guide.looks_ahead
 
-    def look_ahead(self) -> None:
-        """Asks the guide about the next token, before its logits are there."""
+    def ask_forced(self) -> None:
+        """Asks the guide what must come next, once a position."""
+        if self._asked_forced:
+            return
+        self._asked_forced = True
         try:
-            self._looked_ahead = self._ask()
+            self.forced = tuple(self.choice.guide.forced())[: min(LONGEST_RUN, self._room)]
         except Exception as error:
-            self._looked_ahead = error
+            self._fault = error
 
-    def advance(self, logits: NDArray[np.float32], vocabulary: Vocabulary) -> TokenStep:
+    def look_ahead(self) -> None:
+        """Asks the guide what may come next, once a position, unless something must."""
+        self.ask_forced()
+        if self.forced or self._fault is not None or self._asked_mask:
+            return
+        self._asked_mask = True
+        try:
+            self._mask = self.choice.guide.mask()
+        except Exception as error:
+            self._fault = error
+
+    def advance(self, logits: Logits) -> TokenStep:
         """Takes the next token.
 
         Args:
             logits: Shape (vocabulary,).
-            vocabulary: The model's tokens.
 
         Raises:
             Exception: What the guide raises.
         """
-        request, choice = self.job.request, self.choice
-        ahead, self._looked_ahead = self._looked_ahead or self._ask(), None
-        if isinstance(ahead, Exception):
-            raise ahead
-        token = ahead.forced
-        if token is None:
-            token = sample(logits, choice.sampling, self.history, len(self.tokens), ahead.mask)
+        self.look_ahead()
+        if self._fault is not None:
+            raise self._fault
+        if self.forced:
+            return self._take(self.forced[0], logits)
+        choice = self.choice
+        token = sample(logits, choice.sampling, self.history, len(self.tokens), self._mask)
         if token is None:
             return TokenStep(self.index, None, b"", finish=choice.guide.exhausted())
+        return self._take(token, logits)
+
+    def follow(self, rows: Sequence[Logits] | None) -> list[TokenStep]:
+        """Takes all forced tokens, as far as none ends the choice.
+
+        Args:
+            rows: The logits, shape (vocabulary,), that each is reported with; None where the
+                request wants no log probabilities.
+
+        Raises:
+            Exception: What the guide raises.
+        """
+        steps: list[TokenStep] = []
+        for number, token in enumerate(self.forced):
+            steps.append(self._take(token, None if rows is None else rows[number]))
+            if steps[-1].finish is not None:
+                break
+        return steps
+
+    def _take(self, token: int, logits: Logits | None) -> TokenStep:
+        self.forced, self._mask = (), None
+        self._asked_forced = self._asked_mask = False
         self.tokens.append(token)
         self.history.accept(token)
-        finish = choice.guide.accept(token) or self._out_of_room(vocabulary.context)
-        piece = vocabulary.piece(token)
-        if request.top_logprobs is None:
+        finish = self.choice.guide.accept(token) or (None if self._room else "length")
+        piece = self.vocabulary.piece(token)
+        wanted = self.job.request.top_logprobs
+        if wanted is None or logits is None:
             return TokenStep(self.index, token, piece, finish=finish)
-        own, top = logprobs(logits, token, request.top_logprobs)
+        own, top = logprobs(logits, token, wanted)
         return TokenStep(self.index, token, piece, own, top, finish)
 
-    def _ask(self) -> "_Ahead":
-        guide = self.choice.guide
-        forced = guide.forced()
-        return _Ahead(forced[0], None) if forced else _Ahead(None, guide.mask())
-
-    def _out_of_room(self, context: int) -> FinishReason | None:
-        room = context - len(self.job.request.prompt)
-        return "length" if len(self.tokens) >= min(self.job.request.max_tokens, room) else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Ahead:
-    """What a guide says of a position: the token that must come, or a mask."""
-
-    forced: int | None
-    mask: NDArray[np.uint32] | None
+    @property
+    def _room(self) -> int:
+        """How many tokens it may still generate."""
+        request = self.job.request
+        room = self.vocabulary.context - len(request.prompt)
+        return min(request.max_tokens, room) - len(self.tokens)
 
 
 def look_ahead(running: Iterable[Running]) -> None:
-    """Asks the guides of all about their next tokens; what goes wrong comes up at their turn."""
+    """Asks the guides of all about their next tokens."""
     for each in running:
         each.look_ahead()

@@ -20,10 +20,13 @@ from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, Batch
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
 from friendli_endpoint.engine.llama.places import Places
 
-__all__ = ["MICRO_BATCH", "DecodeError", "LlamaContext"]
+__all__ = ["MICRO_BATCH", "MOST_OUTPUTS", "DecodeError", "LlamaContext"]
 
 MICRO_BATCH = 512
 """Most tokens that one graph computation takes."""
+
+MOST_OUTPUTS = 16
+"""Most tokens of one sequence that have logits in a batch."""
 
 
 class DecodeError(Exception):
@@ -51,7 +54,7 @@ class LlamaContext:
         params.n_ctx = sequences * context
         params.n_seq_max = sequences
         params.n_batch = params.n_ubatch = MICRO_BATCH
-        params.n_outputs_max = max(sequences, 1)
+        params.n_outputs_max = max(sequences, MOST_OUTPUTS)
         params.n_threads = params.n_threads_batch = threads
         params.flash_attn_type = FLASH_ATTENTION_OFF
         params.kv_unified = False
@@ -105,11 +108,35 @@ class LlamaContext:
         Returns:
             Logits of shape (vocabulary,), float32, valid until the next call, or None.
         """
-        self._use(adapter)
-        positions = np.arange(position, position + len(tokens), dtype=np.int32)
-        last = positions == position + len(tokens) - 1
-        self._decode(self._places[sequence], tokens, positions, last & output)
+        last = np.arange(1, len(tokens) + 1) == len(tokens)
+        self._append(sequence, tokens, position, last & output, adapter)
         return self._logits(1)[0] if output else None
+
+    def extend(
+        self,
+        sequence: int,
+        tokens: Tokens,
+        position: int,
+        outputs: bool,
+        adapter: int | None = None,
+    ) -> list[Logits] | None:
+        """Appends tokens that are known to the answer in one sequence.
+
+        They get other bits than one at a time, and the same ones whatever else is computed.
+
+        Args:
+            sequence: Which one, from 0.
+            tokens: At most `MOST_OUTPUTS` ids.
+            position: How many tokens the sequence holds already.
+            outputs: Whether the logits after each token are wanted.
+            adapter: What the weights are changed by.
+
+        Returns:
+            Logits of shape (vocabulary,), float32, for each token, valid until the next call, or
+            None.
+        """
+        self._append(sequence, tokens, position, outputs, adapter)
+        return list(self._logits(len(tokens))) if outputs else None
 
     def decode(
         self,
@@ -243,6 +270,19 @@ class LlamaContext:
         if self._parting is not None:
             self._model.free_adapter(self._parting)
             self._parting = None
+
+    def _append(
+        self,
+        sequence: int,
+        tokens: Tokens,
+        position: int,
+        outputs: bool | NDArray[np.bool_],
+        adapter: int | None,
+    ) -> None:
+        """Appends tokens to one sequence."""
+        self._use(adapter)
+        positions = np.arange(position, position + len(tokens), dtype=np.int32)
+        self._decode(self._places[sequence], tokens, positions, outputs)
 
     def _held(self, place: int) -> int:
         """How many tokens a place holds."""
