@@ -18,6 +18,7 @@ PLOT = "docs/images/endpoint.png"
 COMMANDS = {
     "client": ["benchmarks.client"],
     "repack": ["benchmarks.repack"],
+    "vocabulary": ["benchmarks.vocabulary"],
     "endpoint": [
         *("friendli_endpoint.cli", "bench", "--peer", "llama.cpp"),
         *("--plot", PLOT, "--table"),
@@ -26,6 +27,7 @@ COMMANDS = {
 IMAGES = {
     "client": "",
     "repack": "",
+    "vocabulary": "![How the time of a step grows with the vocabulary](images/vocabulary.png)\n\n",
     "endpoint": (
         "![How many times better than llama.cpp's server](images/endpoint.png)\n\n"
         "![How the time of a step grows](images/endpoint-growth.png)\n\n"

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from friendli_endpoint.engine.llama.places import Places
 
-COUNT, RUN_COST = 12, 1000
+COUNT, RUN_COST, MOST = 12, 1000, 9000
 
-lengths = st.lists(st.integers(0, 5 * RUN_COST), min_size=COUNT, max_size=COUNT)
+lengths = st.lists(st.integers(0, MOST // 2), min_size=COUNT, max_size=COUNT)
 some = st.sets(st.integers(0, COUNT - 1), min_size=1)
 
 
@@ -18,7 +18,7 @@ class Cache:
 
     def __init__(self, lengths: Sequence[int]) -> None:
         self.lengths = lengths
-        self.places = Places(COUNT, RUN_COST)
+        self.places = Places(COUNT, RUN_COST, MOST)
         self.moved = 0
 
     def running(self, sequences: set[int]) -> list[int]:
@@ -35,6 +35,7 @@ class Cache:
         if pair is None:
             return False
         assert pair[0] in running and pair[1] not in running
+        assert sum(map(self.held, pair)) <= MOST
         self.moved += sum(map(self.held, pair))
         self.places.exchange(*pair)
         return True
@@ -51,7 +52,9 @@ def test_what_runs_on_comes_to_lie_side_by_side(lengths: list[int], sequences: s
     for _ in range(10 * COUNT):
         exchanges += cache.step(sequences)
     assert not breaks(cache.running(sequences))
-    assert exchanges <= len(sequences) // 2, "the fewest are moved"
+    windows = [{*range(start, start + len(sequences))} for start in range(COUNT)]
+    stayed = max(len(sequences & window) for window in windows if max(window) < COUNT)
+    assert exchanges == len(sequences) - stayed, "the fewest are moved"
     assert sorted(cache.running(set(range(COUNT)))) == list(range(COUNT))
 
 
@@ -65,6 +68,11 @@ def test_moving_never_costs_more_than_lying_apart_has(
         lost += breaks(cache.running(sequences)) * RUN_COST
         cache.step(sequences)
         assert cache.moved <= lost
+
+
+def test_what_would_take_too_much_memory_stays_where_it_is() -> None:
+    cache = Cache([MOST + 1] * COUNT)
+    assert not any(cache.step({0, 2}) for _ in range(100))
 
 
 def test_the_shortest_are_moved() -> None:

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.loop import EngineLoop, Plan
+from friendli_endpoint.engine.backend import LONGEST_RUN
+from friendli_endpoint.engine.execution import Plan
+from friendli_endpoint.engine.loop import EngineLoop
 from friendli_endpoint.generation import (
     Choice,
     Failure,
@@ -183,7 +185,7 @@ class ScriptedBackend:
     ) -> Sequence[Logits] | None:
         tokens = [int(each) for each in tokens]
         self._begin(Call("extend", (sequence,), tuple(tokens), position, adapter))
-        self._must(2 <= len(tokens) <= self._most, f"{len(tokens)} forced tokens")
+        self._must(2 <= len(tokens) <= LONGEST_RUN, f"{len(tokens)} forced tokens")
         rows = []
         for number, token in enumerate(tokens):
             self._append(sequence, [token], position + number, (True, adapter))
@@ -390,7 +392,8 @@ def serving(
         yield engine, backend
     finally:
         engine.close()
-    kept = (engine._running, engine._prompt_logits, engine._deliveries)
+    execution = engine._execution
+    kept = (execution._running, execution._prompt_logits, execution._deliveries)
     assert kept == ({}, {}, {}), "the engine keeps something of requests that have ended"
     assert backend.violations == []
     assert backend.closed

@@ -1,8 +1,9 @@
-"""How much may wait, and when who is turned away should come again; no threads."""
+"""How much may wait, and when who is turned away should come again."""
 
 import math
 from collections import deque
 from collections.abc import Callable
+from threading import Lock
 from time import monotonic
 
 from friendli_endpoint.generation import Refusal
@@ -17,7 +18,7 @@ SHORTEST_WAIT = 1
 
 
 class Admission:
-    """Counts what waits, and the rate at which it goes on.
+    """Counts what waits, and the rate at which it goes on; for all threads.
 
     Args:
         requests: Most requests that may wait.
@@ -29,6 +30,7 @@ class Admission:
         self._most_requests = requests
         self._most_tokens = tokens
         self._clock = clock
+        self._lock = Lock()
         self._requests = 0
         self._tokens = 0
         self._starts: deque[float] = deque(maxlen=REMEMBERED)
@@ -40,28 +42,31 @@ class Admission:
         Raises:
             Refusal: 429: there is no room; it says when there should be.
         """
-        full = self._requests >= self._most_requests
-        if full or (self._requests and self._tokens + tokens > self._most_tokens):
-            wait = self._wait()
-            raise Refusal(
-                f"{self._requests} requests with {self._tokens:,} prompt tokens are waiting, and "
-                f"no more may; try again in {wait} s",
-                status=429,
-                code="queue_full",
-                retry_after=wait,
-            )
-        self._requests += 1
-        self._tokens += tokens
+        with self._lock:
+            full = self._requests >= self._most_requests
+            if full or (self._requests and self._tokens + tokens > self._most_tokens):
+                wait = self._wait()
+                raise Refusal(
+                    f"{self._requests} requests with {self._tokens:,} prompt tokens are waiting, "
+                    f"and no more may; try again in {wait} s",
+                    status=429,
+                    code="queue_full",
+                    retry_after=wait,
+                )
+            self._requests += 1
+            self._tokens += tokens
 
     def start(self, tokens: int) -> None:
         """A request that waited is being worked on."""
         self.leave(tokens)
-        self._starts.append(self._clock())
+        with self._lock:
+            self._starts.append(self._clock())
 
     def leave(self, tokens: int) -> None:
         """A request waits no more."""
-        self._requests -= 1
-        self._tokens -= tokens
+        with self._lock:
+            self._requests -= 1
+            self._tokens -= tokens
 
     def _wait(self) -> int:
         """Whole seconds until there should be room, behind all who were told of a time to come."""

@@ -7,10 +7,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Backend", "Logits", "Tokens"]
+__all__ = ["LONGEST_RUN", "Backend", "Logits", "Tokens"]
 
 Logits = NDArray[np.float32]
 Tokens = NDArray[np.int32]
+
+LONGEST_RUN = 16
+"""Most tokens that `Backend.extend` takes."""
 
 
 class Backend(Protocol):
@@ -28,7 +31,7 @@ class Backend(Protocol):
     def extend(
         self, sequence: int, tokens: Tokens, position: int, outputs: bool, adapter: int | None
     ) -> Sequence[Logits] | None:
-        """Appends tokens to an answer; logits (vocabulary,) after each where they are wanted."""
+        """Appends tokens to an answer; logits (vocabulary,) after each, where they are wanted."""
         ...
 
     def decode(

@@ -6,15 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.backend import Logits
+from friendli_endpoint.engine.backend import LONGEST_RUN, Logits
 from friendli_endpoint.engine.sampling import History, logprobs, sample
 from friendli_endpoint.engine.scheduler import Job
 from friendli_endpoint.generation import Choice, TokenStep, Vocabulary
 
-__all__ = ["LONGEST_RUN", "Running", "look_ahead"]
-
-LONGEST_RUN = 16
-"""Most forced tokens that are computed at once."""
+__all__ = ["Running", "look_ahead"]
 
 
 @dataclass(slots=True, eq=False)

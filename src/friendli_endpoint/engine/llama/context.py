@@ -13,20 +13,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.backend import Logits, Tokens
+from friendli_endpoint.engine.backend import LONGEST_RUN, Logits, Tokens
 from friendli_endpoint.engine.llama.batches import by_length, divide
 from friendli_endpoint.engine.llama.kernels import LEAST_WITH_LORA
 from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, Batch
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
 from friendli_endpoint.engine.llama.places import Places
 
-__all__ = ["MICRO_BATCH", "MOST_OUTPUTS", "DecodeError", "LlamaContext"]
+__all__ = ["MICRO_BATCH", "DecodeError", "LlamaContext"]
 
 MICRO_BATCH = 512
 """Most tokens that one graph computation takes."""
 
-MOST_OUTPUTS = 16
-"""Most tokens of one sequence that have logits in a batch."""
+MOST_MOVED = 1 << 30
+"""Most bytes of caches that are held a second time while sequences change places."""
 
 
 class DecodeError(Exception):
@@ -54,7 +54,7 @@ class LlamaContext:
         params.n_ctx = sequences * context
         params.n_seq_max = sequences
         params.n_batch = params.n_ubatch = MICRO_BATCH
-        params.n_outputs_max = max(sequences, MOST_OUTPUTS)
+        params.n_outputs_max = max(sequences, LONGEST_RUN)
         params.n_threads = params.n_threads_batch = threads
         params.flash_attn_type = FLASH_ATTENTION_OFF
         params.kv_unified = False
@@ -68,8 +68,9 @@ class LlamaContext:
         self._model = model
         self._adapter: int | None = None
         self._parting: int | None = None
-        self._pass_cost = model.weight_bytes / max(1, model.kv_bytes_per_token) / 2
-        self._places = Places(sequences, self._pass_cost)
+        bytes_per_token = max(1, model.kv_bytes_per_token)
+        self._pass_cost = model.weight_bytes / bytes_per_token / 2
+        self._places = Places(sequences, self._pass_cost, MOST_MOVED / bytes_per_token)
         self._states = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
         self._memory: int = library.llama_get_memory(pointer)
         vocabulary = library.llama_model_get_vocab(model.pointer)
@@ -126,7 +127,7 @@ class LlamaContext:
 
         Args:
             sequence: Which one, from 0.
-            tokens: At most `MOST_OUTPUTS` ids.
+            tokens: At most `LONGEST_RUN` ids.
             position: How many tokens the sequence holds already.
             outputs: Whether the logits after each token are wanted.
             adapter: What the weights are changed by.

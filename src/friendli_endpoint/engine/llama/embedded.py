@@ -11,6 +11,7 @@ from friendli_endpoint.engine.capacity import (
     available_threads,
     fit,
 )
+from friendli_endpoint.engine.execution import Plan
 from friendli_endpoint.engine.llama.context import LlamaContext
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
 from friendli_endpoint.engine.llama.model import (
@@ -20,7 +21,7 @@ from friendli_endpoint.engine.llama.model import (
     find_embedded_model,
 )
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
-from friendli_endpoint.engine.loop import EngineLoop, Plan
+from friendli_endpoint.engine.loop import EngineLoop
 from friendli_endpoint.generation import StepReport
 
 __all__ = ["EmbeddedEngine", "LibraryError", "ModelError", "locate", "open_engine"]

@@ -18,11 +18,13 @@ class Places:
     Args:
         count: How many sequences there are, each in the place of its own number at first.
         run_cost: How many tokens can be moved in the time that a further run takes a step.
+        most: Most tokens that may be moved at once.
     """
 
-    def __init__(self, count: int, run_cost: float) -> None:
+    def __init__(self, count: int, run_cost: float, most: float) -> None:
         self._places = list(range(count))
         self._run_cost = run_cost
+        self._most = most
         self._lost = 0.0
 
     def __getitem__(self, sequence: int) -> int:
@@ -56,7 +58,7 @@ class Places:
         outside = [place for place in running if place not in wanted]
         between = set(wanted).difference(running)
         pair = min(outside, key=held), min(between, key=held)
-        if self._lost < sum(map(held, pair)):
+        if sum(map(held, pair)) > min(self._lost, self._most):
             return None
         self._lost = 0.0
         return pair

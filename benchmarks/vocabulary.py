@@ -1,0 +1,84 @@
+"""How the time of a step grows with the vocabulary: `python -m benchmarks.vocabulary [ROUNDS]`.
+
+The models are the embedded one with further tokens that nothing is likely to be followed by, so
+nothing differs but how many logits there are to compute and to draw from.
+"""
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from gguf import GGUFReader, GGUFWriter, TokenType
+
+from friendli_endpoint.bench.plots import plot_growth
+from friendli_endpoint.bench.report import markdown, tables
+from friendli_endpoint.bench.session import Capacity, Plan, run
+from friendli_endpoint.cli.bench import END_TOKENS
+from friendli_endpoint.engine.capacity import available_threads
+from friendli_endpoint.engine.llama.embedded import locate
+
+SIZES = (65_536, 131_072, 262_144)
+PLOT = Path("docs/images/vocabulary.png")
+
+TOKENS, KINDS, COUNT = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "llama.vocab_size"
+EMBEDDINGS = "token_embd.weight"
+FROM_WRITER = ("GGUF.", "general.architecture")
+
+
+def main(arguments: list[str]) -> int:
+    """Prints a table, and draws it."""
+    source = locate(None)
+    own = len(GGUFReader(source).fields[TOKENS].contents())
+    with TemporaryDirectory() as folder:
+        files = [(size, Path(folder) / f"{size}.gguf") for size in SIZES]
+        for size, path in files:
+            widen(source, path, size)
+        plan = Plan(
+            addresses=[],
+            ours=True,
+            peers=["llama.cpp"],
+            model=source,
+            peer_model=source,
+            serve_flags=[],
+            vocabularies=[(own, source), *files],
+            workloads=[],
+            rounds=int(arguments[0]) if arguments else 3,
+            capacity=Capacity(16, 4096, available_threads()),
+            end_tokens=END_TOKENS,
+        )
+        report = run(plan, lambda line: print(line, file=sys.stderr))
+    plot_growth(report, PLOT)
+    print("\n\n".join(markdown(table) for table in tables(report)))
+    return int(any(each.faults for each in report.measured))
+
+
+def widen(source: Path, target: Path, size: int) -> None:
+    """Writes a copy of a model with so many tokens; the rows of the further ones are zero."""
+    reader = GGUFReader(source)
+    writer = GGUFWriter(target, str(reader.fields["general.architecture"].contents()))
+    more = size - len(reader.fields[TOKENS].contents())
+    added = {
+        TOKENS: [f"<unused {number}>" for number in range(more)],
+        KINDS: [int(TokenType.UNUSED)] * more,
+    }
+    for field in reader.fields.values():
+        if field.name.startswith(FROM_WRITER):
+            continue
+        kind, *parts = field.types
+        value = size if field.name == COUNT else field.contents()
+        value = value + added[field.name] if field.name in added else value
+        writer.add_key_value(field.name, value, kind, parts[-1] if parts else None)
+    for tensor in reader.tensors:
+        data = tensor.data
+        if tensor.name == EMBEDDINGS:
+            data = np.concatenate((data, np.zeros((more, *data.shape[1:]), data.dtype)))
+        writer.add_tensor(tensor.name, data, raw_dtype=tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,319 @@
+"""Carries out what the scheduler decides: prompts, tokens, and what is delivered of them.
+
+It knows tokens and logits, not what they mean: what a choice may do next is its guide's to say.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import monotonic
+
+import numpy as np
+
+from friendli_endpoint.engine.adapters import Adapter
+from friendli_endpoint.engine.admission import Admission
+from friendli_endpoint.engine.backend import LONGEST_RUN, Backend, Logits
+from friendli_endpoint.engine.forced import ForcedRuns
+from friendli_endpoint.engine.running import Running, look_ahead
+from friendli_endpoint.engine.sampling import History
+from friendli_endpoint.engine.scheduler import Job, Piece, Placement, Scheduler
+from friendli_endpoint.generation import (
+    Deliver,
+    Failure,
+    GenerationRequest,
+    Started,
+    StepReport,
+    TokenStep,
+    Vocabulary,
+)
+
+__all__ = ["Execution", "Plan"]
+
+log = logging.getLogger("friendli_endpoint.engine")
+
+MOST_TRIES = 2
+"""How often a prompt is begun whose prefill makes the backend fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much an engine takes on.
+
+    Attributes:
+        slots: How many sequences the backend holds.
+        piece: Most prompt tokens computed between two tokens of a running choice.
+        full_piece: Most prompt tokens computed at once.
+        least_piece: Fewest of them, unless a prompt has fewer.
+        queue_requests: Most requests that may wait.
+        queue_tokens: Most prompt tokens that may wait, all together.
+    """
+
+    slots: int
+    piece: int
+    full_piece: int
+    least_piece: int = 2
+    queue_requests: int = 1024
+    queue_tokens: int = 1 << 20
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """Where a request's steps go, and what is there to go.
+
+    Attributes:
+        deliver: Takes them.
+        submitted: When it was, in seconds.
+        begun: When work on its prompt began; None before.
+        steps: Those of the present turn.
+    """
+
+    deliver: Deliver
+    submitted: float
+    begun: float | None = None
+    steps: list[TokenStep] = field(default_factory=list)
+
+
+class Execution:
+    """The requests in the engine; all calls come from the engine's thread.
+
+    Args:
+        backend: Holds the sequences.
+        vocabulary: The model's tokens.
+        plan: How much is taken on.
+        admission: Is told when a request waits no more.
+    """
+
+    def __init__(
+        self, backend: Backend, vocabulary: Vocabulary, plan: Plan, admission: Admission
+    ) -> None:
+        self.backend = backend
+        self._vocabulary = vocabulary
+        self._plan = plan
+        self._admission = admission
+        self._scheduler = Scheduler(plan.slots, plan.piece, plan.full_piece, plan.least_piece)
+        self._forced = ForcedRuns(max(plan.piece, LONGEST_RUN))
+        self._running: dict[int, Running] = {}
+        self._prompt_logits: dict[str, Logits] = {}
+        self._deliveries: dict[str, _Delivery] = {}
+        self._guides = ThreadPoolExecutor(1, thread_name_prefix="guides")
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return self._scheduler.idle
+
+    @property
+    def adapters(self) -> set[object]:
+        """Those that requests use."""
+        return {job.adapter for job in self._scheduler.jobs()}
+
+    def add(
+        self,
+        request: GenerationRequest,
+        adapter: Adapter | None,
+        deliver: Deliver,
+        submitted: float,
+    ) -> None:
+        """Takes a request in.
+
+        Args:
+            request: What to generate.
+            adapter: What the weights are changed by.
+            deliver: Takes what comes of it.
+            submitted: When it was, in seconds of `monotonic`.
+        """
+        self._deliveries[request.request_id] = _Delivery(deliver, submitted)
+        self._scheduler.add(request, adapter)
+
+    def cancel(self, request_id: str) -> None:
+        """Takes a request out, if it is still there; nothing more is delivered for it."""
+        job = self._scheduler.find(request_id)
+        if job is not None:
+            self._remove(job)
+
+    def step(self) -> tuple[int, int]:
+        """One turn; how many choices generated, and how many prompt tokens were computed."""
+        step = self._scheduler.schedule()
+        prefilled = 0
+        for work in step.work:
+            if isinstance(work, Piece):
+                self._prefill(work)
+                prefilled += len(work.tokens)
+            elif work.job.request.request_id in self._deliveries:  # no sibling has failed it
+                self._place(work)
+        if step.work:
+            self._send()
+        slots = [slot for slot in step.decode if slot in self._running]
+        if slots:
+            self._generate(slots)
+        self._send()
+        return len(slots), prefilled
+
+    def settle(self) -> bool:
+        """Computes a piece of what slots would do good to hold; whether there was one."""
+        piece = self._scheduler.settle()
+        if piece is not None:
+            self._prefill(piece)
+        return piece is not None
+
+    def drop(self, adapter: Adapter) -> None:
+        """Frees an adapter that no request uses, and forgets what was computed with it."""
+        self._scheduler.drop(adapter)
+        self.backend.free_adapter(adapter.handle)
+
+    def fail(self, message: str) -> None:
+        """Ends all requests."""
+        self._fail(self._scheduler.jobs(), message)
+
+    def restart(self, fault: Exception) -> None:
+        """The backend has lost what it held. Running choices fail; prompts are tried once more."""
+        lost = [job for job in self._scheduler.jobs() if job.started or job.tries >= MOST_TRIES]
+        self._fail(lost, f"the engine failed: {fault}")
+        self._scheduler.restart()
+
+    def report(self, seconds: float, decoded: int, prefilled: int) -> StepReport:
+        """What there is after a turn."""
+        queued = self._scheduler.queued
+        generated = sum(len(each.tokens) for each in self._running.values())
+        return StepReport(
+            seconds=seconds,
+            decoded=decoded,
+            prefilled=prefilled,
+            running=len(self._running),
+            queued=len(queued),
+            queued_tokens=sum(len(job.request.prompt) for job in queued),
+            held_tokens=self._scheduler.held_tokens + generated,
+            room_tokens=self._plan.slots * self._vocabulary.context,
+        )
+
+    def close(self) -> None:
+        """Frees the backend."""
+        self._guides.shutdown()
+        self.backend.close()
+
+    def _prefill(self, piece: Piece) -> None:
+        if piece.source is not None:
+            self.backend.copy(piece.source, piece.slot)
+        self.backend.truncate(piece.slot, piece.start)
+        if piece.job is not None:
+            self._begin(piece.job)
+        wanted = piece.job is not None and piece.last
+        adapter = _handle(piece.adapter)
+        logits = self.backend.prefill(piece.slot, piece.tokens, piece.start, wanted, adapter)
+        if piece.job is not None and logits is not None:
+            self._prompt_logits[piece.job.request.request_id] = logits.copy()
+            self._started(piece.job)
+
+    def _begin(self, job: Job) -> None:
+        delivery = self._deliveries[job.request.request_id]
+        if delivery.begun is None:
+            delivery.begun = monotonic()
+            self._admission.start(len(job.request.prompt))
+
+    def _started(self, job: Job) -> None:
+        delivery = self._deliveries[job.request.request_id]
+        assert delivery.begun is not None
+        waited = delivery.begun - delivery.submitted
+        delivery.deliver(Started(job.cached, waited, monotonic() - delivery.begun))
+
+    def _place(self, placement: Placement) -> None:
+        job, slot = placement.job, placement.slot
+        request = job.request
+        if placement.source is not None:
+            self.backend.copy(placement.source, slot)
+        self.backend.truncate(slot, len(request.prompt))
+        choice = request.choices[placement.choice]
+        logits = self._prompt_logits[request.request_id]
+        history = History(choice.sampling, request.prompt, logits.size)
+        job.started = True
+        self._running[slot] = Running(job, placement.choice, choice, history, self._vocabulary)
+        if placement.choice == len(request.choices) - 1:
+            del self._prompt_logits[request.request_id]
+        self._advance(slot, logits)
+
+    def _generate(self, slots: Sequence[int]) -> None:
+        """A token for each choice, or several where they are forced."""
+        for slot in slots:
+            self._running[slot].ask_forced()
+        forced = {slot: len(self._running[slot].forced) for slot in slots}
+        runs = {slot: count for slot, count in forced.items() if count > 1}
+        for slot in self._forced.due(runs):
+            if slot in self._running:  # no sibling has failed it
+                self._follow(slot)
+        self._decode([slot for slot in slots if slot in self._running and slot not in runs])
+
+    def _follow(self, slot: int) -> None:
+        """Computes what is forced, but for its last token, which the next turn decodes."""
+        running = self._running[slot]
+        tokens = np.array([running.tokens[-1], *running.forced[:-1]], np.int32)
+        outputs = running.job.request.top_logprobs is not None
+        adapter = _handle(running.job.adapter)
+        rows = self.backend.extend(slot, tokens, running.position, outputs, adapter)
+        self._take(slot, lambda: running.follow(rows))
+
+    def _decode(self, slots: Sequence[int]) -> None:
+        """A token for each choice; those of one adapter share a batch."""
+        ahead = [self._running[slot] for slot in slots if self._running[slot].looks_ahead]
+        looking = self._guides.submit(look_ahead, ahead) if ahead else None
+        batches: dict[int | None, list[int]] = {}
+        for slot in slots:
+            batches.setdefault(_handle(self._running[slot].job.adapter), []).append(slot)
+        for adapter, batch in batches.items():
+            running = [self._running[slot] for slot in batch]
+            rows = self.backend.decode(
+                batch, [each.tokens[-1] for each in running], [e.position for e in running], adapter
+            )
+            if looking is not None:
+                looking.result()
+            for slot, each, logits in zip(batch, running, rows, strict=True):
+                if self._running.get(slot) is each:
+                    self._advance(slot, logits)
+
+    def _advance(self, slot: int, logits: Logits) -> None:
+        """Takes one token for the choice in a slot."""
+        running = self._running[slot]
+        self._take(slot, lambda: [running.advance(logits)])
+
+    def _take(self, slot: int, take: Callable[[], Sequence[TokenStep]]) -> None:
+        """Takes tokens for the choice in a slot; a fault in it fails its request alone."""
+        running = self._running[slot]
+        job = running.job
+        try:
+            steps = take()
+        except Exception as error:
+            log.exception("request %s failed", job.request.request_id)
+            self._fail([job], f"the request failed in the engine: {error}")
+            return
+        self._deliveries[job.request.request_id].steps.extend(steps)
+        if steps[-1].finish is not None:
+            del self._running[slot]
+            self._scheduler.finish(job, running.index, running.tokens)
+
+    def _send(self) -> None:
+        for request_id, delivery in list(self._deliveries.items()):
+            if delivery.steps:
+                steps, delivery.steps = delivery.steps, []
+                delivery.deliver(steps)
+            if self._scheduler.find(request_id) is None:
+                del self._deliveries[request_id]
+
+    def _remove(self, job: Job) -> None:
+        request_id = job.request.request_id
+        for slot in job.slots.values():
+            self._running.pop(slot.number, None)
+        self._scheduler.remove(job)
+        self._prompt_logits.pop(request_id, None)
+        delivery = self._deliveries.pop(request_id)
+        if delivery.begun is None:
+            self._admission.leave(len(job.request.prompt))
+
+    def _fail(self, jobs: Sequence[Job], message: str) -> None:
+        for job in jobs:
+            deliver = self._deliveries[job.request.request_id].deliver
+            self._remove(job)
+            deliver(Failure(message))
+
+
+def _handle(adapter: object) -> int | None:
+    return adapter.handle if isinstance(adapter, Adapter) else None

@@ -1,0 +1,37 @@
+"""A model with more tokens is the same model."""
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.vocabulary import widen
+from friendli_endpoint.engine.llama.context import LlamaContext
+from friendli_endpoint.engine.llama.library import find_library, load
+from friendli_endpoint.engine.llama.model import LlamaModel, find_embedded_model
+from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
+
+TEXT = "The pilots count the sandbanks in spring."
+SIZE = 49_200
+
+
+def logits_of(path: Path) -> np.ndarray:
+    model = LlamaModel(load(find_library()), path)
+    context = LlamaContext(model, 1, 256, 2)
+    try:
+        pointer = model.library.llama_model_get_vocab(model.pointer)
+        tokens = LlamaVocabulary(model.library, pointer, 256).tokenize(TEXT, False)
+        logits = context.prefill(0, np.array(tokens, np.int32), 0, True)
+        assert logits is not None
+        return logits.copy()
+    finally:
+        context.close()
+        model.close()
+
+
+def test_added_tokens_change_nothing_of_the_others(tmp_path: Path) -> None:
+    source = find_embedded_model()
+    widen(source, tmp_path / "wide.gguf", SIZE)
+    before, after = logits_of(source), logits_of(tmp_path / "wide.gguf")
+    assert after.size == SIZE
+    assert np.array_equal(after[: before.size], before)
+    assert not after[before.size :].any()
