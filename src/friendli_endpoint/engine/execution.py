@@ -6,8 +6,7 @@ It knows tokens and logits, not what they mean: what a choice may do next is its
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from time import monotonic
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from friendli_endpoint.engine.adapters import Adapter
 from friendli_endpoint.engine.admission import Admission
 from friendli_endpoint.engine.backend import LONGEST_RUN, Backend, Logits
 from friendli_endpoint.engine.forced import ForcedRuns
+from friendli_endpoint.engine.outbox import Outbox
 from friendli_endpoint.engine.running import Running, look_ahead
 from friendli_endpoint.engine.sampling import History
 from friendli_endpoint.engine.scheduler import Job, Piece, Placement, Scheduler
@@ -22,7 +22,6 @@ from friendli_endpoint.generation import (
     Deliver,
     Failure,
     GenerationRequest,
-    Started,
     StepReport,
     TokenStep,
     Vocabulary,
@@ -57,23 +56,6 @@ class Plan:
     queue_tokens: int = 1 << 20
 
 
-@dataclass(slots=True)
-class _Delivery:
-    """Where a request's steps go, and what is there to go.
-
-    Attributes:
-        deliver: Takes them.
-        submitted: When it was, in seconds.
-        begun: When work on its prompt began; None before.
-        steps: Those of the present turn.
-    """
-
-    deliver: Deliver
-    submitted: float
-    begun: float | None = None
-    steps: list[TokenStep] = field(default_factory=list)
-
-
 class Execution:
     """The requests in the engine; all calls come from the engine's thread.
 
@@ -90,12 +72,11 @@ class Execution:
         self.backend = backend
         self._vocabulary = vocabulary
         self._plan = plan
-        self._admission = admission
         self._scheduler = Scheduler(plan.slots, plan.piece, plan.full_piece, plan.least_piece)
         self._forced = ForcedRuns(max(plan.piece, LONGEST_RUN))
         self._running: dict[int, Running] = {}
         self._prompt_logits: dict[str, Logits] = {}
-        self._deliveries: dict[str, _Delivery] = {}
+        self._outbox = Outbox(admission)
         self._guides = ThreadPoolExecutor(1, thread_name_prefix="guides")
 
     @property
@@ -123,7 +104,7 @@ class Execution:
             deliver: Takes what comes of it.
             submitted: When it was, in seconds of `monotonic`.
         """
-        self._deliveries[request.request_id] = _Delivery(deliver, submitted)
+        self._outbox.open(request.request_id, deliver, submitted)
         self._scheduler.add(request, adapter)
 
     def cancel(self, request_id: str) -> None:
@@ -140,14 +121,14 @@ class Execution:
             if isinstance(work, Piece):
                 self._prefill(work)
                 prefilled += len(work.tokens)
-            elif work.job.request.request_id in self._deliveries:  # no sibling has failed it
+            elif work.job.request.request_id in self._outbox:  # no sibling has failed it
                 self._place(work)
         if step.work:
-            self._send()
+            self._outbox.send(self._goes_on)
         slots = [slot for slot in step.decode if slot in self._running]
         if slots:
             self._generate(slots)
-        self._send()
+        self._outbox.send(self._goes_on)
         return len(slots), prefilled
 
     def settle(self) -> bool:
@@ -197,25 +178,14 @@ class Execution:
             self.backend.copy(piece.source, piece.slot)
         self.backend.truncate(piece.slot, piece.start)
         if piece.job is not None:
-            self._begin(piece.job)
+            self._outbox.begin(piece.job.request)
         wanted = piece.job is not None and piece.last
         adapter = _handle(piece.adapter)
         logits = self.backend.prefill(piece.slot, piece.tokens, piece.start, wanted, adapter)
         if piece.job is not None and logits is not None:
-            self._prompt_logits[piece.job.request.request_id] = logits.copy()
-            self._started(piece.job)
-
-    def _begin(self, job: Job) -> None:
-        delivery = self._deliveries[job.request.request_id]
-        if delivery.begun is None:
-            delivery.begun = monotonic()
-            self._admission.start(len(job.request.prompt))
-
-    def _started(self, job: Job) -> None:
-        delivery = self._deliveries[job.request.request_id]
-        assert delivery.begun is not None
-        waited = delivery.begun - delivery.submitted
-        delivery.deliver(Started(job.cached, waited, monotonic() - delivery.begun))
+            request_id = piece.job.request.request_id
+            self._prompt_logits[request_id] = logits.copy()
+            self._outbox.start(request_id, piece.job.cached)
 
     def _place(self, placement: Placement) -> None:
         job, slot = placement.job, placement.slot
@@ -285,34 +255,25 @@ class Execution:
             log.exception("request %s failed", job.request.request_id)
             self._fail([job], f"the request failed in the engine: {error}")
             return
-        self._deliveries[job.request.request_id].steps.extend(steps)
+        self._outbox.put(job.request.request_id, steps)
         if steps[-1].finish is not None:
             del self._running[slot]
             self._scheduler.finish(job, running.index, running.tokens)
 
-    def _send(self) -> None:
-        for request_id, delivery in list(self._deliveries.items()):
-            if delivery.steps:
-                steps, delivery.steps = delivery.steps, []
-                delivery.deliver(steps)
-            if self._scheduler.find(request_id) is None:
-                del self._deliveries[request_id]
+    def _goes_on(self, request_id: str) -> bool:
+        return self._scheduler.find(request_id) is not None
 
-    def _remove(self, job: Job) -> None:
-        request_id = job.request.request_id
+    def _remove(self, job: Job) -> Deliver:
+        """Takes a job out; gives where its end may be told."""
         for slot in job.slots.values():
             self._running.pop(slot.number, None)
         self._scheduler.remove(job)
-        self._prompt_logits.pop(request_id, None)
-        delivery = self._deliveries.pop(request_id)
-        if delivery.begun is None:
-            self._admission.leave(len(job.request.prompt))
+        self._prompt_logits.pop(job.request.request_id, None)
+        return self._outbox.close(job.request)
 
     def _fail(self, jobs: Sequence[Job], message: str) -> None:
         for job in jobs:
-            deliver = self._deliveries[job.request.request_id].deliver
-            self._remove(job)
-            deliver(Failure(message))
+            self._remove(job)(Failure(message))
 
 
 def _handle(adapter: object) -> int | None:
