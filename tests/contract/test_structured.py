@@ -77,6 +77,28 @@ def test_a_regular_expression(endpoint: Endpoint) -> None:
     assert re.fullmatch(pattern, choice["message"]["content"], re.ASCII)
 
 
+def test_words_that_a_pattern_forces_are_the_same_alone_and_among_others(
+    endpoint: Endpoint,
+) -> None:
+    pattern = "(yes|no|maybe), the harbour office is closed on (Monday|Friday) and on Sunday"
+    body = {"response_format": {"type": "regex", "schema": pattern}, "max_tokens": 60}
+
+    def said(seed: int, **more: Any) -> dict[str, Any]:
+        return endpoint.whole(**body, seed=seed, temperature=2, **more)["choices"][0]
+
+    alone = [said(seed) for seed in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(said, range(6)))
+    assert together == alone
+    assert len({choice["message"]["content"] for choice in alone}) > 1
+    for seed, choice in enumerate(alone):
+        assert re.fullmatch(pattern, choice["message"]["content"])
+        reported = said(seed, logprobs=True, top_logprobs=2)
+        assert reported["message"] == choice["message"]
+        tokens = [bytes(each["bytes"]) for each in reported["logprobs"]["content"]]
+        assert b"".join(tokens).decode() == choice["message"]["content"]
+
+
 def test_a_json_object_comes_to_an_end_or_is_cut(endpoint: Endpoint) -> None:
     answer = endpoint.whole(response_format={"type": "json_object"}, max_tokens=60, seed=3)
     choice = answer["choices"][0]
