@@ -19,6 +19,7 @@ COMMANDS = {
     "client": ["benchmarks.client"],
     "repack": ["benchmarks.repack"],
     "vocabulary": ["benchmarks.vocabulary"],
+    "step": ["benchmarks.step"],
     "endpoint": [
         *("friendli_endpoint.cli", "bench", "--peer", "llama.cpp"),
         *("--plot", PLOT, "--table"),
@@ -28,6 +29,7 @@ IMAGES = {
     "client": "",
     "repack": "",
     "vocabulary": "![How the time of a step grows with the vocabulary](images/vocabulary.png)\n\n",
+    "step": "",
     "endpoint": (
         "![How many times better than llama.cpp's server](images/endpoint.png)\n\n"
         "![How the time of a step grows](images/endpoint-growth.png)\n\n"

@@ -98,7 +98,8 @@ class Guide(Protocol):
     """What one choice may do next; made in `chat/`, asked by the engine at every position.
 
     A guide owns all that must act inside the loop, so that the engine never runs past an end. It
-    is called by one thread at a time, in the order `forced`, `mask`, `accept` or `exhausted`.
+    is called by one thread at a time, in the order `forced`, `mask` if nothing is forced, `accept`
+    or `exhausted`; forced tokens may be accepted in a row without being asked for again.
 
     Attributes:
         looks_ahead: Whether `forced` and `mask` take time, and are better asked for by another

@@ -84,7 +84,7 @@ def measure(
         for address in (*addresses[first:], *addresses[:first]):
             if address.name in faults:
                 continue
-            wait_until_idle(each.process for each in addresses if each.process is not None)
+            wait_until_idle(each.process for each in addresses)
             place = f"{workload.name}, round {number + 1} of {rounds}, {address.name}"
             try:
                 sample = _sample(workload, address, stage)
