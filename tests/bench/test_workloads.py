@@ -37,9 +37,11 @@ class Scripted:
         self.ended.append(reception.request)
 
 
-def played(name: str, seed: str = "a", reply: Any = obedient) -> tuple[list[Request], Outcome]:
+def played(
+    name: str, seed: str = "a", reply: Any = obedient, run: str = ""
+) -> tuple[list[Request], Outcome]:
     server = Scripted(reply)
-    outcome = asyncio.run(WORKLOADS[name].run(server, Stage(seed, SHAPE)))
+    outcome = asyncio.run(WORKLOADS[name].run(server, Stage(seed, SHAPE, run)))
     return server.requests, outcome
 
 
@@ -77,12 +79,19 @@ def test_requests_are_as_many_and_as_long_as_the_name_says(
     assert len(outcome.gaps) == choices * (tokens - 1)
 
 
-@pytest.mark.parametrize("name", ["single", "batch16", "sampled16", "deep8", "schema8", "copying"])
+@pytest.mark.parametrize("name", ["single", "batch16", "sampled16", "schema8", "copying"])
 def test_no_two_prompts_of_two_rounds_begin_alike(name: str) -> None:
     rounds = [set(first_words(played(name, seed)[0])) for seed in ("a", "b")]
     assert rounds[0].isdisjoint(rounds[1])
-    # Each prompt of deep8 is sent twice: to be prefilled, and to be measured.
-    assert len(rounds[0]) == {"single": 1, "copying": 1, "deep8": 8, "schema8": 8}.get(name, 16)
+    assert len(rounds[0]) == {"single": 1, "copying": 1, "schema8": 8}.get(name, 16)
+
+
+@pytest.mark.parametrize(("name", "deep"), [("deep8", 16), ("mixed16", 2)])
+def test_what_is_prefilled_before_is_the_same_in_all_rounds_of_a_run(name: str, deep: int) -> None:
+    rounds = [texts(played(name, seed, run="r")[0])[:deep] for seed in ("a", "b")]
+    assert rounds[0] == rounds[1]
+    assert len(set(rounds[0])) == deep // 2, "each is prefilled, and measured"
+    assert set(rounds[0]).isdisjoint(texts(played(name, run="s")[0]))
 
 
 @pytest.mark.parametrize("name", ["batch16", "prefix16", "conversation", "long"])

@@ -79,7 +79,7 @@ def measure(
     samples: dict[str, list[Sample]] = {address.name: [] for address in addresses}
     faults: dict[str, str] = {}
     for number in range(rounds):
-        stage = Stage(f"{seed} {workload.name} {number}", shape)
+        stage = Stage(f"{seed} {workload.name} {number}", shape, f"{seed} {workload.name}")
         first = number % len(addresses)
         for address in (*addresses[first:], *addresses[:first]):
             if address.name in faults:

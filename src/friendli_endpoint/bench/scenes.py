@@ -153,10 +153,10 @@ async def deep(ask: Ask, stage: Stage) -> Outcome:
 
     The prompts are prefilled by requests of one token before, so that all streams begin at about
     the same time where the server keeps what it has prefilled; where it does not, each stream
-    counts from its own first token on.
+    counts from its own first token on. They are the same in all rounds, since that takes minutes.
     """
     count = stage.shape.words_for(DEEP_TOKENS)
-    texts = [fresh_words(count, f"{stage.seed} {number}") for number in range(STREAMS)]
+    texts = [fresh_words(count, f"{stage.run} {number}") for number in range(STREAMS)]
     await send(ask, [Request((user(text),), 1) for text in texts])
     answers = checked(await send(ask, [Request((user(text),), DEEP_ANSWER) for text in texts]))
     return Outcome(decode_rate(answers), first_tokens(answers), gaps(answers))
@@ -164,7 +164,7 @@ async def deep(ask: Ask, stage: Stage) -> Outcome:
 
 async def mixed(ask: Ask, stage: Stage) -> Outcome:
     """The rate of short streams and one deep in its context, whose prompt was prefilled before."""
-    deep = fresh_words(stage.shape.words_for(DEEP_TOKENS), stage.seed)
+    deep = fresh_words(stage.shape.words_for(DEEP_TOKENS), stage.run)
     short = [_short(f"{stage.seed} {number}") for number in range(MIXED_STREAMS - 1)]
     await send(ask, [Request((user(deep),), 1)])
     requests = [Request((user(text),), MIXED_ANSWER) for text in (deep, *short)]

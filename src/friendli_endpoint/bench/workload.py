@@ -36,10 +36,12 @@ class Stage:
     Attributes:
         seed: The same for every server in a round, another in every round.
         shape: Of the model's prompts.
+        run: The same in all rounds, for what is prefilled before it is measured.
     """
 
     seed: str
     shape: Shape
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
