@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from friendli_endpoint.engine.backend import LONGEST_RUN
 from friendli_endpoint.engine.execution import Plan
+from friendli_endpoint.engine.forced import SHORTEST_RUN
 from friendli_endpoint.engine.loop import EngineLoop
 from friendli_endpoint.generation import (
     Choice,
@@ -185,7 +186,7 @@ class ScriptedBackend:
     ) -> Sequence[Logits] | None:
         tokens = [int(each) for each in tokens]
         self._begin(Call("extend", (sequence,), tuple(tokens), position, adapter))
-        self._must(2 <= len(tokens) <= LONGEST_RUN, f"{len(tokens)} forced tokens")
+        self._must(SHORTEST_RUN <= len(tokens) <= LONGEST_RUN, f"{len(tokens)} forced tokens")
         rows = []
         for number, token in enumerate(tokens):
             self._append(sequence, [token], position + number, (True, adapter))

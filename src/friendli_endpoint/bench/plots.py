@@ -70,7 +70,7 @@ def plot_growth(report: Report, path: Path) -> bool:
             sweeps.setdefault(each.workload.sweep.axis, []).append(each)
     if not sweeps:
         return False
-    figure = Figure(figsize=(4.5 * len(sweeps), 3.5), layout="constrained")
+    figure = Figure(figsize=(max(6, 4.5 * len(sweeps)), 3.5), layout="constrained")
     (row,) = figure.subplots(1, len(sweeps), squeeze=False)
     for axes, (axis, points) in zip(row, sweeps.items(), strict=True):
         for server in points[0].samples:

@@ -13,7 +13,7 @@ import numpy as np
 from friendli_endpoint.engine.adapters import Adapter
 from friendli_endpoint.engine.admission import Admission
 from friendli_endpoint.engine.backend import LONGEST_RUN, Backend, Logits
-from friendli_endpoint.engine.forced import ForcedRuns
+from friendli_endpoint.engine.forced import SHORTEST_RUN, ForcedRuns
 from friendli_endpoint.engine.outbox import Outbox
 from friendli_endpoint.engine.running import Running, look_ahead
 from friendli_endpoint.engine.sampling import History
@@ -207,7 +207,7 @@ class Execution:
         for slot in slots:
             self._running[slot].ask_forced()
         forced = {slot: len(self._running[slot].forced) for slot in slots}
-        runs = {slot: count for slot, count in forced.items() if count > 1}
+        runs = {slot: count for slot, count in forced.items() if count >= SHORTEST_RUN}
         for slot in self._forced.due(runs):
             if slot in self._running:  # no sibling has failed it
                 self._follow(slot)
