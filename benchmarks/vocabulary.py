@@ -17,13 +17,13 @@ from friendli_endpoint.bench.session import Capacity, Plan, run
 from friendli_endpoint.cli.bench import END_TOKENS
 from friendli_endpoint.engine.capacity import available_threads
 from friendli_endpoint.engine.llama.embedded import locate
+from friendli_endpoint.engine.repack import copy_metadata
 
 SIZES = (65_536, 131_072, 262_144)
 PLOT = Path("docs/images/vocabulary.png")
 
 TOKENS, KINDS, COUNT = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "llama.vocab_size"
 EMBEDDINGS = "token_embd.weight"
-FROM_WRITER = ("GGUF.", "general.architecture")
 
 
 def main(arguments: list[str]) -> int:
@@ -57,18 +57,14 @@ def widen(source: Path, target: Path, size: int) -> None:
     """Writes a copy of a model with so many tokens; the rows of the further ones are zero."""
     reader = GGUFReader(source)
     writer = GGUFWriter(target, str(reader.fields["general.architecture"].contents()))
-    more = size - len(reader.fields[TOKENS].contents())
-    added = {
-        TOKENS: [f"<unused {number}>" for number in range(more)],
-        KINDS: [int(TokenType.UNUSED)] * more,
+    tokens, kinds = (reader.fields[key].contents() for key in (TOKENS, KINDS))
+    more = size - len(tokens)
+    changed = {
+        TOKENS: [*tokens, *(f"<unused {number}>" for number in range(more))],
+        KINDS: [*kinds, *[int(TokenType.UNUSED)] * more],
+        COUNT: size,
     }
-    for field in reader.fields.values():
-        if field.name.startswith(FROM_WRITER):
-            continue
-        kind, *parts = field.types
-        value = size if field.name == COUNT else field.contents()
-        value = value + added[field.name] if field.name in added else value
-        writer.add_key_value(field.name, value, kind, parts[-1] if parts else None)
+    copy_metadata(reader, writer, changed)
     for tensor in reader.tensors:
         data = tensor.data
         if tensor.name == EMBEDDINGS:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 __all__ = ["wait_until_idle"]
@@ -30,14 +30,11 @@ def wait_until_idle(processes: Iterable[int | None]) -> None:
             return
 
 
-def _used(processes: Iterable[int | None]) -> float:
+def _used(processes: Collection[int | None]) -> float:
     """Processor seconds of processes, or of the machine where one is not known."""
-    total = 0.0
-    for process in processes:
-        if process is None:
-            return machine_seconds()
-        total += processor_seconds(process)
-    return total
+    if None in processes:
+        return machine_seconds()
+    return sum(processor_seconds(process) for process in processes if process is not None)
 
 
 def machine_seconds() -> float:

@@ -8,6 +8,7 @@ once for every content of a file, and checked against its checksum whenever it i
 import hashlib
 import importlib.util
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from gguf import GGUFReader, GGUFWriter, ReaderTensor
 
-__all__ = ["RepackError", "repack"]
+__all__ = ["RepackError", "copy_metadata", "repack"]
 
 _BLOCK = 32
 """Weights that share a scale in Q8_0."""
@@ -81,7 +82,7 @@ def _write(source: Path, target: Path) -> None:
     reader = GGUFReader(source)
     architecture = reader.fields["general.architecture"].contents()
     writer = GGUFWriter(target, str(architecture))
-    _copy_metadata(reader, writer)
+    copy_metadata(reader, writer, {})
     writer.add_file_type(LlamaFileType.MOSTLY_Q8_0)
     for tensor in reader.tensors:
         if _is_repacked(tensor):
@@ -107,11 +108,21 @@ def _write(source: Path, target: Path) -> None:
     writer.close()
 
 
-def _copy_metadata(reader: "GGUFReader", writer: "GGUFWriter") -> None:
+def copy_metadata(
+    reader: "GGUFReader", writer: "GGUFWriter", changed: Mapping[str, object]
+) -> None:
+    """Writes what a file says of its model, but for what tells of the file and its types.
+
+    Args:
+        reader: The file.
+        writer: Its copy.
+        changed: Values by key that the copy has in the place of the file's.
+    """
     for field in reader.fields.values():
         if not field.name.startswith(_FROM_FILE):
             kind, *parts = field.types
-            writer.add_key_value(field.name, field.contents(), kind, parts[-1] if parts else None)
+            value = changed.get(field.name, field.contents())
+            writer.add_key_value(field.name, value, kind, parts[-1] if parts else None)
 
 
 def _is_repacked(tensor: "ReaderTensor") -> bool:
