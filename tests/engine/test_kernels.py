@@ -21,16 +21,16 @@ BY_TILES = {"least_piece": 8, "most": 7}
     ],
 )
 def test_the_strictest_type_counts(types: list[str], asked: Kernels) -> None:
-    tensors = [Tensor(f"blk.{n}.attn_q.weight", 2, each) for n, each in enumerate(types)]
-    assert choose_kernels([*tensors, Tensor("blk.0.attn_norm.weight", 1, "F32")]) == asked
+    tensors = [Tensor(f"blk.{n}.attn_q.weight", (32, 32), each) for n, each in enumerate(types)]
+    assert choose_kernels([*tensors, Tensor("blk.0.attn_norm.weight", (32,), "F32")]) == asked
 
 
 def test_embeddings_count_where_the_output_has_no_matrix_of_its_own() -> None:
-    embeddings = Tensor("token_embd.weight", 2, "F16")
+    embeddings = Tensor("token_embd.weight", (32, 32), "F16")
     assert choose_kernels([embeddings]) == Kernels(least=2)
-    assert choose_kernels([embeddings, Tensor("output.weight", 2, "Q8_0")]) == Kernels()
+    assert choose_kernels([embeddings, Tensor("output.weight", (32, 32), "Q8_0")]) == Kernels()
 
 
 @pytest.mark.parametrize(("type", "tiles"), [("Q8_0", True), ("Q6_K", False), ("99", False)])
 def test_experts_are_never_computed_by_tiles(type: str, tiles: bool) -> None:
-    assert choose_kernels([Tensor("blk.0.ffn_up_exps.weight", 3, type)]).tiles == tiles
+    assert choose_kernels([Tensor("blk.0.ffn_up_exps.weight", (32, 32, 4), type)]).tiles == tiles

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from gguf import GGUFValueType, GGUFWriter
+from gguf import GGUFReader, GGUFValueType, GGUFWriter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,6 +104,39 @@ def test_long_lists_and_texts_of_the_tokenizer_are_passed_over(
     metadata = read_header(path).metadata
     assert metadata["general.quantization_version"] == 2
     assert not any(key.startswith("tokenizer.") for key in metadata)
+
+
+def test_it_is_told_where_tensors_and_keys_are() -> None:
+    path = locate(None)
+    header, reader = read_header(path), GGUFReader(path)
+    assert header.keys == reader.fields["GGUF.kv_count"].contents()
+    assert (header.pairs.start, header.alignment) == (24, reader.alignment)
+    for told, read in zip(header.tensors, reader.tensors, strict=True):
+        assert (told.name, told.type) == (read.name, read.tensor_type.name)
+        assert told.shape == tuple(read.shape.tolist())
+        assert (told.offset, told.nbytes) == (read.data_offset, read.n_bytes)
+
+
+@pytest.mark.parametrize("alignment", [8, 256])
+def test_another_alignment_moves_the_tensors(alignment: int, tmp_path: Path) -> None:
+    writer = GGUFWriter(tmp_path / "m.gguf", "llama")
+    writer.add_custom_alignment(alignment)
+    writer.add_tensor("one", np.ones(5, np.float32))
+    writer.add_tensor("two", np.ones(5, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    header = read_header(tmp_path / "m.gguf")
+    read = GGUFReader(tmp_path / "m.gguf").tensors
+    assert header.alignment == alignment
+    assert [each.offset for each in header.tensors] == [each.data_offset for each in read]
+
+
+@pytest.mark.parametrize("alignment", [0, 48])
+def test_an_alignment_that_is_no_power_of_two_is_refused(alignment: int, tmp_path: Path) -> None:
+    with pytest.raises(GgufError, match="alignment"):
+        read_header(write(tmp_path / "m.gguf", general__alignment=alignment))
 
 
 def test_a_file_that_ends_early_is_refused_wherever_it_ends(whole: bytes, tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ beyond its end.
 
 import mmap
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
+
+from friendli_endpoint.engine.tensor_types import tensor_bytes, type_name
 
 __all__ = ["GgufError", "Header", "Tensor", "Value", "read_header"]
 
@@ -25,14 +27,8 @@ _LONGEST_ARRAY = 1024
 
 _NESTING = 4
 _MOST_DIMENSIONS = 4
-
-TENSOR_TYPES = {
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 10: "Q2_K",
-    11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
-    19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 29: "IQ1_M", 30: "BF16",
-    34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4", 40: "NVFP4",
-}  # fmt: skip
-"""Names of tensor types, llama.cpp's `enum ggml_type`."""
+_ALIGNMENT = 32
+"""Of the tensors' data, where a file does not say."""
 
 
 class GgufError(Exception):
@@ -45,13 +41,25 @@ class Tensor:
 
     Attributes:
         name: Such as "blk.0.attn_q.weight".
-        dimensions: How many, from 1 to 4.
+        shape: Sizes of its 1 to 4 dimensions, that of a row first.
         type: Such as "Q4_K", or a number for one that has no name here.
+        offset: Where the file says its data begin, in bytes; it may be beyond the file's end.
     """
 
     name: str
-    dimensions: int
+    shape: tuple[int, ...]
     type: str
+    offset: int = 0
+
+    @property
+    def dimensions(self) -> int:
+        """How many, from 1 to 4."""
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int | None:
+        """Bytes of its data, or None where they cannot be told."""
+        return tensor_bytes(self.shape, self.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +69,16 @@ class Header:
     Attributes:
         metadata: All keys but those whose values are long lists or lists of texts.
         tensors: In the order of the file.
+        keys: How many keys there are, with those that `metadata` leaves out.
+        pairs: Where the keys and their values are in the file, in bytes.
+        alignment: Of the tensors' data, in bytes; a power of two.
     """
 
     metadata: dict[str, Value]
     tensors: tuple[Tensor, ...]
+    keys: int
+    pairs: range
+    alignment: int
 
 
 def read_header(path: Path) -> Header:
@@ -98,22 +112,28 @@ class _Reader:
             raise ValueError(f"it is of version {version}")
         tensors, keys = int(self._number("Q")), int(self._number("Q"))
         found: dict[str, Value] = {}
+        start = self._at
         for _ in range(keys):
             key = self._text().decode("utf-8", "replace")
             value = self._value(int(self._number("I")))
             if value is not None:
                 found[key] = value
-        return Header(found, tuple([self._tensor() for _ in range(tensors)]))
+        pairs = range(start, self._at)
+        alignment = _alignment(found)
+        named = [self._tensor() for _ in range(tensors)]
+        start = -(-self._at // alignment) * alignment
+        placed = tuple([replace(each, offset=start + each.offset) for each in named])
+        return Header(found, placed, keys, pairs, alignment)
 
     def _tensor(self) -> Tensor:
+        """Reads what is said of a tensor; its offset is from where the data begin."""
         name = self._text().decode("utf-8", "replace")
         dimensions = int(self._number("I"))
         if not 1 <= dimensions <= _MOST_DIMENSIONS:
             raise ValueError(f"it holds a tensor of {dimensions} dimensions")
-        self._skip(8 * dimensions)
+        shape = tuple([int(self._number("Q")) for _ in range(dimensions)])
         kind = int(self._number("I"))
-        self._skip(8)
-        return Tensor(name, dimensions, TENSOR_TYPES.get(kind, str(kind)))
+        return Tensor(name, shape, type_name(kind), int(self._number("Q")))
 
     def _value(self, kind: int, nesting: int = 0) -> Value | None:
         """Reads a value; None for one that is not kept."""
@@ -158,3 +178,10 @@ def _number_format(kind: int) -> str:
     if kind not in _NUMBERS:
         raise ValueError(f"it holds a value of type {kind}, which there is not")
     return _NUMBERS[kind]
+
+
+def _alignment(metadata: dict[str, Value]) -> int:
+    alignment = metadata.get("general.alignment", _ALIGNMENT)
+    if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
+        raise ValueError("its alignment is no power of two")
+    return alignment
