@@ -97,12 +97,12 @@ def test_a_model_without_a_chat_template(model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("free", "flags", "todo"),
     [
-        # 16 KiB a token, four fifths of what the weights leave free, and no longer context than
-        # the model knows.
-        (21 << 20, (), "--max-sequences 1 --context 1024"),
-        (64 << 20, (), "--max-sequences 3 --context 1024"),
-        (64 << 20, ("--max-sequences", "3"), None),
-        (64 << 20, ("--context", "256"), "--max-sequences 12 --context 256"),
+        # 16 KiB a token, 256 tokens beside each context, four fifths of what the weights leave
+        # free, and no longer context than the model knows.
+        (21 << 20, (), "--max-sequences 1 --context 768"),
+        (80 << 20, (), "--max-sequences 3 --context 1024"),
+        (80 << 20, ("--max-sequences", "3"), None),
+        (64 << 20, ("--context", "256"), "--max-sequences 6 --context 256"),
         (8 << 20, ("--max-sequences", "1"), "--max-sequences 1 --context 256"),
     ],
 )

@@ -51,16 +51,22 @@ def test_a_context_below_the_bound_stays() -> None:
     st.integers(1, 1 << 17),
     st.integers(1, 1 << 20),
     st.integers(0, 1 << 40),
+    st.integers(0, 512),
 )
 def test_never_more_than_asked_nor_than_there_is(
-    sequences: int, context: int, train_context: int, bytes_per_token: int, free: int
+    sequences: int, context: int, train_context: int, bytes_per_token: int, free: int, beside: int
 ) -> None:
     fitted = fit(
-        sequences, context, train_context=train_context, bytes_per_token=bytes_per_token, free=free
+        sequences,
+        context,
+        train_context=train_context,
+        bytes_per_token=bytes_per_token,
+        free=free,
+        beside=beside,
     )
     assert 1 <= fitted.sequences <= sequences
     assert 1 <= fitted.context <= min(context, train_context)
-    used = fitted.sequences * fitted.context * bytes_per_token
+    used = fitted.sequences * (fitted.context + beside) * bytes_per_token
     assert used <= 0.8 * free or (fitted.sequences == 1 and fitted.context <= 256)
     lowered = (fitted.sequences, fitted.context) != (sequences, context)
     assert bool(fitted.notes) or not lowered

@@ -14,6 +14,7 @@ from pathlib import Path
 from friendli_endpoint.access import AccessError, policy_of
 from friendli_endpoint.engine.capacity import available_memory, available_threads, fit
 from friendli_endpoint.engine.gguf import GgufError, read_header
+from friendli_endpoint.engine.llama.context import SHORT_ROOM
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
 from friendli_endpoint.engine.llama.model import ModelError, check_file, find_embedded_model
 from friendli_endpoint.engine.model_file import ModelFile, read_model_file
@@ -141,9 +142,10 @@ def _memory(sequences: int, context: int, file: ModelFile) -> Finding:
         train_context=trained,
         bytes_per_token=file.kv_bytes_per_token,
         free=left,
+        beside=SHORT_ROOM,
     )
     wanted = min(context, trained)
-    needed = sequences * wanted * file.kv_bytes_per_token
+    needed = sequences * (wanted + SHORT_ROOM) * file.kv_bytes_per_token
     says = (
         f"{sequences} x {wanted} tokens need {needed // MIB:,} MiB beside the model's "
         f"{file.size // MIB:,} MiB; {free // MIB:,} MiB are free"

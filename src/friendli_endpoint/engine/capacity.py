@@ -30,7 +30,13 @@ class Capacity:
 
 
 def fit(
-    sequences: int, context: int, *, train_context: int, bytes_per_token: int, free: int | None
+    sequences: int,
+    context: int,
+    *,
+    train_context: int,
+    bytes_per_token: int,
+    free: int | None,
+    beside: int = 0,
 ) -> Capacity:
     """Lowers what was asked for to what the model knows and the memory holds.
 
@@ -40,6 +46,7 @@ def fit(
         train_context: Tokens the model was trained for.
         bytes_per_token: Key-value cache of one token, in bytes.
         free: Free memory in bytes, or None where it is not known.
+        beside: Tokens that every sequence has room for beside its context.
 
     Returns:
         The capacity; its context is at least 256 tokens, whatever the memory.
@@ -48,11 +55,12 @@ def fit(
     if context > train_context:
         notes.append(f"the context is {train_context} tokens: the model knows no longer one")
         context = train_context
-    if free is None or sequences * context * bytes_per_token <= free * _SHARE:
+    if free is None or sequences * (context + beside) * bytes_per_token <= free * _SHARE:
         return Capacity(sequences, context, tuple(notes))
     tokens = int(free * _SHARE) // bytes_per_token
-    sequences = min(sequences, max(1, tokens // context))
+    sequences = min(sequences, max(1, tokens // (context + beside)))
     if sequences == 1:
+        tokens = max(0, tokens - beside)
         context = min(context, max(_SMALLEST_CONTEXT, tokens - tokens % _SMALLEST_CONTEXT))
     notes.append(
         f"memory is short ({free >> 20:,} MiB free): serving {sequences} at once "

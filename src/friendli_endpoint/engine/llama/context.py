@@ -1,36 +1,44 @@
-"""A llama.cpp context: sequences side by side, each with a cache of its own, decoded in batches.
+"""A `Backend` over llama.cpp: which tokens are computed with flash attention, and which without.
 
-What is measured and kept to here: with flash attention off and separate caches, the logits of a
-token do not depend on what else is in the batch, as long as a sequence that brings one token to a
-batch is never mixed with one that brings several, and the batch is of a size that `kernels.py`
-allows. So a batch is either one token from each of several sequences, or several of a single one.
+Flash attention passes over positions that are not in use, which others pay for: short sequences
+are faster with it, long ones without. But its sums are others, so it is by its position in the
+sequence alone how a token is computed, and never by what else is. The first `SHORT` positions of
+every sequence lie in a cache of their own while it is no longer than that, computed with flash
+attention; what follows is computed without, in the cache that holds whole sequences. A sequence
+moves from one to the other when it grows, and back when it is cut.
+
+Within that cache nothing of flash attention depends on a batch: llama.cpp computes a piece of a
+prompt in tiles from 64 tokens on, so pieces are smaller, and divides the positions of a single
+token among threads from 512 on, so the cache is smaller, too.
 """
 
-import ctypes
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from friendli_endpoint.engine.backend import LONGEST_RUN, Logits, Tokens
-from friendli_endpoint.engine.llama.batches import by_length, divide
+from friendli_endpoint.engine.backend import Logits, Tokens
+from friendli_endpoint.engine.llama.cache import Cache, DecodeError
 from friendli_endpoint.engine.llama.kernels import LEAST_WITH_LORA
-from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, Batch
-from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
-from friendli_endpoint.engine.llama.places import Places
+from friendli_endpoint.engine.llama.model import LlamaModel
+from friendli_endpoint.engine.llama.values import transpose_values
 
-__all__ = ["MICRO_BATCH", "DecodeError", "LlamaContext"]
+__all__ = ["MICRO_BATCH", "SHORT_ROOM", "DecodeError", "LlamaContext"]
+
+log = logging.getLogger("friendli_endpoint.engine")
 
 MICRO_BATCH = 512
 """Most tokens that one graph computation takes."""
 
-MOST_MOVED = 1 << 30
-"""Most bytes of caches that are held a second time while sequences change places."""
+SHORT_ROOM = 256
+"""Tokens that a sequence can hold in the cache of short ones; llama.cpp allots no fewer."""
 
+SHORT = SHORT_ROOM - 16
+"""Positions computed with flash attention; a few cells are left for tokens that are dropped."""
 
-class DecodeError(Exception):
-    """llama.cpp did not decode a batch; the caches are in an unknown state."""
+MOST_FLASH = 63
+"""Most tokens of a piece that flash attention computes one by one."""
 
 
 class LlamaContext:
@@ -49,49 +57,23 @@ class LlamaContext:
     """
 
     def __init__(self, model: LlamaModel, sequences: int, context: int, threads: int) -> None:
-        library = self._library = model.library
-        params = library.llama_context_default_params()
-        params.n_ctx = sequences * context
-        params.n_seq_max = sequences
-        params.n_batch = params.n_ubatch = MICRO_BATCH
-        params.n_outputs_max = max(sequences, LONGEST_RUN)
-        params.n_threads = params.n_threads_batch = threads
-        params.flash_attn_type = FLASH_ATTENTION_OFF
-        params.kv_unified = False
-        pointer = library.llama_init_from_model(model.pointer, params)
-        if not pointer:
-            raise ModelError(
-                f"llama.cpp cannot make room for {sequences} sequences of {context} tokens; "
-                "lower --max-sequences or --context"
-            )
-        self._pointer: int = pointer
         self._model = model
-        self._adapter: int | None = None
-        self._parting: int | None = None
-        bytes_per_token = max(1, model.kv_bytes_per_token)
-        self._pass_cost = model.weight_bytes / bytes_per_token / 2
-        self._places = Places(sequences, self._pass_cost, MOST_MOVED / bytes_per_token)
-        self._states = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
-        self._memory: int = library.llama_get_memory(pointer)
-        vocabulary = library.llama_model_get_vocab(model.pointer)
-        self._has_windows = library.llama_model_n_swa(model.pointer) > 0
-        self._sequences = sequences
-        self._vocabulary_size: int = library.llama_vocab_n_tokens(vocabulary)
-        self._token = np.zeros(MICRO_BATCH, np.int32)
-        self._position = np.zeros(MICRO_BATCH, np.int32)
-        self._sequence = np.zeros(MICRO_BATCH, np.int32)
-        self._output = np.zeros(MICRO_BATCH, np.int8)
-        self._sequence_count = np.ones(MICRO_BATCH, np.int32)
-        self._sequence_at = (
-            self._sequence.ctypes.data + self._sequence.itemsize * np.arange(MICRO_BATCH)
-        ).astype(np.uint64)
-        self._batch = Batch(
-            token=self._token.ctypes.data,
-            pos=self._position.ctypes.data,
-            n_seq_id=self._sequence_count.ctypes.data,
-            seq_id=self._sequence_at.ctypes.data,
-            logits=self._output.ctypes.data,
-        )
+        self._parting: set[int] = set()
+        self._long = Cache(model, sequences, context, threads, False, MICRO_BATCH)
+        self._short: Cache | None = None
+        self._homes = [self._long] * sequences
+        if not model.has_windows:  # what is moved lacks what the windows have passed
+            batch = max(sequences, MOST_FLASH + 1)
+            short = Cache(model, sequences, SHORT_ROOM, threads, True, batch)
+            if _exchangeable(short, self._long):
+                self._short = short
+            else:
+                short.close()
+
+    @property
+    def flash(self) -> bool:
+        """Whether short sequences are computed with flash attention."""
+        return self._short is not None
 
     def prefill(
         self, sequence: int, tokens: Tokens, position: int, output: bool, adapter: int | None = None
@@ -109,9 +91,18 @@ class LlamaContext:
         Returns:
             Logits of shape (vocabulary,), float32, valid until the next call, or None.
         """
-        last = np.arange(1, len(tokens) + 1) == len(tokens)
-        self._append(sequence, tokens, position, last & output, adapter)
-        return self._logits(1)[0] if output else None
+        parts = list(self._parts(position, len(tokens)))
+        least = min(self._model.kernels.least_piece, len(tokens))
+        for part in parts:
+            cache = self._lay(sequence, position + part.start, adapter)
+            own = np.asarray(tokens[part.start : part.stop], np.int32)
+            # One that was cut off at the border may be too small.
+            filled = np.pad(own, (0, max(0, least - own.size)), mode="edge")
+            last = np.arange(part.start + 1, part.start + 1 + filled.size) == len(tokens)
+            cache.append(sequence, filled, position + part.start, last & output)
+            if filled.size > own.size:
+                cache.drop(sequence, position + part.stop)
+        return cache.logits(1)[0] if output else None
 
     def extend(
         self,
@@ -123,7 +114,7 @@ class LlamaContext:
     ) -> list[Logits] | None:
         """Appends tokens that are known to the answer in one sequence.
 
-        They get other bits than one at a time, and the same ones whatever else is computed.
+        They may get other bits than one at a time, and the same ones whatever else is computed.
 
         Args:
             sequence: Which one, from 0.
@@ -136,8 +127,13 @@ class LlamaContext:
             Logits of shape (vocabulary,), float32, for each token, valid until the next call, or
             None.
         """
-        self._append(sequence, tokens, position, outputs, adapter)
-        return list(self._logits(len(tokens))) if outputs else None
+        rows: list[Logits] = []
+        for part in self._parts(position, len(tokens)):
+            cache = self._lay(sequence, position + part.start, adapter)
+            cache.append(sequence, tokens[part.start : part.stop], position + part.start, outputs)
+            if outputs:
+                rows.extend(cache.logits(len(part)))
+        return rows if outputs else None
 
     def decode(
         self,
@@ -157,89 +153,34 @@ class LlamaContext:
         Returns:
             Logits of shape (vocabulary,), float32, for each; valid until the next call.
         """
-        self._use(adapter)
-        kernels = self._model.kernels
-        least = kernels.least if adapter is None else max(kernels.least, LEAST_WITH_LORA)
-        groups = by_length([position + 1 for position in positions], self._pass_cost)
-        for group in groups:
-            self._gather([sequences[index] for index in group])
-        index_of = {self._places[sequence]: index for index, sequence in enumerate(sequences)}
-        batches: list[Sequence[int]] = []
-        for group in groups:
-            places = sorted(self._places[sequences[index]] for index in group)
-            batches.extend(divide(places, least, kernels.most))
+        least = self._model.kernels.least
+        if adapter is not None:
+            least = max(least, LEAST_WITH_LORA)
+        shares: dict[Cache, list[int]] = {}
+        for index, (sequence, position) in enumerate(zip(sequences, positions, strict=True)):
+            shares.setdefault(self._lay(sequence, position, adapter), []).append(index)
         rows: dict[int, Logits] = {}
-        for batch in batches:
-            indices = [index_of[place] for place in batch]
-            at = [positions[index] for index in indices]
-            logits = self._decode_each(batch, [tokens[index] for index in indices], at, least)
-            if len(batches) > 1:
-                logits = logits.copy()  # the next batch overwrites it
-            rows.update(zip(indices, logits, strict=True))
+        for cache, share in shares.items():
+            logits = cache.decode(
+                [sequences[index] for index in share],
+                [tokens[index] for index in share],
+                [positions[index] for index in share],
+                least,
+            )
+            rows.update(zip(share, logits, strict=True))
         return [rows[index] for index in range(len(sequences))]
 
-    def _gather(self, sequences: Sequence[int]) -> None:
-        """Lets sequences that are decoded together lie side by side, where that is worth it."""
-        if self._has_windows:
-            return  # what is copied lacks what the windows have passed
-        running = sorted(self._places[sequence] for sequence in sequences)
-        if (pair := self._places.due(running, self._held)) is not None:
-            first, second = pair
-            states = self._save(first, 0), self._save(second, 1)
-            self._restore(states[0], second)
-            self._restore(states[1], first)
-            self._places.exchange(first, second)
-
-    def _decode_each(
-        self, places: Sequence[int], tokens: Sequence[int], positions: Sequence[int], least: int
-    ) -> Logits:
-        """Decodes one batch, together with a token that is dropped where it would be too small."""
-        if len(places) >= least or self._sequences == 1:
-            self._decode(places, tokens, positions, True)
-            return self._logits(len(places))
-        last = places[-1]
-        beside = last + 1 if last + 1 < self._sequences else places[0] - 1
-        length = self._held(beside)
-        rows = sorted([*zip(places, tokens, positions, strict=True), (beside, 0, length)])
-        batch = np.array(rows, np.int32).T
-        self._decode(batch[0], batch[1], batch[2], batch[0] != beside)
-        self._drop(beside, length)
-        return self._logits(len(places))
-
     def copy(self, source: int, target: int) -> None:
-        """Makes one sequence hold what another holds, to the bit.
-
-        It goes through a buffer, at the cost of what is held; `llama_memory_seq_cp` between
-        separate caches costs all that they could hold. But what goes through a buffer lacks what
-        the windows of a model have passed, and a prefix of it could not be gone on with.
-        """
-        if self._has_windows:
-            places = self._places[source], self._places[target]
-            self._library.llama_memory_seq_cp(self._memory, *places, -1, -1)
-        else:
-            self._restore(self._save(self._places[source], 0), self._places[target])
-
-    def _save(self, place: int, buffer: int) -> NDArray[np.uint8]:
-        """What a place holds, in one of two buffers."""
-        library, pointer = self._library, self._pointer
-        size: int = library.llama_state_seq_get_size(pointer, place)
-        if self._states[buffer].size < size:
-            self._states[buffer] = np.empty(size, np.uint8)
-        state = self._states[buffer][:size]
-        if library.llama_state_seq_get_data(pointer, state.ctypes.data, size, place) != size:
-            raise DecodeError(f"llama.cpp cannot copy the {size:,} bytes of a sequence")
-        return state
-
-    def _restore(self, state: NDArray[np.uint8], place: int) -> None:
-        """Lets a place hold what was saved, and nothing else."""
-        library, pointer, size = self._library, self._pointer, state.size
-        self._drop(place, 0)
-        if library.llama_state_seq_set_data(pointer, state.ctypes.data, size, place) != size:
-            raise DecodeError(f"llama.cpp cannot take the {size:,} bytes of a sequence")
+        """Makes one sequence hold what another holds, to the bit."""
+        home, left = self._homes[source], self._homes[target]
+        if left is not home:
+            left.drop(target, 0)
+        home.copy(source, target)
+        self._homes[target] = home
 
     def truncate(self, sequence: int, length: int) -> None:
         """Drops all that a sequence holds from position `length` on."""
-        self._drop(self._places[sequence], length)
+        self._homes[sequence].drop(sequence, length)
 
     def load_adapter(self, path: Path) -> int:
         """Reads a LoRA for this model; see `LlamaModel.load_adapter`."""
@@ -247,71 +188,61 @@ class LlamaContext:
 
     def free_adapter(self, adapter: int) -> None:
         """Frees a LoRA."""
-        if self._adapter == adapter:
-            self._parting = adapter  # a graph that is still set up with it could be used again
-        else:
-            self._model.free_adapter(adapter)
+        self._parting.add(adapter)
+        self._free_parting()
 
     def close(self) -> None:
         """Frees the caches."""
-        if self._pointer:
-            self._library.llama_free(self._pointer)
-            self._pointer = 0
+        for cache in self._caches:
+            cache.close()
 
-    def _use(self, adapter: int | None) -> None:
-        """Sets what the weights are changed by, from the next batch on."""
-        if adapter == self._adapter:
-            return
-        adapters = (ctypes.c_void_p * 1)(adapter)
-        scales = (ctypes.c_float * 1)(1.0)
-        count = 0 if adapter is None else 1
-        if self._library.llama_set_adapters_lora(self._pointer, adapters, count, scales):
-            raise DecodeError("llama.cpp does not take the adapter")
-        self._adapter = adapter
-        if self._parting is not None:
-            self._model.free_adapter(self._parting)
-            self._parting = None
+    @property
+    def _caches(self) -> list[Cache]:
+        return [cache for cache in (self._short, self._long) if cache is not None]
 
-    def _append(
-        self,
-        sequence: int,
-        tokens: Tokens,
-        position: int,
-        outputs: bool | NDArray[np.bool_],
-        adapter: int | None,
-    ) -> None:
-        """Appends tokens to one sequence."""
-        self._use(adapter)
-        positions = np.arange(position, position + len(tokens), dtype=np.int32)
-        self._decode(self._places[sequence], tokens, positions, outputs)
+    def _parts(self, position: int, count: int) -> Iterator[range]:
+        """Cuts a piece of a sequence so that each part is computed in one way."""
+        short = min(count, max(0, SHORT - position)) if self._short is not None else 0
+        parts = -(-short // MOST_FLASH)
+        ends = [short * part // parts for part in range(1, parts + 1)]
+        yield from map(range, [0, *ends], ends)
+        if short < count:
+            yield range(short, count)
 
-    def _held(self, place: int) -> int:
-        """How many tokens a place holds."""
-        last: int = self._library.llama_memory_seq_pos_max(self._memory, place)
-        return last + 1
+    def _lay(self, sequence: int, position: int, adapter: int | None) -> Cache:
+        """Moves a sequence to where its token at a position is computed, with an adapter."""
+        short, home = self._short, self._homes[sequence]
+        cache = self._long if short is None or position >= SHORT else short
+        if cache is not home:
+            if position:
+                home.drop(sequence, position)
+                cache.restore(transpose_values(home.save(sequence)), sequence)
+            home.drop(sequence, 0)
+            self._homes[sequence] = cache
+        cache.use(() if adapter is None else (adapter,))
+        self._free_parting()
+        return cache
 
-    def _drop(self, place: int, length: int) -> None:
-        """Drops all that a place holds from position `length` on."""
-        self._library.llama_memory_seq_rm(self._memory, place, length, -1)
+    def _free_parting(self) -> None:
+        """Frees adapters that no graph is set up with: one that is could be used again."""
+        if self._parting:
+            used = {adapter for cache in self._caches for adapter in cache.adapters}
+            for adapter in self._parting - used:
+                self._model.free_adapter(adapter)
+            self._parting &= used
 
-    def _decode(
-        self,
-        places: int | Sequence[int] | Tokens,
-        tokens: Sequence[int] | Tokens,
-        positions: Sequence[int] | Tokens,
-        outputs: bool | NDArray[np.bool_],
-    ) -> None:
-        """Computes a batch of tokens, and the logits after those with an output."""
-        count = len(tokens)
-        self._sequence[:count] = places
-        self._token[:count] = tokens
-        self._position[:count] = positions
-        self._output[:count] = outputs
-        self._batch.n_tokens = count
-        result: int = self._library.llama_decode(self._pointer, self._batch)
-        if result != 0:
-            raise DecodeError(f"llama_decode answered {result} to a batch of {count} tokens")
 
-    def _logits(self, rows: int) -> Logits:
-        pointer: ctypes._Pointer[ctypes.c_float] = self._library.llama_get_logits(self._pointer)
-        return np.ctypeslib.as_array(pointer, shape=(rows, self._vocabulary_size))
+def _exchangeable(first: Cache, second: Cache) -> bool:
+    """Whether what one cache holds can be laid into the other and back."""
+    first.append(0, [0, 0], 0, False)
+    state = first.save(0)
+    try:
+        second.restore(transpose_values(state), 0)
+        back = transpose_values(second.save(0))
+    except (ValueError, DecodeError) as error:
+        log.info("short sequences are computed as long ones are: %s", error)
+        return False
+    finally:
+        first.drop(0, 0)
+        second.drop(0, 0)
+    return np.array_equal(back, state)

@@ -12,7 +12,7 @@ from friendli_endpoint.engine.capacity import (
     fit,
 )
 from friendli_endpoint.engine.execution import Plan
-from friendli_endpoint.engine.llama.context import LlamaContext
+from friendli_endpoint.engine.llama.context import SHORT_ROOM, LlamaContext
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
 from friendli_endpoint.engine.llama.model import (
     LlamaModel,
@@ -107,6 +107,7 @@ def open_engine(
         train_context=model.train_context,
         bytes_per_token=model.kv_bytes_per_token,
         free=available_memory(),
+        beside=SHORT_ROOM,
     )
     for note in capacity.notes:
         log.warning("%s", note)

@@ -18,6 +18,7 @@ __all__ = [
     "ATTRIBUTE_CONTROL",
     "ATTRIBUTE_UNKNOWN",
     "FLASH_ATTENTION_OFF",
+    "FLASH_ATTENTION_ON",
     "Batch",
     "ContextParams",
     "LibraryError",
@@ -32,7 +33,7 @@ KNOWN_VERSIONS = frozenset({"0.6.0-dev"})
 """What `llama_version()` may say: the versions whose structs are the ones declared here."""
 
 LOAD_MODE_AUTO, LAZY_MODE_AUTO, SPLIT_MODE_LAYER = -1, 1, 1
-FLASH_ATTENTION_AUTO, FLASH_ATTENTION_OFF = -1, 0
+FLASH_ATTENTION_AUTO, FLASH_ATTENTION_OFF, FLASH_ATTENTION_ON = -1, 0, 1
 TYPE_F16 = 1
 ATTRIBUTE_UNKNOWN, ATTRIBUTE_CONTROL = 1 << 1, 1 << 3
 UNSPECIFIED = -1

@@ -57,6 +57,7 @@ class LlamaModel:
         kv_bytes_per_token: Size of the key-value cache of one token at 16 bits, in bytes; 0 where
             it is not known.
         weight_bytes: Size of all tensors, in bytes.
+        has_windows: Whether layers attend to a sliding window.
         kernels: How it is to be computed.
     """
 
@@ -76,6 +77,7 @@ class LlamaModel:
         self.name = path.stem
         self.train_context: int = library.llama_model_n_ctx_train(pointer)
         self.weight_bytes: int = library.llama_model_size(pointer)
+        self.has_windows: bool = library.llama_model_n_swa(pointer) > 0
         self.kv_bytes_per_token = file.kv_bytes_per_token or 0
         if library.llama_model_has_encoder(pointer) or self._keeps_running_state():
             self.close()
