@@ -1,4 +1,4 @@
-"""Models like Llama 3 and Qwen 2: byte pairs, cut by another pre-tokenizer than the embedded's."""
+"""Models like Llama 3, Qwen 2 and Qwen 3: byte pairs, cut otherwise than by the embedded one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from gguf import GGUFWriter, TokenType
 from tests.support.models.tokens import Tokens
 from tests.support.models.weights import Shape, write_shape, write_weights
 
-__all__ = ["LLAMA", "QWEN", "Family", "write_byte_pairs"]
+__all__ = ["LLAMA", "QWEN", "QWEN_3", "Family", "write_byte_pairs"]
 
 _LLAMA_TEMPLATE = """{{- bos_token }}
 {%- for message in messages %}
@@ -48,6 +48,7 @@ class Family:
         adds_bos: Whether every text begins with `bos`.
         template: The chat template.
         biases: Matrices of each layer that have a bias.
+        norms: Norms of each layer.
     """
 
     architecture: str
@@ -58,6 +59,7 @@ class Family:
     adds_bos: bool
     template: str
     biases: tuple[str, ...] = ()
+    norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
 
 
 LLAMA = Family(
@@ -82,6 +84,12 @@ QWEN = Family(
     template=_QWEN_TEMPLATE,
     biases=("attn_q", "attn_k", "attn_v"),
 )
+QWEN_3 = replace(
+    QWEN,
+    architecture="qwen3",
+    biases=(),
+    norms=("attn_norm", "attn_q_norm", "attn_k_norm", "ffn_norm"),
+)
 
 
 def write_byte_pairs(path: Path, family: Family, shape: Shape | None = None) -> Path:
@@ -103,7 +111,7 @@ def write_byte_pairs(path: Path, family: Family, shape: Shape | None = None) -> 
     writer.add_eos_token_id(tokens.id(family.eos))
     writer.add_add_bos_token(family.adds_bos)
     writer.add_chat_template(family.template)
-    write_weights(writer, shape, ("attn_norm", "ffn_norm"), family.biases)
+    write_weights(writer, shape, family.norms, family.biases)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

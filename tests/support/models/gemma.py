@@ -1,6 +1,7 @@
 """A model like Gemma 3: 262,144 tokens of SentencePiece, sliding windows, a template of turns."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
 
@@ -88,10 +89,10 @@ def _pieces() -> Iterator[str]:
                     yield piece
 
 
-def write_gemma(path: Path, size: int = SIZE) -> Path:
-    """Writes a model of so many tokens; with all of them, some 15 MB."""
+def write_gemma(path: Path, size: int = SIZE, shape: Shape | None = None) -> Path:
+    """Writes a model of so many tokens; with all of them, and of the usual shape, some 15 MB."""
     tokens = gemma_tokens(size)
-    shape = Shape(size, layers=LAYERS)
+    shape = replace(shape or Shape(), vocabulary=size, layers=LAYERS)
     writer = GGUFWriter(path, "gemma3")
     write_shape(writer, shape)
     writer.add_sliding_window(WINDOW)
