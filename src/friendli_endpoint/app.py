@@ -81,13 +81,14 @@ class EndpointService:
         settings = self._settings
         try:
             model = locate(settings.model)
-            if settings.repack:
+            if settings.repack == "q8_0":
                 model = repack(model, cache_folder() / "repacked")
             embedded = open_engine(
                 model,
                 sequences=settings.max_sequences,
                 context=settings.context,
                 threads=settings.threads,
+                parts=settings.repack == "auto",
                 max_queue=settings.max_queue,
                 max_queue_tokens=settings.max_queue_tokens,
                 report=self.telemetry.metrics.turned,

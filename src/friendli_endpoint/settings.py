@@ -50,8 +50,8 @@ class Settings(BaseSettings):
 
     model: Annotated[Path | None, Flag("Model", "the embedded SmolLM2-135M")] = None
     """GGUF file to serve."""
-    repack: Annotated[Literal["q8_0"] | None, Flag("Model", "as the file has them")] = None
-    """Type of weights to serve from: faster for many sequences, slower for one."""
+    repack: Annotated[Literal["auto", "q8_0", "none"], Flag("Model")] = "auto"
+    """How weights are laid out: for speed without a change, as Q8_0, or as the file has them."""
     chat_template: Annotated[Path | None, Flag("Model", "the model's own")] = None
     """Jinja file with the chat template."""
     tool_family: Annotated[str | None, Flag("Model", "by the chat template")] = None

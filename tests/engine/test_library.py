@@ -146,7 +146,7 @@ def test_the_log_of_the_library_goes_through_ours(
         path.write_bytes(file.read(4 << 20))
     caplog.set_level(logging.DEBUG, "friendli_endpoint.llama")
     with pytest.raises(ModelError, match=r"llama\.cpp cannot load"):
-        LlamaModel(loaded, path)
+        LlamaModel(loaded, path, parts=False)
     assert [each for each in caplog.records if each.levelno == logging.ERROR]
     assert all(each.name == "friendli_endpoint.llama" for each in caplog.records)
     assert not any(each.getMessage().endswith("\n") for each in caplog.records)

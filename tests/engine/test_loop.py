@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from friendli_endpoint.engine.execution import Plan
 from friendli_endpoint.engine.loop import EngineLoop
 from friendli_endpoint.engine.sampling import logprobs
 from friendli_endpoint.generation import (
@@ -509,6 +510,25 @@ def test_a_backend_that_cannot_be_opened_again_ends_the_engine() -> None:
             engine.submit(request("late", PROMPT), Inbox(1))
         assert refused.value.status == 503
         backend.before = lambda _call: None
+
+
+def test_the_backend_is_opened_by_the_thread_that_computes() -> None:
+    """OpenMP keeps threads for each thread that computes, and has them sleep where it has many."""
+    backend = ScriptedBackend(COUNTING, 1, VOCABULARY.context, 32)
+    threads = []
+
+    def opened() -> ScriptedBackend:
+        threads.append(threading.current_thread().name)
+        return backend.opened()
+
+    engine = EngineLoop(opened, VOCABULARY, Plan(1, 8, 32))
+    engine.close()
+    assert threads == ["engine"]
+
+
+def test_a_backend_that_cannot_be_opened_is_told_to_who_opens_the_engine() -> None:
+    with pytest.raises(RuntimeError, match="out of order"):
+        EngineLoop(_raise, VOCABULARY, Plan(1, 8, 32))
 
 
 def test_a_prompt_that_begins_alike_is_not_computed_again() -> None:

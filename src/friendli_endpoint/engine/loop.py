@@ -38,12 +38,19 @@ class EngineLoop:
     """An `Engine` over a backend.
 
     Args:
-        open_backend: Makes what holds the sequences; called again when it has failed. Closed with
-            the engine, by the engine's thread.
+        open_backend: Makes what holds the sequences; called by the engine's thread, and again when
+            it has failed. Closed with the engine, by the same thread. (Where another thread has
+            computed before, OpenMP counts more threads than there are processors, and lets them
+            sleep between any two of thousands of operations.)
         vocabulary: The model's tokens.
         plan: How much it takes on.
         report: Called with every turn, on the engine's thread; must not block or raise.
+
+    Raises:
+        Exception: What `open_backend` raises.
     """
+
+    _execution: Execution
 
     def __init__(
         self,
@@ -56,14 +63,16 @@ class EngineLoop:
         self._vocabulary = vocabulary
         self._report = report
         self._admission = Admission(plan.queue_requests, plan.queue_tokens)
-        self._execution = Execution(open_backend(), vocabulary, plan, self._admission)
+        self._plan = plan
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._gate = threading.Lock()
         self._adapters = Adapters()
         self._closing = False
         self._broken: str | None = None
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        opened: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=[opened], name="engine", daemon=True)
         self._thread.start()
+        opened.result()
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -159,7 +168,14 @@ class EngineLoop:
             self._inbox.put(do)
         return answer.result()
 
-    def _run(self) -> None:
+    def _run(self, opened: Future[None]) -> None:
+        try:
+            backend = self._open_backend()
+        except BaseException as error:
+            opened.set_exception(error)
+            return
+        self._execution = Execution(backend, self._vocabulary, self._plan, self._admission)
+        opened.set_result(None)
         try:
             while not self._closing:
                 if self._execution.idle:

@@ -219,7 +219,7 @@ class LlamaContext:
                 cache.restore(transpose_values(home.save(sequence)), sequence)
             home.drop(sequence, 0)
             self._homes[sequence] = cache
-        cache.use(() if adapter is None else (adapter,))
+        cache.use(self._model.offsets if adapter is None else (*self._model.offsets, adapter))
         self._free_parting()
         return cache
 

