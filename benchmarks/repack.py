@@ -1,12 +1,15 @@
-"""What `--repack` changes: how far next-token distributions move on a fixed text.
+"""What `--repack` changes: how far next-token distributions are from those of the weights in full.
 
+Each setting on a fixed text, beside the same weights as 32-bit numbers, which nothing rounds.
 `python -m benchmarks.repack MODEL.gguf` takes another file than the embedded one.
 """
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from gguf import GGUFReader, GGUFWriter, quants
 from numpy.typing import NDArray
 
 from friendli_endpoint.cache import cache_folder
@@ -16,7 +19,7 @@ from friendli_endpoint.engine.llama.embedded import locate
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
-from friendli_endpoint.engine.repack import repack
+from friendli_endpoint.engine.repack import copy_metadata, repack
 
 TEXT = """\
 The harbour lies where the river has met the sea for as long as anyone has written about it. In
@@ -43,26 +46,45 @@ fog.
 
 
 def main(arguments: list[str]) -> int:
-    """Prints a table of one row."""
+    """Prints a table with a row for each setting."""
     source = locate(Path(arguments[0]) if arguments else None)
     copy = repack(source, cache_folder() / "repacked")
-    before, after = _log_probabilities(source), _log_probabilities(copy)
-    divergence = (np.exp(before) * (before - after)).sum(axis=1)
-    same = np.mean(before.argmax(axis=1) == after.argmax(axis=1))
-    sizes = " | ".join(f"{path.stat().st_size / 1e6:,.0f} MB" for path in (source, copy))
-    print("| file | size | repacked | positions | mean KL, nats | largest | same likeliest token |")
-    print("|---|---|---|---|---|---|---|")
-    print(
-        f"| {source.stem} | {sizes} | {len(divergence)} | {divergence.mean():.2g} "
-        f"| {divergence.max():.2g} | {same:.1%} |"
-    )
+    with TemporaryDirectory() as folder:
+        full = _log_probabilities(_in_full(source, Path(folder, "full.gguf")), False)
+    print("| `--repack` | positions | mean KL, nats | largest | same likeliest token |")
+    print("|---|---|---|---|---|")
+    for setting, path in (("none", source), ("auto", source), ("q8_0", copy)):
+        served = _log_probabilities(path, setting == "auto")
+        divergence = (np.exp(full) * (full - served)).sum(axis=1)
+        same = np.mean(full.argmax(axis=1) == served.argmax(axis=1))
+        print(
+            f"| {setting} | {len(divergence)} | {divergence.mean():.2g} | {divergence.max():.2g} "
+            f"| {same:.1%} |",
+            flush=True,
+        )
     return 0
 
 
-def _log_probabilities(path: Path) -> NDArray[np.float64]:
+def _in_full(source: Path, target: Path) -> Path:
+    """A copy whose matrices are of 32 bits."""
+    reader = GGUFReader(source)
+    architecture = reader.fields["general.architecture"].contents()
+    writer = GGUFWriter(target, str(architecture))
+    copy_metadata(reader, writer, {})
+    for tensor in reader.tensors:
+        numbers = quants.dequantize(tensor.data, tensor.tensor_type)
+        writer.add_tensor(tensor.name, numbers.astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return target
+
+
+def _log_probabilities(path: Path, parts: bool) -> NDArray[np.float64]:
     """Of every next token of the text, shape (positions, vocabulary)."""
     library = load(find_library())
-    model = LlamaModel(library, path)
+    model = LlamaModel(library, path, parts)
     vocabulary = LlamaVocabulary(library, library.llama_model_get_vocab(model.pointer), 4096)
     tokens = vocabulary.tokenize(TEXT, False)
     context = LlamaContext(model, 1, 1024, available_threads())

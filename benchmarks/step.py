@@ -105,18 +105,23 @@ def measure(path: Path) -> None:
     library = load(find_library())
     model = LlamaModel(library, path)
     vocabulary = LlamaVocabulary(library, library.llama_model_get_vocab(model.pointer), CONTEXT)
-    backend = Timed(model, SEQUENCES, CONTEXT, available_threads())
+    backends: list[Timed] = []
     turns: list[tuple[float, float]] = []
     before = 0.0
 
+    def opened() -> Timed:
+        backends.append(Timed(model, SEQUENCES, CONTEXT, available_threads()))
+        return backends[-1]
+
     def report(step: StepReport) -> None:
         nonlocal before
+        decoding = backends[-1].seconds
         if step.decoded == SEQUENCES and not step.prefilled:
-            turns.append((step.seconds * 1000, (backend.seconds - before) * 1000))
-        before = backend.seconds
+            turns.append((step.seconds * 1000, (decoding - before) * 1000))
+        before = decoding
 
     plan = Plan(SEQUENCES, PIECE, FULL_PIECE, model.kernels.least_piece)
-    engine = EngineLoop(lambda: backend, vocabulary, plan, report)
+    engine = EngineLoop(opened, vocabulary, plan, report)
     for name, sampling in DRAWN.items():
         turns.clear()
         generate(engine, sampling)

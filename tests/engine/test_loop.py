@@ -557,6 +557,21 @@ def test_what_was_said_is_a_prefix_after_an_idle_time() -> None:
     assert outcome(second) == outcome(alone)
 
 
+@pytest.mark.parametrize(("prompt", "cached"), [(40, 50), (60, 60), (20, 39), (1, 0)])
+def test_what_was_said_where_it_has_the_bits_of_a_prompt_is_a_prefix_at_once(
+    prompt: int, cached: int
+) -> None:
+    asked = [*range(prompt)]
+    with serving(CHAOS, slots=2, alike=50) as (engine, _):
+        (first,) = run(engine, request("first", asked, max_tokens=20))
+        said = [token for token in first.tokens() if token is not None]
+        (second,) = run(engine, request("second", [*asked, *said, 90, 91]))
+        assert second.started is not None and second.started.cached_tokens == cached
+    with serving(CHAOS, slots=2) as (engine, _):
+        (alone,) = run(engine, request("second", [*asked, *said, 90, 91]))
+    assert outcome(second) == outcome(alone)
+
+
 def test_adapters_have_batches_of_their_own() -> None:
     with serving(CHAOS, slots=4) as (engine, backend):
         for route in ("one", "two"):

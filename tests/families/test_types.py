@@ -33,9 +33,12 @@ def context(
 ) -> Iterator[LlamaContext]:
     library = load(find_library())
     path = tmp_path_factory.mktemp("types") / "model.gguf"
-    shape = Shape(width=256, head=64, forward=512, type=request.param)
+    in_parts = request.param is Type.Q4_1  # where matrices are large enough
+    width = 512 if in_parts else 256
+    shape = Shape(width=width, head=64, forward=2 * width, type=request.param)
     write_byte_pairs(path, LLAMA, shape)
     model = LlamaModel(library, path)
+    assert bool(model.offsets) == in_parts
     context = LlamaContext(model, SEQUENCES, CONTEXT, threads=2)
     yield context
     context.close()
@@ -105,6 +108,31 @@ def test_pieces_change_no_bit(context: LlamaContext) -> None:
     whole = prefilled(context, 0, 101)
     for cuts in ([64], [8], [93], [8, 17, 26, 36, 47, 59], [50, 92]):
         assert np.array_equal(whole, prefilled(context, 1, 101, cuts))
+
+
+def test_generated_tokens_have_the_bits_of_prompts_where_they_are_said_to(
+    context: LlamaContext,
+) -> None:
+    end = START + 40
+    whole = prefilled(context, 0, end + 20)
+    for sequence in (1, 2):
+        prefilled(context, sequence, START)
+    for at in range(START, end, 5):
+        context.decode([1, 2], [TEXT[at]] * 2, [at, at])
+        context.extend(1, np.array(TEXT[at + 1 : at + 5]), at + 1, False)
+        for each in range(at + 1, at + 5):
+            context.decode([2], [TEXT[each]], [each])
+    for sequence in (1, 2):
+        after = context.prefill(sequence, np.array(TEXT[end : end + 20]), end, True)
+        assert after is not None
+        assert np.array_equal(whole, after) or context.alike < end
+
+
+def test_only_tiles_keep_generated_tokens_from_having_the_bits_of_prompts(
+    context: LlamaContext, request: pytest.FixtureRequest
+) -> None:
+    name = request.node.callspec.params["context"].name
+    assert bool(context.alike) == (not name.endswith(("K", "IQ4_XS", "IQ3_S", "IQ2_XXS")))
 
 
 def test_what_is_computed_beside_leaves_no_trace(context: LlamaContext) -> None:

@@ -151,12 +151,16 @@ class ScriptedBackend:
         sequences: How many there are.
         context: Most tokens of each.
         most: Most tokens of a piece.
+        alike: Positions where tokens that are computed alone are like others.
     """
 
-    def __init__(self, rule: Rule, sequences: int, context: int, most: int = 512) -> None:
+    def __init__(
+        self, rule: Rule, sequences: int, context: int, most: int = 512, alike: int = 0
+    ) -> None:
         self._rule = rule
         self._context = context
         self._most = most
+        self.alike = alike
         self._held: list[list[int]] = [[] for _ in range(sequences)]
         self._computed: list[list[tuple[bool, int | None]]] = [[] for _ in range(sequences)]
         self._given: list[Logits] = []
@@ -189,7 +193,8 @@ class ScriptedBackend:
         self._must(SHORTEST_RUN <= len(tokens) <= LONGEST_RUN, f"{len(tokens)} forced tokens")
         rows = []
         for number, token in enumerate(tokens):
-            self._append(sequence, [token], position + number, (True, adapter))
+            at = position + number
+            self._append(sequence, [token], at, (at >= self.alike, adapter))
             rows.append(self._logits(sequence))
         return list(self._give(np.stack(rows))) if outputs else None
 
@@ -203,7 +208,7 @@ class ScriptedBackend:
         self._begin(Call("decode", tuple(sequences), tuple(tokens), adapter=adapter))
         self._must(len(set(sequences)) == len(sequences) > 0, f"sequences {sequences} in a batch")
         for sequence, token, position in zip(sequences, tokens, positions, strict=True):
-            self._append(sequence, [token], position, (True, adapter))
+            self._append(sequence, [token], position, (position >= self.alike, adapter))
         return self._give(np.stack([self._logits(each) for each in sequences]))
 
     def copy(self, source: int, target: int) -> None:
@@ -382,11 +387,12 @@ def serving(
     full_piece: int = 32,
     queue_requests: int = 1024,
     vocabulary: Vocabulary | None = None,
+    alike: int = 0,
     report: Callable[[StepReport], None] = lambda _report: None,
 ) -> Iterator[tuple[EngineLoop, ScriptedBackend]]:
     """An engine on a scripted backend; when it is left, the backend must have been used well."""
     vocabulary = vocabulary or ScriptedVocabulary()
-    backend = ScriptedBackend(rule, slots, vocabulary.context, full_piece)
+    backend = ScriptedBackend(rule, slots, vocabulary.context, full_piece, alike)
     plan = Plan(slots, piece, full_piece, queue_requests=queue_requests, queue_tokens=1 << 20)
     engine = EngineLoop(backend.opened, vocabulary, plan, report)
     try:

@@ -128,7 +128,9 @@ def warm_up(address: Address, seed: str) -> Shape:
 
 def _with_client(address: Address, run: Callable[[Ask], Awaitable[T]]) -> T:
     async def connected() -> T:
-        async with httpx2.AsyncClient() as client:
+        # A connection for each request: servers close one after some, and tell nobody.
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        async with httpx2.AsyncClient(limits=limits) as client:
             return await run(connect(client, address))
 
     return asyncio.run(connected())

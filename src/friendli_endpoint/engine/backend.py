@@ -22,6 +22,11 @@ class Backend(Protocol):
     An adapter is what `load_adapter` answered, or None for the model as it is.
     """
 
+    @property
+    def alike(self) -> int:
+        """At so many positions, from the first on, generated tokens get the bits of prompts."""
+        ...
+
     def prefill(
         self, sequence: int, tokens: Tokens, position: int, output: bool, adapter: int | None
     ) -> Logits | None:

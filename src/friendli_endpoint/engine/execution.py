@@ -72,7 +72,9 @@ class Execution:
         self.backend = backend
         self._vocabulary = vocabulary
         self._plan = plan
-        self._scheduler = Scheduler(plan.slots, plan.piece, plan.full_piece, plan.least_piece)
+        self._scheduler = Scheduler(
+            plan.slots, plan.piece, plan.full_piece, plan.least_piece, backend.alike
+        )
         self._forced = ForcedRuns(max(plan.piece, LONGEST_RUN))
         self._running: dict[int, Running] = {}
         self._prompt_logits: dict[str, Logits] = {}

@@ -120,14 +120,18 @@ class Scheduler:
         piece: Most prompt tokens in a step while other choices run: bounds how long they stall.
         full_piece: Most prompt tokens in a step while none runs.
         least_piece: Fewest tokens of a piece, at least 2; a prompt that is shorter is one piece.
+        alike: Positions, from the first on, where what was generated is held like a prompt.
     """
 
-    def __init__(self, slots: int, piece: int, full_piece: int, least_piece: int = 2) -> None:
+    def __init__(
+        self, slots: int, piece: int, full_piece: int, least_piece: int = 2, alike: int = 0
+    ) -> None:
         if slots < 1 or least_piece < 2 or not 2 * least_piece - 1 <= piece <= full_piece:
             raise ValueError("a scheduler needs a slot, and room for nearly two least pieces")
         self._piece = piece
         self._full_piece = full_piece
         self._least_piece = least_piece
+        self._alike = alike
         self._slots = Slots(slots, least_piece)
         self._waiting: deque[Job] = deque()
         self._filling: Job | None = None
@@ -200,7 +204,10 @@ class Scheduler:
                 which fills the context where it is full.
         """
         slot = job.slots.pop(choice)
-        self._slots.leave(slot, np.concatenate((job.tokens, np.array(said[:-1], np.int32))))
+        tokens = np.concatenate((job.tokens, np.array(said[:-1], np.int32)))
+        if job.tokens.size >= self._least_piece:
+            slot.held = max(slot.held, min(self._alike, tokens.size))
+        self._slots.leave(slot, tokens)
         if job.finished:
             self._forget(job)
 

@@ -4,8 +4,8 @@ A slot holds one sequence. What a finished request has left in its slot stays th
 is needed, the least recently used first, and a later prompt that begins alike starts from it: in
 place where hardly anything is lost by that, else from a copy.
 
-Only tokens that were computed as part of a prompt count as held. A token that was generated was
-computed alone, which on most processors gives other bits (see `engine/llama/context.py`); an answer
+Only tokens that have the bits of a prompt's count as held. A token that was generated was computed
+alone, which gives other bits but for the first positions (see `engine/llama/context.py`); an answer
 must not depend on what was asked before, so such tokens are computed anew, when there is time.
 """
 

@@ -9,7 +9,8 @@ moves from one to the other when it grows, and back when it is cut.
 
 Within that cache nothing of flash attention depends on a batch: llama.cpp computes a piece of a
 prompt in tiles from 64 tokens on, so pieces are smaller, and divides the positions of a single
-token among threads from 512 on, so the cache is smaller, too.
+token among threads from 512 on, so the cache is smaller, too. So tokens of an answer get the bits
+of a prompt's there, where the types of the weights allow it.
 """
 
 import logging
@@ -17,14 +18,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from friendli_endpoint.engine.backend import Logits, Tokens
 from friendli_endpoint.engine.llama.cache import Cache, DecodeError
 from friendli_endpoint.engine.llama.kernels import LEAST_WITH_LORA
-from friendli_endpoint.engine.llama.model import LlamaModel
+from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
 from friendli_endpoint.engine.llama.values import transpose_values
 
-__all__ = ["MICRO_BATCH", "SHORT_ROOM", "DecodeError", "LlamaContext"]
+__all__ = ["SHORT_ROOM", "DecodeError", "LlamaContext"]
 
 log = logging.getLogger("friendli_endpoint.engine")
 
@@ -62,13 +64,22 @@ class LlamaContext:
         self._long = Cache(model, sequences, context, threads, False, MICRO_BATCH)
         self._short: Cache | None = None
         self._homes = [self._long] * sequences
-        if not model.has_windows:  # what is moved lacks what the windows have passed
+        if model.has_windows:
+            return  # what is moved lacks what the windows have passed
+        try:
             batch = max(sequences, MOST_FLASH + 1)
-            short = Cache(model, sequences, SHORT_ROOM, threads, True, batch)
-            if _exchangeable(short, self._long):
-                self._short = short
-            else:
-                short.close()
+            self._short = Cache(model, sequences, SHORT_ROOM, threads, True, batch)
+        except ModelError:
+            self.close()
+            raise
+        if not _exchangeable(self._short, self._long):
+            self._short.close()
+            self._short = None
+
+    @property
+    def alike(self) -> int:
+        """At so many positions, from the first on, generated tokens get the bits of prompts."""
+        return SHORT if self.flash and self._model.kernels.most is None else 0
 
     @property
     def flash(self) -> bool:
@@ -91,17 +102,9 @@ class LlamaContext:
         Returns:
             Logits of shape (vocabulary,), float32, valid until the next call, or None.
         """
-        parts = list(self._parts(position, len(tokens)))
-        least = min(self._model.kernels.least_piece, len(tokens))
-        for part in parts:
-            cache = self._lay(sequence, position + part.start, adapter)
-            own = np.asarray(tokens[part.start : part.stop], np.int32)
-            # One that was cut off at the border may be too small.
-            filled = np.pad(own, (0, max(0, least - own.size)), mode="edge")
-            last = np.arange(part.start + 1, part.start + 1 + filled.size) == len(tokens)
-            cache.append(sequence, filled, position + part.start, last & output)
-            if filled.size > own.size:
-                cache.drop(sequence, position + part.stop)
+        for part in self._parts(position, len(tokens)):
+            last = np.arange(part.start + 1, part.stop + 1) == len(tokens)
+            cache = self._append(sequence, tokens, part, position, last & output, adapter)
         return cache.logits(1)[0] if output else None
 
     def extend(
@@ -129,8 +132,8 @@ class LlamaContext:
         """
         rows: list[Logits] = []
         for part in self._parts(position, len(tokens)):
-            cache = self._lay(sequence, position + part.start, adapter)
-            cache.append(sequence, tokens[part.start : part.stop], position + part.start, outputs)
+            wanted = np.full(len(part), outputs)
+            cache = self._append(sequence, tokens, part, position, wanted, adapter)
             if outputs:
                 rows.extend(cache.logits(len(part)))
         return rows if outputs else None
@@ -199,6 +202,29 @@ class LlamaContext:
     @property
     def _caches(self) -> list[Cache]:
         return [cache for cache in (self._short, self._long) if cache is not None]
+
+    def _append(
+        self,
+        sequence: int,
+        tokens: Tokens,
+        part: range,
+        position: int,
+        outputs: NDArray[np.bool_],
+        adapter: int | None,
+    ) -> Cache:
+        """Appends a part of a piece that begins at a position; gives where it was computed.
+
+        One that was cut off at the border may be too small: it is filled up, and the rest dropped.
+        """
+        cache = self._lay(sequence, position + part.start, adapter)
+        own = np.asarray(tokens[part.start : part.stop], np.int32)
+        least = min(self._model.kernels.least_piece, len(tokens))
+        spare = max(0, least - own.size)
+        filled, wanted = np.pad(own, (0, spare), mode="edge"), np.pad(outputs, (0, spare))
+        cache.append(sequence, filled, position + part.start, wanted)
+        if spare:
+            cache.drop(sequence, position + part.stop)
+        return cache
 
     def _parts(self, position: int, count: int) -> Iterator[range]:
         """Cuts a piece of a sequence so that each part is computed in one way."""

@@ -4,7 +4,7 @@ import ctypes
 import importlib.util
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -154,14 +154,18 @@ def _parts_of(path: Path, wanted: bool) -> Iterator[tuple[Path, Path | None]]:
     if not (wanted and choose_kernels(file.tensors).repack and can_split(file)):
         yield path, None
         return
-    with TemporaryDirectory(prefix="friendli-endpoint-", ignore_cleanup_errors=True) as folder:
-        weights, offsets = Path(folder, "weights.gguf"), Path(folder, "offsets.gguf")
+    with ExitStack() as stack:
+        found: tuple[Path, Path | None] = path, None
         try:
-            done = split(path, weights, offsets)
-        except SplitError as error:
+            folder = stack.enter_context(
+                TemporaryDirectory(prefix="friendli-endpoint-", ignore_cleanup_errors=True)
+            )
+            weights, offsets = Path(folder, "weights.gguf"), Path(folder, "offsets.gguf")
+            if split(path, weights, offsets):
+                found = weights, offsets
+        except (SplitError, OSError) as error:
             log.warning("%s; it is served more slowly, as it is", error)
-            done = False
-        yield (weights, offsets) if done else (path, None)
+        yield found
 
 
 def _read(path: Path) -> ModelFile:
