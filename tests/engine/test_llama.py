@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -174,6 +175,12 @@ def test_an_extended_answer_is_the_same_in_every_sequence(context: LlamaContext)
         assert context.extend(sequence, tokens, len(PROMPT), False) is None
         at = [9, len(PROMPT) + len(tokens)]
         assert same(context.decode([2, sequence], [7, 7], at)[1].copy(), after)
+
+
+def test_nothing_generated_is_kept_where_a_sequence_is_always_alone(model: LlamaModel) -> None:
+    """What an adapter changes has other bits alone."""
+    with closing(LlamaContext(model, 1, CONTEXT, 1)) as lone:
+        assert lone.flash and lone.alike == 0
 
 
 def test_what_is_truncated_is_forgotten(context: LlamaContext) -> None:

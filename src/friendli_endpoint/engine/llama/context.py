@@ -79,7 +79,8 @@ class LlamaContext:
     @property
     def alike(self) -> int:
         """At so many positions, from the first on, generated tokens get the bits of prompts."""
-        return SHORT if self.flash and self._model.kernels.most is None else 0
+        alone = len(self._homes) == 1  # nothing can be computed beside what must not be alone
+        return SHORT if self.flash and self._model.kernels.most is None and not alone else 0
 
     @property
     def flash(self) -> bool:
