@@ -1,5 +1,6 @@
 """What only the real model can show: the bits of its logits, and its tokens."""
 
+import logging
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -17,6 +18,7 @@ from friendli_endpoint.engine.llama.embedded import EmbeddedEngine, locate, open
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError, find_embedded_model
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
+from friendli_endpoint.engine.split import SplitError
 from friendli_endpoint.generation import Refusal
 from tests.support.lora import write_loras
 from tests.support.scripted import Inbox, ScriptedGuide, request, run
@@ -253,6 +255,29 @@ def test_the_model_tells_what_it_is(model: LlamaModel) -> None:
     assert model.metadata("there.is.no.such.key") is None
     template = model.metadata("tokenizer.chat_template")
     assert template == model.chat_template(), "values longer than a first buffer are read whole"
+
+
+def test_opening_a_model_tells_an_operator_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with closing(LlamaModel(load(find_library()), find_embedded_model())) as model:
+        assert model.offsets
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [SplitError("cannot split it: No space left on device"), FileNotFoundError("no folder")],
+)
+def test_a_model_that_cannot_be_split_is_served_as_it_is(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(*_paths: Path) -> bool:
+        raise fault
+
+    monkeypatch.setattr("friendli_endpoint.engine.llama.model.split", failing)
+    with closing(LlamaModel(load(find_library()), find_embedded_model())) as model:
+        assert model.offsets == ()
+    assert f"{fault}; it is served more slowly, as it is" in caplog.messages
 
 
 def test_room_that_no_memory_gives_is_refused(model: LlamaModel) -> None:

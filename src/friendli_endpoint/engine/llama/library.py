@@ -9,6 +9,8 @@ It knows the C interface only: no model, no policy.
 import ctypes
 import importlib.util
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ctypes import POINTER, Structure, c_bool, c_char_p, c_float, c_int32, c_size_t, c_void_p
 from ctypes import c_uint32 as u32
 from ctypes import c_uint64 as u64
@@ -24,6 +26,7 @@ __all__ = [
     "LibraryError",
     "ModelParams",
     "find_library",
+    "hushed",
     "load",
 ]
 
@@ -295,8 +298,20 @@ def _check_interface(library: ctypes.CDLL, path: Path) -> None:
                 )
 
 
-_LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.INFO, 4: logging.ERROR}
+_WARNING = 3
+_LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, _WARNING: logging.INFO, 4: logging.ERROR}
 _line = ""
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Has the library's warnings logged for debugging only, where they tell of what is meant."""
+    before = _LEVELS[_WARNING]
+    _LEVELS[_WARNING] = logging.DEBUG
+    try:
+        yield
+    finally:
+        _LEVELS[_WARNING] = before
 
 
 def _forward(level: int, text: bytes | None, _user: object) -> None:

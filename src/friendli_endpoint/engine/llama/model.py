@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from friendli_endpoint.engine.llama.kernels import choose_kernels
+from friendli_endpoint.engine.llama.library import hushed
 from friendli_endpoint.engine.model_file import GgufError, ModelFile, read_model_file
 from friendli_endpoint.engine.split import SplitError, can_split, split
 
@@ -124,7 +125,10 @@ class LlamaModel:
             ModelError: The file is missing, no GGUF file, or no LoRA for this model.
         """
         check_file(path)
-        pointer: int | None = self.library.llama_adapter_lora_init(self.pointer, str(path).encode())
+        with hushed():  # it warns of every matrix that is repacked
+            pointer: int | None = self.library.llama_adapter_lora_init(
+                self.pointer, str(path).encode()
+            )
         if not pointer:
             raise ModelError(f"{path} is no LoRA adapter for {self.name}")
         return pointer
