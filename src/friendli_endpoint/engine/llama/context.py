@@ -162,9 +162,10 @@ class LlamaContext:
             least = max(least, LEAST_WITH_LORA)
         shares: dict[Cache, list[int]] = {}
         for index, (sequence, position) in enumerate(zip(sequences, positions, strict=True)):
-            shares.setdefault(self._lay(sequence, position, adapter), []).append(index)
+            shares.setdefault(self._lay(sequence, position), []).append(index)
         rows: dict[int, Logits] = {}
         for cache, share in shares.items():
+            self._use(cache, adapter)
             logits = cache.decode(
                 [sequences[index] for index in share],
                 [tokens[index] for index in share],
@@ -217,7 +218,8 @@ class LlamaContext:
 
         One that was cut off at the border may be too small: it is filled up, and the rest dropped.
         """
-        cache = self._lay(sequence, position + part.start, adapter)
+        cache = self._lay(sequence, position + part.start)
+        self._use(cache, adapter)
         own = np.asarray(tokens[part.start : part.stop], np.int32)
         least = min(self._model.kernels.least_piece, len(tokens))
         spare = max(0, least - own.size)
@@ -236,8 +238,8 @@ class LlamaContext:
         if short < count:
             yield range(short, count)
 
-    def _lay(self, sequence: int, position: int, adapter: int | None) -> Cache:
-        """Moves a sequence to where its token at a position is computed, with an adapter."""
+    def _lay(self, sequence: int, position: int) -> Cache:
+        """Moves a sequence to where its token at a position is computed."""
         short, home = self._short, self._homes[sequence]
         cache = self._long if short is None or position >= SHORT else short
         if cache is not home:
@@ -246,9 +248,13 @@ class LlamaContext:
                 cache.restore(transpose_values(home.save(sequence)), sequence)
             home.drop(sequence, 0)
             self._homes[sequence] = cache
-        cache.use(self._model.offsets if adapter is None else (*self._model.offsets, adapter))
-        self._free_parting()
         return cache
+
+    def _use(self, cache: Cache, adapter: int | None) -> None:
+        """Sets what the weights are changed by in a cache, from its next batch on."""
+        offsets = self._model.offsets
+        cache.use(offsets if adapter is None else (*offsets, adapter))
+        self._free_parting()
 
     def _free_parting(self) -> None:
         """Frees adapters that no graph is set up with: one that is could be used again."""

@@ -76,13 +76,12 @@ class LlamaModel:
         self.path = path
         self.name = path.stem
         check_file(path)
-        with _parts_of(path, parts) as (weights, offsets):
-            file = _read(weights)
+        with _parts_of(path, parts) as (file, offsets):
             self.kernels = choose_kernels(file.tensors)
             self.kernels.apply()
             params = library.llama_model_default_params()
             params.use_extra_bufts = self.kernels.repack
-            pointer = library.llama_model_load_from_file(str(weights).encode(), params)
+            pointer = library.llama_model_load_from_file(str(file.path).encode(), params)
             if not pointer:
                 raise ModelError(
                     f"llama.cpp cannot load {path}: the file is damaged or of a new kind"
@@ -152,21 +151,21 @@ class LlamaModel:
 
 
 @contextmanager
-def _parts_of(path: Path, wanted: bool) -> Iterator[tuple[Path, Path | None]]:
-    """The files to load for a model: itself, or its two parts, which are gone afterwards."""
+def _parts_of(path: Path, wanted: bool) -> Iterator[tuple[ModelFile, Path | None]]:
+    """What to load for a model: its file, or two parts of it, which are gone afterwards."""
     file = _read(path)
     if not (wanted and choose_kernels(file.tensors).repack and can_split(file)):
-        yield path, None
+        yield file, None
         return
     with ExitStack() as stack:
-        found: tuple[Path, Path | None] = path, None
+        found: tuple[ModelFile, Path | None] = file, None
         try:
             folder = stack.enter_context(
                 TemporaryDirectory(prefix="friendli-endpoint-", ignore_cleanup_errors=True)
             )
             weights, offsets = Path(folder, "weights.gguf"), Path(folder, "offsets.gguf")
             if split(path, weights, offsets):
-                found = weights, offsets
+                found = _read(weights), offsets
         except (SplitError, OSError) as error:
             log.warning("%s; it is served more slowly, as it is", error)
         yield found
