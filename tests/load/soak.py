@@ -26,22 +26,23 @@ LEFT, REFUSED = 0.15, 0.1
 """Shares of requests whose client leaves, and of those that are bad."""
 
 
-def soak(seconds: float, concurrent: int, kinds: int = 48) -> dict[str, Any]:
+def soak(seconds: float, concurrent: int, kinds: int = 48, least: int = 1) -> dict[str, Any]:
     """Runs traffic, and tells what came of it.
 
     Args:
         seconds: How long.
         concurrent: Requests at once.
         kinds: How many different ones, each of which is asked for again and again.
+        least: How often each of the concurrent clients asks, however long that takes.
     """
     with tempfile.TemporaryDirectory() as folder:
         (lora,) = write_loras(Path(folder), find_embedded_model(), range(1))
         with served("--context", "1024", "--adapter", f"one={lora}") as endpoint:
-            return asyncio.run(_soak(endpoint, seconds, concurrent, range(kinds)))
+            return asyncio.run(_soak(endpoint, seconds, concurrent, range(kinds), least))
 
 
 async def _soak(
-    endpoint: Served, seconds: float, concurrent: int, numbers: range
+    endpoint: Served, seconds: float, concurrent: int, numbers: range, least: int
 ) -> dict[str, Any]:
     expected = await alone(endpoint.address, numbers)
     counts: Counter[str] = Counter()
@@ -49,7 +50,7 @@ async def _soak(
     begun = time.monotonic()
     async with Traffic(endpoint.address, concurrent) as traffic:
         workers = [
-            asyncio.create_task(_work(traffic, expected, counts, worker, begun + seconds))
+            asyncio.create_task(_work(traffic, expected, counts, worker, begun + seconds, least))
             for worker in range(concurrent)
         ]
         while not all(worker.done() for worker in workers):
@@ -72,10 +73,17 @@ async def _soak(
 
 
 async def _work(
-    traffic: Traffic, expected: list[Told], counts: Counter[str], worker: int, end: float
+    traffic: Traffic,
+    expected: list[Told],
+    counts: Counter[str],
+    worker: int,
+    end: float,
+    least: int,
 ) -> None:
     draw = random.Random(worker)
-    while time.monotonic() < end:
+    asked = 0
+    while asked < least or time.monotonic() < end:
+        asked += 1
         number = draw.randrange(len(expected))
         kind = draw.random()
         if kind < LEFT:
