@@ -89,6 +89,7 @@ class EndpointService:
                 context=settings.context,
                 threads=settings.threads,
                 parts=settings.repack == "auto",
+                drafts=settings.speculation,
                 max_queue=settings.max_queue,
                 max_queue_tokens=settings.max_queue_tokens,
                 report=self.telemetry.metrics.turned,

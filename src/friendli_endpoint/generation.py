@@ -235,6 +235,8 @@ class StepReport:
         queued_tokens: Prompt tokens of those.
         held_tokens: Tokens in the key-value cache, of running choices and of finished ones.
         room_tokens: Tokens that the key-value cache can hold.
+        drafted: Tokens that were computed ahead because they were guessed.
+        accepted: Those of them that the choice drew in truth.
     """
 
     seconds: float
@@ -245,6 +247,8 @@ class StepReport:
     queued_tokens: int
     held_tokens: int
     room_tokens: int
+    drafted: int = 0
+    accepted: int = 0
 
 
 class Vocabulary(Protocol):

@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """Tokens, prompt and output together, that each can hold."""
     threads: Annotated[int | None, Field(ge=1), Flag("Capacity", "one a processor")] = None
     """Threads that compute."""
+    speculation: Annotated[bool, Flag("Capacity")] = True
+    """Whether a choice that runs alone is drafted from what it repeats; changes no answer."""
     max_choices: Annotated[int, Field(ge=1), Flag("Capacity")] = 128
     """Most choices (`n`) of one request."""
     max_messages: Annotated[int, Field(ge=1), Flag("Capacity")] = 2048

@@ -19,7 +19,7 @@ from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError, find_embedded_model
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
 from friendli_endpoint.engine.split import SplitError
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import Refusal, StepReport
 from tests.support.lora import write_loras
 from tests.support.scripted import Inbox, ScriptedGuide, request, run
 
@@ -356,6 +356,34 @@ def test_a_model_is_no_adapter(embedded: EmbeddedEngine) -> None:
     with pytest.raises(ModelError, match="is no LoRA adapter"):
         embedded.engine.load_adapter("model", locate(None))
     assert embedded.engine.adapters == ()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_what_was_drafted_has_the_bits_of_one_token_at_a_time(temperature: float) -> None:
+    """Prompts of a text that repeats itself, one of them up to where drafts may go."""
+    text = random.Random(3).sample(range(300, 40_000), 20)
+    requests = [
+        request("short", text * 3, max_tokens=60, top_logprobs=2, temperature=temperature),
+        request("long", text * 10, max_tokens=60, top_logprobs=2, temperature=temperature),
+    ]
+    answers, drafted = [], []
+    for drafts in (True, False):
+        reports: list[StepReport] = []
+        engine = open_engine(
+            locate(None),
+            sequences=2,
+            context=CONTEXT,
+            threads=2,
+            drafts=drafts,
+            report=reports.append,
+        )
+        try:
+            answers.append([run(engine.engine, each)[0].of(0) for each in requests])
+        finally:
+            engine.close()
+        drafted.append(sum(report.drafted for report in reports))
+    assert answers[0] == answers[1]
+    assert drafted[0] > 0 == drafted[1]
 
 
 @pytest.mark.parametrize("seed", [7, 8])

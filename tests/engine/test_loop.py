@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import count, pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from tests.support.scripted import (
     bitmask,
     chaotic,
     following,
+    repeating,
     request,
     run,
     serving,
@@ -570,6 +571,99 @@ def test_what_was_said_where_it_has_the_bits_of_a_prompt_is_a_prefix_at_once(
     with serving(CHAOS, slots=2) as (engine, _):
         (alone,) = run(engine, request("second", [*asked, *said, 90, 91]))
     assert outcome(second) == outcome(alone)
+
+
+@given(
+    seed=st.integers(0, 1 << 16),
+    period=st.integers(1, 9),
+    share=st.sampled_from([0.3, 0.8, 0.95, 1.0]),
+    alike=st.integers(0, 120),
+    runs=st.dictionaries(st.integers(0, 50), st.lists(st.integers(4, 200), max_size=9)),
+    ends=st.frozensets(st.integers(4, 200), max_size=2),
+)
+@settings(max_examples=80, deadline=None)
+def test_drafts_change_nothing(
+    seed: int,
+    period: int,
+    share: float,
+    alike: int,
+    runs: dict[int, list[int]],
+    ends: frozenset[int],
+) -> None:
+    rule = repeating(SIZE, period, share)
+    fixed = {start + n: token for start, run in runs.items() for n, token in enumerate(run)}
+    forced = {
+        start: [fixed[at] for at in takewhile(fixed.__contains__, count(start))] for start in fixed
+    }
+    allowed = bitmask(range(4, 200), SIZE)
+
+    def outcomes(drafts: bool) -> list[object]:
+        found: list[object] = []
+        with serving(rule, slots=2, alike=alike, drafts=drafts) as (engine, _):
+            for temperature in (0.0, 1.0):
+                guide = ScriptedGuide(ends, masks={5: allowed, 20: allowed}, forced=forced)
+                prompt = [*range(10, 20), *range(10, 10 + seed % 8)]
+                options = {"repetition_penalty": 1.1, "presence_penalty": 0.5, "top_p": 0.95}
+                asked = request(
+                    "r",
+                    prompt,
+                    guide,
+                    seed=seed,
+                    temperature=temperature,
+                    max_tokens=80,
+                    top_logprobs=2,
+                    **options,
+                )
+                (inbox,) = run(engine, asked)
+                found += [outcome(inbox), guide.accepted]
+        return found
+
+    assert outcomes(True) == outcomes(False)
+
+
+@pytest.mark.parametrize(("drafts", "alike"), [(True, 100), (True, 0), (True, 30), (False, 100)])
+def test_what_repeats_itself_is_computed_ahead_where_that_changes_no_bit(
+    drafts: bool, alike: int
+) -> None:
+    asked = request("r", [5, 6, 7, 8, 9] * 3, max_tokens=60)
+    reports: list[StepReport] = []
+    rule = repeating(SIZE, 5, 1.0)
+    with serving(rule, alike=alike, drafts=drafts, report=reports.append) as (engine, backend):
+        (inbox,) = run(engine, asked)
+    assert inbox.tokens() == [5, 6, 7, 8, 9] * 12
+    ahead = backend.named("extend")
+    assert all(call.position + len(call.tokens) <= alike for call in ahead)
+    drafted = sum(report.drafted for report in reports)
+    assert drafted == sum(len(call.tokens) - 1 for call in ahead)
+    assert sum(report.accepted for report in reports) == drafted
+    calls = len(ahead) + len(backend.named("decode"))
+    assert {(True, 100): calls < 12, (True, 30): 40 < calls < 52}.get((drafts, alike), calls == 59)
+
+
+def test_who_does_not_repeat_itself_is_not_drafted() -> None:
+    with serving(CHAOS, alike=128) as (engine, backend):
+        run(engine, request("r", PROMPT, max_tokens=60))
+    assert backend.named("extend") == []
+
+
+def test_what_was_guessed_wrongly_is_dropped() -> None:
+    asked = request("r", PROMPT, max_tokens=120, top_logprobs=2, temperature=1.0)
+    reports: list[StepReport] = []
+    rule = repeating(SIZE, 5, 0.9)
+    with serving(rule, alike=128, report=reports.append) as (engine, _):
+        (drafted,) = run(engine, asked)
+    with serving(rule, alike=128, drafts=False) as (engine, _):
+        (decoded,) = run(engine, asked)
+    assert outcome(drafted) == outcome(decoded)
+    accepted = sum(report.accepted for report in reports)
+    assert 0 < accepted < sum(report.drafted for report in reports)
+
+
+def test_choices_that_run_beside_others_are_not_drafted() -> None:
+    guides = [ScriptedGuide(), ScriptedGuide()]
+    with serving(repeating(SIZE, 5, 1.0), alike=128) as (engine, backend):
+        run(engine, request("r", [5, 6, 7, 8, 9] * 3, *guides, max_tokens=30))
+    assert backend.named("extend") == []
 
 
 def test_adapters_have_batches_of_their_own() -> None:

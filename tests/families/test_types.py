@@ -128,6 +128,21 @@ def test_generated_tokens_have_the_bits_of_prompts_where_they_are_said_to(
         assert np.array_equal(whole, after) or context.alike < end
 
 
+@pytest.mark.parametrize("size", [2, 3, 4, 7, 8, 16])
+def test_tokens_that_were_guessed_have_the_bits_of_one_at_a_time(
+    context: LlamaContext, size: int
+) -> None:
+    prefilled(context, 0, START)
+    prefilled(context, 1, START)
+    for start in range(START, min(context.alike, START + 48), size):
+        one = [context.decode([0], [TEXT[at]], [at])[0].copy() for at in range(start, start + size)]
+        tokens = np.array([*TEXT[start : start + size - 1], 1 + TEXT[start + size]])
+        context.extend(1, tokens, start, True)
+        context.truncate(1, start)
+        rows = context.extend(1, np.array(TEXT[start : start + size]), start, True)
+        assert rows is not None and np.array_equal(one, rows)
+
+
 def test_only_tiles_keep_generated_tokens_from_having_the_bits_of_prompts(
     context: LlamaContext, request: pytest.FixtureRequest
 ) -> None:

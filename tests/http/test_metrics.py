@@ -45,7 +45,18 @@ async def eventful() -> Watched:
     metrics = watched.telemetry.metrics
     metrics.submitted()  # one that goes on, so that the engine's report is of now
     metrics.turned(
-        StepReport(0.25, 2, 3, running=4, queued=5, queued_tokens=6, held_tokens=7, room_tokens=8)
+        StepReport(
+            0.25,
+            2,
+            3,
+            running=4,
+            queued=5,
+            queued_tokens=6,
+            held_tokens=7,
+            room_tokens=8,
+            drafted=9,
+            accepted=6,
+        )
     )
     ConstraintCompiler(ScriptedVocabulary(), metrics.compiled).regex("[ab]+", frozenset({2}), "")
     return watched
@@ -64,6 +75,8 @@ SEEN = {
     "friendli_prompt_tokens_total": 2,
     "friendli_generated_tokens_total": 4,
     "friendli_cached_prompt_tokens_total": 2,
+    "friendli_draft_tokens_total": 9,
+    "friendli_accepted_draft_tokens_total": 6,
     "friendli_kv_tokens": 7,
     "friendli_kv_room_tokens": 8,
     "friendli_step_seconds": 1,

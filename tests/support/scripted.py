@@ -43,6 +43,7 @@ __all__ = [
     "bitmask",
     "chaotic",
     "following",
+    "repeating",
     "request",
     "run",
     "serving",
@@ -190,7 +191,7 @@ class ScriptedBackend:
     ) -> Sequence[Logits] | None:
         tokens = [int(each) for each in tokens]
         self._begin(Call("extend", (sequence,), tuple(tokens), position, adapter))
-        self._must(SHORTEST_RUN <= len(tokens) <= LONGEST_RUN, f"{len(tokens)} forced tokens")
+        self._must(SHORTEST_RUN <= len(tokens) <= LONGEST_RUN, f"{len(tokens)} tokens at once")
         rows = []
         for number, token in enumerate(tokens):
             at = position + number
@@ -388,12 +389,20 @@ def serving(
     queue_requests: int = 1024,
     vocabulary: Vocabulary | None = None,
     alike: int = 0,
+    drafts: bool = True,
     report: Callable[[StepReport], None] = lambda _report: None,
 ) -> Iterator[tuple[EngineLoop, ScriptedBackend]]:
     """An engine on a scripted backend; when it is left, the backend must have been used well."""
     vocabulary = vocabulary or ScriptedVocabulary()
     backend = ScriptedBackend(rule, slots, vocabulary.context, full_piece, alike)
-    plan = Plan(slots, piece, full_piece, queue_requests=queue_requests, queue_tokens=1 << 20)
+    plan = Plan(
+        slots,
+        piece,
+        full_piece,
+        drafts=drafts,
+        queue_requests=queue_requests,
+        queue_tokens=1 << 20,
+    )
     engine = EngineLoop(backend.opened, vocabulary, plan, report)
     try:
         yield engine, backend
@@ -459,5 +468,18 @@ def chaotic(size: int) -> Rule:
         digest = hashlib.blake2b(repr(tokens).encode(), digest_size=8).digest()
         random = np.random.default_rng(int.from_bytes(digest))
         return random.normal(0, 3, size).astype(np.float32)
+
+    return rule
+
+
+def repeating(size: int, period: int, share: float = 0.9) -> Rule:
+    """Logits that mostly want the token a period before, and sometimes depend on all."""
+    chaos = chaotic(size)
+
+    def rule(tokens: tuple[int, ...]) -> Logits:
+        logits = chaos(tokens)
+        if len(tokens) >= period and int(logits.argmax()) < share * size:
+            logits[tokens[-period]] += 20.0
+        return logits
 
     return rule

@@ -24,7 +24,10 @@ class Backend(Protocol):
 
     @property
     def alike(self) -> int:
-        """At so many positions, from the first on, generated tokens get the bits of prompts."""
+        """At so many positions, from the first on, tokens get the bits of one at a time.
+
+        So generated tokens are like those of prompts there.
+        """
         ...
 
     def prefill(

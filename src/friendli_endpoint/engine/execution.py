@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import eq
 
 import numpy as np
 
@@ -44,6 +45,7 @@ class Plan:
         piece: Most prompt tokens computed between two tokens of a running choice.
         full_piece: Most prompt tokens computed at once.
         least_piece: Fewest of them, unless a prompt has fewer.
+        drafts: Whether a choice that runs alone may be drafted, where that changes no bit.
         queue_requests: Most requests that may wait.
         queue_tokens: Most prompt tokens that may wait, all together.
     """
@@ -52,6 +54,7 @@ class Plan:
     piece: int
     full_piece: int
     least_piece: int = 2
+    drafts: bool = True
     queue_requests: int = 1024
     queue_tokens: int = 1 << 20
 
@@ -78,6 +81,7 @@ class Execution:
         self._forced = ForcedRuns(max(plan.piece, LONGEST_RUN))
         self._running: dict[int, Running] = {}
         self._prompt_logits: dict[str, Logits] = {}
+        self._drafted = self._accepted = 0
         self._outbox = Outbox(admission)
         self._guides = ThreadPoolExecutor(1, thread_name_prefix="guides")
 
@@ -156,7 +160,8 @@ class Execution:
         self._scheduler.restart()
 
     def report(self, seconds: float, decoded: int, prefilled: int) -> StepReport:
-        """What there is after a turn."""
+        """What there is after a turn, and what was drafted since the last report."""
+        drafted, accepted, self._drafted, self._accepted = self._drafted, self._accepted, 0, 0
         queued = self._scheduler.queued
         generated = sum(len(each.tokens) for each in self._running.values())
         return StepReport(
@@ -168,6 +173,8 @@ class Execution:
             queued_tokens=sum(len(job.request.prompt) for job in queued),
             held_tokens=self._scheduler.held_tokens + generated,
             room_tokens=self._plan.slots * self._vocabulary.context,
+            drafted=drafted,
+            accepted=accepted,
         )
 
     def close(self) -> None:
@@ -205,7 +212,7 @@ class Execution:
         self._advance(slot, logits)
 
     def _generate(self, slots: Sequence[int]) -> None:
-        """A token for each choice, or several where they are forced."""
+        """A token for each choice, or several where they are forced or were guessed."""
         for slot in slots:
             self._running[slot].ask_forced()
         forced = {slot: len(self._running[slot].forced) for slot in slots}
@@ -213,7 +220,28 @@ class Execution:
         for slot in self._forced.due(runs):
             if slot in self._running:  # no sibling has failed it
                 self._follow(slot)
-        self._decode([slot for slot in slots if slot in self._running and slot not in runs])
+        others = [slot for slot in slots if slot in self._running and slot not in runs]
+        if self._plan.drafts and len(slots) == len(others) == 1:
+            self._draft(others[0])
+        else:
+            self._decode(others)
+
+    def _draft(self, slot: int) -> None:
+        """Computes what is guessed to come, as far as that gives the bits of one at a time."""
+        running = self._running[slot]
+        draft = running.draft(self.backend.alike)
+        if not draft:
+            self._decode([slot])
+            return
+        tokens, said = np.array([running.tokens[-1], *draft], np.int32), len(running.tokens)
+        adapter = _handle(running.job.adapter)
+        rows = self.backend.extend(slot, tokens, running.position, True, adapter)
+        assert rows is not None
+        self._take(slot, lambda: running.check(draft, rows))
+        self._drafted += len(draft)
+        self._accepted += sum(map(eq, draft, running.tokens[said:]))
+        if slot in self._running:
+            self.backend.truncate(slot, running.position)
 
     def _follow(self, slot: int) -> None:
         """Computes what is forced, but for its last token, which the next turn decodes."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friendli_endpoint.engine.backend import LONGEST_RUN, Logits
+from friendli_endpoint.engine.drafts import Drafts
 from friendli_endpoint.engine.sampling import History, logprobs, sample
 from friendli_endpoint.engine.scheduler import Job
 from friendli_endpoint.generation import Choice, TokenStep, Vocabulary
@@ -28,6 +29,7 @@ class Running:
         history: What its penalties count.
         vocabulary: The model's tokens.
         tokens: What it has generated.
+        drafts: Guesses of what it says next.
         forced: What must come next, once `ask_forced` was called: no more than there is room for.
     """
 
@@ -37,6 +39,7 @@ class Running:
     history: History
     vocabulary: Vocabulary
     tokens: list[int] = field(default_factory=list)
+    drafts: Drafts = field(default_factory=Drafts)
     forced: Sequence[int] = ()
     _mask: NDArray[np.uint32] | None = None
     _fault: Exception | None = None
@@ -111,11 +114,39 @@ class Running:
                 break
         return steps
 
+    def draft(self, end: int) -> Sequence[int]:
+        """What may well come next, so that it is worth computing; often nothing.
+
+        Args:
+            end: Position in the sequence up to which tokens may be computed ahead.
+        """
+        most = min(self._room, end - self.position) - 1
+        said = np.array(self.tokens, np.int32)
+        return self.drafts.propose(np.concatenate((self.job.tokens, said)), most)
+
+    def check(self, draft: Sequence[int], rows: Sequence[Logits]) -> list[TokenStep]:
+        """Takes tokens as they come, as long as they are those of a draft, and one more.
+
+        Args:
+            draft: Tokens that were computed ahead.
+            rows: Logits of shape (vocabulary,), after the last token and after each of the draft.
+
+        Raises:
+            Exception: What the guide raises.
+        """
+        steps: list[TokenStep] = []
+        for logits, guess in zip(rows, (*draft, None), strict=True):
+            steps.append(self.advance(logits))
+            if steps[-1].finish is not None or steps[-1].token_id != guess:
+                break
+        return steps
+
     def _take(self, token: int, logits: Logits | None) -> TokenStep:
         self.forced, self._mask = (), None
         self._asked_forced = self._asked_mask = False
         self.tokens.append(token)
         self.history.accept(token)
+        self.drafts.accept(token)
         finish = self.choice.guide.accept(token) or (None if self._room else "length")
         piece = self.vocabulary.piece(token)
         wanted = self.job.request.top_logprobs

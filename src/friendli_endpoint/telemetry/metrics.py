@@ -91,6 +91,12 @@ class Metrics:
         self._step = self._histogram(
             "friendli_step_seconds", "One turn of the engine that computed something.", SHORT
         )
+        self._drafted = self._counter(
+            "friendli_draft_tokens_total", "Tokens that were computed ahead because of a guess."
+        )
+        self._accepted = self._counter(
+            "friendli_accepted_draft_tokens_total", "Those of them that were right."
+        )
         self._compile = self._histogram(
             "friendli_constraint_compile_seconds",
             "Compiling a schema, a regular expression or a grammar that was not kept.",
@@ -104,6 +110,8 @@ class Metrics:
         self._queue_length.set(report.queued)
         self._kv_tokens.set(report.held_tokens)
         self._kv_room.set(report.room_tokens)
+        self._drafted.inc(report.drafted)
+        self._accepted.inc(report.accepted)
 
     def compiled(self, seconds: float) -> None:
         """A constraint was compiled, or could not be."""

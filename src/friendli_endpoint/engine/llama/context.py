@@ -78,7 +78,10 @@ class LlamaContext:
 
     @property
     def alike(self) -> int:
-        """At so many positions, from the first on, generated tokens get the bits of prompts."""
+        """At so many positions, from the first on, tokens get the bits of one at a time.
+
+        So generated tokens are like those of prompts there.
+        """
         alone = len(self._homes) == 1  # nothing can be computed beside what must not be alone
         return SHORT if self.flash and self._model.kernels.most is None and not alone else 0
 
@@ -118,7 +121,8 @@ class LlamaContext:
     ) -> list[Logits] | None:
         """Appends tokens that are known to the answer in one sequence.
 
-        They may get other bits than one at a time, and the same ones whatever else is computed.
+        Beyond `alike` they may get other bits than one at a time, and the same ones whatever else
+        is computed.
 
         Args:
             sequence: Which one, from 0.

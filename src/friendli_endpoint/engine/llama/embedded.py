@@ -82,6 +82,7 @@ def open_engine(
     context: int,
     threads: int | None = None,
     parts: bool = True,
+    drafts: bool = True,
     max_queue: int = 1024,
     max_queue_tokens: int = 1 << 20,
     report: Callable[[StepReport], None] = lambda _report: None,
@@ -94,6 +95,7 @@ def open_engine(
         context: Tokens each can hold; lowered where memory or the model ask for it.
         threads: Threads that compute; by default one for each processor.
         parts: Whether weights may be served in two parts, where that is faster.
+        drafts: Whether a choice that runs alone may be drafted, where that changes no bit.
         max_queue: Most requests that may wait.
         max_queue_tokens: Most prompt tokens that may wait, all together.
         report: Hears of every turn of the engine, on its thread.
@@ -122,6 +124,7 @@ def open_engine(
         PIECE,
         FULL_PIECE,
         model.kernels.least_piece,
+        drafts,
         queue_requests=max_queue,
         queue_tokens=max_queue_tokens,
     )
