@@ -52,7 +52,7 @@ def write(name: str, more: list[str]) -> int:
         [sys.executable, "-m", *command], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
     )
     print(ran.stdout, flush=True)
-    if ran.stdout:
+    if ran.stdout and "--help" not in more:
         said = f"{machine()}; `python -m {' '.join(command)}`.\n\n{IMAGES[name]}{ran.stdout}"
         PAGE.write_text(rewritten(PAGE.read_text(), name, said))
     return ran.returncode

@@ -79,11 +79,15 @@ def test_requests_are_as_many_and_as_long_as_the_name_says(
     assert len(outcome.gaps) == choices * (tokens - 1)
 
 
-@pytest.mark.parametrize("name", ["single", "batch16", "sampled16", "schema8", "copying"])
+@pytest.mark.parametrize(
+    "name", ["single", "batch16", "sampled16", "schema8", "copying", "copying-short"]
+)
 def test_no_two_prompts_of_two_rounds_begin_alike(name: str) -> None:
     rounds = [set(first_words(played(name, seed)[0])) for seed in ("a", "b")]
     assert rounds[0].isdisjoint(rounds[1])
-    assert len(rounds[0]) == {"single": 1, "copying": 1, "schema8": 8}.get(name, 16)
+    assert len(rounds[0]) == {"single": 1, "copying": 1, "copying-short": 1, "schema8": 8}.get(
+        name, 16
+    )
 
 
 @pytest.mark.parametrize(("name", "deep"), [("deep8", 16), ("mixed16", 2)])
@@ -118,10 +122,13 @@ def test_sampling_is_as_the_table_says() -> None:
     assert all(request.temperature == 0 for request in played("batch16")[0])
 
 
-def test_copying_asks_for_a_text_of_120_words_and_for_as_many_tokens() -> None:
-    (request,), _ = played("copying")
+@pytest.mark.parametrize(("name", "words"), [("copying", 120), ("copying-short", 48)])
+def test_copying_asks_for_a_text_and_for_as_many_tokens_as_it_has_words(
+    name: str, words: int
+) -> None:
+    (request,), _ = played(name)
     text, _, order = texts([request])[0].partition("\n\n")
-    assert (len(text.split()), request.tokens) == (120, 120)
+    assert (len(text.split()), request.tokens) == (words, words)
     assert order
 
 

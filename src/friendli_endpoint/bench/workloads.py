@@ -11,7 +11,8 @@ from friendli_endpoint.bench.workload import Stage, Sweep, Workload, at_once
 
 __all__ = ["WORKLOADS", "chosen", "vocabulary"]
 
-SHORT_PROMPT, LONG_PROMPT, OWN_WORDS, COPIED_WORDS = 24, 344, 14, 120
+SHORT_PROMPT, LONG_PROMPT, OWN_WORDS = 24, 344, 14
+COPIED_WORDS = {"copying": 120, "copying-short": 48}
 SWEPT_TOKENS = 96
 """So many that the first of 16 streams still runs when the last one begins."""
 RUNNING = (1, 2, 4, 8, 12, 16)
@@ -42,10 +43,10 @@ def _choices(stage: Stage) -> list[Request]:
     return [Request((user(text),), 48, temperature=1.0, choices=8)]
 
 
-def _copying(stage: Stage) -> list[Request]:
-    text = fresh_words(COPIED_WORDS, stage.seed)
+def _copying(count: int, stage: Stage) -> list[Request]:
+    text = fresh_words(count, stage.seed)
     order = f"{text}\n\nRepeat the text above word for word."
-    return [Request((user(order),), COPIED_WORDS)]
+    return [Request((user(order),), count)]
 
 
 def _running(count: int, stage: Stage) -> list[Request]:
@@ -129,7 +130,14 @@ _ALL = (
         unit="s",
         higher=False,
     ),
-    Workload("copying", "1 request to repeat a text of 120 words", at_once(_copying, rate)),
+    *(
+        Workload(
+            name,
+            f"1 request to repeat a text of {count} words",
+            at_once(partial(_copying, count), rate),
+        )
+        for name, count in COPIED_WORDS.items()
+    ),
     *(
         _swept("running", count, f"a step of {count} streams", partial(_running, count))
         for count in RUNNING
