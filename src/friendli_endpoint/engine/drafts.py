@@ -53,16 +53,15 @@ class Drafts:
 
         Args:
             said: The prompt and what was generated, shape (length,).
-            most: Most tokens to propose.
+            most: Most tokens to propose, at least `SHORTEST_DRAFT`.
 
         Returns:
             At least `SHORTEST_DRAFT` and at most `LONGEST_DRAFT` ids; none where nothing is
             repeated, or what was guessed lately did not come true.
         """
-        wanted = min(SHORTEST_DRAFT + self._in_a_row // GROWS_AFTER * 4, LONGEST_DRAFT, most)
-        self._guess = continuation(said, max(1, wanted))
-        pays = self._share >= PAYS and len(self._guess) >= SHORTEST_DRAFT
-        return self._guess if pays else ()
+        wanted = SHORTEST_DRAFT + self._in_a_row // GROWS_AFTER * 4
+        self._guess = continuation(said, min(wanted, LONGEST_DRAFT, most))
+        return self._guess if self._share >= PAYS else ()
 
 
 def continuation(said: Tokens, count: int) -> Sequence[int]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friendli_endpoint.engine.backend import LONGEST_RUN, Logits
-from friendli_endpoint.engine.drafts import Drafts
+from friendli_endpoint.engine.drafts import SHORTEST_DRAFT, Drafts
 from friendli_endpoint.engine.sampling import History, logprobs, sample
 from friendli_endpoint.engine.scheduler import Job
 from friendli_endpoint.generation import Choice, TokenStep, Vocabulary
@@ -121,6 +121,8 @@ class Running:
             end: Position in the sequence up to which tokens may be computed ahead.
         """
         most = min(self._room, end - self.position) - 1
+        if most < SHORTEST_DRAFT:
+            return ()
         said = np.array(self.tokens, np.int32)
         return self.drafts.propose(np.concatenate((self.job.tokens, said)), most)
 
