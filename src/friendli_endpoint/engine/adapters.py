@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from friendli_endpoint.generation import Refusal
 
-__all__ = ["Adapter", "Adapters", "unknown_adapter"]
+__all__ = ["Adapter", "Adapters", "handle_of", "unknown_adapter"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,6 +19,11 @@ class Adapter:
 
     route: str
     handle: int
+
+
+def handle_of(adapter: object) -> int | None:
+    """What the backend calls an adapter; None for the model as it is."""
+    return adapter.handle if isinstance(adapter, Adapter) else None
 
 
 class Adapters:

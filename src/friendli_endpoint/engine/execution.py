@@ -4,19 +4,15 @@ It knows tokens and logits, not what they mean: what a choice may do next is its
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import eq
 
-import numpy as np
-
-from friendli_endpoint.engine.adapters import Adapter
+from friendli_endpoint.engine.adapters import Adapter, handle_of
 from friendli_endpoint.engine.admission import Admission
-from friendli_endpoint.engine.backend import LONGEST_RUN, Backend, Logits
-from friendli_endpoint.engine.forced import SHORTEST_RUN, ForcedRuns
+from friendli_endpoint.engine.backend import Backend, Logits
+from friendli_endpoint.engine.decoding import Decoding
 from friendli_endpoint.engine.outbox import Outbox
-from friendli_endpoint.engine.running import Running, look_ahead
+from friendli_endpoint.engine.running import Outcome, Running, attempt
 from friendli_endpoint.engine.sampling import History
 from friendli_endpoint.engine.scheduler import Job, Piece, Placement, Scheduler
 from friendli_endpoint.generation import (
@@ -24,7 +20,6 @@ from friendli_endpoint.generation import (
     Failure,
     GenerationRequest,
     StepReport,
-    TokenStep,
     Vocabulary,
 )
 
@@ -78,12 +73,10 @@ class Execution:
         self._scheduler = Scheduler(
             plan.slots, plan.piece, plan.full_piece, plan.least_piece, backend.alike
         )
-        self._forced = ForcedRuns(max(plan.piece, LONGEST_RUN))
+        self._decoding = Decoding(plan.piece, plan.drafts)
         self._running: dict[int, Running] = {}
         self._prompt_logits: dict[str, Logits] = {}
-        self._drafted = self._accepted = 0
         self._outbox = Outbox(admission)
-        self._guides = ThreadPoolExecutor(1, thread_name_prefix="guides")
 
     @property
     def idle(self) -> bool:
@@ -133,7 +126,8 @@ class Execution:
             self._outbox.send(self._goes_on)
         slots = [slot for slot in step.decode if slot in self._running]
         if slots:
-            self._generate(slots)
+            for slot, outcome in self._decoding.step(self.backend, self._running, slots):
+                self._deliver(slot, outcome)
         self._outbox.send(self._goes_on)
         return len(slots), prefilled
 
@@ -161,7 +155,7 @@ class Execution:
 
     def report(self, seconds: float, decoded: int, prefilled: int) -> StepReport:
         """What there is after a turn, and what was drafted since the last report."""
-        drafted, accepted, self._drafted, self._accepted = self._drafted, self._accepted, 0, 0
+        drafted, accepted = self._decoding.count_drafts()
         queued = self._scheduler.queued
         generated = sum(len(each.tokens) for each in self._running.values())
         return StepReport(
@@ -179,7 +173,7 @@ class Execution:
 
     def close(self) -> None:
         """Frees the backend."""
-        self._guides.shutdown()
+        self._decoding.close()
         self.backend.close()
 
     def _prefill(self, piece: Piece) -> None:
@@ -189,7 +183,7 @@ class Execution:
         if piece.job is not None:
             self._outbox.begin(piece.job.request)
         wanted = piece.job is not None and piece.last
-        adapter = _handle(piece.adapter)
+        adapter = handle_of(piece.adapter)
         logits = self.backend.prefill(piece.slot, piece.tokens, piece.start, wanted, adapter)
         if piece.job is not None and logits is not None:
             request_id = piece.job.request.request_id
@@ -206,87 +200,22 @@ class Execution:
         logits = self._prompt_logits[request.request_id]
         history = History(choice.sampling, request.prompt, logits.size)
         job.started = True
-        self._running[slot] = Running(job, placement.choice, choice, history, self._vocabulary)
+        running = Running(job, placement.choice, choice, history, self._vocabulary)
+        self._running[slot] = running
         if placement.choice == len(request.choices) - 1:
             del self._prompt_logits[request.request_id]
-        self._advance(slot, logits)
+        self._deliver(slot, attempt(running.take, [logits]))
 
-    def _generate(self, slots: Sequence[int]) -> None:
-        """A token for each choice, or several where they are forced or were guessed."""
-        for slot in slots:
-            self._running[slot].ask_forced()
-        forced = {slot: len(self._running[slot].forced) for slot in slots}
-        runs = {slot: count for slot, count in forced.items() if count >= SHORTEST_RUN}
-        for slot in self._forced.due(runs):
-            if slot in self._running:  # no sibling has failed it
-                self._follow(slot)
-        others = [slot for slot in slots if slot in self._running and slot not in runs]
-        if self._plan.drafts and len(slots) == len(others) == 1:
-            self._draft(others[0])
-        else:
-            self._decode(others)
-
-    def _draft(self, slot: int) -> None:
-        """Computes what is guessed to come, as far as that gives the bits of one at a time."""
-        running = self._running[slot]
-        draft = running.draft(self.backend.alike)
-        if not draft:
-            self._decode([slot])
-            return
-        tokens, said = np.array([running.tokens[-1], *draft], np.int32), len(running.tokens)
-        adapter = _handle(running.job.adapter)
-        rows = self.backend.extend(slot, tokens, running.position, True, adapter)
-        assert rows is not None
-        self._take(slot, lambda: running.check(draft, rows))
-        self._drafted += len(draft)
-        self._accepted += sum(map(eq, draft, running.tokens[said:]))
-        if slot in self._running:
-            self.backend.truncate(slot, running.position)
-
-    def _follow(self, slot: int) -> None:
-        """Computes what is forced, but for its last token, which the next turn decodes."""
-        running = self._running[slot]
-        tokens = np.array([running.tokens[-1], *running.forced[:-1]], np.int32)
-        outputs = running.job.request.top_logprobs is not None
-        adapter = _handle(running.job.adapter)
-        rows = self.backend.extend(slot, tokens, running.position, outputs, adapter)
-        self._take(slot, lambda: running.follow(rows))
-
-    def _decode(self, slots: Sequence[int]) -> None:
-        """A token for each choice; those of one adapter share a batch."""
-        ahead = [self._running[slot] for slot in slots if self._running[slot].looks_ahead]
-        looking = self._guides.submit(look_ahead, ahead) if ahead else None
-        batches: dict[int | None, list[int]] = {}
-        for slot in slots:
-            batches.setdefault(_handle(self._running[slot].job.adapter), []).append(slot)
-        for adapter, batch in batches.items():
-            running = [self._running[slot] for slot in batch]
-            rows = self.backend.decode(
-                batch, [each.tokens[-1] for each in running], [e.position for e in running], adapter
-            )
-            if looking is not None:
-                looking.result()
-            for slot, each, logits in zip(batch, running, rows, strict=True):
-                if self._running.get(slot) is each:
-                    self._advance(slot, logits)
-
-    def _advance(self, slot: int, logits: Logits) -> None:
-        """Takes one token for the choice in a slot."""
-        running = self._running[slot]
-        self._take(slot, lambda: [running.advance(logits)])
-
-    def _take(self, slot: int, take: Callable[[], Sequence[TokenStep]]) -> None:
-        """Takes tokens for the choice in a slot; a fault in it fails its request alone."""
+    def _deliver(self, slot: int, outcome: Outcome) -> None:
+        """Hands out what a choice has taken; a fault in it fails its request alone."""
         running = self._running[slot]
         job = running.job
-        try:
-            steps = take()
-        except Exception as error:
-            log.exception("request %s failed", job.request.request_id)
-            self._fail([job], f"the request failed in the engine: {error}")
+        if isinstance(outcome, Exception):
+            log.error("request %s failed", job.request.request_id, exc_info=outcome)
+            self._fail([job], f"the request failed in the engine: {outcome}")
             return
-        self._outbox.put(job.request.request_id, steps)
-        if steps[-1].finish is not None:
+        self._outbox.put(job.request.request_id, outcome)
+        if outcome[-1].finish is not None:
             del self._running[slot]
             self._scheduler.finish(job, running.index, running.tokens)
 
@@ -304,7 +233,3 @@ class Execution:
     def _fail(self, jobs: Sequence[Job], message: str) -> None:
         for job in jobs:
             self._remove(job)(Failure(message))
-
-
-def _handle(adapter: object) -> int | None:
-    return adapter.handle if isinstance(adapter, Adapter) else None

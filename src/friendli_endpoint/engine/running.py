@@ -1,18 +1,25 @@
 """A choice that runs: what it remembers, and its next tokens."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
 
+from friendli_endpoint.engine.adapters import handle_of
 from friendli_endpoint.engine.backend import LONGEST_RUN, Logits
 from friendli_endpoint.engine.drafts import SHORTEST_DRAFT, Drafts
 from friendli_endpoint.engine.sampling import History, logprobs, sample
 from friendli_endpoint.engine.scheduler import Job
 from friendli_endpoint.generation import Choice, TokenStep, Vocabulary
 
-__all__ = ["Running", "look_ahead"]
+__all__ = ["Outcome", "Running", "attempt", "look_ahead"]
+
+Outcome = Sequence[TokenStep] | Exception
+"""The tokens that a choice has taken, or what went wrong with it."""
+
+P = ParamSpec("P")
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +59,11 @@ class Running:
         return len(self.job.request.prompt) + len(self.tokens) - 1
 
     @property
+    def adapter(self) -> int | None:
+        """What the backend calls that by which the weights are changed for it."""
+        return handle_of(self.job.adapter)
+
+    @property
     def looks_ahead(self) -> bool:
         """Whether `look_ahead` saves time."""
         return self.choice.guide.looks_ahead
@@ -77,31 +89,11 @@ class Running:
         except Exception as error:
             self._fault = error
 
-    def advance(self, logits: Logits) -> TokenStep:
-        """Takes the next token.
-
-        Args:
-            logits: Shape (vocabulary,).
-
-        Raises:
-            Exception: What the guide raises.
-        """
-        self.look_ahead()
-        if self._fault is not None:
-            raise self._fault
-        if self.forced:
-            return self._take(self.forced[0], logits)
-        choice = self.choice
-        token = sample(logits, choice.sampling, self.history, len(self.tokens), self._mask)
-        if token is None:
-            return TokenStep(self.index, None, b"", finish=choice.guide.exhausted())
-        return self._take(token, logits)
-
-    def follow(self, rows: Sequence[Logits] | None) -> list[TokenStep]:
+    def follow(self, rows: Sequence[Logits]) -> list[TokenStep]:
         """Takes all forced tokens, as far as none ends the choice.
 
         Args:
-            rows: The logits, shape (vocabulary,), that each is reported with; None where the
+            rows: The logits, shape (vocabulary,), that each is reported with; empty where the
                 request wants no log probabilities.
 
         Raises:
@@ -109,7 +101,7 @@ class Running:
         """
         steps: list[TokenStep] = []
         for number, token in enumerate(self.forced):
-            steps.append(self._take(token, None if rows is None else rows[number]))
+            steps.append(self._accept(token, rows[number] if rows else None))
             if steps[-1].finish is not None:
                 break
         return steps
@@ -126,24 +118,37 @@ class Running:
         said = np.array(self.tokens, np.int32)
         return self.drafts.propose(np.concatenate((self.job.tokens, said)), most)
 
-    def check(self, draft: Sequence[int], rows: Sequence[Logits]) -> list[TokenStep]:
+    def take(self, rows: Sequence[Logits], draft: Sequence[int] = ()) -> list[TokenStep]:
         """Takes tokens as they come, as long as they are those of a draft, and one more.
 
         Args:
-            draft: Tokens that were computed ahead.
             rows: Logits of shape (vocabulary,), after the last token and after each of the draft.
+            draft: Tokens that were computed ahead.
 
         Raises:
             Exception: What the guide raises.
         """
         steps: list[TokenStep] = []
         for logits, guess in zip(rows, (*draft, None), strict=True):
-            steps.append(self.advance(logits))
+            steps.append(self._advance(logits))
             if steps[-1].finish is not None or steps[-1].token_id != guess:
                 break
         return steps
 
-    def _take(self, token: int, logits: Logits | None) -> TokenStep:
+    def _advance(self, logits: Logits) -> TokenStep:
+        """Takes the next token."""
+        self.look_ahead()
+        if self._fault is not None:
+            raise self._fault
+        if self.forced:
+            return self._accept(self.forced[0], logits)
+        choice = self.choice
+        token = sample(logits, choice.sampling, self.history, len(self.tokens), self._mask)
+        if token is None:
+            return TokenStep(self.index, None, b"", finish=choice.guide.exhausted())
+        return self._accept(token, logits)
+
+    def _accept(self, token: int, logits: Logits | None) -> TokenStep:
         self.forced, self._mask = (), None
         self._asked_forced = self._asked_mask = False
         self.tokens.append(token)
@@ -169,3 +174,11 @@ def look_ahead(running: Iterable[Running]) -> None:
     """Asks the guides of all about their next tokens."""
     for each in running:
         each.look_ahead()
+
+
+def attempt(take: Callable[P, Sequence[TokenStep]], *given: P.args, **named: P.kwargs) -> Outcome:
+    """What comes of having a choice take tokens."""
+    try:
+        return take(*given, **named)
+    except Exception as error:
+        return error
