@@ -182,13 +182,13 @@ class Terminal:
             self.seen += os.read(self._ours, 4096).decode()
         self.seen = self.seen[found.end() :]
 
-    def interrupt_until(self, pattern: str) -> None:
-        """Types Ctrl-C, again where nothing comes of it.
+    def interrupt_until(self, pattern: str, keys: str) -> None:
+        """Types Ctrl-C, once or more, again where nothing comes of it.
 
         Python notices a signal that comes right before a blocking call only when that is over.
         """
         for _ in range(int(PATIENCE)):
-            self.type("\x03")
+            self.type(keys)
             end = time.monotonic() + 1
             while (left := end - time.monotonic()) > 0 and not re.search(pattern, self.seen):
                 if select.select([self._ours], [], [], left)[0]:
@@ -203,13 +203,14 @@ class Terminal:
         os.close(self._ours)
 
 
-def test_ctrl_c_stops_an_answer_and_ctrl_d_the_program(stalling: Stalling) -> None:
+@pytest.mark.parametrize("keys", ["\x03", "\x03\x03"], ids=["once", "twice"])
+def test_ctrl_c_stops_an_answer_and_ctrl_d_the_program(stalling: Stalling, keys: str) -> None:
     terminal = Terminal("--url", stalling.url, "--endpoint-id", "m")
     try:
         terminal.until("> ")
         terminal.type("Hi!\n")
         terminal.until(r"\x1b\[2mThought\x1b\[0m\r\nWord")
-        terminal.interrupt_until("> ")
+        terminal.interrupt_until("> ", keys)
         assert stalling.left.wait(PATIENCE)
         terminal.type("/show\n")
         terminal.until(r"messages: 2\r\n")
