@@ -9,9 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from gguf import GGUFReader, GGUFWriter, quants
+from gguf import GGMLQuantizationType, GGUFReader, ReaderTensor, quants
 from numpy.typing import NDArray
 
+from benchmarks.copies import write_copy
 from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.engine.capacity import available_threads
 from friendli_endpoint.engine.llama.context import LlamaContext
@@ -19,7 +20,7 @@ from friendli_endpoint.engine.llama.embedded import locate
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
-from friendli_endpoint.engine.repack import copy_metadata, repack
+from friendli_endpoint.engine.repack import repack
 
 TEXT = """\
 The harbour lies where the river has met the sea for as long as anyone has written about it. In
@@ -67,17 +68,12 @@ def main(arguments: list[str]) -> int:
 
 def _in_full(source: Path, target: Path) -> Path:
     """A copy whose matrices are of 32 bits."""
-    reader = GGUFReader(source)
-    architecture = reader.fields["general.architecture"].contents()
-    writer = GGUFWriter(target, str(architecture))
-    copy_metadata(reader, writer, {})
-    for tensor in reader.tensors:
-        numbers = quants.dequantize(tensor.data, tensor.tensor_type)
-        writer.add_tensor(tensor.name, numbers.astype(np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+
+    def numbers(tensor: ReaderTensor) -> tuple[NDArray[np.float32], GGMLQuantizationType]:
+        values = quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+        return values, GGMLQuantizationType.F32
+
+    write_copy(GGUFReader(source), target, {}, numbers)
     return target
 
 

@@ -7,17 +7,19 @@ nothing differs but how many logits there are to compute and to draw from.
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
-from gguf import GGUFReader, GGUFWriter, TokenType
+from gguf import GGMLQuantizationType, GGUFReader, ReaderTensor, TokenType
+from numpy.typing import NDArray
 
+from benchmarks.copies import write_copy
 from friendli_endpoint.bench.plots import plot_growth
 from friendli_endpoint.bench.report import markdown, tables
 from friendli_endpoint.bench.session import Capacity, Plan, run
 from friendli_endpoint.cli.bench import END_TOKENS
 from friendli_endpoint.engine.capacity import available_threads
 from friendli_endpoint.engine.llama.embedded import locate
-from friendli_endpoint.engine.repack import copy_metadata
 
 SIZES = (65_536, 131_072, 262_144)
 PLOT = Path("docs/images/vocabulary.png")
@@ -56,7 +58,6 @@ def main(arguments: list[str]) -> int:
 def widen(source: Path, target: Path, size: int) -> None:
     """Writes a copy of a model with so many tokens; the rows of the further ones are zero."""
     reader = GGUFReader(source)
-    writer = GGUFWriter(target, str(reader.fields["general.architecture"].contents()))
     tokens, kinds = (reader.fields[key].contents() for key in (TOKENS, KINDS))
     more = size - len(tokens)
     changed = {
@@ -64,16 +65,14 @@ def widen(source: Path, target: Path, size: int) -> None:
         KINDS: [*kinds, *[int(TokenType.UNUSED)] * more],
         COUNT: size,
     }
-    copy_metadata(reader, writer, changed)
-    for tensor in reader.tensors:
-        data = tensor.data
+
+    def rows(tensor: ReaderTensor) -> tuple[NDArray[Any], GGMLQuantizationType]:
+        data: NDArray[Any] = tensor.data
         if tensor.name == EMBEDDINGS:
             data = np.concatenate((data, np.zeros((more, *data.shape[1:]), data.dtype)))
-        writer.add_tensor(tensor.name, data, raw_dtype=tensor.tensor_type)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+        return data, tensor.tensor_type
+
+    write_copy(reader, target, changed, rows)
 
 
 if __name__ == "__main__":

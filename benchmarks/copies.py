@@ -1,0 +1,37 @@
+"""Copies of a model file that differ from it in what is measured."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, ReaderTensor
+from numpy.typing import NDArray
+
+from friendli_endpoint.engine.repack import copy_metadata
+
+__all__ = ["write_copy"]
+
+
+def write_copy(
+    reader: GGUFReader,
+    target: Path,
+    changed: Mapping[str, object],
+    data: Callable[[ReaderTensor], tuple[NDArray[Any], GGMLQuantizationType]],
+) -> None:
+    """Writes a copy.
+
+    Args:
+        reader: The file.
+        target: Where the copy goes.
+        changed: Metadata by key that the copy has in the place of the file's.
+        data: What the copy has in the place of a tensor, and its type.
+    """
+    writer = GGUFWriter(target, str(reader.fields["general.architecture"].contents()))
+    copy_metadata(reader, writer, changed)
+    for tensor in reader.tensors:
+        values, kind = data(tensor)
+        writer.add_tensor(tensor.name, values, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
