@@ -369,7 +369,7 @@ def test_what_was_drafted_has_the_bits_of_one_token_at_a_time(temperature: float
     answers, drafted = [], []
     for drafts in (True, False):
         reports: list[StepReport] = []
-        engine = open_engine(
+        opened = open_engine(
             locate(None),
             sequences=2,
             context=CONTEXT,
@@ -377,10 +377,8 @@ def test_what_was_drafted_has_the_bits_of_one_token_at_a_time(temperature: float
             drafts=drafts,
             report=reports.append,
         )
-        try:
-            answers.append([run(engine.engine, each)[0].of(0) for each in requests])
-        finally:
-            engine.close()
+        with closing(opened) as each:
+            answers.append([run(each.engine, asked)[0].of(0) for asked in requests])
         drafted.append(sum(report.drafted for report in reports))
     assert answers[0] == answers[1]
     assert drafted[0] > 0 == drafted[1]

@@ -472,7 +472,7 @@ def chaotic(size: int) -> Rule:
     return rule
 
 
-def repeating(size: int, period: int, share: float = 0.9) -> Rule:
+def repeating(size: int, period: int, share: float) -> Rule:
     """Logits that mostly want the token a period before, and sometimes depend on all."""
     chaos = chaotic(size)
 

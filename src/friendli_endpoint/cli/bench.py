@@ -4,8 +4,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +22,7 @@ from friendli_endpoint.bench.wire import DIALECTS, Address, BenchError
 from friendli_endpoint.bench.workload import Workload
 from friendli_endpoint.bench.workloads import WORKLOADS, chosen
 from friendli_endpoint.cli.complaint import refuse
+from friendli_endpoint.cli.signals import handling
 from friendli_endpoint.engine.capacity import available_threads
 from friendli_endpoint.engine.llama.embedded import LibraryError, ModelError, locate
 
@@ -156,7 +156,8 @@ def bench(
             capacity=Capacity(max_sequences, context, threads or available_threads()),
             end_tokens=end_tokens,
         )
-        with _ended_like_ctrl_c():
+        # A request to end is an interrupt, so that no server that was started stays behind.
+        with handling(signal.SIGTERM, signal.default_int_handler):
             report = run(plan, lambda line: progress.print(line, markup=False, highlight=False))
     except (BenchError, ModelError, LibraryError) as error:
         refuse(str(error))
@@ -168,16 +169,6 @@ def bench(
     _show(report, table)
     if any(each.faults for each in report.measured):
         raise typer.Exit(1)
-
-
-@contextmanager
-def _ended_like_ctrl_c() -> Iterator[None]:
-    """Takes a request to end as an interrupt, so that no server that was started stays behind."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _known_peers(names: Sequence[str]) -> Sequence[str]:

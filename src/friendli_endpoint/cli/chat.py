@@ -4,9 +4,8 @@ import contextlib
 import importlib
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -20,10 +19,9 @@ from friendli_endpoint.cli.complaint import complain, refuse
 from friendli_endpoint.cli.conversation import CommandError, Conversation, take_line
 from friendli_endpoint.cli.flags import read_settings
 from friendli_endpoint.cli.served import UnreachableError, served_models
+from friendli_endpoint.cli.signals import ctrl_c_once, handling
 
 __all__ = ["chat", "typed_lines"]
-
-Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
 UNPRINTABLE = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
 UNPRINTABLE |= {ord("\n"): "\n", ord("\t"): "\t"}
@@ -63,7 +61,7 @@ def chat(
             refuse(f"{url} lists no models; name one with --endpoint-id")
         client = stack.enter_context(SyncFriendli(server_url=address))
         if sys.stdin.isatty():
-            stack.enter_context(_on_ctrl_c(signal.SIG_IGN))
+            stack.enter_context(handling(signal.SIGINT, signal.SIG_IGN))
             console.print(f"Talking to [bold]{name}[/]. /help lists the commands.", emoji=False)
         failed = _talk(client, name, console)
     if failed and not sys.stdin.isatty():
@@ -102,7 +100,7 @@ def typed_lines() -> Iterator[str]:
         importlib.import_module("readline")  # editing and history, by being imported
     while True:
         try:
-            with _ctrl_c_once():
+            with ctrl_c_once():
                 line = input("> ")
             yield line
         except KeyboardInterrupt:
@@ -117,7 +115,7 @@ def _answer(client: SyncFriendli, model: str, conversation: Conversation, consol
     content = reasoning = ""
     try:
         with (
-            _ctrl_c_once(),
+            ctrl_c_once(),
             client.dedicated.chat.stream(
                 model=model, messages=conversation.messages, extra_body=conversation.sampling
             ) as events,
@@ -154,23 +152,3 @@ def _said(error: Exception) -> str:
     """The endpoint's own words where it has refused, else the client's."""
     said = getattr(error, "error", None) or {}
     return str(said.get("message") or error)
-
-
-@contextlib.contextmanager
-def _on_ctrl_c(handler: Handler) -> Iterator[None]:
-    """What Ctrl-C does inside."""
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _ctrl_c_once() -> contextlib.AbstractContextManager[None]:
-    """Inside, Ctrl-C raises KeyboardInterrupt; a second one cannot disturb what follows it."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    return _on_ctrl_c(interrupt)
