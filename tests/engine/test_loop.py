@@ -498,11 +498,14 @@ def test_what_waits_outlives_a_backend_that_fails() -> None:
 def test_a_backend_that_cannot_be_opened_again_ends_the_engine() -> None:
     with serving(CHAOS, slots=1) as (engine, backend):
 
-        def twice(call: Call) -> None:
-            if call.name in ("decode", "close"):
+        faults = {"decode", "close"}
+
+        def fail_once(call: Call) -> None:
+            if call.name in faults:
+                faults.remove(call.name)
                 _raise()
 
-        backend.before = twice
+        backend.before = fail_once
         failing, waiting = run(engine, request("0", PROMPT), request("1", PROMPT))
         assert failing.failure == BROKEN
         assert waiting.failure is not None
@@ -510,7 +513,7 @@ def test_a_backend_that_cannot_be_opened_again_ends_the_engine() -> None:
         with pytest.raises(Refusal, match="cannot be started again") as refused:
             engine.submit(request("late", PROMPT), Inbox(1))
         assert refused.value.status == 503
-        backend.before = lambda _call: None
+        assert not engine.is_alive
 
 
 def test_the_backend_is_opened_by_the_thread_that_computes() -> None:

@@ -254,6 +254,8 @@ class ScriptedBackend:
 
     def _begin(self, call: Call) -> None:
         self._must(not self.closed, f"{call.name} after close")
+        known = call.adapter is None or call.adapter in self.adapters
+        self._must(known, f"{call.name} with adapter {call.adapter}, which has been freed")
         for array in self._given:
             array.fill(np.nan)
         self._given.clear()

@@ -1,6 +1,6 @@
-"""The adapters that requests may name, by route; those taken away live until nobody uses them."""
+"""The adapters that requests may name, by route."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from friendli_endpoint.generation import Refusal
@@ -27,16 +27,15 @@ def handle_of(adapter: object) -> int | None:
 
 
 class Adapters:
-    """What there is, and what is on its way out."""
+    """Adapters by route."""
 
     def __init__(self) -> None:
-        self._present: dict[str, Adapter] = {}
-        self._retired: list[Adapter] = []
+        self._by_route: dict[str, Adapter] = {}
 
     @property
     def routes(self) -> tuple[str, ...]:
-        """What requests may name."""
-        return tuple(self._present)
+        """Routes that requests may name."""
+        return tuple(self._by_route)
 
     def find(self, route: str | None) -> Adapter | None:
         """The adapter of a route; None for the model as it is.
@@ -47,32 +46,26 @@ class Adapters:
         if route is None:
             return None
         try:
-            return self._present[route]
+            return self._by_route[route]
         except KeyError:
             raise unknown_adapter(route, self.routes) from None
 
-    def add(self, adapter: Adapter) -> None:
-        """Takes one in; one with the same route is retired."""
-        if adapter.route in self._present:
-            self.retire(adapter.route)
-        self._present[adapter.route] = adapter
+    def add(self, adapter: Adapter) -> Adapter | None:
+        """Adds an adapter; returns the one that had its route before."""
+        replaced = self._by_route.get(adapter.route)
+        self._by_route[adapter.route] = adapter
+        return replaced
 
-    def retire(self, route: str) -> None:
-        """No new request may name it.
+    def remove(self, route: str) -> Adapter:
+        """Removes and returns an adapter: no new request may name it.
 
         Raises:
             Refusal: 404: there is none.
         """
-        adapter = self.find(route)
-        assert adapter is not None
-        del self._present[route]
-        self._retired.append(adapter)
-
-    def unused(self, used: Collection[object]) -> Iterable[Adapter]:
-        """Those retired that nobody uses; forgotten with this."""
-        unused = [adapter for adapter in self._retired if adapter not in used]
-        self._retired = [adapter for adapter in self._retired if adapter in used]
-        return unused
+        try:
+            return self._by_route.pop(route)
+        except KeyError:
+            raise unknown_adapter(route, self.routes) from None
 
 
 def unknown_adapter(route: str, routes: Collection[str]) -> Refusal:

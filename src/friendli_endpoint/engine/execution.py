@@ -17,7 +17,6 @@ from friendli_endpoint.engine.sampling import History
 from friendli_endpoint.engine.scheduler import Job, Piece, Placement, Scheduler
 from friendli_endpoint.generation import (
     Deliver,
-    Failure,
     GenerationRequest,
     StepReport,
     Vocabulary,
@@ -76,17 +75,13 @@ class Execution:
         self._decoding = Decoding(plan.piece, plan.drafts)
         self._running: dict[int, Running] = {}
         self._prompt_logits: dict[str, Logits] = {}
+        self._retired: list[Adapter] = []
         self._outbox = Outbox(admission)
 
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do."""
         return self._scheduler.idle
-
-    @property
-    def adapters(self) -> set[object]:
-        """Those that requests use."""
-        return {job.adapter for job in self._scheduler.jobs()}
 
     def add(
         self,
@@ -104,13 +99,22 @@ class Execution:
             submitted: When it was, in seconds of `monotonic`.
         """
         self._outbox.open(request.request_id, deliver, submitted)
-        self._scheduler.add(request, adapter)
+        try:
+            self._scheduler.add(request, adapter)
+        except Exception as error:
+            log.exception("request %s cannot be taken in", request.request_id)
+            self._outbox.fail(request, f"the request failed in the engine: {error}")
+
+    def retire(self, adapter: Adapter) -> None:
+        """Frees an adapter as soon as no request uses it, and forgets what was computed with it."""
+        self._retired.append(adapter)
 
     def cancel(self, request_id: str) -> None:
         """Takes a request out, if it is still there; nothing more is delivered for it."""
         job = self._scheduler.find(request_id)
         if job is not None:
             self._remove(job)
+            self._outbox.close(job.request)
 
     def step(self) -> tuple[int, int]:
         """One turn; how many choices generated, and how many prompt tokens were computed."""
@@ -123,12 +127,13 @@ class Execution:
             elif work.job.request.request_id in self._outbox:  # no sibling has failed it
                 self._place(work)
         if step.work:
-            self._outbox.send(self._goes_on)
+            self._send()
         slots = [slot for slot in step.decode if slot in self._running]
         if slots:
             for slot, outcome in self._decoding.step(self.backend, self._running, slots):
                 self._deliver(slot, outcome)
-        self._outbox.send(self._goes_on)
+        self._send()
+        self._free_adapters()
         return len(slots), prefilled
 
     def settle(self) -> bool:
@@ -138,20 +143,19 @@ class Execution:
             self._prefill(piece)
         return piece is not None
 
-    def drop(self, adapter: Adapter) -> None:
-        """Frees an adapter that no request uses, and forgets what was computed with it."""
-        self._scheduler.drop(adapter)
-        self.backend.free_adapter(adapter.handle)
-
-    def fail(self, message: str) -> None:
-        """Ends all requests."""
-        self._fail(self._scheduler.jobs(), message)
-
     def restart(self, fault: Exception) -> None:
         """The backend has lost what it held. Running choices fail; prompts are tried once more."""
         lost = [job for job in self._scheduler.jobs() if job.started or job.tries >= MOST_TRIES]
         self._fail(lost, f"the engine failed: {fault}")
         self._scheduler.restart()
+
+    def end(self, message: str) -> None:
+        """Fails all requests and frees the backend; nothing can be done after that."""
+        self._running.clear()
+        self._prompt_logits.clear()
+        self._outbox.end(message)
+        self._decoding.close()
+        self.backend.close()
 
     def report(self, seconds: float, decoded: int, prefilled: int) -> StepReport:
         """What there is after a turn, and what was drafted since the last report."""
@@ -170,11 +174,6 @@ class Execution:
             drafted=drafted,
             accepted=accepted,
         )
-
-    def close(self) -> None:
-        """Frees the backend."""
-        self._decoding.close()
-        self.backend.close()
 
     def _prefill(self, piece: Piece) -> None:
         if piece.source is not None:
@@ -219,17 +218,35 @@ class Execution:
             del self._running[slot]
             self._scheduler.finish(job, running.index, running.tokens)
 
+    def _send(self) -> None:
+        """Sends what is there; requests that cannot be told are taken out."""
+        for request_id in self._outbox.send(self._goes_on):
+            job = self._scheduler.find(request_id)
+            if job is not None:
+                self._remove(job)
+
     def _goes_on(self, request_id: str) -> bool:
         return self._scheduler.find(request_id) is not None
 
-    def _remove(self, job: Job) -> Deliver:
-        """Takes a job out; gives where its end may be told."""
+    def _free_adapters(self) -> None:
+        used = {job.adapter for job in self._scheduler.jobs()} if self._retired else ()
+        unused = [adapter for adapter in self._retired if adapter not in used]
+        for adapter in unused:
+            self._retired.remove(adapter)
+            self._scheduler.drop(adapter)
+            try:
+                self.backend.free_adapter(adapter.handle)
+            except Exception:
+                log.exception("the adapter %s cannot be freed", adapter.route)
+
+    def _remove(self, job: Job) -> None:
+        """Takes a job out."""
         for slot in job.slots.values():
             self._running.pop(slot.number, None)
         self._scheduler.remove(job)
         self._prompt_logits.pop(job.request.request_id, None)
-        return self._outbox.close(job.request)
 
     def _fail(self, jobs: Sequence[Job], message: str) -> None:
         for job in jobs:
-            self._remove(job)(Failure(message))
+            self._remove(job)
+            self._outbox.fail(job.request, message)

@@ -1,6 +1,9 @@
 """One thread that turns requests into tokens; everybody else talks to it through its inbox.
 
 It owns the backend, opens it anew when it fails, and works ahead when nothing is asked of it.
+Whatever goes wrong in it, nobody waits in vain: a fault costs the requests that it touches, and
+where the backend cannot be opened again the thread ends, every request fails, and no more are
+taken.
 """
 
 import logging
@@ -31,6 +34,9 @@ log = logging.getLogger("friendli_endpoint.engine")
 IDLE_SECONDS = 0.25
 """How long nothing must happen before the engine works for prompts to come."""
 
+CLOSE_SECONDS = 30.0
+"""How long `close` waits for the current step: the longest one measured takes a tenth of that."""
+
 T = TypeVar("T")
 
 
@@ -51,6 +57,8 @@ class EngineLoop:
     """
 
     _execution: Execution
+    _progressed: float | None = None
+    """When the last step was made, in seconds of `monotonic`; None while there is no work."""
 
     def __init__(
         self,
@@ -84,6 +92,17 @@ class EngineLoop:
         """Routes of the adapters that requests may name."""
         with self._gate:
             return self._adapters.routes
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether requests can still be served, now or once the current step has ended."""
+        return self._thread.is_alive() and self._broken is None
+
+    @property
+    def stalled_seconds(self) -> float:
+        """Seconds since the last step, while there is work; 0 while there is none."""
+        progressed = self._progressed
+        return 0.0 if progressed is None else monotonic() - progressed
 
     def submit(self, request: GenerationRequest, deliver: Deliver) -> None:
         """Queues a request.
@@ -122,7 +141,9 @@ class EngineLoop:
         def load() -> None:
             adapter = Adapter(route, self._execution.backend.load_adapter(path))
             with self._gate:
-                self._adapters.add(adapter)
+                replaced = self._adapters.add(adapter)
+                if replaced is not None:
+                    self._retire(replaced)
 
         self._ask(load)
 
@@ -134,16 +155,28 @@ class EngineLoop:
         """
         with self._gate:
             self._check_open()
-            self._adapters.retire(route)
-            self._inbox.put(lambda: None)
+            self._retire(self._adapters.remove(route))
 
     def close(self) -> None:
-        """Stops after the current step and frees the backend; unfinished requests fail."""
+        """Stops after the current step and frees the backend; unfinished requests fail.
+
+        A step that does not end is left behind with all that it uses.
+        """
         with self._gate:
             if not self._closing:
                 self._closing = True
                 self._inbox.put(lambda: None)
-        self._thread.join()
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            log.error("the engine is left behind: its step takes more than %g s", CLOSE_SECONDS)
+
+    def _retire(self, adapter: Adapter) -> None:
+        """Has an adapter freed when its last request ends; called under the gate.
+
+        Requests that found it are in the inbox before this message, so they are known when it is
+        read.
+        """
+        self._inbox.put(lambda: self._execution.retire(adapter))
 
     def _check_open(self) -> None:
         if self._closing:
@@ -159,6 +192,7 @@ class EngineLoop:
 
         def do() -> None:
             try:
+                self._check_open()
                 answer.set_result(work())
             except BaseException as error:
                 answer.set_exception(error)
@@ -178,65 +212,81 @@ class EngineLoop:
         opened.set_result(None)
         try:
             while not self._closing:
-                if self._execution.idle:
-                    self._rest()
-                self._take_messages()
-                self._turn()
-            self._take_messages()
-            self._execution.fail("the endpoint is shutting down")
+                try:
+                    self._turn()
+                except Exception as fault:
+                    log.exception("the engine failed")
+                    self._recover(fault)
+        except BaseException as fault:
+            log.exception("the engine cannot go on")
+            with self._gate:
+                self._broken = f"the engine failed and cannot be started again: {fault}"
         finally:
-            self._execution.close()
+            self._end()
+
+    def _turn(self) -> None:
+        """Waits for work, and does a step of it."""
+        if self._execution.idle:
+            self._rest()
+        self._take_messages()
+        begun = monotonic()
+        decoded, prefilled = self._execution.step()
+        if decoded or prefilled:
+            self._progressed = monotonic()
+            self._tell(self._execution.report(self._progressed - begun, decoded, prefilled))
 
     def _rest(self) -> None:
         """Waits for a message; when none comes for a while, works for prompts to come."""
         settled = False
         while True:
+            self._progressed = None
             try:
-                self._inbox.get(timeout=None if settled else IDLE_SECONDS)()
+                message = self._inbox.get(timeout=None if settled else IDLE_SECONDS)
             except queue.Empty:
                 self._settle()
                 settled = self._inbox.empty()
             else:
+                self._progressed = monotonic()
+                message()
                 return
 
     def _settle(self) -> None:
         """Computes what would do good to hold, until a message comes."""
-        try:
-            while self._inbox.empty() and self._execution.settle():
-                pass
-        except Exception as error:
-            log.exception("the engine failed in an idle time")
-            self._recover(error)
+        self._progressed = monotonic()
+        while self._inbox.empty() and self._execution.settle():
+            self._progressed = monotonic()
 
     def _take_messages(self) -> None:
         while not self._inbox.empty():
             self._inbox.get_nowait()()
 
-    def _turn(self) -> None:
-        begun = monotonic()
+    def _tell(self, report: StepReport) -> None:
         try:
-            decoded, prefilled = self._execution.step()
-        except Exception as error:
-            log.exception("a step of the engine failed")
-            self._recover(error)
-            return
-        self._free_adapters()
-        if decoded or prefilled:
-            self._report(self._execution.report(monotonic() - begun, decoded, prefilled))
-
-    def _free_adapters(self) -> None:
-        with self._gate:
-            unused = self._adapters.unused(self._execution.adapters)
-        for adapter in unused:
-            self._execution.drop(adapter)
+            self._report(report)
+        except Exception:
+            log.exception("a step cannot be reported")
 
     def _recover(self, fault: Exception) -> None:
-        """Opens the backend anew."""
+        """Opens the backend anew.
+
+        Raises:
+            Exception: It cannot be opened.
+        """
+        self._progressed = None  # opening takes the time it takes
         self._execution.restart(fault)
+        self._execution.backend.close()
+        self._execution.backend = self._open_backend()
+
+    def _end(self) -> None:
+        """Fails what is still there; nothing comes into the inbox any more."""
+        self._progressed = None
+        message = self._broken or "the endpoint is shutting down"
+        while not self._inbox.empty():
+            try:
+                self._inbox.get_nowait()()
+            except Exception:
+                log.exception("a message to the engine was lost")
         try:
-            self._execution.backend.close()
-            self._execution.backend = self._open_backend()
-        except Exception as error:
-            log.exception("the engine cannot be started again")
-            self._broken = f"the engine failed and cannot be started again: {error}"
-            self._execution.fail(self._broken)
+            self._execution.end(message)
+        except Exception:
+            log.exception("the backend cannot be freed")

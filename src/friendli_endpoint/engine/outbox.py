@@ -1,13 +1,23 @@
 """Where the steps of requests go, and what a request has waited for."""
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
 from friendli_endpoint.engine.admission import Admission
-from friendli_endpoint.generation import Deliver, GenerationRequest, Started, TokenStep
+from friendli_endpoint.generation import (
+    Deliver,
+    Failure,
+    GenerationRequest,
+    Message,
+    Started,
+    TokenStep,
+)
 
 __all__ = ["Outbox"]
+
+log = logging.getLogger("friendli_endpoint.engine")
 
 
 @dataclass(slots=True)
@@ -19,12 +29,23 @@ class _Delivery:
         submitted: When it was, in seconds of `monotonic`.
         begun: When work on its prompt began; None before.
         steps: What is to go.
+        failed: Whether `deliver` has raised, against its promise; it is not called again then, but
+            for the failure.
     """
 
     deliver: Deliver
     submitted: float
     begun: float | None = None
     steps: list[TokenStep] = field(default_factory=list)
+    failed: bool = False
+
+    def send(self, message: Message) -> None:
+        """Delivers a message; a fault in that is logged, and costs this request alone."""
+        try:
+            self.deliver(message)
+        except Exception:
+            self.failed = True
+            log.exception("a request cannot be told how it goes on")
 
 
 class Outbox:
@@ -60,24 +81,46 @@ class Outbox:
         delivery = self._deliveries[request_id]
         assert delivery.begun is not None
         waited = delivery.begun - delivery.submitted
-        delivery.deliver(Started(cached, waited, monotonic() - delivery.begun))
+        delivery.send(Started(cached, waited, monotonic() - delivery.begun))
 
     def put(self, request_id: str, steps: Iterable[TokenStep]) -> None:
         """Steps are to go out."""
         self._deliveries[request_id].steps.extend(steps)
 
-    def send(self, goes_on: Callable[[str], bool]) -> None:
-        """Delivers what is there, and forgets the requests that do not go on."""
-        for request_id, delivery in list(self._deliveries.items()):
-            if delivery.steps:
-                steps, delivery.steps = delivery.steps, []
-                delivery.deliver(steps)
-            if not goes_on(request_id):
-                del self._deliveries[request_id]
+    def send(self, goes_on: Callable[[str], bool]) -> Sequence[str]:
+        """Delivers what is there, and forgets the requests that do not go on.
 
-    def close(self, request: GenerationRequest) -> Deliver:
-        """Forgets a request and what is to go; gives where its end may be told."""
+        Returns:
+            Ids of the requests that could not be told; they have failed, and are forgotten too.
+        """
+        failed = []
+        for request_id, delivery in list(self._deliveries.items()):
+            if delivery.steps and not delivery.failed:
+                steps, delivery.steps = delivery.steps, []
+                delivery.send(steps)
+            if delivery.failed:
+                delivery.send(Failure("the answer cannot be passed on"))
+                failed.append(request_id)
+            if delivery.failed or not goes_on(request_id):
+                del self._deliveries[request_id]
+        return failed
+
+    def close(self, request: GenerationRequest) -> None:
+        """Forgets a request and what is to go."""
+        self._pop(request)
+
+    def fail(self, request: GenerationRequest, message: str) -> None:
+        """Tells a request that it has failed, and forgets it."""
+        self._pop(request).send(Failure(message))
+
+    def end(self, message: str) -> None:
+        """Tells all requests that they have failed, and forgets them."""
+        deliveries, self._deliveries = self._deliveries, {}
+        for delivery in deliveries.values():
+            delivery.send(Failure(message))
+
+    def _pop(self, request: GenerationRequest) -> _Delivery:
         delivery = self._deliveries.pop(request.request_id)
         if delivery.begun is None:
             self._admission.leave(len(request.prompt))
-        return delivery.deliver
+        return delivery
