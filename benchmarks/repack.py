@@ -81,7 +81,7 @@ def _log_probabilities(path: Path, parts: bool) -> NDArray[np.float64]:
     """Of every next token of the text, shape (positions, vocabulary)."""
     library = load(find_library())
     model = LlamaModel(library, path, parts)
-    vocabulary = LlamaVocabulary(library, library.llama_model_get_vocab(model.pointer), 4096)
+    vocabulary = LlamaVocabulary(model, 4096)
     tokens = vocabulary.tokenize(TEXT, False)
     context = LlamaContext(model, 1, 1024, available_threads())
     logits = [
@@ -89,7 +89,6 @@ def _log_probabilities(path: Path, parts: bool) -> NDArray[np.float64]:
         for position, token in enumerate(tokens)
     ]
     context.close()
-    model.close()
     rows = np.array(logits)
     rows -= rows.max(axis=1, keepdims=True)
     return rows - np.log(np.exp(rows).sum(axis=1, keepdims=True))

@@ -104,7 +104,7 @@ def measure(path: Path) -> None:
     """Prints the rows of one model."""
     library = load(find_library())
     model = LlamaModel(library, path)
-    vocabulary = LlamaVocabulary(library, library.llama_model_get_vocab(model.pointer), CONTEXT)
+    vocabulary = LlamaVocabulary(model, CONTEXT)
     backends: list[Timed] = []
     turns: list[tuple[float, float]] = []
     before = 0.0
@@ -132,7 +132,6 @@ def measure(path: Path) -> None:
             f"| {rest:.1f} ms, {rest / turn:.1%} |"
         )
     engine.close()
-    model.close()
 
 
 def generate(engine: EngineLoop, sampling: SamplingParams) -> None:

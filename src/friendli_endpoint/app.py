@@ -162,9 +162,11 @@ class EndpointService:
         """Token ids of a text.
 
         Raises:
-            Refusal: There is no such model.
+            Refusal: There is no such model, or no prompt could hold the text.
         """
-        return self._named(model).vocabulary.tokenize(text, parse_special)
+        self._named(model)
+        assert self._chat is not None
+        return self._chat.tokenize(text, parse_special)
 
     def detokenize(self, model: str, tokens: Sequence[int]) -> str:
         """What tokens say together; U+FFFD stands for bytes that are no UTF-8.

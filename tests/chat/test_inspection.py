@@ -72,3 +72,19 @@ def test_what_a_user_wrote_is_told_from_a_control_token() -> None:
     controls = [text for text, control in shown.pieces if control]
     assert controls == ["<|im_start|>", "<|im_end|>", "<|im_start|>"]
     assert shown.text.count("<|im_end|>") == 2
+
+
+def test_a_text_that_no_prompt_could_hold_is_not_tokenised() -> None:
+    longest = max(len(VOCABULARY.piece(token)) for token in range(VOCABULARY.size))
+    held = "a" * (longest * VOCABULARY.context)
+    assert len(MODEL.tokenize(held, False)) == len(held)
+    with pytest.raises(Refusal, match="cannot hold more") as refused:
+        MODEL.tokenize(f"{held}a", False)
+    assert (refused.value.param, refused.value.code) == ("prompt", "context_length_exceeded")
+
+
+def test_more_tokens_than_the_context_holds_are_not_written_out() -> None:
+    assert len(detokenize([VOCABULARY.byte("a")] * 512, VOCABULARY)) == 512
+    with pytest.raises(Refusal, match="at most 512") as refused:
+        detokenize([VOCABULARY.byte("a")] * 513, VOCABULARY)
+    assert refused.value.param == "tokens"

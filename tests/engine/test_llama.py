@@ -30,17 +30,13 @@ Logits = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
-def model() -> Iterator[LlamaModel]:
-    model = LlamaModel(load(find_library()), find_embedded_model())
-    yield model
-    model.close()
+def model() -> LlamaModel:
+    return LlamaModel(load(find_library()), find_embedded_model())
 
 
 @pytest.fixture(scope="module")
 def vocabulary(model: LlamaModel) -> LlamaVocabulary:
-    return LlamaVocabulary(
-        model.library, model.library.llama_model_get_vocab(model.pointer), CONTEXT
-    )
+    return LlamaVocabulary(model, CONTEXT)
 
 
 @pytest.fixture(scope="module")
@@ -259,8 +255,7 @@ def test_the_model_tells_what_it_is(model: LlamaModel) -> None:
 
 def test_opening_a_model_tells_an_operator_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    with closing(LlamaModel(load(find_library()), find_embedded_model())) as model:
-        assert model.offsets
+    assert LlamaModel(load(find_library()), find_embedded_model()).offsets
     assert caplog.records == []
 
 
@@ -275,8 +270,7 @@ def test_a_model_that_cannot_be_split_is_served_as_it_is(
         raise fault
 
     monkeypatch.setattr("friendli_endpoint.engine.llama.model.split", failing)
-    with closing(LlamaModel(load(find_library()), find_embedded_model())) as model:
-        assert model.offsets == ()
+    assert LlamaModel(load(find_library()), find_embedded_model()).offsets == ()
     assert f"{fault}; it is served more slowly, as it is" in caplog.messages
 
 

@@ -497,7 +497,6 @@ def test_what_waits_outlives_a_backend_that_fails() -> None:
 @pytest.mark.usefixtures("quiet")
 def test_a_backend_that_cannot_be_opened_again_ends_the_engine() -> None:
     with serving(CHAOS, slots=1) as (engine, backend):
-
         faults = {"decode", "close"}
 
         def fail_once(call: Call) -> None:

@@ -48,13 +48,10 @@ def test_the_embedded_model_says_what_llama_cpp_reads() -> None:
     path = locate(None)
     file = read_model_file(path)
     model = LlamaModel(load(find_library()), path)
-    try:
-        assert file.architecture == model.metadata("general.architecture")
-        assert (file.quantisation, file.size) == ("Q4_1", path.stat().st_size)
-        assert file.context == model.train_context
-        assert file.kv_bytes_per_token == model.kv_bytes_per_token
-    finally:
-        model.close()
+    assert file.architecture == model.metadata("general.architecture")
+    assert (file.quantisation, file.size) == ("Q4_1", path.stat().st_size)
+    assert file.context == model.train_context
+    assert file.kv_bytes_per_token == model.kv_bytes_per_token
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,6 @@ def context(
     assert context.flash
     yield context
     context.close()
-    model.close()
 
 
 def prefilled(

@@ -37,9 +37,9 @@ Numbers = NDArray[np.float32]
 
 @contextmanager
 def opened(path: Path) -> Iterator[LlamaContext]:
-    with closing(LlamaModel(load(find_library()), path, parts=False)) as model:
-        with closing(LlamaContext(model, 1, 128, threads=1)) as context:
-            yield context
+    model = LlamaModel(load(find_library()), path, parts=False)
+    with closing(LlamaContext(model, 1, 128, threads=1)) as context:
+        yield context
 
 
 def logits(context: LlamaContext, adapter: int | None = None, rest: int = 32) -> Numbers:

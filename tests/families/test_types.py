@@ -42,7 +42,6 @@ def context(
     context = LlamaContext(model, SEQUENCES, CONTEXT, threads=2)
     yield context
     context.close()
-    model.close()
 
 
 def prefilled(

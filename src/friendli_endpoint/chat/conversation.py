@@ -141,6 +141,19 @@ class ChatModel:
             else (),
         )
 
+    def tokenize(self, text: str, special: bool) -> list[int]:
+        """Token ids of a text of any prompt.
+
+        Args:
+            text: The text.
+            special: Whether control tokens written out in it are recognised.
+
+        Raises:
+            Refusal: No prompt could hold it.
+        """
+        self._prompts.check_size(text, "prompt")
+        return self._vocabulary.tokenize(text, special)
+
     def adapter_of(self, name: str) -> str | None:
         """The route in `ENDPOINT_ID:ADAPTER_ROUTE`; an exact endpoint id wins.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from friendli_endpoint.chat.parameters import check_token
-from friendli_endpoint.generation import Vocabulary
+from friendli_endpoint.generation import Refusal, Vocabulary
 
 __all__ = ["Rendering", "detokenize", "rendering"]
 
@@ -54,8 +54,14 @@ def detokenize(tokens: Sequence[int], vocabulary: Vocabulary) -> str:
         vocabulary: The model's tokens.
 
     Raises:
-        Refusal: The vocabulary has no such token.
+        Refusal: The vocabulary has no such token, or there are more than the context holds.
     """
+    if len(tokens) > vocabulary.context:
+        raise Refusal(
+            f"tokens must be at most {vocabulary.context}, the context, not {len(tokens)}",
+            param="tokens",
+            code="context_length_exceeded",
+        )
     for index, token in enumerate(tokens):
         check_token(token, vocabulary, f"tokens[{index}]")
     return _text(b"".join(map(vocabulary.piece, tokens)))

@@ -56,7 +56,7 @@ class PromptBuilder:
         self._tags = tags
         self._control = ControlText(vocabulary)
         longest_piece = max(len(vocabulary.piece(each)) for each in range(vocabulary.size))
-        self._most_bytes = vocabulary.context * longest_piece
+        self._max_bytes = vocabulary.context * longest_piece
 
     def build(
         self,
@@ -77,7 +77,7 @@ class PromptBuilder:
         written = (messages, dict(template_kwargs), tools)
         mark = self._mark(written)
         text = self._render(written, lambda each: self._control.broken(each, mark))
-        self._check_size(text.replace(mark, ""))
+        self.check_size(text.replace(mark, ""), "messages")
         ids = self._control.tokens(text, mark)
         bos = self._vocabulary.bos_id
         if bos is not None and self._vocabulary.adds_bos and ids[:1] != [bos]:
@@ -93,14 +93,22 @@ class PromptBuilder:
             )
         return Prompt(tuple(ids), text.replace(mark, ""), self._own_tag(text, written, mark))
 
-    def _check_size(self, text: str) -> None:
-        """Refuses what no tokens could hold: to tokenise it would take long."""
+    def check_size(self, text: str, param: str) -> None:
+        """Refuses a text that no prompt could hold: to tokenise it would take long.
+
+        Args:
+            text: The text.
+            param: The field that it comes from.
+
+        Raises:
+            Refusal: It has more bytes than the longest token times the context.
+        """
         size = len(text.encode())
-        if size > self._most_bytes:
+        if size > self._max_bytes:
             raise Refusal(
                 f"the prompt has {size:,} bytes; the context of {self._vocabulary.context} tokens "
-                f"cannot hold more than {self._most_bytes:,}",
-                param="messages",
+                f"cannot hold more than {self._max_bytes:,}",
+                param=param,
                 code="context_length_exceeded",
             )
 

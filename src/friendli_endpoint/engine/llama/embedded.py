@@ -54,12 +54,10 @@ class EmbeddedEngine:
     name: str
     template: str | None
     capacity: Capacity
-    _model: LlamaModel
 
     def close(self) -> None:
-        """Stops the engine and frees caches and weights."""
+        """Stops the engine and frees its caches; the weights go with the last that uses them."""
         self.engine.close()
-        self._model.close()
 
 
 def locate(path: Path | None) -> Path:
@@ -116,8 +114,7 @@ def open_engine(
     )
     for note in capacity.notes:
         log.warning("%s", note)
-    pointer: int = library.llama_model_get_vocab(model.pointer)
-    vocabulary = LlamaVocabulary(library, pointer, capacity.context)
+    vocabulary = LlamaVocabulary(model, capacity.context)
     processors = threads or available_threads()
     plan = Plan(
         capacity.sequences,
@@ -134,4 +131,4 @@ def open_engine(
         plan,
         report,
     )
-    return EmbeddedEngine(engine, vocabulary, model.name, model.chat_template(), capacity, model)
+    return EmbeddedEngine(engine, vocabulary, model.name, model.chat_template(), capacity)

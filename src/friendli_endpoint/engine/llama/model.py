@@ -3,6 +3,7 @@
 import ctypes
 import importlib.util
 import logging
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -51,6 +52,9 @@ def find_embedded_model() -> Path:
 class LlamaModel:
     """The weights and metadata of one GGUF file.
 
+    The memory is freed with the last reference to this object: a context or a vocabulary that is in
+    use keeps it, on whatever thread that is. At the end of the process it is left to the system.
+
     Args:
         library: The loaded C library.
         path: The GGUF file.
@@ -87,13 +91,13 @@ class LlamaModel:
                     f"llama.cpp cannot load {path}: the file is damaged or of a new kind"
                 )
             self.pointer: int = pointer
+            weakref.finalize(self, library.llama_model_free, pointer).atexit = False
             self.offsets = () if offsets is None else (self.load_adapter(offsets),)
         self.train_context: int = library.llama_model_n_ctx_train(pointer)
         self.weight_bytes: int = library.llama_model_size(pointer)
         self.has_windows: bool = library.llama_model_n_swa(pointer) > 0
         self.kv_bytes_per_token = file.kv_bytes_per_token or 0
         if library.llama_model_has_encoder(pointer) or self._keeps_running_state():
-            self.close()
             raise ModelError(
                 f"{path} is not a decoder-only transformer; this engine serves no other kind"
             )
@@ -135,12 +139,6 @@ class LlamaModel:
     def free_adapter(self, adapter: int) -> None:
         """Frees a LoRA that no context uses."""
         self.library.llama_adapter_lora_free(adapter)
-
-    def close(self) -> None:
-        """Frees the weights; contexts over them must be closed before."""
-        if self.pointer:
-            self.library.llama_model_free(self.pointer)
-            self.pointer = 0
 
     def _keeps_running_state(self) -> bool:
         library = self.library

@@ -3,6 +3,9 @@
 import ctypes
 from collections.abc import Iterator
 
+from friendli_endpoint.engine.llama.model import LlamaModel
+from friendli_endpoint.engine.llama.stack import on_deep_stack
+
 __all__ = ["LlamaVocabulary"]
 
 _UNKNOWN, _UNUSED, _CONTROL = 1 << 0, 1 << 1, 1 << 3
@@ -10,18 +13,27 @@ _UNKNOWN, _UNUSED, _CONTROL = 1 << 0, 1 << 1, 1 << 3
 
 _PIECE_BYTES = 256
 
+_STACK_PER_BYTE = 512
+"""Bytes of stack that the tokenizer takes at most for a byte of text. Many pre-tokenizers match
+with libstdc++'s regular expressions, which recurse once for each character of a run of letters,
+spaces or the like: measured are 352 bytes a character, for all 19 that do so."""
+
+_SHALLOW_BYTES = 4096
+"""Longest text that is tokenised on the caller's stack, of which it takes 2 MiB at most."""
+
 
 class LlamaVocabulary:
-    """A `Vocabulary` over llama.cpp's; safe to use from any thread while the model is loaded.
+    """A `Vocabulary` over llama.cpp's; safe to use from any thread.
 
     Args:
-        library: The loaded C library.
-        pointer: `llama_vocab *` of a model that outlives this object.
+        model: The model, which lives as long as this object.
         context: Most tokens one choice can hold.
     """
 
-    def __init__(self, library: ctypes.CDLL, pointer: int, context: int) -> None:
-        self._library = library
+    def __init__(self, model: LlamaModel, context: int) -> None:
+        library = self._library = model.library
+        self._model = model
+        pointer: int = library.llama_model_get_vocab(model.pointer)
         self._pointer = pointer
         self.context = context
         self.size: int = library.llama_vocab_n_tokens(pointer)
@@ -46,8 +58,17 @@ class LlamaVocabulary:
         Args:
             text: Anything, the empty string and NUL included.
             special: Whether control tokens written out in the text are recognised.
+
+        Raises:
+            MemoryError: There is no address space for the stack that a long text may need.
         """
         encoded = text.encode()
+        if len(encoded) <= _SHALLOW_BYTES:
+            return self._tokenize(encoded, special)
+        stack_bytes = len(encoded) * _STACK_PER_BYTE
+        return on_deep_stack(lambda: self._tokenize(encoded, special), stack_bytes)
+
+    def _tokenize(self, encoded: bytes, special: bool) -> list[int]:
         room = len(encoded) + 8
         while True:
             ids = (ctypes.c_int32 * room)()
