@@ -36,6 +36,9 @@ __all__ = ["EndpointService", "StartError", "create_app"]
 
 log = logging.getLogger("friendli_endpoint")
 
+PATIENCE = 10
+"""Times `step_seconds` that a step may take before the process counts as dead."""
+
 
 class StartError(Exception):
     """The endpoint cannot start; the message says why in a sentence."""
@@ -138,6 +141,24 @@ class EndpointService:
             Refusal: 503 while the model is loading, and when the endpoint stops.
         """
         return self._ready().engine
+
+    def check_ready(self) -> None:
+        """Checks that requests are served.
+
+        Raises:
+            Refusal: 503 while the model is loading, when the endpoint stops, and where the engine
+                has ended or makes no steps.
+        """
+        _check_engine(self._ready().engine, self._settings.step_seconds)
+
+    def check_live(self) -> None:
+        """Checks that the process need not be replaced.
+
+        Raises:
+            Refusal: 503 where the engine has ended, or has made no step for very long.
+        """
+        if self.embedded is not None:
+            _check_engine(self.embedded.engine, PATIENCE * self._settings.step_seconds)
 
     def accept(self, body: DedicatedChatCompletionBody) -> Exchange:
         """Checks a request and prepares its answer.
@@ -251,6 +272,16 @@ class EndpointService:
             message = "the model is not loaded yet"
             raise Refusal(message, status=503, code="loading", retry_after=1)
         return self.embedded
+
+
+def _check_engine(engine: Engine, max_seconds: float) -> None:
+    """Refuses where an engine has ended, or has made no step for so long."""
+    if not engine.is_alive:
+        message = "the engine failed and cannot be started again"
+        raise Refusal(message, status=503, code="engine_failure")
+    if engine.stalled_seconds > max_seconds:
+        message = f"the engine has made no step for more than {max_seconds:g} seconds"
+        raise Refusal(message, status=503, code="engine_stalled", retry_after=1)
 
 
 def _inside(folder: Path | None, name: str) -> Path:

@@ -286,11 +286,23 @@ class Engine(Protocol):
 
     Attributes:
         vocabulary: The model's tokens.
+        is_alive: Whether requests can still be served, now or once the current step has ended.
+        stalled_seconds: Seconds since the last step, while there is work; 0 while there is none.
     """
 
     @property
     def vocabulary(self) -> Vocabulary:
         """The model's tokens."""
+        ...
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether requests can still be served, now or once the current step has ended."""
+        ...
+
+    @property
+    def stalled_seconds(self) -> float:
+        """Seconds since the last step, while there is work; 0 while there is none."""
         ...
 
     def submit(self, request: GenerationRequest, deliver: Deliver) -> None:

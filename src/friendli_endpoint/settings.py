@@ -121,6 +121,8 @@ class Settings(BaseSettings):
     """TOML file with settings, such as `max_sequences = 4`."""
     drain_seconds: Annotated[int, Field(ge=0), Flag("Operation")] = 5
     """How long running requests may go on after Ctrl-C."""
+    step_seconds: Annotated[float, _Seconds, Flag("Operation")] = 30.0
+    """How long a step of the engine may take before /health is 503; for /live ten times that."""
     metrics: Annotated[bool, Flag("Operation")] = True
     """Whether there is a page of metrics for Prometheus, /metrics."""
     team_limit: Annotated[int, Field(ge=0, le=10_000), Flag("Operation")] = 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from .live import STOP_SECONDS, Live, environment, request, stop, until
+from .live import HELLO, STOP_SECONDS, Live, environment, request, stop, until
 
 COMMAND = [sys.executable, "-m", "friendli_endpoint.cli"]
 SMALL = ["--port", "0", "--max-sequences", "2", "--context", "512"]
@@ -162,6 +163,33 @@ def test_a_signal_ends_it_well(start: Start, number: signal.Signals) -> None:
     assert live.request("GET", "/health").status_code == 200
     assert stop(process, number) == 0
     assert not listening(live)
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_it_at_once(start: Start, number: signal.Signals) -> None:
+    process, live, _log = start("--drain-seconds", "10000")
+    with live.send(request(stream=True, max_tokens=400, min_tokens=400)) as connection:
+        read = b""
+        while b"data: " not in read:
+            read += connection.recv(65536)
+        process.send_signal(signal.SIGTERM)
+        until(lambda: live.request("GET", "/health").status_code == 503, STOP_SECONDS, "drains")
+        process.send_signal(number)
+        assert process.wait(STOP_SECONDS) == -number
+
+
+def test_a_signal_while_threads_tokenise_and_compile_ends_it_well(start: Start) -> None:
+    process, live, log = start("--drain-seconds", "0", "--context", "4096")
+    texts = [HELLO[0] | {"content": f"{number} " + "a" * 300_000} for number in range(12)]
+    schemas = [{"enum": [f"{number} {n}" for n in range(4000)]} for number in range(12)]
+    with contextlib.ExitStack() as stack:
+        for text, schema in zip(texts, schemas, strict=True):
+            stack.enter_context(live.send(request(messages=[text])))
+            json_schema = {"type": "json_schema", "json_schema": {"schema": schema}}
+            stack.enter_context(live.send(request(response_format=json_schema)))
+        assert live.request("GET", "/live").status_code == 200
+        assert stop(process) == 0
     assert "Traceback" not in log.read_text()
 
 

@@ -114,6 +114,8 @@ class ScriptedEngine:
     """Takes requests, and keeps what it was told."""
 
     vocabulary: Any = None
+    is_alive = True
+    stalled_seconds = 0.0
 
     def __init__(self) -> None:
         self.submitted = asyncio.Event()
@@ -154,6 +156,12 @@ class ScriptedService:
         if not self.loaded:
             raise Refusal("not loaded yet", status=503, code="loading", retry_after=3)
         return self.scripted
+
+    def check_ready(self) -> None:
+        assert self.engine
+
+    def check_live(self) -> None:
+        pass
 
     def accept(self, body: DedicatedChatCompletionBody) -> ScriptedExchange:
         if self.fault is not None:

@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,16 @@ def streaming(endpoint: Served) -> socket.socket:
     return connection
 
 
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Sets handlers of signals back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
 def test_after_a_signal_what_runs_goes_on_and_what_is_new_is_503() -> None:
     with served(drain_seconds=60) as endpoint, streaming(endpoint) as connection:
         endpoint.server.handle_exit(signal.SIGTERM, None)
@@ -110,22 +121,13 @@ def test_after_a_signal_what_runs_goes_on_and_what_is_new_is_503() -> None:
         assert endpoint.service.closed
 
 
+@pytest.mark.usefixtures("signals")
 def test_when_the_time_is_over_what_runs_is_told() -> None:
     with served(drain_seconds=0) as endpoint, streaming(endpoint) as connection:
         endpoint.server.handle_exit(signal.SIGTERM, None)
         assert b"shutting down" in read(connection).head
         endpoint.thread.join(BOUND)
         assert not endpoint.thread.is_alive()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_it_at_once(number: signal.Signals) -> None:
-    with served(drain_seconds=10_000) as endpoint, streaming(endpoint) as connection:
-        endpoint.server.handle_exit(signal.SIGTERM, None)
-        endpoint.server.handle_exit(number, None)
-        endpoint.thread.join(BOUND)
-        assert not endpoint.thread.is_alive()
-        read(connection)
 
 
 # ── TLS ──────────────────────────────────────────────────────────────────────────────────────

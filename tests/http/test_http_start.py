@@ -169,3 +169,35 @@ def test_stopped_while_loading_it_closes_what_was_loaded() -> None:
         assert started.service.closed == 1
 
     run(main)
+
+
+@pytest.mark.parametrize(
+    ("alive", "stalled", "health", "live"),
+    [
+        (True, 0.0, None, None),
+        (True, 30.0, None, None),
+        (True, 31.0, "engine_stalled", None),
+        (True, 301.0, "engine_stalled", "engine_stalled"),
+        (False, 0.0, "engine_failure", "engine_failure"),
+    ],
+)
+def test_health_and_live_tell_of_an_engine_that_stalls_or_has_ended(
+    alive: bool, stalled: float, health: str | None, live: str | None
+) -> None:
+    async def main() -> None:
+        started = Started()
+
+        async def scenario(app: FastAPI) -> None:
+            started.service.go_on.set()
+            await started.ready.wait()
+            engine: Any = started.service.engine
+            engine.is_alive, engine.stalled_seconds = alive, stalled
+            for path, code in (("/health", health), ("/live", live)):
+                call = await called(app, "GET", path)
+                assert call.status == (200 if code is None else 503)
+                if code is not None:
+                    assert check_error(call, 503)["code"] == code
+
+        await started.run(scenario)
+
+    run(main)

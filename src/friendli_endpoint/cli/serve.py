@@ -1,14 +1,16 @@
 """`friendli-endpoint serve`: settings in, a server that runs until a signal."""
 
+import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
 import ssl
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
-import typer
 from rich.console import Console
 
 from friendli_endpoint.access import AccessError, policy_of
@@ -43,7 +45,7 @@ def serve(**flags: Any) -> None:
         refuse(str(error))
     except OSError as error:
         refuse(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}")
-    raise typer.Exit(_run(service, settings, policy, listener))
+    _end_process(_run(service, settings, policy, listener))
 
 
 def _run(
@@ -77,11 +79,20 @@ def _run(
     # When it has stopped, the server raises the signal once more: both are then an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
+        # Not closed, or it would wait for threads that tokenise or compile for nobody any more.
+        asyncio.Runner(loop_factory=server.config.get_loop_factory()).run(server.serve([listener]))
     if failure:
         complain(str(failure[0]))
         return CANNOT_START
     return 0
+
+
+def _end_process(code: int) -> NoReturn:
+    """Ends the process without freeing anything: threads may still use it."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _keep_what_is_loaded() -> None:

@@ -1,11 +1,13 @@
 """A server that ends in order: nothing new, time for what runs, then a word to the rest."""
 
 import asyncio
+import signal
 import socket
 from types import FrameType
 from typing import Any, Protocol
 
 import uvicorn
+from uvicorn.server import HANDLED_SIGNALS
 
 from friendli_endpoint.http.connection import connection_type
 from friendli_endpoint.settings import Settings
@@ -69,9 +71,10 @@ class DrainingServer(uvicorn.Server):
         self._seconds = seconds
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Drains at the first signal, and ends at once at the second."""
+        """Drains at the first signal; the second is the system's, which ends the process."""
         self._service.drain()
-        self.force_exit = self.should_exit
+        for number in HANDLED_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

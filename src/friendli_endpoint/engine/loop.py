@@ -34,8 +34,8 @@ log = logging.getLogger("friendli_endpoint.engine")
 IDLE_SECONDS = 0.25
 """How long nothing must happen before the engine works for prompts to come."""
 
-CLOSE_SECONDS = 30.0
-"""How long `close` waits for the current step: the longest one measured takes a tenth of that."""
+CLOSE_SECONDS = 10.0
+"""How long `close` waits for the current step."""
 
 T = TypeVar("T")
 

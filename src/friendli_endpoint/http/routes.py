@@ -95,11 +95,12 @@ def build_app(
 
     @app.get("/live", summary="Whether the process lives")
     async def live() -> Response:
+        service.check_live()
         return JSONResponse({"status": "alive"})
 
     @app.get("/health", summary="Whether requests are served")
     async def health() -> Response:
-        _ = service.engine
+        service.check_ready()
         return JSONResponse({"status": "ready"})
 
     @app.get(MODELS, summary="What is served")

@@ -91,6 +91,23 @@ class Service(Protocol):
         """
         ...
 
+    def check_ready(self) -> None:
+        """Checks that requests are served.
+
+        Raises:
+            Refusal: 503 while the model is loading, when the endpoint stops, and where the engine
+                has ended or makes no steps.
+        """
+        ...
+
+    def check_live(self) -> None:
+        """Checks that the process need not be replaced.
+
+        Raises:
+            Refusal: 503 where the engine has ended, or has made no step for very long.
+        """
+        ...
+
     def accept(self, body: DedicatedChatCompletionBody) -> Exchange:
         """Checks a request and prepares its answer; may take a while, so call it in a thread.
 
