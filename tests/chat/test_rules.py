@@ -12,7 +12,7 @@ USER = {"role": "user", "content": "hi"}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 JSON = {"type": "json_object"}
-LIMITS = Limits(choices=4, stops=3, stop_length=5)
+LIMITS = Limits(choices=4, tools=2, stops=3, stop_length=5)
 
 
 def tried(*unknown: str, **fields: Any) -> None:
@@ -274,3 +274,9 @@ def test_a_part_that_is_no_text_is_refused_by_its_place(kind: str) -> None:
 @pytest.mark.parametrize("role", ["system", "user", "assistant"])
 def test_text_parts_are_taken_of_every_role(role: str) -> None:
     tried(messages=[{"role": role, "content": [{"type": "text", "text": "a"}]}])
+
+
+def test_there_may_be_so_many_tools() -> None:
+    tools = [{"type": "function", "function": {"name": f"f{number}"}} for number in range(3)]
+    tried(tools=tools[:2])
+    assert refused(tools=tools).param == "tools"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from friendli_endpoint.engine.llama import stack
-from friendli_endpoint.engine.llama.stack import on_deep_stack
+from friendli_endpoint import deep_stack
+from friendli_endpoint.deep_stack import on_deep_stack
 from tests.contract.live import environment
 from tests.support.pre_tokenizers import write_with_pre_tokenizer
 
@@ -46,11 +46,11 @@ def test_a_stack_for_which_there_is_no_address_space_is_a_memory_error() -> None
 
 def test_very_deep_stacks_are_used_one_at_a_time() -> None:
     done = threading.Event()
-    deep = stack._SHARED_BYTES + 1
+    deep = deep_stack._SHARED_BYTES + 1
     waiting = threading.Thread(target=on_deep_stack, args=(done.set, deep), daemon=True)
-    with stack._deep:
+    with deep_stack._deep:
         waiting.start()
-        assert on_deep_stack(lambda: "done", stack._SHARED_BYTES) == "done"
+        assert on_deep_stack(lambda: "done", deep_stack._SHARED_BYTES) == "done"
         assert not done.is_set()
     waiting.join()
     assert done.is_set()

@@ -37,12 +37,14 @@ class Limits:
     Attributes:
         choices: Most choices (`n`) of one request.
         messages: Most messages of one request.
+        tools: Most tools of one request.
         stops: Most stop strings of one request.
         stop_length: Most characters of a stop string.
     """
 
     choices: int = 128
     messages: int = 2048
+    tools: int = 1024
     stops: int = 64
     stop_length: int = 1024
 
@@ -188,6 +190,13 @@ def _check_counts(asked: Values, limits: Limits) -> None:
     if choices > limits.choices:
         raise Refusal(
             f"n must be at most {limits.choices}, not {choices}", param="n", code="out_of_range"
+        )
+    tools = asked.get("tools", [])
+    if len(tools) > limits.tools:
+        raise Refusal(
+            f"there may be at most {limits.tools} tools, not {len(tools)}",
+            param="tools",
+            code="out_of_range",
         )
     seed = asked.get("seed")
     if isinstance(seed, list) and len(seed) != choices:

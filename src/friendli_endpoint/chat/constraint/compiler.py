@@ -27,12 +27,17 @@ from friendli_endpoint.chat.schema import (
     in_words,
     schema_text,
 )
+from friendli_endpoint.deep_stack import on_deep_stack
 from friendli_endpoint.generation import Refusal, Vocabulary
 
 __all__ = ["ConstraintCompiler"]
 
 _KEPT = 128
 _LONGEST_REGEX = 16 * 1024
+_STACK_BYTES = 64 << 20
+"""The compiler recurses once for each symbol of a sequence: 8 MiB end at 20,000 of them, and it
+takes 65,525."""
+
 _PROBE = 32
 """Tokens of an output that are tried before a grammar is taken."""
 
@@ -138,7 +143,7 @@ class ConstraintCompiler:
             try:
                 return self._compile(lambda: str(LLMatcher.grammar_from_lark(grammar)))
             except (ConstraintError, ValueError) as error:
-                reason = " ".join(str(error).split())[:300]
+                reason = in_words(" ".join(str(error).split()))
                 raise _refusal(param, reason, "unsupported_schema") from error
 
         return self._kept("lark " + grammar, compiled)
@@ -172,6 +177,9 @@ class ConstraintCompiler:
         return str(LLMatcher.grammar_from_json_schema(laid_out))
 
     def _compile(self, grammar: Callable[[], str]) -> LLMatcher:
+        return on_deep_stack(lambda: self._compile_here(grammar), _STACK_BYTES)
+
+    def _compile_here(self, grammar: Callable[[], str]) -> LLMatcher:
         with contained():
             matcher = LLMatcher(self._tokenizer, grammar(), log_level=0, limits=self._limits)
             if matcher.is_error():

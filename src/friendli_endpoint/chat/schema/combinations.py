@@ -1,14 +1,14 @@
 """Keywords that put other schemas in the same place: `$ref`, `allOf`, `anyOf`, `oneOf`."""
 
+from itertools import islice
 from typing import Any
 
-from friendli_endpoint.chat.schema.disjoint import overlaps
 from friendli_endpoint.chat.schema.part import Part
 from friendli_endpoint.chat.schema.place import SchemaFault
 
 __all__ = ["all_of", "any_of", "one_of", "reference"]
 
-_MOST_OVERLAPS = 60
+_MAX_OVERLAPPING_PAIRS = 30
 _OVERLAP = (
     "it is not plain that no value satisfies two of its branches; give them a property "
     "with a different const each, or use anyOf"
@@ -36,17 +36,22 @@ def one_of(part: Part) -> None:
     """Rewrites `oneOf` into `anyOf`: what satisfies a branch, and none that overlaps with it."""
     place = part.at("oneOf")
     branches = part.schema["oneOf"]
-    others = overlaps(part.whole.document, place, len(branches))
-    if sum(map(len, others)) > _MOST_OVERLAPS:
+    pairs = part.whole.comparison.overlapping_pairs(place, len(branches))
+    found = list(islice(pairs, _MAX_OVERLAPPING_PAIRS + 1))
+    if len(found) > _MAX_OVERLAPPING_PAIRS:
         raise SchemaFault(place, _OVERLAP)
+    others: dict[int, list[int]] = {}
+    for a, b in found:
+        others.setdefault(a, []).append(b)
+        others.setdefault(b, []).append(a)
     try:
-        denials = {index: _denial(part, index) for index in range(len(branches)) if others[index]}
+        denials = {index: _denial(part, index) for index in sorted(others)}
     except SchemaFault as fault:
         raise SchemaFault(place, _OVERLAP) from fault
     either = []
     for index, each in enumerate(branches):
         fitted = part.rewritten(each, "oneOf", index)
-        denied = [denials[other] for other in sorted(others[index])]
+        denied = [denials[other] for other in sorted(others.get(index, ()))]
         either.append({"allOf": [fitted, *denied]} if denied else fitted)
     part.either(either)
 

@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any
 
 from friendli_endpoint.chat.schema.place import Place, SchemaFault
 
 __all__ = ["fault_of", "in_words"]
 
-_MOST_ATTEMPTS = 200
+_MAX_ATTEMPTS = 200
+_MAX_SECONDS = 2.0
+"""Beyond either, the complaint stays where it is: each attempt compiles a part anew."""
 
 
 def fault_of(
@@ -25,6 +28,7 @@ def fault_of(
     """
     if in_words(complaint) == _TOO_COMPLEX:
         return SchemaFault((), _TOO_COMPLEX)
+    deadline = monotonic() + _MAX_SECONDS
     place: Place = ()
     part, attempts = dict(parts[0][1]) if parts else {}, 0
     for inner, schema in parts[1:]:
@@ -34,7 +38,7 @@ def fault_of(
         if required and inner != (*place, "properties", required[1]):
             continue
         attempts += 1
-        if attempts > _MOST_ATTEMPTS:
+        if attempts > _MAX_ATTEMPTS or monotonic() > deadline:
             break
         answer = asked(schema)
         if answer is not None and (required or answer == complaint):

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from friendli_endpoint.chat.schema.disjoint import overlaps
 from friendli_endpoint.chat.schema.drafts import is_known
 from friendli_endpoint.chat.schema.keywords import APPLIES_TO, ASSERTIONS, TYPES, types_of
 from friendli_endpoint.chat.schema.numbers import opposite_bounds
@@ -207,7 +206,7 @@ def _all(denied: _Denied, keyword: str) -> list[Any]:
 def _none(denied: _Denied, keyword: str) -> list[Any]:
     part = denied.part
     branches = part.at(keyword), len(part.schema[keyword])
-    if denied.exact and any(overlaps(part.whole.document, *branches)):
+    if denied.exact and any(part.whole.comparison.overlapping_pairs(*branches)):
         raise SchemaFault(part.at(keyword), _NO_WORDS)
     return _all(denied, keyword)
 

@@ -1,8 +1,8 @@
 """Keywords that hold a schema only if something else does: `not`, `if`, and dependencies."""
 
-from collections.abc import Iterable
 from typing import Any
 
+from friendli_endpoint.chat.schema.objects import check_count
 from friendli_endpoint.chat.schema.part import Part
 from friendli_endpoint.chat.schema.place import SchemaFault
 
@@ -46,8 +46,9 @@ def _dependent(part: Part, keyword: str, name: str) -> Any:
     names = [asked] if isinstance(asked, str) else asked
     if not _are_names(names):
         raise SchemaFault(part.at(keyword, name), "it must be a list of strings", invalid=True)
+    check_count(names, part.at(keyword, name))
     return {"required": list(dict.fromkeys(names))}
 
 
 def _are_names(names: Any) -> bool:
-    return isinstance(names, Iterable) and all(isinstance(each, str) for each in names)
+    return isinstance(names, list) and all(isinstance(each, str) for each in names)

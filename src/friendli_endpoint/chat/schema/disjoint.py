@@ -4,46 +4,59 @@ The compiler knows alternatives only. Where no value can satisfy two branches, `
 mean the same; pydantic's unions, and most that people write, are told apart by a constant.
 """
 
+from collections.abc import Iterator
+from functools import cache
 from itertools import combinations
 from typing import Any
 
 from friendli_endpoint.chat.schema.document import Document
 from friendli_endpoint.chat.schema.place import Place
 
-__all__ = ["overlaps"]
+__all__ = ["Comparison"]
 
-_MOST_COMPARISONS = 200_000
+_MAX_WORK = 200_000
+"""Comparisons of two schemas in a document; one of long lists counts for several."""
+
+_ENTRIES_PER_COMPARISON = 16
 _MOST_STEPS = 6
 
 _SCALARS = (str, int, float, bool, type(None))
 
 
-def overlaps(document: Document, place: Place, count: int) -> list[set[int]]:
-    """For each of the schemas of a `oneOf`, those that may hold for the same value.
+class Comparison:
+    """Compares schemas of one document, for as long as that is little work.
 
     Args:
         document: Where they are.
-        place: Of the list that holds them.
-        count: How many there are.
     """
-    around = _types(document.at(place[:-1]))
-    comparison = _Comparison(document)
-    out: list[set[int]] = [set() for _ in range(count)]
-    for a, b in combinations(range(count), 2):
-        if not comparison.apart((*place, a), (*place, b), around, _MOST_STEPS):
-            out[a].add(b)
-            out[b].add(a)
-    return out
-
-
-class _Comparison:
-    """Compares schemas of one document, for as long as that is little work."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._left = _MOST_COMPARISONS
+        self._work_left = _MAX_WORK
+        self._seen = cache(self._schema)
+        self._types = cache(lambda place: _types(self._seen(place)))
+        self._values = cache(lambda place: _values(self._seen(place)))
+        self._required = cache(lambda place: _required(self._seen(place)))
 
-    def apart(self, a: Place, b: Place, around: frozenset[str], steps: int) -> bool:
+    def overlapping_pairs(self, place: Place, count: int) -> Iterator[tuple[int, int]]:
+        """The schemas of a `oneOf`, two by two, that may hold for the same value.
+
+        They are found one after the other: a caller that has seen enough of them stops the search,
+        which would take long where there are many schemas.
+
+        Args:
+            place: Of the list that holds them.
+            count: How many there are.
+
+        Yields:
+            Indices of two of them, the lower one first.
+        """
+        around = self._types(place[:-1])
+        for a, b in combinations(range(count), 2):
+            if not self._apart((*place, a), (*place, b), around, _MOST_STEPS):
+                yield a, b
+
+    def _apart(self, a: Place, b: Place, around: frozenset[str], steps: int) -> bool:
         """Whether no value satisfies the schemas at both places; False where that is not plain.
 
         Args:
@@ -53,22 +66,30 @@ class _Comparison:
             steps: How much deeper to look.
         """
         one, other = self._seen(a), self._seen(b)
-        self._left -= 1
+        self._work_left -= 1
         if one is False or other is False:
             return True
-        if not (isinstance(one, dict) and isinstance(other, dict)) or not steps or self._left < 0:
+        if not (isinstance(one, dict) and isinstance(other, dict)):
             return False
-        types_a, types_b = _types(one) or around, _types(other) or around
+        if not steps or self._work_left < 0:
+            return False
+        types_a, types_b = self._types(a) or around, self._types(b) or around
         if types_a and types_b and not (types_a & types_b):
             return True
-        values_a, values_b = _values(one), _values(other)
-        if values_a is not None and values_b is not None and not (values_a & values_b):
-            return True
+        values_a, values_b = self._values(a), self._values(b)
+        if values_a is not None and values_b is not None:
+            self._count(min(len(values_a), len(values_b)))
+            if values_a.isdisjoint(values_b):
+                return True
         if types_a == types_b == {"object"} and self._properties_apart(a, b, steps):
             return True
         return self._within(a, b, around, steps) or self._within(b, a, around, steps)
 
-    def _seen(self, place: Place) -> Any:
+    def _count(self, entries: int) -> None:
+        """Counts the work of going through a list."""
+        self._work_left -= entries // _ENTRIES_PER_COMPARISON
+
+    def _schema(self, place: Place) -> Any:
         """A schema as its draft reads it: `$ref` once hid its neighbours, and const is newer."""
         schema = self._document.at(place)
         draft = self._document.draft
@@ -82,30 +103,32 @@ class _Comparison:
     def _within(self, a: Place, b: Place, around: frozenset[str], steps: int) -> bool:
         """Whether what `a` refers to, or combines, is apart from `b`."""
         schema = self._seen(a)
-        around = _types(schema) or around
+        around = self._types(a) or around
         if isinstance(schema.get("$ref"), str):
             target = self._document.resolve(schema["$ref"], a)
-            if target is not None and self.apart(target, b, around, steps - 1):
+            if target is not None and self._apart(target, b, around, steps - 1):
                 return True
         for keyword, enough in (("allOf", any), ("anyOf", all), ("oneOf", all)):
             branches = schema.get(keyword)
             if isinstance(branches, list) and branches:
                 inner = ((*a, keyword, index) for index in range(len(branches)))
-                if enough(self.apart(each, b, around, steps - 1) for each in inner):
+                if enough(self._apart(each, b, around, steps - 1) for each in inner):
                     return True
         return False
 
     def _properties_apart(self, a: Place, b: Place, steps: int) -> bool:
         """Whether a property that one of two objects must have cannot be the same in both."""
         one, other = self._seen(a), self._seen(b)
-        for name in sorted(_required(one) | _required(other)):
+        names = self._required(a) | self._required(b)
+        self._count(len(names))
+        for name in sorted(names):
             inner = [_property(one, name), _property(other, name)]
             if False in inner:
                 return True
             if None in inner:
                 continue
             places = (*a, "properties", name), (*b, "properties", name)
-            if self.apart(*places, frozenset(), steps - 1):
+            if self._apart(*places, frozenset(), steps - 1):
                 return True
         return False
 

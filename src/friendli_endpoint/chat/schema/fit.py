@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+from friendli_endpoint.chat.schema.conjunction import check_conjunctions
 from friendli_endpoint.chat.schema.document import Document
 from friendli_endpoint.chat.schema.expansion import check_expansion
+from friendli_endpoint.chat.schema.finiteness import without_endless
 from friendli_endpoint.chat.schema.place import Place, SchemaFault
-from friendli_endpoint.chat.schema.recursion import check_circles, check_depth, without_endless
+from friendli_endpoint.chat.schema.recursion import check_circles, check_depth
 from friendli_endpoint.chat.schema.rewriting import Rewriting
 from friendli_endpoint.chat.schema.size import schema_text
 
@@ -48,6 +50,7 @@ def fit_schema(schema: object, param: str) -> FitSchema:
         definitions = without_endless(root, definitions)
         check_depth(root, definitions)
         check_expansion(root, definitions)
+        check_conjunctions(root, definitions)
     except SchemaFault as fault:
         raise fault.refusal(param) from fault
     referred = {"$defs": definitions} if definitions else {}

@@ -39,12 +39,12 @@ def check_text(text: object, place: Place) -> None:
 
 
 def _check(value: Any, place: Place) -> int:
-    """Refuses a constant that cannot be written; answers how many lists and objects it is of."""
+    """Refuses a constant that cannot be written; counts its lists and objects, and their items."""
     if isinstance(value, dict | list):
         inner = value.values() if isinstance(value, dict) else value
         for name in value if isinstance(value, dict) else ():
             check_text(name, place)
-        return 1 + sum(_check(each, place) for each in inner)
+        return 1 + len(inner) + sum(_check(item, place) for item in inner)
     if isinstance(value, int | float) and not abs(value) <= _EXACT:
         raise SchemaFault(place, "it holds a number beyond 2^53, where numbers are not exact")
     check_text(value, place)

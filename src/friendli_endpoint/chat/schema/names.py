@@ -7,6 +7,7 @@ from friendli_endpoint.chat.schema.checking import check_enforced, check_values
 from friendli_endpoint.chat.schema.formats import STRINGS
 from friendli_endpoint.chat.schema.keywords import ASSERTIONS, types_of
 from friendli_endpoint.chat.schema.literals import check_text
+from friendli_endpoint.chat.schema.objects import check_count
 from friendli_endpoint.chat.schema.part import Part
 from friendli_endpoint.chat.schema.place import SchemaFault
 from friendli_endpoint.chat.schema.strings import fit_loosely, fit_pattern
@@ -79,6 +80,7 @@ def _by_any_name(part: Part) -> None:
     part.out["additionalProperties"] = False
     if keywords in ({"enum"}, {"const"}):
         listed = allowed["enum"] if "enum" in allowed else [allowed["const"]]
+        check_count(listed, place)
         for name in listed:
             check_text(name, place)
         part.out["properties"] = {name: rest for name in listed if isinstance(name, str)}

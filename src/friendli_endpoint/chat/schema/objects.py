@@ -1,21 +1,22 @@
 """Keywords of objects: the properties by name, and how many there are."""
 
+from collections.abc import Sized
+
 from friendli_endpoint.chat.schema.keywords import APPLICATORS, UNEVALUATED
 from friendli_endpoint.chat.schema.literals import check_text
 from friendli_endpoint.chat.schema.part import Part
-from friendli_endpoint.chat.schema.place import SchemaFault
+from friendli_endpoint.chat.schema.place import Place, SchemaFault
 
-__all__ = ["counts", "properties", "required", "unevaluated"]
+__all__ = ["check_count", "counts", "properties", "required", "unevaluated"]
 
-_MOST_NAMED = 2_000
+_MAX_NAMED = 2_000
 _MOST_PROPERTIES = 10_000
 
 
 def properties(part: Part) -> None:
     """Rewrites `properties`."""
     named = part.schema["properties"]
-    if len(named) > _MOST_NAMED:
-        raise SchemaFault(part.at("properties"), f"it has more than {_MOST_NAMED:,} properties")
+    check_count(named, part.at("properties"))
     for name in named:
         check_text(name, part.at("properties", name))
     part.out["properties"] = {
@@ -25,9 +26,23 @@ def properties(part: Part) -> None:
 
 def required(part: Part) -> None:
     """Takes `required` over."""
-    for each in part.schema["required"]:
-        check_text(each, part.at("required"))
-    part.out["required"] = list(dict.fromkeys(part.schema["required"]))
+    names = list(dict.fromkeys(part.schema["required"]))
+    check_count(names, part.at("required"))
+    for name in names:
+        check_text(name, part.at("required"))
+    part.out["required"] = names
+
+
+def check_count(names: Sized, place: Place) -> None:
+    """Refuses an object with so many named properties that its grammar cannot be compiled.
+
+    The compiler's work grows with the square of their number.
+
+    Raises:
+        SchemaFault: Said of the place.
+    """
+    if len(names) > _MAX_NAMED:
+        raise SchemaFault(place, f"it has more than {_MAX_NAMED:,} properties")
 
 
 def counts(part: Part) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from friendli_endpoint.chat.schema.disjoint import Comparison
 from friendli_endpoint.chat.schema.document import Document
 from friendli_endpoint.chat.schema.multiples import Multiples
 from friendli_endpoint.chat.schema.place import Place, SchemaFault
@@ -17,6 +18,10 @@ class Whole(Protocol):
     @property
     def document(self) -> Document:
         """What the user sent."""
+
+    @property
+    def comparison(self) -> Comparison:
+        """Tells which of its schemas exclude each other."""
 
     @property
     def multiples(self) -> Multiples:
@@ -48,7 +53,7 @@ class Whole(Protocol):
         """The `$ref` to what becomes of the complement of the schema at a place."""
 
     def count_literals(self, count: int) -> None:
-        """Counts lists and objects in constants.
+        """Counts lists and objects in constants, and their items.
 
         Raises:
             SchemaFault: They are too many.

@@ -1,4 +1,4 @@
-"""References that lead round in circles: without an end, or deeper than the compiler's stack."""
+"""References that lead round in circles, or deeper than the compiler's stack."""
 
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -7,7 +7,7 @@ from typing import Any
 from friendli_endpoint.chat.schema.document import Document, subschemas
 from friendli_endpoint.chat.schema.place import Place, SchemaFault
 
-__all__ = ["check_circles", "check_depth", "without_endless"]
+__all__ = ["check_circles", "check_depth"]
 
 _MOST_DEPTH = 120
 """Schemas inside schemas, references followed; the compiler follows them on the stack of a thread,
@@ -87,63 +87,3 @@ def _next(schema: dict[str, Any], seen: set[str], definitions: dict[str, Any]) -
     if name in definitions and name not in seen:
         seen.add(name)
         yield definitions[name]
-
-
-def without_endless(root: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    """The definitions, with `false` for those that have no finite value.
-
-    Args:
-        root: The schema.
-        definitions: What its references lead to, by name.
-
-    Raises:
-        SchemaFault: The whole schema has none.
-    """
-    everything = {**definitions, "#": root}
-    users: dict[str, list[str]] = {}
-    for name, schema in everything.items():
-        for target in _targets(schema):
-            users.setdefault(target, []).append(name)
-    finite: set[str] = set()
-    pending = list(everything)
-    while pending:
-        name = pending.pop()
-        if name not in finite and _is_finite(everything[name], finite):
-            finite.add(name)
-            pending.extend(users.get(name, ()))
-    if "#" not in finite:
-        raise SchemaFault((), "no finite value satisfies it")
-    return {name: each if name in finite else False for name, each in definitions.items()}
-
-
-def _targets(schema: Any) -> set[str]:
-    """The definitions that a schema refers to, at any depth."""
-    if not isinstance(schema, dict):
-        return set()
-    inner = set().union(*(_targets(each) for _, each in subschemas(schema)))
-    return inner | {_target(schema)} if "$ref" in schema else inner
-
-
-def _target(schema: dict[str, Any]) -> str:
-    return str(schema["$ref"]).removeprefix("#/$defs/")
-
-
-def _is_finite(schema: Any, finite: set[str]) -> bool:
-    """Whether a value of it can come to an end, if those of the definitions in `finite` can."""
-    if isinstance(schema, bool):
-        return schema
-    if "$ref" in schema and _target(schema) not in finite:
-        return False
-    if not all(_is_finite(each, finite) for each in schema.get("allOf", ())):
-        return False
-    if "anyOf" in schema and not any(_is_finite(each, finite) for each in schema["anyOf"]):
-        return False
-    if schema.get("type") in ("object", ["object"]):
-        properties = schema.get("properties", {})
-        needed = [properties.get(name, True) for name in schema.get("required", ())]
-        return all(_is_finite(each, finite) for each in needed)
-    if schema.get("type") in ("array", ["array"]) and schema.get("minItems"):
-        prefix = schema.get("prefixItems", [])[: schema["minItems"]]
-        rest = [schema.get("items", True)] * (schema["minItems"] > len(prefix))
-        return all(_is_finite(each, finite) for each in (*prefix, *rest))
-    return True

@@ -15,6 +15,7 @@ from friendli_endpoint.chat.schema import (
 )
 from friendli_endpoint.chat.schema.checking import check_enforced, check_values
 from friendli_endpoint.chat.schema.complement import complement_of
+from friendli_endpoint.chat.schema.disjoint import Comparison
 from friendli_endpoint.chat.schema.document import Document
 from friendli_endpoint.chat.schema.keywords import APPLIES_TO, types_of
 from friendli_endpoint.chat.schema.multiples import Multiples
@@ -24,7 +25,7 @@ from friendli_endpoint.chat.schema.place import Place, SchemaFault
 __all__ = ["Rewriting"]
 
 _MOST_SCHEMAS = 20_000
-_MOST_LITERALS = 10_000
+_MAX_LITERALS = 10_000
 _MOST_DENIALS = 30
 
 _STEPS: dict[str, Step] = {
@@ -74,12 +75,14 @@ class Rewriting:
 
     Attributes:
         document: The same.
+        comparison: Tells which of its schemas exclude each other.
         multiples: The `multipleOf`s so far.
         parts: The places of the schemas that are used, and what became of each; outer ones first.
     """
 
     def __init__(self, document: Document) -> None:
         self.document = document
+        self.comparison = Comparison(document)
         self.multiples = Multiples()
         self.parts: list[tuple[Place, dict[str, Any]]] = []
         self._made = 0
@@ -190,15 +193,15 @@ class Rewriting:
         return Part(self, telling, place, types)
 
     def count_literals(self, count: int) -> None:
-        """Counts lists and objects in constants.
+        """Counts lists and objects in constants, and their items.
 
         Raises:
             SchemaFault: They are too many.
         """
         self._literals += count
-        if self._literals > _MOST_LITERALS:
+        if self._literals > _MAX_LITERALS:
             raise SchemaFault(
-                (), f"its constants hold more than {_MOST_LITERALS:,} lists and objects"
+                (), f"its lists and objects hold more than {_MAX_LITERALS:,} constants"
             )
 
 

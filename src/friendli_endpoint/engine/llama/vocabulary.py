@@ -3,8 +3,8 @@
 import ctypes
 from collections.abc import Iterator
 
+from friendli_endpoint.deep_stack import on_deep_stack
 from friendli_endpoint.engine.llama.model import LlamaModel
-from friendli_endpoint.engine.llama.stack import on_deep_stack
 
 __all__ = ["LlamaVocabulary"]
 
