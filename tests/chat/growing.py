@@ -76,14 +76,14 @@ FAMILIES: dict[str, Callable[[], Schema]] = {
     "required": lambda: {"type": "object", "required": _strings(40_000)},
     "dependentRequired": lambda: {"dependentRequired": {"a": _strings(40_000)}},
     "propertyNames": lambda: {"type": "object", "propertyNames": {"enum": _strings(40_000)}},
-    "properties": lambda: {"type": "object", "properties": dict.fromkeys(_strings(30_000), {})},
+    "properties": lambda: {"type": "object", "properties": dict.fromkeys(_strings(30_000), True)},
     "enum": lambda: {"enum": _strings(40_000)},
     "constant list": lambda: {"const": list(range(60_000))},
     "constant object": lambda: {"const": dict.fromkeys(_strings(30_000), 0)},
     "largest constant object": lambda: {"const": dict.fromkeys(_strings(9_998), 0)},
     "largest required": lambda: {"type": "object", "required": _strings(2000)},
     "prefixItems": lambda: {"type": "array", "prefixItems": [{"type": "null"}] * 19_000},
-    "dependencies": lambda: {"dependentSchemas": dict.fromkeys(_strings(9000), {"minItems": 1})},
+    "dependencies": lambda: {"dependentRequired": {name: [name] for name in _strings(9000)}},
 }
 
 

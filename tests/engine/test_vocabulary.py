@@ -9,6 +9,7 @@ import pytest
 
 from friendli_endpoint import deep_stack
 from friendli_endpoint.deep_stack import on_deep_stack
+from friendli_endpoint.generation import Refusal
 from tests.contract.live import environment
 from tests.support.pre_tokenizers import write_with_pre_tokenizer
 
@@ -38,9 +39,10 @@ def test_a_call_on_a_deep_stack_returns_or_raises_what_it_does() -> None:
     assert threading.stack_size() == before
 
 
-def test_a_stack_for_which_there_is_no_address_space_is_a_memory_error() -> None:
-    with pytest.raises(MemoryError, match="no stack of"):
+def test_a_stack_for_which_there_is_no_address_space_is_refused() -> None:
+    with pytest.raises(Refusal, match="no memory for a stack") as refused:
         on_deep_stack(lambda: 0, 1 << 50)
+    assert refused.value.status == 503
     assert on_deep_stack(lambda: 1, 0) == 1
 
 

@@ -60,7 +60,7 @@ class LlamaVocabulary:
             special: Whether control tokens written out in the text are recognised.
 
         Raises:
-            MemoryError: There is no address space for the stack that a long text may need.
+            Refusal: 503: there is no memory for the stack that a long text may need.
         """
         encoded = text.encode()
         if len(encoded) <= _SHALLOW_BYTES:
