@@ -14,6 +14,9 @@ __all__ = ["AccessError", "policy_of"]
 ALWAYS_OPEN = frozenset({"/health", "/live"})
 METRICS = "/metrics"
 
+_CHUNK = 1 << 20
+"""Bytes by which a body may be too large before that is seen: a server reads 256 KiB at once."""
+
 
 class AccessError(Exception):
     """Settings under which nobody should serve; the message says why in a sentence."""
@@ -40,7 +43,7 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(
         max_body=settings.max_body,
         max_messages=settings.max_messages,
-        bodies=BodyMemory(max(settings.max_body_memory, settings.max_body)),
+        bodies=BodyMemory(max(settings.max_body_memory, settings.max_body + _CHUNK)),
         receive_seconds=settings.receive_seconds,
         answer_seconds=settings.timeout,
         tokens=tokens,

@@ -7,6 +7,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from friendli_endpoint.http.connection import Connection, connection_type
+from friendli_endpoint.http.held import BodyMemory
 
 from .clock import ShiftedLoop, run_shifted, until
 from .scripted import ScriptedService, scripted_app, steps
@@ -51,7 +52,12 @@ class Connected:
         self.service = ScriptedService()
         self.transport = Transport()
         app = scripted_app(self.service, receive_seconds=SECONDS)
-        kind = connection_type(receive_seconds=SECONDS, stall_seconds=SECONDS)
+        kind = connection_type(
+            receive_seconds=SECONDS,
+            stall_seconds=SECONDS,
+            max_connections=1,
+            bodies=BodyMemory(),
+        )
         config = uvicorn.Config(app, log_config=None)
         self.connection: Connection = kind(config, ServerState(), {}, loop)
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]

@@ -73,7 +73,7 @@ def _run(
         server.should_exit = True
 
     app = create_app(service, policy, ready=ready, failed=failed)
-    server = make_server(app, service, settings)
+    server = make_server(app, service, settings, policy.bodies)
     # When it has stopped, the server raises the signal once more: both are then an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):

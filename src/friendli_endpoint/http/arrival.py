@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from friendli_endpoint.generation import Refusal
-from friendli_endpoint.http.held import BodyMemory, HeldBody
+from friendli_endpoint.http.held import BodyMemory, HeldBody, memory_full
 
 __all__ = ["Arrival", "read_body"]
 
@@ -18,10 +18,11 @@ MOST_IGNORED = 64 * 1024
 class Arrival:
     """ASGI middleware: bounds the time that a body takes, and closes on one that is not read.
 
-    It writes into the request's state the `body`, to be read by `read_body`.
+    The request's state has its `body`, to be read by `read_body`; a server that counts what arrives
+    has written it there.
 
     Args:
-        app: The application; `receive` raises a 408 `Refusal` in it.
+        app: The application; `receive` raises a 408 or 503 `Refusal` in it.
         seconds: How long the whole body of a request may take.
         memory: What is held of all bodies together.
     """
@@ -39,8 +40,9 @@ class Arrival:
         deadline = asyncio.get_running_loop().time() + self._seconds
         read = not _has_large_body(Headers(scope=scope))
         arrived = False
-        body = HeldBody(self._memory)
-        scope.setdefault("state", {})["body"] = body
+        state = scope.setdefault("state", {})
+        is_counted = "body" in state
+        body: HeldBody = state.setdefault("body", HeldBody(self._memory))
 
         async def receive_in_time() -> Message:
             nonlocal arrived, read
@@ -56,11 +58,16 @@ class Arrival:
                     status=408,
                     code="body_too_slow",
                 ) from None
+            if not is_counted:
+                body.count(len(message.get("body", b"")))
+            if body.is_refused:
+                read = False
+                raise memory_full()
             read = arrived = not message.get("more_body", False)
             return message
 
         async def send_and_close(message: Message) -> None:
-            if message["type"] == "http.response.start" and (not read or body.is_refused):
+            if message["type"] == "http.response.start" and not read:
                 MutableHeaders(scope=message)["connection"] = "close"
             await send(message)
 
@@ -92,7 +99,6 @@ async def read_body(request: Request, max_bytes: int) -> HeldBody:
     async for chunk in request.stream():
         if len(content) + len(chunk) > max_bytes:
             raise too_large
-        held.count(len(chunk))
         content += chunk
     if not content:
         raise Refusal("the request has no body: a JSON object is expected", code="invalid_json")

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from friendli_endpoint.generation import Refusal
 from friendli_endpoint.http.body import parse_body
 
-__all__ = ["BodyMemory", "HeldBody"]
+__all__ = ["BodyMemory", "HeldBody", "memory_full"]
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -43,6 +43,16 @@ class BodyMemory:
             self._num_bytes -= num_bytes
 
 
+def memory_full() -> Refusal:
+    """The answer to a request for whose body there is no memory."""
+    return Refusal(
+        "the endpoint holds as many bytes of request bodies as it may",
+        status=503,
+        code="body_memory_full",
+        retry_after=1,
+    )
+
+
 class HeldBody:
     """The body of one request, counted from its arrival until it has been parsed.
 
@@ -54,31 +64,23 @@ class HeldBody:
         memory: Where the bytes are counted.
 
     Attributes:
-        is_refused: Whether there was no memory for it.
+        is_refused: Whether there was no memory for a part of it.
     """
 
     def __init__(self, memory: BodyMemory) -> None:
         self._memory = memory
         self._num_bytes = 0
-        self._is_filled = False
         self._content: list[bytes] = []  # at most one: who pops it gives the memory back
+        self._is_filled = self._is_closed = False
         self.is_refused = False
 
-    def count(self, num_bytes: int) -> None:
-        """Counts bytes that have arrived.
-
-        Raises:
-            Refusal: 503, where there is no memory for them.
-        """
-        if not self._memory.take(num_bytes):
-            self.is_refused = True
-            raise Refusal(
-                "the endpoint holds as many bytes of request bodies as it may",
-                status=503,
-                code="body_memory_full",
-                retry_after=1,
-            )
-        self._num_bytes += num_bytes
+    def count(self, num_bytes: int) -> bool:
+        """Counts bytes that have arrived; false where they must not be kept."""
+        if self._is_closed or self.is_refused:
+            return False
+        self.is_refused = not self._memory.take(num_bytes)
+        self._num_bytes += 0 if self.is_refused else num_bytes
+        return not self.is_refused
 
     def fill(self, content: bytes) -> None:
         """Takes the whole body; its bytes have been counted."""
@@ -106,6 +108,9 @@ class HeldBody:
 
     def close(self) -> None:
         """Gives the memory back, unless a thread is parsing or has parsed the body."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         if self._is_filled:
             try:
                 self._content.pop()
