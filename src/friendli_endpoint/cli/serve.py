@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import ssl
+import sys
 from typing import Any
 
 import typer
@@ -19,6 +20,7 @@ from friendli_endpoint.cli.flags import read_settings, with_settings
 from friendli_endpoint.cli.server import make_server
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.settings import Settings
+from friendli_endpoint.telemetry.log_queue import LogQueue, QueuedStream
 from friendli_endpoint.telemetry.request_log import formatter_of
 
 __all__ = ["serve"]
@@ -109,8 +111,13 @@ def _no_password() -> str:
 
 
 def _start_logging(settings: Settings) -> None:
+    """Has the log, and all else on standard error, written by a thread of its own."""
     known = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    lines = logging.StreamHandler()
-    lines.setFormatter(formatter_of(settings.log_format))
-    logging.basicConfig(level=known, handlers=[lines])
+    handler: logging.Handler = logging.StreamHandler()
+    with contextlib.suppress(AttributeError, OSError):  # there is none, or it is no file
+        is_terminal = sys.stderr.isatty()
+        handler = LogQueue(sys.stderr.fileno())
+        sys.stderr = QueuedStream(handler, is_terminal)
+    handler.setFormatter(formatter_of(settings.log_format))
+    logging.basicConfig(level=known, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, known))
