@@ -25,6 +25,11 @@ from friendli_endpoint.telemetry.request_log import formatter_of
 
 __all__ = ["serve"]
 
+log = logging.getLogger("friendli_endpoint.cli")
+
+SPARE_FILES = 256
+"""Files that are open beside the connections: those for probes, the model, adapters, the log."""
+
 
 @with_settings
 def serve(**flags: Any) -> None:
@@ -35,6 +40,7 @@ def serve(**flags: Any) -> None:
     """
     settings = read_settings(flags)
     _start_logging(settings)
+    _raise_file_limit(settings.max_connections + SPARE_FILES)
     service = EndpointService(settings)
     try:
         service.check()
@@ -121,3 +127,17 @@ def _start_logging(settings: Settings) -> None:
     handler.setFormatter(formatter_of(settings.log_format))
     logging.basicConfig(level=known, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, known))
+
+
+def _raise_file_limit(wanted: int) -> None:
+    """Lets the process open so many files, as far as it may; 1024 is usual, and soon used up."""
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        log.warning("at most %d files may be open, fewer than --max-connections needs", hard)
