@@ -45,7 +45,7 @@ def scalar(draw: Draw) -> Json:
 
 
 def wide(draw: Draw, item: Json) -> list[Json]:
-    return [item] * size(draw, 1_500_000 // max(1, len(json.dumps(item))))
+    return [item] * size(draw, min(200_000, 1_500_000 // len(json.dumps(item))))
 
 
 def deep(draw: Draw, value: Json) -> Json:
