@@ -119,7 +119,7 @@ def test_a_string_that_does_not_end_is_looked_at_once(text: str) -> None:
     assert refusal(text.encode()).code == "invalid_json"
 
 
-def test_what_only_reads_like_values_is_text() -> None:
+def test_commas_and_brackets_in_strings_are_not_counted() -> None:
     text = '[{,"\\' * MAX_VALUES
     message = {"role": "user", "content": text}
     read = parsed(json.dumps({**VALID, "messages": [message]}).encode())

@@ -1,4 +1,4 @@
-"""What is held of all requests together: bytes of bodies, and connections."""
+"""Bounds over all connections: bytes of bodies held at once, and the connections themselves."""
 
 import asyncio
 import json
@@ -90,7 +90,7 @@ def wait_until(happened: Any) -> None:
         ),
     ],
 )
-def test_whatever_becomes_of_a_body_its_memory_is_given_back(sent: bytes, status: int) -> None:
+def test_the_memory_of_a_body_is_given_back_after_every_outcome(sent: bytes, status: int) -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
         connected.service.fault = ValueError("it arrived")

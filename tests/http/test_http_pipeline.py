@@ -60,7 +60,7 @@ def test_too_many_requests_in_one_read_end_the_connection(flood: bytes, first: b
     run_shifted(scenario)
 
 
-def test_what_follows_a_request_that_closes_is_not_kept() -> None:
+def test_requests_behind_one_that_closes_are_discarded() -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
         connected.connection.data_received(CLOSING * 5_000)
@@ -80,7 +80,7 @@ def test_a_client_that_floods_and_reads_nothing_is_cut_off() -> None:
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one read", "in two"])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_a_few_are_answered_in_order_and_nothing_is_read_meanwhile(
+def test_pipelined_requests_are_answered_in_order_and_nothing_is_read_meanwhile(
     stream: bool, together: bool
 ) -> None:
     async def scenario(loop: ShiftedLoop) -> None:
@@ -89,9 +89,8 @@ def test_a_few_are_answered_in_order_and_nothing_is_read_meanwhile(
         behind = b"".join(KINDS[n % 4](n) for n in range(MAX_WAITING))
         if together:
             connected.connection.data_received(posting(stream) + behind)
-        await_first = posting(stream)
-        if not together:
-            connected.connection.data_received(await_first)
+        else:
+            connected.connection.data_received(posting(stream))
             await scripted.submitted.wait()
             connected.connection.data_received(behind)
         await scripted.submitted.wait()

@@ -159,7 +159,7 @@ TRAILED = b"POST /nowhere HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
     ],
     ids=["in one", "one by one", "second", "trailers", "a long trailer", "a chunk extension"],
 )
-def test_what_belongs_to_no_body_is_bounded(pieces: list[bytes]) -> None:
+def test_headers_trailers_and_chunk_extensions_are_bounded(pieces: list[bytes]) -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
         for piece in pieces:

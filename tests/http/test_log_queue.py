@@ -108,7 +108,7 @@ def test_formats_and_exceptions_are_those_of_the_formatter(pipe: tuple[int, int]
     assert "Traceback" in said["exception"] and "ValueError" in said["exception"]
 
 
-def test_what_cannot_be_formatted_or_written_is_no_fault_of_who_logs(
+def test_records_without_a_form_or_a_reader_write_nothing_else_to_standard_error(
     pipe: tuple[int, int], capfd: pytest.CaptureFixture[str]
 ) -> None:
     queue = LogQueue(pipe[1])
@@ -172,7 +172,7 @@ print("all is logged", flush=True)
 
 
 @pytest.mark.parametrize("end", ["", "wait_until_logged(); os._exit(0)"], ids=["exit", "_exit"])
-def test_at_the_end_what_waits_is_written(end: str) -> None:
+def test_waiting_lines_are_written_at_the_end_of_the_process(end: str) -> None:
     command = [sys.executable, "-c", ENDING % (3_000, end)]
     ended = subprocess.run(
         command, capture_output=True, env=environment(), timeout=BOUND, check=True

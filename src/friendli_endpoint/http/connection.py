@@ -118,6 +118,7 @@ class Connection(PipelineProtocol):
 
     def _overload(self) -> None:
         """Leaves the connection to probes, or closes it where there are very many."""
+        log.warning("more connections are open than are served: %d", len(self.connections))
         self.app = only_probes(self.app)
         if len(self.connections) > self.max_connections + SPARE_CONNECTIONS:
             retry = f"retry-after: {RETRY_SECONDS}\r\n"

@@ -1,4 +1,4 @@
-"""An answer for connections beyond the bound: probes are served, the rest hears to come again."""
+"""An answer for connections beyond the bound: probes are served, others are told to retry."""
 
 import uuid
 from collections.abc import Mapping

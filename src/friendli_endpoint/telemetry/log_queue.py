@@ -41,7 +41,7 @@ class LogQueue(logging.Handler):
         # A SimpleQueue may be used by a signal handler that interrupts its use.
         self._lines: queue.SimpleQueue[bytes | threading.Event] = queue.SimpleQueue()
         self._bytes_put = self._bytes_taken = 0
-        self._num_dropped = self._num_told = 0
+        self._num_dropped = self._num_reported = 0
         threading.Thread(target=self._write_lines, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -90,15 +90,15 @@ class LogQueue(logging.Handler):
                 continue
             self._bytes_taken += len(line)
             if self._write(line):
-                self._tell_of_dropped()
+                self._report_dropped()
 
-    def _tell_of_dropped(self) -> None:
-        num_dropped = self._num_dropped - self._num_told
+    def _report_dropped(self) -> None:
+        num_dropped = self._num_dropped - self._num_reported
         if num_dropped:
             message = f"dropped {num_dropped} lines of the log, which was not read in time"
             record = logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (), None)
             if self._write(self.format(record).encode() + b"\n"):
-                self._num_told += num_dropped
+                self._num_reported += num_dropped
 
     def _write(self, content: bytes) -> bool:
         """Writes all of it, however long that takes; false where nobody will ever read it."""
