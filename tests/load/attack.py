@@ -16,7 +16,7 @@ __all__ = ["PATIENCE", "Attempt", "attack"]
 PATIENCE = 30.0
 """Seconds after which an answer hangs."""
 
-FLAGS = ("--context", "512", "--max-choices", "4", "--receive-seconds", "2")
+FLAGS = ("--threads", "1", "--context", "256", "--max-choices", "4", "--receive-seconds", "2")
 GOOD_EVERY = 20
 """Cases after which a completion is asked for; whether the endpoint is healthy, after each."""
 
