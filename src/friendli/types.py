@@ -114,6 +114,25 @@ OptionalNullable = Annotated[
 """A field that may be absent (`UNSET`), null (`None`) or a `T`."""
 
 
+class _FailFast:
+    """Ends the validation of a list at its first wrong item.
+
+    pydantic's own `FailFast` has no hash, which branches of a union need.
+    """
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return {**handler(source), "fail_fast": True}
+
+
+FailFastList = Annotated[list[T], _FailFast()]
+"""A list with one error at most.
+
+With an error for each wrong item, a body of 3.8 MB takes 10 seconds and 2 GiB.
+"""
+
+
 class UnrecognizedStr(str):
     """A string that is none of the values known when this client was written."""
 

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Callable
 
+from friendli_endpoint.http.held import BodyMemory
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.rates import Rates
 from friendli_endpoint.http.tokens import TokenError, TokenFile, Tokens, parse_tokens
@@ -12,6 +13,9 @@ __all__ = ["AccessError", "policy_of"]
 
 ALWAYS_OPEN = frozenset({"/health", "/live"})
 METRICS = "/metrics"
+
+_CHUNK = 1 << 20
+"""Bytes by which a body may be too large before that is seen: a server reads 256 KiB at once."""
 
 
 class AccessError(Exception):
@@ -38,6 +42,8 @@ def policy_of(settings: Settings) -> Policy:
     open_metrics = local if settings.open_metrics is None else settings.open_metrics
     return Policy(
         max_body=settings.max_body,
+        max_messages=settings.max_messages,
+        bodies=BodyMemory(max(settings.max_body_memory, settings.max_body + _CHUNK)),
         receive_seconds=settings.receive_seconds,
         answer_seconds=settings.timeout,
         tokens=tokens,

@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     """Endpoint id to answer to; may be repeated."""
     max_body: Annotated[int, Field(ge=1024), Flag("Network")] = 4 * 1024 * 1024
     """Most bytes of a request body."""
+    max_body_memory: Annotated[int, Field(ge=1024), Flag("Network")] = 256 * 1024 * 1024
+    """Bytes of request bodies that may be held at once, at least one body; more get a 503."""
+    max_connections: Annotated[int, Field(ge=1), Flag("Network")] = 4096
+    """Connections that may be open at once; on more, only /health and /live are answered."""
     receive_seconds: Annotated[float, _Seconds, Flag("Network")] = 30.0
     """How long the headers of a request may take to arrive, and then its body."""
     stall_seconds: Annotated[float, _Seconds, Flag("Network")] = 30.0

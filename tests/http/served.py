@@ -11,6 +11,7 @@ from typing import Any
 
 from friendli_endpoint.cli.server import DrainingServer, make_server
 from friendli_endpoint.generation import Failure, Refusal
+from friendli_endpoint.http.held import BodyMemory
 from friendli_endpoint.settings import Settings
 
 from .scripted import BOUND, COMPLETIONS, VALID, ScriptedService, scripted_app
@@ -57,12 +58,17 @@ class DrainedService(ScriptedService):
 
 @dataclass(frozen=True)
 class Served:
-    """A running server."""
+    """A running server.
+
+    Attributes:
+        bodies: What it holds of bodies.
+    """
 
     service: DrainedService
     server: DrainingServer
     thread: threading.Thread
     port: int
+    bodies: BodyMemory
 
     def connect(self, **options: Any) -> socket.socket:
         """A connection on which nothing has been sent."""
@@ -111,13 +117,14 @@ def served(
     service = DrainedService()
     cert, key = tls or (None, None)
     made = Settings(tls_cert=cert, tls_key=key, **settings)
-    app = scripted_app(service, max_body, receive_seconds=made.receive_seconds)
+    bodies = BodyMemory(made.max_body_memory)
+    app = scripted_app(service, max_body, receive_seconds=made.receive_seconds, bodies=bodies)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = make_server(app, service, made)
+    server = make_server(app, service, made, bodies)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        yield Served(service, server, thread, listener.getsockname()[1])
+        yield Served(service, server, thread, listener.getsockname()[1], bodies)
     finally:
         server.should_exit = server.force_exit = True
         thread.join(BOUND)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.generation import Refusal
-from friendli_endpoint.http.body import parse_body
+from friendli_endpoint.http.body import MAX_VALUES, parse_body
 from friendli_endpoint.http.errors import error_body
 
 from .scripted import VALID
@@ -99,6 +99,32 @@ def test_of_a_key_given_twice_the_last_counts() -> None:
     message = b'{"role": "clown", "role": "user", "content": 1, "content": "x"}'
     read = parsed(body % message)
     assert (read.model, read.messages[0].role, read.messages[0].content) == ("m", "user", "x")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[" + "0," * MAX_VALUES + "0]", "{" + '"a":[],' * (MAX_VALUES // 2) + '"a":0}'],
+    ids=["a list", "an object"],
+)
+def test_too_many_values_are_400(value: str) -> None:
+    found = refusal(spliced("chat_template_kwargs", f'{{"a": {value}}}'))
+    assert (found.status, found.code) == (400, "out_of_range")
+    assert "262,144" in found.message
+
+
+@pytest.mark.parametrize(
+    "text", ['"' + r"\"," * (1 << 20), '"' * (1 << 20) + ",", '"\\' + "," * (1 << 20)]
+)
+def test_a_string_that_does_not_end_is_looked_at_once(text: str) -> None:
+    assert refusal(text.encode()).code == "invalid_json"
+
+
+def test_commas_and_brackets_in_strings_are_not_counted() -> None:
+    text = '[{,"\\' * MAX_VALUES
+    message = {"role": "user", "content": text}
+    read = parsed(json.dumps({**VALID, "messages": [message]}).encode())
+    assert read.messages[0].content == text
+    assert parsed(spliced("eos_token", "[" + "0," * (MAX_VALUES - 20) + "0]")).eos_token
 
 
 def test_nul_is_a_character() -> None:

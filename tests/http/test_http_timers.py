@@ -3,68 +3,13 @@
 import json
 
 import pytest
-import uvicorn
-from uvicorn.server import ServerState
-
-from friendli_endpoint.http.connection import Connection, connection_type
 
 from .clock import ShiftedLoop, run_shifted, until
-from .scripted import ScriptedService, scripted_app, steps
+from .connected import SECONDS, Connected
+from .scripted import steps
 from .served import GET, LINE, posting
 
-SECONDS = 30.0
 LARGE = b"POST /nowhere HTTP/1.1\r\ncontent-length: 90000\r\n\r\n"
-
-
-class Transport:
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.closed = False
-
-    def get_extra_info(self, _name: str) -> None:
-        return None
-
-    def write(self, piece: bytes) -> None:
-        assert not self.closed
-        self.written += piece
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-    def pause_reading(self) -> None:
-        """Nothing comes unless the test sends it."""
-
-    resume_reading = pause_reading
-
-
-class Connected:
-    """A connection of an application to a client that the test plays."""
-
-    def __init__(self, loop: ShiftedLoop) -> None:
-        self.service = ScriptedService()
-        self.transport = Transport()
-        app = scripted_app(self.service, receive_seconds=SECONDS)
-        kind = connection_type(receive_seconds=SECONDS, stall_seconds=SECONDS)
-        config = uvicorn.Config(app, log_config=None)
-        self.connection: Connection = kind(config, ServerState(), {}, loop)
-        self.connection.connection_made(self.transport)  # type: ignore[arg-type]
-        self._loop = loop
-
-    def pass_time(self) -> None:
-        self._loop.shift += SECONDS + 1
-
-    async def until_closed(self) -> bytes:
-        """Lets time pass until the connection is closed; gives what was written."""
-        await until(lambda: self.transport.closed, self.pass_time)
-        self.connection.connection_lost(None)
-        return self.transport.written
 
 
 @pytest.mark.parametrize(
@@ -170,5 +115,57 @@ def test_endless_headers_are_431(pieces: list[bytes], refused: bool) -> None:
         written = connected.transport.written
         assert written.startswith(b"HTTP/1.1 431 ") == refused
         assert (b'"headers_too_large"' in written) == refused
+
+    run_shifted(scenario)
+
+
+@pytest.mark.parametrize("sent", [b"\r\n", b"\r\n\r\n"])
+def test_empty_lines_after_an_answer_do_not_keep_a_connection(sent: bytes) -> None:
+    async def scenario(loop: ShiftedLoop) -> None:
+        connected = Connected(loop)
+        connected.connection.data_received(GET)
+        await until(lambda: b"ready" in connected.transport.written)
+        connected.connection.data_received(sent)
+        await connected.until_closed()
+
+    run_shifted(scenario)
+
+
+@pytest.mark.parametrize("last", [GET, posting(False)], ids=["GET", "POST"])
+def test_after_a_request_to_upgrade_the_connection_is_closed(last: bytes) -> None:
+    async def scenario(loop: ShiftedLoop) -> None:
+        connected = Connected(loop)
+        asked = b"HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c"
+        connected.connection.data_received(last.replace(b"HTTP/1.1", asked, 1))
+        await until(lambda: connected.transport.closed)
+        assert b"connection: close" in connected.transport.written
+        connected.connection.connection_lost(None)
+
+    run_shifted(scenario)
+
+
+TRAILED = b"POST /nowhere HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [GET[:-2] + b"a:\r\n" * 258],
+        [GET[:-2], *[b"a:\r\n"] * 258],
+        [posting(True).partition(LINE)[0] + LINE, *[b"x"] * 5, b"GET", GET[3:-2] + b"a:\r\n" * 258],
+        [TRAILED + b"0\r\n" + b"a:\r\n" * 258],
+        [TRAILED + b"0\r\na: ", *[b"x" * 10_000] * 7],
+        [TRAILED + b"1;", *[b"x" * 10_000] * 7],
+    ],
+    ids=["in one", "one by one", "second", "trailers", "a long trailer", "a chunk extension"],
+)
+def test_headers_trailers_and_chunk_extensions_are_bounded(pieces: list[bytes]) -> None:
+    async def scenario(loop: ShiftedLoop) -> None:
+        connected = Connected(loop)
+        for piece in pieces:
+            if not connected.transport.closed:
+                connected.connection.data_received(piece)
+        assert connected.transport.closed
+        connected.connection.connection_lost(None)
 
     run_shifted(scenario)

@@ -1,10 +1,17 @@
 """The proofs in short: what they would show of a fault is looked at, and no figure of time."""
 
+import random
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from friendli.models import DedicatedChatCompletionBody
 from tests.load import faults
+from tests.load.bodies import FIELDS, bodies, body
 from tests.load.inputs import inputs
 from tests.load.queue_full import queue_full
+from tests.load.shapes import shape, shapes
 from tests.load.soak import soak
 
 
@@ -50,3 +57,24 @@ def test_bad_input_is_blamed_on_the_request() -> None:
     found = inputs(cases=50)
     assert found["tried"] >= 100 and found["5xx"] == 0
     assert found["a good request afterwards"] == 200
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("attack", [bodies, shapes])
+def test_no_body_and_no_shape_of_http_ends_or_freezes_it(
+    attack: Callable[[int], dict[str, Any]],
+) -> None:
+    found = attack(100)
+    assert found["failed"] == "none"
+    assert found["2xx"] > 0 and found["4xx"] > 0
+
+
+def test_bodies_are_made_of_every_field() -> None:
+    assert set(FIELDS) == set(DedicatedChatCompletionBody.model_fields)
+
+
+@pytest.mark.parametrize("make", [body, shape])
+def test_a_seed_makes_the_same_case_again(make: Callable[[random.Random], object]) -> None:
+    made = [make(random.Random(f"a seed {number}")) for number in range(20)]
+    assert made == [make(random.Random(f"a seed {number}")) for number in range(20)]
+    assert len({repr(case) for case in made}) > 10

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, NotRequired, TypeAlias
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from friendli.types import UNSET, BaseModel, OptionalNullable
+from friendli.types import UNSET, BaseModel, FailFastList, OptionalNullable
 
 # ── parts of a content ───────────────────────────────────────────────────────────────────────
 
@@ -131,12 +131,12 @@ UserMessageContentMultiModal: TypeAlias = Annotated[
 UserMessageContentMultiModalTypedDict: TypeAlias = (
     TextContentTypedDict | ImageContentTypedDict | AudioContentTypedDict | VideoContentTypedDict
 )
-UserMessageContent: TypeAlias = str | list[UserMessageContentMultiModal]
+UserMessageContent: TypeAlias = str | FailFastList[UserMessageContentMultiModal]
 UserMessageContentTypedDict: TypeAlias = str | list[UserMessageContentMultiModalTypedDict]
 Content: TypeAlias = UserMessageContent
 ContentTypedDict: TypeAlias = UserMessageContentTypedDict
 
-TextParts: TypeAlias = str | list[TextContent]
+TextParts: TypeAlias = str | FailFastList[TextContent]
 TextPartsTypedDict: TypeAlias = str | list[TextContentTypedDict]
 
 # ── messages ─────────────────────────────────────────────────────────────────────────────────
@@ -249,7 +249,7 @@ class AssistantMessage(BaseModel):
     content: OptionalNullable[TextParts] = UNSET
     reasoning_content: OptionalNullable[str] = UNSET
     name: OptionalNullable[str] = UNSET
-    tool_calls: OptionalNullable[list[AssistantMessageToolCall]] = UNSET
+    tool_calls: OptionalNullable[FailFastList[AssistantMessageToolCall]] = UNSET
 
     @property
     def role(self) -> Literal["assistant"]:

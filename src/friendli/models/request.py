@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from friendli.models.formats import ResponseFormat, ResponseFormatTypedDict
 from friendli.models.messages import Message, MessageTypedDict
 from friendli.models.tools import Tool, ToolChoice, ToolChoiceTypedDict, ToolTypedDict
-from friendli.types import UNSET, BaseModel, OptionalNullable
+from friendli.types import UNSET, BaseModel, FailFastList, OptionalNullable
 
 
 class StreamOptions(BaseModel):
@@ -46,9 +46,9 @@ class DedicatedChatCompletionBody(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(allow_inf_nan=False)
 
     model: str
-    messages: list[Message]
+    messages: FailFastList[Message]
     chat_template_kwargs: OptionalNullable[dict[str, Any]] = UNSET
-    eos_token: OptionalNullable[list[int]] = UNSET
+    eos_token: OptionalNullable[FailFastList[int]] = UNSET
     frequency_penalty: OptionalNullable[float] = UNSET
     logit_bias: OptionalNullable[dict[str, Any]] = UNSET
     logprobs: OptionalNullable[bool] = UNSET
@@ -61,8 +61,8 @@ class DedicatedChatCompletionBody(BaseModel):
     repetition_penalty: OptionalNullable[float] = UNSET
     reasoning_effort: OptionalNullable[str] = UNSET
     reasoning_budget: OptionalNullable[int] = UNSET
-    seed: OptionalNullable[Seed] = UNSET
-    stop: OptionalNullable[str | list[str]] = UNSET
+    seed: OptionalNullable[int | FailFastList[int]] = UNSET
+    stop: OptionalNullable[str | FailFastList[str]] = UNSET
     stream: OptionalNullable[bool] = UNSET
     stream_options: OptionalNullable[StreamOptions] = UNSET
     parse_reasoning: OptionalNullable[bool] = UNSET
@@ -74,7 +74,7 @@ class DedicatedChatCompletionBody(BaseModel):
     top_p: OptionalNullable[float] = UNSET
     xtc_threshold: OptionalNullable[float] = UNSET
     xtc_probability: OptionalNullable[float] = UNSET
-    tools: OptionalNullable[list[Tool]] = UNSET
+    tools: OptionalNullable[FailFastList[Tool]] = UNSET
     min_tokens: OptionalNullable[int] = UNSET
     response_format: OptionalNullable[ResponseFormat] = UNSET
 

@@ -21,9 +21,15 @@ from friendli_endpoint.cli.flags import read_settings, with_settings
 from friendli_endpoint.cli.server import make_server
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.settings import Settings
+from friendli_endpoint.telemetry.log_queue import LogQueue, QueuedStream
 from friendli_endpoint.telemetry.request_log import formatter_of
 
 __all__ = ["serve"]
+
+log = logging.getLogger("friendli_endpoint.cli")
+
+SPARE_FILES = 256
+"""Files that are open beside the connections: those for probes, the model, adapters, the log."""
 
 
 @with_settings
@@ -35,6 +41,7 @@ def serve(**flags: Any) -> None:
     """
     settings = read_settings(flags)
     _start_logging(settings)
+    _raise_file_limit(settings.max_connections + SPARE_FILES)
     service = EndpointService(settings)
     try:
         service.check()
@@ -75,7 +82,7 @@ def _run(
         server.should_exit = True
 
     app = create_app(service, policy, ready=ready, failed=failed)
-    server = make_server(app, service, settings)
+    server = make_server(app, service, settings, policy.bodies)
     # When it has stopped, the server raises the signal once more: both are then an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
@@ -89,9 +96,9 @@ def _run(
 
 def _end_process(code: int) -> NoReturn:
     """Ends the process without freeing anything: threads may still use it."""
-    logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
+    logging.shutdown()
     os._exit(code)
 
 
@@ -120,8 +127,27 @@ def _no_password() -> str:
 
 
 def _start_logging(settings: Settings) -> None:
+    """Has the log, and all else on standard error, written by a thread of its own."""
     known = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    lines = logging.StreamHandler()
-    lines.setFormatter(formatter_of(settings.log_format))
-    logging.basicConfig(level=known, handlers=[lines])
+    handler: logging.Handler = logging.StreamHandler()
+    with contextlib.suppress(AttributeError, OSError):  # there is none, or it is no file
+        is_terminal = sys.stderr.isatty()
+        handler = LogQueue(sys.stderr.fileno())
+        sys.stderr = QueuedStream(handler, is_terminal)
+    handler.setFormatter(formatter_of(settings.log_format))
+    logging.basicConfig(level=known, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, known))
+
+
+def _raise_file_limit(wanted: int) -> None:
+    """Lets the process open so many files, as far as it may; 1024 is usual, and soon used up."""
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        log.warning("at most %d files may be open, fewer than --max-connections needs", hard)

@@ -10,6 +10,7 @@ import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
 from friendli_endpoint.http.connection import connection_type
+from friendli_endpoint.http.held import BodyMemory
 from friendli_endpoint.settings import Settings
 
 __all__ = ["DrainingServer", "make_server"]
@@ -33,13 +34,16 @@ class Service(Protocol):
         ...
 
 
-def make_server(app: Any, service: Service, settings: Settings) -> "DrainingServer":
+def make_server(
+    app: Any, service: Service, settings: Settings, bodies: BodyMemory
+) -> "DrainingServer":
     """A server of an application, with the operator's bounds on connections.
 
     Args:
         app: An ASGI application.
         service: What it serves.
         settings: The operator's.
+        bodies: Where the bytes of bodies are counted.
     """
     config = uvicorn.Config(
         app,
@@ -49,8 +53,12 @@ def make_server(app: Any, service: Service, settings: Settings) -> "DrainingServ
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
         http=connection_type(
-            receive_seconds=settings.receive_seconds, stall_seconds=settings.stall_seconds
+            receive_seconds=settings.receive_seconds,
+            stall_seconds=settings.stall_seconds,
+            max_connections=settings.max_connections,
+            bodies=bodies,
         ),
+        ws="none",
         timeout_graceful_shutdown=FAREWELL_SECONDS,
     )
     return DrainingServer(config, service, settings.drain_seconds)

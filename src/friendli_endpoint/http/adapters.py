@@ -4,11 +4,12 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from friendli_endpoint.http.body import parse_body, read_body
+from friendli_endpoint.http.arrival import read_body
+from friendli_endpoint.http.body import EndpointBody
 from friendli_endpoint.http.service import Service
 
 __all__ = ["add_adapter_routes"]
@@ -16,15 +17,13 @@ __all__ = ["add_adapter_routes"]
 ADAPTERS = "/dedicated/v1/adapters"
 
 
-class AdapterBody(BaseModel):
+class AdapterBody(EndpointBody):
     """What is to be loaded.
 
     Attributes:
         route: What requests will name in `model: "ID:ROUTE"`.
         file: A LoRA as a GGUF file, as a path inside the folder of `--adapter-dir`.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     route: Annotated[str, Field(pattern=r"^[\w.\-/]{1,128}$")]
     file: Annotated[str, Field(min_length=1, max_length=1024)]
@@ -39,9 +38,14 @@ def add_adapter_routes(app: FastAPI, service: Service, max_body: int) -> None:
 
     @app.post(ADAPTERS, summary="Load an adapter", status_code=201)
     async def load(request: Request) -> Response:
-        body = parse_body(await read_body(request, max_body), AdapterBody)
-        await asyncio.to_thread(service.load_adapter, body.route, body.file)
-        return JSONResponse(_card(body.route), 201)
+        body = await read_body(request, max_body)
+
+        def parse_and_load() -> str:
+            asked = body.parse(AdapterBody)
+            service.load_adapter(asked.route, asked.file)
+            return asked.route
+
+        return JSONResponse(_card(await asyncio.to_thread(parse_and_load)), 201)
 
     @app.delete(f"{ADAPTERS}/{{route:path}}", summary="Unload an adapter")
     async def unload(route: str) -> Response:

@@ -1,21 +1,21 @@
 """From the bytes of a request to its wire type, or to an error that names the field."""
 
-from typing import TypeVar
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, from_json
-from starlette.requests import Request
 
 from friendli_endpoint.generation import Refusal
 from friendli_endpoint.http.scrutiny import path_of, scrutinise
 
-__all__ = ["parse_body", "read_body"]
+__all__ = ["EndpointBody", "parse_body"]
 
 _RULE_BROKEN = {
     "union_tag_invalid": "unknown_value",
     "literal_error": "unknown_value",
     "finite_number": "out_of_range",
-    "extra_forbidden": "unknown_field",
     "string_pattern_mismatch": "unknown_value",
     "string_too_long": "out_of_range",
     "string_too_short": "out_of_range",
@@ -23,58 +23,82 @@ _RULE_BROKEN = {
 """Kinds of validation error that are a broken rule (400); the others are a wrong type (422)."""
 
 
-async def read_body(request: Request, most: int) -> bytes:
-    """The body, as far as it is allowed to go.
+MAX_VALUES = 1 << 18
+"""Values that a body may have: 1.3 million empty lists, in 4 MB, stop all streams for a second."""
 
-    Args:
-        request: The request.
-        most: Bytes that it may have.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""A string, ended or not: where it fails, it would be tried again from each quote in it."""
 
-    Raises:
-        Refusal: 413 as soon as it is known to be larger, 400 where there is none.
+
+class EndpointBody(BaseModel):
+    """A body that only this endpoint knows; unknown fields are refused.
+
+    They are refused by `parse_body`, which names the first: pydantic would make an error of each,
+    400,000 of them for a body of 4 MB.
     """
-    too_large = Refusal(
-        f"the body must be at most {most:,} bytes", status=413, code="body_too_large"
-    )
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > len(str(most)) or int(declared) > most):
-        raise too_large
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > most:
-            raise too_large
-    if not body:
-        raise Refusal("the request has no body: a JSON object is expected", code="invalid_json")
-    return bytes(body)
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
 
 
 Body = TypeVar("Body", bound=BaseModel)
 
 
-def parse_body(body: bytes, kind: type[Body]) -> Body:
+def parse_body(body: bytes, kind: type[Body], max_messages: int | None = None) -> Body:
     """Validates a body strictly: no value is converted to another type.
 
     Args:
         body: JSON.
-        kind: What it is to be.
+        kind: The type of the request; as large as a body is, few errors must come of it.
+        max_messages: How many `messages` it may have; None does not bound them. They are counted
+            first: 140,000 of them, in 4 MB, take half a second to validate.
 
     Raises:
         Refusal: 400 where it is no JSON or breaks a rule, 422 where a field is missing or has the
             wrong type.
     """
+    _check_number(body)
+    try:
+        wire = from_json(body)
+    except ValueError as error:
+        raise Refusal(f"the body is no JSON: {error}", code="invalid_json") from None
+    if max_messages is not None:
+        _check_count(wire, max_messages)
     try:
         parsed = kind.model_validate_json(body, strict=True)
     except ValidationError as error:
-        raise _refusal_of(error.errors(include_url=False), body) from None
-    scrutinise(body, parsed)
+        errors = error.errors(include_url=False, include_input=False)
+        raise _refusal(errors, wire) from None
+    if isinstance(parsed, EndpointBody) and parsed.model_extra:
+        _refuse_unknown(next(iter(parsed.model_extra)))
+    scrutinise(body, wire, parsed)
     return parsed
 
 
-def _refusal_of(errors: list[ErrorDetails], body: bytes) -> Refusal:
-    if errors[0]["type"] == "json_invalid":
-        return Refusal(f"the body is no JSON: {_reason(errors[0])}", code="invalid_json")
-    return _refusal(errors, from_json(body))
+def _check_number(body: bytes) -> None:
+    """Counts what begins or separates values, outside of strings."""
+    if _num_values(body) > MAX_VALUES and _num_values(_STRING.sub(b"", body)) > MAX_VALUES:
+        raise Refusal(
+            f"the body may have at most {MAX_VALUES:,} values in all its lists and objects",
+            code="out_of_range",
+        )
+
+
+def _num_values(body: bytes) -> int:
+    return sum(map(body.count, (b",", b"[", b"{")))
+
+
+def _check_count(wire: Any, max_messages: int) -> None:
+    messages = wire.get("messages") if isinstance(wire, dict) else None
+    if isinstance(messages, list) and len(messages) > max_messages:
+        raise Refusal(
+            f"there may be at most {max_messages} messages, not {len(messages)}",
+            param="messages",
+            code="out_of_range",
+        )
+
+
+def _refuse_unknown(name: str) -> NoReturn:
+    raise Refusal(f"{name}: there is no such field", param=name, code="unknown_field")
 
 
 def _refusal(errors: list[ErrorDetails], body: object) -> Refusal:
@@ -87,7 +111,7 @@ def _refusal(errors: list[ErrorDetails], body: object) -> Refusal:
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         field = _discriminator(chosen[0])
         param = ".".join(filter(None, (param, field)))
-        if not isinstance(chosen[0]["input"].get(field, ""), str):
+        if not isinstance(_value_at(deepest, body).get(field, ""), str):
             message = f"{param}: must be a valid string"
             return Refusal(message, param=param, status=422, code="wrong_type")
     what = " or ".join(dict.fromkeys(_reason(each) for each in chosen))
@@ -101,14 +125,10 @@ def _refusal(errors: list[ErrorDetails], body: object) -> Refusal:
 def _reason(error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     match error["type"]:
-        case "json_invalid":
-            return str(context["error"])
         case "union_tag_invalid":
             return f"must be one of {context['expected_tags']}, not {context['tag']!r}"
         case "missing" | "union_tag_not_found":
             return "this field is required"
-        case "extra_forbidden":
-            return "there is no such field"
         case "string_too_long":
             return f"must have at most {context['max_length']} characters"
         case "string_too_short":
@@ -119,6 +139,12 @@ def _reason(error: ErrorDetails) -> str:
 def _discriminator(error: ErrorDetails) -> str:
     """The wire name of the field that tells a union's branches apart, from `'NAME' | 'alias'`."""
     return str(error.get("ctx", {}).get("discriminator", "")).rpartition("| ")[2].strip("'")
+
+
+def _value_at(place: Sequence[int | str], body: Any) -> Any:
+    for step in place:
+        body = body[step]
+    return body
 
 
 def _place(location: tuple[int | str, ...], body: object, missing: bool) -> tuple[int | str, ...]:

@@ -1,24 +1,33 @@
-"""One TCP connection under uvicorn: how slow its client may be, and what it hears of bad bytes."""
+"""One TCP connection under uvicorn: how slow and how much its client may be, and bad bytes."""
 
 import asyncio
 import json
 import logging
 import uuid
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from friendli_endpoint.http.errors import error_body
+from friendli_endpoint.http.held import BodyMemory
+from friendli_endpoint.http.overload import MESSAGE, RETRY_SECONDS, only_probes
+from friendli_endpoint.http.pipeline import PipelineProtocol, StopParsingError
 
 __all__ = ["Connection", "connection_type"]
 
 log = logging.getLogger("friendli_endpoint.http")
 
 
-MOST_HEAD_BYTES = 65536
-"""Bytes of headers after which no more are waited for."""
+MAX_HEAD_BYTES = 65536
+"""Bytes after which no more are waited for, unless they end the headers or are of a body."""
+
+MAX_HEADERS = 256
+"""Headers and trailers of a request: 16,000 of four bytes each, which Python objects make 2 MiB."""
+
+SPARE_CONNECTIONS = 64
+"""Connections beyond the bound that stay open for a probe, or to be told so in due form."""
 
 
-class Connection(HttpToolsProtocol):
+class Connection(PipelineProtocol):
     """uvicorn's protocol with the bounds and the form of errors that it lacks.
 
     Attributes:
@@ -26,19 +35,25 @@ class Connection(HttpToolsProtocol):
             request may take.
         stall_seconds: How long the client may leave an answer unread; the transport's buffer for
             writing is full all that time, and what fills it cannot go on.
+        max_connections: How many connections are served; on more, probes only.
     """
 
     receive_seconds: float
     stall_seconds: float
+    max_connections: int
 
     _begun = False
-    _head_bytes = 0
+    _progressed = False
+    _idle_bytes = 0
+    _num_headers = 0
     _awaited: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for a request."""
         super().connection_made(transport)
+        if len(self.connections) > self.max_connections:
+            self._overload()
         self._await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -48,25 +63,42 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Takes bytes, as long as they do not make endless headers."""
-        awaited = self._awaited
+        """Takes bytes, unless they are of endless headers, trailers or chunk extensions."""
+        self._progressed = False
         super().data_received(data)
-        in_head = awaited is not None and awaited is self._awaited
-        self._head_bytes = self._head_bytes + len(data) if in_head else 0
-        if self._head_bytes > MOST_HEAD_BYTES:
-            message = f"the headers must be at most {MOST_HEAD_BYTES:,} bytes"
+        self._idle_bytes = 0 if self._progressed else self._idle_bytes + len(data)
+        if self._idle_bytes > MAX_HEAD_BYTES:
+            message = f"the headers must be at most {MAX_HEAD_BYTES:,} bytes"
             self._refuse(431, message, "headers_too_large")
+        if not (self._answering or self._awaited or self.timeout_keep_alive_task):
+            self._await_headers()  # an empty line between requests stops uvicorn's timer
 
     def on_message_begin(self) -> None:
         """Gives the headers of a request their time."""
         super().on_message_begin()
-        self._begun = True
+        self._begun = self._progressed = True
+        self._num_headers = 0
         self._await_headers()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Takes a header or trailer."""
+        self._num_headers += 1
+        if self._num_headers > MAX_HEADERS:
+            message = f"there may be at most {MAX_HEADERS} headers"
+            self._refuse(431, message, "headers_too_large")
+            raise StopParsingError
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Starts the request."""
         self._await_nothing()
+        self._progressed = True
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Takes a part of a body."""
+        self._progressed = True
+        super().on_body(body)
 
     def pause_writing(self) -> None:
         """Waits for the client to read on."""
@@ -83,6 +115,14 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answers bytes that are no HTTP."""
         self._refuse(400, "these bytes are no HTTP/1.1 request", "invalid_http")
+
+    def _overload(self) -> None:
+        """Leaves the connection to probes, or closes it where there are very many."""
+        log.warning("more connections are open than are served: %d", len(self.connections))
+        self.app = only_probes(self.app)
+        if len(self.connections) > self.max_connections + SPARE_CONNECTIONS:
+            retry = f"retry-after: {RETRY_SECONDS}\r\n"
+            self._refuse(503, MESSAGE, "too_many_connections", retry)
 
     def _await_headers(self) -> None:
         self._await_nothing()
@@ -110,7 +150,7 @@ class Connection(HttpToolsProtocol):
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _refuse(self, status: int, message: str, code: str) -> None:
+    def _refuse(self, status: int, message: str, code: str, headers: str = "") -> None:
         """Answers for the application, unless that is in the middle of an answer; and closes."""
         if not (self._answering or self.transport.is_closing()):
             body = json.dumps(error_body(status, message, code=code)).encode()
@@ -118,13 +158,25 @@ class Connection(HttpToolsProtocol):
                 "content-type: application/json\r\n"
                 f"content-length: {len(body)}\r\n"
                 f"x-request-id: {uuid.uuid4().hex}\r\n"
+                f"{headers}"
                 "connection: close\r\n\r\n"
             )
             self.transport.write(STATUS_LINE[status] + head.encode() + body)
         self.transport.close()
 
 
-def connection_type(*, receive_seconds: float, stall_seconds: float) -> type[Connection]:
+def connection_type(
+    *,
+    receive_seconds: float,
+    stall_seconds: float,
+    max_connections: int,
+    bodies: BodyMemory,
+) -> type[Connection]:
     """The protocol with these bounds, as uvicorn takes it."""
-    bounds = {"receive_seconds": receive_seconds, "stall_seconds": stall_seconds}
+    bounds = {
+        "receive_seconds": receive_seconds,
+        "stall_seconds": stall_seconds,
+        "max_connections": max_connections,
+        "bodies": bodies,
+    }
     return type("BoundedConnection", (Connection,), bounds)

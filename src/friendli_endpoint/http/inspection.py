@@ -5,12 +5,15 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from friendli.models import DedicatedChatCompletionBody
-from friendli_endpoint.http.body import parse_body, read_body
+from friendli.types import FailFastList
+from friendli_endpoint.http.arrival import read_body
+from friendli_endpoint.http.body import EndpointBody
+from friendli_endpoint.http.held import HeldBody
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.service import Service
 
@@ -24,7 +27,7 @@ ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 """As long as in a chat completion."""
 
 
-class TokenizeBody(BaseModel):
+class TokenizeBody(EndpointBody):
     """Text to be tokenised.
 
     Attributes:
@@ -33,8 +36,6 @@ class TokenizeBody(BaseModel):
         parse_special: Whether control tokens written out in the text are recognised; it is plain
             text by default, as what users write is.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     model: ModelName
     prompt: str
@@ -47,7 +48,7 @@ class TokenizeAnswer(BaseModel):
     tokens: list[int]
 
 
-class DetokenizeBody(BaseModel):
+class DetokenizeBody(EndpointBody):
     """Tokens to be written out.
 
     Attributes:
@@ -55,10 +56,8 @@ class DetokenizeBody(BaseModel):
         tokens: Token ids of the model's vocabulary.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
     model: ModelName
-    tokens: Annotated[list[int], FailFast()]
+    tokens: FailFastList[int]
 
 
 class DetokenizeAnswer(BaseModel):
@@ -108,7 +107,7 @@ BODIES: dict[str, type[BaseModel]] = {
 def add_inspection_routes(app: FastAPI, service: Service, policy: Policy) -> None:
     """Adds the routes to an application; a call of them counts as a request."""
 
-    async def answer(request: Request, work: Callable[[bytes], BaseModel]) -> Response:
+    async def answer(request: Request, work: Callable[[HeldBody], BaseModel]) -> Response:
         policy.rates.take_request(getattr(request.state, "caller", None))
         sent = await read_body(request, policy.max_body)
         body = await asyncio.to_thread(lambda: work(sent).model_dump_json())
@@ -124,23 +123,23 @@ def add_inspection_routes(app: FastAPI, service: Service, policy: Policy) -> Non
 
     @app.post(RENDER, summary="The prompt of a chat completion", response_model=RenderAnswer)
     async def render(request: Request) -> Response:
-        return await answer(request, lambda sent: _render(service, sent))
+        return await answer(request, lambda sent: _render(service, sent, policy.max_messages))
 
 
-def _tokenize(service: Service, sent: bytes) -> TokenizeAnswer:
-    body = parse_body(sent, TokenizeBody)
+def _tokenize(service: Service, sent: HeldBody) -> TokenizeAnswer:
+    body = sent.parse(TokenizeBody)
     return TokenizeAnswer(
         tokens=service.tokenize(body.model, body.prompt, bool(body.parse_special))
     )
 
 
-def _detokenize(service: Service, sent: bytes) -> DetokenizeAnswer:
-    body = parse_body(sent, DetokenizeBody)
+def _detokenize(service: Service, sent: HeldBody) -> DetokenizeAnswer:
+    body = sent.parse(DetokenizeBody)
     return DetokenizeAnswer(text=service.detokenize(body.model, body.tokens))
 
 
-def _render(service: Service, sent: bytes) -> RenderAnswer:
-    rendering = service.render(parse_body(sent, DedicatedChatCompletionBody))
+def _render(service: Service, sent: HeldBody, max_messages: int | None) -> RenderAnswer:
+    rendering = service.render(sent.parse(DedicatedChatCompletionBody, max_messages))
     return RenderAnswer(
         text=rendering.text,
         tokens=list(rendering.tokens),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from friendli_endpoint.http.held import BodyMemory
 from friendli_endpoint.http.rates import Rates
 from friendli_endpoint.http.tokens import Tokens
 
@@ -15,6 +16,8 @@ class Policy:
 
     Attributes:
         max_body: Most bytes of a request's body.
+        max_messages: How many messages a request may have; None does not bound them.
+        bodies: Bytes of bodies that are held at once.
         receive_seconds: How long a body may take to arrive.
         answer_seconds: How long a request may take as a whole; None is for ever.
         tokens: Gives the tokens that are valid now; None needs none.
@@ -25,6 +28,8 @@ class Policy:
     """
 
     max_body: int
+    max_messages: int | None = None
+    bodies: BodyMemory = field(default_factory=BodyMemory)
     receive_seconds: float = 30.0
     answer_seconds: float | None = None
     tokens: Callable[[], Tokens] | None = None

@@ -15,13 +15,13 @@ from friendli_endpoint import __version__
 from friendli_endpoint.generation import Refusal
 from friendli_endpoint.http.adapters import ADAPTERS, AdapterBody, add_adapter_routes
 from friendli_endpoint.http.answering import Answering
-from friendli_endpoint.http.arrival import Arrival
+from friendli_endpoint.http.arrival import Arrival, read_body
 from friendli_endpoint.http.auth import Auth
-from friendli_endpoint.http.body import parse_body, read_body
 from friendli_endpoint.http.cors import Cors
 from friendli_endpoint.http.deadline import HEADER, deadline_of, too_late
 from friendli_endpoint.http.document import build_document
 from friendli_endpoint.http.errors import error_response, refusal_response
+from friendli_endpoint.http.held import HeldBody
 from friendli_endpoint.http.inspection import BODIES, add_inspection_routes
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.request_id import RequestIds
@@ -62,8 +62,8 @@ def build_app(
     )
     _add_middleware(app, policy, watching)
 
-    def accept(body: bytes) -> tuple[DedicatedChatCompletionBody, Exchange]:
-        asked = parse_body(body, DedicatedChatCompletionBody)
+    def accept(body: HeldBody) -> tuple[DedicatedChatCompletionBody, Exchange]:
+        asked = body.parse(DedicatedChatCompletionBody, policy.max_messages)
         return asked, service.accept(asked)
 
     @app.post(COMPLETIONS, summary="Chat completions")
@@ -132,7 +132,7 @@ def _add_middleware(app: FastAPI, policy: Policy, telemetry: Telemetry) -> None:
         app.add_middleware(Auth, tokens=policy.tokens, open_paths=policy.open_paths)
     if policy.cors_origins:
         app.add_middleware(Cors, origins=policy.cors_origins)
-    app.add_middleware(Arrival, seconds=policy.receive_seconds)
+    app.add_middleware(Arrival, seconds=policy.receive_seconds, memory=policy.bodies)
     app.add_middleware(RequestIds, telemetry=telemetry, completions=COMPLETIONS)
 
 

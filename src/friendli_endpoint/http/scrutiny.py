@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_core import from_json
 
 from friendli_endpoint.generation import Refusal
 
@@ -19,17 +18,17 @@ Place = tuple[int | str, ...]
 """The steps that lead to a value in a body."""
 
 
-def scrutinise(body: bytes, parsed: BaseModel) -> None:
+def scrutinise(body: bytes, wire: Any, parsed: BaseModel) -> None:
     """Refuses fields under the names that only Python knows, and numbers that are not finite.
 
     Args:
         body: Valid JSON.
+        wire: Its values.
         parsed: What validation made of it.
 
     Raises:
         Refusal: With the field.
     """
-    wire = from_json(body)
     _check_names(parsed, wire, ())
     if _MAY_BE_ENDLESS.search(body):
         _check_finite(wire, ())
@@ -54,9 +53,9 @@ def _check_names(parsed: object, wire: Any, place: Place) -> None:
                 param = path_of((*place, known))
                 message = f"{param}: this field is required"
                 raise Refusal(message, param=param, status=422, code="missing_field")
-    elif isinstance(parsed, list):
-        for index, (each, sent) in enumerate(zip(parsed, wire, strict=True)):
-            _check_names(each, sent, (*place, index))
+    elif isinstance(parsed, list) and parsed and isinstance(parsed[0], BaseModel):
+        for index, (item, sent) in enumerate(zip(parsed, wire, strict=True)):
+            _check_names(item, sent, (*place, index))
 
 
 def _check_finite(wire: object, place: Place) -> None:

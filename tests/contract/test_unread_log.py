@@ -1,0 +1,28 @@
+"""An endpoint whose log nobody reads goes on answering, and ends when it is told to."""
+
+import subprocess
+
+import httpx2
+import pytest
+
+from .live import environment, serve_command, stop
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_a_pipe_that_nobody_reads_stops_nothing(level: str) -> None:
+    with subprocess.Popen(
+        serve_command("--context", "256", "--log-level", level),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdout is not None
+        try:
+            banner = next(line for line in process.stdout if line.startswith(b"Serving "))
+            address = banner.decode().partition(" on ")[2].split()[0]
+            with httpx2.Client(base_url=address, timeout=60, trust_env=False) as client:
+                for _ in range(1_000):
+                    assert client.get("/health").status_code == 200
+        finally:
+            code = stop(process)
+    assert code == 0

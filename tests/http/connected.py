@@ -1,0 +1,75 @@
+"""A connection without a socket, on a clock of the test's own."""
+
+from typing import Any
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from friendli_endpoint.http.connection import Connection, connection_type
+from friendli_endpoint.http.held import BodyMemory
+
+from .clock import ShiftedLoop, until
+from .scripted import ScriptedService, scripted_app
+
+SECONDS = 30.0
+
+
+class Transport:
+    """A transport that keeps what is written; nothing is read unless the test sends it."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.closed = False
+        self.reads = True
+
+    def get_extra_info(self, _name: str) -> None:
+        return None
+
+    def write(self, piece: bytes) -> None:
+        assert not self.closed
+        self.written += piece
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+    def pause_reading(self) -> None:
+        assert self.reads
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        assert not self.reads
+        self.reads = True
+
+
+class Connected:
+    """A connection of an application to a client that the test plays."""
+
+    def __init__(self, loop: ShiftedLoop, max_memory: int = 1 << 20, **granted: Any) -> None:
+        self.bodies = BodyMemory(max_memory)
+        self.service = ScriptedService()
+        self.transport = Transport()
+        app = scripted_app(self.service, receive_seconds=SECONDS, bodies=self.bodies, **granted)
+        kind = connection_type(
+            receive_seconds=SECONDS,
+            stall_seconds=SECONDS,
+            max_connections=1,
+            bodies=self.bodies,
+        )
+        config = uvicorn.Config(app, log_config=None)
+        self.connection: Connection = kind(config, ServerState(), {}, loop)
+        self.connection.connection_made(self.transport)  # type: ignore[arg-type]
+        self._loop = loop
+
+    def pass_time(self) -> None:
+        self._loop.shift += SECONDS + 1
+
+    async def until_closed(self) -> bytes:
+        """Lets time pass until the connection is closed; gives what was written."""
+        await until(lambda: self.transport.closed, self.pass_time)
+        self.connection.connection_lost(None)
+        return self.transport.written

@@ -1,0 +1,230 @@
+"""Bounds over all connections: bytes of bodies held at once, and the connections themselves."""
+
+import asyncio
+import json
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from friendli_endpoint.access import policy_of
+from friendli_endpoint.http import connection
+from friendli_endpoint.http.held import BodyMemory
+from friendli_endpoint.settings import Settings
+
+from .clock import ShiftedLoop, run_shifted, until
+from .connected import Connected
+from .scripted import (
+    BOUND,
+    COMPLETIONS,
+    VALID,
+    Call,
+    ScriptedService,
+    check_error,
+    run,
+    scripted_app,
+    steps,
+)
+from .served import CLOSING, GET, LINE, Reading, Served, closing, posting, read, served
+
+BODY = json.dumps(VALID).encode()
+
+
+def started(num_bytes: int, path: str = COMPLETIONS) -> bytes:
+    """The head of a request with a body of so many bytes."""
+    return f"POST {path} HTTP/1.1\r\ncontent-length: {num_bytes}".encode() + LINE
+
+
+def check_503(answer: Reading, code: str) -> None:
+    assert answer.status == 503
+    assert json.loads(answer.body)["error"]["code"] == code
+    for header in (b"retry-after: 1", b"x-request-id: ", b"connection: close"):
+        assert header in answer.head
+
+
+# ── bodies ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_unfinished_bodies_are_bounded_together_and_the_next_is_503() -> None:
+    with served(max_body_memory=10_000) as endpoint, ExitStack() as stack:
+        for number in range(1, 4):
+            unfinished = stack.enter_context(endpoint.connect())
+            unfinished.sendall(started(4_000) + b" " * 3_000)
+            wait_until(lambda number=number: endpoint.bodies.num_bytes == number * 3_000)
+        check_503(endpoint.send(started(2_000) + b" " * 1_999), "body_memory_full")
+        assert endpoint.send(CLOSING).status == 200
+        assert endpoint.bodies.num_bytes == 9_000
+        stack.close()
+        wait_until(lambda: endpoint.bodies.num_bytes == 0)
+        endpoint.service.fault = ValueError("it arrived")
+        assert endpoint.send(closing(posting(False))).status == 500
+        assert endpoint.bodies.num_bytes == 0
+
+
+def wait_until(happened: Any) -> None:
+    """Waits for what another thread does; the timeout of pytest bounds it."""
+    pause = threading.Event()
+    while not happened():
+        pause.wait(0.005)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (started(len(BODY)) + BODY[:-1], 408),
+        (started(1_000_000, "/nowhere") + b" " * 5_000, 404),
+        (started(5_000, "/nowhere") + b" " * 5_000, 404),
+        (started(20_000) + b" " * 5_000, 413),
+        (started(5) + b"{{{{{", 400),
+        (started(2) + b"{}", 422),
+        (started(0), 400),
+        (posting(False), 500),
+        (
+            started(0).replace(b"content-length: 0", b"transfer-encoding: chunked")
+            + b"4000\r\n"
+            + b" " * 0x4000,
+            413,
+        ),
+    ],
+)
+def test_the_memory_of_a_body_is_given_back_after_every_outcome(sent: bytes, status: int) -> None:
+    async def scenario(loop: ShiftedLoop) -> None:
+        connected = Connected(loop)
+        connected.service.fault = ValueError("it arrived")
+        connected.connection.data_received(sent)
+        assert (connected.bodies.num_bytes == 0) == sent.endswith(LINE)
+        if status == 408:
+            await until(lambda: connected.transport.written, connected.pass_time)
+        await until(lambda: b"HTTP/1.1 %d " % status in connected.transport.written)
+        await until(lambda: connected.bodies.num_bytes == 0)
+        await connected.until_closed()
+        assert connected.bodies.num_bytes == 0
+
+    run_shifted(scenario)
+
+
+@pytest.mark.parametrize("sent", [b"", b"{", BODY[:-1]])
+def test_a_client_that_leaves_gives_its_memory_back(sent: bytes) -> None:
+    async def scenario(loop: ShiftedLoop) -> None:
+        connected = Connected(loop)
+        connected.connection.data_received(started(len(BODY)) + sent)
+        assert connected.bodies.num_bytes == len(sent)
+        connected.transport.closed = True
+        connected.connection.connection_lost(None)
+        await until(lambda: connected.bodies.num_bytes == 0)
+
+    run_shifted(scenario)
+
+
+@pytest.mark.parametrize("num_waiting", [0, 1])
+def test_a_body_is_not_read_on_when_there_is_no_memory(num_waiting: int) -> None:
+    async def scenario(loop: ShiftedLoop) -> None:
+        connected = Connected(loop, max_memory=1_000)
+        connected.connection.data_received(GET * num_waiting + started(9_000) + b" " * 4_000)
+        assert connected.bodies.num_bytes == 0
+        assert not connected.transport.reads
+        await until(lambda: connected.transport.closed)
+        _, _, last = connected.transport.written.rpartition(b"HTTP/1.1 ")
+        assert last.startswith(b"503 ") and b"connection: close" in last
+        connected.connection.connection_lost(None)
+
+    run_shifted(scenario)
+
+
+def test_a_server_that_counts_nothing_is_counted_by_the_application() -> None:
+    async def scenario() -> None:
+        bodies = BodyMemory(1_000)
+        app = scripted_app(ScriptedService(), bodies=bodies)
+        async with Call(app, "POST", COMPLETIONS, body=[b" " * 600] * 5) as call:
+            await call.done()
+        assert check_error(call, 503)["code"] == "body_memory_full"
+        assert call.header("retry-after") == "1"
+        assert call.header("connection") == "close"
+        assert (call.pieces_read, bodies.num_bytes) == (2, 0)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("is_late", [True, False], ids=["given up", "parsed"])
+def test_a_body_that_waits_for_a_thread_is_counted(is_late: bool) -> None:
+    go_on = threading.Event()
+
+    async def scenario(loop: ShiftedLoop) -> None:
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        blocked = loop.run_in_executor(None, go_on.wait, BOUND)
+        connected = Connected(loop, answer_seconds=60)
+        connected.connection.data_received(posting(True))
+        for _ in range(50):
+            await asyncio.sleep(0)
+            assert connected.bodies.num_bytes > len(VALID)
+        if is_late:
+            loop.shift += 61
+            await until(lambda: b"HTTP/1.1 504 " in connected.transport.written)
+            await until(lambda: connected.bodies.num_bytes == 0)
+        go_on.set()
+        await blocked
+        if not is_late:
+            await connected.service.scripted.submitted.wait()
+            assert connected.bodies.num_bytes == 0, "it counts though it has been parsed"
+            connected.service.scripted.deliver(steps("a", finish=True))
+            await until(lambda: b"[DONE]" in connected.transport.written)
+        assert bool(connected.service.accepted) is not is_late
+        await connected.until_closed()
+        assert connected.bodies.num_bytes == 0
+
+    run_shifted(scenario)
+
+
+@pytest.mark.parametrize("max_body", [1024, 8 << 20])
+def test_a_single_body_always_has_memory(max_body: int) -> None:
+    bodies = policy_of(Settings(max_body=max_body, max_body_memory=1024)).bodies
+    assert bodies.take(max_body)
+    assert not bodies.take(2 << 20)
+    bodies.give_back(max_body)
+    assert bodies.num_bytes == 0
+
+
+# ── connections ──────────────────────────────────────────────────────────────────────────────
+
+
+def idle(endpoint: Served, stack: ExitStack, number: int) -> list[socket.socket]:
+    """So many connections that have had an answer and stay open."""
+    opened = []
+    for _ in range(number):
+        opened.append(stack.enter_context(endpoint.connect()))
+        opened[-1].sendall(GET)
+        assert b" 200 " in opened[-1].recv(65536)
+    return opened
+
+
+def test_beyond_the_bound_only_probes_are_answered() -> None:
+    with served(max_connections=2) as endpoint, ExitStack() as stack:
+        opened = idle(endpoint, stack, 2)
+        check_503(endpoint.send(CLOSING.replace(b"/health", b"/nowhere")), "too_many_connections")
+        check_503(endpoint.send(closing(posting(False))), "too_many_connections")
+        assert endpoint.bodies.num_bytes == 0
+        assert endpoint.send(CLOSING).status == 200
+        assert endpoint.send(CLOSING.replace(b"/health", b"/live")).status == 200
+        opened[0].close()
+        wait_until(lambda: len(endpoint.server.server_state.connections) == 1)
+        assert endpoint.send(CLOSING.replace(b"/health", b"/nowhere")).status == 404
+
+
+def test_far_beyond_the_bound_a_connection_is_closed_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "SPARE_CONNECTIONS", 1)
+    with served(max_connections=1) as endpoint, ExitStack() as stack:
+        idle(endpoint, stack, 2)
+        with endpoint.connect() as third:
+            check_503(read(third), "too_many_connections")
+
+
+def test_connections_that_say_nothing_are_counted_and_end_in_their_time() -> None:
+    with served(max_connections=1, receive_seconds=0.05) as endpoint, endpoint.connect() as silent:
+        assert read(silent).status == 0
+        wait_until(lambda: not endpoint.server.server_state.connections)
+        assert endpoint.send(CLOSING.replace(b"/health", b"/nowhere")).status == 404
