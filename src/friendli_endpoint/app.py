@@ -29,6 +29,7 @@ from friendli_endpoint.generation import Engine, Refusal
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.routes import build_app
 from friendli_endpoint.http.service import Exchange
+from friendli_endpoint.own_thread import on_own_thread
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
 
@@ -348,6 +349,6 @@ def create_app(
             yield
         finally:
             await loading
-            await asyncio.to_thread(service.close)
+            await on_own_thread(service.close)
 
     return build_app(service, policy, lifespan, service.telemetry)

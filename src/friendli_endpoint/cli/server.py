@@ -11,6 +11,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from friendli_endpoint.http.connection import connection_type
 from friendli_endpoint.http.held import BodyMemory
+from friendli_endpoint.own_thread import on_own_thread
 from friendli_endpoint.settings import Settings
 
 __all__ = ["DrainingServer", "make_server"]
@@ -92,5 +93,5 @@ class DrainingServer(uvicorn.Server):
         deadline = loop.time() + self._seconds
         while self.server_state.tasks and not self.force_exit and loop.time() < deadline:
             await asyncio.wait(self.server_state.tasks, timeout=LOOK_SECONDS)
-        await asyncio.to_thread(self._service.close)
+        await on_own_thread(self._service.close)
         await super().shutdown(sockets)

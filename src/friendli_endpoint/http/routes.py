@@ -26,6 +26,7 @@ from friendli_endpoint.http.inspection import BODIES, add_inspection_routes
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.request_id import RequestIds
 from friendli_endpoint.http.service import Exchange, Service
+from friendli_endpoint.own_thread import on_own_thread
 from friendli_endpoint.telemetry import CONTENT_TYPE, Passage, Telemetry
 
 __all__ = ["build_app"]
@@ -112,7 +113,7 @@ def build_app(
         @app.get(METRICS, summary="What it has done", response_class=PlainTextResponse)
         async def metrics() -> Response:
             return Response(
-                await asyncio.to_thread(watching.metrics.exposition), media_type=CONTENT_TYPE
+                await on_own_thread(watching.metrics.exposition), media_type=CONTENT_TYPE
             )
 
     add_adapter_routes(app, service, policy.max_body)
