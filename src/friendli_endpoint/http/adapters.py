@@ -15,6 +15,9 @@ __all__ = ["add_adapter_routes"]
 
 ADAPTERS = "/dedicated/v1/adapters"
 
+MAX_TRIALS = 2
+"""Files that are tried at once; others wait, and hold no thread while they do."""
+
 
 class AdapterBody(BaseModel):
     """What is to be loaded.
@@ -32,6 +35,7 @@ class AdapterBody(BaseModel):
 
 def add_adapter_routes(app: FastAPI, service: Service, max_body: int) -> None:
     """Adds the routes to an application."""
+    trials = asyncio.Semaphore(MAX_TRIALS)
 
     @app.get(ADAPTERS, summary="The adapters that requests may name")
     async def adapters() -> Response:
@@ -40,7 +44,8 @@ def add_adapter_routes(app: FastAPI, service: Service, max_body: int) -> None:
     @app.post(ADAPTERS, summary="Load an adapter", status_code=201)
     async def load(request: Request) -> Response:
         body = parse_body(await read_body(request, max_body), AdapterBody)
-        await asyncio.to_thread(service.load_adapter, body.route, body.file)
+        async with trials:
+            await asyncio.to_thread(service.load_adapter, body.route, body.file)
         return JSONResponse(_card(body.route), 201)
 
     @app.delete(f"{ADAPTERS}/{{route:path}}", summary="Unload an adapter")
