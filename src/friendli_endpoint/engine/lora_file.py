@@ -72,8 +72,8 @@ def check_lora_file(path: Path, base: BaseModel) -> None:
     header = read_header(path)
     try:
         _check_keys(header, base.architecture)
-        check_layout(header)
         _check_tensors(header.tensors, base)
+        check_layout(header)
     except (_LoraError, LayoutError) as error:
         raise GgufError(f"{path} is not a LoRA adapter for this model: {error}") from error
 

@@ -30,7 +30,7 @@ __all__ = ["main"]
 
 TEXT = "The sea is wide, and nobody knows all of it."
 NUM_TOKENS = 9
-"""Of the longer prompt: from 8 tokens on, llama.cpp multiplies in tiles."""
+"""Of the longest prompt: from 8 tokens on, llama.cpp multiplies in tiles."""
 
 ROOM, BATCH = 256, 64
 """Tokens that each sequence could hold, and that a batch could have; llama.cpp asks for as many."""
@@ -67,18 +67,20 @@ def _try(path: Path, adapters: Iterable[Path]) -> None:
 def _compute(model: LlamaModel, path: Path, tokens: list[int], adapters: tuple[int, ...]) -> None:
     """Computes two prompts, and then a token of both sequences, with and without flash attention.
 
+    The long prompt is computed once, without: that matrices are multiplied is the same in both.
+
     Raises:
         ModelError: There is no memory, or the logits are not finite.
     """
     for flash in [False] if model.has_windows else [False, True]:
         cache = Cache(model, 2, ROOM, 1, flash, BATCH)
         cache.use(adapters)
-        last = np.arange(1, len(tokens) + 1) == len(tokens)
-        cache.append(0, tokens, 0, last)
-        rows = [cache.logits(1)[0].copy()]
-        cache.append(1, tokens[:2], 0, last[-2:])
-        rows.append(cache.logits(1)[0].copy())
-        rows += cache.decode([0, 1], tokens[:2], [len(tokens), 2], LEAST_WITH_LORA)
+        prompts = tokens[:2] if flash else tokens, tokens[:2]
+        rows = []
+        for sequence, prompt in enumerate(prompts):
+            cache.append(sequence, prompt, 0, np.arange(1, len(prompt) + 1) == len(prompt))
+            rows.append(cache.logits(1)[0].copy())
+        rows += cache.decode([0, 1], tokens[:2], [*map(len, prompts)], LEAST_WITH_LORA)
         cache.close()
         if not np.isfinite(rows).all():
             raise ModelError(f"{path} gives numbers that are not finite")
