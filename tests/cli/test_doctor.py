@@ -120,8 +120,9 @@ def test_a_model_without_a_chat_template(model: Path, tmp_path: Path) -> None:
     template.write_text("{{ messages }}")
     flags = ("--model", str(model), "--chat-template", str(template))
     assert problems(*flags) == {}
-    template.write_bytes(b"\xff")
-    assert set(problems(*flags)) == {"template"}
+    for broken in (b"\xff", b"{% for %}", b""):
+        template.write_bytes(broken)
+        assert set(problems(*flags)) == {"template"}
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,8 @@ def test_an_adapter_that_was_taken_works_at_once_for_several_choices(
     GgufDraft.read(loras[1]).write(place)
     assert endpoint.send(PATH, {"route": "case", "file": place.name}).status == 201
     place.unlink()
-    answer = endpoint.whole(content="A prompt of some words, " * 8, model="m:case", n=3, max_tokens=4)
+    answer = endpoint.whole(
+        content="A prompt of some words, " * 8, model="m:case", n=3, max_tokens=4
+    )
     assert len(answer["choices"]) == 3
     assert endpoint.send(f"{PATH}/case", None, "DELETE").status == 200

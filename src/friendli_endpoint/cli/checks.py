@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from friendli_endpoint.access import AccessError, policy_of
+from friendli_endpoint.chat.template import TemplateFault, syntax_tree
 from friendli_endpoint.engine.capacity import available_memory, available_threads, fit
 from friendli_endpoint.engine.gguf import GgufError, read_header
 from friendli_endpoint.engine.llama.context import SHORT_ROOM
@@ -26,6 +27,7 @@ __all__ = ["Finding", "look"]
 
 DISTRIBUTION = "friendli-dedicated"
 BRING_THE_ENDPOINT = f"pip install '{DISTRIBUTION}[endpoint]'"
+TEMPLATE_KEY = "tokenizer.chat_template"
 OLDEST_PYTHON = (3, 11)
 MIB = 1 << 20
 
@@ -123,15 +125,17 @@ def _model(path: Path | None) -> tuple[ModelFile | None, Finding]:
 
 
 def _template(named: Path | None, model: Path) -> Finding:
-    if named is not None:
-        try:
-            read_text(named)
-        except (OSError, UnicodeDecodeError) as error:
-            return Finding("template", f"cannot read {named}: {error}", "name another file")
-        return Finding("template", str(named))
-    if "tokenizer.chat_template" in read_header(model).metadata:
-        return Finding("template", "the model's own")
-    return Finding("template", "the model has none", "name a Jinja file with --chat-template")
+    try:
+        source = read_text(named) if named else read_header(model).metadata.get(TEMPLATE_KEY)
+        if not source:
+            todo = "name a Jinja file with --chat-template"
+            return Finding("template", "the model has none", todo)
+        syntax_tree(str(source))
+    except (OSError, UnicodeDecodeError) as error:
+        return Finding("template", f"cannot read {named}: {error}", "name another file")
+    except TemplateFault as error:
+        return Finding("template", str(error), "name another file with --chat-template")
+    return Finding("template", str(named) if named else "the model's own")
 
 
 def _memory(sequences: int, context: int, file: ModelFile) -> Finding:

@@ -81,9 +81,9 @@ def _compute(model: LlamaModel, path: Path, tokens: list[int], adapters: tuple[i
             cache.append(sequence, prompt, 0, np.arange(1, len(prompt) + 1) == len(prompt))
             rows.append(cache.logits(1)[0].copy())
         rows += cache.decode([0, 1], tokens[:2], [*map(len, prompts)], LEAST_WITH_LORA)
-        cache.close()
         if not np.isfinite(rows).all():
             raise ModelError(f"{path} gives numbers that are not finite")
+        cache.close()
 
 
 def _end_with_parent() -> None:

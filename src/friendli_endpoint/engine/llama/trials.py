@@ -1,5 +1,6 @@
 """Checks files, and has them tried by processes of their own, before the engine opens them."""
 
+import contextlib
 import os
 import re
 import signal
@@ -7,7 +8,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from friendli_endpoint.engine.gguf import GgufError, read_header
@@ -24,8 +24,13 @@ PROGRAM = "friendli_endpoint.engine.llama.trial"
 TRIAL_SECONDS = 120.0
 """Longest trial of a small file, which takes less than a second on a machine that is not busy."""
 
-BYTES_PER_SECOND = 50 << 20
-"""Of a slow disk: the weights of a model are read once, and the bound is later by that time."""
+BYTES_PER_SECOND = 20 << 20
+"""How fast weights are read from a slow disk, and computed with while all processors are busy; the
+bound is later by the time that this takes."""
+
+NICENESS = 10
+"""Of a trial beside an engine that computes. With 0, a stream falls from 100 tokens a second to 25
+until the trial has ended a second later; with 10, to 70 for 5 seconds; with 19 it takes minutes."""
 
 _FAULT = re.compile(r"\.\w+:\d+: (?P<ggml>.+)|what\(\): +(?P<cpp>.+)")
 """The lines with which llama.cpp ends its process."""
@@ -53,7 +58,7 @@ class Trials:
             raise ModelError(str(error)) from error
         except LayoutError as error:
             raise ModelError(f"{path} is damaged: {error}") from error
-        self._try(path)
+        self._try([path])
 
     def try_adapters(self, model: Path, paths: Sequence[Path]) -> None:
         """Checks the headers of adapters, and has a few tokens computed with each.
@@ -68,9 +73,9 @@ class Trials:
         """
         self._check_adapters(model, paths)
         if paths:
-            self._try(model, *paths)
+            self._try([model, *paths])
 
-    @contextmanager
+    @contextlib.contextmanager
     def tried_copy(self, model: Path, path: Path) -> Iterator[Path]:
         """Gives a copy of an adapter that has been tried; it is gone afterwards.
 
@@ -88,7 +93,8 @@ class Trials:
         try:
             with private_copy(path) as copy:
                 try:
-                    self.try_adapters(model, [copy])
+                    self._check_adapters(model, [copy])
+                    self._try([model, copy], NICENESS)
                     yield copy
                 except ModelError as error:
                     raise ModelError(str(error).replace(str(copy), str(path))) from error
@@ -111,17 +117,20 @@ class Trials:
         except GgufError as error:
             raise ModelError(str(error)) from error
 
-    def _try(self, model: Path, *adapters: Path) -> None:
-        seconds = TRIAL_SECONDS + model.stat().st_size / BYTES_PER_SECOND
+    def _try(self, paths: Sequence[Path], niceness: int = 0) -> None:
+        seconds = TRIAL_SECONDS + paths[0].stat().st_size / BYTES_PER_SECOND
         # The trial ends when this process does, because the pipe's other end is closed then.
         ours, theirs = os.pipe()
         try:
-            process = self._start(ours, [str(path) for path in (model, *adapters)])
+            process = self._start(ours, paths)
         except BaseException:
             os.close(theirs)
             raise
         finally:
             os.close(ours)
+        if niceness:
+            with contextlib.suppress(OSError):  # it may have ended already
+                os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
         try:
             said, faults = process.communicate(timeout=seconds)
             reason = _reason(process.returncode, faults)
@@ -137,7 +146,7 @@ class Trials:
             self._check_open()
             raise ModelError(_sentence(process.returncode, said.splitlines(), reason))
 
-    def _start(self, stdin: int, paths: Sequence[str]) -> subprocess.Popen[str]:
+    def _start(self, stdin: int, paths: Sequence[Path]) -> subprocess.Popen[str]:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("FRIENDLI_")
         }
@@ -151,7 +160,7 @@ class Trials:
                 text=True,
                 errors="replace",
                 env={**environment, "GGML_NO_BACKTRACE": "1"},
-                start_new_session=True,  # Ctrl-C is for this process, which then ends the trial
+                process_group=0,  # Ctrl-C is for this process; in its session, priorities count
             )
             self._running.add(process)
         return process
