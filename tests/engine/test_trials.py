@@ -69,6 +69,12 @@ def test_a_model_that_llama_cpp_does_not_load_is_refused(model: Path, tmp_path: 
         Trials().try_model(path)
 
 
+def test_a_model_without_a_context_is_refused(model: Path, tmp_path: Path) -> None:
+    path = changed(model, tmp_path / "m.gguf", "llama.context_length", 2**32 - 1)
+    with pytest.raises(ModelError, match="is for a context of -1 tokens"):
+        Trials().try_model(path)
+
+
 def test_a_model_without_its_end_is_refused_by_its_header(model: Path, tmp_path: Path) -> None:
     (tmp_path / "short.gguf").write_bytes(model.read_bytes()[:-64])
     with pytest.raises(ModelError, match=r"short\.gguf is damaged: it ends before"):

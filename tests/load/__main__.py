@@ -8,28 +8,34 @@ from typing import Any
 
 from benchmarks.page import rewritten
 from friendli_endpoint.bench.machine import machine
+from tests.load.adapter_files import adapter_files
 from tests.load.faults import FAULTS
 from tests.load.inputs import inputs
+from tests.load.model_files import model_files
 from tests.load.queue_full import queue_full
 from tests.load.soak import soak
 
+PROOFS = ["soak", "faults", "queue", "inputs", "adapter-files", "model-files"]
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 
 def main(arguments: list[str]) -> int:
     """Runs what is named; the page keeps what was measured of the rest."""
     parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
-    parser.add_argument("proofs", nargs="*", default=["soak", "faults", "queue", "inputs"])
+    parser.add_argument("proofs", nargs="*", default=PROOFS)
     parser.add_argument("--seconds", type=float, default=600, help="of the soak")
     parser.add_argument("--concurrent", type=int, default=32, help="requests of the soak at once")
     parser.add_argument("--requests", type=int, default=60, help="that meet the full queue")
     parser.add_argument("--cases", type=int, default=2500, help="of each kind of bad input")
+    parser.add_argument("--files", type=int, default=1000, help="mutated, of each kind")
     asked = parser.parse_args(arguments)
     proofs: Mapping[str, Callable[[], Mapping[str, Any]]] = {
         "soak": lambda: soak(asked.seconds, asked.concurrent),
         "faults": lambda: {name: fault() for name, fault in FAULTS.items()},
         "queue": lambda: queue_full(asked.requests),
         "inputs": lambda: inputs(asked.cases),
+        "adapter-files": lambda: adapter_files(asked.files),
+        "model-files": lambda: model_files(asked.files),
     }
     for name in asked.proofs:
         table = _table(proofs[name]())

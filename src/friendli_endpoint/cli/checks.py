@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from friendli_endpoint.access import AccessError, policy_of
-from friendli_endpoint.chat.template import TemplateFault, syntax_tree
+from friendli_endpoint.chat.template import ChatTemplate, TemplateFault
 from friendli_endpoint.engine.capacity import available_memory, available_threads, fit
 from friendli_endpoint.engine.gguf import GgufError, read_header
 from friendli_endpoint.engine.llama.context import SHORT_ROOM
@@ -126,16 +126,17 @@ def _model(path: Path | None) -> tuple[ModelFile | None, Finding]:
 
 def _template(named: Path | None, model: Path) -> Finding:
     try:
-        source = read_text(named) if named else read_header(model).metadata.get(TEMPLATE_KEY)
+        given = read_text(named) if named is not None else ""
+        source = given or read_header(model).metadata.get(TEMPLATE_KEY)
         if not source:
             todo = "name a Jinja file with --chat-template"
             return Finding("template", "the model has none", todo)
-        syntax_tree(str(source))
+        ChatTemplate(str(source), {})
     except (OSError, UnicodeDecodeError) as error:
         return Finding("template", f"cannot read {named}: {error}", "name another file")
     except TemplateFault as error:
         return Finding("template", str(error), "name another file with --chat-template")
-    return Finding("template", str(named) if named else "the model's own")
+    return Finding("template", str(named) if given else "the model's own")
 
 
 def _memory(sequences: int, context: int, file: ModelFile) -> Finding:

@@ -54,6 +54,8 @@ def _try(path: Path, adapters: Iterable[Path]) -> None:
     library = load(find_library())
     logging.getLogger("friendli_endpoint.llama").setLevel(logging.CRITICAL)
     model = LlamaModel(library, path, parts=False, repack=False)
+    if model.train_context < 1:
+        raise ModelError(f"{path} is for a context of {model.train_context} tokens")
     pointer: int = library.llama_model_get_vocab(model.pointer)
     tokens = LlamaVocabulary(library, pointer, ROOM).tokenize(TEXT, special=True) or [0]
     tokens = (tokens * NUM_TOKENS)[:NUM_TOKENS]
