@@ -24,7 +24,9 @@ from friendli_endpoint.engine.llama.embedded import (
     locate,
     open_engine,
 )
+from friendli_endpoint.engine.llama.trials import Trials
 from friendli_endpoint.engine.repack import RepackError, repack
+from friendli_endpoint.files import read_text
 from friendli_endpoint.generation import Engine, Refusal
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.routes import build_app
@@ -56,11 +58,15 @@ class EndpointService:
         telemetry: Hears of requests, of the engine's turns and of constraints.
     """
 
+    _model: Path
+    """The file that is served, once `load` has returned."""
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._chat: ChatModel | None = None
         self._created = int(time.time())
         self._draining = False
+        self._trials = Trials()
         self.embedded: EmbeddedEngine | None = None
         self.telemetry = Telemetry(most_teams=settings.team_limit, log_prompts=settings.log_prompts)
 
@@ -83,10 +89,14 @@ class EndpointService:
             StartError: There is no model to serve.
         """
         settings = self._settings
+        given = (adapter.partition("=") for adapter in settings.adapter)
+        adapters = {route: Path(path) for route, _, path in given}
         try:
             model = locate(settings.model)
             if settings.repack == "q8_0":
                 model = repack(model, cache_folder() / "repacked")
+            self._trials.try_model(model)
+            self._trials.try_adapters(model, list(adapters.values()))
             embedded = open_engine(
                 model,
                 sequences=settings.max_sequences,
@@ -116,11 +126,12 @@ class EndpointService:
             self._chat = ChatModel(
                 embedded.vocabulary, template, defaults, self.telemetry.metrics.compiled
             )
-            for route, _, path in (each.partition("=") for each in settings.adapter):
-                embedded.engine.load_adapter(route, Path(path))
+            for route, path in adapters.items():
+                embedded.engine.load_adapter(route, path)
         except (StartError, TemplateFault, ModelError, KeyError) as error:
             embedded.close()
             raise StartError(str(error.args[0])) from error
+        self._model = model
         self.embedded = embedded
 
     def drain(self) -> None:
@@ -130,6 +141,7 @@ class EndpointService:
     def close(self) -> None:
         """Stops the engine; what still runs fails."""
         self.drain()
+        self._trials.close()
         embedded, self.embedded = self.embedded, None
         if embedded is not None:
             embedded.close()
@@ -204,15 +216,18 @@ class EndpointService:
         return self._ready().engine.adapters
 
     def load_adapter(self, route: str, name: str) -> None:
-        """Loads a file of the adapters' folder; takes a moment.
+        """Loads a file of the adapters' folder, once a process of its own has tried it.
+
+        That takes about a second, of the caller's thread.
 
         Raises:
-            Refusal: There is no such folder or file, or it is no adapter for this model.
+            Refusal: There is no such folder or file, or it cannot be served with this model.
         """
         engine = self._ready().engine
         path = _inside(self._settings.adapter_dir, name)
         try:
-            engine.load_adapter(route, path)
+            with self._trials.tried_copy(self._model, path) as copy:
+                engine.load_adapter(route, copy)
         except ModelError as error:
             raise Refusal(
                 str(error).replace(str(path), name), param="file", code="adapter_refused"
@@ -252,7 +267,7 @@ class EndpointService:
     def _template(self) -> str | None:
         path = self._settings.chat_template
         try:
-            return path.read_text(encoding="utf-8") if path is not None else None
+            return read_text(path) if path is not None else None
         except (OSError, UnicodeDecodeError) as error:
             raise StartError(f"cannot read the chat template {path}: {error}") from error
 
@@ -297,7 +312,10 @@ def _inside(folder: Path | None, name: str) -> Path:
             status=403,
             code="not_allowed",
         )
-    path = (folder / name.replace("\0", "")).resolve()
+    try:
+        path = (folder / name.replace("\0", "")).resolve()
+    except (OSError, RuntimeError) as error:  # links that lead to each other
+        raise Refusal(f"cannot read {name}", param="file", code="adapter_refused") from error
     if not path.is_relative_to(folder.resolve()):
         raise Refusal("file must lie in the adapters' folder", param="file", code="not_allowed")
     return path

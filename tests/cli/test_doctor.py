@@ -16,8 +16,13 @@ from gguf import GGUFWriter
 
 from friendli_endpoint.cli import checks
 from friendli_endpoint.engine.llama.library import LibraryError
+from friendli_endpoint.engine.llama.model import find_embedded_model
+from friendli_endpoint.engine.llama.trials import Trials
+from tests.support.gguf_edit import GgufDraft, number
+from tests.support.lora import write_loras
+from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 
-from .command import run
+from .command import run, sentence
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +34,9 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """A model file of 16 KiB a token, without a chat template."""
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model file of 16 KiB a token, without tensors and chat template; it is not tried."""
+    monkeypatch.setattr(Trials, "try_model", lambda _self, _path: None)
     writer = GGUFWriter(tmp_path / "model.gguf", "llama")
     writer.add_block_count(4)
     writer.add_embedding_length(1024)
@@ -76,6 +82,30 @@ def test_a_model_that_is_none(content: bytes | None, tmp_path: Path) -> None:
     assert "--model" in problems("--model", str(path))["model"]
 
 
+def test_a_model_that_ends_llama_cpp(tmp_path: Path) -> None:
+    path = write_byte_pairs(tmp_path / "m.gguf", LLAMA)
+    assert problems("--model", str(path)) == {}
+    draft = GgufDraft.read(path)
+    draft.pairs.remove(draft.pair("llama.block_count"))
+    draft.pairs.append(number("llama.block_count", 4, 600))
+    assert set(problems("--model", str(draft.write(path)))) == {"model"}
+    result = run("serve", "--model", str(path), "--port", "0")
+    assert "llama.cpp ends on" in sentence(result) and "GGML_ASSERT" in sentence(result)
+
+
+@pytest.mark.timeout(60)
+def test_what_is_not_a_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    assert set(problems("--model", str(fifo))) == {"model"}
+    assert set(problems("--chat-template", str(fifo))) == {"template"}
+    assert set(problems("--adapter", f"a={fifo}")) == {"adapters"}
+    assert set(problems("--token-file", str(fifo))) == {"access"}
+    for flag in ("--model", "--chat-template", "--token-file", "--tls-cert", "--config"):
+        assert "fifo" in sentence(run("serve", flag, str(fifo), "--port", "0"))
+    assert sentence(run("serve", "--adapter", f"a={fifo}", "--port", "0"))
+
+
 def test_an_embedded_model_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(
@@ -90,8 +120,9 @@ def test_a_model_without_a_chat_template(model: Path, tmp_path: Path) -> None:
     template.write_text("{{ messages }}")
     flags = ("--model", str(model), "--chat-template", str(template))
     assert problems(*flags) == {}
-    template.write_bytes(b"\xff")
-    assert set(problems(*flags)) == {"template"}
+    for broken in (b"\xff", b"{% for %}", b""):
+        template.write_bytes(broken)
+        assert set(problems(*flags)) == {"template"}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +163,9 @@ def test_a_port_in_use() -> None:
 def test_an_adapter_that_is_none(tmp_path: Path) -> None:
     assert "--adapter" in problems("--adapter", f"route={tmp_path / 'none.gguf'}")["adapters"]
     (tmp_path / "lora.gguf").write_bytes(b"GGUF")
-    assert problems("--adapter", f"route={tmp_path / 'lora.gguf'}") == {}
+    assert "--adapter" in problems("--adapter", f"route={tmp_path / 'lora.gguf'}")["adapters"]
+    (good,) = write_loras(tmp_path, find_embedded_model(), range(1))
+    assert problems("--adapter", f"route={good}") == {}
 
 
 def test_an_address_that_others_reach_needs_a_token(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """What model files say of themselves, and files that are not what they say."""
 
+import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from friendli_endpoint.engine.llama.embedded import locate
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
 from friendli_endpoint.engine.model_file import read_model_file
+from tests.support.gguf_edit import GgufDraft, Pair, text
 
 
 def write(path: Path, architecture: str = "llama", **keys: Any) -> Path:
@@ -155,6 +158,60 @@ def test_a_damaged_file_is_read_or_refused(
         assert read_model_file(path).size == len(whole)
     except GgufError as error:
         assert str(path) in str(error)
+
+
+def test_a_key_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    draft = GgufDraft([text("a", "b"), text("a", "c")], [], b"")
+    with pytest.raises(GgufError, match="the key a twice"):
+        read_header(draft.write(tmp_path / "m.gguf"))
+
+
+def test_a_list_of_lists_is_refused(tmp_path: Path) -> None:
+    inner = struct.pack("<IQIQB", 9, 1, 0, 1, 7)
+    draft = GgufDraft([Pair("a", 9, inner)], [], b"")
+    with pytest.raises(GgufError, match="list of lists"):
+        read_header(draft.write(tmp_path / "m.gguf"))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("count", [1 << 20, 1 << 40, 1 << 63, (1 << 64) - 1])
+def test_absurd_counts_are_refused_without_counting(count: int, tmp_path: Path) -> None:
+    """The file could hold as many: it is large, and all of it is zeros that take no space."""
+    path = tmp_path / "m.gguf"
+    for counts in ({"num_tensors": count}, {"num_keys": count}):
+        GgufDraft([], [], b"", **counts).write(path)
+        os.truncate(path, 1 << 40)
+        with pytest.raises(GgufError, match="announces"):
+            read_header(path)
+    listed = Pair("a", 9, struct.pack("<IQ", 8, count))
+    GgufDraft([listed], [], b"").write(path)
+    os.truncate(path, 1 << 40)
+    if count > 1 << 23:  # fewer empty texts are passed over
+        with pytest.raises(GgufError, match=r"header is larger|ends too early"):
+            read_header(path)
+    GgufDraft([Pair("a", 8, struct.pack("<Q", count))], [], b"").write(path)
+    with pytest.raises(GgufError, match="ends too early"):
+        read_header(path)
+
+
+def test_a_file_of_the_other_byte_order_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(GgufError, match="of version 50331648"):
+        read_header(GgufDraft([], [], b"", version=3 << 24).write(tmp_path / "m.gguf"))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"llama__attention__head_count": [-1, 0, 0, 0]},
+        {"llama__attention__head_count": [float("nan")] * 4},
+        {"llama__attention__head_count": 0},
+        {"llama__block_count": 4_000_000_000},
+        {"llama__embedding_length": "wide"},
+    ],
+)
+def test_sizes_that_cannot_be_leave_the_cache_unknown(keys: dict[str, Any], tmp_path: Path) -> None:
+    file = read_model_file(write(tmp_path / "m.gguf", **{**SHAPE, **keys}))
+    assert file.kv_bytes_per_token is None
 
 
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"<html>", b"GGUF\x01\x00\x00\x00" + bytes(16)])

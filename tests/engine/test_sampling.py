@@ -342,6 +342,18 @@ def test_a_bias_never_lifts_the_mask(temperature: float) -> None:
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("count", [1, 40])
+def test_scores_that_are_not_numbers_give_no_token(
+    temperature: float, value: float, count: int
+) -> None:
+    logits = np.zeros(40, np.float32)
+    logits[:count] = value
+    params = SamplingParams(1, temperature=temperature)
+    assert sample(logits, params, History(params, [], 40), 0) is None
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_nothing_allowed_is_no_token(temperature: float) -> None:
     params = SamplingParams(0, temperature, logit_bias={1: -math.inf})
     assert drawn([9.0, 1.0], params, allowed=frozenset()) is None

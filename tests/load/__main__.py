@@ -8,14 +8,19 @@ from typing import Any
 
 from benchmarks.page import rewritten
 from friendli_endpoint.bench.machine import machine
+from tests.load.adapter_files import adapter_files
 from tests.load.bodies import bodies
 from tests.load.faults import FAULTS
 from tests.load.inputs import inputs
+from tests.load.model_files import model_files
 from tests.load.queue_full import queue_full
 from tests.load.shapes import shapes
 from tests.load.soak import soak
 
-PROOFS = ["soak", "faults", "queue", "inputs", "bodies", "shapes"]
+PROOFS = [
+    *("soak", "faults", "queue", "inputs"),
+    *("bodies", "shapes", "adapter-files", "model-files"),
+]
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 
@@ -28,6 +33,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--requests", type=int, default=60, help="that meet the full queue")
     parser.add_argument("--cases", type=int, default=2500, help="of each kind of bad input")
     parser.add_argument("--attempts", type=int, default=1000, help="of bodies, and of shapes")
+    parser.add_argument("--files", type=int, default=1000, help="mutated, of each kind")
     asked = parser.parse_args(arguments)
     proofs: Mapping[str, Callable[[], Mapping[str, Any]]] = {
         "soak": lambda: soak(asked.seconds, asked.concurrent),
@@ -36,6 +42,8 @@ def main(arguments: list[str]) -> int:
         "inputs": lambda: inputs(asked.cases),
         "bodies": lambda: bodies(asked.attempts),
         "shapes": lambda: shapes(asked.attempts),
+        "adapter-files": lambda: adapter_files(asked.files),
+        "model-files": lambda: model_files(asked.files),
     }
     for name in asked.proofs:
         table = _table(proofs[name]())

@@ -1,4 +1,7 @@
-"""Mixed traffic for a time: every answer as alone, and memory and descriptors level."""
+"""Mixed traffic for a time: every answer as alone, and memory and descriptors level.
+
+Adapters are loaded and taken away throughout.
+"""
 
 import asyncio
 import random
@@ -19,8 +22,17 @@ from tests.support.lora import write_loras
 
 __all__ = ["soak"]
 
+COUNTED = ("answers", "adapters loaded", "wrong", "left", "refused", "errors")
+
 SAMPLES = 200
 """How often memory and descriptors are looked at."""
+
+ROUTES = ("two", "three", "team/four")
+"""Of the adapters that come and go, under each of which one file or the other is loaded."""
+
+FILES = ("lora-1.gguf", "lora-2.gguf")
+NUMBER = 5
+"""Of the request that is sent to them: a long prompt, and log probabilities."""
 
 LEFT, REFUSED = 0.15, 0.1
 """Shares of requests whose client leaves, and of those that are bad."""
@@ -36,8 +48,9 @@ def soak(seconds: float, concurrent: int, kinds: int = 48, least: int = 1) -> di
         least: How often each of the concurrent clients asks, however long that takes.
     """
     with tempfile.TemporaryDirectory() as folder:
-        (lora,) = write_loras(Path(folder), find_embedded_model(), range(1))
-        with served("--context", "1024", "--adapter", f"one={lora}") as endpoint:
+        lora, *_ = write_loras(Path(folder), find_embedded_model(), range(3))
+        adapters = ("--adapter", f"one={lora}", "--adapter-dir", folder)
+        with served("--context", "1024", *adapters) as endpoint:
             return asyncio.run(_soak(endpoint, seconds, concurrent, range(kinds), least))
 
 
@@ -45,14 +58,18 @@ async def _soak(
     endpoint: Served, seconds: float, concurrent: int, numbers: range, least: int
 ) -> dict[str, Any]:
     expected = await alone(endpoint.address, numbers)
+    said_alone = await _said_alone(endpoint.address)
     counts: Counter[str] = Counter()
     samples: list[tuple[float, int, int]] = []
     begun = time.monotonic()
-    async with Traffic(endpoint.address, concurrent) as traffic:
+    async with Traffic(endpoint.address, concurrent + 3) as traffic:
         workers = [
             asyncio.create_task(_work(traffic, expected, counts, worker, begun + seconds, least))
             for worker in range(concurrent)
         ]
+        workers.append(
+            asyncio.create_task(_come_and_go(traffic, said_alone, counts, begun + seconds))
+        )
         while not all(worker.done() for worker in workers):
             now = time.monotonic() - begun
             samples.append((now, endpoint.resident(), endpoint.descriptors()))
@@ -64,12 +81,49 @@ async def _soak(
     return {
         "seconds": seconds,
         "concurrent": concurrent,
-        **{name: counts[name] for name in ("answers", "wrong", "left", "refused", "errors")},
+        **{name: counts[name] for name in COUNTED},
         "as before at the end": after == expected[:4],
         "memory MiB": round(float(resident.mean()) / (1 << 20), 1),
         "slope KiB/min": round(float(slope) * 60 / 1024, 1),
         "descriptors": [int(descriptors.min()), int(descriptors.max()), endpoint.descriptors()],
     }
+
+
+async def _said_alone(address: str) -> dict[str, Any]:
+    """The choices that each file that comes and goes gives when nothing else runs."""
+    said: dict[str, Any] = {}
+    async with Traffic(address, 1) as traffic:
+        for file in FILES:
+            await traffic.load_adapter(ROUTES[0], file)
+            answer = await traffic.whole(NUMBER, model=f"m:{ROUTES[0]}")
+            assert answer["choices"] not in said.values()
+            said[file] = answer["choices"]
+            await traffic.unload_adapter(ROUTES[0])
+    return said
+
+
+async def _come_and_go(
+    traffic: Traffic, expected: dict[str, Any], counts: Counter[str], end: float
+) -> None:
+    """Loads adapters, uses them, and takes them away while a request for them is on its way."""
+    draw = random.Random(0)
+    while not counts["adapters loaded"] or time.monotonic() < end:
+        route, file = draw.choice(ROUTES), draw.choice(FILES)
+        model = f"m:{route}"
+        try:
+            await traffic.load_adapter(route, file)
+            answers = await asyncio.gather(
+                traffic.whole(NUMBER, model=model), traffic.streamed(NUMBER, model=model)
+            )
+            on_its_way = asyncio.create_task(traffic.left(NUMBER, draw, model=model))
+            await traffic.unload_adapter(route)
+            await on_its_way
+        except (httpx2.HTTPError, AssertionError) as error:
+            counts["errors"] += 1
+            print(f"soak: the adapter {route} failed: {error!r}", file=sys.stderr)
+            return
+        counts["adapters loaded"] += 1
+        counts["wrong"] += sum(answer["choices"] != expected[file] for answer in answers)
 
 
 async def _work(

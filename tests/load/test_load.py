@@ -2,22 +2,26 @@
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from friendli.models import DedicatedChatCompletionBody
 from tests.load import faults
+from tests.load.adapter_files import adapter_files
 from tests.load.bodies import FIELDS, bodies, body
 from tests.load.inputs import inputs
+from tests.load.model_files import model_files
 from tests.load.queue_full import queue_full
 from tests.load.shapes import shape, shapes
 from tests.load.soak import soak
+from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 
 
 def test_mixed_traffic() -> None:
     found = soak(seconds=1, concurrent=8, kinds=14, least=6)
-    assert all(found[count] > 0 for count in ("answers", "left", "refused"))
+    assert all(found[count] > 0 for count in ("answers", "adapters loaded", "left", "refused"))
     assert (found["wrong"], found["errors"]) == (0, 0)
     assert found["as before at the end"]
 
@@ -78,3 +82,16 @@ def test_a_seed_makes_the_same_case_again(make: Callable[[random.Random], object
     made = [make(random.Random(f"a seed {number}")) for number in range(20)]
     assert made == [make(random.Random(f"a seed {number}")) for number in range(20)]
     assert len({repr(case) for case in made}) > 10
+
+
+def test_mutated_adapter_files_are_refused_or_work(tmp_path: Path) -> None:
+    found = adapter_files(cases=100, model=write_byte_pairs(tmp_path / "model.gguf", LLAMA))
+    assert found["refused"] > 0 and found["taken and used"] > 0
+    assert (found["failed"], found["of these wrong"]) == (0, 0)
+    assert found["streams beside"] > 0 and found["the process lives"]
+
+
+def test_mutated_model_files_are_refused_or_served() -> None:
+    found = model_files(cases=100, embedded=0.02)
+    assert found["refused"] > 0 and found["served"] > 0
+    assert found["refused"] + found["served"] == found["doctor says the same"] == 100

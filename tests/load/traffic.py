@@ -17,6 +17,8 @@ __all__ = ["BAD", "Told", "Traffic", "alone", "asked", "told"]
 
 Told = dict[str, Any]
 
+ADAPTERS = "/dedicated/v1/adapters"
+
 TEXTS = ("Name a colour.", "What is a harbour?", "Count to three.", "Why is the sea salt?")
 BAD: list[bytes] = [
     b'{"model": "m", "messages": [',
@@ -55,6 +57,7 @@ class Traffic:
 
     def __init__(self, address: str, most: int = 64) -> None:
         self._url = address + COMPLETIONS
+        self._adapters = address + ADAPTERS
         limits = httpx2.Limits(max_connections=most, max_keepalive_connections=most)
         self._client = httpx2.AsyncClient(timeout=120, limits=limits, trust_env=False)
 
@@ -68,16 +71,27 @@ class Traffic:
         """Sends a body as it is."""
         return await self._client.post(self._url, content=body)
 
-    async def whole(self, number: int) -> Told:
-        """A whole answer."""
-        response = await self.post(json.dumps(asked(number)).encode())
+    async def load_adapter(self, route: str, file: str) -> None:
+        """Has an adapter loaded under a route."""
+        response = await self._client.post(self._adapters, json={"route": route, "file": file})
+        assert response.status_code == 201, response.text
+
+    async def unload_adapter(self, route: str) -> None:
+        """Has an adapter taken away."""
+        response = await self._client.delete(f"{self._adapters}/{route}")
+        assert response.status_code == 200, response.text
+
+    async def whole(self, number: int, **fields: Any) -> Told:
+        """A whole answer to the request of a number with these fields."""
+        response = await self.post(json.dumps({**asked(number), **fields}).encode())
         assert response.status_code == 200, response.text
         return told(response.json())
 
-    async def streamed(self, number: int) -> Told:
+    async def streamed(self, number: int, **fields: Any) -> Told:
         """The same answer, streamed."""
         accumulator = Accumulator()
-        body = {**asked(number), "stream": True, "stream_options": {"include_usage": True}}
+        streaming = {"stream": True, "stream_options": {"include_usage": True}}
+        body = {**asked(number), **fields, **streaming}
         async with self._client.stream("POST", self._url, json=body) as response:
             assert response.status_code == 200
             last = ""
@@ -88,9 +102,9 @@ class Traffic:
             assert last == "data: [DONE]"
         return told(accumulator.completion().model_dump())
 
-    async def left(self, number: int, draw: random.Random) -> None:
+    async def left(self, number: int, draw: random.Random, **fields: Any) -> None:
         """Asks, and leaves at some time: queued, in the prompt, or in the middle of the answer."""
-        body = {**asked(number), "stream": draw.random() < 0.7, "max_tokens": 400}
+        body = {**asked(number), **fields, "stream": draw.random() < 0.7, "max_tokens": 400}
         asking = asyncio.create_task(self.post(json.dumps(body).encode()))
         await asyncio.wait([asking], timeout=draw.expovariate(1.5))
         asking.cancel()

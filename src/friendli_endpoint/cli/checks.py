@@ -12,18 +12,22 @@ from importlib import metadata
 from pathlib import Path
 
 from friendli_endpoint.access import AccessError, policy_of
+from friendli_endpoint.chat.template import ChatTemplate, TemplateFault
 from friendli_endpoint.engine.capacity import available_memory, available_threads, fit
 from friendli_endpoint.engine.gguf import GgufError, read_header
 from friendli_endpoint.engine.llama.context import SHORT_ROOM
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
-from friendli_endpoint.engine.llama.model import ModelError, check_file, find_embedded_model
+from friendli_endpoint.engine.llama.model import ModelError, find_embedded_model
+from friendli_endpoint.engine.llama.trials import Trials
 from friendli_endpoint.engine.model_file import ModelFile, read_model_file
+from friendli_endpoint.files import read_text
 from friendli_endpoint.settings import Settings
 
 __all__ = ["Finding", "look"]
 
 DISTRIBUTION = "friendli-dedicated"
 BRING_THE_ENDPOINT = f"pip install '{DISTRIBUTION}[endpoint]'"
+TEMPLATE_KEY = "tokenizer.chat_template"
 OLDEST_PYTHON = (3, 11)
 MIB = 1 << 20
 
@@ -49,7 +53,7 @@ class Finding:
 
 
 def look(settings: Settings) -> Iterator[Finding]:
-    """Looks at everything that these settings need, without loading the model."""
+    """Looks at everything that these settings need; models are tried, but not loaded here."""
     yield _python()
     yield _extras()
     yield _library()
@@ -58,8 +62,8 @@ def look(settings: Settings) -> Iterator[Finding]:
     if file is not None:
         yield _template(settings.chat_template, file.path)
         yield _memory(settings.max_sequences, settings.context, file)
-    if settings.adapter:
-        yield _adapters(settings.adapter)
+        if settings.adapter:
+            yield _adapters(file.path, settings.adapter)
     yield _threads(settings.threads)
     yield _port(settings.host, settings.port)
     yield _access(settings)
@@ -107,26 +111,32 @@ def _library() -> Finding:
 
 def _model(path: Path | None) -> tuple[ModelFile | None, Finding]:
     try:
-        file = read_model_file(path or find_embedded_model())
+        found = path or find_embedded_model()
     except ModelError:
         pull = "friendli-endpoint pull embedded, or name a GGUF file with --model"
         return None, Finding("model", "the embedded model is not installed", pull)
-    except GgufError as error:
+    try:
+        file = read_model_file(found)
+        Trials().try_model(found)
+    except (GgufError, ModelError) as error:
         return None, Finding("model", str(error), "name a GGUF file with --model, or pull one")
     kind = f"{file.architecture}, {file.quantisation or 'quantisation unknown'}"
     return file, Finding("model", f"{file.path.name} ({kind}, {file.size // MIB:,} MiB)")
 
 
 def _template(named: Path | None, model: Path) -> Finding:
-    if named is not None:
-        try:
-            named.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            return Finding("template", f"cannot read {named}: {error}", "name another file")
-        return Finding("template", str(named))
-    if "tokenizer.chat_template" in read_header(model).metadata:
-        return Finding("template", "the model's own")
-    return Finding("template", "the model has none", "name a Jinja file with --chat-template")
+    try:
+        given = read_text(named) if named is not None else ""
+        source = given or read_header(model).metadata.get(TEMPLATE_KEY)
+        if not source:
+            todo = "name a Jinja file with --chat-template"
+            return Finding("template", "the model has none", todo)
+        ChatTemplate(str(source), {})
+    except (OSError, UnicodeDecodeError) as error:
+        return Finding("template", f"cannot read {named}: {error}", "name another file")
+    except TemplateFault as error:
+        return Finding("template", str(error), "name another file with --chat-template")
+    return Finding("template", str(named) if given else "the model's own")
 
 
 def _memory(sequences: int, context: int, file: ModelFile) -> Finding:
@@ -155,11 +165,10 @@ def _memory(sequences: int, context: int, file: ModelFile) -> Finding:
     return Finding("memory", says, f"--max-sequences {fits.sequences} --context {fits.context}")
 
 
-def _adapters(adapters: Sequence[str]) -> Finding:
-    paths = [Path(each.partition("=")[2]) for each in adapters]
+def _adapters(model: Path, adapters: Sequence[str]) -> Finding:
+    paths = [Path(adapter.partition("=")[2]) for adapter in adapters]
     try:
-        for path in paths:
-            check_file(path)
+        Trials().try_adapters(model, paths)
     except ModelError as error:
         return Finding("adapters", str(error), "name another file with --adapter")
     return Finding("adapters", ", ".join(path.name for path in paths))

@@ -22,8 +22,8 @@ def doctor(
 ) -> None:
     """Look whether `serve` would work with the same options.
 
-    Prints a line for each thing that is looked at: ok, or problem and what to do. No model is
-    loaded. The exit code is 1 if there is a problem.
+    Prints a line for each thing that is looked at: ok, or problem and what to do. The model and
+    adapters are tried, as `serve` does. The exit code is 1 if there is a problem.
     """
     findings = list(look(read_settings(flags)))
     if as_json:

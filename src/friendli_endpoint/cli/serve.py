@@ -19,6 +19,7 @@ from friendli_endpoint.cli.banner import show_banner
 from friendli_endpoint.cli.complaint import CANNOT_START, complain, refuse
 from friendli_endpoint.cli.flags import read_settings, with_settings
 from friendli_endpoint.cli.server import make_server
+from friendli_endpoint.files import open_regular
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry.log_queue import LogQueue, QueuedStream
@@ -117,6 +118,8 @@ def _check_tls(settings: Settings) -> None:
         return
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
+        for path in (cert, key or cert):
+            open_regular(path).close()
         context.load_cert_chain(cert, key, password=_no_password)
     except (OSError, ValueError) as error:
         refuse(f"cannot use the certificate {cert} with the key {key or cert}: {error}")

@@ -2,30 +2,50 @@
 
 The layout is that of the format's version 2 and 3: magic, version, counts, keys with typed values,
 then the tensors' names, shapes and types, in little-endian. A file is untrusted: nothing is read
-beyond its end.
+beyond its end, and what it announces is neither allocated nor counted through before it is there.
+The file is read in chunks, not mapped: a mapped file that shrinks ends the process by a signal.
 """
 
-import mmap
+import os
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 from friendli_endpoint.engine.tensor_types import tensor_bytes, type_name
+from friendli_endpoint.files import open_regular
 
-__all__ = ["GgufError", "Header", "Tensor", "Value", "read_header"]
+__all__ = [
+    "FLOAT32",
+    "STRING",
+    "GgufError",
+    "Header",
+    "Tensor",
+    "Value",
+    "read_header",
+]
 
 Number: TypeAlias = int | float | bool
 Value: TypeAlias = Number | str | list[Number]
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
-_STRING, _ARRAY = 8, 9
+UINT32, FLOAT32, STRING, ARRAY = 4, 6, 8, 9
+"""Types of values, as the format numbers them."""
+
 _NUMBERS = dict(enumerate("BbHhIif?")) | {10: "Q", 11: "q", 12: "d"}
 _LONGEST_ARRAY = 1024
 """Numbers of an array that is kept, such as one for each layer; a longer one is the tokenizer's."""
 
-_NESTING = 4
+_MAX_HEADER_BYTES = 64 << 20
+"""Vocabularies of 262,144 tokens take 10 to 20 MB; larger headers would be read for seconds."""
+
+_MAX_COUNT = 1 << 16
+"""Of keys, and of tensors; the largest models have some thousands."""
+
+_CHUNK_BYTES = 1 << 20
+_LENGTH_BYTES = 8
+"""Of the length before every text."""
 _MOST_DIMENSIONS = 4
 _ALIGNMENT = 32
 """Of the tensors' data, where a file does not say."""
@@ -68,28 +88,34 @@ class Header:
 
     Attributes:
         metadata: All keys but those whose values are long lists or lists of texts.
+        kinds: The type of each key's value, as the format numbers them; of all keys.
         tensors: In the order of the file.
         keys: How many keys there are, with those that `metadata` leaves out.
         pairs: Where the keys and their values are in the file, in bytes.
         alignment: Of the tensors' data, in bytes; a power of two.
+        data: Where the tensors' data begin, in bytes; it may be beyond the file's end.
+        size: Of the file, in bytes.
     """
 
     metadata: dict[str, Value]
+    kinds: dict[str, int]
     tensors: tuple[Tensor, ...]
     keys: int
     pairs: range
     alignment: int
+    data: int
+    size: int
 
 
 def read_header(path: Path) -> Header:
     """What stands before the tensors of a GGUF file.
 
     Raises:
-        GgufError: It is not there, no GGUF file, or a damaged one.
+        GgufError: It is not there, not a regular file, no GGUF file, or a damaged one.
     """
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-            return _Reader(view).header()
+        with open_regular(path) as file:
+            return _Reader(file).header()
     except OSError as error:
         raise GgufError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
@@ -99,31 +125,42 @@ def read_header(path: Path) -> Header:
 class _Reader:
     """A place in the bytes of a file, moving on; ValueError where they are wrong."""
 
-    def __init__(self, view: mmap.mmap) -> None:
-        self._view = view
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = os.fstat(file.fileno()).st_size
+        self._bytes = bytearray()
         self._at = 0
 
     def header(self) -> Header:
-        if self._view[:4] != _MAGIC:
+        if self._take(4) != _MAGIC:
             raise ValueError("it does not begin as one")
-        self._at = 4
         version = self._number("I")
         if version not in _VERSIONS:
             raise ValueError(f"it is of version {version}")
         tensors, keys = int(self._number("Q")), int(self._number("Q"))
+        for count, of in ((tensors, "tensors"), (keys, "keys")):
+            if count > _MAX_COUNT:
+                raise ValueError(f"it announces {count:,} {of}, more than {_MAX_COUNT:,}")
         found: dict[str, Value] = {}
+        kinds: dict[str, int] = {}
         start = self._at
         for _ in range(keys):
             key = self._text().decode("utf-8", "replace")
-            value = self._value(int(self._number("I")))
+            kind = int(self._number("I"))
+            value = self._value(kind)
+            if key in kinds:
+                raise ValueError(f"it has the key {key} twice")
+            kinds[key] = kind
             if value is not None:
                 found[key] = value
         pairs = range(start, self._at)
-        alignment = _alignment(found)
+        alignment = _alignment(found, kinds)
         named = [self._tensor() for _ in range(tensors)]
-        start = -(-self._at // alignment) * alignment
-        placed = tuple([replace(each, offset=start + each.offset) for each in named])
-        return Header(found, placed, keys, pairs, alignment)
+        if len({tensor.name for tensor in named}) < tensors:
+            raise ValueError("it has two tensors of one name")
+        data = -(-self._at // alignment) * alignment
+        placed = tuple([replace(tensor, offset=data + tensor.offset) for tensor in named])
+        return Header(found, kinds, placed, keys, pairs, alignment, data, self._size)
 
     def _tensor(self) -> Tensor:
         """Reads what is said of a tensor; its offset is from where the data begin."""
@@ -135,21 +172,20 @@ class _Reader:
         kind = int(self._number("I"))
         return Tensor(name, shape, type_name(kind), int(self._number("Q")))
 
-    def _value(self, kind: int, nesting: int = 0) -> Value | None:
+    def _value(self, kind: int) -> Value | None:
         """Reads a value; None for one that is not kept."""
-        if kind == _STRING:
+        if kind == STRING:
             return self._text().decode("utf-8", "replace")
-        if kind == _ARRAY:
-            return self._array(nesting + 1)
+        if kind == ARRAY:
+            return self._array()
         return self._number(_number_format(kind))
 
-    def _array(self, nesting: int) -> list[Number] | None:
+    def _array(self) -> list[Number] | None:
         kind, length = int(self._number("I")), int(self._number("Q"))
-        if kind in (_STRING, _ARRAY):
-            if nesting > _NESTING:
-                raise ValueError("its lists are too deep")
-            for _ in range(length):
-                self._text() if kind == _STRING else self._value(kind, nesting)
+        if kind == ARRAY:
+            raise ValueError("it holds a list of lists, which llama.cpp does not read")
+        if kind == STRING:
+            self._skip_texts(length)
             return None
         form = _number_format(kind)
         if length <= _LONGEST_ARRAY:
@@ -157,21 +193,51 @@ class _Reader:
         self._skip(length * struct.calcsize(f"<{form}"))
         return None
 
+    def _skip_texts(self, count: int) -> None:
+        """Passes over the hundred thousand texts of a tokenizer, in some hundredths of a second."""
+        self._check(self._at + count * _LENGTH_BYTES)
+        at, content = self._at, self._bytes
+        for _ in range(count):
+            start, at = at, at + _LENGTH_BYTES
+            if at > len(content):
+                self._load(at)
+            at += int.from_bytes(content[start:at], "little")
+        self._skip(at - self._at)
+
     def _text(self) -> bytes:
-        start = self._at + 8
-        self._skip(8 + int.from_bytes(self._view[self._at : start], "little"))
-        return self._view[start : self._at]
+        return self._take(int(self._number("Q")))
 
     def _number(self, form: str) -> Number:
         start = self._at
         self._skip(struct.calcsize(f"<{form}"))
-        (number,) = struct.unpack_from(f"<{form}", self._view, start)
+        (number,) = struct.unpack_from(f"<{form}", self._bytes, start)
         return number  # type: ignore[no-any-return]
+
+    def _take(self, length: int) -> bytes:
+        start = self._at
+        self._skip(length)
+        return bytes(self._bytes[start : self._at])
 
     def _skip(self, length: int) -> None:
         self._at += length
-        if self._at > len(self._view):
+        if self._at > len(self._bytes):
+            self._load(self._at)
+
+    def _load(self, end: int) -> None:
+        """Reads on, until all bytes before `end` are there."""
+        self._check(end)
+        while len(self._bytes) < end:
+            chunk = self._file.read(_CHUNK_BYTES)
+            if not chunk:
+                raise ValueError("it ends too early")
+            self._bytes += chunk
+
+    def _check(self, end: int) -> None:
+        """Refuses what leads beyond the end of the file, or of any header."""
+        if end > self._size:
             raise ValueError("it ends too early")
+        if end > _MAX_HEADER_BYTES:
+            raise ValueError(f"its header is larger than {_MAX_HEADER_BYTES >> 20} MiB")
 
 
 def _number_format(kind: int) -> str:
@@ -180,8 +246,9 @@ def _number_format(kind: int) -> str:
     return _NUMBERS[kind]
 
 
-def _alignment(metadata: dict[str, Value]) -> int:
+def _alignment(metadata: dict[str, Value], kinds: dict[str, int]) -> int:
     alignment = metadata.get("general.alignment", _ALIGNMENT)
-    if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
-        raise ValueError("its alignment is no power of two")
+    kind = kinds.get("general.alignment", UINT32)
+    if kind != UINT32 or not isinstance(alignment, int) or alignment.bit_count() != 1:
+        raise ValueError("its alignment is not a power of two as a number of 32 bits")
     return alignment

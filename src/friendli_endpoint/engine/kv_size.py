@@ -27,7 +27,7 @@ def kv_bytes_per_token(metadata: Mapping[str, Value], architecture: str) -> int 
     if embedding is None or layers is None or layers > _MOST_LAYERS:
         return None
     asking = shape.by_layer("attention.head_count", layers)
-    if not any(asking):
+    if max(asking, default=0) < 1:
         return None
     keeping = shape.by_layer("attention.head_count_kv", layers) or asking
     widths = [shape.width(suffix, embedding // max(asking)) for suffix in ("", "_swa")]
@@ -58,7 +58,7 @@ class _Shape:
         """A number for each layer; none where the file has no such key."""
         value = self.get(name)
         if isinstance(value, list):
-            return list(map(int, value))
+            return [number for number in value if isinstance(number, int)]
         return [value] * layers if isinstance(value, int) else []
 
     def width(self, suffix: str, default: int) -> int:

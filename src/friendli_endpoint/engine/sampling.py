@@ -100,14 +100,15 @@ def sample(
         mask: Allowed tokens, shape (ceil(vocabulary / 32),), bit `t % 32` of word `t // 32`.
 
     Returns:
-        The token id, or None where nothing is allowed.
+        The token id, or None where nothing is allowed, or where a score is not a number, as with
+        weights that lead to infinity.
     """
     scores = _adjusted(logits, params, history)
     ids = None if mask is None else _allowed(scores, mask)
     if ids is not None:
         scores = scores[ids]
     best = int(scores.argmax()) if scores.size else None
-    if best is None or scores[best] == -np.inf:
+    if best is None or not np.isfinite(scores[best]):  # of numbers and NaN, NaN is the largest
         return None
     if params.temperature < GREEDY_BELOW:
         return best if ids is None else int(ids[best])

@@ -16,6 +16,9 @@ __all__ = ["add_adapter_routes"]
 
 ADAPTERS = "/dedicated/v1/adapters"
 
+MAX_TRIALS = 2
+"""Files that are tried at once; others wait, and hold no thread while they do."""
+
 
 class AdapterBody(EndpointBody):
     """What is to be loaded.
@@ -31,6 +34,7 @@ class AdapterBody(EndpointBody):
 
 def add_adapter_routes(app: FastAPI, service: Service, max_body: int) -> None:
     """Adds the routes to an application."""
+    trials = asyncio.Semaphore(MAX_TRIALS)
 
     @app.get(ADAPTERS, summary="The adapters that requests may name")
     async def adapters() -> Response:
@@ -39,13 +43,10 @@ def add_adapter_routes(app: FastAPI, service: Service, max_body: int) -> None:
     @app.post(ADAPTERS, summary="Load an adapter", status_code=201)
     async def load(request: Request) -> Response:
         body = await read_body(request, max_body)
-
-        def parse_and_load() -> str:
-            asked = body.parse(AdapterBody)
-            service.load_adapter(asked.route, asked.file)
-            return asked.route
-
-        return JSONResponse(_card(await asyncio.to_thread(parse_and_load)), 201)
+        asked = await asyncio.to_thread(body.parse, AdapterBody)
+        async with trials:
+            await asyncio.to_thread(service.load_adapter, asked.route, asked.file)
+        return JSONResponse(_card(asked.route), 201)
 
     @app.delete(f"{ADAPTERS}/{{route:path}}", summary="Unload an adapter")
     async def unload(route: str) -> Response:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
+from friendli_endpoint.files import read_text
+
 __all__ = ["TokenError", "TokenFile", "Tokens", "find", "parse_tokens"]
 
 log = logging.getLogger("friendli_endpoint.http")
@@ -98,7 +100,7 @@ class TokenFile:
 
     def _read(self) -> Tokens:
         try:
-            text = self._path.read_text(encoding="utf-8")
+            text = read_text(self._path)
         except UnicodeDecodeError as error:
             raise TokenError(f"{self._path} is no UTF-8 text") from error
         except OSError as error:

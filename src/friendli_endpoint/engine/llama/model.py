@@ -13,6 +13,7 @@ from friendli_endpoint.engine.llama.kernels import choose_kernels
 from friendli_endpoint.engine.llama.library import hushed
 from friendli_endpoint.engine.model_file import GgufError, ModelFile, read_model_file
 from friendli_endpoint.engine.split import SplitError, can_split, split
+from friendli_endpoint.files import open_regular
 
 __all__ = [
     "EMBEDDED_MODEL_PACKAGE",
@@ -59,6 +60,7 @@ class LlamaModel:
         library: The loaded C library.
         path: The GGUF file.
         parts: Whether weights may be served in two parts, where that is faster: see `split.py`.
+        repack: Whether weights may be laid out anew, where that is faster, instead of mapped.
 
     Raises:
         ModelError: The file is missing, is no GGUF file, or llama.cpp cannot load it.
@@ -75,7 +77,9 @@ class LlamaModel:
         offsets: The LoRA that is a part of the weights, if one is.
     """
 
-    def __init__(self, library: ctypes.CDLL, path: Path, parts: bool = True) -> None:
+    def __init__(
+        self, library: ctypes.CDLL, path: Path, parts: bool = True, repack: bool = True
+    ) -> None:
         self.library = library
         self.path = path
         self.name = path.stem
@@ -84,7 +88,7 @@ class LlamaModel:
             self.kernels = choose_kernels(file.tensors)
             self.kernels.apply()
             params = library.llama_model_default_params()
-            params.use_extra_bufts = self.kernels.repack
+            params.use_extra_bufts = self.kernels.repack and repack
             pointer = library.llama_model_load_from_file(str(file.path).encode(), params)
             if not pointer:
                 raise ModelError(
@@ -181,10 +185,11 @@ def check_file(path: Path) -> None:
     """Refuses what is plainly no GGUF file before the C library reads it.
 
     Raises:
-        ModelError: The file is missing, unreadable or has not a GGUF file's first bytes.
+        ModelError: The file is missing, unreadable, not a regular file, or has not a GGUF file's
+            first bytes.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             magic = file.read(len(_GGUF_MAGIC))
     except (OSError, ValueError) as error:  # the latter where a path can be none
         reason = error.strerror if isinstance(error, OSError) else error

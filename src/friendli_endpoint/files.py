@@ -1,0 +1,79 @@
+"""Opens files that an operator or a client names: never waits, and takes regular files only.
+
+Opening a FIFO waits for a writer, and reading a device may never end: either would hold up the
+thread that does it for good.
+"""
+
+import errno
+import io
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+__all__ = ["open_regular", "private_copy", "read_text"]
+
+MAX_TEXT_BYTES = 16 << 20
+"""Of a file that is read as a whole; chat templates have some tens of kilobytes."""
+
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a regular file for reading; links are followed.
+
+    Raises:
+        OSError: It cannot be opened, or is a FIFO, a device, a directory or a socket.
+    """
+    descriptor = os.open(path, _FLAGS)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_text(path: Path) -> str:
+    """The text of a regular file in UTF-8; lines end with a line feed, whatever ends them there.
+
+    Raises:
+        OSError: It cannot be opened, is not a regular file, or is larger than 16 MiB.
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    with open_regular(path) as file:
+        content = file.read(MAX_TEXT_BYTES + 1)
+    if len(content) > MAX_TEXT_BYTES:
+        raise OSError(errno.EFBIG, f"it is larger than {MAX_TEXT_BYTES >> 20} MiB", str(path))
+    return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()
+
+
+@contextmanager
+def private_copy(path: Path) -> Iterator[Path]:
+    """Copies a regular file to where nobody else writes; the copy is gone afterwards.
+
+    Raises:
+        OSError: It cannot be read, is not a regular file, or there is no space for the copy.
+    """
+    with (
+        open_regular(path) as source,
+        TemporaryDirectory(prefix="friendli-endpoint-", ignore_cleanup_errors=True) as folder,
+    ):
+        copy = Path(folder, "copy")
+        with copy.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+        yield copy

@@ -1,0 +1,54 @@
+"""Tensors lie one after the other, within the file, and have a size."""
+
+from pathlib import Path
+
+import pytest
+
+from friendli_endpoint.engine.gguf import read_header
+from friendli_endpoint.engine.gguf_layout import LayoutError, check_layout
+from friendli_endpoint.engine.llama.model import find_embedded_model
+from tests.support.gguf_edit import GgufDraft, TensorInfo
+
+F32, Q8_0 = 0, 8
+
+
+def reason(tmp_path: Path, *tensors: TensorInfo, data: int = 1 << 12) -> str:
+    """Why such a file is refused; empty where it is not."""
+    path = GgufDraft([], list(tensors), bytes(data)).write(tmp_path / "m.gguf")
+    try:
+        check_layout(read_header(path))
+    except LayoutError as error:
+        return str(error)
+    return ""
+
+
+def test_the_embedded_model_is_in_order() -> None:
+    check_layout(read_header(find_embedded_model()))
+
+
+def test_tensors_are_padded_but_for_the_last(tmp_path: Path) -> None:
+    tensors = TensorInfo("a", [1], F32, 0), TensorInfo("b", [9], F32, 32)
+    assert reason(tmp_path, *tensors, data=68) == ""
+    assert reason(tmp_path, *tensors, data=67) == "it ends before b does"
+
+
+@pytest.mark.parametrize("offset", [0, 31, 33, 64, 1 << 63])
+def test_gaps_and_overlaps_are_refused(offset: int, tmp_path: Path) -> None:
+    said = reason(tmp_path, TensorInfo("a", [1], F32, 0), TensorInfo("b", [9], F32, offset))
+    assert said.startswith("b begins at byte ")
+
+
+@pytest.mark.parametrize(
+    ("shape", "type", "said"),
+    [
+        ([0], F32, "a is empty (0)"),
+        ([4, 0, 3], F32, "a is empty (4 x 0 x 3)"),
+        ([48], Q8_0, "a (48) does not divide into blocks of Q8_0"),
+        ([32], 9, "a is of type 9, which is not computed with"),
+        ([1 << 63, 1 << 63], F32, "it ends before a does"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused(
+    shape: list[int], type: int, said: str, tmp_path: Path
+) -> None:
+    assert reason(tmp_path, TensorInfo("a", shape, type, 0)) == said

@@ -1,0 +1,216 @@
+"""Files that are tried by processes of their own: what is refused, and what becomes of these."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from friendli_endpoint.engine.llama import trials
+from friendli_endpoint.engine.llama.model import ModelError
+from friendli_endpoint.engine.llama.trials import Trials
+from friendli_endpoint.generation import Refusal
+from tests.contract.live import until
+from tests.support.gguf_edit import GgufDraft, number
+from tests.support.lora import write_loras
+from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
+
+U32 = 4
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_byte_pairs(tmp_path_factory.mktemp("models") / "llama.gguf", LLAMA)
+
+
+@pytest.fixture(scope="module")
+def lora(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    (path,) = write_loras(tmp_path_factory.mktemp("loras"), model, range(1))
+    return path
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Lets another program take the place of the trial."""
+
+    def write(source: str) -> None:
+        (tmp_path / "other_trial.py").write_text(f"import os, sys\nprint(sys.argv[1])\n{source}")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setattr(trials, "PROGRAM", "other_trial")
+
+    return write
+
+
+def changed(model: Path, path: Path, key: str, value: int) -> Path:
+    draft = GgufDraft.read(model)
+    draft.pairs = [number(key, U32, value) if p.key == key else p for p in draft.pairs]
+    return draft.write(path)
+
+
+def test_a_model_and_its_adapter_pass(model: Path, lora: Path) -> None:
+    Trials().try_model(model)
+    Trials().try_adapters(model, [lora])
+
+
+def test_a_model_that_ends_llama_cpp_is_refused_by_its_words(model: Path, tmp_path: Path) -> None:
+    path = changed(model, tmp_path / "deep.gguf", "llama.block_count", 600)
+    with pytest.raises(ModelError, match=r"llama\.cpp ends on .*deep\.gguf: GGML_ASSERT\("):
+        Trials().try_model(path)
+
+
+def test_a_model_that_llama_cpp_does_not_load_is_refused(model: Path, tmp_path: Path) -> None:
+    path = changed(model, tmp_path / "wide.gguf", "llama.embedding_length", 64)
+    with pytest.raises(ModelError, match=r"llama\.cpp cannot load .*wide\.gguf"):
+        Trials().try_model(path)
+
+
+def test_a_model_without_a_context_is_refused(model: Path, tmp_path: Path) -> None:
+    path = changed(model, tmp_path / "m.gguf", "llama.context_length", 2**32 - 1)
+    with pytest.raises(ModelError, match="is for a context of -1 tokens"):
+        Trials().try_model(path)
+
+
+def test_a_model_without_its_end_is_refused_by_its_header(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "short.gguf").write_bytes(model.read_bytes()[:-64])
+    with pytest.raises(ModelError, match=r"short\.gguf is damaged: it ends before"):
+        Trials().try_model(tmp_path / "short.gguf")
+
+
+def test_numbers_that_are_not_finite_are_found_in_each_adapter(
+    model: Path, lora: Path, tmp_path: Path
+) -> None:
+    draft = GgufDraft.read(lora)
+    draft.data = np.full(len(draft.data) // 4, np.inf, "<f4").tobytes()
+    bad = draft.write(tmp_path / "bad.gguf")
+    with pytest.raises(ModelError, match=r"bad\.gguf gives numbers that are not finite"):
+        Trials().try_adapters(model, [lora, bad])
+
+
+def test_a_copy_is_tried_and_refusals_name_the_file(
+    model: Path, lora: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "lora.gguf"
+    path.write_bytes(lora.read_bytes())
+    with Trials().tried_copy(model, path) as copy:
+        path.unlink()
+        assert copy.read_bytes() == lora.read_bytes()
+    with pytest.raises(ModelError, match=f"cannot read {path}"):
+        with Trials().tried_copy(model, path):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("os.abort()", "signal SIGABRT"),
+        ("os.kill(os.getpid(), 11)", "signal SIGSEGV"),
+        (
+            "os.write(2, b'/a/ggml.c:7: GGML_ASSERT(x) failed\\n'); os.abort()",
+            "GGML_ASSERT(x) failed",
+        ),
+        ("os.write(2, b'terminate\\n  what():  map::at\\n'); os.abort()", "map::at"),
+        ("sys.exit(3)", "exit code 3"),
+    ],
+)
+def test_how_a_trial_ended_is_the_reason(
+    source: str, reason: str, program: Callable[[str], None], model: Path
+) -> None:
+    program(source)
+    with pytest.raises(ModelError) as caught:
+        Trials().try_model(model)
+    assert str(caught.value) == f"llama.cpp ends on {model}: {reason}"
+
+
+def test_a_trial_gets_nothing_of_this_process(
+    program: Callable[[str], None], model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRIENDLI_ENDPOINT_TOKENS", "secret")
+    program(
+        "import stat\n"
+        "names = sorted(int(name) for name in os.listdir('/proc/self/fd'))\n"
+        "open_ones = [n for n in names if os.path.exists(f'/proc/self/fd/{n}')]\n"
+        "print(open_ones, stat.S_ISFIFO(os.fstat(0).st_mode), [n for n in os.environ"
+        " if 'FRIENDLI' in n], flush=True); sys.exit(1)"
+    )
+    ours, theirs = os.pipe()
+    os.set_inheritable(ours, True)
+    try:
+        with pytest.raises(ModelError) as caught:
+            Trials().try_model(model)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert str(caught.value) == "[0, 1, 2] True []"
+
+
+def test_a_trial_that_takes_too_long_is_killed(
+    program: Callable[[str], None], model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program("sys.stdout.flush()\nimport signal\nsignal.pause()")
+    monkeypatch.setattr(trials, "TRIAL_SECONDS", 1.0)
+    with pytest.raises(ModelError, match=r"ends on .*: it takes longer than 1 seconds"):
+        Trials().try_model(model)
+
+
+def test_closing_ends_a_trial_that_runs(
+    program: Callable[[str], None], model: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "begun")
+    program(f"open({str(tmp_path / 'begun')!r}, 'w').close()\nimport signal\nsignal.pause()")
+    tried = Trials()
+    refused: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            tried.try_model(model)
+        except Refusal as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    (tmp_path / "begun").open().close()
+    tried.close()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert isinstance(refused[0], Refusal) and refused[0].code == "draining"
+    with pytest.raises(Refusal):
+        tried.try_model(model)
+
+
+def test_a_trial_ends_with_the_process_that_started_it(tmp_path: Path, model: Path) -> None:
+    os.mkfifo(tmp_path / "begun")
+    (tmp_path / "waiting_trial.py").write_text(
+        "import os, threading\n"
+        "from friendli_endpoint.engine.llama import trial\n"
+        "trial._end_with_parent()\n"
+        f"with open({str(tmp_path / 'begun')!r}, 'w') as begun: begun.write(str(os.getpid()))\n"
+        "threading.Event().wait()\n"
+    )
+    source = (
+        "from pathlib import Path\n"
+        "from friendli_endpoint.engine.llama import trials\n"
+        "trials.PROGRAM = 'waiting_trial'\n"
+        f"trials.Trials().try_model(Path({str(model)!r}))\n"
+    )
+    paths = [str(tmp_path), *sys.path]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", source], env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    )
+    child = int((tmp_path / "begun").read_text())
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    until(lambda: not running(child), 20, "the trial has ended")
+
+
+def running(process: int) -> bool:
+    """Whether a process is there and not only waits to be collected."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

@@ -1,0 +1,179 @@
+"""Mutated adapter files by the hundred, loaded into a real endpoint beside a stream."""
+
+import copy
+import json
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from friendli_endpoint.engine.gguf import read_header
+from friendli_endpoint.engine.llama.model import find_embedded_model
+from tests.contract.live import COMPLETIONS, Live
+from tests.contract.served import Served, served
+from tests.load.mutations import MUTATIONS, lay_out, mutate
+from tests.support.gguf_edit import GgufDraft, number, text, texts
+from tests.support.lora import write_loras
+
+__all__ = ["adapter_files"]
+
+PATH = "/dedicated/v1/adapters"
+PATIENCE = 60.0
+"""An answer that takes longer hangs."""
+
+RANKS = (0, 1, 2, 7, 32, 64, 256, 1024, 2**32)
+FIRST, SECOND = ".lora_a", ".lora_b"
+STREAM = {"seed": 3, "max_tokens": 40, "min_tokens": 40}
+
+
+class _Targets:
+    """Mutations that know the model."""
+
+    def __init__(self, model: Path) -> None:
+        self._shapes = {tensor.name: tensor.shape for tensor in read_header(model).tensors}
+
+    def another_target(self, draft: GgufDraft, draw: random.Random) -> None:
+        """Changes another tensor, in a shape that fits it or in that of before."""
+        name = draw.choice(list(self._shapes))
+        shape = (*self._shapes[name], 1)[:2]
+        fits = draw.random() < 0.8
+        for tensor, suffix in zip(draft.tensors[:2], (FIRST, SECOND), strict=False):
+            tensor.name = name + suffix
+            if fits:
+                tensor.shape = [shape[0], 4] if suffix == FIRST else [4, shape[1]]
+        lay_out(draft, draw)
+
+    def embeddings(self, draft: GgufDraft, draw: random.Random) -> None:
+        """Changes the embeddings, in either order of their sizes."""
+        width, vocabulary = self._shapes["token_embd.weight"]
+        lookup = draw.random() < 0.5
+        shapes = ([4, vocabulary], [4, width]) if lookup else ([width, 4], [4, vocabulary])
+        for tensor, suffix, shape in zip(draft.tensors, (FIRST, SECOND), shapes, strict=False):
+            tensor.name, tensor.shape = "token_embd.weight" + suffix, shape
+        del draft.tensors[2:]
+        lay_out(draft, draw)
+
+
+def _another_rank(draft: GgufDraft, draw: random.Random) -> None:
+    rank = draw.choice(RANKS)
+    for tensor in draft.tensors:
+        tensor.shape[tensor.name.endswith(FIRST)] = rank
+    lay_out(draft, draw)
+
+
+def _another_architecture(draft: GgufDraft, draw: random.Random) -> None:
+    name = draw.choice(("qwen2", "gemma3", "LLAMA", "clip", "", "no such"))
+    draft.pairs.append(text("general.architecture", name))
+    draft.pairs.pop(0)
+
+
+def _more_keys(draft: GgufDraft, draw: random.Random) -> None:
+    key = draw.choice(
+        ("adapter.alora.invocation_tokens", "adapter.lora.task_name", "adapter.lora.prompt_prefix")
+    )
+    value = draw.choice((text(key, "a"), texts(key, "a", "b"), number(key, 4, 7)))
+    draft.pairs.append(value)
+
+
+def adapter_files(cases: int, model: Path | None = None) -> dict[str, Any]:
+    """Loads each of them, uses it where it was taken, and takes it away again.
+
+    Args:
+        cases: How many.
+        model: What to serve; the embedded one by default.
+    """
+    path = model or find_embedded_model()
+    # One thread: a trial beside two that wait for each other would take many times as long.
+    flags = ("--model", str(path), "--context", "512", "--max-sequences", "4", "--threads", "1")
+    with tempfile.TemporaryDirectory() as folder:
+        (lora,) = write_loras(Path(folder), path, range(1))
+        with served(*flags, "--adapter-dir", folder) as endpoint:
+            return _load_all(endpoint, cases, path, lora)
+
+
+def _load_all(endpoint: Served, cases: int, model: Path, lora: Path) -> dict[str, Any]:
+    good = GgufDraft.read(lora)
+    targets = _Targets(model)
+    mutations = {
+        **MUTATIONS,
+        "another target": targets.another_target,
+        "embeddings": targets.embeddings,
+        "another rank": _another_rank,
+        "another architecture": _another_architecture,
+        "more keys": _more_keys,
+    }
+    found: Counter[str] = Counter()
+    slowest = 0.0
+    beside = _Beside(endpoint.address)
+    with httpx2.Client(base_url=endpoint.address, timeout=PATIENCE, trust_env=False) as client:
+        for case in range(cases):
+            draw, draft = random.Random(case), copy.deepcopy(good)
+            names = mutate(draft, mutations, draw)
+            draft.write(lora.with_name("case.gguf"))
+            begun = time.monotonic()
+            outcome = _load_one(client)
+            slowest = max(slowest, time.monotonic() - begun)
+            found[outcome] += 1
+            if outcome == "failed":
+                print(f"adapter_files: case {case} failed: {names}", file=sys.stderr)
+    streams, wrong = beside.end()
+    return {
+        "tried": cases,
+        **{name: found[name] for name in ("refused", "taken and used", "failed")},
+        "streams beside": streams,
+        "of these wrong": wrong,
+        "slowest, seconds": round(slowest, 2),
+        "the process lives": endpoint.process.poll() is None,
+    }
+
+
+def _load_one(client: httpx2.Client) -> str:
+    """What became of a file: it was refused, or taken and used, or something failed."""
+    loaded = client.post(PATH, json={"route": "case", "file": "case.gguf"})
+    if loaded.status_code != 201:
+        return "refused" if loaded.json()["error"]["code"] == "adapter_refused" else "failed"
+    body = {
+        "model": "m:case",
+        "messages": [{"role": "user", "content": "A prompt of some words. " * 4}],
+        "max_tokens": 4,
+        "n": 2,
+    }
+    whole = client.post(COMPLETIONS, json=body)
+    streamed = client.post(COMPLETIONS, content=json.dumps({**body, "stream": True}))
+    gone = client.delete(f"{PATH}/case")
+    good = [answer.status_code for answer in (whole, streamed, gone)] == [200, 200, 200]
+    done = streamed.text.rstrip().endswith("data: [DONE]")
+    return "taken and used" if good and done else "failed"
+
+
+class _Beside:
+    """One stream after the other, each of which must be like the first, which ran alone."""
+
+    def __init__(self, address: str) -> None:
+        self._live = Live(address)
+        self._expected = self._live.stream(**STREAM).answer()
+        self._right: list[bool] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                answer = self._live.stream(**STREAM).answer()
+            except (httpx2.HTTPError, AssertionError):
+                self._right.append(False)
+            else:
+                self._right.append(answer == self._expected)
+
+    def end(self) -> tuple[int, int]:
+        """How many there were, and how many of them were wrong."""
+        self._ended.set()
+        self._thread.join()
+        return len(self._right), self._right.count(False)
