@@ -18,14 +18,12 @@ def logits_of(path: Path) -> np.ndarray:
     model = LlamaModel(load(find_library()), path)
     context = LlamaContext(model, 1, 256, 2)
     try:
-        pointer = model.library.llama_model_get_vocab(model.pointer)
-        tokens = LlamaVocabulary(model.library, pointer, 256).tokenize(TEXT, False)
+        tokens = LlamaVocabulary(model, 256).tokenize(TEXT, False)
         logits = context.prefill(0, np.array(tokens, np.int32), 0, True)
         assert logits is not None
         return logits.copy()
     finally:
         context.close()
-        model.close()
 
 
 def test_added_tokens_change_nothing_of_the_others(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import ssl
 import sys
 from typing import Any, NoReturn
 
+import typer
 from rich.console import Console
 
 from friendli_endpoint.access import AccessError, policy_of
@@ -53,13 +54,18 @@ def serve(**flags: Any) -> None:
         refuse(str(error))
     except OSError as error:
         refuse(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}")
-    _end_process(_run(service, settings, policy, listener))
+    _run(service, settings, policy, listener)
+    _end_process()
 
 
 def _run(
     service: EndpointService, settings: Settings, policy: Policy, listener: socket.socket
-) -> int:
-    """Serves on a bound socket until a signal; answers the exit code."""
+) -> None:
+    """Serves on a bound socket until a signal.
+
+    Raises:
+        typer.Exit: There is no model to serve.
+    """
     failure: list[StartError] = []
     scheme = "https" if settings.tls_cert else "http"
     address = "{}://{}:{}".format(scheme, *listener.getsockname()[:2])
@@ -86,21 +92,22 @@ def _run(
     server = make_server(app, service, settings, policy.bodies)
     # When it has stopped, the server raises the signal once more: both are then an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    runner = asyncio.Runner(loop_factory=server.config.get_loop_factory())
     with contextlib.suppress(KeyboardInterrupt):
-        # Not closed, or it would wait for threads that tokenise or compile for nobody any more.
-        asyncio.Runner(loop_factory=server.config.get_loop_factory()).run(server.serve([listener]))
+        runner.run(server.serve([listener]))
     if failure:
+        runner.close()
         complain(str(failure[0]))
-        return CANNOT_START
-    return 0
+        raise typer.Exit(CANNOT_START)
+    # Else it is not closed: that would wait for threads which tokenise or compile for nobody.
 
 
-def _end_process(code: int) -> NoReturn:
+def _end_process() -> NoReturn:
     """Ends the process without freeing anything: threads may still use it."""
     sys.stdout.flush()
     sys.stderr.flush()
     logging.shutdown()
-    os._exit(code)
+    os._exit(0)
 
 
 def _keep_what_is_loaded() -> None:
