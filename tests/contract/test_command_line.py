@@ -65,7 +65,7 @@ def garbage(tmp_path: Path) -> Path:
         (["--host", "here.example"], "here.example can be reached by others"),
         (["--no-auth", "--token-file", __file__], "no token"),
         (["--token-file", "/nowhere/tokens"], "cannot read /nowhere/tokens"),
-        (["--token-file", os.devnull], "holds no token"),
+        (["--token-file", os.devnull], "is not a regular file"),
         (["--tls-key", __file__], "--tls-key needs --tls-cert"),
         (["--tls-cert", __file__], "cannot use the certificate"),
         (["--tls-cert", "/nowhere/cert"], "cannot use the certificate /nowhere/cert"),
