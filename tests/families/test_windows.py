@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from friendli_endpoint.engine.llama.embedded import EmbeddedEngine, open_engine
+from friendli_endpoint.engine.llama.library import find_library, load
+from friendli_endpoint.engine.llama.model import LlamaModel
 from friendli_endpoint.engine.loop import EngineLoop
 from friendli_endpoint.engine.model_file import read_model_file
 from friendli_endpoint.generation import GenerationRequest, TokenStep
@@ -102,4 +104,4 @@ def test_the_memory_for_a_token_is_what_llama_cpp_takes(
     told = read_model_file(path).kv_bytes_per_token
     assert told is not None
     assert told * 2 * CONTEXT == pytest.approx(taken, rel=0.02)
-    assert told == opened._model.kv_bytes_per_token
+    assert told == LlamaModel(load(find_library()), path).kv_bytes_per_token
