@@ -49,8 +49,9 @@ class EventReader:
         self.done = False
 
     def feed(self, chunk: bytes) -> None:
-        """Take bytes of the body."""
-        self._events.extend(self._decoder.feed(chunk))
+        """Take bytes of the body; those after `[DONE]` count for nothing."""
+        if not self.done:
+            self._events.extend(self._decoder.feed(chunk))
 
     def next(self) -> ContainerChatCompletionStreamSuccess | None:
         """Give the next result, or None if more bytes are needed or `done`.

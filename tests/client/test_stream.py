@@ -107,6 +107,16 @@ def test_any_cut_of_a_legal_stream_gives_the_same_answer(
     )
 
 
+def test_bytes_that_come_after_the_end_of_a_stream_count_for_nothing() -> None:
+    reader = EventReader(Answered, "POST u", 1 << 20)
+    reader.feed(STOP + DONE)
+    while reader.next() is not None:
+        pass
+    assert reader.done
+    reader.feed(b"data: {junk\n\n")
+    assert reader.next() is None
+
+
 def test_invalid_utf8_is_replaced(serve: Serve, way: Way) -> None:
     broken = A.replace(b'"a"', b'"a\xff\xe2\x82"')
     outcome = way.events(serve(stream_answer([broken, STOP, DONE])).url)
