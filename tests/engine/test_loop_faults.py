@@ -188,6 +188,29 @@ def test_opening_the_backend_anew_is_not_a_stall(
         assert stalled == [0.0]
 
 
+@pytest.mark.usefixtures("quiet")
+def test_a_step_that_hangs_after_the_backend_was_opened_anew_is_a_stall(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(loop_module, "monotonic", lambda: now[0])
+    with serving(CHAOS) as (engine, backend):
+        inbox = Inbox(1)
+        pauses: list[Pause] = []
+
+        def fail_then_pause() -> None:
+            pauses.append(Pause(backend, "prefill"))
+            _raise()
+
+        Hook(backend, "prefill").then = fail_then_pause
+        engine.submit(request("r", PROMPT), inbox)
+        until(lambda: pauses, PATIENCE, "the first prefill fails")
+        with pauses[0]:
+            now[0] += 40
+            assert engine.stalled_seconds == 40
+        assert inbox.wait().failure is None
+
+
 def test_closing_does_not_wait_for_a_step_that_hangs(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -233,7 +233,7 @@ class EngineLoop:
         decoded, prefilled = self._execution.step()
         if decoded or prefilled:
             self._progressed = monotonic()
-            self._tell(self._execution.report(self._progressed - begun, decoded, prefilled))
+            self._tell(self._progressed - begun, decoded, prefilled)
 
     def _rest(self) -> None:
         """Waits for a message; when none comes for a while, works for prompts to come."""
@@ -260,9 +260,10 @@ class EngineLoop:
         while not self._inbox.empty():
             self._inbox.get_nowait()()
 
-    def _tell(self, report: StepReport) -> None:
+    def _tell(self, seconds: float, decoded: int, prefilled: int) -> None:
+        """Reports a step; a fault in that costs no request."""
         try:
-            self._report(report)
+            self._report(self._execution.report(seconds, decoded, prefilled))
         except Exception:
             log.exception("a step cannot be reported")
 
@@ -276,6 +277,7 @@ class EngineLoop:
         self._execution.restart(fault)
         self._execution.backend.close()
         self._execution.backend = self._open_backend()
+        self._progressed = monotonic()
 
     def _end(self) -> None:
         """Fails what is still there; nothing comes into the inbox any more."""
