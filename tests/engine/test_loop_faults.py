@@ -2,13 +2,15 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from friendli_endpoint.engine import loop as loop_module
-from friendli_endpoint.generation import Failure, GenerationRequest, Message, Refusal, StepReport
+from friendli_endpoint.engine.loop import EngineLoop
+from friendli_endpoint.generation import Failure, Message, Refusal, StepReport
 from tests.contract.live import until
 from tests.engine.test_loop import CHAOS, PROMPT, Hook, Pause
 from tests.support.scripted import (
@@ -28,38 +30,41 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "friendli_endpoint.engine")
 
 
-def _on_route(name: str) -> GenerationRequest:
-    return request(name, PROMPT, adapter="one", max_tokens=3)
+def _check_answered_with_the_first(
+    engine: EngineLoop,
+    backend: ScriptedBackend,
+    before: Callable[[], None] = lambda: None,
+    after: Callable[[], None] = lambda: None,
+) -> None:
+    """A request for an adapter is answered with it, whatever comes right before or after it."""
+    engine.load_adapter("one", Path("one"))
+    pause = Pause(backend, "decode")
+    busy, arriving = Inbox(1), Inbox(1)
+    engine.submit(request("busy", PROMPT), busy)
+    with pause:
+        before()
+        engine.submit(request("arriving", PROMPT, adapter="one", max_tokens=3), arriving)
+        after()
+    assert [busy.wait().failure, arriving.wait().failure] == [None, None]
+    assert {call.adapter for call in backend.named("decode")} == {None, 1}
 
 
 def test_an_adapter_is_kept_for_requests_that_are_still_in_the_inbox() -> None:
     with serving(CHAOS, slots=2) as (engine, backend):
-        engine.load_adapter("one", Path("one"))
-        pause = Pause(backend, "decode")
-        busy, arriving = Inbox(1), Inbox(1)
-        engine.submit(request("busy", PROMPT), busy)
-        with pause:
-            engine.submit(_on_route("arriving"), arriving)
-            engine.unload_adapter("one")
-        assert [busy.wait().failure, arriving.wait().failure] == [None, None]
-        assert {call.adapter for call in backend.named("decode")} == {None, 1}
+        _check_answered_with_the_first(engine, backend, after=lambda: engine.unload_adapter("one"))
         until(lambda: backend.adapters == [], PATIENCE, "the adapter is freed")
 
 
 def test_a_replaced_adapter_is_kept_for_requests_that_are_still_in_the_inbox() -> None:
     with serving(CHAOS, slots=2) as (engine, backend):
-        engine.load_adapter("one", Path("one"))
-        pause = Pause(backend, "decode")
-        busy, arriving = Inbox(1), Inbox(1)
-        engine.submit(request("busy", PROMPT), busy)
-        with pause:
-            replacing = threading.Thread(target=engine.load_adapter, args=("one", Path("other")))
+        replacing = threading.Thread(target=engine.load_adapter, args=("one", Path("other")))
+
+        def replace() -> None:
             replacing.start()
             until(lambda: engine._inbox.qsize() == 1, PATIENCE, "the message to load is there")
-            engine.submit(_on_route("arriving"), arriving)
+
+        _check_answered_with_the_first(engine, backend, before=replace)
         replacing.join()
-        assert [busy.wait().failure, arriving.wait().failure] == [None, None]
-        assert {call.adapter for call in backend.named("decode")} == {None, 1}
         until(lambda: backend.adapters == [2], PATIENCE, "the first adapter is freed")
 
 

@@ -140,7 +140,7 @@ def _start_logging(settings: Settings) -> None:
     """Has the log, and all else on standard error, written by a thread of its own."""
     known = logging.getLevelNamesMapping()[settings.log_level.upper()]
     handler: logging.Handler = logging.StreamHandler()
-    with contextlib.suppress(AttributeError, OSError):  # there is none, or it is no file
+    with contextlib.suppress(AttributeError, OSError):  # there is none, or it is not a file
         is_terminal = sys.stderr.isatty()
         handler = LogQueue(sys.stderr.fileno())
         sys.stderr = QueuedStream(handler, is_terminal)

@@ -51,4 +51,4 @@ def _dependent(part: Part, keyword: str, name: str) -> Any:
 
 
 def _are_names(names: Any) -> bool:
-    return isinstance(names, list) and all(isinstance(each, str) for each in names)
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 from friendli_endpoint.chat.schema.document import subschemas
-from friendli_endpoint.chat.schema.place import Place, SchemaFault
+from friendli_endpoint.chat.schema.place import Place, SchemaFault, definition_name
 
 __all__ = ["check_conjunctions"]
 
@@ -15,7 +15,6 @@ _MAX_PATTERNS = 12
 _MAX_VISITS = 200_000
 
 _COMBINING = frozenset({"$ref", "allOf", "anyOf"})
-_DEFINITIONS = "#/$defs/"
 
 _Member: TypeAlias = tuple[dict[str, Any], frozenset[str]]
 """A schema, and the references that were followed to it."""
@@ -76,7 +75,7 @@ class _Conjunctions:
             yield from self._members(schema.get("allOf", ()), referred)
             name = schema.get("$ref")
             if isinstance(name, str) and name not in referred:
-                target = self._definitions.get(name.removeprefix(_DEFINITIONS), self._root)
+                target = self._definitions.get(definition_name(name), self._root)
                 yield from self._members([target], referred | {name})
 
     def _num_patterns(self, members: Iterable[_Member]) -> int:

@@ -112,7 +112,7 @@ class Comparison:
             branches = schema.get(keyword)
             if isinstance(branches, list) and branches:
                 inner = ((*a, keyword, index) for index in range(len(branches)))
-                if enough(self._apart(each, b, around, steps - 1) for each in inner):
+                if enough(self._apart(branch, b, around, steps - 1) for branch in inner):
                     return True
         return False
 

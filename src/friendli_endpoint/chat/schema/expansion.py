@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from friendli_endpoint.chat.schema.document import subschemas
-from friendli_endpoint.chat.schema.place import SchemaFault
+from friendli_endpoint.chat.schema.place import SchemaFault, definition_name
 
 __all__ = ["check_expansion"]
 
@@ -69,7 +69,7 @@ class _Expansion:
         inner = (each for steps, each in subschemas(schema) if steps[0] not in _COMBINED)
         parts = [_Extent(1, 1 + self._sizes(inner)), *map(self._extent, schema.get("allOf", ()))]
         if "$ref" in schema:
-            parts.append(self._referred(str(schema["$ref"]).removeprefix("#/$defs/")))
+            parts.append(self._referred(definition_name(schema["$ref"])))
         if "anyOf" in schema:
             options = [self._extent(each) for each in schema["anyOf"]]
             largest = max((each.size for each in options), default=1)

@@ -9,7 +9,7 @@ The work is linear in the size of the schema, whatever refers to what.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from friendli_endpoint.chat.schema.place import SchemaFault
+from friendli_endpoint.chat.schema.place import SchemaFault, definition_name
 
 __all__ = ["without_endless"]
 
@@ -33,7 +33,7 @@ def without_endless(root: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     finite = gates.open_names()
     if _ROOT not in finite:
         raise SchemaFault((), "no finite value satisfies it")
-    return {name: each if name in finite else False for name, each in definitions.items()}
+    return {name: schema if name in finite else False for name, schema in definitions.items()}
 
 
 class _Gates:
@@ -70,20 +70,16 @@ class _Gates:
             self._users[other].append(gate)
         return gate
 
-    def _all(self, schemas: Sequence[Any], *more: int) -> int:
-        gates = [*more, *map(self._of, schemas)]
-        return self._gate(gates, len(gates))
-
     def _of(self, schema: Any) -> int:
         """The gate of a schema."""
         if isinstance(schema, bool):
             return self._gate([], 0 if schema else 1)
-        needed = []
+        needed = [self._of(part) for part in (*schema.get("allOf", ()), *_inner(schema))]
         if "$ref" in schema:
-            needed.append(self._named[str(schema["$ref"]).removeprefix("#/$defs/")])
+            needed.append(self._named[definition_name(schema["$ref"])])
         if "anyOf" in schema:
             needed.append(self._gate([self._of(branch) for branch in schema["anyOf"]], 1))
-        return self._all([*schema.get("allOf", ()), *_inner(schema)], *needed)
+        return self._gate(needed, len(needed))
 
 
 def _inner(schema: Mapping[str, Any]) -> Sequence[Any]:

@@ -5,10 +5,22 @@ import re
 
 from friendli_endpoint.generation import Refusal
 
-__all__ = ["Place", "SchemaFault", "path_of"]
+__all__ = ["Place", "SchemaFault", "definition_name", "definition_pointer", "path_of"]
 
 Place = tuple[str | int, ...]
 """Steps from the root of a schema: keywords, names of properties, indexes."""
+
+_DEFINITIONS = "#/$defs/"
+
+
+def definition_pointer(name: str) -> str:
+    """The `$ref` to a definition of a rewritten schema."""
+    return f"{_DEFINITIONS}{name}"
+
+
+def definition_name(pointer: object) -> str:
+    """The name of the definition that a rewritten `$ref` points to; `#` for the root."""
+    return str(pointer).removeprefix(_DEFINITIONS)
 
 
 class SchemaFault(Exception):

@@ -5,7 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from friendli_endpoint.chat.schema.document import Document, subschemas
-from friendli_endpoint.chat.schema.place import Place, SchemaFault
+from friendli_endpoint.chat.schema.place import Place, SchemaFault, definition_name
 
 __all__ = ["check_circles", "check_depth"]
 
@@ -83,7 +83,7 @@ def check_depth(root: Any, definitions: dict[str, Any]) -> None:
 
 def _next(schema: dict[str, Any], seen: set[str], definitions: dict[str, Any]) -> Iterator[Any]:
     yield from (each for _, each in subschemas(schema))
-    name = str(schema.get("$ref", "#")).removeprefix("#/$defs/")
+    name = definition_name(schema.get("$ref", "#"))
     if name in definitions and name not in seen:
         seen.add(name)
         yield definitions[name]

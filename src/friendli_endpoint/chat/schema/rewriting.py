@@ -20,7 +20,7 @@ from friendli_endpoint.chat.schema.document import Document
 from friendli_endpoint.chat.schema.keywords import APPLIES_TO, types_of
 from friendli_endpoint.chat.schema.multiples import Multiples
 from friendli_endpoint.chat.schema.part import Part, Step
-from friendli_endpoint.chat.schema.place import Place, SchemaFault
+from friendli_endpoint.chat.schema.place import Place, SchemaFault, definition_pointer
 
 __all__ = ["Rewriting"]
 
@@ -153,7 +153,7 @@ class Rewriting:
         if place not in self._names:
             self._names[place] = f"d{len(self._names)}"
             self._pending.append(place)
-        return f"#/$defs/{self._names[place]}"
+        return definition_pointer(self._names[place])
 
     def reference_to_complement(self, place: Place, *, exact: bool) -> str:
         """The `$ref` to what becomes of the complement of the schema at a place.
@@ -178,7 +178,7 @@ class Rewriting:
         denied = self._denied[key]
         if isinstance(denied, SchemaFault):
             raise denied
-        return f"#/$defs/{denied}"
+        return definition_pointer(denied)
 
     def _begun(self, schema: dict[str, Any], place: Place) -> Part:
         self._made += 1

@@ -71,8 +71,8 @@ class Trials:
             ModelError: One of them cannot be served; the message says which, and why.
             Refusal: `close` has been called.
         """
-        self._check_adapters(model, paths)
         if paths:
+            self._check_adapters(model, paths)
             self._try([model, *paths])
 
     @contextlib.contextmanager
@@ -173,7 +173,7 @@ class Trials:
 
 
 def _sentence(code: int, said: Sequence[str], reason: str) -> str:
-    """What is wrong: in the words of the trial, or what it tried last and how that ended."""
+    """The fault, in the words of the trial, or with the file that it tried last."""
     last = said[-1] if said else "the trial"
     return last if code == 1 and len(said) > 1 else f"llama.cpp ends on {last}: {reason}"
 
