@@ -7,7 +7,7 @@ from typing import Any
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, ReaderTensor
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.repack import copy_metadata
+from friendli_endpoint.engine.llama.gguf.repack import copy_metadata
 
 __all__ = ["write_copy"]
 

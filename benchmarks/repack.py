@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from benchmarks.copies import write_copy
 from friendli_endpoint.cache import cache_folder
-from friendli_endpoint.engine.capacity import available_threads
+from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.context import LlamaContext
-from friendli_endpoint.engine.llama.embedded import locate
+from friendli_endpoint.engine.llama.engine import locate
+from friendli_endpoint.engine.llama.gguf.repack import repack
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
-from friendli_endpoint.engine.repack import repack
 
 TEXT = """\
 The harbour lies where the river has met the sea for as long as anyone has written about it. In

@@ -17,15 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.vocabulary import widen
-from friendli_endpoint.engine.backend import Logits
-from friendli_endpoint.engine.capacity import available_threads
-from friendli_endpoint.engine.execution import Plan
+from friendli_endpoint.engine.core.backend import Logits
+from friendli_endpoint.engine.core.execution import Plan
+from friendli_endpoint.engine.core.loop import EngineLoop
+from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.context import LlamaContext
-from friendli_endpoint.engine.llama.embedded import FULL_PIECE, PIECE, locate
+from friendli_endpoint.engine.llama.engine import FULL_PIECE, PIECE, locate
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
-from friendli_endpoint.engine.loop import EngineLoop
 from friendli_endpoint.generation import (
     Choice,
     Failure,

@@ -18,8 +18,8 @@ from friendli_endpoint.bench.plots import plot_growth
 from friendli_endpoint.bench.report import markdown, tables
 from friendli_endpoint.bench.session import Capacity, Plan, run
 from friendli_endpoint.cli.bench import END_TOKENS
-from friendli_endpoint.engine.capacity import available_threads
-from friendli_endpoint.engine.llama.embedded import locate
+from friendli_endpoint.engine.llama.capacity import available_threads
+from friendli_endpoint.engine.llama.engine import locate
 
 SIZES = (65_536, 131_072, 262_144)
 PLOT = Path("docs/images/vocabulary.png")

@@ -13,19 +13,19 @@ from fastapi import FastAPI
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
-from friendli_endpoint.chat.inspection import Rendering, detokenize, rendering
-from friendli_endpoint.chat.rules import Limits
-from friendli_endpoint.chat.template import TemplateFault
-from friendli_endpoint.engine.adapters import unknown_adapter
-from friendli_endpoint.engine.llama.embedded import (
+from friendli_endpoint.chat.prompt.inspection import Rendering, detokenize, rendering
+from friendli_endpoint.chat.prompt.template import TemplateFault
+from friendli_endpoint.chat.request.rules import Limits
+from friendli_endpoint.engine.core.adapters import unknown_adapter
+from friendli_endpoint.engine.llama.engine import (
     EmbeddedEngine,
     LibraryError,
     ModelError,
     locate,
     open_engine,
 )
+from friendli_endpoint.engine.llama.gguf.repack import RepackError, repack
 from friendli_endpoint.engine.llama.trials import Trials
-from friendli_endpoint.engine.repack import RepackError, repack
 from friendli_endpoint.files import read_text
 from friendli_endpoint.generation import Engine, Refusal
 from friendli_endpoint.http.policy import Policy

@@ -11,7 +11,7 @@ import pytest
 
 from friendli_endpoint.bench.servers import Capacity, Server, ours, peer
 from friendli_endpoint.bench.wire import BenchError
-from friendli_endpoint.engine.llama.embedded import locate
+from friendli_endpoint.engine.llama.engine import locate
 
 Start = Callable[..., AbstractContextManager[Server]]
 SMALL = Capacity(sequences=1, context=256, threads=1)

@@ -7,7 +7,7 @@ killed where something takes for ever.
 from collections.abc import Callable
 from typing import Any
 
-from friendli_endpoint.chat.constraint import ConstraintCompiler
+from friendli_endpoint.chat.structured import ConstraintCompiler
 from friendli_endpoint.generation import Refusal
 from tests.support.scripted import ScriptedVocabulary
 

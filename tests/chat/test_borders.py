@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from friendli_endpoint.chat.after_thinking import AfterThinking
-from friendli_endpoint.chat.bitmask import Bitmask, bitmask_of, bitmask_without
-from friendli_endpoint.chat.borders import Borders, spoken_tags
-from friendli_endpoint.chat.constraint import ConstraintCompiler
-from friendli_endpoint.chat.pieces import PieceIndex
-from friendli_endpoint.chat.reasoning import STYLES
-from friendli_endpoint.chat.thinking import Thinking
+from friendli_endpoint.chat.decoding.after_thinking import AfterThinking
+from friendli_endpoint.chat.decoding.thinking import Thinking
+from friendli_endpoint.chat.reasoning.borders import Borders, spoken_tags
+from friendli_endpoint.chat.reasoning.splitter import STYLES
+from friendli_endpoint.chat.structured import ConstraintCompiler
+from friendli_endpoint.chat.tokens import Bitmask, PieceIndex, bitmask_of, bitmask_without
 from tests.support.scripted import ScriptedVocabulary
 
 STYLE = STYLES[0]

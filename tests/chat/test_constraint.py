@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from friendli.models import DedicatedChatCompletionBody
-from friendli_endpoint.chat.bitmask import bitmask_without
-from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
 from friendli_endpoint.chat.conversation import ChatModel
-from friendli_endpoint.chat.guide import ChoiceGuide, Ending
-from friendli_endpoint.chat.stop import StopSet
+from friendli_endpoint.chat.decoding.guide import ChoiceGuide, Ending
+from friendli_endpoint.chat.stop_strings import StopSet
+from friendli_endpoint.chat.structured import Constraint, ConstraintCompiler
+from friendli_endpoint.chat.tokens import bitmask_without
 from friendli_endpoint.generation import Guide, Refusal
 from tests.chat.schemas import SCHEMAS
 from tests.chat.walking import COMPILER, ENDS, VOCABULARY, allowed, follows, walk
@@ -267,7 +267,7 @@ def test_the_cache_is_bounded_and_keeps_what_is_used(monkeypatch: pytest.MonkeyP
             compiled.append(text)
             return grammar(text)
 
-    monkeypatch.setattr("friendli_endpoint.chat.constraint.compiler.LLMatcher", Counted())
+    monkeypatch.setattr("friendli_endpoint.chat.structured.compiler.LLMatcher", Counted())
     for number in range(200):
         compiler.json_schema({"const": number}, ENDS, "s")
         compiler.json_schema({"const": "kept"}, ENDS, "s")
@@ -332,7 +332,7 @@ def test_a_fault_of_the_compiler_cuts_short_its_own_choice(how: BaseException) -
 
 def test_a_panic_while_compiling_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "friendli_endpoint.chat.constraint.compiler.LLMatcher", _Failing(Panic("no"))
+        "friendli_endpoint.chat.structured.compiler.LLMatcher", _Failing(Panic("no"))
     )
     with pytest.raises(Refusal, match="cannot be enforced") as caught:
         ConstraintCompiler(VOCABULARY).json_schema(OBJECT, ENDS, "s")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.prompt import PromptBuilder
-from friendli_endpoint.chat.template import ChatTemplate
+from friendli_endpoint.chat.prompt.builder import PromptBuilder
+from friendli_endpoint.chat.prompt.template import ChatTemplate
 from tests.support.scripted import ScriptedVocabulary
 
 VOCABULARY = ScriptedVocabulary(context=100_000)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.bitmask import bitmask_without
-from friendli_endpoint.chat.calls import CallReader
-from friendli_endpoint.chat.guide import Ending
-from friendli_endpoint.chat.reader import Reader
-from friendli_endpoint.chat.reasoning import STYLES, Splitter
+from friendli_endpoint.chat.decoding.guide import Ending
+from friendli_endpoint.chat.output.calls import CallReader
+from friendli_endpoint.chat.output.reader import Reader
+from friendli_endpoint.chat.reasoning.splitter import STYLES, Splitter
+from friendli_endpoint.chat.tokens import bitmask_without
 from friendli_endpoint.chat.tools import family_named
 from friendli_endpoint.generation import TokenStep
 from tests.chat.tools.cases import CASES, TOOLS

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from friendli._accumulate import Accumulator
 from friendli.models import DedicatedChatCompletionBody, StreamedChatData
-from friendli_endpoint.chat.answer import Exchange
 from friendli_endpoint.chat.conversation import ChatModel
+from friendli_endpoint.chat.output.answer import Exchange
 from friendli_endpoint.generation import FinishReason, TokenLogprob, TokenStep
 from tests.support.scripted import ScriptedVocabulary
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.chat.abilities import TemplateAbilities
-from friendli_endpoint.chat.history import messages_for
-from friendli_endpoint.chat.template import TemplateFault
-from friendli_endpoint.chat.toolbox import Toolbox, toolbox_of
+from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
+from friendli_endpoint.chat.prompt.history import messages_for
+from friendli_endpoint.chat.prompt.template import TemplateFault
 from friendli_endpoint.chat.tools import family_named
+from friendli_endpoint.chat.tools.toolbox import Toolbox, toolbox_of
 
 ABLE = TemplateAbilities("{{ tools }}{{ message.tool_calls }}")
 PLAIN = TemplateAbilities("{{ message.content }}")

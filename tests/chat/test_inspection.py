@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.conversation import ChatModel
-from friendli_endpoint.chat.inspection import Rendering, detokenize, rendering
+from friendli_endpoint.chat.prompt.inspection import Rendering, detokenize, rendering
 from friendli_endpoint.generation import Refusal
 from tests.support.scripted import ScriptedVocabulary
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.parameters import ending, sampling_params
+from friendli_endpoint.chat.request.parameters import ending, sampling_params
 from friendli_endpoint.generation import Refusal, SamplingParams
 from tests.support.scripted import ScriptedVocabulary
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.bitmask import bitmask_without
-from friendli_endpoint.chat.guide import Ending
-from friendli_endpoint.chat.reader import Delta, Reader
-from friendli_endpoint.chat.reasoning import STYLES, Splitter
-from friendli_endpoint.chat.stop import StopSet
+from friendli_endpoint.chat.decoding.guide import Ending
+from friendli_endpoint.chat.output.reader import Delta, Reader
+from friendli_endpoint.chat.reasoning.splitter import STYLES, Splitter
+from friendli_endpoint.chat.stop_strings import StopSet
+from friendli_endpoint.chat.tokens import bitmask_without
 from friendli_endpoint.generation import FinishReason, TokenLogprob, TokenStep
 from tests.support.scripted import ScriptedVocabulary
 

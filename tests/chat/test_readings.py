@@ -14,16 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from friendli.models import DedicatedChatCompletionBody
-from friendli_endpoint.chat.bitmask import Bitmask, bitmask_without
-from friendli_endpoint.chat.borders import Borders, spoken_tags
-from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
 from friendli_endpoint.chat.conversation import ChatModel
-from friendli_endpoint.chat.guide import ChoiceGuide, Ending
-from friendli_endpoint.chat.pieces import PieceIndex
-from friendli_endpoint.chat.reader import Reader
-from friendli_endpoint.chat.reasoning import STYLES, ReasoningStyle
-from friendli_endpoint.chat.thinking import Thinking
-from friendli_endpoint.chat.toolbox import control_markers, marker_of
+from friendli_endpoint.chat.decoding.guide import ChoiceGuide, Ending
+from friendli_endpoint.chat.decoding.thinking import Thinking
+from friendli_endpoint.chat.output.reader import Reader
+from friendli_endpoint.chat.reasoning.borders import Borders, spoken_tags
+from friendli_endpoint.chat.reasoning.splitter import STYLES, ReasoningStyle
+from friendli_endpoint.chat.structured import Constraint, ConstraintCompiler
+from friendli_endpoint.chat.tokens import Bitmask, PieceIndex, bitmask_without
 from friendli_endpoint.chat.tools import (
     CallArguments,
     CallBegin,
@@ -32,6 +30,7 @@ from friendli_endpoint.chat.tools import (
     ToolSpec,
     family_named,
 )
+from friendli_endpoint.chat.tools.toolbox import control_markers, marker_of
 from friendli_endpoint.generation import FinishReason, TokenStep
 from tests.support.scripted import ScriptedVocabulary
 

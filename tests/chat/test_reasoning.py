@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.reasoning import STYLES, Place, ReasoningStyle, Splitter, style_of
+from friendli_endpoint.chat.reasoning.splitter import (
+    STYLES,
+    Place,
+    ReasoningStyle,
+    Splitter,
+    style_of,
+)
 
 NAMED = {style.name: style for style in STYLES}
 THINK = NAMED["think"]

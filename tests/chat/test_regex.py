@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.pattern import PatternError, search_pattern, whole_pattern
+from friendli_endpoint.chat.structured.regex import PatternError, search_pattern, whole_pattern
 from friendli_endpoint.generation import Refusal
 from tests.chat.walking import COMPILER, ENDS, follows, walk
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.chat.rules import FIELDS_WITHOUT_EFFECT, Limits, check, given
+from friendli_endpoint.chat.request.rules import FIELDS_WITHOUT_EFFECT, Limits, check, given
 from friendli_endpoint.generation import Refusal
 
 USER = {"role": "user", "content": "hi"}

@@ -3,7 +3,7 @@
 import pytest
 
 from friendli_endpoint.chat import sandbox
-from friendli_endpoint.chat.template import ChatTemplate
+from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.generation import Refusal
 
 LOOP = (

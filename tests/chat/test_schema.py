@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
-from friendli_endpoint.chat.schema import fit_schema
-from friendli_endpoint.chat.schema.document import subschemas
+from friendli_endpoint.chat.structured.json_schema import fit_schema
+from friendli_endpoint.chat.structured.json_schema.document import subschemas
 from friendli_endpoint.generation import Refusal
 from tests.chat.schemas import D4, D6, D7, D2019, D2020, SCHEMAS
 from tests.chat.walking import COMPILER, ENDS, follows, walk

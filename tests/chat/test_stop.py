@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.stop import ArmedStops, Match, StopMatcher, StopSet
+from friendli_endpoint.chat.stop_strings import ArmedStops, Match, StopMatcher, StopSet
 
 STOPS = st.lists(st.text(alphabet="abé", min_size=1, max_size=4), min_size=1, max_size=5)
 TEXTS = st.text(alphabet="abéc", max_size=16).map(str.encode)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from friendli_endpoint.chat import sandbox as module
-from friendli_endpoint.chat.template import ChatTemplate, TemplateFault
+from friendli_endpoint.chat.prompt.template import ChatTemplate, TemplateFault
 from friendli_endpoint.generation import Refusal
 
 MESSAGES = [{"role": "user", "content": "Hello"}]

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.chat.abilities import TemplateAbilities
-from friendli_endpoint.chat.history import messages_for
-from friendli_endpoint.chat.prompt import PromptBuilder
-from friendli_endpoint.chat.reasoning import Place, Splitter, style_of
-from friendli_endpoint.chat.template import ChatTemplate
-from friendli_endpoint.chat.toolbox import toolbox_of
+from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
+from friendli_endpoint.chat.prompt.builder import PromptBuilder
+from friendli_endpoint.chat.prompt.history import messages_for
+from friendli_endpoint.chat.prompt.template import ChatTemplate
+from friendli_endpoint.chat.reasoning.splitter import Place, Splitter, style_of
 from friendli_endpoint.chat.tools import family_named, family_of
+from friendli_endpoint.chat.tools.toolbox import toolbox_of
 from friendli_endpoint.generation import Refusal
 from tests.support.scripted import ScriptedVocabulary
 

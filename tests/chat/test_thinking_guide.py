@@ -7,15 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.bitmask import bitmask_without
-from friendli_endpoint.chat.borders import Borders
-from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
-from friendli_endpoint.chat.guide import ChoiceGuide, Ending
-from friendli_endpoint.chat.pieces import PieceIndex
-from friendli_endpoint.chat.reader import Reader
-from friendli_endpoint.chat.reasoning import STYLES, Place, Splitter
-from friendli_endpoint.chat.stop import StopSet
-from friendli_endpoint.chat.thinking import Thinking
+from friendli_endpoint.chat.decoding.guide import ChoiceGuide, Ending
+from friendli_endpoint.chat.decoding.thinking import Thinking
+from friendli_endpoint.chat.output.reader import Reader
+from friendli_endpoint.chat.reasoning.borders import Borders
+from friendli_endpoint.chat.reasoning.splitter import STYLES, Place, Splitter
+from friendli_endpoint.chat.stop_strings import StopSet
+from friendli_endpoint.chat.structured import Constraint, ConstraintCompiler
+from friendli_endpoint.chat.tokens import PieceIndex, bitmask_without
 from friendli_endpoint.generation import FinishReason, TokenStep
 from tests.support.scripted import ScriptedVocabulary
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.chat.constraint import ConstraintCompiler
-from friendli_endpoint.chat.toolbox import control_markers, marker_of, toolbox_of
+from friendli_endpoint.chat.structured import ConstraintCompiler
 from friendli_endpoint.chat.tools import family_named
+from friendli_endpoint.chat.tools.toolbox import control_markers, marker_of, toolbox_of
 from friendli_endpoint.generation import Refusal
 from tests.support.scripted import ScriptedVocabulary
 

@@ -17,9 +17,9 @@ from friendli.models import (
     DedicatedChatCompletionBody,
     StreamedChatData,
 )
-from friendli_endpoint.chat.answer import Exchange, TextDelta
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
-from friendli_endpoint.engine.loop import EngineLoop
+from friendli_endpoint.chat.output.answer import Exchange, TextDelta
+from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.generation import TokenStep
 from tests.support.scripted import Inbox, ScriptedVocabulary, serving
 

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 
-from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
+from friendli_endpoint.chat.structured import Constraint, ConstraintCompiler
 from tests.support.scripted import ScriptedVocabulary
 
 __all__ = ["COMPILER", "ENDS", "VOCABULARY", "allowed", "follows", "walk"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from friendli_endpoint.engine.admission import LONGEST_WAIT, Admission
+from friendli_endpoint.engine.core.admission import LONGEST_WAIT, Admission
 from friendli_endpoint.generation import Refusal
 
 

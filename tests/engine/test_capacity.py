@@ -7,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from friendli_endpoint.engine import capacity
-from friendli_endpoint.engine.capacity import Capacity, available_memory, available_threads, fit
+from friendli_endpoint.engine.llama.capacity import (
+    Capacity,
+    available_memory,
+    available_threads,
+    fit,
+)
 
 MIB = 1 << 20
 

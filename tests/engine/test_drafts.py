@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.engine.drafts import (
+from friendli_endpoint.engine.core.drafts import (
     LEAST_REPEATED,
     LONGEST_DRAFT,
     MOST_REPEATED,

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.engine.forced import ForcedRuns
+from friendli_endpoint.engine.core.forced import ForcedRuns
 
 MOST = 32
 

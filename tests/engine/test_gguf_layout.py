@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from friendli_endpoint.engine.gguf import read_header
-from friendli_endpoint.engine.gguf_layout import LayoutError, check_layout
+from friendli_endpoint.engine.llama.gguf.layout import LayoutError, check_layout
+from friendli_endpoint.engine.llama.gguf.reading import read_header
 from friendli_endpoint.engine.llama.model import find_embedded_model
 from tests.support.gguf_edit import GgufDraft, TensorInfo
 

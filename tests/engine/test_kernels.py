@@ -2,7 +2,7 @@
 
 import pytest
 
-from friendli_endpoint.engine.gguf import Tensor
+from friendli_endpoint.engine.llama.gguf.reading import Tensor
 from friendli_endpoint.engine.llama.kernels import Kernels, choose_kernels
 
 BY_TILES = {"least_piece": 8, "most": 7}

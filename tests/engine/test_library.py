@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from friendli_endpoint.engine.llama import library as interface
-from friendli_endpoint.engine.llama.embedded import locate, open_engine
+from friendli_endpoint.engine.llama.engine import locate, open_engine
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError, find_embedded_model
 

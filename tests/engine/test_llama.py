@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from friendli_endpoint.engine.llama.context import DecodeError, LlamaContext
-from friendli_endpoint.engine.llama.embedded import EmbeddedEngine, locate, open_engine
+from friendli_endpoint.engine.llama.engine import EmbeddedEngine, locate, open_engine
+from friendli_endpoint.engine.llama.gguf.split import SplitError
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError, find_embedded_model
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
-from friendli_endpoint.engine.split import SplitError
 from friendli_endpoint.generation import Refusal, StepReport
 from tests.support.lora import write_loras
 from tests.support.scripted import Inbox, ScriptedGuide, request, run

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.execution import Plan
-from friendli_endpoint.engine.loop import EngineLoop
-from friendli_endpoint.engine.sampling import logprobs
+from friendli_endpoint.engine.core.execution import Plan
+from friendli_endpoint.engine.core.loop import EngineLoop
+from friendli_endpoint.engine.core.sampling import logprobs
 from friendli_endpoint.generation import (
     Failure,
     GenerationRequest,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from friendli_endpoint.engine import loop as loop_module
-from friendli_endpoint.engine.loop import EngineLoop
+from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.generation import Failure, Message, Refusal, StepReport
 from tests.contract.live import until
 from tests.engine.test_loop import CHAOS, PROMPT, Hook, Pause

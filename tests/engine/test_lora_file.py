@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from friendli_endpoint.engine.gguf import GgufError
+from friendli_endpoint.engine.llama.gguf.lora_file import (
+    BaseModel,
+    check_lora_file,
+    read_base_model,
+)
+from friendli_endpoint.engine.llama.gguf.reading import GgufError
 from friendli_endpoint.engine.llama.model import find_embedded_model
-from friendli_endpoint.engine.lora_file import BaseModel, check_lora_file, read_base_model
 from tests.support.gguf_edit import GgufDraft, Pair, TensorInfo, number, text
 from tests.support.lora import write_loras
 

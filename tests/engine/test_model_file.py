@@ -11,11 +11,11 @@ from gguf import GGUFReader, GGUFValueType, GGUFWriter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.engine.gguf import GgufError, read_header
-from friendli_endpoint.engine.llama.embedded import locate
+from friendli_endpoint.engine.llama.engine import locate
+from friendli_endpoint.engine.llama.gguf.model_file import read_model_file
+from friendli_endpoint.engine.llama.gguf.reading import GgufError, read_header
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
-from friendli_endpoint.engine.model_file import read_model_file
 from tests.support.gguf_edit import GgufDraft, Pair, text
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.ranking import largest, nucleus
+from friendli_endpoint.engine.core.ranking import largest, nucleus
 
 
 def ranked(values: NDArray[np.float64]) -> list[int]:

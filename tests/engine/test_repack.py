@@ -7,8 +7,8 @@ import pytest
 from gguf import GGMLQuantizationType as Type
 from gguf import GGUFReader, quants
 
-from friendli_endpoint.engine.model_file import read_model_file
-from friendli_endpoint.engine.repack import RepackError, repack
+from friendli_endpoint.engine.llama.gguf.model_file import read_model_file
+from friendli_endpoint.engine.llama.gguf.repack import RepackError, repack
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 from tests.support.models.weights import Shape
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.engine.sampling import LOGPROB_FLOOR, History, draws, logprobs, sample
+from friendli_endpoint.engine.core.sampling import LOGPROB_FLOOR, History, draws, logprobs, sample
 from friendli_endpoint.generation import SamplingParams
 from tests.support.scripted import bitmask
 

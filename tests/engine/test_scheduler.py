@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.engine.scheduler import Job, Piece, Placement, Scheduler, Step
-from friendli_endpoint.engine.slots import LEAST_SHARED
+from friendli_endpoint.engine.core.prefix_cache import LEAST_SHARED
+from friendli_endpoint.engine.core.scheduler import Job, Piece, Placement, Scheduler, Step
 from tests.support.scripted import ScriptedGuide, request
 
 PIECE, FULL_PIECE, LEAST_PIECE = 4, 10, 2

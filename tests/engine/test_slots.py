@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.engine.slots import Claim, Slots, Tokens, shared_length
+from friendli_endpoint.engine.core.prefix_cache import Claim, Slots, Tokens, shared_length
 
 SHORT = st.lists(st.integers(0, 2), max_size=12)
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.gguf import Tensor, read_header
-from friendli_endpoint.engine.model_file import read_model_file
-from friendli_endpoint.engine.split import (
+from friendli_endpoint.engine.llama.gguf.model_file import read_model_file
+from friendli_endpoint.engine.llama.gguf.reading import Tensor, read_header
+from friendli_endpoint.engine.llama.gguf.split import (
     LEAST_WEIGHTS,
     SplitError,
     can_split,

@@ -12,9 +12,9 @@ from gguf import GGUFReader, GGUFWriter
 from numpy.typing import NDArray
 
 from friendli_endpoint.engine.llama.context import LlamaContext
+from friendli_endpoint.engine.llama.gguf.split import ARCHITECTURES, split
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
-from friendli_endpoint.engine.split import ARCHITECTURES, split
 from tests.support.models.byte_pairs import LLAMA, QWEN, QWEN_3, write_byte_pairs
 from tests.support.models.gemma import write_gemma
 from tests.support.models.weights import Shape

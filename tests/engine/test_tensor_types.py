@@ -4,7 +4,7 @@ import pytest
 from gguf import GGML_QUANT_SIZES
 from gguf import GGMLQuantizationType as Type
 
-from friendli_endpoint.engine.tensor_types import tensor_bytes, type_name, type_number
+from friendli_endpoint.engine.llama.gguf.tensor_types import tensor_bytes, type_name, type_number
 
 NAMED = [each for each in Type if not type_name(each).isdigit()]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.app import EndpointService, create_app
-from friendli_endpoint.engine.llama.embedded import EmbeddedEngine
+from friendli_endpoint.engine.llama.engine import EmbeddedEngine
 from friendli_endpoint.generation import GenerationRequest, Vocabulary
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.settings import Settings

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from friendli_endpoint.engine.llama.embedded import EmbeddedEngine, open_engine
+from friendli_endpoint.engine.core.loop import EngineLoop
+from friendli_endpoint.engine.llama.engine import EmbeddedEngine, open_engine
+from friendli_endpoint.engine.llama.gguf.model_file import read_model_file
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
-from friendli_endpoint.engine.loop import EngineLoop
-from friendli_endpoint.engine.model_file import read_model_file
 from friendli_endpoint.generation import GenerationRequest, TokenStep
 from tests.support.models.gemma import WINDOW, write_gemma
 from tests.support.scripted import ScriptedGuide, request, run

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from friendli_endpoint.app import EndpointService, create_app
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
-from friendli_endpoint.chat.rules import Limits
+from friendli_endpoint.chat.request.rules import Limits
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.settings import Settings
 from tests.http.scripted import Call

@@ -18,7 +18,7 @@ from friendli.models import (
     StreamedChatChoiceDelta,
     StreamedChatData,
 )
-from friendli_endpoint.chat.inspection import Rendering, detokenize, rendering
+from friendli_endpoint.chat.prompt.inspection import Rendering, detokenize, rendering
 from friendli_endpoint.generation import (
     Choice,
     Deliver,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from friendli_endpoint.chat.constraint import ConstraintCompiler
+from friendli_endpoint.chat.structured import ConstraintCompiler
 from friendli_endpoint.generation import Failure, Message, Refusal, Started, StepReport
 from friendli_endpoint.http.tokens import parse_tokens
 from friendli_endpoint.telemetry import Metrics

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 
-from friendli_endpoint.engine.gguf import read_header
+from friendli_endpoint.engine.llama.gguf.reading import read_header
 from friendli_endpoint.engine.llama.model import find_embedded_model
 from tests.contract.live import COMPLETIONS, Live
 from tests.contract.served import Served, served

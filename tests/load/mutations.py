@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from friendli_endpoint.engine.tensor_types import tensor_bytes, type_name
+from friendli_endpoint.engine.llama.gguf.tensor_types import tensor_bytes, type_name
 from tests.support.gguf_edit import ARRAY, FORMATS, STRING, GgufDraft, Pair, number, text, texts
 
 __all__ = ["MUTATIONS", "Mutation", "lay_out", "mutate"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from friendli_endpoint.engine.gguf import Tensor, read_header
-from friendli_endpoint.engine.gguf_writing import Bytes, NewTensor, text_pair, write_gguf
+from friendli_endpoint.engine.llama.gguf.reading import Tensor, read_header
+from friendli_endpoint.engine.llama.gguf.writing import Bytes, NewTensor, text_pair, write_gguf
 from friendli_endpoint.engine.llama.model import find_embedded_model
 
 __all__ = ["write_with_pre_tokenizer"]

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.backend import LONGEST_RUN
-from friendli_endpoint.engine.execution import Plan
-from friendli_endpoint.engine.forced import SHORTEST_RUN
-from friendli_endpoint.engine.loop import EngineLoop
+from friendli_endpoint.engine.core.backend import LONGEST_RUN
+from friendli_endpoint.engine.core.execution import Plan
+from friendli_endpoint.engine.core.forced import SHORTEST_RUN
+from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.generation import (
     Choice,
     Failure,

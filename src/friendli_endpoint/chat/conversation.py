@@ -7,24 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from friendli.models import DedicatedChatCompletionBody
-from friendli_endpoint.chat.abilities import TemplateAbilities
-from friendli_endpoint.chat.answer import Exchange
-from friendli_endpoint.chat.borders import Borders, spoken_tags
-from friendli_endpoint.chat.calls import CallReader
-from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
-from friendli_endpoint.chat.guide import ChoiceGuide, Ending
-from friendli_endpoint.chat.history import messages_for
-from friendli_endpoint.chat.parameters import ending, sampling_params
-from friendli_endpoint.chat.pieces import PieceIndex, spelling
-from friendli_endpoint.chat.prompt import Prompt, PromptBuilder
-from friendli_endpoint.chat.reader import Reader
-from friendli_endpoint.chat.reasoning import ReasoningStyle, style_of
-from friendli_endpoint.chat.rules import Limits, Values, check, given
-from friendli_endpoint.chat.schema import JsonLayout
-from friendli_endpoint.chat.template import ChatTemplate
-from friendli_endpoint.chat.thinking import Thinking
-from friendli_endpoint.chat.toolbox import Toolbox, control_markers, marker_of, toolbox_of
+from friendli_endpoint.chat.decoding.guide import ChoiceGuide, Ending
+from friendli_endpoint.chat.decoding.thinking import Thinking
+from friendli_endpoint.chat.output.answer import Exchange
+from friendli_endpoint.chat.output.calls import CallReader
+from friendli_endpoint.chat.output.reader import Reader
+from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
+from friendli_endpoint.chat.prompt.builder import Prompt, PromptBuilder
+from friendli_endpoint.chat.prompt.history import messages_for
+from friendli_endpoint.chat.prompt.template import ChatTemplate
+from friendli_endpoint.chat.reasoning.borders import Borders, spoken_tags
+from friendli_endpoint.chat.reasoning.splitter import ReasoningStyle, style_of
+from friendli_endpoint.chat.request.parameters import ending, sampling_params
+from friendli_endpoint.chat.request.rules import Limits, Values, check, given
+from friendli_endpoint.chat.structured import Constraint, ConstraintCompiler
+from friendli_endpoint.chat.structured.json_schema import JsonLayout
+from friendli_endpoint.chat.tokens import PieceIndex, spelling
 from friendli_endpoint.chat.tools import family_named, family_of
+from friendli_endpoint.chat.tools.toolbox import Toolbox, control_markers, marker_of, toolbox_of
 from friendli_endpoint.generation import Choice, GenerationRequest, Refusal, Vocabulary
 
 __all__ = ["ChatDefaults", "ChatModel"]

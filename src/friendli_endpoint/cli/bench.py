@@ -23,8 +23,8 @@ from friendli_endpoint.bench.workload import Workload
 from friendli_endpoint.bench.workloads import WORKLOADS, chosen
 from friendli_endpoint.cli.complaint import refuse
 from friendli_endpoint.cli.signals import handling
-from friendli_endpoint.engine.capacity import available_threads
-from friendli_endpoint.engine.llama.embedded import LibraryError, ModelError, locate
+from friendli_endpoint.engine.llama.capacity import available_threads
+from friendli_endpoint.engine.llama.engine import LibraryError, ModelError, locate
 
 __all__ = ["bench"]
 

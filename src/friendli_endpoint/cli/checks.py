@@ -12,14 +12,14 @@ from importlib import metadata
 from pathlib import Path
 
 from friendli_endpoint.access import AccessError, policy_of
-from friendli_endpoint.chat.template import ChatTemplate, TemplateFault
-from friendli_endpoint.engine.capacity import available_memory, available_threads, fit
-from friendli_endpoint.engine.gguf import GgufError, read_header
+from friendli_endpoint.chat.prompt.template import ChatTemplate, TemplateFault
+from friendli_endpoint.engine.llama.capacity import available_memory, available_threads, fit
 from friendli_endpoint.engine.llama.context import SHORT_ROOM
+from friendli_endpoint.engine.llama.gguf.model_file import ModelFile, read_model_file
+from friendli_endpoint.engine.llama.gguf.reading import GgufError, read_header
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
 from friendli_endpoint.engine.llama.model import ModelError, find_embedded_model
 from friendli_endpoint.engine.llama.trials import Trials
-from friendli_endpoint.engine.model_file import ModelFile, read_model_file
 from friendli_endpoint.files import read_text
 from friendli_endpoint.settings import Settings
 

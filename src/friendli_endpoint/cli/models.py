@@ -10,9 +10,9 @@ import typer
 from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.cli.complaint import refuse
 from friendli_endpoint.cli.served import UnreachableError, served_models
-from friendli_endpoint.engine.gguf import GgufError
+from friendli_endpoint.engine.llama.gguf.model_file import read_model_file
+from friendli_endpoint.engine.llama.gguf.reading import GgufError
 from friendli_endpoint.engine.llama.model import ModelError, find_embedded_model
-from friendli_endpoint.engine.model_file import read_model_file
 
 __all__ = ["models"]
 

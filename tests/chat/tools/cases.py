@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from friendli_endpoint.chat.schema import fit_schema
+from friendli_endpoint.chat.structured.json_schema import fit_schema
 from friendli_endpoint.chat.tools import (
     FAMILIES,
     CallArguments,

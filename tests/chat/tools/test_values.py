@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.schema import fit_schema
+from friendli_endpoint.chat.structured.json_schema import fit_schema
 from friendli_endpoint.chat.tools import ToolSpec
 from friendli_endpoint.chat.tools.fields import fields_of
 from friendli_endpoint.chat.tools.literal import as_json

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from friendli_endpoint.chat.constraint import Constraint, ConstraintCompiler
+from friendli_endpoint.chat.structured import Constraint, ConstraintCompiler
 from friendli_endpoint.chat.tools import FAMILIES, Family, Marker, ToolSpec
 
 _LONGER = [b'": {"', b'"}', b'{"', b"}}\n", b'", "', b"</", b"\n</", b"):", b"ue", b" [", b'")]']

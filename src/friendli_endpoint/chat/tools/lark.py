@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from friendli_endpoint.chat.schema import LAYOUTS
+from friendli_endpoint.chat.structured.json_schema import LAYOUTS
 from friendli_endpoint.chat.tools.family import Marker, ToolSpec
 
 __all__ = [

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.backend import LONGEST_RUN, Logits, Tokens
+from friendli_endpoint.engine.core.backend import LONGEST_RUN, Logits, Tokens
 from friendli_endpoint.engine.llama.batches import by_length, divide
 from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, FLASH_ATTENTION_ON, Batch
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError

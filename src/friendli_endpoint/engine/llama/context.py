@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.backend import Logits, Tokens
+from friendli_endpoint.engine.core.backend import Logits, Tokens
 from friendli_endpoint.engine.llama.cache import Cache, DecodeError
 from friendli_endpoint.engine.llama.kernels import LEAST_WITH_LORA
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError

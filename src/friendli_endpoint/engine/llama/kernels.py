@@ -20,7 +20,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from friendli_endpoint.engine.gguf import Tensor
+from friendli_endpoint.engine.llama.gguf.reading import Tensor
 
 __all__ = ["LEAST_WITH_LORA", "Kernels", "choose_kernels"]
 

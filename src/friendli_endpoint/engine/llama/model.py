@@ -9,10 +9,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from friendli_endpoint.engine.llama.gguf.model_file import GgufError, ModelFile, read_model_file
+from friendli_endpoint.engine.llama.gguf.split import SplitError, can_split, split
 from friendli_endpoint.engine.llama.kernels import choose_kernels
 from friendli_endpoint.engine.llama.library import hushed
-from friendli_endpoint.engine.model_file import GgufError, ModelFile, read_model_file
-from friendli_endpoint.engine.split import SplitError, can_split, split
 from friendli_endpoint.files import open_regular
 
 __all__ = [

@@ -10,10 +10,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from friendli_endpoint.engine.gguf import GgufError, read_header
-from friendli_endpoint.engine.gguf_layout import LayoutError, check_layout
+from friendli_endpoint.engine.llama.gguf.layout import LayoutError, check_layout
+from friendli_endpoint.engine.llama.gguf.lora_file import (
+    BaseModel,
+    check_lora_file,
+    read_base_model,
+)
+from friendli_endpoint.engine.llama.gguf.reading import GgufError, read_header
 from friendli_endpoint.engine.llama.model import ModelError
-from friendli_endpoint.engine.lora_file import BaseModel, check_lora_file, read_base_model
 from friendli_endpoint.files import private_copy
 from friendli_endpoint.generation import Refusal
 

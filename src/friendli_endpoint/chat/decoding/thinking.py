@@ -1,0 +1,65 @@
+"""The reasoning of one choice, as far as the engine's loop must know: its end, and its budget."""
+
+from collections.abc import Sequence
+
+from friendli_endpoint.chat.reasoning.borders import Borders, Closing, Opening
+from friendli_endpoint.chat.reasoning.splitter import Place, Splitter
+
+__all__ = ["Thinking"]
+
+
+class Thinking:
+    """What a guide knows of the reasoning that comes before the answer.
+
+    Args:
+        splitter: Tells reasoning from answer; of this object alone.
+        borders: The tags of that splitter in tokens.
+        budget: Most tokens of reasoning, or None.
+
+    Attributes:
+        answer: What of the last token belongs to the answer, together with what had been held back.
+    """
+
+    def __init__(self, splitter: Splitter, borders: Borders, budget: int | None) -> None:
+        self._splitter = splitter
+        self._borders = borders
+        self._budget = budget
+        self._spent = 0
+        self._queue: list[int] = []
+        self.answer = b""
+
+    @property
+    def place(self) -> Place:
+        """Where the choice is."""
+        return self._splitter.place
+
+    @property
+    def tagged(self) -> bool:
+        """Whether the output began with a tag."""
+        return self._splitter.tagged
+
+    def opening(self) -> Opening:
+        """What may come next at the start, before a constrained answer."""
+        return self._borders.opening(self._splitter.begun)
+
+    def closing(self) -> Closing:
+        """What may come next in the reasoning, before a constrained answer."""
+        return self._borders.closing(self._splitter.begun)
+
+    def forced(self) -> Sequence[int]:
+        """What must come next: the end tag when the budget is spent."""
+        spent = self._budget is not None and self._spent >= self._budget
+        if not self._queue and spent and self.place is Place.REASONING:
+            self._queue = list(self._borders.close)
+        return self._queue
+
+    def accept(self, token_id: int, piece: bytes) -> bytes:
+        """Takes a token and its visible bytes; gives what is known to be the answer's by now."""
+        if self._queue:
+            if self._queue[0] == token_id:
+                self._queue.pop(0)
+        elif self.place is Place.REASONING:
+            self._spent += 1
+        segments = self._splitter.feed(piece)
+        self.answer = b"".join(each.text for each in segments if not each.reasoning)
+        return self.answer

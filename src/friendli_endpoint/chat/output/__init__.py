@@ -1,0 +1,1 @@
+"""From the steps of an engine to chunks and whole answers."""

@@ -1,0 +1,1 @@
+"""Where reasoning ends and the answer begins."""

@@ -1,0 +1,1 @@
+"""The request: its rules, and the typed form that the rest of the room works with."""

@@ -1,0 +1,160 @@
+"""What the `$ref`s of a schema stand for: pointers, anchors and ids within the same document.
+
+Nothing is ever fetched.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin
+
+from friendli_endpoint.chat.structured.json_schema.drafts import draft_of
+from friendli_endpoint.chat.structured.json_schema.keywords import ASSERTIONS
+from friendli_endpoint.chat.structured.json_schema.place import Place
+
+__all__ = ["Document", "subschemas"]
+
+_MOST_REFERENCES = 16
+
+_ONE = (
+    "additionalItems",
+    "additionalProperties",
+    "contains",
+    "else",
+    "if",
+    "items",
+    "not",
+    "propertyNames",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+)
+_LISTS = ("allOf", "anyOf", "items", "oneOf", "prefixItems")
+_MAPS = (
+    "$defs",
+    "definitions",
+    "dependencies",
+    "dependentSchemas",
+    "patternProperties",
+    "properties",
+)
+
+
+def subschemas(schema: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
+    """The schemas right inside a schema, with the steps to them; property names are no keywords."""
+    for keyword, value in schema.items():
+        if keyword in _MAPS and isinstance(value, dict):
+            for name, each in value.items():
+                yield (keyword, name), each
+        elif keyword in _LISTS and isinstance(value, list):
+            for index, each in enumerate(value):
+                yield (keyword, index), each
+        elif keyword in _ONE and isinstance(value, dict | bool):
+            yield (keyword,), value
+
+
+class Document:
+    """A schema as a user sent it, and the names that its parts have.
+
+    Args:
+        root: The schema.
+
+    Raises:
+        SchemaFault: It names a version that is not served.
+
+    Attributes:
+        draft: The version of JSON Schema that it names.
+    """
+
+    def __init__(self, root: dict[str, Any]) -> None:
+        self._root = root
+        self.draft = draft_of(root)
+        self._bases: dict[Place, str] = {}
+        self._named: dict[str, Place] = {"": ()}
+        pending: list[tuple[Place, Any, str]] = [((), root, "")]
+        while pending:
+            place, schema, base = pending.pop()
+            if not isinstance(schema, dict):
+                continue
+            base = self._enter(place, schema, base)
+            pending.extend(((*place, *steps), each, base) for steps, each in subschemas(schema))
+
+    def _enter(self, place: Place, schema: dict[str, Any], base: str) -> str:
+        """Notes the names of one schema; answers the base of the references in it."""
+        name = schema.get("$id", schema.get("id") if self.draft == 4 else None)
+        if isinstance(name, str) and name:
+            address, fragment = urldefrag(_joined(base, name))
+            if fragment and name.startswith("#"):
+                self._named[f"{address}#{fragment}"] = place
+            elif address:
+                base = address
+                self._named[base] = place
+        for keyword in ("$anchor", "$dynamicAnchor"):
+            if isinstance(schema.get(keyword), str):
+                self._named[f"{base}#{schema[keyword]}"] = place
+        self._bases[place] = base
+        return base
+
+    def resolve(self, reference: str, place: Place) -> Place | None:
+        """Where the schema is that a reference stands for.
+
+        Args:
+            reference: The value of a `$ref`.
+            place: Of the schema that holds it.
+
+        Returns:
+            Its place, or None if there is nothing by this name in the document.
+        """
+        address, fragment = urldefrag(_joined(self._base(place), reference))
+        if fragment and not fragment.startswith("/"):
+            return self._named.get(f"{address}#{unquote(fragment)}")
+        start = self._named.get(address)
+        if start is None:
+            return None
+        steps = [
+            unquote(step).replace("~1", "/").replace("~0", "~") for step in fragment.split("/")[1:]
+        ]
+        return self._followed(start, steps)
+
+    def followed(self, place: Place) -> Place:
+        """Where a chain of references ends that begins at a place, and has nothing beside it."""
+        for _ in range(_MOST_REFERENCES):
+            schema = self.at(place)
+            hides = self.draft is not None and self.draft <= 7
+            if not isinstance(schema, dict) or not isinstance(schema.get("$ref"), str):
+                break
+            target = self.resolve(schema["$ref"], place)
+            if target is None or not (hides or schema.keys() & ASSERTIONS == {"$ref"}):
+                break
+            place = target
+        return place
+
+    def _followed(self, start: Place, steps: list[str]) -> Place | None:
+        target, place = self.at(start), start
+        for step in steps:
+            if isinstance(target, dict) and step in target:
+                target, place = target[step], (*place, step)
+            elif isinstance(target, list) and step.isdecimal() and int(step) < len(target):
+                target, place = target[int(step)], (*place, int(step))
+            else:
+                return None
+        return place
+
+    def _base(self, place: Place) -> str:
+        for length in range(len(place), -1, -1):
+            if place[:length] in self._bases:
+                return self._bases[place[:length]]
+        return ""
+
+    def at(self, place: Place) -> Any:
+        """What is at a place."""
+        target: Any = self._root
+        for step in place:
+            target = target[step]
+        return target
+
+
+def _joined(base: str, reference: str) -> str:
+    try:
+        return base + reference if reference.startswith("#") else urljoin(base, reference)
+    except ValueError:
+        return reference
