@@ -17,9 +17,9 @@ PLOT = "docs/images/endpoint.png"
 
 COMMANDS = {
     "client": ["benchmarks.client"],
-    "repack": ["benchmarks.repack"],
-    "vocabulary": ["benchmarks.vocabulary"],
-    "step": ["benchmarks.step"],
+    "repack": ["benchmarks.endpoint.repack"],
+    "vocabulary": ["benchmarks.endpoint.vocabulary"],
+    "step": ["benchmarks.endpoint.step"],
     "endpoint": [
         *("friendli_endpoint.cli", "bench", "--peer", "llama.cpp"),
         *("--plot", PLOT, "--table"),

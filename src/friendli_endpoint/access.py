@@ -3,10 +3,11 @@
 import ipaddress
 from collections.abc import Callable
 
-from friendli_endpoint.http.held import BodyMemory
+from friendli_endpoint.generation import StartError
+from friendli_endpoint.http.limits.body_memory import BodyMemory
+from friendli_endpoint.http.limits.rates import Rates
+from friendli_endpoint.http.middleware.tokens import TokenError, TokenFile, Tokens, parse_tokens
 from friendli_endpoint.http.policy import Policy
-from friendli_endpoint.http.rates import Rates
-from friendli_endpoint.http.tokens import TokenError, TokenFile, Tokens, parse_tokens
 from friendli_endpoint.settings import Settings
 
 __all__ = ["AccessError", "policy_of"]
@@ -18,7 +19,7 @@ _CHUNK = 1 << 20
 """Bytes by which a body may be too large before that is seen: a server reads 256 KiB at once."""
 
 
-class AccessError(Exception):
+class AccessError(StartError):
     """Settings under which nobody should serve; the message says why in a sentence."""
 
 

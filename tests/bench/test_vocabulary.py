@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.vocabulary import widen
+from benchmarks.endpoint.vocabulary import widen
+from friendli_endpoint.engine.core.backend import SlotId
 from friendli_endpoint.engine.llama.context import LlamaContext
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel, find_embedded_model
@@ -18,8 +19,8 @@ def logits_of(path: Path) -> np.ndarray:
     model = LlamaModel(load(find_library()), path)
     context = LlamaContext(model, 1, 256, 2)
     try:
-        tokens = LlamaVocabulary(model, 256).tokenize(TEXT, False)
-        logits = context.prefill(0, np.array(tokens, np.int32), 0, True)
+        tokens = LlamaVocabulary(model).tokenize(TEXT, False)
+        logits = context.prefill(SlotId(0), np.array(tokens, np.int32), 0, True)
         assert logits is not None
         return logits.copy()
     finally:

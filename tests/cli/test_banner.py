@@ -7,15 +7,27 @@ import shlex
 
 from rich.console import Console
 
-from friendli_endpoint.cli.banner import show_banner
+from friendli_endpoint.cli.serve import show_banner
+from friendli_endpoint.generation import ModelCard
 
 ADDRESS = "http://127.0.0.1:8123"
 NAME = "a [model] of :mine: with a name that is longer than any terminal is wide" + " and more" * 20
 
+CARD = ModelCard(
+    NAME,
+    context=512,
+    vocabulary_size=300,
+    num_sequences=3,
+    chat_template=None,
+    modalities=("text",),
+    adapters=(),
+    deterministic=True,
+)
+
 
 def shown(*, terminal: bool, needs_token: bool = False) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=40, no_color=False)
-    show_banner(console, NAME, ADDRESS, sequences=3, context=512, needs_token=needs_token)
+    show_banner(console, CARD, ADDRESS, needs_token=needs_token)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

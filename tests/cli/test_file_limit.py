@@ -11,7 +11,7 @@ PROGRAM = """
 import logging, resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (%d, %d))
 logging.basicConfig(format="%%(message)s")
-from friendli_endpoint.cli.serve import _raise_file_limit
+from friendli_endpoint.server.run import _raise_file_limit
 _raise_file_limit(200)
 print(*resource.getrlimit(resource.RLIMIT_NOFILE))
 """

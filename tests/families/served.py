@@ -7,11 +7,12 @@ from types import TracebackType
 from typing import Any
 
 from friendli.models import DedicatedChatCompletionBody
-from friendli_endpoint.app import EndpointService, create_app
-from friendli_endpoint.engine.llama.engine import EmbeddedEngine
-from friendli_endpoint.generation import GenerationRequest, Vocabulary
+from friendli_endpoint.app import create_app, source_of
+from friendli_endpoint.generation import Vocabulary
 from friendli_endpoint.http.policy import Policy
+from friendli_endpoint.service import EndpointService
 from friendli_endpoint.settings import Settings
+from friendli_endpoint.telemetry import Telemetry
 from tests.http.scripted import BOUND, COMPLETIONS, Call
 
 __all__ = ["Served"]
@@ -28,8 +29,8 @@ class Served:
     """
 
     def __init__(self, path: Path, **more: Any) -> None:
-        usual = {"max_sequences": SEQUENCES, "context": CONTEXT, "threads": 1}
-        self._service = EndpointService(Settings(model=path, **usual, **more))
+        settings = Settings(model=path, max_sequences=SEQUENCES, context=CONTEXT, threads=1, **more)
+        self._service = EndpointService(settings, source_of(settings), Telemetry())
         self._app = create_app(self._service, Policy(max_body=1 << 20))
         self._runner = asyncio.Runner()
 
@@ -43,32 +44,31 @@ class Served:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        self._service.close()
+        self._runner.run(self._service.aclose())
         self._runner.close()
 
     @property
-    def embedded(self) -> EmbeddedEngine:
-        assert self._service.embedded is not None
-        return self._service.embedded
+    def name(self) -> str:
+        return self._service.engine.card.name
 
     @property
     def vocabulary(self) -> Vocabulary:
-        return self.embedded.vocabulary
+        assert self._service._serving is not None
+        return self._service._serving.vocabulary
 
     def token(self, text: str) -> int:
         """The control token of a text."""
         (token,) = self.vocabulary.tokenize(text, True)
         return token
 
-    def request(self, content: str = "Hello", **fields: Any) -> GenerationRequest:
-        """What the engine would be asked to do."""
+    def ids(self, content: str = "Hello", **fields: Any) -> tuple[int, ...]:
+        """Token ids of the prompt."""
         body = DedicatedChatCompletionBody.model_validate(_body(content, fields))
-        request: GenerationRequest = self._service.accept(body).request
-        return request
+        return self._service.render(body).tokens
 
     def prompt(self, content: str = "Hello", **fields: Any) -> list[bytes]:
         """The pieces of the prompt."""
-        return [self.vocabulary.piece(t) for t in self.request(content, **fields).prompt]
+        return [self.vocabulary.piece(t) for t in self.ids(content, **fields)]
 
     def text(self, content: str = "Hello", **fields: Any) -> str:
         """The prompt as text."""

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from friendli_endpoint.chat.prompt.builder import PromptBuilder
 from friendli_endpoint.chat.prompt.template import ChatTemplate
-from tests.families.served import Served
+from tests.families.served import CONTEXT, Served
 from tests.support.models.gemma import SIZE, gemma_tokens
 
 OPENING = "<bos><start_of_turn>user\n"
@@ -23,7 +23,7 @@ def test_the_system_speaks_in_the_users_turn(gemma: Served) -> None:
 def test_the_prompt_begins_with_one_bos(gemma: Served) -> None:
     assert gemma.vocabulary.adds_bos
     assert gemma.prompt("hi").count(b"<bos>") == 1
-    own = PromptBuilder(ChatTemplate("{{ messages[0].content }}", {}), gemma.vocabulary)
+    own = PromptBuilder(ChatTemplate("{{ messages[0].content }}", {}), gemma.vocabulary, CONTEXT)
     assert own.build([USER], {}).ids[0] == gemma.vocabulary.bos_id
     assert own.build([{"role": "user", "content": "<bos>hi"}], {}).ids.count(2) == 1
 
@@ -83,7 +83,7 @@ hostile = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(hostile)
 def test_control_tokens_that_users_write_stay_text(gemma: Served, text: str) -> None:
-    ids = gemma.request(f"({text})").prompt
+    ids = gemma.ids(f"({text})")
     own = [gemma.token(each) for each in ("<bos>", "<start_of_turn>", "<end_of_turn>")]
     control = [token for token in ids if token in gemma.vocabulary.control_ids]
     assert control == [own[0], own[1], own[2], own[1]]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from gguf import GGMLQuantizationType as Type
 
-from friendli_endpoint.app import StartError
+from friendli_endpoint.generation import StartError
 from tests.families.served import Served
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 from tests.support.models.weights import Shape
@@ -26,7 +26,7 @@ def test_a_repacked_model_answers_under_its_name(path: Path, tmp_path: Path) -> 
     with Served(path) as plain:
         before = logprobs(plain)
     with Served(path, repack="q8_0") as repacked:
-        assert repacked.embedded.name == "small"
+        assert repacked.name == "small"
         after = logprobs(repacked)
     assert after != before, "weights were rounded once more"
     (copy,) = tmp_path.glob("cache/friendli-endpoint/repacked/*/small.gguf")

@@ -9,6 +9,7 @@ import pytest
 from gguf import GGMLQuantizationType as Type
 from numpy.typing import NDArray
 
+from friendli_endpoint.engine.core.backend import SlotId
 from friendli_endpoint.engine.llama.context import LlamaContext
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
@@ -25,6 +26,8 @@ TEXT = tuple(random.Random(3).choices(range(256), k=1000))
 START = 40
 
 Logits = NDArray[np.float32]
+
+ZERO, ONE, TWO = SlotId(0), SlotId(1), SlotId(2)
 
 
 @pytest.fixture(scope="module", params=TYPES, ids=lambda each: each.name)
@@ -44,9 +47,8 @@ def context(
     context.close()
 
 
-def prefilled(
-    context: LlamaContext, sequence: int, length: int, cuts: Sequence[int] = ()
-) -> Logits:
+def prefilled(context: LlamaContext, slot: int, length: int, cuts: Sequence[int] = ()) -> Logits:
+    sequence = SlotId(slot)
     context.truncate(sequence, 0)
     logits = None
     for start, end in pairwise([0, *cuts, length]):
@@ -64,7 +66,9 @@ def decoded(context: LlamaContext, own: int, others: Sequence[int]) -> list[Logi
     rows = []
     for step in range(12):
         at = [start + step for start in starts]
-        logits = context.decode(sequences, [TEXT[position] for position in at], at)
+        logits = context.decode(
+            list(map(SlotId, sequences)), [TEXT[position] for position in at], at
+        )
         rows.append(logits[sequences.index(own)].copy())
     return rows
 
@@ -95,7 +99,9 @@ def test_longer_neighbours_change_no_bit(context: LlamaContext) -> None:
         for step in range(3):
             at = [length + step for length in lengths]
             tokens = [TEXT[position] for position in at]
-            found.append(context.decode(range(len(lengths)), tokens, at)[0].copy())
+            found.append(
+                context.decode(list(map(SlotId, range(len(lengths)))), tokens, at)[0].copy()
+            )
         return found
 
     alone = rows([40])
@@ -117,12 +123,12 @@ def test_generated_tokens_have_the_bits_of_prompts_where_they_are_said_to(
     for sequence in (1, 2):
         prefilled(context, sequence, START)
     for at in range(START, end, 5):
-        context.decode([1, 2], [TEXT[at]] * 2, [at, at])
-        context.extend(1, np.array(TEXT[at + 1 : at + 5]), at + 1, False)
+        context.decode([ONE, TWO], [TEXT[at]] * 2, [at, at])
+        context.extend(ONE, np.array(TEXT[at + 1 : at + 5]), at + 1, False)
         for each in range(at + 1, at + 5):
-            context.decode([2], [TEXT[each]], [each])
+            context.decode([TWO], [TEXT[each]], [each])
     for sequence in (1, 2):
-        after = context.prefill(sequence, np.array(TEXT[end : end + 20]), end, True)
+        after = context.prefill(SlotId(sequence), np.array(TEXT[end : end + 20]), end, True)
         assert after is not None
         assert np.array_equal(whole, after) or context.alike < end
 
@@ -134,11 +140,14 @@ def test_tokens_that_were_guessed_have_the_bits_of_one_at_a_time(
     prefilled(context, 0, START)
     prefilled(context, 1, START)
     for start in range(START, min(context.alike, START + 48), size):
-        one = [context.decode([0], [TEXT[at]], [at])[0].copy() for at in range(start, start + size)]
+        one = [
+            context.decode([SlotId(0)], [TEXT[at]], [at])[0].copy()
+            for at in range(start, start + size)
+        ]
         tokens = np.array([*TEXT[start : start + size - 1], 1 + TEXT[start + size]])
-        context.extend(1, tokens, start, True)
-        context.truncate(1, start)
-        rows = context.extend(1, np.array(TEXT[start : start + size]), start, True)
+        context.extend(ONE, tokens, start, True)
+        context.truncate(ONE, start)
+        rows = context.extend(ONE, np.array(TEXT[start : start + size]), start, True)
         assert rows is not None and np.array_equal(one, rows)
 
 
@@ -152,6 +161,6 @@ def test_only_tiles_keep_generated_tokens_from_having_the_bits_of_prompts(
 def test_what_is_computed_beside_leaves_no_trace(context: LlamaContext) -> None:
     """A batch that would be too small takes a neighbour along."""
     prefilled(context, 4, 60)
-    expected = prefilled(context, 5, 60), context.decode([5], [7], [60])[0].copy()
+    expected = prefilled(context, 5, 60), context.decode([SlotId(5)], [7], [60])[0].copy()
     decoded(context, 3, [])
-    assert np.array_equal(context.decode([4], [7], [60])[0], expected[1])
+    assert np.array_equal(context.decode([SlotId(4)], [7], [60])[0], expected[1])

@@ -5,17 +5,18 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterator
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-from friendli_endpoint.app import EndpointService, create_app
-from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
-from friendli_endpoint.chat.request.rules import Limits
+from friendli_endpoint.app import create_app
+from friendli_endpoint.engine.core.engine import LocalEngine
+from friendli_endpoint.generation import Engine, GuideMaker, ModelCard, StepReport, Vocabulary
 from friendli_endpoint.http.policy import Policy
+from friendli_endpoint.service import EndpointService
 from friendli_endpoint.settings import Settings
+from friendli_endpoint.telemetry import Telemetry
 from tests.http.scripted import Call
 from tests.support.scripted import ScriptedVocabulary, chaotic, serving
 
@@ -93,22 +94,39 @@ def _no_such_number(name: str) -> float:
     raise AssertionError(f"{name} is no JSON: {math.nan}")
 
 
+class ScriptedSource:
+    """A scripted backend as a model that can be served; a context manager that closes it."""
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._vocabulary = ScriptedVocabulary(context=CONTEXT)
+
+    def check(self) -> None:
+        pass
+
+    def vocabulary(self) -> Vocabulary:
+        return self._vocabulary
+
+    def open(self, make_guide: GuideMaker, _report: Callable[[StepReport], None]) -> Engine:
+        serves = serving(
+            chaotic(self._vocabulary.size), vocabulary=self._vocabulary, make_guide=make_guide
+        )
+        loop, _backend = self._stack.enter_context(serves)
+        card = ModelCard(
+            "scripted", CONTEXT, self._vocabulary.size, 4, TEMPLATE, ("text",), (), True
+        )
+        return LocalEngine(loop, card)
+
+    def close(self) -> None:
+        self._stack.close()
+
+
 @contextlib.contextmanager
 def endpoint() -> Iterator[Endpoint]:
     """The endpoint, until the block ends; its backend must have been used well."""
-    vocabulary = ScriptedVocabulary(context=CONTEXT)
-    limits = Limits(choices=4, messages=16)
-    service = EndpointService(Settings())
-    service._chat = ChatModel(vocabulary, TEMPLATE, ChatDefaults(limits=limits))
-    with (
-        serving(chaotic(vocabulary.size), vocabulary=vocabulary) as (engine, _backend),
-        asyncio.Runner() as runner,
-    ):
-        loaded: Any = SimpleNamespace(
-            engine=engine,
-            vocabulary=vocabulary,
-            name="scripted",
-            capacity=SimpleNamespace(context=CONTEXT, sequences=4),
-        )
-        service.embedded = loaded
-        yield Endpoint(create_app(service, Policy(max_body=1 << 20)), runner)
+    source = ScriptedSource()
+    service = EndpointService(Settings(max_choices=4), source, Telemetry())
+    service.load()
+    policy = Policy(max_body=1 << 20, max_messages=16)
+    with contextlib.closing(source), asyncio.Runner() as runner:
+        yield Endpoint(create_app(service, policy), runner)

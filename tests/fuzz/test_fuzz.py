@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from friendli_endpoint.http.routes import COMPLETIONS
+from friendli_endpoint.http.routes.chat import COMPLETIONS
 from tests.http.scripted import ScriptedService, scripted_app
 
 from .endpoint import CASES, CASES_OF_DOCUMENT, Endpoint, endpoint, fuzzing

@@ -5,8 +5,8 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from friendli_endpoint.http.connection import Connection, connection_type
-from friendli_endpoint.http.held import BodyMemory
+from friendli_endpoint.http.limits.body_memory import BodyMemory
+from friendli_endpoint.server.connection import Connection, connection_type
 
 from .clock import ShiftedLoop, until
 from .scripted import ScriptedService, scripted_app

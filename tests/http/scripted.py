@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from time import monotonic
+from typing import Any, cast
 
 from fastapi import FastAPI
 
@@ -19,18 +20,27 @@ from friendli.models import (
     StreamedChatData,
 )
 from friendli_endpoint.chat.prompt.inspection import Rendering, detokenize, rendering
+from friendli_endpoint.engine.core.engine import LocalEngine
+from friendli_endpoint.engine.core.loop import EngineLoop
+from friendli_endpoint.engine.core.outbox import Deliver
 from friendli_endpoint.generation import (
-    Choice,
-    Deliver,
+    DecodingRules,
+    EngineFailure,
+    Event,
+    FinishReason,
+    Generated,
     GenerationRequest,
-    Message,
+    ModelCard,
+    OutputSpan,
     Refusal,
     SamplingParams,
     Started,
+    TextSegment,
+    TokenFindings,
     TokenStep,
 )
+from friendli_endpoint.http.application import build_app
 from friendli_endpoint.http.policy import Policy
-from friendli_endpoint.http.routes import build_app
 from tests.support.scripted import ScriptedVocabulary
 
 BOUND = 20.0
@@ -41,46 +51,37 @@ COMPLETIONS = "/dedicated/v1/chat/completions"
 VALID: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello!"}]}
 
 
-class AnyToken:
-    """A guide that the scripted engine never asks."""
-
-    looks_ahead = False
-
-    def mask(self) -> None:
-        return None
-
-    def forced(self) -> tuple[int, ...]:
-        return ()
-
-    def accept(self, token_id: int) -> None:
-        return None
-
-
 class ScriptedExchange:
-    """One choice, whose text is the pieces of its steps."""
+    """One choice, whose text is the output of its steps."""
 
     def __init__(self, stream: bool) -> None:
         self.request = GenerationRequest(
-            "chatcmpl-1", (1,), (Choice(SamplingParams(seed=7), AnyToken()),), max_tokens=9
+            "chatcmpl-1",
+            (TextSegment((1,)),),
+            (SamplingParams(seed=7),),
+            DecodingRules(()),
+            max_tokens=9,
+            stream=stream,
         )
-        self.stream = stream
+        self.num_generated = 0
         self.finished = False
         self.text = ""
 
     def opening(self) -> list[StreamedChatData]:
         return [_chunk(StreamedChatChoiceDelta(role="assistant", content=""))]
 
-    def read(self, steps: Sequence[TokenStep] | Started) -> list[StreamedChatData]:
-        if isinstance(steps, Started):
+    def read(self, event: Event) -> list[StreamedChatData]:
+        if isinstance(event, Started):
             return []
         chunks = []
-        for step in steps:
-            text = step.piece.decode()
+        for step in event.steps:
+            text = b"".join(span.text for span in step.findings.spans).decode()
             if text == "BROKEN":
                 raise ValueError("a secret of the reader")
             self.text += text
+            self.num_generated += step.token_id is not None
             chunks.append(_chunk(StreamedChatChoiceDelta(content=text)))
-            self.finished = step.finish is not None
+            self.finished = step.findings.finish is not None
         return chunks
 
     def text_chunk(self, choice: int, text: str) -> StreamedChatData:
@@ -104,16 +105,24 @@ def _chunk(delta: StreamedChatChoiceDelta) -> StreamedChatData:
 def steps(*pieces: str, finish: bool = False) -> list[TokenStep]:
     """Steps with these texts; with `finish`, the last one ends the choice."""
     return [
-        TokenStep(0, number, piece.encode(), finish="stop" if finish and last else None)
+        _step(number, piece.encode(), "stop" if finish and number == len(pieces) - 1 else None)
         for number, piece in enumerate(pieces)
-        for last in [number == len(pieces) - 1]
     ]
 
 
-class ScriptedEngine:
+def _step(token: int, text: bytes, finish: FinishReason | None) -> TokenStep:
+    spans = (OutputSpan(False, text, text),) if text else ()
+    return TokenStep(0, token, TokenFindings(len(text), spans, finish))
+
+
+News = Sequence[TokenStep] | Started | EngineFailure
+"""What an engine tells of a request."""
+
+
+class ScriptedLoop:
     """Takes requests, and keeps what it was told."""
 
-    vocabulary: Any = None
+    adapters: tuple[str, ...] = ()
     is_alive = True
     stalled_seconds = 0.0
 
@@ -122,11 +131,13 @@ class ScriptedEngine:
         self.cancelled: list[str] = []
         self.refusal: Refusal | None = None
         self._deliver: Deliver | None = None
+        self._begun = monotonic()
 
     def submit(self, request: GenerationRequest, deliver: Deliver) -> None:
         if self.refusal is not None:
             raise self.refusal
         self._deliver = deliver
+        self._begun = monotonic()
         self.submitted.set()
 
     def cancel(self, request_id: str) -> None:
@@ -135,16 +146,30 @@ class ScriptedEngine:
     def close(self) -> None:
         pass
 
-    def deliver(self, message: Message) -> None:
+    def deliver(self, news: News) -> None:
+        """Tells the request that was submitted last."""
         assert self._deliver is not None
-        self._deliver(message)
+        if isinstance(news, Started):
+            self._begun -= news.queue_seconds + news.prefill_seconds
+        if isinstance(news, Started | EngineFailure):
+            self._deliver(news)
+        else:
+            self._deliver(Generated(tuple(news), monotonic() - self._begun))
+
+
+CARD = ModelCard("m", 128, 300, 4, None, ("text",), (), True)
+
+
+def scripted_engine(loop: ScriptedLoop) -> LocalEngine:
+    """The real way from an engine's thread to the event loop, over a scripted loop."""
+    return LocalEngine(cast(EngineLoop, loop), CARD)
 
 
 class ScriptedService:
     """A service over the scripted engine."""
 
     def __init__(self, *, loaded: bool = True) -> None:
-        self.scripted = ScriptedEngine()
+        self.scripted = ScriptedLoop()
         self.loaded = loaded
         self.accepted: list[DedicatedChatCompletionBody] = []
         self.fault: Exception | None = None
@@ -152,10 +177,10 @@ class ScriptedService:
         self.loaded_adapters: dict[str, str] = {}
 
     @property
-    def engine(self) -> ScriptedEngine:
+    def engine(self) -> LocalEngine:
         if not self.loaded:
             raise Refusal("not loaded yet", status=503, code="loading", retry_after=3)
-        return self.scripted
+        return scripted_engine(self.scripted)
 
     def check_ready(self) -> None:
         assert self.engine
@@ -170,7 +195,8 @@ class ScriptedService:
         return ScriptedExchange(body.stream is True)
 
     def render(self, body: DedicatedChatCompletionBody) -> Rendering:
-        return rendering(self.accept(body).request.prompt, SCRIPTED)
+        self.accept(body)
+        return rendering((1,), SCRIPTED, SCRIPTED.context)
 
     def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
         if self.fault is not None:
@@ -180,19 +206,19 @@ class ScriptedService:
 
     def detokenize(self, model: str, tokens: Sequence[int]) -> str:
         self.named.append(model)
-        return detokenize(tokens, SCRIPTED)
+        return detokenize(tokens, SCRIPTED, SCRIPTED.context)
 
     @property
     def adapters(self) -> Sequence[str]:
         assert self.engine
         return tuple(self.loaded_adapters)
 
-    def load_adapter(self, route: str, name: str) -> None:
+    async def load_adapter(self, route: str, name: str) -> None:
         if self.fault is not None:
             raise self.fault
         self.loaded_adapters[route] = name
 
-    def unload_adapter(self, route: str) -> None:
+    async def unload_adapter(self, route: str) -> None:
         if route not in self.loaded_adapters:
             raise Refusal(f"there is no adapter {route!r}", status=404, code="adapter_not_found")
         del self.loaded_adapters[route]

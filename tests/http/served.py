@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from friendli_endpoint.cli.server import DrainingServer, make_server
-from friendli_endpoint.generation import Failure, Refusal
-from friendli_endpoint.http.held import BodyMemory
+from friendli_endpoint.generation import EngineFailure, Refusal
+from friendli_endpoint.http.limits.body_memory import BodyMemory
+from friendli_endpoint.server.draining import DrainingServer, make_server
 from friendli_endpoint.settings import Settings
 
 from .scripted import BOUND, COMPLETIONS, VALID, ScriptedService, scripted_app
@@ -50,10 +50,10 @@ class DrainedService(ScriptedService):
     def drain(self) -> None:
         self.fault = Refusal("shutting down", status=503, code="draining", retry_after=1)
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         self.closed = True
         if self.submitted.is_set():
-            self.scripted.deliver(Failure("shutting down"))
+            self.scripted.deliver(EngineFailure("shutting down"))
 
 
 @dataclass(frozen=True)

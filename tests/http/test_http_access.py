@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from friendli_endpoint.access import AccessError, policy_of
+from friendli_endpoint.http.middleware.tokens import find
 from friendli_endpoint.http.policy import Policy
-from friendli_endpoint.http.tokens import find
 from friendli_endpoint.settings import Settings
 
 LOCAL = ["127.0.0.1", "127.9.9.9", "::1", "localhost"]

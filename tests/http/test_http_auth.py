@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.http.tokens import TokenError, TokenFile, Tokens, find, parse_tokens
+from friendli_endpoint.http.middleware.tokens import (
+    TokenError,
+    TokenFile,
+    Tokens,
+    find,
+    parse_tokens,
+)
 
 from .scripted import COMPLETIONS, VALID, Call, ScriptedService, check_error, run, scripted_app
 

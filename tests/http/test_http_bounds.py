@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from friendli_endpoint.generation import Refusal
-from friendli_endpoint.http.deadline import deadline_of
-from friendli_endpoint.http.rates import Bucket, Rates
+from friendli_endpoint.http.limits.deadline import deadline_of
+from friendli_endpoint.http.limits.rates import Bucket, Rates
 
 from .clock import ShiftedLoop, run_shifted, until
 from .scripted import (

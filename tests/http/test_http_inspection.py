@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from friendli_endpoint.generation import Refusal
-from friendli_endpoint.http.rates import Rates
+from friendli_endpoint.http.limits.rates import Rates
 
 from .scripted import BOUND, SCRIPTED, VALID, Call, ScriptedService, check_error, scripted_app
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from friendli_endpoint.access import policy_of
-from friendli_endpoint.http import connection
-from friendli_endpoint.http.held import BodyMemory
+from friendli_endpoint.http.limits.body_memory import BodyMemory
+from friendli_endpoint.server import connection
 from friendli_endpoint.settings import Settings
 
 from .clock import ShiftedLoop, run_shifted, until

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from friendli_endpoint.http.pipeline import MAX_WAITING
+from friendli_endpoint.server.pipeline import MAX_WAITING
 
 from .clock import ShiftedLoop, run_shifted, until
 from .connected import Connected

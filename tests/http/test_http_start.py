@@ -3,36 +3,56 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from types import SimpleNamespace
-from typing import Any
+from dataclasses import replace
+from typing import cast
 
 import pytest
 from fastapi import FastAPI
 
-from friendli_endpoint.app import EndpointService, StartError, create_app
+from friendli_endpoint.app import create_app
+from friendli_endpoint.engine.core.engine import LocalEngine
+from friendli_endpoint.engine.core.loop import EngineLoop
+from friendli_endpoint.generation import Engine, GuideMaker, StartError, StepReport, Vocabulary
 from friendli_endpoint.http.policy import Policy
+from friendli_endpoint.service import EndpointService
 from friendli_endpoint.settings import Settings
+from friendli_endpoint.telemetry import Telemetry
+from tests.support.scripted import ScriptedVocabulary
 
-from .scripted import BOUND, COMPLETIONS, VALID, Call, ScriptedEngine, check_error, run
+from .scripted import BOUND, CARD, COMPLETIONS, VALID, Call, ScriptedLoop, check_error, run
 
 
-class HeldService(EndpointService):
-    """A service whose loading takes until the test lets it go on."""
+class HeldSource:
+    """A model whose loading takes until the test lets it go on."""
 
     def __init__(self) -> None:
-        super().__init__(Settings())
         self.go_on = threading.Event()
         self.fault: Exception | None = None
-        self.closed = 0
+        self.loop = CountedLoop()
 
-    def load(self) -> None:
+    def check(self) -> None:
+        pass
+
+    def vocabulary(self) -> Vocabulary:
         assert self.go_on.wait(BOUND)
         if self.fault is not None:
             raise self.fault
-        loaded: Any = SimpleNamespace(engine=ScriptedEngine(), close=self._count)
-        self.embedded = loaded
+        return ScriptedVocabulary()
 
-    def _count(self) -> None:
+    def open(self, _make_guide: GuideMaker, _report: Callable[[StepReport], None]) -> Engine:
+        card = replace(CARD, chat_template="{{ messages[0].content }}")
+        return LocalEngine(cast(EngineLoop, self.loop), card)
+
+    def close(self) -> None:
+        pass
+
+
+class CountedLoop(ScriptedLoop):
+    """Counts how often it is closed."""
+
+    closed = 0
+
+    def close(self) -> None:
         self.closed += 1
 
 
@@ -40,7 +60,8 @@ class Started:
     """An application under its lifespan, and what it said of its loading."""
 
     def __init__(self) -> None:
-        self.service = HeldService()
+        self.source = HeldSource()
+        self.service = EndpointService(Settings(), self.source, Telemetry())
         self.ready = asyncio.Event()
         self.failures: list[StartError] = []
         self.failed = asyncio.Event()
@@ -57,7 +78,7 @@ class Started:
             try:
                 await scenario(app)
             finally:
-                self.service.go_on.set()
+                self.source.go_on.set()
         return app
 
 
@@ -89,12 +110,12 @@ def test_it_answers_503_until_the_model_is_loaded_and_after_it_is_closed() -> No
         async def scenario(app: FastAPI) -> None:
             await check_unavailable(app, "loading")
             assert not started.ready.is_set()
-            started.service.go_on.set()
+            started.source.go_on.set()
             await started.ready.wait()
             assert (await called(app, "GET", "/health")).status == 200
 
         app = await started.run(scenario)
-        assert started.service.closed == 1
+        assert started.source.loop.closed == 1
         assert started.failures == []
         await check_unavailable(app, "draining")
 
@@ -106,12 +127,12 @@ def test_a_draining_endpoint_takes_nothing_more_but_is_not_closed() -> None:
         started = Started()
 
         async def scenario(app: FastAPI) -> None:
-            started.service.go_on.set()
+            started.source.go_on.set()
             await started.ready.wait()
             started.service.drain()
             await check_unavailable(app, "draining")
             assert (await called(app, "GET", "/live")).status == 200
-            assert started.service.closed == 0
+            assert started.source.loop.closed == 0
 
         await started.run(scenario)
 
@@ -130,10 +151,10 @@ def test_a_draining_endpoint_takes_nothing_more_but_is_not_closed() -> None:
 def test_a_model_that_cannot_be_loaded_is_reported(fault: Exception, words: str) -> None:
     async def main() -> None:
         started = Started()
-        started.service.fault = fault
+        started.source.fault = fault
 
         async def scenario(app: FastAPI) -> None:
-            started.service.go_on.set()
+            started.source.go_on.set()
             await started.failed.wait()
             await check_unavailable(app, "loading")
 
@@ -147,10 +168,10 @@ def test_a_model_that_cannot_be_loaded_is_reported(fault: Exception, words: str)
 
 def test_without_anybody_to_report_to_it_does_not_start() -> None:
     async def main() -> None:
-        service = HeldService()
-        service.fault = StartError("there is no model")
-        service.go_on.set()
-        app = create_app(service, Policy(max_body=10_000))
+        source = HeldSource()
+        source.fault = StartError("there is no model")
+        source.go_on.set()
+        app = create_app(EndpointService(Settings(), source, Telemetry()), Policy(max_body=10_000))
         with pytest.raises(StartError, match="there is no model"):
             async with app.router.lifespan_context(app):
                 pytest.fail("it has started")
@@ -166,7 +187,7 @@ def test_stopped_while_loading_it_closes_what_was_loaded() -> None:
             await check_unavailable(app, "loading")
 
         await started.run(scenario)
-        assert started.service.closed == 1
+        assert started.source.loop.closed == 1
 
     run(main)
 
@@ -188,10 +209,10 @@ def test_health_and_live_tell_of_an_engine_that_stalls_or_has_ended(
         started = Started()
 
         async def scenario(app: FastAPI) -> None:
-            started.service.go_on.set()
+            started.source.go_on.set()
             await started.ready.wait()
-            engine: Any = started.service.engine
-            engine.is_alive, engine.stalled_seconds = alive, stalled
+            loop = started.source.loop
+            loop.is_alive, loop.stalled_seconds = alive, stalled
             for path, code in (("/health", health), ("/live", live)):
                 call = await called(app, "GET", path)
                 assert call.status == (200 if code is None else 503)

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from friendli_endpoint.generation import Failure, Refusal
+from friendli_endpoint.engine.core.engine import MAX_HELD
+from friendli_endpoint.generation import EngineFailure, Refusal
 
 from .scripted import ScriptedService, check_error, completions, run, steps
 
@@ -31,7 +32,7 @@ def test_a_failure_is_an_error_500() -> None:
         async with completions(service) as call:
             await service.scripted.submitted.wait()
             service.scripted.deliver(steps("a"))
-            service.scripted.deliver(Failure("the engine has burst"))
+            service.scripted.deliver(EngineFailure("the engine has burst"))
             await call.done()
         error = check_error(call, 500)
         assert error["message"] == "the engine has burst"
@@ -63,7 +64,8 @@ def test_a_fault_while_reading_is_an_error_500_and_frees_the_engine() -> None:
         service = ScriptedService()
         async with completions(service) as call:
             await service.scripted.submitted.wait()
-            service.scripted.deliver(steps("BROKEN", finish=True))
+            for text in ("BROKEN", *"x" * MAX_HELD):  # the choice goes on
+                service.scripted.deliver(steps(text))
             await call.done()
         assert "secret" not in check_error(call, 500)["message"]
         assert service.scripted.cancelled == ["chatcmpl-1"]

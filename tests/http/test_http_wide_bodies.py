@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from friendli.models import DedicatedChatCompletionBody
 from friendli.types import FailFastList
 from friendli_endpoint.generation import Refusal
-from friendli_endpoint.http.adapters import ADAPTERS, AdapterBody
 from friendli_endpoint.http.body import parse_body
-from friendli_endpoint.http.inspection import BODIES, DetokenizeBody, TokenizeBody
-from friendli_endpoint.http.routes import COMPLETIONS
+from friendli_endpoint.http.routes.adapters import ADAPTERS, AdapterBody
+from friendli_endpoint.http.routes.chat import COMPLETIONS
+from friendli_endpoint.http.routes.inspection import BODIES, DetokenizeBody, TokenizeBody
 
 from .scripted import VALID, Call, ScriptedService, check_error, run, scripted_app
 

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from friendli_endpoint.chat.structured import ConstraintCompiler
-from friendli_endpoint.generation import Failure, Message, Refusal, Started, StepReport
-from friendli_endpoint.http.tokens import parse_tokens
+from friendli_endpoint.chat.structured import GrammarMaker, MatcherCompiler
+from friendli_endpoint.generation import EngineFailure, Refusal, Started, StepReport
+from friendli_endpoint.http.middleware.tokens import parse_tokens
 from friendli_endpoint.telemetry import Metrics
 from tests.support.scripted import ScriptedVocabulary, following, request, serving
 from tests.support.scripted import run as generate
 
-from .scripted import Call, check_error, run, steps
+from .scripted import Call, News, check_error, run, steps
 from .watched import Watched
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +58,8 @@ async def eventful() -> Watched:
             accepted=6,
         )
     )
-    ConstraintCompiler(ScriptedVocabulary(), metrics.compiled).regex("[ab]+", frozenset({2}), "")
+    matchers = MatcherCompiler(ScriptedVocabulary())
+    GrammarMaker(matchers, metrics.compiled).regex("[ab]+", "")
     return watched
 
 
@@ -140,12 +141,12 @@ def test_the_engine_reports_its_turns() -> None:
 
 def test_a_constraint_that_is_kept_is_not_compiled_again() -> None:
     compiled: list[float] = []
-    compiler = ConstraintCompiler(ScriptedVocabulary(), compiled.append)
+    compiler = GrammarMaker(MatcherCompiler(ScriptedVocabulary()), compiled.append)
     for _ in range(2):
-        compiler.json_schema({"type": "integer"}, frozenset({2}), "schema")
+        compiler.json_schema({"type": "integer"}, "schema")
     assert len(compiled) == 1
     with pytest.raises(Refusal):
-        compiler.lark("start: nothing", frozenset({2}), "grammar")
+        compiler.lark("start: nothing", "grammar")
     assert len(compiled) == 2
     assert min(compiled) >= 0
 
@@ -177,14 +178,14 @@ def test_nothing_runs_when_the_last_request_was_cancelled() -> None:
     [
         (False, DONE, 200, "stop"),
         (True, DONE, 200, "stop"),
-        (False, Failure("broken"), 500, "engine_failure"),
-        (True, Failure("broken"), 200, "engine_failure"),
+        (False, EngineFailure("broken"), 500, "engine_failure"),
+        (True, EngineFailure("broken"), 200, "engine_failure"),
         (False, steps("BROKEN", finish=True), 500, "internal_error"),
         (True, steps("BROKEN"), 200, "internal_error"),
     ],
 )
 def test_what_the_engine_says_is_a_reason(
-    stream: bool, message: Message, status: int, reason: str
+    stream: bool, message: News, status: int, reason: str
 ) -> None:
     async def scenario() -> None:
         watched = Watched()

@@ -11,12 +11,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from friendli_endpoint.generation import Message
+from friendli_endpoint.http.application import build_app
 from friendli_endpoint.http.policy import Policy
-from friendli_endpoint.http.routes import build_app
 from friendli_endpoint.telemetry import Telemetry
 
-from .scripted import COMPLETIONS, VALID, Call, ScriptedService, no_lifespan
+from .scripted import COMPLETIONS, VALID, Call, News, ScriptedService, no_lifespan
 
 
 @dataclass
@@ -46,13 +45,13 @@ class Watched:
         body = json.dumps({**VALID, **given}).encode() if sent is None else sent
         return Call(self.app, "POST", COMPLETIONS, headers=headers, body=[body])
 
-    async def serve(self, call: Call, *messages: Message) -> Call:
+    async def serve(self, call: Call, *news: News) -> Call:
         """Serves a call with what the engine says."""
         self.service.scripted.submitted.clear()
         async with call:
             await self.service.scripted.submitted.wait()
-            for message in messages:
-                self.service.scripted.deliver(message)
+            for told in news:
+                self.service.scripted.deliver(told)
             return await call.done()
 
     @property

@@ -14,8 +14,8 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from friendli_endpoint.app import StartError
 from friendli_endpoint.cli.checks import look
+from friendli_endpoint.generation import StartError
 from friendli_endpoint.settings import Settings
 from tests.families.served import Served
 

@@ -9,28 +9,31 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.core.backend import LONGEST_RUN
+from friendli_endpoint.engine.core.backend import MAX_RUN, AdapterError, Logits, SlotId, Tokens
 from friendli_endpoint.engine.core.execution import Plan
 from friendli_endpoint.engine.core.forced import SHORTEST_RUN
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.generation import (
-    Choice,
-    Failure,
+    DecodingRules,
+    EngineFailure,
+    Event,
     FinishReason,
     GenerationRequest,
     Guide,
-    Message,
+    GuideMaker,
     SamplingParams,
     Started,
     StepReport,
+    TextSegment,
+    TokenFindings,
     TokenStep,
-    Vocabulary,
 )
 
 __all__ = [
@@ -39,6 +42,7 @@ __all__ = [
     "Inbox",
     "ScriptedBackend",
     "ScriptedGuide",
+    "ScriptedRules",
     "ScriptedVocabulary",
     "bitmask",
     "chaotic",
@@ -46,14 +50,13 @@ __all__ = [
     "repeating",
     "request",
     "run",
+    "scripted_guide",
     "serving",
 ]
 
 PATIENCE = 30.0
 """Seconds after which something that must happen has not."""
 
-Logits = NDArray[np.float32]
-Tokens = NDArray[np.int32]
 Rule = Callable[[tuple[int, ...]], Logits]
 """From all tokens of a sequence to the logits of the next one."""
 
@@ -173,62 +176,62 @@ class ScriptedBackend:
         self.closed = False
 
     def prefill(
-        self, sequence: int, tokens: Tokens, position: int, output: bool, adapter: int | None
+        self, slot: SlotId, tokens: Tokens, position: int, output: bool, adapter: int | None
     ) -> Logits | None:
-        tokens = [int(each) for each in tokens]
-        self._begin(Call("prefill", (sequence,), tuple(tokens), position, adapter))
-        alone = position == 0 and output and len(tokens) == 1
-        self._must(alone or 2 <= len(tokens) <= self._most, f"a piece of {len(tokens)} tokens")
+        ids = [int(token) for token in tokens]
+        self._begin(Call("prefill", (slot,), tuple(ids), position, adapter))
+        alone = position == 0 and output and len(ids) == 1
+        self._must(alone or 2 <= len(ids) <= self._most, f"a piece of {len(ids)} tokens")
         self._must(
-            all(each == (False, adapter) for each in self._computed[sequence]),
-            f"a prompt goes on from {self._computed[sequence]}",
+            all(computed == (False, adapter) for computed in self._computed[slot]),
+            f"a prompt goes on from {self._computed[slot]}",
         )
-        self._append(sequence, tokens, position, (alone, adapter))
-        return self._give(self._logits(sequence)) if output else None
+        self._append(slot, ids, position, (alone, adapter))
+        return self._give(self._logits(slot)) if output else None
 
     def extend(
-        self, sequence: int, tokens: Tokens, position: int, outputs: bool, adapter: int | None
+        self, slot: SlotId, tokens: Tokens, position: int, outputs: bool, adapter: int | None
     ) -> Sequence[Logits] | None:
-        tokens = [int(each) for each in tokens]
-        self._begin(Call("extend", (sequence,), tuple(tokens), position, adapter))
-        self._must(SHORTEST_RUN <= len(tokens) <= LONGEST_RUN, f"{len(tokens)} tokens at once")
+        ids = [int(token) for token in tokens]
+        self._begin(Call("extend", (slot,), tuple(ids), position, adapter))
+        self._must(SHORTEST_RUN <= len(ids) <= MAX_RUN, f"{len(ids)} tokens at once")
         rows = []
-        for number, token in enumerate(tokens):
+        for number, token in enumerate(ids):
             at = position + number
-            self._append(sequence, [token], at, (at >= self.alike, adapter))
-            rows.append(self._logits(sequence))
+            self._append(slot, [token], at, (at >= self.alike, adapter))
+            rows.append(self._logits(slot))
         return list(self._give(np.stack(rows))) if outputs else None
 
     def decode(
         self,
-        sequences: Sequence[int],
+        slots: Sequence[SlotId],
         tokens: Sequence[int],
         positions: Sequence[int],
         adapter: int | None,
-    ) -> Logits:
-        self._begin(Call("decode", tuple(sequences), tuple(tokens), adapter=adapter))
-        self._must(len(set(sequences)) == len(sequences) > 0, f"sequences {sequences} in a batch")
-        for sequence, token, position in zip(sequences, tokens, positions, strict=True):
-            self._append(sequence, [token], position, (position >= self.alike, adapter))
-        return self._give(np.stack([self._logits(each) for each in sequences]))
+    ) -> Sequence[Logits]:
+        self._begin(Call("decode", tuple(slots), tuple(tokens), adapter=adapter))
+        self._must(len(set(slots)) == len(slots) > 0, f"slots {slots} in a batch")
+        for slot, token, position in zip(slots, tokens, positions, strict=True):
+            self._append(slot, [token], position, (position >= self.alike, adapter))
+        return list(self._give(np.stack([self._logits(slot) for slot in slots])))
 
-    def copy(self, source: int, target: int) -> None:
+    def copy(self, source: SlotId, target: SlotId) -> None:
         self._begin(Call("copy", (source, target)))
         self._must(source != target, f"a copy of {source} to itself")
         self._held[target] = list(self._held[source])
         self._computed[target] = list(self._computed[source])
 
-    def truncate(self, sequence: int, length: int) -> None:
-        self._begin(Call("truncate", (sequence,), position=length))
-        del self._held[sequence][length:]
-        del self._computed[sequence][length:]
+    def truncate(self, slot: SlotId, length: int) -> None:
+        self._begin(Call("truncate", (slot,), position=length))
+        del self._held[slot][length:]
+        del self._computed[slot][length:]
         if length:
-            self._must(len(self._held[sequence]) == length, "the prompt is not there to be kept")
+            self._must(len(self._held[slot]) == length, "the prompt is not there to be kept")
 
     def load_adapter(self, path: Path) -> int:
         self._begin(Call("load_adapter", ()))
         if not path.name:
-            raise ValueError("no adapter")
+            raise AdapterError("no adapter")
         self.adapters.append(len(self.adapters) + 1)
         return self.adapters[-1]
 
@@ -322,14 +325,29 @@ class ScriptedGuide:
     def forced(self) -> Sequence[int]:
         return self._forced.get(len(self.accepted), ())
 
-    def accept(self, token_id: int) -> FinishReason | None:
+    def accept(self, token_id: int, is_last: bool) -> TokenFindings:
         if len(self.accepted) == self._fails_at:
             raise ValueError("the guide cannot go on")
         self.accepted.append(token_id)
-        return "stop" if token_id in self._ends else None
+        is_end = token_id in self._ends
+        finish: FinishReason | None = "stop" if is_end else "length" if is_last else None
+        return TokenFindings(0, (), finish)
 
-    def exhausted(self) -> FinishReason:
-        return "stop"
+    def exhausted(self) -> TokenFindings:
+        return TokenFindings(0, (), "stop")
+
+
+@dataclass(frozen=True)
+class ScriptedRules(DecodingRules):
+    """Rules of which these guides are made, one after the other and over again."""
+
+    guides: Iterator[Guide] = field(default_factory=lambda: iter(()), compare=False)
+
+
+def scripted_guide(rules: DecodingRules) -> Guide:
+    """The next guide of scripted rules."""
+    assert isinstance(rules, ScriptedRules)
+    return next(rules.guides)
 
 
 @dataclass
@@ -339,29 +357,29 @@ class Inbox:
     choices: int
     steps: list[TokenStep] = field(default_factory=list)
     started: Started | None = None
-    failure: Failure | None = None
+    failure: EngineFailure | None = None
     late: list[object] = field(default_factory=list)
     begun: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def __call__(self, message: Message) -> None:
-        if isinstance(message, Started):
-            self._must_be_first(message)
+    def __call__(self, event: Event | EngineFailure) -> None:
+        if isinstance(event, Started):
+            self._must_be_first(event)
         elif self.ended.is_set():
-            self.late.append(message)
-        elif isinstance(message, Failure):
-            self.failure = message
+            self.late.append(event)
+        elif isinstance(event, EngineFailure):
+            self.failure = event
             self.ended.set()
         else:
-            self.steps += message
-            if sum(step.finish is not None for step in self.steps) == self.choices:
+            self.steps += event.steps
+            if sum(step.findings.finish is not None for step in self.steps) == self.choices:
                 self.ended.set()
         self.begun.set()
 
-    def _must_be_first(self, message: Started) -> None:
+    def _must_be_first(self, event: Started) -> None:
         if self.started is not None or self.steps:
-            self.late.append(message)
-        self.started = message
+            self.late.append(event)
+        self.started = event
 
     def wait(self) -> "Inbox":
         """Waits for the end of the request, a failure included."""
@@ -376,9 +394,13 @@ class Inbox:
         """The tokens of one choice."""
         return [step.token_id for step in self.of(choice)]
 
+    def output(self, choice: int = 0) -> bytes:
+        """The output of one choice that was found certain."""
+        return b"".join(span.raw for step in self.of(choice) for span in step.findings.spans)
+
     def finishes(self) -> list[FinishReason | None]:
         """How each choice ended."""
-        return [self.of(choice)[-1].finish for choice in range(self.choices)]
+        return [self.of(choice)[-1].findings.finish for choice in range(self.choices)]
 
 
 @contextmanager
@@ -389,7 +411,8 @@ def serving(
     piece: int = 8,
     full_piece: int = 32,
     queue_requests: int = 1024,
-    vocabulary: Vocabulary | None = None,
+    vocabulary: ScriptedVocabulary | None = None,
+    make_guide: GuideMaker = scripted_guide,
     alike: int = 0,
     drafts: bool = True,
     report: Callable[[StepReport], None] = lambda _report: None,
@@ -399,13 +422,14 @@ def serving(
     backend = ScriptedBackend(rule, slots, vocabulary.context, full_piece, alike)
     plan = Plan(
         slots,
+        vocabulary.context,
         piece,
         full_piece,
         drafts=drafts,
         queue_requests=queue_requests,
         queue_tokens=1 << 20,
     )
-    engine = EngineLoop(backend.opened, vocabulary, plan, report)
+    engine = EngineLoop(backend.opened, make_guide, plan, report)
     try:
         yield engine, backend
     finally:
@@ -429,18 +453,25 @@ def request(
     **sampling: Any,
 ) -> GenerationRequest:
     """A request with one choice for each guide, or one that ends by its length."""
-    choices = tuple(
-        Choice(SamplingParams(seed + index, temperature, **sampling), guide)
-        for index, guide in enumerate(guides or (ScriptedGuide(),))
+    guides = guides or (ScriptedGuide(),)
+    return GenerationRequest(
+        name,
+        (TextSegment(tuple(prompt)),),
+        tuple(
+            SamplingParams(seed + index, temperature, **sampling) for index in range(len(guides))
+        ),
+        ScriptedRules((), guides=cycle(guides)),
+        max_tokens,
+        top_logprobs,
+        adapter,
     )
-    return GenerationRequest(name, tuple(prompt), choices, max_tokens, top_logprobs, adapter)
 
 
 def run(engine: EngineLoop, *requests: GenerationRequest) -> list[Inbox]:
     """Submits requests together and waits until all have ended."""
-    inboxes = [Inbox(len(each.choices)) for each in requests]
-    for each, inbox in zip(requests, inboxes, strict=True):
-        engine.submit(each, inbox)
+    inboxes = [Inbox(len(request.choices)) for request in requests]
+    for request, inbox in zip(requests, inboxes, strict=True):
+        engine.submit(request, inbox)
     return [inbox.wait() for inbox in inboxes]
 
 

@@ -1,14 +1,16 @@
-"""The way of a request through this room: rules, parameters, prompt, guides, exchange."""
+"""The way of a request through this room: request, prompt, decoding rules, exchange."""
 
 import hashlib
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any
 
-from friendli.models import DedicatedChatCompletionBody
-from friendli_endpoint.chat.decoding.guide import ChoiceGuide, Ending
-from friendli_endpoint.chat.decoding.thinking import Thinking
+from friendli.models import (
+    DedicatedChatCompletionBody,
+    ResponseFormatJSONSchema,
+    ResponseFormatRegex,
+)
+from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.output.answer import Exchange
 from friendli_endpoint.chat.output.calls import CallReader
 from friendli_endpoint.chat.output.reader import Reader
@@ -16,16 +18,22 @@ from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
 from friendli_endpoint.chat.prompt.builder import Prompt, PromptBuilder
 from friendli_endpoint.chat.prompt.history import messages_for
 from friendli_endpoint.chat.prompt.template import ChatTemplate
-from friendli_endpoint.chat.reasoning.borders import Borders, spoken_tags
-from friendli_endpoint.chat.reasoning.splitter import ReasoningStyle, style_of
-from friendli_endpoint.chat.request.parameters import ending, sampling_params
-from friendli_endpoint.chat.request.rules import Limits, Values, check, given
-from friendli_endpoint.chat.structured import Constraint, ConstraintCompiler
+from friendli_endpoint.chat.reasoning.styles import style_of, tag_ids
+from friendli_endpoint.chat.request.chat_request import ChatRequest
+from friendli_endpoint.chat.request.rules import Limits, check_prompt_tokens
+from friendli_endpoint.chat.request.validation import ModelFacts, adapter_route, validate
+from friendli_endpoint.chat.structured import GrammarMaker
 from friendli_endpoint.chat.structured.json_schema import JsonLayout
-from friendli_endpoint.chat.tokens import PieceIndex, spelling
+from friendli_endpoint.chat.tokens import spelling
 from friendli_endpoint.chat.tools import family_named, family_of
-from friendli_endpoint.chat.tools.toolbox import Toolbox, control_markers, marker_of, toolbox_of
-from friendli_endpoint.generation import Choice, GenerationRequest, Refusal, Vocabulary
+from friendli_endpoint.chat.tools.toolbox import Toolbox, ToolCompiler, control_markers
+from friendli_endpoint.generation import (
+    DecodingRules,
+    GenerationRequest,
+    Grammar,
+    ReasoningRule,
+    TextSegment,
+)
 
 __all__ = ["ChatDefaults", "ChatModel"]
 
@@ -55,8 +63,9 @@ class ChatModel:
     """Takes chat requests for one model; knows what it can answer, not how it is computed.
 
     Args:
-        vocabulary: The model's tokens.
+        rules: Compiles decoding rules for the model's vocabulary.
         template: The model's chat template, in Jinja.
+        context: Tokens that a prompt and its answer may have together.
         defaults: The operator's.
         compiled: Told how many seconds the compilation of a constraint took.
 
@@ -66,77 +75,74 @@ class ChatModel:
 
     def __init__(
         self,
-        vocabulary: Vocabulary,
+        rules: RuleCompiler,
         template: str,
+        context: int,
         defaults: ChatDefaults | None = None,
         compiled: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
-        self._vocabulary = vocabulary
-        self._defaults = defaults or ChatDefaults()
+        defaults = defaults or ChatDefaults()
+        self._rules = rules
+        self._vocabulary = vocabulary = rules.vocabulary
+        self._context = context
         tokens = {
             name: vocabulary.piece(token).decode(errors="replace") if token is not None else ""
             for name, token in (("bos_token", vocabulary.bos_id), ("eos_token", vocabulary.eos_id))
         }
-        self._style = style_of(template)
-        tags = (self._style.open, self._style.close) if self._style else ()
-        self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary, tags)
+        self._style = style = style_of(template)
+        tags = (style.open, style.close) if style else ()
+        self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary, context, tags)
         self._abilities = TemplateAbilities(template)
-        self._constraints = ConstraintCompiler(vocabulary, compiled, self._defaults.json_layout)
-        self._family = (
-            family_named(self._defaults.tool_family)
-            if self._defaults.tool_family
-            else family_of(template)
-        )
-        self._markers = control_markers(self._family, vocabulary)
-        self._marker = marker_of(self._family, vocabulary)
-        self._spoken = spoken_tags(self._style, vocabulary) if self._style else frozenset()
+        family = family_named(defaults.tool_family) if defaults.tool_family else family_of(template)
+        self._grammars = GrammarMaker(self._rules.matchers, compiled, defaults.json_layout)
+        self._tools = ToolCompiler(family, vocabulary, self._grammars)
+        self._marker_ids = control_markers(family, vocabulary)
+        self._tag_ids = tag_ids(style, vocabulary) if style else frozenset()
         single = (spelling(vocabulary, text) for text in _NEWLINES)
-        self._newline_ids = frozenset(ids[0] for ids in single if len(ids) == 1)
-        self._borders = self._borders_of(self._style) if self._style else {}
+        self._facts = ModelFacts(
+            vocabulary,
+            endpoint_ids=defaults.endpoint_ids,
+            reasons=style is not None,
+            takes_effort=self._abilities.effort,
+            parse_reasoning=defaults.parse_reasoning,
+            newline_ids=frozenset(ids[0] for ids in single if len(ids) == 1),
+            limits=defaults.limits,
+        )
+        if style is not None:  # so that the first request need not wait for it
+            self._rules.borders(style.rule(), self._tag_ids)
 
     def accept(self, body: DedicatedChatCompletionBody) -> Exchange:
         """Checks a request and prepares its answer; all that can be refused is refused here.
 
         Raises:
-            Refusal: The request breaks a rule, or names an endpoint there is not.
+            Refusal: The request breaks a rule, or names an endpoint that does not exist.
         """
-        values = {name: value for name, value in body.model_dump().items() if value is not None}
-        check(values, body.model_extra or (), self._defaults.limits)
-        adapter = self.adapter_of(body.model)
-        asked = given(values)
-        self._check_reasoning(asked)
-        toolbox = toolbox_of(asked, self._family)
-        spoken = self._spoken | (self._markers if toolbox else frozenset())
-        ends = ending(asked, self._vocabulary, spoken)
-        sampling = sampling_params(asked, self._vocabulary, ends.end_ids | self._newline_ids)
-        prompt = self._prompt(asked, toolbox)
-        room = self._vocabulary.context - len(prompt.ids)
-        if ends.min_tokens > room:
-            raise Refusal(
-                f"min_tokens must be at most {room}, the room that the prompt leaves",
-                param="min_tokens",
-                code="out_of_range",
-            )
-        constraint = self._constraint(asked, ends, toolbox)
-        request = GenerationRequest(
-            request_id=f"chatcmpl-{uuid.uuid4().hex}",
-            prompt=prompt.ids,
-            choices=tuple(
-                Choice(params, self._guide(asked, ends, prompt, toolbox, constraint))
-                for params in sampling
-            ),
-            max_tokens=asked.get("max_tokens", asked.get("max_completion_tokens", room)),
-            top_logprobs=asked.get("top_logprobs", 0) if asked.get("logprobs") else None,
-            adapter=adapter,
+        request = validate(body, self._facts)
+        toolbox = self._tools.toolbox(request)
+        prompt = self._prompts.build(
+            messages_for(self._abilities, request.messages, toolbox),
+            request.template_kwargs,
+            toolbox.definitions if toolbox else None,
         )
-        options = asked.get("stream_options") or {}
+        check_prompt_tokens(len(prompt.ids), self._context, request.min_tokens)
+        rules = self._decoding_rules(request, prompt, toolbox)
+        generation = GenerationRequest(
+            request_id=f"chatcmpl-{uuid.uuid4().hex}",
+            prompt=(TextSegment(prompt.ids),),
+            choices=request.sampling,
+            rules=rules,
+            max_tokens=request.max_tokens or self._context - len(prompt.ids),
+            top_logprobs=request.top_logprobs,
+            adapter=request.adapter,
+            stream=request.stream,
+        )
         return Exchange(
-            request,
-            model=body.model,
-            stream=bool(asked.get("stream")),
-            include_usage=bool(options.get("include_usage")),
-            readers=[self._reader(asked, ends, prompt, toolbox) for _ in sampling],
-            calls=[self._call_reader(toolbox, prompt, each.seed) for each in sampling]
+            generation,
+            self._rules.compile(rules),
+            model=request.model,
+            include_usage=request.include_usage,
+            readers=[self._reader(request) for _ in request.sampling],
+            calls=[_call_reader(toolbox, prompt, choice.seed) for choice in request.sampling]
             if toolbox
             else (),
         )
@@ -160,97 +166,54 @@ class ChatModel:
         Raises:
             Refusal: 404: there is no such endpoint.
         """
-        known = self._defaults.endpoint_ids
-        if name in known:
-            return None
-        endpoint, colon, route = name.partition(":")
-        if known and endpoint not in known:
-            raise Refusal(
-                f"there is no endpoint {endpoint!r} here",
-                param="model",
-                status=404,
-                code="model_not_found",
-            )
-        return route if colon else None
+        return adapter_route(name, self._facts.endpoint_ids)
 
-    def _check_reasoning(self, asked: Values) -> None:
-        for name, served in (
-            ("reasoning_budget", self._style is not None),
-            ("reasoning_effort", self._abilities.effort),
-        ):
-            if name in asked and not served:
-                raise Refusal(
-                    f"{name} is not served: this model's chat template knows nothing of it",
-                    param=name,
-                    code="not_supported",
-                )
-
-    def _prompt(self, asked: Values, toolbox: Toolbox | None) -> Prompt:
-        extra: dict[str, Any] = dict(asked.get("chat_template_kwargs", {}))
-        if "reasoning_effort" in asked:
-            extra["reasoning_effort"] = asked["reasoning_effort"]
-        messages = messages_for(self._abilities, asked["messages"], toolbox)
-        return self._prompts.build(messages, extra, toolbox.offered if toolbox else None)
-
-    def _guide(
-        self,
-        asked: Values,
-        ends: Ending,
-        prompt: Prompt,
-        toolbox: Toolbox | None,
-        constraint: Constraint | None,
-    ) -> ChoiceGuide:
-        borders = self._borders_for(asked, toolbox)
-        thinking = None
-        if borders is not None:
-            budget = asked.get("reasoning_budget")
-            thinking = Thinking(borders.splitter(prompt.tag), borders, budget)
-        own = constraint.copy() if constraint is not None else None
-        return ChoiceGuide(ends, self._vocabulary, own, thinking)
-
-    def _borders_of(self, style: ReasoningStyle) -> dict[str, Borders]:
-        """The borders of the reasoning, by what the answer after it is."""
-        silent = self._vocabulary.control_ids - self._spoken - self._markers
-        pieces = PieceIndex(self._vocabulary, silent)
-        return {
-            "text": Borders(style, self._vocabulary, pieces, (), trims=True),
-            "calls": Borders(style, self._vocabulary, pieces, self._family.markers[:1], trims=True),
-            "format": Borders(style, self._vocabulary, pieces, (), trims=False),
-        }
-
-    def _borders_for(self, asked: Values, toolbox: Toolbox | None) -> Borders | None:
-        answer = "calls" if toolbox else "format" if "response_format" in asked else "text"
-        return self._borders.get(answer)
-
-    def _constraint(
-        self, asked: Values, ends: Ending, toolbox: Toolbox | None
-    ) -> Constraint | None:
-        """What every choice must keep to; each works on a copy of it."""
-        if toolbox is not None:
-            return toolbox.constraint(self._constraints, ends.end_ids, self._marker)
-        match asked.get("response_format"):
-            case None:
-                return None
-            case {"type": "regex", "schema": pattern}:
-                return self._constraints.regex(pattern, ends.end_ids, "response_format.schema")
-            case {"json_schema": {"schema": schema}}:
-                param = "response_format.json_schema.schema"
-                return self._constraints.json_schema(schema, ends.end_ids, param)
-        return self._constraints.json_schema({"type": "object"}, ends.end_ids, "response_format")
-
-    def _reader(
-        self, asked: Values, ends: Ending, prompt: Prompt, toolbox: Toolbox | None
-    ) -> Reader:
-        borders = self._borders_for(asked, toolbox)
-        return Reader(
-            ends,
-            self._vocabulary,
-            borders.splitter(prompt.tag) if borders is not None else None,
-            parse=asked.get("parse_reasoning", self._defaults.parse_reasoning),
-            include=asked.get("include_reasoning", True),
+    def _decoding_rules(
+        self, request: ChatRequest, prompt: Prompt, toolbox: Toolbox | None
+    ) -> DecodingRules:
+        displaced = self._vocabulary.end_ids - request.end_ids
+        visible = displaced | self._tag_ids | (self._marker_ids if toolbox else frozenset())
+        return DecodingRules(
+            end_ids=tuple(sorted(request.end_ids)),
+            visible_ids=tuple(sorted(visible)),
+            stop=request.stop,
+            min_tokens=request.min_tokens,
+            grammar=self._grammar(request, toolbox),
+            reasoning=self._reasoning(request, prompt, toolbox),
         )
 
-    def _call_reader(self, toolbox: Toolbox, prompt: Prompt, seed: int) -> CallReader:
-        """Ids of calls come from prompt and seed, so that the same request has the same."""
-        key = hashlib.blake2b(repr((seed, prompt.ids)).encode()).digest()
-        return CallReader(toolbox.family.parser(toolbox.tools), key)
+    def _reasoning(
+        self, request: ChatRequest, prompt: Prompt, toolbox: Toolbox | None
+    ) -> ReasoningRule | None:
+        if self._style is None:
+            return None
+        return self._style.rule(
+            prompt.tag,
+            toolbox.family.markers[:1] if toolbox else (),
+            trims=toolbox is not None or request.response_format is None,
+            budget=request.reasoning_budget,
+        )
+
+    def _grammar(self, request: ChatRequest, toolbox: Toolbox | None) -> Grammar | None:
+        if toolbox is not None:
+            return self._tools.grammar(toolbox)
+        match request.response_format:
+            case None:
+                return None
+            case ResponseFormatRegex(schema_=pattern):
+                return self._grammars.regex(pattern, "response_format.schema")
+            case ResponseFormatJSONSchema(json_schema=described):
+                param = "response_format.json_schema.schema"
+                return self._grammars.json_schema(described.schema_, param)
+        return self._grammars.json_schema({"type": "object"}, "response_format")
+
+    def _reader(self, request: ChatRequest) -> Reader:
+        return Reader(
+            self._vocabulary, parse=request.parse_reasoning, include=request.include_reasoning
+        )
+
+
+def _call_reader(toolbox: Toolbox, prompt: Prompt, seed: int) -> CallReader:
+    """Ids of calls come from prompt and seed, so that the same request has the same."""
+    key = hashlib.blake2b(repr((seed, prompt.ids)).encode()).digest()
+    return CallReader(toolbox.family.parser(toolbox.specs), key)

@@ -4,7 +4,7 @@ In a mask, bit `t % 32` of word `t // 32` is token `t`.
 """
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,16 +50,11 @@ class PieceIndex:
 
     Args:
         vocabulary: The model's tokens.
-        silent: Tokens that are no text.
     """
 
-    def __init__(self, vocabulary: Vocabulary, silent: Collection[int]) -> None:
-        written = (
-            (vocabulary.piece(token), token)
-            for token in range(vocabulary.size)
-            if token not in silent
-        )
-        self._sorted = sorted(each for each in written if each[0])
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        written = ((vocabulary.piece(token), token) for token in range(vocabulary.size))
+        self._sorted = sorted(piece for piece in written if piece[0])
 
     def within(self, text: bytes) -> Iterator[tuple[bytes, int]]:
         """Tokens that are a beginning of a text, and not all of it; with their bytes."""
@@ -79,4 +74,4 @@ class PieceIndex:
 
     def around(self, text: bytes) -> list[tuple[bytes, int]]:
         """Tokens that have a text somewhere in them; with their bytes. Looks at every token."""
-        return [each for each in self._sorted if text in each[0]]
+        return [piece for piece in self._sorted if text in piece[0]]

@@ -24,7 +24,8 @@ from friendli_endpoint.bench.workloads import WORKLOADS, chosen
 from friendli_endpoint.cli.complaint import refuse
 from friendli_endpoint.cli.signals import handling
 from friendli_endpoint.engine.llama.capacity import available_threads
-from friendli_endpoint.engine.llama.engine import LibraryError, ModelError, locate
+from friendli_endpoint.engine.llama.engine import locate
+from friendli_endpoint.generation import StartError
 
 __all__ = ["bench"]
 
@@ -159,7 +160,7 @@ def bench(
         # A request to end is an interrupt, so that no server that was started stays behind.
         with handling(signal.SIGTERM, signal.default_int_handler):
             report = run(plan, lambda line: progress.print(line, markup=False, highlight=False))
-    except (BenchError, ModelError, LibraryError) as error:
+    except (BenchError, StartError) as error:
         refuse(str(error))
     if json is not None:
         json.write_text(as_json(report, shlex.join(["friendli-endpoint", *sys.argv[1:]])))

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from friendli import FriendliError, SyncFriendli
-from friendli_endpoint.app import StartError
-from friendli_endpoint.cli.background import running
 from friendli_endpoint.cli.complaint import complain, refuse
 from friendli_endpoint.cli.conversation import CommandError, Conversation, take_line
 from friendli_endpoint.cli.flags import read_settings
 from friendli_endpoint.cli.served import UnreachableError, served_models
 from friendli_endpoint.cli.signals import ctrl_c_once, handling
+from friendli_endpoint.generation import StartError
+from friendli_endpoint.server.background import running
 
 __all__ = ["chat", "typed_lines"]
 

@@ -1,16 +1,14 @@
-"""From the engine's thread to the client: an exchange run, streamed or whole, or given up."""
+"""The answer to one request: streamed or whole, or given up."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from friendli.models import StreamedChatData
-from friendli_endpoint.generation import Engine, Failure, Message, Refusal, Started, TokenStep
-from friendli_endpoint.http.deadline import too_late
+from friendli_endpoint.generation import EngineFailure, Event, Refusal
 from friendli_endpoint.http.errors import error_response
 from friendli_endpoint.http.events import (
     COMMENT,
@@ -19,6 +17,7 @@ from friendli_endpoint.http.events import (
     EventStreamResponse,
     error_event,
 )
+from friendli_endpoint.http.limits.deadline import too_late
 from friendli_endpoint.http.service import Exchange, TextDelta
 from friendli_endpoint.telemetry import Passage, Telemetry
 
@@ -33,52 +32,43 @@ SILENCE_SECONDS = 2.0
 """After so long without an event a comment goes out: some clients give up after 5 s."""
 
 
-MOST_HELD = 32
-"""Steps of a whole answer that the event loop is woken for: nobody waits for each."""
-
-
 class Answering:
-    """One exchange on its way; it is submitted when this is made.
+    """One exchange on its way; the engine has taken its request.
 
     Args:
-        engine: Where the tokens come from.
         exchange: The accepted request.
+        events: What the engine tells of it.
+        cancel: Called once at the end: the request is no longer wanted.
         passage: What is written down of it.
         telemetry: Hears what the engine tells.
         deadline: When it must be answered, by the event loop's clock; None is never.
         spend: Told how many tokens have been generated.
-
-    Raises:
-        Refusal: The engine takes no more work.
     """
 
     def __init__(
         self,
-        engine: Engine,
         exchange: Exchange,
+        events: AsyncIterator[Event],
+        cancel: Callable[[], Awaitable[None]],
         passage: Passage,
         telemetry: Telemetry,
         deadline: float | None = None,
         spend: Callable[[int], None] = lambda _tokens: None,
     ) -> None:
-        self._engine = engine
         self._exchange = exchange
+        self._events = events
+        self._cancel = cancel
         self._passage = passage
         self._telemetry = telemetry
         self._deadline = deadline
         self._spend = spend
         self._loop = asyncio.get_running_loop()
-        self._inbox: asyncio.Queue[Message] = asyncio.Queue()
-        self._held: list[TokenStep] = []
-        self._over = False
-        engine.submit(exchange.request, self._deliver)
-        telemetry.submitted(passage)
 
     def stream(self) -> Response:
         """The answer as server-sent events; cancels the request if left early."""
-        return EventStreamResponse(self._events(), self._leave)
+        return EventStreamResponse(self._chunks(), self._leave)
 
-    async def _events(self) -> AsyncGenerator[bytes]:
+    async def _chunks(self) -> AsyncGenerator[bytes]:
         writer = ChunkWriter(self._exchange.text_chunk)
         for chunk in self._exchange.opening():
             yield writer.write(chunk)
@@ -87,17 +77,17 @@ class Answering:
                 late = self._too_late()
                 yield error_event(late.message, late.code, late.status)
                 return
-            message = await self._next(SILENCE_SECONDS)
-            if message is None:
-                if not self._is_late:
-                    yield COMMENT
-                continue
-            if isinstance(message, Failure):
-                self._fail()
-                yield error_event(message.message, ENGINE_FAILURE)
-                return
             try:
-                chunks = self._read(message)
+                event = await self._next(SILENCE_SECONDS)
+                if event is None:
+                    if not self._is_late:
+                        yield COMMENT
+                    continue
+                chunks = self._read(event)
+            except EngineFailure as failure:
+                self._passage.end(ENGINE_FAILURE)
+                yield error_event(failure.message, ENGINE_FAILURE)
+                return
             except Exception:
                 log.exception("request %s failed", self._exchange.request.request_id)
                 self._passage.end(INTERNAL_ERROR)
@@ -123,16 +113,16 @@ class Answering:
         finally:
             leaving.cancel()
             gathering.cancel()
-            self._give_up()
+            await self._cancel()
 
     async def _gather(self) -> Response:
         self._exchange.opening()
-        while not self._exchange.finished:
-            message = await self._inbox.get()
-            if isinstance(message, Failure):
-                self._fail()
-                return error_response(500, message.message, code=ENGINE_FAILURE)
-            self._read(message)
+        try:
+            async for event in self._events:
+                self._read(event)
+        except EngineFailure as failure:
+            self._passage.end(ENGINE_FAILURE)
+            return error_response(500, failure.message, code=ENGINE_FAILURE)
         body = self._exchange.completion().model_dump_json()
         return Response(body, media_type="application/json")
 
@@ -140,62 +130,41 @@ class Answering:
     def _is_late(self) -> bool:
         return self._deadline is not None and self._loop.time() >= self._deadline
 
-    async def _next(self, seconds: float) -> Message | None:
-        """What comes next; None where nothing comes for so long, or before the deadline."""
+    async def _next(self, seconds: float) -> Event | None:
+        """The next event; None where none comes for so long, or before the deadline."""
         until = self._loop.time() + seconds
         try:
             async with asyncio.timeout_at(min(until, self._deadline or until)):
-                return await self._inbox.get()
+                return await anext(self._events)
         except TimeoutError:
             return None
 
-    def _read(
-        self, message: Sequence[TokenStep] | Started
-    ) -> Sequence[StreamedChatData | TextDelta]:
-        if not isinstance(message, Started):
-            self._spend(sum(step.token_id is not None for step in message))
-        chunks = self._exchange.read(message)
+    def _read(self, event: Event) -> Sequence[StreamedChatData | TextDelta]:
+        before = self._exchange.num_generated
+        chunks = self._exchange.read(event)
+        num_tokens = self._exchange.num_generated - before
+        self._spend(num_tokens)
+        self._telemetry.heard(self._passage, event, num_tokens)
         if self._exchange.finished:
             self._passage.end(_last_finish(chunks))
         return chunks
-
-    def _deliver(self, message: Message) -> None:
-        """Called by the engine's thread, maybe after the event loop has gone."""
-        self._telemetry.heard(self._passage, message)
-        if not (self._exchange.stream or isinstance(message, (Started, Failure))):
-            self._held += message
-            if len(self._held) < MOST_HELD and all(step.finish is None for step in message):
-                return
-            message, self._held = self._held, []
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
 
     def _too_late(self) -> Refusal:
         late = too_late()
         self._passage.refuse(late)
         return late
 
-    def _fail(self) -> None:
-        """The engine will tell no more."""
-        self._over = True
-        self._passage.end(ENGINE_FAILURE)
-
-    def _leave(self) -> None:
+    async def _leave(self) -> None:
         """The stream is over; where nothing has ended it, the client has."""
         self._passage.end("cancelled")
-        self._give_up()
-
-    def _give_up(self) -> None:
-        if not (self._over or self._exchange.finished):
-            self._over = True
-            self._engine.cancel(self._exchange.request.request_id)
+        await self._cancel()
 
 
 def _last_finish(chunks: Sequence[StreamedChatData | TextDelta]) -> str:
-    """What the choice ended with that ended last."""
+    """Why the choice ended that ended last."""
     whole = (chunk for chunk in reversed(chunks) if isinstance(chunk, StreamedChatData))
     choices = (choice for chunk in whole for choice in reversed(chunk.choices))
-    return next((each.finish_reason for each in choices if each.finish_reason), "stop")
+    return next((choice.finish_reason for choice in choices if choice.finish_reason), "stop")
 
 
 async def _disconnected(request: Request) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from friendli_endpoint.generation import Refusal
-from friendli_endpoint.http.scrutiny import path_of, scrutinise
+from friendli_endpoint.http.strict_json import check_strictly, path_of
 
 __all__ = ["EndpointBody", "parse_body"]
 
@@ -64,13 +64,13 @@ def parse_body(body: bytes, kind: type[Body], max_messages: int | None = None) -
     if max_messages is not None:
         _check_count(wire, max_messages)
     try:
-        parsed = kind.model_validate_json(body, strict=True)
+        parsed = kind.model_validate(wire, strict=True)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
         raise _refusal(errors, wire) from None
     if isinstance(parsed, EndpointBody) and parsed.model_extra:
         _refuse_unknown(next(iter(parsed.model_extra)))
-    scrutinise(body, wire, parsed)
+    check_strictly(body, wire, parsed)
     return parsed
 
 
@@ -107,6 +107,8 @@ def _refusal(errors: list[ErrorDetails], body: object) -> Refusal:
     deepest = max(places, key=len)
     chosen = [each for each, place in zip(errors, places, strict=True) if place == deepest]
     kind = chosen[0]["type"]
+    if kind == "float_type" and type(_value_at(deepest, body)) is int:
+        kind = chosen[0]["type"] = "finite_number"  # it is beyond all floats
     param = path_of(deepest)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         field = _discriminator(chosen[0])
@@ -133,6 +135,12 @@ def _reason(error: ErrorDetails) -> str:
             return f"must have at most {context['max_length']} characters"
         case "string_too_short":
             return "must not be empty"
+        case "finite_number":
+            return "must be a finite number"
+        case "list_type":
+            return "must be a valid array"
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return "must be an object"
     return error["msg"].replace("Input should be", "must be")
 
 

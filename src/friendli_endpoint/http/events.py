@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 from pydantic_core import to_json
@@ -60,12 +60,12 @@ class EventStreamResponse(StreamingResponse):
 
     Args:
         events: What to send.
-        leave: Called once when the sending is over, even where it never came to the first event.
+        leave: Awaited once when the sending is over, even where it never came to the first event.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes], leave: Callable[[], None]) -> None:
+    def __init__(self, events: AsyncGenerator[bytes], leave: Callable[[], Awaitable[None]]) -> None:
         super().__init__(events, headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
         self._events = events
         self._leave = leave
@@ -76,4 +76,4 @@ class EventStreamResponse(StreamingResponse):
             async with aclosing(self._events):
                 await super().__call__(scope, receive, send)
         finally:
-            self._leave()
+            await self._leave()

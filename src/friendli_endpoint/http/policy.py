@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from friendli_endpoint.http.held import BodyMemory
-from friendli_endpoint.http.rates import Rates
-from friendli_endpoint.http.tokens import Tokens
+from friendli_endpoint.http.limits.body_memory import BodyMemory
+from friendli_endpoint.http.limits.rates import Rates
+from friendli_endpoint.http.middleware.tokens import Tokens
 
 __all__ = ["Policy"]
 

@@ -8,7 +8,7 @@ from friendli.models import (
     DedicatedChatCompletionBody,
     StreamedChatData,
 )
-from friendli_endpoint.generation import Engine, GenerationRequest, Started, TokenStep
+from friendli_endpoint.generation import Engine, Event, GenerationRequest
 
 __all__ = ["Exchange", "Rendering", "Service", "TextDelta"]
 
@@ -31,7 +31,8 @@ class Exchange(Protocol):
     """An accepted request and its answer in the making."""
 
     request: GenerationRequest
-    stream: bool
+    num_generated: int
+    """Tokens generated so far, of all choices."""
 
     @property
     def finished(self) -> bool:
@@ -42,8 +43,8 @@ class Exchange(Protocol):
         """The chunks that go out before the first token."""
         ...
 
-    def read(self, news: Sequence[TokenStep] | Started) -> Sequence[StreamedChatData | TextDelta]:
-        """The chunks that these steps add; the start adds none."""
+    def read(self, event: Event) -> Sequence[StreamedChatData | TextDelta]:
+        """The chunks that an event adds; the start adds none."""
         ...
 
     def text_chunk(self, choice: int, text: str) -> StreamedChatData:
@@ -158,15 +159,15 @@ class Service(Protocol):
         """The routes of the adapters that requests may name."""
         ...
 
-    def load_adapter(self, route: str, name: str) -> None:
-        """Loads a file of the adapters' folder; may take a while, so call it in a thread.
+    async def load_adapter(self, route: str, name: str) -> None:
+        """Loads a file of the adapters' folder; may take a while.
 
         Raises:
             Refusal: There is no such folder or file, or it is no adapter for this model.
         """
         ...
 
-    def unload_adapter(self, route: str) -> None:
+    async def unload_adapter(self, route: str) -> None:
         """Takes an adapter away; what uses it runs on to its end.
 
         Raises:

@@ -141,7 +141,7 @@ class Metrics:
         self._requests.labels(str(passage.status), reason, passage.team).inc()
         if reason == "cancelled":
             self._cancelled.inc()
-        if passage.is_submitted:
+        if passage.submitted_at is not None:
             self._in_engine -= 1
             self._seconds.observe(passage.seconds)
         elif reason != "cancelled":

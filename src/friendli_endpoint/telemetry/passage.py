@@ -32,7 +32,7 @@ class Passage:
         completion_id: The answer's own id, once the request is accepted.
         prompt_tokens: Tokens of its prompt, then.
         messages: What the user wrote, kept only where prompts are logged.
-        is_submitted: Whether the engine took it.
+        submitted_at: When the engine took it; None before.
         started: What the engine told of the prompt, when that was in.
         started_at: When that was.
         first_token: When the first token was there.
@@ -53,7 +53,7 @@ class Passage:
     completion_id: str | None = None
     prompt_tokens: int | None = None
     messages: Any = None
-    is_submitted: bool = False
+    submitted_at: float | None = None
     started: Started | None = None
     started_at: float = 0.0
     first_token: float | None = None

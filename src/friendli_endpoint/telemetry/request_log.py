@@ -31,7 +31,7 @@ def fields_of(passage: Passage, trace_id: str | None) -> dict[str, Any]:
         "first_token_seconds": first and round(first, 3),
         "prompt_tokens": passage.prompt_tokens,
         "cached_tokens": passage.started and passage.started.cached_tokens,
-        "generated_tokens": passage.generated if passage.is_submitted else None,
+        "generated_tokens": passage.generated if passage.submitted_at is not None else None,
         "messages": passage.messages,
     }
     return {name: value for name, value in said.items() if value is not None}

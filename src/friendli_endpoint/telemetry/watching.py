@@ -1,20 +1,20 @@
 """Tells metrics, traces and the log what becomes of each request."""
 
 import logging
+import re
 from collections.abc import Mapping
 from time import monotonic
 
 from opentelemetry.trace import Tracer
 from pydantic import BaseModel
 
-from friendli_endpoint.generation import Failure, GenerationRequest, Message, Started
+from friendli_endpoint.generation import Event, GenerationRequest, Started
 from friendli_endpoint.telemetry.metrics import Metrics
 from friendli_endpoint.telemetry.passage import Passage
 from friendli_endpoint.telemetry.request_log import fields_of, line_of
-from friendli_endpoint.telemetry.teams import Teams
 from friendli_endpoint.telemetry.traces import context_of, make_spans, tracer_of_process
 
-__all__ = ["TEAM_HEADER", "Telemetry"]
+__all__ = ["Teams", "Telemetry"]
 
 log = logging.getLogger("friendli_endpoint.http")
 
@@ -25,6 +25,33 @@ CLIENT_LEFT = 499
 
 _REASONS = {401: "unauthorized", CLIENT_LEFT: "cancelled"}
 """By status, for answers that are given without a word about it; the others are our failures."""
+
+OTHER = "other"
+"""The team of all requests whose own is not told apart."""
+
+_ALLOWED = re.compile(r"[A-Za-z0-9_.:/@-]{1,64}")
+
+
+class Teams:
+    """The teams that came first, up to a number.
+
+    Args:
+        max_teams: How many are told apart.
+    """
+
+    def __init__(self, max_teams: int) -> None:
+        self._max_teams = max_teams
+        self._known: set[str] = set()
+
+    def find(self, asked: str) -> str:
+        """The team of a header, if it is known; without a header there is none."""
+        return asked if not asked or asked in self._known else OTHER
+
+    def admit(self, asked: str) -> str:
+        """The team of a header, known from now on if there is room and it has a fit name."""
+        if len(self._known) < self._max_teams and _ALLOWED.fullmatch(asked):
+            self._known.add(asked)
+        return self.find(asked)
 
 
 class Telemetry:
@@ -84,31 +111,29 @@ class Telemetry:
         """
         passage.team = self._teams.admit(passage.team)
         passage.completion_id = request.request_id
-        passage.prompt_tokens = len(request.prompt)
+        passage.prompt_tokens = request.num_prompt_tokens
         if self._log_prompts:
             said = body.model_dump(mode="json", include={"messages"}, exclude_none=True)
             passage.messages = said["messages"]
 
     def submitted(self, passage: Passage) -> None:
         """The engine took a chat completion."""
-        passage.is_submitted = True
+        passage.submitted_at = monotonic()
         self.metrics.submitted()
 
-    def heard(self, passage: Passage, message: Message) -> None:
-        """The engine tells something of a request; called on its thread, for every token."""
-        if isinstance(message, Failure):
-            return
-        now = monotonic()
-        if isinstance(message, Started):
-            passage.started, passage.started_at = message, now
-            self.metrics.started(passage, message)
-            return
-        tokens = sum(step.token_id is not None for step in message)
-        if tokens:
-            self.metrics.generated(passage, tokens, now)
-            passage.first_token = passage.first_token or now
-            passage.last_token = now
-            passage.generated += tokens
+    def heard(self, passage: Passage, event: Event, num_tokens: int) -> None:
+        """The engine tells something of a request that it took, with so many tokens."""
+        submitted = passage.submitted_at or 0.0
+        if isinstance(event, Started):
+            passage.started = event
+            passage.started_at = submitted + event.queue_seconds + event.prefill_seconds
+            self.metrics.started(passage, event)
+        elif num_tokens:
+            generated_at = submitted + event.seconds
+            self.metrics.generated(passage, num_tokens, generated_at)
+            passage.first_token = passage.first_token or generated_at
+            passage.last_token = generated_at
+            passage.generated += num_tokens
 
     def ended(self, passage: Passage, status: int) -> None:
         """A request was answered with a status, or none, and all of the answer was sent."""

@@ -73,7 +73,7 @@ DEFINITIONS = {"E": {"enum": ["a", "b"]}}
     [(name, schema, text, value) for schema, text, value, names in VALUES for name in names],
 )
 def test_values(name: str, schema: dict[str, Any], text: str, value: Any) -> None:
-    spec = tool(schema, **({"$defs": DEFINITIONS} if "$ref" in schema else {}))
+    spec = tool(schema, True, **({"$defs": DEFINITIONS} if "$ref" in schema else {}))
     output = written(name, spec, text)
     assert output is not None
     (call,) = read(name, [output], [spec]).calls

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from friendli_endpoint.chat.structured import Constraint, ConstraintCompiler
+from friendli_endpoint.chat.structured import Constraint
 from friendli_endpoint.chat.tools import FAMILIES, Family, Marker, ToolSpec
+from tests.support.chat import ConstraintMaker
 
 _LONGER = [b'": {"', b'"}', b'{"', b"}}\n", b'", "', b"</", b"\n</", b"):", b"ue", b" [", b'")]']
 _LONGER += [b"</arg_value>", b"\n</parameter>\n"]
@@ -17,18 +18,17 @@ _CLOSERS = frozenset(b'"}])<\n')
 class ByteVocabulary:
     """All bytes, some longer tokens, an end, and each marker of each family as a control token."""
 
-    context = 4096
-    bos_id = None
-    adds_bos = False
-
     def __init__(self) -> None:
         pieces = [bytes([byte]) for byte in range(256)] + _LONGER + [b"<end>"]
-        self.eos_id = len(pieces) - 1
+        end = len(pieces) - 1
+        self.eos_id: int | None = end
+        self.bos_id: int | None = None
+        self.adds_bos = False
         self.pieces = pieces + [marker.encode() for marker in _MARKERS]
         self.size = len(self.pieces)
-        self.end_ids = frozenset({self.eos_id})
-        self.control_ids = frozenset(range(self.eos_id, self.size))
-        self.ids = {text: self.eos_id + 1 + at for at, text in enumerate(_MARKERS)}
+        self.end_ids = frozenset({end})
+        self.control_ids = frozenset(range(end, self.size))
+        self.ids = {text: end + 1 + at for at, text in enumerate(_MARKERS)}
 
     def tokenize(self, text: str, special: bool) -> list[int]:
         return list(text.encode())
@@ -38,7 +38,7 @@ class ByteVocabulary:
 
 
 VOCABULARY = ByteVocabulary()
-COMPILER = ConstraintCompiler(VOCABULARY)
+COMPILER = ConstraintMaker(VOCABULARY)
 
 
 def as_text(marker: str) -> str:

@@ -1,44 +1,25 @@
-"""What one choice may do next: what its text must be like, and when it may, must not, must end."""
+"""Guides one choice: what it may generate next, by its constraint, its reasoning and its ends."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from friendli_endpoint.chat.decoding.after_thinking import AfterThinking
+from friendli_endpoint.chat.decoding.interpreter import OutputInterpreter, StopCriteria
 from friendli_endpoint.chat.decoding.thinking import Thinking
-from friendli_endpoint.chat.stop_strings import ArmedStops, StopSet
 from friendli_endpoint.chat.structured import Constraint
 from friendli_endpoint.chat.tokens import Bitmask
-from friendli_endpoint.generation import FinishReason, Vocabulary
+from friendli_endpoint.generation import FinishReason, TokenFindings, Vocabulary
 
-__all__ = ["ChoiceGuide", "Ending"]
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What ends the choices of a request; shared by their guides and readers.
-
-    Attributes:
-        end_ids: Tokens that end a choice.
-        silent_ids: Tokens that are no text: the ends, and control tokens that nobody reads.
-        stops: Stop strings, or None.
-        min_tokens: How many tokens must come before a choice may end by itself.
-        without_ends: All tokens but the ends, as a guide's mask.
-    """
-
-    end_ids: frozenset[int]
-    silent_ids: frozenset[int]
-    stops: StopSet | None
-    min_tokens: int
-    without_ends: Bitmask
+__all__ = ["ChoiceGuide"]
 
 
 class ChoiceGuide:
     """The `Guide` of one choice.
 
     Args:
-        ending: What ends it.
+        criteria: What ends it.
         vocabulary: The model's tokens.
-        constraint: What its answer must be like; None leaves it free.
+        interpreter: Reads its output, of this object alone.
+        constraint: The grammar of its answer; None leaves it free.
         thinking: The reasoning before the answer; None where there is none.
 
     Attributes:
@@ -47,26 +28,27 @@ class ChoiceGuide:
 
     def __init__(
         self,
-        ending: Ending,
+        criteria: StopCriteria,
         vocabulary: Vocabulary,
+        interpreter: OutputInterpreter,
         constraint: Constraint | None = None,
         thinking: Thinking | None = None,
     ) -> None:
-        self._ending = ending
-        self._vocabulary = vocabulary
+        self._criteria = criteria
+        self._interpreter = interpreter
         self._thinking = thinking
         self._constraint: Constraint | AfterThinking | None = constraint
         if constraint is not None and thinking is not None:
-            self._constraint = AfterThinking(constraint, thinking, vocabulary, ending.without_ends)
+            without_ends = criteria.without_ends
+            self._constraint = AfterThinking(constraint, thinking, vocabulary, without_ends)
         self.looks_ahead = constraint is not None
-        self._generated = 0
-        self._stops = ArmedStops(ending.stops, ending.min_tokens) if ending.stops else None
 
     def mask(self) -> Bitmask | None:
         """What the constraint allows; all tokens but the ends, for as long as min_tokens asks."""
         if self._constraint is not None:
             return self._constraint.mask()
-        return self._ending.without_ends if self._generated < self._ending.min_tokens else None
+        may_end = self._interpreter.num_tokens >= self._criteria.min_tokens
+        return None if may_end else self._criteria.without_ends
 
     def forced(self) -> Sequence[int]:
         """The end tag of spent reasoning, or what the constraint leaves no choice about."""
@@ -74,23 +56,25 @@ class ChoiceGuide:
             return tag
         return self._constraint.forced() if self._constraint is not None else ()
 
-    def accept(self, token_id: int) -> FinishReason | None:
-        """Takes a token; an end, a stop string or a finished constraint ends the choice."""
-        self._generated += 1
-        if token_id in self._ending.end_ids:
-            return "stop"
-        piece = b"" if token_id in self._ending.silent_ids else self._vocabulary.piece(token_id)
-        answer = piece if self._thinking is None else self._thinking.accept(token_id, piece)
-        finished = self._constraint is not None and self._constraint.accept(token_id)
-        return "stop" if self._completes_stop(piece, answer) or finished else None
+    def accept(self, token_id: int, is_last: bool) -> TokenFindings:
+        """Reads a token; an end, a stop string or a finished constraint ends the choice."""
+        is_end = self._interpreter.is_end(token_id)
+        if is_end or self._ends_with(token_id):
+            finish: FinishReason | None = "stop"
+        else:
+            finish = "length" if is_last else None
+        spans = self._interpreter.spans(finish is not None)
+        num_bytes = 0 if is_end else self._interpreter.num_bytes
+        return TokenFindings(num_bytes, spans, finish, is_end)
 
-    def exhausted(self) -> FinishReason:
+    def exhausted(self) -> TokenFindings:
         """An unfinished constraint is cut off, anything else has come to its end."""
         cut = self._constraint is not None and not self._constraint.satisfied
-        return "length" if cut else "stop"
+        return TokenFindings(0, self._interpreter.spans(True), "length" if cut else "stop")
 
-    def _completes_stop(self, piece: bytes, answer: bytes) -> bool:
-        if self._stops is None:
-            return False
-        self._stops.next_token(len(piece))
-        return self._stops.feed(answer) is not None
+    def _ends_with(self, token_id: int) -> bool:
+        if self._thinking is not None:
+            self._thinking.accept(token_id)
+        stopped = self._interpreter.read(token_id)
+        finished = self._constraint is not None and self._constraint.accept(token_id)
+        return stopped or finished

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from friendli_endpoint.chat.decoding.interpreter import OutputInterpreter
 from friendli_endpoint.chat.reasoning.borders import Borders, Closing, Opening
 from friendli_endpoint.chat.reasoning.splitter import Place, Splitter
 
@@ -9,24 +10,28 @@ __all__ = ["Thinking"]
 
 
 class Thinking:
-    """What a guide knows of the reasoning that comes before the answer.
+    """The reasoning before the answer, as far as a guide must know it.
 
     Args:
-        splitter: Tells reasoning from answer; of this object alone.
+        splitter: Tells reasoning from answer; the interpreter of the choice feeds it.
+        interpreter: Reads the output of the choice.
         borders: The tags of that splitter in tokens.
-        budget: Most tokens of reasoning, or None.
-
-    Attributes:
-        answer: What of the last token belongs to the answer, together with what had been held back.
+        budget: Maximum number of tokens of reasoning, or None.
     """
 
-    def __init__(self, splitter: Splitter, borders: Borders, budget: int | None) -> None:
+    def __init__(
+        self,
+        splitter: Splitter,
+        interpreter: OutputInterpreter,
+        borders: Borders,
+        budget: int | None,
+    ) -> None:
         self._splitter = splitter
+        self._interpreter = interpreter
         self._borders = borders
         self._budget = budget
         self._spent = 0
         self._queue: list[int] = []
-        self.answer = b""
 
     @property
     def place(self) -> Place:
@@ -37,6 +42,11 @@ class Thinking:
     def tagged(self) -> bool:
         """Whether the output began with a tag."""
         return self._splitter.tagged
+
+    @property
+    def answer(self) -> bytes:
+        """The answer's part of the last token, together with what had been held back before it."""
+        return self._interpreter.answer
 
     def opening(self) -> Opening:
         """What may come next at the start, before a constrained answer."""
@@ -53,13 +63,10 @@ class Thinking:
             self._queue = list(self._borders.close)
         return self._queue
 
-    def accept(self, token_id: int, piece: bytes) -> bytes:
-        """Takes a token and its visible bytes; gives what is known to be the answer's by now."""
+    def accept(self, token_id: int) -> None:
+        """Counts a token that is about to be read."""
         if self._queue:
             if self._queue[0] == token_id:
                 self._queue.pop(0)
         elif self.place is Place.REASONING:
             self._spent += 1
-        segments = self._splitter.feed(piece)
-        self.answer = b"".join(each.text for each in segments if not each.reasoning)
-        return self.answer

@@ -4,8 +4,7 @@ A whole answer is the accumulated stream, so the two cannot differ.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from friendli._accumulate import Accumulator
@@ -19,9 +18,16 @@ from friendli.models import (
     StreamedChatChoiceDelta,
     StreamedChatData,
 )
+from friendli_endpoint.chat.decoding.rules import CompiledRules
 from friendli_endpoint.chat.output.calls import CallReader
 from friendli_endpoint.chat.output.reader import Delta, Reader
-from friendli_endpoint.generation import FinishReason, GenerationRequest, Started, TokenStep
+from friendli_endpoint.generation import (
+    Event,
+    FinishReason,
+    GenerationRequest,
+    Started,
+    TokenStep,
+)
 
 __all__ = ["Exchange", "TextDelta"]
 
@@ -45,35 +51,39 @@ class Exchange:
     """An accepted request and its answer in the making.
 
     Args:
-        request: What the engine is to do.
+        request: The request to the engine.
+        rules: Its decoding rules, held so that an engine in this process finds them compiled.
         model: The name to answer under.
-        stream: Whether the client wants chunks.
         include_usage: Whether a stream ends with a chunk of usage.
         readers: One for each choice.
         calls: One for each choice, where tools are offered.
+
+    Attributes:
+        request: The request to the engine.
+        num_generated: Tokens generated so far, of all choices.
     """
 
     def __init__(
         self,
         request: GenerationRequest,
+        rules: CompiledRules,
         *,
         model: str,
-        stream: bool,
         include_usage: bool,
         readers: Sequence[Reader],
         calls: Sequence[CallReader] = (),
     ) -> None:
         self.request = request
-        self.stream = stream
-        self._include_usage = include_usage or not stream
+        self._rules = rules
+        self._include_usage = include_usage or not request.stream
         self._model = model
         self._created = int(time.time())
         self._readers = readers
         self._calls = calls
         self._unfinished = len(request.choices)
-        self._completion_tokens = 0
+        self.num_generated = 0
         self._cached_tokens = 0
-        self._accumulator = None if stream else Accumulator()
+        self._whole = None if request.stream else _Whole(self.text_chunk)
 
     @property
     def finished(self) -> bool:
@@ -86,19 +96,19 @@ class Exchange:
             self._chunk(
                 index,
                 StreamedChatChoiceDelta(role="assistant", content=""),
-                seed=choice.sampling.seed,
+                seed=choice.seed,
             )
             for index, choice in enumerate(self.request.choices)
         ]
         self._keep(chunks)
         return chunks
 
-    def read(self, news: Sequence[TokenStep] | Started) -> list[Chunk]:
-        """The chunks that these steps add, those that end the stream included."""
-        if isinstance(news, Started):
-            self._cached_tokens = news.cached_tokens
+    def read(self, event: Event) -> list[Chunk]:
+        """The chunks that an event adds, those that end the stream included."""
+        if isinstance(event, Started):
+            self._cached_tokens = event.cached_tokens
             return []
-        chunks = [chunk for step in news for chunk in self._read_step(step)]
+        chunks = [chunk for step in event.steps for chunk in self._read_step(step)]
         if self.finished and self._include_usage:
             chunks.append(self._usage_chunk())
         self._keep(chunks)
@@ -110,18 +120,17 @@ class Exchange:
 
     def completion(self) -> ContainerChatCompleteSuccess:
         """The whole answer; of a request that was not for a stream, when it has finished."""
-        assert self._accumulator is not None
-        return self._accumulator.completion()
+        assert self._whole is not None, "the request was for a stream"
+        return self._whole.completion()
 
-    def _keep(self, chunks: Sequence[Chunk]) -> None:
-        if self._accumulator is not None:
-            for chunk in _joined(chunks):
-                whole = self.text_chunk(*chunk) if isinstance(chunk, TextDelta) else chunk
-                self._accumulator.add(whole)
+    def _keep(self, chunks: Iterable[Chunk]) -> None:
+        if self._whole is not None:
+            for chunk in chunks:
+                self._whole.add(chunk)
 
     def _read_step(self, step: TokenStep) -> Iterator[Chunk]:
         if step.token_id is not None:
-            self._completion_tokens += 1
+            self.num_generated += 1
         delta = self._readers[step.choice].read(step)
         logprobs = delta.logprobs
         if delta.reasoning:
@@ -192,7 +201,7 @@ class Exchange:
         return ChatLogprobs(content=list(entries))
 
     def _usage_chunk(self) -> StreamedChatData:
-        prompt, completion = len(self.request.prompt), self._completion_tokens
+        prompt, completion = self.request.num_prompt_tokens, self.num_generated
         return StreamedChatData(
             id=self.request.request_id,
             choices=[],
@@ -207,14 +216,30 @@ class Exchange:
         )
 
 
-def _joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """The same answer in fewer chunks: text deltas of one choice that follow each other are one."""
-    for choice, run in groupby(
-        chunks, lambda each: each.choice if isinstance(each, TextDelta) else None
-    ):
-        if choice is None:
-            yield from run
-        else:
-            yield TextDelta(
-                choice, "".join(each.text for each in run if isinstance(each, TextDelta))
-            )
+class _Whole:
+    """Adds chunks up to a whole answer; text deltas of a choice that follow each other at once.
+
+    Args:
+        expand: Makes the chunk that a text delta, its choice and its text, is short for.
+    """
+
+    def __init__(self, expand: Callable[[int, str], StreamedChatData]) -> None:
+        self._expand = expand
+        self._accumulator = Accumulator()
+        self._texts: dict[int, list[str]] = {}
+
+    def add(self, chunk: Chunk) -> None:
+        if isinstance(chunk, TextDelta):
+            self._texts.setdefault(chunk.choice, []).append(chunk.text)
+            return
+        for choice in chunk.choices:
+            self._flush(choice.index)
+        self._accumulator.add(chunk)
+
+    def completion(self) -> ContainerChatCompleteSuccess:
+        return self._accumulator.completion()
+
+    def _flush(self, choice: int) -> None:
+        texts = self._texts.pop(choice, None)
+        if texts:
+            self._accumulator.add(self._expand(choice, "".join(texts)))

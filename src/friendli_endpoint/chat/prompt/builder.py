@@ -7,12 +7,13 @@ that occurs in none of the texts; the rendered string is cut at the marks' stret
 tokenised as text.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from friendli_endpoint.chat.prompt.control_text import ControlText
 from friendli_endpoint.chat.prompt.template import ChatTemplate
+from friendli_endpoint.chat.request.rules import check_prompt_bytes
 from friendli_endpoint.generation import Refusal, Vocabulary
 
 __all__ = ["Prompt", "PromptBuilder"]
@@ -20,7 +21,7 @@ __all__ = ["Prompt", "PromptBuilder"]
 _MARKS = [chr(code) for code in range(0xFDD0, 0xFDF0)]
 """Noncharacters: Unicode sets them aside for internal use, so texts rarely hold one."""
 
-Written: TypeAlias = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]] | None]
+Written: TypeAlias = tuple[list[dict[str, Any]], dict[str, Any], Sequence[Mapping[str, Any]] | None]
 """What users wrote: messages, template_kwargs, tools."""
 
 
@@ -45,24 +46,30 @@ class PromptBuilder:
     Args:
         template: The model's chat template.
         vocabulary: The model's tokens.
+        context: Tokens that a prompt and its answer may have together.
         tags: Texts that tell where the answer begins if the template ends with one.
     """
 
     def __init__(
-        self, template: ChatTemplate, vocabulary: Vocabulary, tags: Collection[str] = ()
+        self,
+        template: ChatTemplate,
+        vocabulary: Vocabulary,
+        context: int,
+        tags: Collection[str] = (),
     ) -> None:
         self._template = template
         self._vocabulary = vocabulary
         self._tags = tags
         self._control = ControlText(vocabulary)
-        longest_piece = max(len(vocabulary.piece(each)) for each in range(vocabulary.size))
-        self._max_bytes = vocabulary.context * longest_piece
+        longest_piece = max(len(vocabulary.piece(token)) for token in range(vocabulary.size))
+        self._context = context
+        self._max_bytes = context * longest_piece
 
     def build(
         self,
         messages: list[dict[str, Any]],
         template_kwargs: Mapping[str, Any],
-        tools: list[dict[str, Any]] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
     ) -> Prompt:
         """A conversation as the model reads it, up to where the answer begins.
 
@@ -72,7 +79,7 @@ class PromptBuilder:
             tools: The tools that are offered, for the template.
 
         Raises:
-            Refusal: The template refuses, or the prompt does not leave room for a token.
+            Refusal: The template refuses, or the prompt has more bytes than the context can hold.
         """
         written = (messages, dict(template_kwargs), tools)
         mark = self._mark(written)
@@ -84,33 +91,11 @@ class PromptBuilder:
             ids.insert(0, bos)
         if not ids:
             raise Refusal("the chat template makes an empty prompt of this", param="messages")
-        if len(ids) >= self._vocabulary.context:
-            raise Refusal(
-                f"the prompt has {len(ids)} tokens; the context of {self._vocabulary.context} "
-                "must hold them and at least one more",
-                param="messages",
-                code="context_length_exceeded",
-            )
         return Prompt(tuple(ids), text.replace(mark, ""), self._own_tag(text, written, mark))
 
     def check_size(self, text: str, param: str) -> None:
-        """Refuses a text that no prompt could hold: to tokenise it would take long.
-
-        Args:
-            text: The text.
-            param: The field that it comes from.
-
-        Raises:
-            Refusal: It has more bytes than the longest token times the context.
-        """
-        size = len(text.encode())
-        if size > self._max_bytes:
-            raise Refusal(
-                f"the prompt has {size:,} bytes; the context of {self._vocabulary.context} tokens "
-                f"cannot hold more than {self._max_bytes:,}",
-                param=param,
-                code="context_length_exceeded",
-            )
+        """Refuses a text that no prompt could hold; see `check_prompt_bytes`."""
+        check_prompt_bytes(text, self._max_bytes, self._context, param)
 
     def _render(self, written: Written, change: Callable[[str], str]) -> str:
         """What the template makes of what was written, once that is changed."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from friendli.models import Message as WireMessage
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
 from friendli_endpoint.chat.tools.toolbox import Toolbox
 
@@ -20,18 +21,18 @@ Message = dict[str, Any]
 
 
 def messages_for(
-    abilities: TemplateAbilities, messages: Sequence[Mapping[str, Any]], toolbox: Toolbox | None
+    abilities: TemplateAbilities, messages: Sequence[WireMessage], toolbox: Toolbox | None
 ) -> list[Message]:
     """The conversation for a template.
 
     Args:
         abilities: What the template has a place for.
-        messages: Messages as plain JSON values.
+        messages: The messages of the request.
         toolbox: The tools that are offered, if any.
     """
-    plain = [_plain(message, abilities.calls) for message in messages]
+    plain = [_plain(message.model_dump(), abilities.calls) for message in messages]
     if toolbox is not None and not abilities.tools:
-        plain = _explained(plain, toolbox.family.fallback_prompt(toolbox.tools))
+        plain = _explained(plain, toolbox.family.fallback_prompt(toolbox.specs))
     if not abilities.results:
         plain = _reported(plain)
     if not abilities.system and plain[0]["role"] == "system":

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from friendli_endpoint.chat.request.parameters import check_token
+from friendli_endpoint.chat.request.sampling import check_token
 from friendli_endpoint.generation import Refusal, Vocabulary
 
 __all__ = ["Rendering", "detokenize", "rendering"]
@@ -27,12 +27,13 @@ class Rendering:
     room: int
 
 
-def rendering(prompt: tuple[int, ...], vocabulary: Vocabulary) -> Rendering:
+def rendering(prompt: tuple[int, ...], vocabulary: Vocabulary, context: int) -> Rendering:
     """Shows a prompt.
 
     Args:
         prompt: Token ids of the vocabulary.
         vocabulary: The model's tokens.
+        context: Tokens that a prompt and its answer may have together.
     """
     pieces = [vocabulary.piece(token) for token in prompt]
     return Rendering(
@@ -42,23 +43,24 @@ def rendering(prompt: tuple[int, ...], vocabulary: Vocabulary) -> Rendering:
             (_text(piece), token in vocabulary.control_ids)
             for token, piece in zip(prompt, pieces, strict=True)
         ),
-        room=vocabulary.context - len(prompt),
+        room=context - len(prompt),
     )
 
 
-def detokenize(tokens: Sequence[int], vocabulary: Vocabulary) -> str:
+def detokenize(tokens: Sequence[int], vocabulary: Vocabulary, context: int) -> str:
     """What tokens say together; U+FFFD stands for bytes that are no UTF-8.
 
     Args:
         tokens: Any integers.
         vocabulary: The model's tokens.
+        context: Maximum number of tokens.
 
     Raises:
         Refusal: The vocabulary has no such token, or there are more than the context holds.
     """
-    if len(tokens) > vocabulary.context:
+    if len(tokens) > context:
         raise Refusal(
-            f"tokens must be at most {vocabulary.context}, the context, not {len(tokens)}",
+            f"tokens must be at most {context}, the context, not {len(tokens)}",
             param="tokens",
             code="context_length_exceeded",
         )

@@ -6,7 +6,7 @@ Templates come with model files, which anybody can make, so they run in Jinja's 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NoReturn
@@ -50,7 +50,7 @@ class ChatTemplate:
         messages: list[dict[str, Any]],
         extra: Mapping[str, Any],
         field: str = "messages",
-        tools: list[dict[str, Any]] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
     ) -> str:
         """The conversation as the model expects it, with the opening of its answer.
 

@@ -5,21 +5,15 @@ beginning of an answer that a constraint holds, so such tokens are left out; the
 be written in tokens that end where it ends.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from friendli_endpoint.chat.reasoning.splitter import WHITESPACE, Place, ReasoningStyle, Splitter
+from friendli_endpoint.chat.reasoning.splitter import WHITESPACE, Place
 from friendli_endpoint.chat.stop_strings import StopMatcher, StopSet
 from friendli_endpoint.chat.tokens import Bitmask, PieceIndex, bitmask_of, bitmask_without, spelling
-from friendli_endpoint.generation import Vocabulary
+from friendli_endpoint.generation import ReasoningRule, Vocabulary
 
-__all__ = ["Borders", "Closing", "Opening", "spoken_tags"]
-
-
-def spoken_tags(style: ReasoningStyle, vocabulary: Vocabulary) -> frozenset[int]:
-    """The control tokens that tags are made of, which are therefore read as text."""
-    tags = " ".join((style.open, style.close, *style.preludes)).encode()
-    return frozenset(t for t in vocabulary.control_ids if vocabulary.piece(t) in tags)
+__all__ = ["Borders", "Closing", "Opening"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +49,10 @@ class Borders:
     What was asked once is kept: there are no more beginnings than the tags have bytes.
 
     Args:
-        style: The tags.
+        rule: The tags.
         vocabulary: The model's tokens.
-        pieces: Those that are text.
-        interruptions: What ends the reasoning and belongs to the answer.
-        trims: Whether white space between a tag and the answer is no part of the answer.
+        pieces: Its tokens by their bytes.
+        silent_ids: Those that are not text.
 
     Attributes:
         close: The close tag, as it is forced when a budget is spent.
@@ -67,35 +60,26 @@ class Borders:
 
     def __init__(
         self,
-        style: ReasoningStyle,
+        rule: ReasoningRule,
         vocabulary: Vocabulary,
         pieces: PieceIndex,
-        interruptions: Collection[str] = (),
-        *,
-        trims: bool = True,
+        silent_ids: Collection[int],
     ) -> None:
-        self._style = style
-        self._interruptions = interruptions
-        self._trims = trims
-        self.close = tuple(spelling(vocabulary, style.close))
-        self._openings = [(style.open.encode(), Place.REASONING)]
-        self._openings += [(prelude.encode(), Place.ANSWER) for prelude in style.preludes]
-        self._close = style.close.encode()
-        self._closers = [self._close, *(text.encode() for text in interruptions)]
-        self._stops = StopSet([style.close, *interruptions])
+        self._trims = rule.trims
+        self.close = tuple(spelling(vocabulary, rule.close))
+        self._openings = [(rule.open.encode(), Place.REASONING)]
+        self._openings += [(prelude.encode(), Place.ANSWER) for prelude in rule.preludes]
+        self._close = rule.close.encode()
+        self._closers = [self._close, *(text.encode() for text in rule.interruptions)]
+        self._stops = StopSet([rule.close, *rule.interruptions])
+        self._silent_ids = silent_ids
         self._pieces = pieces
         self._size = vocabulary.size
-        self._whole = [each for closer in self._closers for each in pieces.around(closer)]
+        self._whole = [
+            found for closer in self._closers for found in self._text(pieces.around(closer))
+        ]
         self._known_openings: dict[bytes, Opening] = {}
         self._known_closings: dict[bytes, Closing] = {}
-
-    def splitter(self, prompt: str) -> Splitter:
-        """What tells reasoning from answer in one output.
-
-        Args:
-            prompt: The end of the prompt, as far as the template wrote it.
-        """
-        return Splitter(self._style, prompt, self._interruptions, trims=self._trims)
 
     def opening(self, begun: bytes) -> Opening:
         """What may come at the start.
@@ -123,8 +107,8 @@ class Borders:
             if not opening.startswith(begun):
                 continue
             rest = opening[len(begun) :]
-            fitting.update(token for _, token in self._pieces.within(rest))
-            for piece, token in self._pieces.beyond(rest):
+            fitting.update(token for _, token in self._text(self._pieces.within(rest)))
+            for piece, token in self._text(self._pieces.beyond(rest)):
                 ending.add(token)
                 if self._harmless(piece[len(rest) :], place):
                     fitting.add(token)
@@ -160,7 +144,10 @@ class Borders:
         for start in range(len(begun)):
             for closer in self._closers:
                 if closer.startswith(begun[start:]):
-                    yield from self._pieces.beyond(closer[len(begun) - start :])
+                    yield from self._text(self._pieces.beyond(closer[len(begun) - start :]))
+
+    def _text(self, pieces: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
+        return (piece for piece in pieces if piece[1] not in self._silent_ids)
 
     def _shown(self, text: bytes) -> bytes:
         """What of a text right after a tag belongs to the answer."""

@@ -6,69 +6,25 @@ tool call ends it, too. White space around the reasoning belongs to neither side
 response format counts every character of its answer.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum
 
 from friendli_endpoint.chat.stop_strings import StopMatcher, StopSet
+from friendli_endpoint.generation import ReasoningRule
 
-__all__ = ["STYLES", "WHITESPACE", "Place", "ReasoningStyle", "Segment", "Splitter", "style_of"]
+__all__ = ["WHITESPACE", "Place", "Segment", "Splitter"]
 
 WHITESPACE = b" \t\r\n"
 """What may stand between tags and texts."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReasoningStyle:
-    """The tags of a family of models.
-
-    Attributes:
-        name: What the family calls it.
-        open: What begins the reasoning.
-        close: What ends it.
-        preludes: What may stand before an answer without reasoning, and is no part of it.
-    """
-
-    name: str
-    open: str
-    close: str
-    preludes: tuple[str, ...] = ()
-
-
-STYLES = (
-    ReasoningStyle("think", "<think>", "</think>"),
-    ReasoningStyle("magistral", "[THINK]", "[/THINK]"),
-    ReasoningStyle("kimi", "◁think▷", "◁/think▷"),
-    ReasoningStyle("granite", "Here is my thought process:", "Here is my response:"),
-    ReasoningStyle(
-        "harmony",
-        "<|channel|>analysis<|message|>",
-        "<|end|><|start|>assistant<|channel|>final<|message|>",
-        preludes=("<|channel|>final<|message|>",),
-    ),
-)
-_BY_TEMPLATE = (
-    ("<|channel|>", "harmony"),
-    ("[THINK]", "magistral"),
-    ("◁think▷", "kimi"),
-    ("Here is my thought process", "granite"),
-    ("<think>", "think"),
-    ("</think>", "think"),
-)
-
-
-def style_of(template: str) -> ReasoningStyle | None:
-    """The style that a chat template speaks of, or None for a model without reasoning."""
-    named = {style.name: style for style in STYLES}
-    return next((named[name] for sign, name in _BY_TEMPLATE if sign in template), None)
-
-
 class Place(Enum):
-    """Where in the output the splitter is."""
+    """Where in the output the splitter is; the values are those of `ReasoningRule.start`."""
 
-    START = auto()
-    REASONING = auto()
-    ANSWER = auto()
+    START = "start"
+    REASONING = "reasoning"
+    ANSWER = "answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,40 +46,23 @@ class Splitter:
     """Splits one choice's output.
 
     Args:
-        style: The tags.
-        prompt: The end of the prompt, as far as the template wrote it: says whether the reasoning
-            is open already.
-        interruptions: What ends the reasoning and belongs to the answer: markers of tool calls.
-        trims: Whether white space between a tag and the answer is no part of the answer.
+        rule: The tags, and where the output begins.
 
     Attributes:
         place: Where the output is.
         tagged: Whether the output began with a tag.
     """
 
-    def __init__(
-        self,
-        style: ReasoningStyle,
-        prompt: str,
-        interruptions: Collection[str] = (),
-        *,
-        trims: bool = True,
-    ) -> None:
-        self._openings = [(style.open.encode(), Place.REASONING)]
-        self._openings += [(prelude.encode(), Place.ANSWER) for prelude in style.preludes]
-        self._closers = StopMatcher(StopSet([style.close, *interruptions]))
-        self._interruptions = {text.encode() for text in interruptions}
-        self._trims = trims
+    def __init__(self, rule: ReasoningRule) -> None:
+        self._openings = [(rule.open.encode(), Place.REASONING)]
+        self._openings += [(prelude.encode(), Place.ANSWER) for prelude in rule.preludes]
+        self._closers = StopMatcher(StopSet([rule.close, *rule.interruptions]))
+        self._interruptions = {text.encode() for text in rule.interruptions}
+        self._trims = rule.trims
         self._held = b""
         self._fresh = True
         self.tagged = False
-        ending = prompt.rstrip()
-        if ending.endswith(style.open):
-            self.place = Place.REASONING
-        elif ending.endswith(style.close):
-            self.place = Place.ANSWER
-        else:
-            self.place = Place.START
+        self.place = Place(rule.start)
 
     @property
     def begun(self) -> bytes:
@@ -184,7 +123,8 @@ class Splitter:
         kept = len(text[:begin].rstrip(WHITESPACE))
         segments += self._shown(text[:kept])
         answer = begin if text[begin:end] in self._interruptions else end
-        segments.append(Segment(True, text[kept:answer], b""))
+        if answer > kept:
+            segments.append(Segment(True, text[kept:answer], b""))
         self._enter(Place.ANSWER)
         self._fresh = answer == end
         return text[answer:]

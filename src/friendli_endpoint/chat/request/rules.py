@@ -1,20 +1,32 @@
-"""Which values and combinations of the parameters are served, as tables, checked before any work.
+"""The rules of a request, as tables: which values and combinations of parameters are served.
 
-A parameter that is null counts as absent; so do, in the rules about combinations, the values that
-ask for nothing.
+Whatever is not allowed is refused here, before any work: with the field's name, and with the values
+it may have.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from friendli.models import (
+    ChatCompleteBodyToolChoice,
+    DedicatedChatCompletionBody,
+    Message,
+    TextContent,
+    ToolMessage,
+)
+from friendli.types import Unset
+from friendli_endpoint.chat.request.given import given, given_fields
 from friendli_endpoint.generation import Refusal
 
-__all__ = ["FIELDS_WITHOUT_EFFECT", "Limits", "Values", "check", "given"]
-
-Values = Mapping[str, Any]
-"""The request's fields that are given, as plain JSON values."""
+__all__ = [
+    "FIELDS_WITHOUT_EFFECT",
+    "Limits",
+    "check_body",
+    "check_prompt_bytes",
+    "check_prompt_tokens",
+]
 
 FIELDS_WITHOUT_EFFECT = frozenset(
     {
@@ -32,18 +44,16 @@ FIELDS_WITHOUT_EFFECT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds that the operator sets.
+    """Bounds that the operator sets on one request.
 
     Attributes:
-        choices: Most choices (`n`) of one request.
-        messages: Most messages of one request.
-        tools: Most tools of one request.
-        stops: Most stop strings of one request.
-        stop_length: Most characters of a stop string.
+        choices: Maximum number of choices (`n`).
+        tools: Maximum number of tools.
+        stops: Maximum number of stop strings.
+        stop_length: Maximum number of characters of a stop string.
     """
 
     choices: int = 128
-    messages: int = 2048
     tools: int = 1024
     stops: int = 64
     stop_length: int = 1024
@@ -75,17 +85,6 @@ _RANGES: dict[str, tuple[Check, str]] = {
 }
 """Field to what its value must satisfy, and the same in words."""
 
-_ASKS_NOTHING: dict[str, Check] = {
-    "tools": lambda v: v == [],
-    "stop": lambda v: v == [],
-    "eos_token": lambda v: v == [],
-    "logit_bias": lambda v: v == {},
-    "min_tokens": lambda v: v == 0,
-    "response_format": lambda v: v.get("type") == "text",
-    "chat_template_kwargs": lambda v: v == {},
-}
-"""Field to the value that counts as absent."""
-
 _EXCLUDES: tuple[tuple[str, str], ...] = (
     ("min_tokens", "tools"),
     ("min_tokens", "response_format"),
@@ -102,44 +101,75 @@ _NEEDS: tuple[tuple[str, str, str], ...] = (
 _TOOL_CHOICES = ("none", "auto", "required")
 
 
-def given(values: Values) -> dict[str, Any]:
-    """The fields that count as given: not null, and asking for something."""
-    return {
-        name: value
-        for name, value in values.items()
-        if value is not None and not (name in _ASKS_NOTHING and _ASKS_NOTHING[name](value))
-    }
-
-
-def check(values: Values, unknown: Iterable[str], limits: Limits) -> None:
+def check_body(body: DedicatedChatCompletionBody, limits: Limits) -> None:
     """Refuses what the rules do not allow.
 
     Args:
-        values: The fields that are not null.
-        unknown: Names of top-level fields that the interface does not have.
+        body: The body of the request, of valid types.
         limits: The operator's bounds.
 
     Raises:
         Refusal: With the field's name and the values it may have.
     """
-    for name in unknown:
+    for name in body.model_extra or ():
         if name not in FIELDS_WITHOUT_EFFECT:
             raise Refusal(f"unknown field {name!r}", param=name, code="unknown_field")
     for name, (allowed, words) in _RANGES.items():
-        if name in values:
-            value = values[name]
-            if not allowed(value):
-                raise Refusal(_out_of_range(name, value, words), param=name, code="out_of_range")
-    asked = given(values)
-    _check_combinations(asked)
-    _check_counts(asked, limits)
-    if len(values["messages"]) > limits.messages:
+        value = given(getattr(body, name))
+        if value is not None and not allowed(value):
+            raise Refusal(_out_of_range(name, value, words), param=name, code="out_of_range")
+    _check_combinations(body)
+    _check_counts(body, limits)
+    _check_messages(body.messages)
+
+
+def check_prompt_bytes(text: str, max_bytes: int, context: int, param: str) -> None:
+    """Refuses a text that no prompt could hold: to tokenise it would take long.
+
+    Args:
+        text: The text.
+        max_bytes: Bytes of the longest token times the context.
+        context: Tokens that a prompt and its answer may have together.
+        param: The field that the text comes from.
+
+    Raises:
+        Refusal: It has more bytes than that.
+    """
+    size = len(text.encode())
+    if size > max_bytes:
         raise Refusal(
-            f"there may be at most {limits.messages} messages, not {len(values['messages'])}",
+            f"the prompt has {size:,} bytes; the context of {context} tokens "
+            f"cannot hold more than {max_bytes:,}",
+            param=param,
+            code="context_length_exceeded",
+        )
+
+
+def check_prompt_tokens(num_tokens: int, context: int, min_tokens: int) -> None:
+    """Refuses a prompt that leaves no room for the answer.
+
+    Args:
+        num_tokens: Tokens of the prompt.
+        context: Tokens that prompt and answer may have together.
+        min_tokens: Tokens that the answer must have.
+
+    Raises:
+        Refusal: There is no room for a token, or for so many.
+    """
+    room = context - num_tokens
+    if room < 1:
+        raise Refusal(
+            f"the prompt has {num_tokens} tokens; the context of {context} "
+            "must hold them and at least one more",
             param="messages",
+            code="context_length_exceeded",
+        )
+    if min_tokens > room:
+        raise Refusal(
+            f"min_tokens must be at most {room}, the room that the prompt leaves",
+            param="min_tokens",
             code="out_of_range",
         )
-    _check_messages(values["messages"])
 
 
 def _out_of_range(name: str, value: object, words: str) -> str:
@@ -147,65 +177,74 @@ def _out_of_range(name: str, value: object, words: str) -> str:
     return f"{name} must be {words}{shown}"
 
 
-def _check_combinations(asked: Values) -> None:
+def _check_combinations(body: DedicatedChatCompletionBody) -> None:
+    asked = given_fields(body)
     for name, other in _EXCLUDES:
         if name in asked and other in asked:
             raise Refusal(
                 f"{name} cannot be used together with {other}", param=name, code="conflict"
             )
     for name, other, word in _NEEDS:
-        if name in asked and not asked.get(other):
+        if name in asked and not given(getattr(body, other)):
             raise Refusal(
                 f"{name} can only be used with {other}: {word}", param=name, code="conflict"
             )
-    choice = asked.get("tool_choice")
+    choice = None if isinstance(body.tool_choice, Unset) else body.tool_choice
+    _check_tool_choice(choice, "tools" in asked)
+    max_tokens, alias = given(body.max_tokens), given(body.max_completion_tokens)
+    if max_tokens is not None and alias is not None and max_tokens != alias:
+        raise Refusal(
+            "max_completion_tokens is another name of max_tokens: give one, or the same number",
+            param="max_completion_tokens",
+            code="conflict",
+        )
+    bound = max_tokens if max_tokens is not None else alias
+    if bound is not None and (given(body.min_tokens) or 0) > bound:
+        raise Refusal(
+            f"min_tokens must be at most max_tokens, {bound}", param="min_tokens", code="conflict"
+        )
+
+
+def _check_tool_choice(choice: str | ChatCompleteBodyToolChoice | None, has_tools: bool) -> None:
     if isinstance(choice, str) and choice not in _TOOL_CHOICES:
         raise Refusal(
             f"tool_choice must be {', '.join(_TOOL_CHOICES)}, or name a function, not {choice!r}",
             param="tool_choice",
             code="unknown_value",
         )
-    if choice is not None and "tools" not in asked and choice not in ("none", "auto"):
+    if choice is not None and not has_tools and choice not in ("none", "auto"):
         raise Refusal(
             "tool_choice can only be none or auto where no tools are given",
             param="tool_choice",
             code="conflict",
         )
-    long, short = asked.get("max_tokens"), asked.get("max_completion_tokens")
-    if long is not None and short is not None and long != short:
-        raise Refusal(
-            "max_completion_tokens is another name of max_tokens: give one, or the same number",
-            param="max_completion_tokens",
-            code="conflict",
-        )
-    most = long if long is not None else short
-    if most is not None and asked.get("min_tokens", 0) > most:
-        raise Refusal(
-            f"min_tokens must be at most max_tokens, {most}", param="min_tokens", code="conflict"
-        )
 
 
-def _check_counts(asked: Values, limits: Limits) -> None:
-    choices = asked.get("n", 1)
+def _check_counts(body: DedicatedChatCompletionBody, limits: Limits) -> None:
+    choices = given(body.n) or 1
     if choices > limits.choices:
         raise Refusal(
             f"n must be at most {limits.choices}, not {choices}", param="n", code="out_of_range"
         )
-    tools = asked.get("tools", [])
+    tools = given(body.tools) or ()
     if len(tools) > limits.tools:
         raise Refusal(
             f"there may be at most {limits.tools} tools, not {len(tools)}",
             param="tools",
             code="out_of_range",
         )
-    seed = asked.get("seed")
+    seed = given(body.seed)
     if isinstance(seed, list) and len(seed) != choices:
         raise Refusal(
             f"seed must be a number or a list of exactly n = {choices} numbers, not {len(seed)}",
             param="seed",
             code="conflict",
         )
-    stop = asked.get("stop", [])
+    if body.stop is not None and not isinstance(body.stop, Unset):
+        _check_stops(body.stop, limits)
+
+
+def _check_stops(stop: str | list[str], limits: Limits) -> None:
     stops = [stop] if isinstance(stop, str) else stop
     if len(stops) > limits.stops:
         raise Refusal(
@@ -222,22 +261,24 @@ def _check_counts(asked: Values, limits: Limits) -> None:
             )
 
 
-def _check_messages(messages: list[dict[str, Any]]) -> None:
+def _check_messages(messages: Iterable[Message]) -> None:
     called: set[str] = set()
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
-        called.update(call["id"] for call in message.get("tool_calls") or ())
-        if message["role"] == "tool" and message["tool_call_id"] not in called:
+        called.update(call.id for call in given(getattr(message, "tool_calls", None)) or ())
+        if isinstance(message, ToolMessage) and message.tool_call_id not in called:
             raise Refusal(
-                f"no earlier message calls a tool with the id {message['tool_call_id']!r}",
+                f"no earlier message calls a tool with the id {message.tool_call_id!r}",
                 param=f"{path}.tool_call_id",
                 code="unknown_value",
             )
-        content = message.get("content")
-        for number, part in enumerate(content if isinstance(content, list) else ()):
-            if part["type"] != "text":
+        content = message.content
+        if isinstance(content, str | Unset | None):
+            continue
+        for number, part in enumerate(content):
+            if not isinstance(part, TextContent):
                 raise Refusal(
-                    f"this model takes text only, no part of type {part['type']!r}",
+                    f"this model takes text only, no part of type {part.type!r}",
                     param=f"{path}.content[{number}]",
                     code="unsupported_content",
                 )

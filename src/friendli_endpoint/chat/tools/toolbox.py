@@ -1,78 +1,153 @@
-"""The tools of a request: what is offered, whether one must be called, and in which form."""
+"""The tools of a request in the form of a model: specified, compiled once, and as a grammar."""
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
-from friendli_endpoint.chat.request.rules import Values
-from friendli_endpoint.chat.structured import Constraint, ConstraintCompiler
-from friendli_endpoint.chat.structured.json_schema import fit_schema
+from cachetools import LRUCache
+
+from friendli_endpoint.chat.request.chat_request import ChatRequest, OfferedTool
+from friendli_endpoint.chat.structured import GrammarMaker
+from friendli_endpoint.chat.structured.json_schema import fit_schema, schema_text
 from friendli_endpoint.chat.tools.family import Family, Marker, ToolSpec
 from friendli_endpoint.chat.tools.lark import quoted
-from friendli_endpoint.generation import Refusal, Vocabulary
+from friendli_endpoint.generation import Grammar, Refusal, Vocabulary
 
-__all__ = ["Toolbox", "control_markers", "marker_of", "toolbox_of"]
+__all__ = ["CompiledTool", "ToolCompiler", "Toolbox", "control_markers", "marker_of"]
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_MAX_KEPT = 512
+"""Tools, and grammars of several together, that are kept."""
+
+_MAX_PLAIN = 8 * 1024
+_NOT_PLAIN = re.compile(r'"(?:pattern|format)"|[0-9]{3}')
+"""A rewritten schema with more characters, with patterns or with large numbers may exceed the
+compiler's limits in the middle of an output, where a grammar of several tools is not tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledTool:
+    """A tool whose schema has been rewritten.
+
+    Attributes:
+        key: Tools with equal keys are equal.
+        spec: The tool, as families take it.
+        is_plain: Whether its schema need not be tried alone.
+    """
+
+    key: str
+    spec: ToolSpec
+    is_plain: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:
-    """What the model may call in an answer.
+    """The tools that the model may call in an answer.
 
     Attributes:
         family: The form of calls.
         tools: At least one.
-        offered: The same as they came, for the chat template.
+        offered: The same as they came, at the same places.
         required: Whether the answer must be calls.
         parallel: Whether it may be several.
     """
 
     family: Family
-    tools: tuple[ToolSpec, ...]
-    offered: list[dict[str, Any]]
+    tools: tuple[CompiledTool, ...]
+    offered: tuple[OfferedTool, ...]
     required: bool
     parallel: bool
 
-    def constraint(
-        self, compiler: ConstraintCompiler, end_ids: frozenset[int], marker: Marker
-    ) -> Constraint:
-        """What holds an answer to these tools.
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """The tools, as families take them."""
+        return tuple(tool.spec for tool in self.tools)
+
+    @property
+    def definitions(self) -> list[Mapping[str, Any]]:
+        """The tools, as chat templates take them."""
+        return [tool.definition for tool in self.offered]
+
+
+class ToolCompiler:
+    """Compiles the tools of requests, each tool and each set of tools once.
+
+    Args:
+        family: The form of calls.
+        vocabulary: The model's tokens.
+        grammars: Makes the grammars.
+    """
+
+    def __init__(self, family: Family, vocabulary: Vocabulary, grammars: GrammarMaker) -> None:
+        self.family = family
+        self._marker = marker_of(family, vocabulary)
+        self._grammars = grammars
+        self._lock = Lock()
+        self._tools: LRUCache[str, CompiledTool] = LRUCache(_MAX_KEPT)
+        self._texts: LRUCache[object, str] = LRUCache(_MAX_KEPT)
+
+    def toolbox(self, request: ChatRequest) -> Toolbox | None:
+        """The tools of a request; None where none may be called.
 
         Raises:
             Refusal: A tool's schema cannot be enforced; names the keyword and its place.
         """
-        for index, each in enumerate(self.offered):
-            # For the sake of an error that names the place.
-            compiler.check_schema(_arguments(index, each["function"]), _parameters(index))
-        grammar = self.family.grammar(
-            self.tools, required=self.required, parallel=self.parallel, marker=marker
+        compiled = {tool.name: self._compiled(tool) for tool in request.offered_tools}
+        if not request.tools:
+            return None
+        return Toolbox(
+            self.family,
+            tuple(compiled[tool.name] for tool in request.tools),
+            request.tools,
+            required=request.tool_required,
+            parallel=request.parallel_tool_calls,
         )
-        return compiler.lark(grammar, end_ids, "tools")
 
+    def grammar(self, toolbox: Toolbox) -> Grammar:
+        """The grammar of an answer with these tools.
 
-def toolbox_of(asked: Values, family: Family) -> Toolbox | None:
-    """The tools of a request; None where there are none, or none may be called.
+        Raises:
+            Refusal: A tool's schema cannot be enforced; names the keyword and its place.
+        """
+        for tool, offered in zip(toolbox.tools, toolbox.offered, strict=True):
+            if not tool.is_plain:
+                self._grammars.json_schema(offered.parameters, offered.param)
+        try:
+            return self._grammars.lark(self._text(toolbox), "tools")
+        except Refusal:
+            for offered in toolbox.offered:  # one of them may be at fault alone: its place helps
+                self._grammars.json_schema(offered.parameters, offered.param)
+            raise
 
-    Raises:
-        Refusal: A name is not one, is used twice, or is chosen without being offered.
-    """
-    offered: list[dict[str, Any]] = asked.get("tools", [])
-    tools = tuple(_spec(index, each["function"]) for index, each in enumerate(offered))
-    _check_names(tools)
-    choice = asked.get("tool_choice", "auto")
-    if isinstance(choice, dict):
-        tools, offered = _chosen(choice["function"]["name"], tools, offered)
-    if not tools or choice == "none":
-        return None
-    return Toolbox(
-        family,
-        tools,
-        offered,
-        required=choice != "auto",
-        parallel=asked.get("parallel_tool_calls", True) and not isinstance(choice, dict),
-    )
+    def _text(self, toolbox: Toolbox) -> str:
+        key = (tuple(tool.key for tool in toolbox.tools), toolbox.required, toolbox.parallel)
+        with self._lock:
+            text = self._texts.get(key)
+        if text is None:
+            text = self.family.grammar(
+                toolbox.specs,
+                required=toolbox.required,
+                parallel=toolbox.parallel,
+                marker=self._marker,
+            )
+            with self._lock:
+                self._texts[key] = text
+        return text
+
+    def _compiled(self, tool: OfferedTool) -> CompiledTool:
+        key = json.dumps([tool.name, tool.description]) + schema_text(tool.parameters, tool.param)
+        with self._lock:
+            compiled = self._tools.get(key)
+        if compiled is None:
+            root = fit_schema(tool.parameters, tool.param).root
+            text = json.dumps(root)
+            is_plain = len(text) <= _MAX_PLAIN and not _NOT_PLAIN.search(text)
+            compiled = CompiledTool(key, ToolSpec(tool.name, tool.description, root), is_plain)
+            with self._lock:
+                self._tools[key] = compiled
+        return compiled
 
 
 def control_markers(family: Family, vocabulary: Vocabulary) -> frozenset[int]:
@@ -82,7 +157,7 @@ def control_markers(family: Family, vocabulary: Vocabulary) -> frozenset[int]:
 
 
 def marker_of(family: Family, vocabulary: Vocabulary) -> Marker:
-    """How a family's markers are written in a grammar for a vocabulary."""
+    """The Lark form of a family's markers in a vocabulary."""
     control = {
         vocabulary.piece(token).decode(errors="replace"): token
         for token in control_markers(family, vocabulary)
@@ -92,58 +167,3 @@ def marker_of(family: Family, vocabulary: Vocabulary) -> Marker:
         return f"<[{control[text]}]>" if text in control else quoted(text)
 
     return lark
-
-
-def _spec(index: int, function: dict[str, Any]) -> ToolSpec:
-    name = function["name"]
-    if not _NAME.fullmatch(name):
-        raise Refusal(
-            "a function's name must be 1 to 64 letters, digits, dots, dashes and underscores, "
-            f"not {name!r}",
-            param=f"tools[{index}].function.name",
-            code="out_of_range",
-        )
-    fit = fit_schema(_arguments(index, function), _parameters(index))
-    return ToolSpec(name, function.get("description"), fit.root)
-
-
-def _arguments(index: int, function: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a function's arguments, which are an object whatever it says."""
-    schema: dict[str, Any] = function["parameters"] or {"properties": {}}
-    if schema.get("type", "object") != "object":
-        raise Refusal(
-            f"arguments are an object, so the type must be object, not {schema['type']!r}",
-            param=f"{_parameters(index)}.type",
-            code="invalid_schema",
-        )
-    return {**schema, "type": "object"}
-
-
-def _parameters(index: int) -> str:
-    return f"tools[{index}].function.parameters"
-
-
-def _check_names(tools: Sequence[ToolSpec]) -> None:
-    seen: set[str] = set()
-    for index, tool in enumerate(tools):
-        if tool.name in seen:
-            raise Refusal(
-                f"there are two tools with the name {tool.name!r}",
-                param=f"tools[{index}].function.name",
-                code="conflict",
-            )
-        seen.add(tool.name)
-
-
-def _chosen(
-    name: str, tools: tuple[ToolSpec, ...], offered: list[dict[str, Any]]
-) -> tuple[tuple[ToolSpec, ...], list[dict[str, Any]]]:
-    for tool, each in zip(tools, offered, strict=True):
-        if tool.name == name:
-            return (tool,), [each]
-    known = ", ".join(tool.name for tool in tools)
-    raise Refusal(
-        f"tool_choice names {name!r}, which is not one of the tools: {known}",
-        param="tool_choice.function.name",
-        code="unknown_value",
-    )

@@ -1,11 +1,10 @@
 """The adapters that requests may name, by route."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import unknown_adapter
 
-__all__ = ["Adapter", "Adapters", "handle_of", "unknown_adapter"]
+__all__ = ["Adapter", "Adapters", "handle_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,14 +65,3 @@ class Adapters:
             return self._by_route.pop(route)
         except KeyError:
             raise unknown_adapter(route, self.routes) from None
-
-
-def unknown_adapter(route: str, routes: Collection[str]) -> Refusal:
-    """The refusal of a route that there is not."""
-    there_are = "there are: " + ", ".join(sorted(routes)) if routes else "there are none"
-    return Refusal(
-        f"there is no adapter {route!r}; {there_are}",
-        param="model",
-        status=404,
-        code="adapter_not_found",
-    )

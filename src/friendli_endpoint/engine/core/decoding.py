@@ -6,7 +6,7 @@ from operator import eq
 
 import numpy as np
 
-from friendli_endpoint.engine.core.backend import LONGEST_RUN, Backend, Logits
+from friendli_endpoint.engine.core.backend import MAX_RUN, Backend, Logits, SlotId
 from friendli_endpoint.engine.core.forced import SHORTEST_RUN, ForcedRuns
 from friendli_endpoint.engine.core.running import Outcome, Running, attempt, look_ahead
 
@@ -24,12 +24,12 @@ class Decoding:
     def __init__(self, piece: int, drafts: bool) -> None:
         self._drafted = self._accepted = 0
         self._drafts = drafts
-        self._forced = ForcedRuns(max(piece, LONGEST_RUN))
+        self._forced = ForcedRuns(max(piece, MAX_RUN))
         self._guides = ThreadPoolExecutor(1, thread_name_prefix="guides")
 
     def step(
-        self, backend: Backend, running: Mapping[int, Running], slots: Sequence[int]
-    ) -> Iterator[tuple[int, Outcome]]:
+        self, backend: Backend, running: Mapping[SlotId, Running], slots: Sequence[SlotId]
+    ) -> Iterator[tuple[SlotId, Outcome]]:
         """The next tokens of each choice.
 
         Args:
@@ -64,37 +64,37 @@ class Decoding:
         self._guides.shutdown()
 
     @staticmethod
-    def _follow(backend: Backend, slot: int, each: Running) -> Outcome:
+    def _follow(backend: Backend, slot: SlotId, one: Running) -> Outcome:
         """Computes what is forced, but for its last token, which the next turn decodes."""
-        outputs = each.job.request.top_logprobs is not None
-        return attempt(each.follow, _extend(backend, slot, each, each.forced[:-1], outputs))
+        outputs = one.sequence.group.request.top_logprobs is not None
+        return attempt(one.follow, _extend(backend, slot, one, one.forced[:-1], outputs))
 
     def _draft(
-        self, backend: Backend, running: Mapping[int, Running], slot: int
-    ) -> Iterator[tuple[int, Outcome]]:
+        self, backend: Backend, running: Mapping[SlotId, Running], slot: SlotId
+    ) -> Iterator[tuple[SlotId, Outcome]]:
         """Computes what is guessed to come, as far as that gives the bits of one at a time."""
-        each = running[slot]
-        draft = each.draft(backend.alike)
+        one = running[slot]
+        draft = one.draft(backend.alike)
         if not draft:
-            yield from self._decode(backend, running, {slot: each})
+            yield from self._decode(backend, running, {slot: one})
             return
-        said = len(each.tokens)
-        outcome = attempt(each.take, _extend(backend, slot, each, draft, True), draft)
+        generated = len(one.tokens)
+        outcome = attempt(one.take, _extend(backend, slot, one, draft, True), draft)
         self._drafted += len(draft)
-        self._accepted += sum(map(eq, draft, each.tokens[said:]))
+        self._accepted += sum(map(eq, draft, one.tokens[generated:]))
         yield slot, outcome
         if slot in running:
-            backend.truncate(slot, each.position)
+            backend.truncate(slot, one.position)
 
     def _decode(
-        self, backend: Backend, running: Mapping[int, Running], turn: Mapping[int, Running]
-    ) -> Iterator[tuple[int, Outcome]]:
+        self, backend: Backend, running: Mapping[SlotId, Running], turn: Mapping[SlotId, Running]
+    ) -> Iterator[tuple[SlotId, Outcome]]:
         """A token for each choice; those of one adapter share a batch."""
-        ahead = [each for each in turn.values() if each.looks_ahead]
+        ahead = [one for one in turn.values() if one.looks_ahead]
         looking = self._guides.submit(look_ahead, ahead) if ahead else None
-        batches: dict[int | None, list[int]] = {}
-        for slot, each in turn.items():
-            batches.setdefault(each.adapter, []).append(slot)
+        batches: dict[int | None, list[SlotId]] = {}
+        for slot, one in turn.items():
+            batches.setdefault(one.adapter, []).append(slot)
         for adapter, slots in batches.items():
             tokens = [turn[slot].tokens[-1] for slot in slots]
             positions = [turn[slot].position for slot in slots]
@@ -107,8 +107,8 @@ class Decoding:
 
 
 def _extend(
-    backend: Backend, slot: int, each: Running, ahead: Sequence[int], outputs: bool
+    backend: Backend, slot: SlotId, one: Running, ahead: Sequence[int], outputs: bool
 ) -> Sequence[Logits]:
     """Computes a choice's last token, and what comes or may come after it."""
-    tokens = np.array([each.tokens[-1], *ahead], np.int32)
-    return backend.extend(slot, tokens, each.position, outputs, each.adapter) or ()
+    tokens = np.array([one.tokens[-1], *ahead], np.int32)
+    return backend.extend(slot, tokens, one.position, outputs, one.adapter) or ()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from friendli_endpoint.engine.core.backend import LONGEST_RUN, Tokens
+from friendli_endpoint.engine.core.backend import MAX_RUN, Tokens
 
 __all__ = ["SHORTEST_DRAFT", "Drafts", "continuation"]
 
@@ -23,7 +23,7 @@ as 3.6, and one of 16 as 6.3 of the embedded model."""
 LATELY = 0.25
 """Weight of the last guess in that share."""
 
-SHORTEST_DRAFT, LONGEST_DRAFT = 3, LONGEST_RUN - 1
+SHORTEST_DRAFT, LONGEST_DRAFT = 3, MAX_RUN - 1
 """Tokens of a draft, which make a run together with the one before them. Kernels take four in
 hardly more time than three, so drafts grow by four."""
 

@@ -4,23 +4,22 @@ It knows tokens and logits, not what they mean: what a choice may do next is its
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from friendli_endpoint.engine.core.adapters import Adapter, handle_of
 from friendli_endpoint.engine.core.admission import Admission
-from friendli_endpoint.engine.core.backend import Backend, Logits
+from friendli_endpoint.engine.core.backend import Backend, Logits, SlotId, Tokens
 from friendli_endpoint.engine.core.decoding import Decoding
-from friendli_endpoint.engine.core.outbox import Outbox
+from friendli_endpoint.engine.core.outbox import Deliver, Outbox
 from friendli_endpoint.engine.core.running import Outcome, Running, attempt
 from friendli_endpoint.engine.core.sampling import History
-from friendli_endpoint.engine.core.scheduler import Job, Piece, Placement, Scheduler
-from friendli_endpoint.generation import (
-    Deliver,
-    GenerationRequest,
-    StepReport,
-    Vocabulary,
-)
+from friendli_endpoint.engine.core.scheduler import Piece, Placement, Scheduler
+from friendli_endpoint.engine.core.sequence import SequenceGroup
+from friendli_endpoint.generation import GenerationRequest, GuideMaker, StepReport, TextSegment
 
 __all__ = ["Execution", "Plan"]
 
@@ -36,6 +35,7 @@ class Plan:
 
     Attributes:
         slots: How many sequences the backend holds.
+        context: Tokens that each of them can hold.
         piece: Most prompt tokens computed between two tokens of a running choice.
         full_piece: Most prompt tokens computed at once.
         least_piece: Fewest of them, unless a prompt has fewer.
@@ -45,6 +45,7 @@ class Plan:
     """
 
     slots: int
+    context: int
     piece: int
     full_piece: int
     least_piece: int = 2
@@ -58,22 +59,22 @@ class Execution:
 
     Args:
         backend: Holds the sequences.
-        vocabulary: The model's tokens.
+        make_guide: Makes the guide of a sequence.
         plan: How much is taken on.
         admission: Is told when a request waits no more.
     """
 
     def __init__(
-        self, backend: Backend, vocabulary: Vocabulary, plan: Plan, admission: Admission
+        self, backend: Backend, make_guide: GuideMaker, plan: Plan, admission: Admission
     ) -> None:
-        self.backend = backend
-        self._vocabulary = vocabulary
+        self._backend = backend
+        self._make_guide = make_guide
         self._plan = plan
         self._scheduler = Scheduler(
             plan.slots, plan.piece, plan.full_piece, plan.least_piece, backend.alike
         )
         self._decoding = Decoding(plan.piece, plan.drafts)
-        self._running: dict[int, Running] = {}
+        self._running: dict[SlotId, Running] = {}
         self._prompt_logits: dict[str, Logits] = {}
         self._retired: list[Adapter] = []
         self._outbox = Outbox(admission)
@@ -100,7 +101,7 @@ class Execution:
         """
         self._outbox.open(request.request_id, deliver, submitted)
         try:
-            self._scheduler.add(request, adapter)
+            self._scheduler.add(SequenceGroup(request, _tokens_of(request), adapter))
         except Exception as error:
             log.exception("request %s cannot be taken in", request.request_id)
             self._outbox.fail(request, f"the request failed in the engine: {error}")
@@ -111,10 +112,10 @@ class Execution:
 
     def cancel(self, request_id: str) -> None:
         """Takes a request out, if it is still there; nothing more is delivered for it."""
-        job = self._scheduler.find(request_id)
-        if job is not None:
-            self._remove(job)
-            self._outbox.close(job.request)
+        group = self._scheduler.find(request_id)
+        if group is not None:
+            self._remove(group)
+            self._outbox.close(group.request)
 
     def step(self) -> tuple[int, int]:
         """One turn; how many choices generated, and how many prompt tokens were computed."""
@@ -124,13 +125,13 @@ class Execution:
             if isinstance(work, Piece):
                 self._prefill(work)
                 prefilled += len(work.tokens)
-            elif work.job.request.request_id in self._outbox:  # no sibling has failed it
+            else:
                 self._place(work)
         if step.work:
             self._send()
         slots = [slot for slot in step.decode if slot in self._running]
         if slots:
-            for slot, outcome in self._decoding.step(self.backend, self._running, slots):
+            for slot, outcome in self._decoding.step(self._backend, self._running, slots):
                 self._deliver(slot, outcome)
         self._send()
         self._free_adapters()
@@ -143,11 +144,29 @@ class Execution:
             self._prefill(piece)
         return piece is not None
 
-    def restart(self, fault: Exception) -> None:
-        """The backend has lost what it held. Running choices fail; prompts are tried once more."""
-        lost = [job for job in self._scheduler.jobs() if job.started or job.tries >= MOST_TRIES]
+    def restart(self, fault: Exception, open_backend: Callable[[], Backend]) -> None:
+        """Opens the backend anew: running choices fail, prompts are tried once more.
+
+        Raises:
+            Exception: What `open_backend` raises.
+        """
+        lost = [
+            group
+            for group in self._scheduler.groups()
+            if group.has_output or group.tries >= MOST_TRIES
+        ]
         self._fail(lost, f"the engine failed: {fault}")
         self._scheduler.restart()
+        self._backend.close()
+        self._backend = open_backend()
+
+    def load_adapter(self, route: str, path: Path) -> Adapter:
+        """Has the backend read an adapter.
+
+        Raises:
+            AdapterError: The file is not an adapter for the model.
+        """
+        return Adapter(route, self._backend.load_adapter(path))
 
     def end(self, message: str) -> None:
         """Fails all requests and frees the backend; nothing can be done after that."""
@@ -155,98 +174,124 @@ class Execution:
         self._prompt_logits.clear()
         self._outbox.end(message)
         self._decoding.close()
-        self.backend.close()
+        self._backend.close()
 
     def report(self, seconds: float, decoded: int, prefilled: int) -> StepReport:
         """What there is after a turn, and what was drafted since the last report."""
         drafted, accepted = self._decoding.count_drafts()
         queued = self._scheduler.queued
-        generated = sum(len(each.tokens) for each in self._running.values())
+        generated = sum(len(running.tokens) for running in self._running.values())
         return StepReport(
             seconds=seconds,
             decoded=decoded,
             prefilled=prefilled,
             running=len(self._running),
             queued=len(queued),
-            queued_tokens=sum(len(job.request.prompt) for job in queued),
+            queued_tokens=sum(group.tokens.size for group in queued),
             held_tokens=self._scheduler.held_tokens + generated,
-            room_tokens=self._plan.slots * self._vocabulary.context,
+            room_tokens=self._plan.slots * self._plan.context,
             drafted=drafted,
             accepted=accepted,
         )
 
     def _prefill(self, piece: Piece) -> None:
+        group = piece.group
         if piece.source is not None:
-            self.backend.copy(piece.source, piece.slot)
-        self.backend.truncate(piece.slot, piece.start)
-        if piece.job is not None:
-            self._outbox.begin(piece.job.request)
-        wanted = piece.job is not None and piece.last
+            self._backend.copy(piece.source, piece.slot)
+        self._backend.truncate(piece.slot, piece.start)
+        if group is not None:
+            self._outbox.begin(group.request)
+        wanted = group is not None and piece.last
         adapter = handle_of(piece.adapter)
-        logits = self.backend.prefill(piece.slot, piece.tokens, piece.start, wanted, adapter)
-        if piece.job is not None and logits is not None:
-            request_id = piece.job.request.request_id
+        logits = self._backend.prefill(piece.slot, piece.tokens, piece.start, wanted, adapter)
+        if group is not None and logits is not None:
+            request_id = group.request.request_id
             self._prompt_logits[request_id] = logits.copy()
-            self._outbox.start(request_id, piece.job.cached)
+            self._outbox.start(request_id, group.cached)
 
     def _place(self, placement: Placement) -> None:
-        job, slot = placement.job, placement.slot
-        request = job.request
+        sequence, slot = placement.sequence, placement.slot
+        group = sequence.group
         if placement.source is not None:
-            self.backend.copy(placement.source, slot)
-        self.backend.truncate(slot, len(request.prompt))
-        choice = request.choices[placement.choice]
-        logits = self._prompt_logits[request.request_id]
-        history = History(choice.sampling, request.prompt, logits.size)
-        job.started = True
-        running = Running(job, placement.choice, choice, history, self._vocabulary)
+            self._backend.copy(placement.source, slot)
+        self._backend.truncate(slot, group.tokens.size)
+        if group.request.request_id not in self._outbox:
+            return  # a sibling has failed it; the slot holds the prompt, as the scheduler knows
+        logits = self._prompt_logits[group.request.request_id]
+        if sequence is group.sequences[-1]:
+            del self._prompt_logits[group.request.request_id]
+        group.has_output = True
+        try:
+            guide = self._make_guide(group.request.rules)
+        except Exception as fault:
+            self._fail_in_engine(group, fault)
+            return
+        sampling = group.request.choices[sequence.choice]
+        history = History(sampling, group.tokens, logits.size)
+        running = Running(sequence, guide, history, self._plan.context)
         self._running[slot] = running
-        if placement.choice == len(request.choices) - 1:
-            del self._prompt_logits[request.request_id]
         self._deliver(slot, attempt(running.take, [logits]))
 
-    def _deliver(self, slot: int, outcome: Outcome) -> None:
+    def _deliver(self, slot: SlotId, outcome: Outcome) -> None:
         """Hands out what a choice has taken; a fault in it fails its request alone."""
         running = self._running[slot]
-        job = running.job
+        group = running.sequence.group
         if isinstance(outcome, Exception):
-            log.error("request %s failed", job.request.request_id, exc_info=outcome)
-            self._fail([job], f"the request failed in the engine: {outcome}")
+            self._fail_in_engine(group, outcome)
             return
-        self._outbox.put(job.request.request_id, outcome)
-        if outcome[-1].finish is not None:
+        self._outbox.put(group.request.request_id, outcome)
+        if outcome[-1].findings.finish is not None:
             del self._running[slot]
-            self._scheduler.finish(job, running.index, running.tokens)
+            self._scheduler.finish(running.sequence, running.tokens)
 
     def _send(self) -> None:
         """Sends what is there; requests that cannot be told are taken out."""
         for request_id in self._outbox.send(self._goes_on):
-            job = self._scheduler.find(request_id)
-            if job is not None:
-                self._remove(job)
+            group = self._scheduler.find(request_id)
+            if group is not None:
+                self._remove(group)
 
     def _goes_on(self, request_id: str) -> bool:
         return self._scheduler.find(request_id) is not None
 
     def _free_adapters(self) -> None:
-        used = {job.adapter for job in self._scheduler.jobs()} if self._retired else ()
+        used = {group.adapter for group in self._scheduler.groups()} if self._retired else ()
         unused = [adapter for adapter in self._retired if adapter not in used]
         for adapter in unused:
             self._retired.remove(adapter)
             self._scheduler.drop(adapter)
             try:
-                self.backend.free_adapter(adapter.handle)
+                self._backend.free_adapter(adapter.handle)
             except Exception:
                 log.exception("the adapter %s cannot be freed", adapter.route)
 
-    def _remove(self, job: Job) -> None:
-        """Takes a job out."""
-        for slot in job.slots.values():
-            self._running.pop(slot.number, None)
-        self._scheduler.remove(job)
-        self._prompt_logits.pop(job.request.request_id, None)
+    def _remove(self, group: SequenceGroup) -> None:
+        """Takes a request out."""
+        for sequence in group.sequences:
+            if sequence.slot is not None:
+                self._running.pop(sequence.slot.number, None)
+        self._scheduler.remove(group)
+        self._prompt_logits.pop(group.request.request_id, None)
 
-    def _fail(self, jobs: Sequence[Job], message: str) -> None:
-        for job in jobs:
-            self._remove(job)
-            self._outbox.fail(job.request, message)
+    def _fail_in_engine(self, group: SequenceGroup, fault: Exception) -> None:
+        log.error("request %s failed", group.request.request_id, exc_info=fault)
+        self._fail([group], f"the request failed in the engine: {fault}")
+
+    def _fail(self, groups: Iterable[SequenceGroup], message: str) -> None:
+        for group in groups:
+            self._remove(group)
+            self._outbox.fail(group.request, message)
+
+
+def _tokens_of(request: GenerationRequest) -> Tokens:
+    """The prompt of a request, shape (length,).
+
+    Raises:
+        ValueError: It holds media.
+    """
+    ids: list[int] = []
+    for segment in request.prompt:
+        if not isinstance(segment, TextSegment):
+            raise ValueError("the model takes text only")
+        ids += segment.token_ids
+    return np.array(ids, np.int32)

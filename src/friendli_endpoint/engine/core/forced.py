@@ -5,6 +5,8 @@ It is a piece of its own whatever else runs, so that its bits depend on nothing 
 
 from collections.abc import Mapping, Sequence
 
+from friendli_endpoint.engine.core.backend import SlotId
+
 __all__ = ["SHORTEST_RUN", "ForcedRuns"]
 
 SHORTEST_RUN = 4
@@ -21,9 +23,9 @@ class ForcedRuns:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._waiting: list[int] = []
+        self._waiting: list[SlotId] = []
 
-    def due(self, runs: Mapping[int, int]) -> Sequence[int]:
+    def due(self, runs: Mapping[SlotId, int]) -> Sequence[SlotId]:
         """Slots whose run is to be computed now; the others wait for the next turn.
 
         Args:

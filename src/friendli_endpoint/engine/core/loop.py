@@ -9,7 +9,7 @@ taken.
 import logging
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from time import monotonic
@@ -19,12 +19,14 @@ from friendli_endpoint.engine.core.adapters import Adapter, Adapters
 from friendli_endpoint.engine.core.admission import Admission
 from friendli_endpoint.engine.core.backend import Backend
 from friendli_endpoint.engine.core.execution import Execution, Plan
+from friendli_endpoint.engine.core.outbox import Deliver
 from friendli_endpoint.generation import (
-    Deliver,
+    VERSION,
     GenerationRequest,
+    GuideMaker,
     Refusal,
     StepReport,
-    Vocabulary,
+    TextSegment,
 )
 
 __all__ = ["EngineLoop"]
@@ -41,14 +43,14 @@ T = TypeVar("T")
 
 
 class EngineLoop:
-    """An `Engine` over a backend.
+    """Generates over a backend, on a thread of its own.
 
     Args:
         open_backend: Makes what holds the sequences; called by the engine's thread, and again when
             it has failed. Closed with the engine, by the same thread. (Where another thread has
             computed before, OpenMP counts more threads than there are processors, and lets them
             sleep between any two of thousands of operations.)
-        vocabulary: The model's tokens.
+        make_guide: Makes the guide of a choice, on the engine's thread.
         plan: How much it takes on.
         report: Called with every turn, on the engine's thread; must not block or raise.
 
@@ -63,12 +65,12 @@ class EngineLoop:
     def __init__(
         self,
         open_backend: Callable[[], Backend],
-        vocabulary: Vocabulary,
+        make_guide: GuideMaker,
         plan: Plan,
         report: Callable[[StepReport], None] = lambda _report: None,
     ) -> None:
         self._open_backend = open_backend
-        self._vocabulary = vocabulary
+        self._make_guide = make_guide
         self._report = report
         self._admission = Admission(plan.queue_requests, plan.queue_tokens)
         self._plan = plan
@@ -83,12 +85,7 @@ class EngineLoop:
         opened.result()
 
     @property
-    def vocabulary(self) -> Vocabulary:
-        """The model's tokens."""
-        return self._vocabulary
-
-    @property
-    def adapters(self) -> Sequence[str]:
+    def adapters(self) -> tuple[str, ...]:
         """Routes of the adapters that requests may name."""
         with self._gate:
             return self._adapters.routes
@@ -112,13 +109,15 @@ class EngineLoop:
             deliver: Takes what comes of it, on the engine's thread.
 
         Raises:
-            Refusal: The engine is closing or broken, too much waits, or there is no such adapter.
+            Refusal: The engine is closing or broken, too much waits, there is no such adapter, or
+                the request is of a form that this engine does not take.
         """
         submitted = monotonic()
+        _check_form(request)
         with self._gate:
             self._check_open()
             adapter = self._adapters.find(request.adapter)
-            self._admission.enter(len(request.prompt))
+            self._admission.enter(request.num_prompt_tokens)
             self._inbox.put(lambda: self._execution.add(request, adapter, deliver, submitted))
 
     def cancel(self, request_id: str) -> None:
@@ -135,11 +134,12 @@ class EngineLoop:
             path: A LoRA for the model, as a GGUF file.
 
         Raises:
-            Refusal: The file is no adapter for this model, or the engine is closing.
+            AdapterError: The file is not an adapter for this model.
+            Refusal: The engine is closing.
         """
 
         def load() -> None:
-            adapter = Adapter(route, self._execution.backend.load_adapter(path))
+            adapter = self._execution.load_adapter(route, path)
             with self._gate:
                 replaced = self._adapters.add(adapter)
                 if replaced is not None:
@@ -208,7 +208,7 @@ class EngineLoop:
         except BaseException as error:
             opened.set_exception(error)
             return
-        self._execution = Execution(backend, self._vocabulary, self._plan, self._admission)
+        self._execution = Execution(backend, self._make_guide, self._plan, self._admission)
         opened.set_result(None)
         try:
             while not self._closing:
@@ -274,9 +274,7 @@ class EngineLoop:
             Exception: It cannot be opened.
         """
         self._progressed = None  # opening takes the time it takes
-        self._execution.restart(fault)
-        self._execution.backend.close()
-        self._execution.backend = self._open_backend()
+        self._execution.restart(fault, self._open_backend)
         self._progressed = monotonic()
 
     def _end(self) -> None:
@@ -292,3 +290,14 @@ class EngineLoop:
             self._execution.end(message)
         except Exception:
             log.exception("the backend cannot be freed")
+
+
+def _check_form(request: GenerationRequest) -> None:
+    if request.version != VERSION:
+        raise Refusal(
+            f"this engine takes requests of version {VERSION}, not {request.version}",
+            status=500,
+            code="wrong_version",
+        )
+    if not all(isinstance(segment, TextSegment) for segment in request.prompt):
+        raise Refusal("this model takes text only", param="messages", code="unsupported_content")

@@ -7,15 +7,18 @@ from time import monotonic
 
 from friendli_endpoint.engine.core.admission import Admission
 from friendli_endpoint.generation import (
-    Deliver,
-    Failure,
+    EngineFailure,
+    Event,
+    Generated,
     GenerationRequest,
-    Message,
     Started,
     TokenStep,
 )
 
-__all__ = ["Outbox"]
+__all__ = ["Deliver", "Outbox"]
+
+Deliver = Callable[[Event | EngineFailure], None]
+"""Takes the events of a request; called on the engine's thread, must not block or raise."""
 
 log = logging.getLogger("friendli_endpoint.engine")
 
@@ -28,6 +31,7 @@ class _Delivery:
         deliver: Takes what comes of it.
         submitted: When it was, in seconds of `monotonic`.
         begun: When work on its prompt began; None before.
+        started: Whether it was told that its prompt is computed.
         steps: What is to go.
         failed: Whether `deliver` has raised, against its promise; it is not called again then, but
             for the failure.
@@ -36,10 +40,11 @@ class _Delivery:
     deliver: Deliver
     submitted: float
     begun: float | None = None
+    started: bool = False
     steps: list[TokenStep] = field(default_factory=list)
     failed: bool = False
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Event | EngineFailure) -> None:
         """Delivers a message; a fault in that is logged, and costs this request alone."""
         try:
             self.deliver(message)
@@ -74,12 +79,15 @@ class Outbox:
         delivery = self._deliveries[request.request_id]
         if delivery.begun is None:
             delivery.begun = monotonic()
-            self._admission.start(len(request.prompt))
+            self._admission.start(request.num_prompt_tokens)
 
     def start(self, request_id: str, cached: int) -> None:
-        """Its prompt is computed, so many tokens of it before: that goes out at once."""
+        """Its prompt is computed, so many tokens of it before: that goes out at once, and once."""
         delivery = self._deliveries[request_id]
         assert delivery.begun is not None
+        if delivery.started:
+            return
+        delivery.started = True
         waited = delivery.begun - delivery.submitted
         delivery.send(Started(cached, waited, monotonic() - delivery.begun))
 
@@ -96,10 +104,10 @@ class Outbox:
         failed = []
         for request_id, delivery in list(self._deliveries.items()):
             if delivery.steps and not delivery.failed:
-                steps, delivery.steps = delivery.steps, []
-                delivery.send(steps)
+                steps, delivery.steps = tuple(delivery.steps), []
+                delivery.send(Generated(steps, monotonic() - delivery.submitted))
             if delivery.failed:
-                delivery.send(Failure("the answer cannot be passed on"))
+                delivery.send(EngineFailure("the answer cannot be passed on"))
                 failed.append(request_id)
             if delivery.failed or not goes_on(request_id):
                 del self._deliveries[request_id]
@@ -111,16 +119,16 @@ class Outbox:
 
     def fail(self, request: GenerationRequest, message: str) -> None:
         """Tells a request that it has failed, and forgets it."""
-        self._pop(request).send(Failure(message))
+        self._pop(request).send(EngineFailure(message))
 
     def end(self, message: str) -> None:
         """Tells all requests that they have failed, and forgets them."""
         deliveries, self._deliveries = self._deliveries, {}
         for delivery in deliveries.values():
-            delivery.send(Failure(message))
+            delivery.send(EngineFailure(message))
 
     def _pop(self, request: GenerationRequest) -> _Delivery:
         delivery = self._deliveries.pop(request.request_id)
         if delivery.begun is None:
-            self._admission.leave(len(request.prompt))
+            self._admission.leave(request.num_prompt_tokens)
         return delivery

@@ -13,11 +13,10 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["Claim", "Slot", "Slots", "Tokens", "shared_length"]
+from friendli_endpoint.engine.core.backend import SlotId, Tokens
 
-Tokens = NDArray[np.int32]
+__all__ = ["Claim", "Slot", "Slots", "shared_length"]
 
 LEAST_SHARED = 8
 """Fewer common tokens are computed again sooner than they are copied."""
@@ -45,7 +44,7 @@ class Slot:
         left: When it was last left, in turns; 0 for never.
     """
 
-    number: int
+    number: SlotId
     adapter: Hashable = None
     tokens: Tokens = field(default_factory=lambda: NOTHING)
     held: int = 0
@@ -84,7 +83,7 @@ class Slots:
 
     def __init__(self, count: int, least_piece: int = 2) -> None:
         self._least_shared = max(LEAST_SHARED, least_piece)
-        self._slots = [Slot(number) for number in range(count)]
+        self._slots = [Slot(SlotId(number)) for number in range(count)]
         self._turn = 0
 
     def __iter__(self) -> Iterator[Slot]:

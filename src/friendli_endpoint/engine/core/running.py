@@ -1,6 +1,7 @@
-"""A choice that runs: what it remembers, and its next tokens."""
+"""A sequence that runs: what it remembers, and its next tokens."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import abc
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import ParamSpec
 
@@ -8,46 +9,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friendli_endpoint.engine.core.adapters import handle_of
-from friendli_endpoint.engine.core.backend import LONGEST_RUN, Logits
+from friendli_endpoint.engine.core.backend import MAX_RUN, Logits
 from friendli_endpoint.engine.core.drafts import SHORTEST_DRAFT, Drafts
 from friendli_endpoint.engine.core.sampling import History, logprobs, sample
-from friendli_endpoint.engine.core.scheduler import Job
-from friendli_endpoint.generation import Choice, TokenStep, Vocabulary
+from friendli_endpoint.engine.core.sequence import Sequence
+from friendli_endpoint.generation import Guide, SamplingParams, TokenStep
 
 __all__ = ["Outcome", "Running", "attempt", "look_ahead"]
 
-Outcome = Sequence[TokenStep] | Exception
-"""The tokens that a choice has taken, or what went wrong with it."""
+Outcome = abc.Sequence[TokenStep] | Exception
+"""The tokens that a sequence has taken, or what went wrong with it."""
 
 P = ParamSpec("P")
 
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """A choice in a slot.
+    """The state of a sequence that generates.
 
     At every position its guide is asked what is forced, then, if nothing is, for a mask; both may
     be asked before the logits are there, and what goes wrong comes up when they are.
 
     Attributes:
-        job: Its request.
-        index: Which choice.
-        choice: How it draws, and what guides it.
+        sequence: The sequence.
+        guide: Decides what it may generate.
         history: What its penalties count.
-        vocabulary: The model's tokens.
+        context: Tokens that it can hold.
         tokens: What it has generated.
-        drafts: Guesses of what it says next.
+        drafts: Guesses of what it generates next.
         forced: What must come next, once `ask_forced` was called: no more than there is room for.
     """
 
-    job: Job
-    index: int
-    choice: Choice
+    sequence: Sequence
+    guide: Guide
     history: History
-    vocabulary: Vocabulary
+    context: int
     tokens: list[int] = field(default_factory=list)
     drafts: Drafts = field(default_factory=Drafts)
-    forced: Sequence[int] = ()
+    forced: abc.Sequence[int] = ()
     _mask: NDArray[np.uint32] | None = None
     _fault: Exception | None = None
     _asked_forced: bool = False
@@ -56,17 +55,17 @@ class Running:
     @property
     def position(self) -> int:
         """Where its last token stands in the sequence."""
-        return len(self.job.request.prompt) + len(self.tokens) - 1
+        return self.sequence.group.tokens.size + len(self.tokens) - 1
 
     @property
     def adapter(self) -> int | None:
-        """What the backend calls that by which the weights are changed for it."""
-        return handle_of(self.job.adapter)
+        """The backend's handle of the adapter that changes the weights for it."""
+        return handle_of(self.sequence.group.adapter)
 
     @property
     def looks_ahead(self) -> bool:
         """Whether `look_ahead` saves time."""
-        return self.choice.guide.looks_ahead
+        return self.guide.looks_ahead
 
     def ask_forced(self) -> None:
         """Asks the guide what must come next, once a position."""
@@ -74,7 +73,7 @@ class Running:
             return
         self._asked_forced = True
         try:
-            self.forced = tuple(self.choice.guide.forced())[: min(LONGEST_RUN, self._room)]
+            self.forced = tuple(self.guide.forced())[: min(MAX_RUN, self._room)]
         except Exception as error:
             self._fault = error
 
@@ -85,11 +84,11 @@ class Running:
             return
         self._asked_mask = True
         try:
-            self._mask = self.choice.guide.mask()
+            self._mask = self.guide.mask()
         except Exception as error:
             self._fault = error
 
-    def follow(self, rows: Sequence[Logits]) -> list[TokenStep]:
+    def follow(self, rows: abc.Sequence[Logits]) -> list[TokenStep]:
         """Takes all forced tokens, as far as none ends the choice.
 
         Args:
@@ -102,23 +101,23 @@ class Running:
         steps: list[TokenStep] = []
         for number, token in enumerate(self.forced):
             steps.append(self._accept(token, rows[number] if rows else None))
-            if steps[-1].finish is not None:
+            if steps[-1].findings.finish is not None:
                 break
         return steps
 
-    def draft(self, end: int) -> Sequence[int]:
+    def draft(self, end: int) -> abc.Sequence[int]:
         """What may well come next, so that it is worth computing; often nothing.
 
         Args:
             end: Position in the sequence up to which tokens may be computed ahead.
         """
-        most = min(self._room, end - self.position) - 1
-        if most < SHORTEST_DRAFT:
+        room = min(self._room, end - self.position) - 1
+        if room < SHORTEST_DRAFT:
             return ()
-        said = np.array(self.tokens, np.int32)
-        return self.drafts.propose(np.concatenate((self.job.tokens, said)), most)
+        generated = np.array(self.tokens, np.int32)
+        return self.drafts.propose(np.concatenate((self.sequence.group.tokens, generated)), room)
 
-    def take(self, rows: Sequence[Logits], draft: Sequence[int] = ()) -> list[TokenStep]:
+    def take(self, rows: abc.Sequence[Logits], draft: abc.Sequence[int] = ()) -> list[TokenStep]:
         """Takes tokens as they come, as long as they are those of a draft, and one more.
 
         Args:
@@ -131,7 +130,7 @@ class Running:
         steps: list[TokenStep] = []
         for logits, guess in zip(rows, (*draft, None), strict=True):
             steps.append(self._advance(logits))
-            if steps[-1].finish is not None or steps[-1].token_id != guess:
+            if steps[-1].findings.finish is not None or steps[-1].token_id != guess:
                 break
         return steps
 
@@ -142,10 +141,9 @@ class Running:
             raise self._fault
         if self.forced:
             return self._accept(self.forced[0], logits)
-        choice = self.choice
-        token = sample(logits, choice.sampling, self.history, len(self.tokens), self._mask)
+        token = sample(logits, self._sampling, self.history, len(self.tokens), self._mask)
         if token is None:
-            return TokenStep(self.index, None, b"", finish=choice.guide.exhausted())
+            return TokenStep(self.sequence.choice, None, self.guide.exhausted())
         return self._accept(token, logits)
 
     def _accept(self, token: int, logits: Logits | None) -> TokenStep:
@@ -154,30 +152,35 @@ class Running:
         self.tokens.append(token)
         self.history.accept(token)
         self.drafts.accept(token)
-        finish = self.choice.guide.accept(token) or (None if self._room else "length")
-        piece = self.vocabulary.piece(token)
-        wanted = self.job.request.top_logprobs
-        if wanted is None or logits is None:
-            return TokenStep(self.index, token, piece, finish=finish)
-        own, top = logprobs(logits, token, wanted)
-        return TokenStep(self.index, token, piece, own, top, finish)
+        findings = self.guide.accept(token, is_last=self._room == 0)
+        top = self.sequence.group.request.top_logprobs
+        if top is None or logits is None or findings.is_end:
+            return TokenStep(self.sequence.choice, token, findings)
+        own, likeliest = logprobs(logits, token, top)
+        return TokenStep(self.sequence.choice, token, findings, own, likeliest)
+
+    @property
+    def _sampling(self) -> SamplingParams:
+        return self.sequence.group.request.choices[self.sequence.choice]
 
     @property
     def _room(self) -> int:
         """How many tokens it may still generate."""
-        request = self.job.request
-        room = self.vocabulary.context - len(request.prompt)
-        return min(request.max_tokens, room) - len(self.tokens)
+        group = self.sequence.group
+        room = self.context - group.tokens.size
+        return min(group.request.max_tokens, room) - len(self.tokens)
 
 
-def look_ahead(running: Iterable[Running]) -> None:
+def look_ahead(waiting: Iterable[Running]) -> None:
     """Asks the guides of all about their next tokens."""
-    for each in running:
-        each.look_ahead()
+    for running in waiting:
+        running.look_ahead()
 
 
-def attempt(take: Callable[P, Sequence[TokenStep]], *given: P.args, **named: P.kwargs) -> Outcome:
-    """What comes of having a choice take tokens."""
+def attempt(
+    take: Callable[P, abc.Sequence[TokenStep]], *given: P.args, **named: P.kwargs
+) -> Outcome:
+    """The tokens that a sequence takes, or what goes wrong with that."""
     try:
         return take(*given, **named)
     except Exception as error:

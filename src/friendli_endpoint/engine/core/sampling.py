@@ -12,7 +12,6 @@ Nguyen et al. 2024, arXiv:2407.01082. Nothing here knows a model or a thread.
 
 import hashlib
 import struct
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,20 +39,20 @@ Floats = NDArray[np.float64]
 
 
 class History:
-    """What one choice has seen and said, as far as its penalties ask for it.
+    """The tokens that one choice has seen and generated, as far as its penalties ask for them.
 
     Args:
         params: The choice's sampling parameters.
-        prompt: Token ids of the prompt.
+        prompt: Token ids of the prompt, shape (length,).
         size: Number of logits at a position.
     """
 
-    def __init__(self, params: SamplingParams, prompt: Sequence[int], size: int) -> None:
+    def __init__(self, params: SamplingParams, prompt: NDArray[np.int32], size: int) -> None:
         self.seen: NDArray[np.bool_] | None = None
         self.counts: NDArray[np.int32] | None = None
         if params.repetition_penalty != 1.0:
             self.seen = np.zeros(size, np.bool_)
-            self.seen[list(prompt)] = True
+            self.seen[prompt] = True
         if params.frequency_penalty or params.presence_penalty:
             self.counts = np.zeros(size, np.int32)
 

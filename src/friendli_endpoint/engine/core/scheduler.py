@@ -10,50 +10,19 @@ than a least size unless the prompt is: see `engine/llama/kernels.py` for why an
 """
 
 from collections import deque
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from friendli_endpoint.engine.core.prefix_cache import Slot, Slots, Tokens
-from friendli_endpoint.generation import GenerationRequest
+from friendli_endpoint.engine.core.backend import SlotId, Tokens
+from friendli_endpoint.engine.core.prefix_cache import Slot, Slots
+from friendli_endpoint.engine.core.sequence import Sequence, SequenceGroup, Status
 
-__all__ = ["Job", "Piece", "Placement", "Scheduler", "Step"]
+__all__ = ["Piece", "Placement", "Scheduler", "Step"]
 
 LEAST_PIECE = 16
 """Smaller pieces take more time a token, and are left for the next step."""
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """A request on its way through the engine.
-
-    Attributes:
-        request: What was asked.
-        adapter: What the weights are changed by for it.
-        tokens: Its prompt, shape (length,).
-        cached: How many tokens of the prompt were held already when it began.
-        prompt_slot: Where its prompt is being prefilled, while it is.
-        unplaced: Choices that have no slot yet, in order.
-        slots: Choice to slot, for the choices that run.
-        tries: How often its prefill was begun.
-        started: Whether a choice has started; who carries out the steps says so.
-    """
-
-    request: GenerationRequest
-    adapter: Hashable
-    tokens: Tokens
-    cached: int = 0
-    prompt_slot: Slot | None = None
-    unplaced: deque[int] = field(default_factory=deque)
-    slots: dict[int, Slot] = field(default_factory=dict)
-    tries: int = 0
-    started: bool = False
-
-    @property
-    def finished(self) -> bool:
-        """Whether no choice runs or waits."""
-        return not self.slots and not self.unplaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,35 +36,33 @@ class Piece:
         tokens: The tokens, at most as many as a piece may have.
         start: How many tokens the slot holds already.
         adapter: What the weights are changed by.
-        job: Whose prompt it is; None for what is prefilled for later.
+        group: The request whose prompt it is; None for what is prefilled for later.
         last: Whether the prompt is whole with it.
     """
 
-    slot: int
-    source: int | None
+    slot: SlotId
+    source: SlotId | None
     tokens: Tokens
     start: int
     adapter: Hashable
-    job: Job | None
+    group: SequenceGroup | None
     last: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A choice of a prefilled job starts in a slot.
+    """A sequence whose prompt is prefilled starts in a slot.
 
     Attributes:
-        job: The job.
-        choice: Which of its choices.
-        slot: Where it runs from now on.
+        sequence: The sequence.
+        slot: Its slot from now on.
         source: The slot to copy the prompt from; None where `slot` holds it already. What follows
             the prompt there is to be dropped in either case.
     """
 
-    job: Job
-    choice: int
-    slot: int
-    source: int | None
+    sequence: Sequence
+    slot: SlotId
+    source: SlotId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +72,11 @@ class Step:
     Attributes:
         work: Pieces of prompts and choices that start, to be done in this order: each may need
             what those before it leave in the slots.
-        decode: Slots whose choice decodes one token after that, those that start included.
+        decode: Slots whose sequence decodes one token after that, those that start included.
     """
 
     work: tuple[Piece | Placement, ...]
-    decode: tuple[int, ...]
+    decode: tuple[SlotId, ...]
 
 
 class Scheduler:
@@ -133,18 +100,19 @@ class Scheduler:
         self._least_piece = least_piece
         self._alike = alike
         self._slots = Slots(slots, least_piece)
-        self._waiting: deque[Job] = deque()
-        self._filling: Job | None = None
-        self._placing: Job | None = None
-        self._jobs: dict[str, Job] = {}
+        self._waiting: deque[SequenceGroup] = deque()
+        self._filling: SequenceGroup | None = None
+        self._placing: SequenceGroup | None = None
+        self._running: list[Sequence] = []
+        self._groups: dict[str, SequenceGroup] = {}
 
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do."""
-        return not self._jobs
+        return not self._groups
 
     @property
-    def queued(self) -> Sequence[Job]:
+    def queued(self) -> tuple[SequenceGroup, ...]:
         """The requests that have not begun."""
         return tuple(self._waiting)
 
@@ -153,35 +121,30 @@ class Scheduler:
         """Prompt tokens in the cache."""
         return sum(slot.held for slot in self._slots)
 
-    def jobs(self) -> tuple[Job, ...]:
-        """The jobs in the engine, oldest first."""
-        return tuple(self._jobs.values())
+    def groups(self) -> tuple[SequenceGroup, ...]:
+        """The requests in the engine, oldest first."""
+        return tuple(self._groups.values())
 
-    def find(self, request_id: str) -> Job | None:
-        """The job of a request, if it is still in the engine."""
-        return self._jobs.get(request_id)
+    def find(self, request_id: str) -> SequenceGroup | None:
+        """A request, if it is still in the engine."""
+        return self._groups.get(request_id)
 
-    def add(self, request: GenerationRequest, adapter: Hashable = None) -> Job:
+    def add(self, group: SequenceGroup) -> None:
         """Puts a request at the end of the queue."""
-        tokens = np.array(request.prompt, np.int32)
-        job = Job(request, adapter, tokens, unplaced=deque(range(len(request.choices))))
-        self._jobs[request.request_id] = job
-        self._waiting.append(job)
-        return job
+        self._groups[group.request.request_id] = group
+        self._waiting.append(group)
 
     def schedule(self) -> Step:
         """The next step. The scheduler counts all of it as done; `finish` and `remove` follow."""
         work: list[Piece | Placement] = list(self._place())
-        runs = any(job.slots for job in self._jobs.values())
-        bound = room = self._piece if runs else self._full_piece
+        bound = room = self._piece if self._running else self._full_piece
         while self._placing is None and (piece := self._next_piece(room, room < bound)):
             work.append(piece)
             room -= len(piece.tokens)
-            if piece.job is not None and piece.last:
-                work.append(self._start(piece.job))
+            if piece.group is not None and piece.last:
+                work.append(self._start(piece.group))
                 work.extend(self._place())
-        decode = tuple(slot.number for job in self._jobs.values() for slot in job.slots.values())
-        return Step(tuple(work), decode)
+        return Step(tuple(work), tuple(_slot_of(sequence).number for sequence in self._running))
 
     def settle(self) -> Piece | None:
         """Work for idle times: what slots would do good to hold, for the prompts to come."""
@@ -194,102 +157,108 @@ class Scheduler:
             slot = self._slots.unsettled()
         return None
 
-    def finish(self, job: Job, choice: int, said: Sequence[int] = ()) -> None:
-        """A choice has ended.
+    def finish(self, sequence: Sequence, generated: list[int] | None = None) -> None:
+        """A sequence has ended.
 
         Args:
-            job: The job.
-            choice: Which of its choices.
-            said: The tokens it has generated: prompts to come may go on from all but the last,
-                which fills the context where it is full.
+            sequence: The sequence; it runs.
+            generated: The tokens it has generated: prompts to come may go on from all but the
+                last, which fills the context where it is full.
         """
-        slot = job.slots.pop(choice)
-        tokens = np.concatenate((job.tokens, np.array(said[:-1], np.int32)))
-        if job.tokens.size >= self._least_piece:
+        group, slot = sequence.group, _slot_of(sequence)
+        tokens = np.concatenate((group.tokens, np.array((generated or ())[:-1], np.int32)))
+        if group.tokens.size >= self._least_piece:
             slot.held = max(slot.held, min(self._alike, tokens.size))
         self._slots.leave(slot, tokens)
-        if job.finished:
-            self._forget(job)
+        self._running.remove(sequence)
+        sequence.status, sequence.slot = Status.FINISHED, None
+        if group.is_finished:
+            self._forget(group)
 
-    def remove(self, job: Job) -> None:
-        """Takes a job out, whatever it is doing."""
-        if job.prompt_slot is not None:
-            self._slots.leave(job.prompt_slot)
-        for slot in job.slots.values():
-            self._slots.leave(slot)
-        job.slots.clear()
-        job.unplaced.clear()
-        self._forget(job)
+    def remove(self, group: SequenceGroup) -> None:
+        """Takes a request out, whatever it is doing."""
+        for sequence in group.sequences:
+            if sequence.slot is not None:
+                self._slots.leave(sequence.slot)
+            if sequence.status is Status.RUNNING:
+                self._running.remove(sequence)
+            sequence.status, sequence.slot = Status.FINISHED, None
+        self._forget(group)
 
     def drop(self, adapter: Hashable) -> None:
-        """Forgets what was computed with an adapter that no job uses."""
+        """Forgets what was computed with an adapter that no request uses."""
         self._slots.forget(adapter)
 
     def restart(self) -> None:
-        """Every slot has lost what it held; the jobs, none of them started, begin anew."""
+        """Every slot has lost what it held; the requests, without output so far, begin anew."""
         self._slots = Slots(len(list(self._slots)), self._least_piece)
         self._filling = self._placing = None
-        self._waiting = deque(self._jobs.values())
-        for job in self._waiting:
-            job.prompt_slot = None
-            job.slots.clear()
-            job.unplaced = deque(range(len(job.request.choices)))
+        self._running.clear()
+        self._waiting = deque(self._groups.values())
+        for group in self._waiting:
+            for sequence in group.sequences:
+                sequence.status, sequence.slot = Status.WAITING, None
 
-    def _forget(self, job: Job) -> None:
-        self._jobs.pop(job.request.request_id, None)
-        if self._filling is job:
+    def _forget(self, group: SequenceGroup) -> None:
+        self._groups.pop(group.request.request_id, None)
+        if self._filling is group:
             self._filling = None
-        if self._placing is job:
+        if self._placing is group:
             self._placing = None
-        if job in self._waiting:
-            self._waiting.remove(job)
+        if group in self._waiting:
+            self._waiting.remove(group)
 
-    def _start(self, job: Job) -> Placement:
-        """The first choice runs where the prompt was prefilled."""
-        assert job.prompt_slot is not None
-        slot, job.prompt_slot = job.prompt_slot, None
-        choice = job.unplaced.popleft()
-        job.slots[choice] = slot
-        self._placing = job if job.unplaced else None
-        return Placement(job, choice, slot.number, None)
+    def _start(self, group: SequenceGroup) -> Placement:
+        """The first sequence runs where the prompt was prefilled."""
+        sequence = group.first
+        slot = _slot_of(sequence)
+        self._run(sequence, slot)
+        return Placement(sequence, slot.number, None)
 
     def _place(self) -> Iterator[Placement]:
-        """Slots for the other choices, as far as there are."""
-        job = self._placing
-        while job is not None and self._slots.any_free:
-            claim = self._slots.claim(job.tokens, job.adapter, job.tokens.size)
-            assert claim is not None and claim.shared == job.tokens.size
-            choice = job.unplaced.popleft()
-            job.slots[choice] = claim.slot
+        """Slots for the other sequences, as far as there are."""
+        while self._placing is not None and self._slots.any_free:
+            group = self._placing
+            sequence = group.next_waiting
+            claim = self._slots.claim(group.tokens, group.adapter, group.tokens.size)
+            assert sequence is not None
+            assert claim is not None and claim.shared == group.tokens.size
+            self._run(sequence, claim.slot)
             source = claim.source.number if claim.source else None
-            yield Placement(job, choice, claim.slot.number, source)
-            job = self._placing = job if job.unplaced else None
+            yield Placement(sequence, claim.slot.number, source)
+
+    def _run(self, sequence: Sequence, slot: Slot) -> None:
+        sequence.status, sequence.slot = Status.RUNNING, slot
+        self._running.append(sequence)
+        self._placing = sequence.group if sequence.group.next_waiting is not None else None
 
     def _next_piece(self, room: int, later: bool) -> Piece | None:
         """A piece of the prompt that is being prefilled, or of the next one, if that fits."""
         source = None
         if self._filling is None and self._waiting and room >= LEAST_PIECE * later:
             source = self._begin(self._waiting[0])
-        job = self._filling
-        if job is None or job.prompt_slot is None:
+        group = self._filling
+        if group is None:
             return None
-        slot = job.prompt_slot
-        left = job.tokens.size - slot.held
+        slot = _slot_of(group.first)
+        left = group.tokens.size - slot.held
         size = self._size(room, left)
         if size < (min(left, LEAST_PIECE) if later and source is None else 1):
             return None
         if size == left:
             self._filling = None
-        return self._advance(slot, size, source, job)
+        return self._advance(slot, size, source, group)
 
-    def _begin(self, job: Job) -> int | None:
-        claim = self._slots.claim(job.tokens, job.adapter, job.tokens.size - self._least_piece)
+    def _begin(self, group: SequenceGroup) -> SlotId | None:
+        most = group.tokens.size - self._least_piece
+        claim = self._slots.claim(group.tokens, group.adapter, most)
         if claim is None:
             return None
         self._waiting.popleft()
-        self._filling = job
-        job.tries += 1
-        job.prompt_slot, job.cached = claim.slot, claim.shared
+        self._filling = group
+        group.tries += 1
+        group.cached = claim.shared
+        group.first.status, group.first.slot = Status.PREFILLING, claim.slot
         return claim.source.number if claim.source else None
 
     def _size(self, room: int, left: int) -> int:
@@ -300,8 +269,15 @@ class Scheduler:
         return size if size >= self._least_piece or size == left else 0
 
     @staticmethod
-    def _advance(slot: Slot, size: int, source: int | None, job: Job | None) -> Piece:
+    def _advance(
+        slot: Slot, size: int, source: SlotId | None, group: SequenceGroup | None
+    ) -> Piece:
         start, slot.held = slot.held, slot.held + size
         tokens = slot.tokens[start : slot.held]
         last = slot.held == slot.tokens.size
-        return Piece(slot.number, source, tokens, start, slot.adapter, job, last)
+        return Piece(slot.number, source, tokens, start, slot.adapter, group, last)
+
+
+def _slot_of(sequence: Sequence) -> Slot:
+    assert sequence.slot is not None, "the sequence has no slot"
+    return sequence.slot

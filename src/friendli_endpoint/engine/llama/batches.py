@@ -9,6 +9,8 @@ embedded model 105 ms in two batches, and 322 in one.
 from collections.abc import Sequence
 from itertools import pairwise
 
+from friendli_endpoint.engine.llama.places import SeqId
+
 __all__ = ["by_length", "divide"]
 
 BLOCK = 256
@@ -45,7 +47,7 @@ def by_length(lengths: Sequence[int], pass_cost: float) -> list[list[int]]:
     return batches
 
 
-def divide(sequences: Sequence[int], least: int, most: int | None) -> Sequence[Sequence[int]]:
+def divide(sequences: Sequence[SeqId], least: int, most: int | None) -> Sequence[Sequence[SeqId]]:
     """Cuts the ascending numbers of sequences into batches.
 
     llama.cpp computes at once only those that follow one another (see `places.py`), so where the
@@ -58,7 +60,7 @@ def divide(sequences: Sequence[int], least: int, most: int | None) -> Sequence[S
     """
     if least == 1 and most is None:
         return [sequences]
-    runs: list[list[int]] = []
+    runs: list[list[SeqId]] = []
     for sequence in sequences:
         if runs and runs[-1][-1] == sequence - 1:
             runs[-1].append(sequence)
@@ -67,7 +69,7 @@ def divide(sequences: Sequence[int], least: int, most: int | None) -> Sequence[S
     return [batch for run in runs for batch in _cut(run, most or len(run))]
 
 
-def _cut(run: list[int], most: int) -> list[list[int]]:
+def _cut(run: list[SeqId], most: int) -> list[list[SeqId]]:
     count = -(-len(run) // most)
     ends = [len(run) * number // count for number in range(count + 1)]
     return [run[start:end] for start, end in pairwise(ends)]

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.core.backend import LONGEST_RUN, Logits, Tokens
+from friendli_endpoint.engine.core.backend import MAX_RUN, Logits, SlotId, Tokens
 from friendli_endpoint.engine.llama.batches import by_length, divide
 from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, FLASH_ATTENTION_ON, Batch
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
-from friendli_endpoint.engine.llama.places import Places
+from friendli_endpoint.engine.llama.places import Places, SeqId
 from friendli_endpoint.engine.llama.values import State
 
 __all__ = ["Cache", "DecodeError"]
@@ -54,7 +54,7 @@ class Cache:
         params.n_ctx = sequences * room
         params.n_seq_max = sequences
         params.n_batch = params.n_ubatch = batch
-        params.n_outputs_max = max(sequences, LONGEST_RUN)
+        params.n_outputs_max = max(sequences, MAX_RUN)
         params.n_threads = params.n_threads_batch = threads
         params.flash_attn_type = FLASH_ATTENTION_ON if flash else FLASH_ATTENTION_OFF
         params.kv_unified = False
@@ -68,7 +68,7 @@ class Cache:
         self._adapters: tuple[int, ...] = ()
         bytes_per_token = max(1, model.kv_bytes_per_token)
         self._pass_cost = model.weight_bytes / bytes_per_token / 2
-        self._places = Places(sequences, self._pass_cost, MOST_MOVED / bytes_per_token)
+        self._seq_ids = Places(sequences, self._pass_cost, MOST_MOVED / bytes_per_token)
         self._states = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
         self._memory: int = library.llama_get_memory(pointer)
         vocabulary = library.llama_model_get_vocab(model.pointer)
@@ -110,18 +110,18 @@ class Cache:
 
     def append(
         self,
-        sequence: int,
+        slot: SlotId,
         tokens: Sequence[int] | Tokens,
         position: int,
         outputs: bool | NDArray[np.bool_],
     ) -> None:
         """Appends tokens to one sequence; `logits` has those after each with an output."""
         positions = np.arange(position, position + len(tokens), dtype=np.int32)
-        self._decode(self._places[sequence], tokens, positions, outputs)
+        self._decode(self._seq_ids[slot], tokens, positions, outputs)
 
     def decode(
         self,
-        sequences: Sequence[int],
+        slots: Sequence[SlotId],
         tokens: Sequence[int],
         positions: Sequence[int],
         least: int,
@@ -129,7 +129,7 @@ class Cache:
         """Appends one token to each of several sequences.
 
         Args:
-            sequences: Distinct sequence numbers. None, of any sequence, may be full.
+            slots: Distinct slots. None, of any sequence, may be full.
             tokens: One id for each.
             positions: How many tokens each holds already.
             least: Fewest sequences of a batch.
@@ -139,36 +139,36 @@ class Cache:
         """
         groups = by_length([position + 1 for position in positions], self._pass_cost)
         for group in groups:
-            self._gather([sequences[index] for index in group])
-        index_of = {self._places[sequence]: index for index, sequence in enumerate(sequences)}
-        batches: list[Sequence[int]] = []
+            self._gather([slots[index] for index in group])
+        index_of = {self._seq_ids[slot]: index for index, slot in enumerate(slots)}
+        batches: list[Sequence[SeqId]] = []
         for group in groups:
-            places = sorted(self._places[sequences[index]] for index in group)
-            batches.extend(divide(places, least, self._most))
+            seq_ids = sorted(self._seq_ids[slots[index]] for index in group)
+            batches.extend(divide(seq_ids, least, self._most))
         rows: dict[int, Logits] = {}
         for batch in batches:
-            indices = [index_of[place] for place in batch]
+            indices = [index_of[seq_id] for seq_id in batch]
             at = [positions[index] for index in indices]
             logits = self._decode_each(batch, [tokens[index] for index in indices], at, least)
             if len(batches) > 1:
                 logits = logits.copy()  # the next batch overwrites it
             rows.update(zip(indices, logits, strict=True))
-        return [rows[index] for index in range(len(sequences))]
+        return [rows[index] for index in range(len(slots))]
 
     def logits(self, rows: int) -> Logits:
         """Of the last batch, shape (rows, vocabulary), float32; valid until the next call."""
         pointer: ctypes._Pointer[ctypes.c_float] = self._library.llama_get_logits(self._pointer)
         return np.ctypeslib.as_array(pointer, shape=(rows, self._vocabulary_size))
 
-    def held(self, sequence: int) -> int:
+    def held(self, slot: SlotId) -> int:
         """How many tokens a sequence holds."""
-        return self._held(self._places[sequence])
+        return self._held(self._seq_ids[slot])
 
-    def drop(self, sequence: int, length: int) -> None:
+    def drop(self, slot: SlotId, length: int) -> None:
         """Drops all that a sequence holds from position `length` on."""
-        self._drop(self._places[sequence], length)
+        self._drop(self._seq_ids[slot], length)
 
-    def copy(self, source: int, target: int) -> None:
+    def copy(self, source: SlotId, target: SlotId) -> None:
         """Makes one sequence hold what another holds, to the bit.
 
         It goes through a buffer, at the cost of what is held; `llama_memory_seq_cp` between
@@ -176,18 +176,18 @@ class Cache:
         the windows of a model have passed, and a prefix of it could not be gone on with.
         """
         if self._has_windows:
-            places = self._places[source], self._places[target]
-            self._library.llama_memory_seq_cp(self._memory, *places, -1, -1)
+            seq_ids = self._seq_ids[source], self._seq_ids[target]
+            self._library.llama_memory_seq_cp(self._memory, *seq_ids, -1, -1)
         else:
             self.restore(self.save(source), target)
 
-    def save(self, sequence: int) -> State:
+    def save(self, slot: SlotId) -> State:
         """What a sequence holds; valid until the next is saved."""
-        return self._save(self._places[sequence], 0)
+        return self._save(self._seq_ids[slot], 0)
 
-    def restore(self, state: State, sequence: int) -> None:
+    def restore(self, state: State, slot: SlotId) -> None:
         """Lets a sequence hold what was saved, and nothing else."""
-        self._restore(state, self._places[sequence])
+        self._restore(state, self._seq_ids[slot])
 
     def close(self) -> None:
         """Frees the memory."""
@@ -195,29 +195,29 @@ class Cache:
             self._library.llama_free(self._pointer)
             self._pointer = 0
 
-    def _gather(self, sequences: Sequence[int]) -> None:
+    def _gather(self, slots: Sequence[SlotId]) -> None:
         """Lets sequences that are decoded together lie side by side, where that is worth it."""
         if self._has_windows:
             return  # what is copied lacks what the windows have passed
-        running = sorted(self._places[sequence] for sequence in sequences)
-        if (pair := self._places.due(running, self._held)) is not None:
+        running = sorted(self._seq_ids[slot] for slot in slots)
+        if (pair := self._seq_ids.due(running, self._held)) is not None:
             first, second = pair
             states = self._save(first, 0), self._save(second, 1)
             self._restore(states[0], second)
             self._restore(states[1], first)
-            self._places.exchange(first, second)
+            self._seq_ids.exchange(first, second)
 
     def _decode_each(
-        self, places: Sequence[int], tokens: Sequence[int], positions: Sequence[int], least: int
+        self, seq_ids: Sequence[SeqId], tokens: Sequence[int], positions: Sequence[int], least: int
     ) -> Logits:
         """Decodes one batch, together with a token that is dropped where it would be too small."""
-        if len(places) >= least or self._sequences == 1:
-            self._decode(places, tokens, positions, True)
-            return self.logits(len(places))
-        last = places[-1]
-        beside = last + 1 if last + 1 < self._sequences else places[0] - 1
+        if len(seq_ids) >= least or self._sequences == 1:
+            self._decode(seq_ids, tokens, positions, True)
+            return self.logits(len(seq_ids))
+        last = seq_ids[-1]
+        beside = SeqId(last + 1 if last + 1 < self._sequences else seq_ids[0] - 1)
         length = self._held(beside)
-        rows = sorted([*zip(places, tokens, positions, strict=True), (beside, 0, length)])
+        rows = sorted([*zip(seq_ids, tokens, positions, strict=True), (beside, 0, length)])
         batch = np.array(rows, np.int32).T
         # It has an output, too: the last layer computes only those that have one.
         self._decode(batch[0], batch[1], batch[2], True)
@@ -225,40 +225,40 @@ class Cache:
         logits = self.logits(len(rows))
         return logits[1:] if beside < last else logits[:-1]
 
-    def _save(self, place: int, buffer: int) -> State:
-        """What a place holds, in one of two buffers."""
+    def _save(self, seq_id: SeqId, buffer: int) -> State:
+        """The state of a sequence, in one of two buffers."""
         library, pointer = self._library, self._pointer
-        size: int = library.llama_state_seq_get_size(pointer, place)
+        size: int = library.llama_state_seq_get_size(pointer, seq_id)
         if self._states[buffer].size < size:
             self._states[buffer] = np.empty(size, np.uint8)
         state = self._states[buffer][:size]
-        if library.llama_state_seq_get_data(pointer, state.ctypes.data, size, place) != size:
+        if library.llama_state_seq_get_data(pointer, state.ctypes.data, size, seq_id) != size:
             raise DecodeError(f"llama.cpp cannot copy the {size:,} bytes of a sequence")
         return state
 
-    def _restore(self, state: State, place: int) -> None:
+    def _restore(self, state: State, seq_id: SeqId) -> None:
         library, pointer, size = self._library, self._pointer, state.size
-        self._drop(place, 0)
-        if library.llama_state_seq_set_data(pointer, state.ctypes.data, size, place) != size:
+        self._drop(seq_id, 0)
+        if library.llama_state_seq_set_data(pointer, state.ctypes.data, size, seq_id) != size:
             raise DecodeError(f"llama.cpp cannot take the {size:,} bytes of a sequence")
 
-    def _held(self, place: int) -> int:
-        last: int = self._library.llama_memory_seq_pos_max(self._memory, place)
+    def _held(self, seq_id: SeqId) -> int:
+        last: int = self._library.llama_memory_seq_pos_max(self._memory, seq_id)
         return last + 1
 
-    def _drop(self, place: int, length: int) -> None:
-        self._library.llama_memory_seq_rm(self._memory, place, length, -1)
+    def _drop(self, seq_id: SeqId, length: int) -> None:
+        self._library.llama_memory_seq_rm(self._memory, seq_id, length, -1)
 
     def _decode(
         self,
-        places: int | Sequence[int] | Tokens,
+        seq_ids: SeqId | Sequence[SeqId] | Tokens,
         tokens: Sequence[int] | Tokens,
         positions: Sequence[int] | Tokens,
         outputs: bool | NDArray[np.bool_],
     ) -> None:
         """Computes a batch of tokens, and the logits after those with an output."""
         count = len(tokens)
-        self._sequence[:count] = places
+        self._sequence[:count] = seq_ids
         self._token[:count] = tokens
         self._position[:count] = positions
         self._output[:count] = outputs

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.core.backend import Logits, Tokens
+from friendli_endpoint.engine.core.backend import AdapterError, Logits, SlotId, Tokens
 from friendli_endpoint.engine.llama.cache import Cache, DecodeError
 from friendli_endpoint.engine.llama.kernels import LEAST_WITH_LORA
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
@@ -91,12 +91,12 @@ class LlamaContext:
         return self._short is not None
 
     def prefill(
-        self, sequence: int, tokens: Tokens, position: int, output: bool, adapter: int | None = None
+        self, slot: SlotId, tokens: Tokens, position: int, output: bool, adapter: int | None = None
     ) -> Logits | None:
         """Appends a piece of a prompt to one sequence.
 
         Args:
-            sequence: Which one, from 0.
+            slot: The slot of the sequence.
             tokens: At most `MICRO_BATCH` ids, and no fewer than `Kernels.least_piece` unless the
                 whole prompt is shorter.
             position: How many tokens the sequence holds already.
@@ -108,12 +108,12 @@ class LlamaContext:
         """
         for part in self._parts(position, len(tokens)):
             last = np.arange(part.start + 1, part.stop + 1) == len(tokens)
-            cache = self._append(sequence, tokens, part, position, last & output, adapter)
+            cache = self._append(slot, tokens, part, position, last & output, adapter)
         return cache.logits(1)[0] if output else None
 
     def extend(
         self,
-        sequence: int,
+        slot: SlotId,
         tokens: Tokens,
         position: int,
         outputs: bool,
@@ -125,8 +125,8 @@ class LlamaContext:
         is computed.
 
         Args:
-            sequence: Which one, from 0.
-            tokens: At most `LONGEST_RUN` ids.
+            slot: The slot of the sequence.
+            tokens: At most `MAX_RUN` ids.
             position: How many tokens the sequence holds already.
             outputs: Whether the logits after each token are wanted.
             adapter: What the weights are changed by.
@@ -138,14 +138,14 @@ class LlamaContext:
         rows: list[Logits] = []
         for part in self._parts(position, len(tokens)):
             wanted = np.full(len(part), outputs)
-            cache = self._append(sequence, tokens, part, position, wanted, adapter)
+            cache = self._append(slot, tokens, part, position, wanted, adapter)
             if outputs:
                 rows.extend(cache.logits(len(part)))
         return rows if outputs else None
 
     def decode(
         self,
-        sequences: Sequence[int],
+        slots: Sequence[SlotId],
         tokens: Sequence[int],
         positions: Sequence[int],
         adapter: int | None = None,
@@ -153,7 +153,7 @@ class LlamaContext:
         """Appends one token to each of several sequences.
 
         Args:
-            sequences: Distinct sequence numbers. None, of any sequence, may be full.
+            slots: Distinct slots. None, of any slot, may be full.
             tokens: One id for each.
             positions: How many tokens each holds already.
             adapter: What the weights are changed by.
@@ -165,21 +165,21 @@ class LlamaContext:
         if adapter is not None:
             least = max(least, LEAST_WITH_LORA)
         shares: dict[Cache, list[int]] = {}
-        for index, (sequence, position) in enumerate(zip(sequences, positions, strict=True)):
-            shares.setdefault(self._lay(sequence, position), []).append(index)
+        for index, (slot, position) in enumerate(zip(slots, positions, strict=True)):
+            shares.setdefault(self._lay(slot, position), []).append(index)
         rows: dict[int, Logits] = {}
         for cache, share in shares.items():
             self._use(cache, adapter)
             logits = cache.decode(
-                [sequences[index] for index in share],
+                [slots[index] for index in share],
                 [tokens[index] for index in share],
                 [positions[index] for index in share],
                 least,
             )
             rows.update(zip(share, logits, strict=True))
-        return [rows[index] for index in range(len(sequences))]
+        return [rows[index] for index in range(len(slots))]
 
-    def copy(self, source: int, target: int) -> None:
+    def copy(self, source: SlotId, target: SlotId) -> None:
         """Makes one sequence hold what another holds, to the bit."""
         home, left = self._homes[source], self._homes[target]
         if left is not home:
@@ -187,13 +187,20 @@ class LlamaContext:
         home.copy(source, target)
         self._homes[target] = home
 
-    def truncate(self, sequence: int, length: int) -> None:
+    def truncate(self, slot: SlotId, length: int) -> None:
         """Drops all that a sequence holds from position `length` on."""
-        self._homes[sequence].drop(sequence, length)
+        self._homes[slot].drop(slot, length)
 
     def load_adapter(self, path: Path) -> int:
-        """Reads a LoRA for this model; see `LlamaModel.load_adapter`."""
-        return self._model.load_adapter(path)
+        """Reads a LoRA for this model.
+
+        Raises:
+            AdapterError: The file is missing, not a GGUF file, or not a LoRA for this model.
+        """
+        try:
+            return self._model.load_adapter(path)
+        except ModelError as error:
+            raise AdapterError(str(error)) from error
 
     def free_adapter(self, adapter: int) -> None:
         """Frees a LoRA."""
@@ -211,7 +218,7 @@ class LlamaContext:
 
     def _append(
         self,
-        sequence: int,
+        slot: SlotId,
         tokens: Tokens,
         part: range,
         position: int,
@@ -222,15 +229,15 @@ class LlamaContext:
 
         One that was cut off at the border may be too small: it is filled up, and the rest dropped.
         """
-        cache = self._lay(sequence, position + part.start)
+        cache = self._lay(slot, position + part.start)
         self._use(cache, adapter)
         own = np.asarray(tokens[part.start : part.stop], np.int32)
         least = min(self._model.kernels.least_piece, len(tokens))
         spare = max(0, least - own.size)
         filled, wanted = np.pad(own, (0, spare), mode="edge"), np.pad(outputs, (0, spare))
-        cache.append(sequence, filled, position + part.start, wanted)
+        cache.append(slot, filled, position + part.start, wanted)
         if spare:
-            cache.drop(sequence, position + part.stop)
+            cache.drop(slot, position + part.stop)
         return cache
 
     def _parts(self, position: int, count: int) -> Iterator[range]:
@@ -242,16 +249,16 @@ class LlamaContext:
         if short < count:
             yield range(short, count)
 
-    def _lay(self, sequence: int, position: int) -> Cache:
+    def _lay(self, slot: SlotId, position: int) -> Cache:
         """Moves a sequence to where its token at a position is computed."""
-        short, home = self._short, self._homes[sequence]
+        short, home = self._short, self._homes[slot]
         cache = self._long if short is None or position >= SHORT else short
         if cache is not home:
             if position:
-                home.drop(sequence, position)
-                cache.restore(transpose_values(home.save(sequence)), sequence)
-            home.drop(sequence, 0)
-            self._homes[sequence] = cache
+                home.drop(slot, position)
+                cache.restore(transpose_values(home.save(slot)), slot)
+            home.drop(slot, 0)
+            self._homes[slot] = cache
         return cache
 
     def _use(self, cache: Cache, adapter: int | None) -> None:
@@ -271,15 +278,16 @@ class LlamaContext:
 
 def _exchangeable(first: Cache, second: Cache) -> bool:
     """Whether what one cache holds can be laid into the other and back."""
-    first.append(0, [0, 0], 0, False)
-    state = first.save(0)
+    slot = SlotId(0)
+    first.append(slot, [0, 0], 0, False)
+    state = first.save(slot)
     try:
-        second.restore(transpose_values(state), 0)
-        back = transpose_values(second.save(0))
+        second.restore(transpose_values(state), slot)
+        back = transpose_values(second.save(slot))
     except (ValueError, DecodeError) as error:
         log.info("short sequences are computed as long ones are: %s", error)
         return False
     finally:
-        first.drop(0, 0)
-        second.drop(0, 0)
+        first.drop(slot, 0)
+        second.drop(slot, 0)
     return np.array_equal(back, state)

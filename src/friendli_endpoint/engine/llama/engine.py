@@ -1,30 +1,38 @@
-"""Opens a GGUF file as an engine: the library, the weights, room for the sequences, the loop."""
+"""GGUF files as engines: checked, tried, and opened by llama.cpp."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
+from friendli_endpoint.engine.core.backend import AdapterError
+from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.engine.core.execution import Plan
 from friendli_endpoint.engine.core.loop import EngineLoop
-from friendli_endpoint.engine.llama.capacity import (
-    Capacity,
-    available_memory,
-    available_threads,
-    fit,
-)
+from friendli_endpoint.engine.llama.capacity import available_memory, available_threads, fit
 from friendli_endpoint.engine.llama.context import SHORT_ROOM, LlamaContext
-from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
+from friendli_endpoint.engine.llama.gguf.repack import repack
+from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import (
     LlamaModel,
     ModelError,
+    VocabularyFile,
     check_file,
     find_embedded_model,
 )
+from friendli_endpoint.engine.llama.trials import Trials
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
-from friendli_endpoint.generation import StepReport
+from friendli_endpoint.generation import (
+    GuideMaker,
+    ModelCard,
+    StartError,
+    StepReport,
+    Vocabulary,
+)
 
-__all__ = ["EmbeddedEngine", "LibraryError", "ModelError", "locate", "open_engine"]
+__all__ = ["LlamaOptions", "LlamaSource", "locate"]
 
 log = logging.getLogger("friendli_endpoint.engine")
 
@@ -37,98 +45,162 @@ FULL_PIECE = 128
 """Prompt tokens in a batch while nothing runs; larger batches take more time a token."""
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedEngine:
-    """An engine over a local file, and what else the file says.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlamaOptions:
+    """How a model is served.
 
     Attributes:
-        engine: Serves requests.
-        vocabulary: The model's tokens.
-        name: What the model calls itself.
-        template: Its chat template, in Jinja, or None.
-        capacity: What it serves at once.
+        sequences: Choices to serve at once; lowered where memory is short.
+        context: Tokens each can hold; lowered where memory or the model ask for it.
+        threads: Threads that compute; by default one for each processor.
+        parts: Whether weights may be served in two parts, where that is faster.
+        repack_into: Folder for a copy of the model in Q8_0, which is then served; None for the
+            model as it is.
+        drafts: Whether a choice that runs alone may be drafted, where that changes no bit.
+        max_queue: Maximum number of requests that wait.
+        max_queue_tokens: Maximum number of prompt tokens that wait, all together.
+        adapters: Routes of adapters to the files they are loaded from.
     """
 
-    engine: EngineLoop
-    vocabulary: LlamaVocabulary
-    name: str
-    template: str | None
-    capacity: Capacity
+    sequences: int
+    context: int
+    threads: int | None = None
+    parts: bool = True
+    repack_into: Path | None = None
+    drafts: bool = True
+    max_queue: int = 1024
+    max_queue_tokens: int = 1 << 20
+    adapters: Mapping[str, Path] = field(default_factory=dict)
+
+
+class LlamaSource:
+    """A GGUF file that is to be served.
+
+    Args:
+        path: The file; None for the embedded model.
+        options: How it is served.
+    """
+
+    def __init__(self, path: Path | None, options: LlamaOptions) -> None:
+        self._path = path
+        self._options = options
+        self._trials = Trials()
+
+    def check(self) -> None:
+        """Looks whether there is a C library and a file that can be a model; takes no time.
+
+        Raises:
+            StartError: There is none.
+        """
+        locate(self._path)
+
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary of the file; takes a second or more, for the file is tried first.
+
+        Raises:
+            StartError: The file cannot be served.
+        """
+        return LlamaVocabulary(VocabularyFile(load(find_library()), self._model))
+
+    def open(
+        self, make_guide: GuideMaker, report: Callable[[StepReport], None] = lambda _report: None
+    ) -> LocalEngine:
+        """Loads the model and starts serving it; takes a second or more.
+
+        Args:
+            make_guide: Makes the guide of a choice, on the engine's thread.
+            report: Called with every step, on the engine's thread; must not block or raise.
+
+        Raises:
+            StartError: The file, or one of the adapters, cannot be served.
+        """
+        adapters = self._options.adapters
+        self._trials.try_adapters(self._model, list(adapters.values()))
+        loop, card = self._open(make_guide, report)
+        try:
+            for route, path in adapters.items():
+                loop.load_adapter(route, path)
+        except AdapterError as error:
+            loop.close()
+            raise StartError(str(error)) from error
+        return LocalEngine(loop, card, self._tried_adapter)
 
     def close(self) -> None:
-        """Stops the engine and frees its caches; the weights go with the last that uses them."""
-        self.engine.close()
+        """Ends trials that run; nothing can be opened any more."""
+        self._trials.close()
+
+    @cached_property
+    def _model(self) -> Path:
+        """The file that is served, once it has been tried."""
+        model = locate(self._path)
+        if self._options.repack_into is not None:
+            model = repack(model, self._options.repack_into)
+        self._trials.try_model(model)
+        return model
+
+    def _open(
+        self, make_guide: GuideMaker, report: Callable[[StepReport], None]
+    ) -> tuple[EngineLoop, ModelCard]:
+        options = self._options
+        model = LlamaModel(load(find_library()), self._model, options.parts)
+        capacity = fit(
+            options.sequences,
+            options.context,
+            train_context=model.train_context,
+            bytes_per_token=model.kv_bytes_per_token,
+            free=available_memory(),
+            beside=SHORT_ROOM,
+        )
+        for note in capacity.notes:
+            log.warning("%s", note)
+        plan = Plan(
+            slots=capacity.sequences,
+            context=capacity.context,
+            piece=PIECE,
+            full_piece=FULL_PIECE,
+            least_piece=model.kernels.least_piece,
+            drafts=options.drafts,
+            queue_requests=options.max_queue,
+            queue_tokens=options.max_queue_tokens,
+        )
+        threads = options.threads or available_threads()
+        loop = EngineLoop(
+            lambda: LlamaContext(model, capacity.sequences, capacity.context, threads),
+            make_guide,
+            plan,
+            report,
+        )
+        return loop, ModelCard(
+            name=model.name,
+            context=capacity.context,
+            vocabulary_size=model.vocabulary_size,
+            num_sequences=capacity.sequences,
+            chat_template=model.chat_template(),
+            modalities=("text",),
+            adapters=(),
+            deterministic=model.kernels.are_known,
+        )
+
+    @contextmanager
+    def _tried_adapter(self, path: Path) -> Iterator[Path]:
+        try:
+            with self._trials.tried_copy(self._model, path) as copy:
+                try:
+                    yield copy
+                except AdapterError as error:
+                    raise ModelError(str(error)) from error  # so that it names the file
+        except ModelError as error:
+            raise AdapterError(str(error)) from error
 
 
 def locate(path: Path | None) -> Path:
     """The model file to serve: the one named, or the embedded one; and that it can be a model.
 
     Raises:
-        ModelError: There is no such file, or it is no GGUF file.
-        LibraryError: llama.cpp is not installed or not one we can drive.
+        StartError: There is no such file, it is not a GGUF file, or llama.cpp is not installed or
+            not one that we can drive.
     """
     load(find_library())
     found = path or find_embedded_model()
     check_file(found)
     return found
-
-
-def open_engine(
-    path: Path,
-    *,
-    sequences: int,
-    context: int,
-    threads: int | None = None,
-    parts: bool = True,
-    drafts: bool = True,
-    max_queue: int = 1024,
-    max_queue_tokens: int = 1 << 20,
-    report: Callable[[StepReport], None] = lambda _report: None,
-) -> EmbeddedEngine:
-    """Loads a model and starts serving it; takes a second or more.
-
-    Args:
-        path: A GGUF file.
-        sequences: Choices to serve at once; lowered where memory is short.
-        context: Tokens each can hold; lowered where memory or the model ask for it.
-        threads: Threads that compute; by default one for each processor.
-        parts: Whether weights may be served in two parts, where that is faster.
-        drafts: Whether a choice that runs alone may be drafted, where that changes no bit.
-        max_queue: Most requests that may wait.
-        max_queue_tokens: Most prompt tokens that may wait, all together.
-        report: Hears of every turn of the engine, on its thread.
-
-    Raises:
-        LibraryError: llama.cpp is not installed or not one we can drive.
-        ModelError: The file cannot be served.
-    """
-    library = load(find_library())
-    model = LlamaModel(library, path, parts)
-    capacity = fit(
-        sequences,
-        context,
-        train_context=model.train_context,
-        bytes_per_token=model.kv_bytes_per_token,
-        free=available_memory(),
-        beside=SHORT_ROOM,
-    )
-    for note in capacity.notes:
-        log.warning("%s", note)
-    vocabulary = LlamaVocabulary(model, capacity.context)
-    processors = threads or available_threads()
-    plan = Plan(
-        capacity.sequences,
-        PIECE,
-        FULL_PIECE,
-        model.kernels.least_piece,
-        drafts,
-        queue_requests=max_queue,
-        queue_tokens=max_queue_tokens,
-    )
-    engine = EngineLoop(
-        lambda: LlamaContext(model, capacity.sequences, capacity.context, processors),
-        vocabulary,
-        plan,
-        report,
-    )
-    return EmbeddedEngine(engine, vocabulary, model.name, model.chat_template(), capacity)

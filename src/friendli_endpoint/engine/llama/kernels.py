@@ -47,6 +47,8 @@ class Kernels:
         most: Most of them, or None for any number.
         repack: Whether weights may be laid out anew as they are loaded.
         tiles: Whether large batches may go through tiles.
+        are_known: Whether all types were measured; others are held to every rule, but may have
+            more of them.
     """
 
     least_piece: int = 2
@@ -54,6 +56,7 @@ class Kernels:
     most: int | None = None
     repack: bool = True
     tiles: bool = True
+    are_known: bool = True
 
     def apply(self) -> None:
         """Switches tiles off; counts for the whole process, before its first computation."""
@@ -75,4 +78,5 @@ def choose_kernels(tensors: Iterable[Tensor]) -> Kernels:
         most=_TILES_FROM - 1 if tiled else None,
         repack=not types - _SAME - _SAME_REPACKED,
         tiles=not experts - _SAME - _OTHER_ALONE,
+        are_known=not types - _SAME - _OTHER_ALONE - _TILED,
     )

@@ -16,9 +16,9 @@ from ctypes import c_uint32 as u32
 from ctypes import c_uint64 as u64
 from pathlib import Path
 
+from friendli_endpoint.generation import StartError
+
 __all__ = [
-    "ATTRIBUTE_CONTROL",
-    "ATTRIBUTE_UNKNOWN",
     "FLASH_ATTENTION_OFF",
     "FLASH_ATTENTION_ON",
     "Batch",
@@ -38,11 +38,10 @@ KNOWN_VERSIONS = frozenset({"0.6.0-dev"})
 LOAD_MODE_AUTO, LAZY_MODE_AUTO, SPLIT_MODE_LAYER = -1, 1, 1
 FLASH_ATTENTION_AUTO, FLASH_ATTENTION_OFF, FLASH_ATTENTION_ON = -1, 0, 1
 TYPE_F16 = 1
-ATTRIBUTE_UNKNOWN, ATTRIBUTE_CONTROL = 1 << 1, 1 << 3
 UNSPECIFIED = -1
 
 
-class LibraryError(Exception):
+class LibraryError(StartError):
     """The C library is missing or is not one that we can drive; the message says what to do."""
 
 
@@ -142,20 +141,14 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "llama_model_get_vocab": (c_void_p, (c_void_p,)),
     "llama_model_chat_template": (c_char_p, (c_void_p, c_char_p)),
     "llama_model_meta_val_str": (c_int32, (c_void_p, c_char_p, c_char_p, c_size_t)),
-    "llama_model_desc": (c_int32, (c_void_p, c_char_p, c_size_t)),
     "llama_model_size": (u64, (c_void_p,)),
     "llama_model_n_ctx_train": (c_int32, (c_void_p,)),
-    "llama_model_n_layer": (c_int32, (c_void_p,)),
-    "llama_model_n_head": (c_int32, (c_void_p,)),
-    "llama_model_n_head_kv": (c_int32, (c_void_p,)),
-    "llama_model_n_embd": (c_int32, (c_void_p,)),
     "llama_model_n_swa": (c_int32, (c_void_p,)),
     "llama_model_has_encoder": (c_bool, (c_void_p,)),
     "llama_model_is_recurrent": (c_bool, (c_void_p,)),
     "llama_model_is_hybrid": (c_bool, (c_void_p,)),
     "llama_init_from_model": (c_void_p, (c_void_p, ContextParams)),
     "llama_free": (None, (c_void_p,)),
-    "llama_n_ctx_seq": (u32, (c_void_p,)),
     "llama_get_memory": (c_void_p, (c_void_p,)),
     "llama_memory_seq_rm": (c_bool, (c_void_p, c_int32, c_int32, c_int32)),
     "llama_memory_seq_cp": (None, (c_void_p, c_int32, c_int32, c_int32, c_int32)),

@@ -14,11 +14,13 @@ from friendli_endpoint.engine.llama.gguf.split import SplitError, can_split, spl
 from friendli_endpoint.engine.llama.kernels import choose_kernels
 from friendli_endpoint.engine.llama.library import hushed
 from friendli_endpoint.files import open_regular
+from friendli_endpoint.generation import StartError
 
 __all__ = [
     "EMBEDDED_MODEL_PACKAGE",
     "LlamaModel",
     "ModelError",
+    "VocabularyFile",
     "check_file",
     "find_embedded_model",
 ]
@@ -29,7 +31,7 @@ _GGUF_MAGIC = b"GGUF"
 log = logging.getLogger("friendli_endpoint.engine")
 
 
-class ModelError(Exception):
+class ModelError(StartError):
     """A model file that is missing or cannot be served; the message says what to do."""
 
 
@@ -72,6 +74,7 @@ class LlamaModel:
         kv_bytes_per_token: Size of the key-value cache of one token at 16 bits, in bytes; 0 where
             it is not known.
         weight_bytes: Size of all tensors, in bytes.
+        vocabulary_size: Number of token ids.
         has_windows: Whether layers attend to a sliding window.
         kernels: How it is to be computed.
         offsets: The LoRA that is a part of the weights, if one is.
@@ -99,6 +102,8 @@ class LlamaModel:
             self.offsets = () if offsets is None else (self.load_adapter(offsets),)
         self.train_context: int = library.llama_model_n_ctx_train(pointer)
         self.weight_bytes: int = library.llama_model_size(pointer)
+        vocabulary = library.llama_model_get_vocab(pointer)
+        self.vocabulary_size: int = library.llama_vocab_n_tokens(vocabulary)
         self.has_windows: bool = library.llama_model_n_swa(pointer) > 0
         self.kv_bytes_per_token = file.kv_bytes_per_token or 0
         if library.llama_model_has_encoder(pointer) or self._keeps_running_state():
@@ -150,6 +155,29 @@ class LlamaModel:
             library.llama_model_is_recurrent(self.pointer)
             or library.llama_model_is_hybrid(self.pointer)
         )
+
+
+class VocabularyFile:
+    """The vocabulary of a GGUF file, without its weights; freed with the last reference.
+
+    Args:
+        library: The loaded C library.
+        path: The GGUF file.
+
+    Raises:
+        ModelError: The file is missing, not a GGUF file, or llama.cpp cannot load it.
+    """
+
+    def __init__(self, library: ctypes.CDLL, path: Path) -> None:
+        self.library = library
+        check_file(path)
+        params = library.llama_model_default_params()
+        params.vocab_only = True
+        pointer = library.llama_model_load_from_file(str(path).encode(), params)
+        if not pointer:
+            raise ModelError(f"llama.cpp cannot load the vocabulary of {path}")
+        self.pointer: int = pointer
+        weakref.finalize(self, library.llama_model_free, pointer).atexit = False
 
 
 @contextmanager

@@ -8,12 +8,18 @@ sequences take 38 ms where they lie side by side, 47 in two runs, and 63 each al
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NewType
 
-__all__ = ["Places"]
+from friendli_endpoint.engine.core.backend import SlotId
+
+__all__ = ["Places", "SeqId"]
+
+SeqId = NewType("SeqId", int)
+"""llama.cpp's number of a sequence, a `llama_seq_id`."""
 
 
 class Places:
-    """The place of every sequence: the number that llama.cpp knows it by.
+    """The place of every slot: the number that llama.cpp knows its sequence by.
 
     Args:
         count: How many sequences there are, each in the place of its own number at first.
@@ -22,21 +28,23 @@ class Places:
     """
 
     def __init__(self, count: int, run_cost: float, most: float) -> None:
-        self._places = list(range(count))
+        self._places = [SeqId(number) for number in range(count)]
         self._run_cost = run_cost
         self._most = most
         self._lost = 0.0
 
-    def __getitem__(self, sequence: int) -> int:
-        return self._places[sequence]
+    def __getitem__(self, slot: SlotId) -> SeqId:
+        return self._places[slot]
 
-    def exchange(self, first: int, second: int) -> None:
+    def exchange(self, first: SeqId, second: SeqId) -> None:
         """The sequences in two places have changed theirs."""
         places = self._places
         one, other = places.index(first), places.index(second)
         places[one], places[other] = second, first
 
-    def due(self, running: Sequence[int], held: Callable[[int], int]) -> tuple[int, int] | None:
+    def due(
+        self, running: Sequence[SeqId], held: Callable[[SeqId], int]
+    ) -> tuple[SeqId, SeqId] | None:
         """Two places to exchange before a batch; to be asked once a batch.
 
         That is due as soon as batches have lost the time that it takes, so however short sequences
@@ -56,7 +64,7 @@ class Places:
         start = self._best_start(running)
         wanted = range(start, start + len(running))
         outside = [place for place in running if place not in wanted]
-        between = set(wanted).difference(running)
+        between = set(map(SeqId, wanted)).difference(running)
         pair = min(outside, key=held), min(between, key=held)
         if sum(map(held, pair)) > min(self._lost, self._most):
             return None

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from friendli_endpoint.engine.core.backend import SlotId
 from friendli_endpoint.engine.llama.cache import Cache, DecodeError
 from friendli_endpoint.engine.llama.kernels import LEAST_WITH_LORA
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
@@ -33,6 +34,7 @@ NUM_TOKENS = 9
 """Of the longest prompt: from 8 tokens on, llama.cpp multiplies in tiles."""
 
 ROOM, BATCH = 256, 64
+SLOTS = SlotId(0), SlotId(1)
 """Tokens that each sequence could hold, and that a batch could have; llama.cpp asks for as many."""
 
 
@@ -56,7 +58,7 @@ def _try(path: Path, adapters: Iterable[Path]) -> None:
     model = LlamaModel(library, path, parts=False, repack=False)
     if model.train_context < 1:
         raise ModelError(f"{path} is for a context of {model.train_context} tokens")
-    tokens = LlamaVocabulary(model, ROOM).tokenize(TEXT, special=True) or [0]
+    tokens = LlamaVocabulary(model).tokenize(TEXT, special=True) or [0]
     tokens = (tokens * NUM_TOKENS)[:NUM_TOKENS]
     if not adapters:
         _compute(model, path, tokens, ())
@@ -74,14 +76,14 @@ def _compute(model: LlamaModel, path: Path, tokens: list[int], adapters: tuple[i
         ModelError: There is no memory, or the logits are not finite.
     """
     for flash in [False] if model.has_windows else [False, True]:
-        cache = Cache(model, 2, ROOM, 1, flash, BATCH)
+        cache = Cache(model, len(SLOTS), ROOM, 1, flash, BATCH)
         cache.use(adapters)
         prompts = tokens[:2] if flash else tokens, tokens[:2]
         rows = []
-        for sequence, prompt in enumerate(prompts):
-            cache.append(sequence, prompt, 0, np.arange(1, len(prompt) + 1) == len(prompt))
+        for slot, prompt in zip(SLOTS, prompts, strict=True):
+            cache.append(slot, prompt, 0, np.arange(1, len(prompt) + 1) == len(prompt))
             rows.append(cache.logits(1)[0].copy())
-        rows += cache.decode([0, 1], tokens[:2], [*map(len, prompts)], LEAST_WITH_LORA)
+        rows += cache.decode(SLOTS, tokens[:2], [*map(len, prompts)], LEAST_WITH_LORA)
         if not np.isfinite(rows).all():
             raise ModelError(f"{path} gives numbers that are not finite")
         cache.close()

@@ -4,7 +4,7 @@ import ctypes
 from collections.abc import Iterator
 
 from friendli_endpoint.deep_stack import on_deep_stack
-from friendli_endpoint.engine.llama.model import LlamaModel
+from friendli_endpoint.engine.llama.model import LlamaModel, VocabularyFile
 
 __all__ = ["LlamaVocabulary"]
 
@@ -26,16 +26,14 @@ class LlamaVocabulary:
     """A `Vocabulary` over llama.cpp's; safe to use from any thread.
 
     Args:
-        model: The model, which lives as long as this object.
-        context: Most tokens one choice can hold.
+        model: The model, or its vocabulary alone; lives as long as this object.
     """
 
-    def __init__(self, model: LlamaModel, context: int) -> None:
+    def __init__(self, model: LlamaModel | VocabularyFile) -> None:
         library = self._library = model.library
         self._model = model
         pointer: int = library.llama_model_get_vocab(model.pointer)
         self._pointer = pointer
-        self.context = context
         self.size: int = library.llama_vocab_n_tokens(pointer)
         self._pieces = list(self._read_pieces())
         ids = range(self.size)

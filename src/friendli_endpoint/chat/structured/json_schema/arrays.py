@@ -1,5 +1,6 @@
 """Keywords of arrays: how many items, and what they are."""
 
+from friendli_endpoint.chat.structured.json_schema.drafts import is_known
 from friendli_endpoint.chat.structured.json_schema.keywords import APPLICATORS, UNEVALUATED
 from friendli_endpoint.chat.structured.json_schema.part import Part
 from friendli_endpoint.chat.structured.json_schema.place import SchemaFault
@@ -31,7 +32,7 @@ def items(part: Part) -> None:
                 part.at("items"), "it must be a schema beside prefixItems", invalid=True
             )
         first, others = "items", "additionalItems"
-    elif "prefixItems" in schema and draft is not None and draft <= 7:
+    elif "prefixItems" in schema and not is_known("prefixItems", draft):
         raise SchemaFault(part.at("prefixItems"), f"draft {draft} has no such keyword")
     if others not in schema:
         _check_unevaluated(part)

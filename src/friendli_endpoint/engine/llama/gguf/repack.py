@@ -16,6 +16,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from gguf import GGUFReader, GGUFWriter, ReaderTensor
+from friendli_endpoint.generation import StartError
 
 __all__ = ["RepackError", "copy_metadata", "repack"]
 
@@ -28,7 +29,7 @@ _KEPT = ("ffn_gate_inp", "position_embd", "token_types", "ssm_conv1d", "rope_fre
 _FROM_FILE = ("GGUF.", "general.architecture", "general.file_type", "split.")
 
 
-class RepackError(Exception):
+class RepackError(StartError):
     """A copy cannot be made; the message says why in a sentence."""
 
 

@@ -1,0 +1,167 @@
+"""What of a step is not llama.cpp's: `python -m benchmarks.endpoint.step`.
+
+16 sequences at once in one process, without HTTP, on vocabularies of two sizes: the time of a turn
+of the engine, and of the calls into llama.cpp in it.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.endpoint.vocabulary import widen
+from friendli_endpoint.engine.core.backend import Logits, SlotId
+from friendli_endpoint.engine.core.execution import Plan
+from friendli_endpoint.engine.core.loop import EngineLoop
+from friendli_endpoint.engine.llama.capacity import available_threads
+from friendli_endpoint.engine.llama.context import LlamaContext
+from friendli_endpoint.engine.llama.engine import FULL_PIECE, PIECE, locate
+from friendli_endpoint.engine.llama.library import find_library, load
+from friendli_endpoint.engine.llama.model import LlamaModel
+from friendli_endpoint.generation import (
+    DecodingRules,
+    EngineFailure,
+    Event,
+    Generated,
+    GenerationRequest,
+    SamplingParams,
+    StepReport,
+    TextSegment,
+    TokenFindings,
+)
+
+SEQUENCES, CONTEXT = 16, 1024
+PROMPT, TOKENS = 40, 64
+LARGE = 262_144
+DRAWN = {
+    "greedy": SamplingParams(0, temperature=0),
+    "temperature 0.8, top_p 0.95": SamplingParams(0, temperature=0.8, top_p=0.95),
+}
+
+
+class Timed(LlamaContext):
+    """Knows how long it has decoded."""
+
+    seconds = 0.0
+
+    def decode(
+        self,
+        slots: Sequence[SlotId],
+        tokens: Sequence[int],
+        positions: Sequence[int],
+        adapter: int | None = None,
+    ) -> list[Logits]:
+        """As `LlamaContext.decode`."""
+        begun = time.perf_counter()
+        rows = super().decode(slots, tokens, positions, adapter)
+        self.seconds += time.perf_counter() - begun
+        return rows
+
+
+class Free:
+    """Lets everything come."""
+
+    looks_ahead = False
+
+    def mask(self) -> NDArray[np.uint32] | None:
+        """No mask."""
+        return None
+
+    def forced(self) -> Sequence[int]:
+        """Nothing is."""
+        return ()
+
+    def accept(self, token_id: int, is_last: bool) -> TokenFindings:
+        """Goes on to the last token."""
+        return TokenFindings(0, (), "length" if is_last else None)
+
+    def exhausted(self) -> TokenFindings:
+        """Never happens."""
+        return TokenFindings(0, (), "stop")
+
+
+def main() -> int:
+    """Prints a table."""
+    source = locate(None)
+    print("| tokens of the vocabulary | drawn | a turn, ms | in llama.cpp, ms | the rest |")
+    print("|---|---|---|---|---|")
+    with TemporaryDirectory() as folder:
+        wide = Path(folder) / "wide.gguf"
+        widen(source, wide, LARGE)
+        for path in (source, wide):
+            measure(path)
+    return 0
+
+
+def measure(path: Path) -> None:
+    """Prints the rows of one model."""
+    library = load(find_library())
+    model = LlamaModel(library, path)
+    backends: list[Timed] = []
+    turns: list[tuple[float, float]] = []
+    before = 0.0
+
+    def opened() -> Timed:
+        backends.append(Timed(model, SEQUENCES, CONTEXT, available_threads()))
+        return backends[-1]
+
+    def report(step: StepReport) -> None:
+        nonlocal before
+        decoding = backends[-1].seconds
+        if step.decoded == SEQUENCES and not step.prefilled:
+            turns.append((step.seconds * 1000, (decoding - before) * 1000))
+        before = decoding
+
+    plan = Plan(SEQUENCES, CONTEXT, PIECE, FULL_PIECE, model.kernels.least_piece)
+    engine = EngineLoop(opened, lambda _rules: Free(), plan, report)
+    for name, sampling in DRAWN.items():
+        turns.clear()
+        generate(engine, sampling)
+        turn, decoding = (median(each) for each in zip(*turns, strict=True))
+        rest = turn - decoding
+        print(
+            f"| {model.vocabulary_size:,} | {name} | {turn:.1f} | {decoding:.1f} "
+            f"| {rest:.1f} ms, {rest / turn:.1%} |"
+        )
+    engine.close()
+
+
+def generate(engine: EngineLoop, sampling: SamplingParams) -> None:
+    """Has all sequences run at once, and waits for their ends.
+
+    Raises:
+        RuntimeError: The engine failed.
+    """
+    random = np.random.default_rng(7)
+    ended = threading.Semaphore(0)
+    failures: list[str] = []
+
+    def deliver(event: Event | EngineFailure) -> None:
+        if isinstance(event, EngineFailure):
+            failures.append(event.message)
+            ended.release()
+        elif isinstance(event, Generated) and event.num_finished:
+            ended.release()
+
+    for number in range(SEQUENCES):
+        prompt = tuple(int(token) for token in random.integers(1000, 40_000, PROMPT))
+        choices = (replace(sampling, seed=number),)
+        rules = DecodingRules(())
+        engine.submit(
+            GenerationRequest(str(number), (TextSegment(prompt),), choices, rules, TOKENS), deliver
+        )
+    for _ in range(SEQUENCES):
+        ended.acquire()
+    if failures:
+        raise RuntimeError(failures[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

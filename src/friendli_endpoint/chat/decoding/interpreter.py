@@ -1,0 +1,130 @@
+"""Reads the output of one choice, token by token: reasoning or answer, and where it must stop."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from friendli_endpoint.chat.reasoning.splitter import Segment, Splitter
+from friendli_endpoint.chat.stop_strings import ArmedStops, StopSet
+from friendli_endpoint.chat.tokens import Bitmask
+from friendli_endpoint.generation import OutputSpan, Vocabulary
+
+__all__ = ["OutputInterpreter", "StopCriteria"]
+
+
+@dataclass(frozen=True, slots=True)
+class StopCriteria:
+    """Ends of the choices of a request, and the tokens that are not text.
+
+    Attributes:
+        end_ids: Tokens that end a choice.
+        silent_ids: Tokens that are not text: the ends, and control tokens that nobody reads.
+        stops: Stop strings, or None.
+        min_tokens: How many tokens must come before a choice may end by itself.
+        without_ends: All tokens but the ends, as a guide's mask.
+    """
+
+    end_ids: frozenset[int]
+    silent_ids: frozenset[int]
+    stops: StopSet | None
+    min_tokens: int
+    without_ends: Bitmask
+
+
+class OutputInterpreter:
+    """Interprets the output of one choice; every token is read once, here.
+
+    Bytes are held back while they may be the beginning of a tag or of a stop string. Stop strings
+    are looked for in the answer only; the text from the first one on is not output.
+
+    Args:
+        criteria: The ends of the choice.
+        vocabulary: The model's tokens.
+        splitter: Tells reasoning from answer, of this object alone; None for a model without.
+
+    Attributes:
+        num_tokens: Tokens read so far.
+        num_bytes: Bytes that the last token has added to the output.
+        answer: Bytes that were found with the last token to belong to the answer.
+    """
+
+    def __init__(
+        self, criteria: StopCriteria, vocabulary: Vocabulary, splitter: Splitter | None = None
+    ) -> None:
+        self._criteria = criteria
+        self._vocabulary = vocabulary
+        self._splitter = splitter
+        self._stops = ArmedStops(criteria.stops, criteria.min_tokens) if criteria.stops else None
+        self._spans: list[OutputSpan] = []
+        self._held = bytearray()
+        self._is_stopped = False
+        self.num_tokens = 0
+        self.num_bytes = 0
+        self.answer = b""
+
+    def is_end(self, token_id: int) -> bool:
+        """Whether a token ends the choice."""
+        return token_id in self._criteria.end_ids
+
+    def read(self, token_id: int) -> bool:
+        """Reads the next token; returns whether a stop string is complete with it."""
+        silent = token_id in self._criteria.silent_ids
+        written = b"" if silent else self._vocabulary.piece(token_id)
+        self.num_tokens += 1
+        self.num_bytes = len(written)
+        if self._stops is not None:
+            self._stops.next_token(len(written))
+        if self._splitter is None:
+            self.answer = written
+            if written:
+                self._read_answer(written)
+        else:
+            segments = self._splitter.feed(written)
+            self.answer = b"".join(part.text for part in segments if not part.reasoning)
+            self._read_segments(segments)
+        return self._is_stopped
+
+    def spans(self, is_last: bool) -> tuple[OutputSpan, ...]:
+        """The output that has become certain since this was called.
+
+        Args:
+            is_last: Whether the output ends here, so that nothing needs to be held back.
+        """
+        if is_last and self._splitter is not None:
+            self._read_segments(self._splitter.finish())
+        if self._held:
+            held = 0 if is_last or self._is_stopped or self._stops is None else self._stops.held
+            self._release(len(self._held) - held)
+        spans = tuple(self._spans)
+        self._spans.clear()
+        return spans
+
+    def _read_segments(self, segments: Iterable[Segment]) -> None:
+        for segment in segments:
+            if self._is_stopped:
+                return
+            if segment.reasoning:
+                self._spans.append(OutputSpan(True, segment.raw, segment.text))
+                continue
+            hidden = segment.raw[: len(segment.raw) - len(segment.text)]
+            if hidden:
+                self._spans.append(OutputSpan(False, hidden, b""))
+            if segment.text:
+                self._read_answer(segment.text)
+
+    def _read_answer(self, text: bytes) -> None:
+        if self._stops is None:
+            self._spans.append(OutputSpan(False, text, text))
+            return
+        match = self._stops.feed(text)
+        if match is not None:
+            self._is_stopped = True
+            self._held += text[: match.end]
+            del self._held[len(self._held) - match.length :]
+        else:
+            self._held += text
+
+    def _release(self, size: int) -> None:
+        if size > 0:
+            text = bytes(self._held[:size])
+            self._spans.append(OutputSpan(False, text, text))
+            del self._held[:size]

@@ -1,0 +1,124 @@
+"""Compiles decoding rules: what all choices of a request share is made once."""
+
+from collections.abc import Collection
+from functools import cached_property
+from threading import Lock
+from weakref import WeakValueDictionary
+
+from cachetools import LRUCache, cachedmethod
+
+from friendli_endpoint.chat.decoding.guide import ChoiceGuide
+from friendli_endpoint.chat.decoding.interpreter import OutputInterpreter, StopCriteria
+from friendli_endpoint.chat.decoding.thinking import Thinking
+from friendli_endpoint.chat.reasoning.borders import Borders
+from friendli_endpoint.chat.reasoning.splitter import Splitter
+from friendli_endpoint.chat.stop_strings import StopSet
+from friendli_endpoint.chat.structured import CompiledGrammar, MatcherCompiler
+from friendli_endpoint.chat.tokens import PieceIndex, bitmask_without
+from friendli_endpoint.generation import DecodingRules, ReasoningRule, Vocabulary
+
+__all__ = ["CompiledRules", "RuleCompiler"]
+
+_MAX_BORDERS = 16
+"""Borders that are kept: one for each way in which reasoning and answers meet."""
+
+
+class CompiledRules:
+    """The rules of a request, ready for its choices; while it is held they are not compiled again.
+
+    Args:
+        rules: The rules.
+        vocabulary: The model's tokens.
+        matchers: Makes constraints.
+        grammar: The grammar of the rules, if they have one.
+        borders: The borders of their reasoning, if they have any.
+    """
+
+    def __init__(
+        self,
+        rules: DecodingRules,
+        vocabulary: Vocabulary,
+        matchers: MatcherCompiler,
+        grammar: CompiledGrammar | None,
+        borders: Borders | None,
+    ) -> None:
+        self._rules = rules
+        self._vocabulary = vocabulary
+        self._matchers = matchers
+        self._grammar = grammar
+        self._borders = borders
+        end_ids = frozenset(rules.end_ids)
+        self._criteria = StopCriteria(
+            end_ids=end_ids,
+            silent_ids=(vocabulary.control_ids - frozenset(rules.visible_ids)) | end_ids,
+            stops=StopSet(rules.stop) if rules.stop else None,
+            min_tokens=rules.min_tokens,
+            without_ends=bitmask_without(end_ids, vocabulary.size),
+        )
+
+    def guide(self) -> ChoiceGuide:
+        """A guide for one choice."""
+        criteria, reasoning = self._criteria, self._rules.reasoning
+        splitter = Splitter(reasoning) if reasoning is not None else None
+        interpreter = OutputInterpreter(criteria, self._vocabulary, splitter)
+        thinking = None
+        if reasoning is not None and splitter is not None and self._borders is not None:
+            thinking = Thinking(splitter, interpreter, self._borders, reasoning.budget)
+        constraint = None
+        if self._grammar is not None:
+            constraint = self._matchers.constraint(self._grammar, criteria.end_ids)
+        return ChoiceGuide(criteria, self._vocabulary, interpreter, constraint, thinking)
+
+
+class RuleCompiler:
+    """Compiles the rules of requests for one vocabulary; safe to use from many threads.
+
+    Args:
+        vocabulary: The model's tokens.
+
+    Attributes:
+        vocabulary: The same.
+        matchers: Compiles grammars.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.matchers = MatcherCompiler(vocabulary)
+        self.vocabulary = vocabulary
+        self._lock = Lock()
+        self._used: WeakValueDictionary[DecodingRules, CompiledRules] = WeakValueDictionary()
+        self._kept_borders: LRUCache[object, Borders] = LRUCache(_MAX_BORDERS)
+
+    def compile(self, rules: DecodingRules) -> CompiledRules:
+        """The rules, compiled unless somebody holds them.
+
+        Raises:
+            ConstraintError: The grammar cannot be compiled.
+        """
+        with self._lock:
+            found = self._used.get(rules)
+        if found is None:
+            grammar = self.matchers.compile(rules.grammar) if rules.grammar is not None else None
+            borders = None
+            if rules.reasoning is not None:
+                borders = self.borders(rules.reasoning, rules.visible_ids)
+            found = CompiledRules(rules, self.vocabulary, self.matchers, grammar, borders)
+            with self._lock:
+                self._used[rules] = found
+        return found
+
+    def guide(self, rules: DecodingRules) -> ChoiceGuide:
+        """A guide for one choice of a request: the endpoint's `GuideMaker`."""
+        return self.compile(rules).guide()
+
+    def borders(self, rule: ReasoningRule, visible_ids: Collection[int]) -> Borders:
+        """The borders between reasoning and answer in tokens; takes a while the first time."""
+        tags = ReasoningRule(rule.open, rule.close, rule.preludes, rule.interruptions, rule.trims)
+        return self._borders(tags, self.vocabulary.control_ids - frozenset(visible_ids))
+
+    @cachedmethod(lambda self: self._kept_borders, lock=lambda self: self._lock)
+    def _borders(self, tags: ReasoningRule, silent: frozenset[int]) -> Borders:
+        return Borders(tags, self.vocabulary, self._pieces, silent)
+
+    @cached_property
+    def _pieces(self) -> PieceIndex:
+        return PieceIndex(self.vocabulary)

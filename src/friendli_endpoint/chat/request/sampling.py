@@ -1,0 +1,122 @@
+"""Sampling parameters: how each choice of a request draws its tokens."""
+
+import math
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from friendli.models import DedicatedChatCompletionBody
+from friendli.types import Unset
+from friendli_endpoint.chat.request.given import given
+from friendli_endpoint.chat.tokens import spelling
+from friendli_endpoint.generation import Refusal, SamplingParams, Vocabulary
+
+__all__ = ["check_token", "sampling_params"]
+
+_BAN = -math.inf
+_BIAS_BOUND = 100.0
+_RANDOM_SEED_BITS = 53
+_SEED_RANGE = 2**64
+
+
+def sampling_params(
+    body: DedicatedChatCompletionBody, vocabulary: Vocabulary, protected: frozenset[int]
+) -> tuple[SamplingParams, ...]:
+    """How each of the request's choices draws its tokens.
+
+    Args:
+        body: The request, checked by the rules.
+        vocabulary: The model's tokens.
+        protected: Tokens that XTC may not remove.
+
+    Raises:
+        Refusal: A key or value of `logit_bias` is invalid.
+    """
+    seed = None if isinstance(body.seed, Unset) else body.seed
+    bias = _logit_bias(given(body.logit_bias) or {}, vocabulary)
+    return tuple(
+        SamplingParams(
+            seed=own_seed,
+            temperature=_or_neutral(body.temperature, 1.0),
+            top_k=max(0, given(body.top_k) or 0),
+            top_p=_or_neutral(body.top_p, 1.0),
+            min_p=_or_neutral(body.min_p, 0.0),
+            repetition_penalty=_or_neutral(body.repetition_penalty, 1.0),
+            frequency_penalty=_or_neutral(body.frequency_penalty, 0.0),
+            presence_penalty=_or_neutral(body.presence_penalty, 0.0),
+            logit_bias=bias,
+            xtc_threshold=_or_neutral(body.xtc_threshold, 0.0),
+            xtc_probability=_or_neutral(body.xtc_probability, 0.0),
+            xtc_protected=protected,
+        )
+        for own_seed in _seeds(seed, given(body.n) or 1)
+    )
+
+
+def _or_neutral(value: float | Unset | None, neutral: float) -> float:
+    found = given(value)
+    return neutral if found is None else found
+
+
+def _seeds(seed: int | list[int] | None, count: int) -> list[int]:
+    if isinstance(seed, list):
+        return [number % _SEED_RANGE for number in seed]
+    if seed is None:
+        return [secrets.randbits(_RANDOM_SEED_BITS) for _ in range(count)]
+    return [(seed + index) % _SEED_RANGE for index in range(count)]
+
+
+def _logit_bias(entries: Mapping[str, Any], vocabulary: Vocabulary) -> dict[int, float]:
+    return {
+        _bias_token(key, vocabulary): _bias_value(value, f"logit_bias.{key}")
+        for key, value in entries.items()
+    }
+
+
+def _bias_token(key: str, vocabulary: Vocabulary) -> int:
+    if key.isascii() and key.isdigit():
+        token = int(key) if len(key) <= len(str(vocabulary.size)) else vocabulary.size
+        check_token(token, vocabulary, f"logit_bias.{key}")
+        return token
+    ids = spelling(vocabulary, key)
+    if len(ids) != 1:
+        raise Refusal(
+            f"a key of logit_bias must be a token id or the text of exactly one token; "
+            f"{key!r} is {len(ids)} tokens",
+            param=f"logit_bias.{key}",
+            code="out_of_range",
+        )
+    return ids[0]
+
+
+def _bias_value(value: object, path: str) -> float:
+    if value is False:
+        return _BAN
+    # NaN is not itself; math.isnan would make a float of an integer that may be too long for one.
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise Refusal(
+            "a value of logit_bias must be a number from -100 to 100, or false to ban the token",
+            param=path,
+            code="out_of_range",
+        )
+    bounded = max(-_BIAS_BOUND, min(_BIAS_BOUND, value))
+    return _BAN if bounded == -_BIAS_BOUND else float(bounded)
+
+
+def check_token(token: int, vocabulary: Vocabulary, path: str) -> None:
+    """Refuses a token that does not exist.
+
+    Args:
+        token: Any integer.
+        vocabulary: The model's tokens.
+        path: The field that names it.
+
+    Raises:
+        Refusal: It is outside the vocabulary.
+    """
+    if not 0 <= token < vocabulary.size:
+        raise Refusal(
+            f"{path} is no token of this model: ids go from 0 to {vocabulary.size - 1}",
+            param=path,
+            code="out_of_range",
+        )

@@ -1,0 +1,63 @@
+"""The contract between the parts of the endpoint; it imports nothing of ours.
+
+`chat/` turns a conversation into a `GenerationRequest` and the `TokenStep`s that come back into an
+answer; an `Engine` turns the one into the other; `http/` only carries. Requests and events are
+plain data: numbers, texts, bytes, and tuples of them, so that an engine may live in another process
+or on another machine. Nothing is pickled. A `Refusal` is how any part says that a request cannot be
+served, in a sentence for the client.
+"""
+
+from friendli_endpoint.generation.engine import Engine, ModelCard, StepReport
+from friendli_endpoint.generation.errors import EngineFailure, Refusal, StartError, unknown_adapter
+from friendli_endpoint.generation.events import (
+    Event,
+    FinishReason,
+    Generated,
+    OutputSpan,
+    Started,
+    TokenFindings,
+    TokenLogprob,
+    TokenStep,
+)
+from friendli_endpoint.generation.guide import Guide, GuideMaker, Vocabulary
+from friendli_endpoint.generation.request import (
+    VERSION,
+    DecodingRules,
+    GenerationRequest,
+    Grammar,
+    MediaSegment,
+    ReasoningRule,
+    SamplingParams,
+    Segment,
+    TextSegment,
+)
+
+__all__ = [
+    "VERSION",
+    "DecodingRules",
+    "Engine",
+    "EngineFailure",
+    "Event",
+    "FinishReason",
+    "Generated",
+    "GenerationRequest",
+    "Grammar",
+    "Guide",
+    "GuideMaker",
+    "MediaSegment",
+    "ModelCard",
+    "OutputSpan",
+    "ReasoningRule",
+    "Refusal",
+    "SamplingParams",
+    "Segment",
+    "StartError",
+    "Started",
+    "StepReport",
+    "TextSegment",
+    "TokenFindings",
+    "TokenLogprob",
+    "TokenStep",
+    "Vocabulary",
+    "unknown_adapter",
+]

@@ -1,0 +1,92 @@
+"""The ASGI application: middleware, routes, and the form of errors."""
+
+from functools import cache
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Lifespan
+
+from friendli_endpoint import __version__
+from friendli_endpoint.generation import Refusal
+from friendli_endpoint.http.document import build_document
+from friendli_endpoint.http.errors import error_response, refusal_response
+from friendli_endpoint.http.middleware.auth import Auth
+from friendli_endpoint.http.middleware.body_timeout import Arrival
+from friendli_endpoint.http.middleware.cors import Cors
+from friendli_endpoint.http.middleware.request_id import RequestIds
+from friendli_endpoint.http.policy import Policy
+from friendli_endpoint.http.routes.adapters import ADAPTERS, AdapterBody, add_adapter_routes
+from friendli_endpoint.http.routes.chat import COMPLETIONS, add_chat_route
+from friendli_endpoint.http.routes.inspection import BODIES, add_inspection_routes
+from friendli_endpoint.http.routes.status import add_status_routes
+from friendli_endpoint.http.service import Service
+from friendli_endpoint.telemetry import Telemetry
+
+__all__ = ["build_app"]
+
+
+def build_app(
+    service: Service,
+    policy: Policy,
+    lifespan: Lifespan[FastAPI],
+    telemetry: Telemetry | None = None,
+) -> FastAPI:
+    """The ASGI application over a service.
+
+    Args:
+        service: What answers.
+        policy: Who may call, and how much they may ask for.
+        lifespan: What starts and stops with the application.
+        telemetry: Hears of every request; by default one of its own.
+    """
+    telemetry = telemetry or Telemetry()
+    app = FastAPI(
+        title="Friendli Dedicated Chat",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages load programs from other hosts
+        redoc_url=None,
+        telemetry={"tracing": False},  # newer versions trace too; the spans of requests are ours
+        redirect_slashes=False,
+        exception_handlers={HTTPException: _http_error, Refusal: _refused},
+    )
+    _add_middleware(app, policy, telemetry)
+    add_chat_route(app, service, policy, telemetry)
+    add_status_routes(app, service, telemetry.metrics if policy.shows_metrics else None)
+    add_adapter_routes(app, service, policy.max_body)
+    add_inspection_routes(app, service, policy)
+
+    @cache
+    def document() -> dict[str, Any]:
+        return build_document(app, COMPLETIONS, {**BODIES, ADAPTERS: AdapterBody})
+
+    app.openapi = document  # type: ignore[method-assign]
+    return app
+
+
+def _add_middleware(app: FastAPI, policy: Policy, telemetry: Telemetry) -> None:
+    """Adds what every request passes; the last one added is the outermost."""
+    if policy.tokens is not None:
+        app.add_middleware(Auth, tokens=policy.tokens, open_paths=policy.open_paths)
+    if policy.cors_origins:
+        app.add_middleware(Cors, origins=policy.cors_origins)
+    app.add_middleware(Arrival, seconds=policy.receive_seconds, memory=policy.bodies)
+    app.add_middleware(RequestIds, telemetry=telemetry, completions=COMPLETIONS)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = {
+        404: f"there is no {_request.url.path} here",
+        405: f"{_request.url.path} does not take {_request.method}",
+    }.get(error.status_code, str(error.detail))
+    return error_response(error.status_code, message, headers=error.headers)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    request.state.passage.refuse(error)
+    return refusal_response(error)

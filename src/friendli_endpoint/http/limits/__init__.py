@@ -1,0 +1,1 @@
+"""How much callers may ask for: bytes, requests, tokens, time."""

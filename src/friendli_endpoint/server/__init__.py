@@ -1,0 +1,1 @@
+"""Serving the application on one machine: uvicorn, signals, TLS, bounds on connections."""

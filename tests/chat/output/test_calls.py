@@ -1,0 +1,90 @@
+"""Calls in an answer, and what is cut off anywhere: in a tag, in reasoning, in a call."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from friendli_endpoint.chat.output.calls import CallReader
+from friendli_endpoint.chat.output.reader import Reader
+from friendli_endpoint.chat.reasoning.styles import STYLES
+from friendli_endpoint.chat.tools import family_named
+from tests.chat.tools.cases import CASES, TOOLS
+from tests.support.chat import ChoiceReader, OpenVocabulary, choice_guide, criteria_of
+
+VOCABULARY = OpenVocabulary()
+OPEN, THOUGHT, CLOSE = "<think>", "I shall <call> twice.", "</think>"
+
+
+@dataclass
+class Message:
+    """What a client puts together from the deltas of one choice."""
+
+    reasoning: str = ""
+    content: str = ""
+    calls: list[list[str]] = field(default_factory=list)
+    """Of each call its name and its arguments."""
+
+
+def message(family: str, pieces: list[str], *, parse: bool = True) -> Message:
+    """What comes of an output in these pieces that ends with `length`."""
+    chosen = family_named(family)
+    rule = STYLES[0].rule("", chosen.markers[:1])
+    guide = choice_guide(criteria_of(VOCABULARY), VOCABULARY, rule)
+    choice = ChoiceReader(guide, Reader(VOCABULARY, parse=parse))
+    calls, read = CallReader(chosen.parser(TOOLS), b""), Message()
+    choice.read(VOCABULARY.token_of(piece.encode()) for piece in pieces)
+    choice.end("length")
+    for delta in choice.deltas:
+        read.reasoning += delta.reasoning
+        for shown in calls.read(delta.text, delta.finish is not None):
+            read.content += shown.content or ""
+            for call in shown.tool_calls or ():
+                assert call.function
+                if call.function.name:
+                    read.calls.append([call.function.name, ""])
+                read.calls[call.index][1] += call.function.arguments or ""
+    return read
+
+
+@pytest.mark.parametrize("family", sorted(CASES))
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_nothing_is_lost_or_doubled(family: str, data: st.DataObject) -> None:
+    answer = CASES[family].two
+    output = OPEN + THOUGHT + CLOSE + answer
+    end = data.draw(st.integers(0, len(output)) | st.integers(0, len(OPEN + THOUGHT + CLOSE) + 40))
+    cut, whole = output[:end], message(family, [output])
+    read = message(family, [cut])
+    assert message(family, list(cut)) == read
+    kept = cut[len(OPEN + THOUGHT + CLOSE) :]
+    if end < len(OPEN):
+        assert read == Message(content=cut)
+    elif end < len(OPEN + THOUGHT + CLOSE):
+        assert read == Message(reasoning=cut[len(OPEN) :].rstrip())
+    elif not read.calls:
+        assert (read.reasoning, read.content) == (THOUGHT, kept.lstrip())
+    else:
+        assert read.reasoning == THOUGHT
+        assert kept.endswith(read.content)
+        assert [name for name, _ in read.calls] == [name for name, _ in whole.calls][
+            : len(read.calls)
+        ]
+        for (_, arguments), (_, expected) in zip(read.calls, whole.calls, strict=False):
+            assert expected.startswith(arguments)
+
+
+def test_a_call_without_its_name_is_text_of_the_answer() -> None:
+    begun = '<tool_call>\n{"name": "ge'
+    call = '<tool_call>\n{"name": "get", "arguments": {"city": "X"}}\n</tool_call>'
+    assert message("hermes", [begun]) == Message(content=begun)
+    assert message("hermes", [f"{call}\n{begun}"]) == Message(
+        content=f"\n{begun}", calls=[["get", '{"city": "X"}']]
+    )
+    assert message("hermes", [f"<think>a{begun}"]) == Message(reasoning="a", content=begun)
+    assert message("hermes", [f"<think>a{begun}"], parse=False).content == f"<think>a{begun}"
+
+
+def test_a_marker_that_is_begun_is_reasoning_in_the_reasoning() -> None:
+    assert message("hermes", ["<think>a <tool_"]) == Message(reasoning="a <tool_")

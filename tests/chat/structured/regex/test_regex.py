@@ -1,0 +1,166 @@
+"""Regular expressions: what is enforced is what Python, with its ASCII classes, matches."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from friendli_endpoint.chat.structured.regex import PatternError, search_pattern, whole_pattern
+from friendli_endpoint.generation import Refusal
+from tests.chat.structured.walking import COMPILER, ENDS, follows, walk
+
+_ATOMS = [
+    *("a", "b", "1", "é", r"\$", r"\.", "-", " ", r"\^", r"\d", r"\w", r"\s", r"\D", r"\W", r"\S"),
+    *(".", "[ab]", "[^a]", r"[\d_]", r"[^\d]", r"[^\W]", r"[\Sa]", "[a-]", "[$]", r"[\w.-]"),
+    *(r"[^\s,]", r"\x61", r"\u00e9", r"\t", r"[\n]"),
+]
+_COUNTS = st.sampled_from(["", "", "", "*", "+", "?", "{2}", "{1,2}", "{0,3}", "*?", "{1,}"])
+
+
+def _sequences(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    pieces = st.tuples(inner, _COUNTS).map("".join)
+    sequence = st.lists(pieces, max_size=3).map("".join)
+    anchored = st.tuples(st.sampled_from(["", "", "^"]), sequence, st.sampled_from(["", "", "$"]))
+    return st.lists(anchored.map("".join), min_size=1, max_size=3).map("|".join)
+
+
+_INNER = st.recursive(
+    st.sampled_from(_ATOMS),
+    lambda inner: _sequences(inner).map(lambda pattern: f"({pattern})"),
+    max_leaves=6,
+)
+PATTERNS = _sequences(_INNER)
+TEXTS = st.text(alphabet="ab1 _-$^.\té²\u0660\u00a0K,", max_size=5)
+
+
+@settings(max_examples=250, deadline=None)
+@given(PATTERNS, st.lists(TEXTS, min_size=6, max_size=6))
+def test_the_whole_output_matches_as_in_python(pattern: str, texts: list[str]) -> None:
+    try:
+        whole_pattern(pattern)
+    except PatternError as error:
+        assert "anchor" in str(error)
+        return
+    try:
+        COMPILER.regex(pattern, ENDS, "r")
+    except Refusal as refusal:
+        assert "nothing satisfies it" in refusal.message or "empty" in refusal.message
+        assert not any(re.fullmatch(pattern, text, re.ASCII) for text in texts)
+        return
+    for text in texts:
+        expected = re.fullmatch(pattern, text, re.ASCII) is not None
+        assert follows(COMPILER.regex(pattern, ENDS, "r"), text) == expected, text
+
+
+@settings(max_examples=250, deadline=None)
+@given(PATTERNS, st.lists(TEXTS, min_size=6, max_size=6))
+def test_a_schemas_pattern_is_found_somewhere_by_every_dialect(
+    pattern: str, texts: list[str]
+) -> None:
+    schema = {"type": "string", "pattern": pattern}
+    try:
+        COMPILER.json_schema(schema, ENDS, "s")
+    except Refusal as refusal:
+        assert refusal.param == "s.pattern"
+        return
+    for text in texts:
+        found = all(re.search(pattern, text, flag) for flag in (re.ASCII, re.UNICODE))
+        taken = follows(COMPILER.json_schema(schema, ENDS, "s"), f'"{text}"'.replace("\t", "\\t"))
+        assert found or not taken, text
+        if text.isascii():
+            assert taken == found, text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "yes", "no"),
+    [
+        ("^a|b$", ["a", "b"], ["ab", "a$", "ax", "xb"]),
+        (r"a\$", ["a$"], ["a", "a\\"]),
+        (r"a\\$", ["a\\"], ["a\\$", "a$"]),
+        ("[$]", ["$"], [""]),
+        ("(^a|b)c", ["ac", "bc"], ["c", "xbc"]),
+        ("^(yes|no)$", ["yes", "no"], ["yesno", ""]),
+        (r"\d+", ["12"], ["١٢", ""]),
+        (r"\w", ["_"], ["é"]),
+        (r"\s", ["\t"], ["\u00a0"]),
+        ("(?i)yes", ["YES", "yEs"], ["YESS"]),
+        (".", ["é", "\r"], ["\n"]),
+        ("a{,", ["a{,"], ["a"]),
+        ("", [""], ["a"]),
+        (r"[\]a-]", ["]", "-"], ["b"]),
+        (r"\ud83d\ude42", ["🙂"], [""]),
+        ("a??b+?", ["ab", "bb"], ["a"]),
+        ("(?P<x>a)(?<y>b)(?:c)", ["abc"], []),
+    ],
+)
+def test_patterns_mean_what_they_say(pattern: str, yes: list[str], no: list[str]) -> None:
+    for text in (*yes, *no):
+        assert follows(COMPILER.regex(pattern, ENDS, "r"), text) == (text in yes), text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "named"),
+    [
+        ("(?=a)", "look-ahead"),
+        ("(?!a)b", "look-ahead"),
+        ("(?<=a)b", "look-behind"),
+        ("(?<!a)b", "look-behind"),
+        (r"(a)\1", "back-reference"),
+        (r"(?P<n>a)(?P=n)", "back-reference"),
+        (r"\k<n>", "back-reference"),
+        (r"\p{L}", "Unicode property"),
+        (r"[\P{L}]", "Unicode property"),
+        (r"\N{DASH}", "named character"),
+        (r"\bword", "word boundary"),
+        (r"\Aa\Z", "anchor"),
+        ("a^b", "anchor"),
+        ("a$b", "anchor"),
+        ("^*", "repeated anchor"),
+        ("(?s).", "flags"),
+        ("(?i:a)", "flags"),
+        ("a**", "repetition of a repetition"),
+        ("a*+", "repetition of a repetition"),
+        ("*a", "nothing to repeat"),
+        ("a{3,1}", "out of order"),
+        ("a{,3}", "least count"),
+        ("a{1000000000}", "too large"),
+        ("((a{1000}){1000}){1000}", "more than"),
+        ("(a", "unclosed ("),
+        ("a)", "unmatched )"),
+        ("[a", "unclosed ["),
+        ("[]a]", "empty class"),
+        ("[[:alpha:]]", "class in a class"),
+        ("[z-a]", "range"),
+        ("a\\", "backslash"),
+        (r"\ud800", "surrogate"),
+        (r"\q", "dialects"),
+        (r"\07", "octal"),
+        ("(" * 60 + ")" * 60, "nested deeper"),
+        ("(?>a)", "atomic"),
+    ],
+)
+def test_what_cannot_be_enforced_is_named(pattern: str, named: str) -> None:
+    with pytest.raises(Refusal, match=re.escape(named)) as caught:
+        COMPILER.regex(pattern, ENDS, "response_format.schema")
+    assert caught.value.status == 400
+    assert caught.value.param == "response_format.schema"
+    with pytest.raises(PatternError, match=re.escape(named)):
+        search_pattern(pattern)
+
+
+def test_a_pattern_that_explodes_is_refused() -> None:
+    with pytest.raises(Refusal, match="too much work"):
+        COMPILER.regex("(a?){500}a{500}", ENDS, "r")
+
+
+def test_a_pattern_is_bounded_in_length() -> None:
+    with pytest.raises(Refusal, match="16,384"):
+        COMPILER.regex("a" * 16_385, ENDS, "r")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_outputs_match(seed: int) -> None:
+    pattern = r"^(\+\d{1,3} )?(\d{3}-){2}\d{4}( ext\. [^\s]+)?$|none"
+    out = walk(COMPILER.regex(pattern, ENDS, "r"), seed)
+    assert out is None or re.fullmatch(pattern, out, re.ASCII)

@@ -1,0 +1,167 @@
+"""Constraints at work: their ends, white space, independence, and faults."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from friendli_endpoint.chat.decoding.guide import ChoiceGuide
+from friendli_endpoint.chat.structured import Constraint
+from friendli_endpoint.generation import TokenStep
+from tests.chat.structured.failing import Failing, Panic
+from tests.chat.structured.schemas import SCHEMAS
+from tests.chat.structured.walking import COMPILER, ENDS, VOCABULARY, allowed
+from tests.support.chat import choice_guide, criteria_of
+from tests.support.scripted import request, run, serving
+
+OBJECT = {"type": "object"}
+BRIEF = {
+    "type": "object",
+    "properties": {"a": {"type": "boolean"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+
+
+def _guide(
+    schema: dict[str, Any], end_ids: frozenset[int] = ENDS, stops: tuple[str, ...] = ()
+) -> ChoiceGuide:
+    criteria = criteria_of(VOCABULARY, *stops, ends=end_ids)
+    constraint = COMPILER.json_schema(schema, end_ids, "s")
+    return choice_guide(criteria, VOCABULARY, constraint=constraint)
+
+
+def _liking(*favourites: str) -> Callable[[tuple[int, ...]], NDArray[np.float32]]:
+    """A model that takes the first of these tokens that it may, else the lowest id."""
+
+    def rule(tokens: tuple[int, ...]) -> NDArray[np.float32]:
+        logits = np.zeros(VOCABULARY.size, np.float32)
+        for rank, text in enumerate(favourites):
+            logits[VOCABULARY.token(text)] = 100.0 - rank
+        return logits
+
+    return rule
+
+
+def _text(steps: Iterable[TokenStep], ends: frozenset[int] = ENDS) -> str:
+    ids = [step.token_id for step in steps]
+    return VOCABULARY.text(token for token in ids if token is not None and token not in ends)
+
+
+@pytest.mark.parametrize("favourites", [("\n", " ", "  "), (" ", "\n"), ("\n\n", "\n"), ("  ",)])
+@pytest.mark.parametrize("name", ["json_object", "chart", "pydantic", "openapi", "expression"])
+def test_white_space_is_bounded(name: str, favourites: tuple[str, ...]) -> None:
+    schema = OBJECT if name == "json_object" else SCHEMAS[name]
+    constraint = COMPILER.json_schema(schema, ENDS, "s")
+    spaces = {VOCABULARY.token(text) for text in ("\n", " ", "  ", "\n\n")}
+    liked = [VOCABULARY.token(text) for text in favourites]
+    closing = [VOCABULARY.byte(character) for character in '"]},:0']
+    longest = run_length = 0
+    inside = False
+    for _ in range(3000):
+        choices = allowed(constraint)
+        if choices & ENDS or not choices:
+            break
+        ranked = [token for token in (*([] if inside else liked), *closing) if token in choices]
+        token = ranked[0] if ranked else min(choices)
+        inside ^= VOCABULARY.piece(token).count(b'"') % 2 == 1
+        run_length = run_length + len(VOCABULARY.piece(token)) if token in spaces else 0
+        longest = max(longest, run_length)
+        if constraint.accept(token):
+            break
+    assert longest <= 17
+    assert constraint.satisfied
+
+
+def test_a_model_in_love_with_white_space_comes_to_an_end() -> None:
+    with serving(_liking("\n", " ", "}")) as (engine, _):
+        inbox = run(engine, request("r", [5], _guide(OBJECT), max_tokens=100))[0]
+    assert inbox.steps[-1].findings.finish == "stop"
+    assert json.loads(_text(inbox.steps)) == {}
+
+
+def test_an_end_is_possible_only_where_the_schema_is_satisfied() -> None:
+    constraint = COMPILER.json_schema({"type": "integer"}, ENDS, "s")
+    assert not allowed(constraint) & ENDS
+    constraint.accept(VOCABULARY.byte("1"))
+    assert allowed(constraint) >= ENDS
+
+
+def test_ends_that_replace_the_models_own() -> None:
+    other = frozenset({VOCABULARY.token("END")})
+    constraint = COMPILER.json_schema({"type": "integer"}, other, "s")
+    constraint.accept(VOCABULARY.byte("1"))
+    assert allowed(constraint) & (ENDS | other) == other
+
+
+def test_a_finished_schema_ends_with_stop_though_no_end_is_wanted() -> None:
+    other = frozenset({VOCABULARY.token("END")})
+    with serving(_liking(*'}":t', "<|im_end|>")) as (engine, _):
+        inbox = run(engine, request("r", [5], _guide(BRIEF, other), max_tokens=60))[0]
+    assert inbox.steps[-1].findings.finish == "stop"
+    assert set(json.loads(_text(inbox.steps, other))) == {"a"}
+
+
+def test_cut_off_is_length_and_finished_is_stop() -> None:
+    with serving(_liking(*'}":t')) as (engine, _):
+        cut, whole = run(
+            engine,
+            request("r", [5], _guide(BRIEF), max_tokens=3),
+            request("q", [5], _guide(BRIEF), max_tokens=60),
+        )
+    assert cut.steps[-1].findings.finish == "length"
+    assert whole.steps[-1].findings.finish == "stop"
+
+
+def test_nothing_allowed_is_the_length_until_the_schema_is_satisfied() -> None:
+    assert _guide({"type": "integer"}).exhausted().finish == "length"
+    guide = _guide({"type": "integer"})
+    guide.accept(VOCABULARY.byte("1"), False)
+    assert guide.exhausted().finish == "stop"
+
+
+def test_a_stop_string_cuts_json() -> None:
+    guide = _guide({"type": "string"}, stops=("ab",))
+    finishes = [guide.accept(VOCABULARY.byte(character), False).finish for character in '"xab']
+    assert finishes == [None, None, None, "stop"]
+
+
+def test_choices_are_independent() -> None:
+    guides = [_guide(SCHEMAS["constants"]) for _ in range(4)]
+    with serving(
+        lambda tokens: (
+            np.random.default_rng(len(tokens)).normal(size=VOCABULARY.size).astype(np.float32)
+        )
+    ) as (engine, _):
+        inbox = run(engine, request("r", [5], *guides, max_tokens=100, temperature=1.0))[0]
+    for index in range(4):
+        steps = [step for step in inbox.steps if step.choice == index]
+        if steps[-1].findings.finish == "stop":
+            assert isinstance(json.loads(_text(steps)), list)
+
+
+@pytest.mark.parametrize("how", [Panic("index out of bounds"), RuntimeError("poisoned")])
+def test_a_fault_of_the_compiler_cuts_short_its_own_choice(how: BaseException) -> None:
+    broken, healthy = _guide(BRIEF), _guide(BRIEF)
+    constraint = broken._constraint
+    assert isinstance(constraint, Constraint)
+    constraint._matcher = Failing(how)  # type: ignore[assignment]
+    with serving(_liking(*'}":t')) as (engine, _):
+        bad, good = run(
+            engine,
+            request("r", [5], broken, max_tokens=60),
+            request("q", [5], healthy, max_tokens=60),
+        )
+    assert [step.findings.finish for step in bad.steps] == ["length"]
+    assert good.steps[-1].findings.finish == "stop"
+    assert json.loads(_text(good.steps)) in ({"a": True}, {"a": False})
+
+
+def test_a_token_that_is_not_allowed_cuts_the_choice_short() -> None:
+    constraint = COMPILER.json_schema(BRIEF, ENDS, "s")
+    assert not constraint.accept(VOCABULARY.byte("x"))
+    assert allowed(constraint) == set() and constraint.forced() == []
+    assert not constraint.satisfied and not constraint.accept(VOCABULARY.byte("{"))

@@ -1,0 +1,151 @@
+"""Grammars of requests: the layout of JSON, and how often one is made."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from friendli_endpoint.chat.conversation import ChatModel
+from friendli_endpoint.chat.decoding.rules import RuleCompiler
+from friendli_endpoint.chat.structured import GrammarMaker, MatcherCompiler
+from friendli_endpoint.chat.structured.json_schema import JsonLayout
+from friendli_endpoint.generation import Grammar, Guide, Refusal
+from tests.chat.structured.schemas import SCHEMAS
+from tests.chat.structured.walking import ENDS, VOCABULARY, walk
+from tests.support.chat import ConstraintMaker, body_of, set_bits
+from tests.support.scripted import ScriptedVocabulary
+
+OBJECT = {"type": "object"}
+BRIEF = {
+    "type": "object",
+    "properties": {"a": {"type": "boolean"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+
+
+def _allowed_by(guide: Guide) -> list[int]:
+    mask = guide.mask()
+    assert mask is not None
+    return sorted(set_bits(mask, VOCABULARY))
+
+
+@pytest.mark.parametrize("name", ["json_object", *SCHEMAS])
+def test_json_on_one_line_has_a_space_after_commas_and_colons_and_no_other(name: str) -> None:
+    schema = OBJECT if name == "json_object" else SCHEMAS[name]
+    compiler = ConstraintMaker(VOCABULARY, layout="line")
+    texts = [walk(compiler.json_schema(schema, ENDS, "s"), seed) for seed in range(20)]
+    ended = [text for text in texts if text is not None]
+    assert ended
+    for text in ended:
+        json.loads(text)
+        bare = re.sub(r'"(\\.|[^"\\])*"', '""', text)
+        assert re.sub(r"([,:]) ", "", bare) == re.sub(r"[\s,:]", "", bare)
+
+
+@pytest.mark.parametrize(
+    ("maker", "asked"),
+    [
+        ("regex", {"response_format": {"type": "regex", "schema": "ab"}}),
+        (
+            "json_schema",
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": BRIEF}}},
+        ),
+        ("json_schema", {"response_format": {"type": "json_object"}}),
+        (
+            "lark",
+            {
+                "tools": [{"type": "function", "function": {"name": "f", "parameters": BRIEF}}],
+                "tool_choice": "required",
+            },
+        ),
+    ],
+)
+def test_what_choices_share_is_made_once_a_request(
+    monkeypatch: pytest.MonkeyPatch, maker: str, asked: dict[str, Any]
+) -> None:
+    made: list[str] = []
+    for name in ("json_schema", "regex", "lark"):
+        original = getattr(GrammarMaker, name)
+
+        def counted(*given: Any, _name: str = name, _original: Any = original) -> Grammar:
+            made.append(_name)
+            grammar: Grammar = _original(*given)
+            return grammar
+
+        monkeypatch.setattr(GrammarMaker, name, counted)
+    compiled: list[str] = []
+    compile_grammar = MatcherCompiler._compile
+
+    def counted_compile(self: MatcherCompiler, grammar: Grammar) -> Any:
+        compiled.append(grammar.kind)
+        return compile_grammar(self, grammar)
+
+    monkeypatch.setattr(MatcherCompiler, "_compile", counted_compile)
+    rules = RuleCompiler(ScriptedVocabulary(context=4096))
+    model = ChatModel(rules, "{{ messages[0].content }}{{ tools }}", 4096)
+    exchange = model.accept(body_of(n=3, **asked))
+    first, second, _ = (rules.guide(exchange.request.rules) for _ in exchange.request.choices)
+    assert made == compiled == [maker]
+    beginning = _allowed_by(second)
+    first.accept(beginning[0], False)
+    assert _allowed_by(first) != beginning
+    assert _allowed_by(second) == beginning
+
+
+@pytest.mark.parametrize("layout", ["free", "line"])
+def test_a_schema_is_rewritten_and_compiled_once(layout: JsonLayout) -> None:
+    seconds: list[float] = []
+    matchers = MatcherCompiler(VOCABULARY)
+    grammars = GrammarMaker(matchers, seconds.append, layout)
+    first = grammars.json_schema(BRIEF, "s")
+    assert grammars.json_schema({**BRIEF}, "other") == first
+    assert len(seconds) == 1
+    assert first in matchers
+
+
+def test_the_time_is_told_of_a_schema_that_was_dropped_and_is_compiled_again() -> None:
+    seconds: list[float] = []
+    matchers = MatcherCompiler(VOCABULARY)
+    grammars = GrammarMaker(matchers, seconds.append)
+    grammar = grammars.json_schema(BRIEF, "s")
+    for number in range(128):
+        matchers.compile(Grammar("regex", f"a{number}"))
+    assert grammar not in matchers
+    grammars.json_schema(BRIEF, "s")
+    assert len(seconds) == 2
+
+
+def test_a_grammar_that_was_dropped_is_compiled_again_where_it_is_asked_for() -> None:
+    matchers = MatcherCompiler(VOCABULARY)
+    grammars = GrammarMaker(matchers)
+    grammar = grammars.json_schema(BRIEF, "s")
+    for number in range(128):
+        matchers.compile(Grammar("regex", f"a{number}"))
+    assert grammar not in matchers
+    assert grammars.json_schema(BRIEF, "s") == grammar
+    assert grammar in matchers
+
+
+@pytest.mark.parametrize(
+    ("ask", "param", "times"),
+    [
+        (lambda maker: maker.json_schema({"uniqueItems": True}, "p"), "p.uniqueItems", 2),
+        (lambda maker: maker.regex("(?=a)", "p"), "p", 0),  # it never comes to a compilation
+        (lambda maker: maker.regex("(a?){500}a{500}", "p"), "p", 2),
+        (lambda maker: maker.lark("start: nowhere", "p"), "p", 2),
+    ],
+    ids=["schema", "pattern", "work", "lark"],
+)
+def test_the_time_of_a_compilation_in_vain_is_told_too(
+    ask: Callable[[GrammarMaker], Grammar], param: str, times: int
+) -> None:
+    seconds: list[float] = []
+    grammars = GrammarMaker(MatcherCompiler(VOCABULARY), seconds.append)
+    for _ in range(2):
+        with pytest.raises(Refusal) as caught:
+            ask(grammars)
+        assert caught.value.param == param
+    assert len(seconds) == times

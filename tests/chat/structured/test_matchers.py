@@ -1,0 +1,133 @@
+"""Matchers: compiled once, kept while they are used, and safe to compile in many threads."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import llguidance
+import pytest
+
+from friendli_endpoint.chat.structured import MatcherCompiler
+from friendli_endpoint.chat.structured.native import ConstraintError
+from friendli_endpoint.generation import Grammar, Refusal
+from tests.chat.structured.failing import Failing, Panic
+from tests.chat.structured.schemas import SCHEMAS
+from tests.chat.structured.walking import COMPILER, ENDS, VOCABULARY, follows, walk
+from tests.support.chat import ConstraintMaker
+
+OBJECT = {"type": "object"}
+BRIEF = {
+    "type": "object",
+    "properties": {"a": {"type": "boolean"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+
+
+def test_what_is_cached_keeps_no_state() -> None:
+    first = COMPILER.json_schema(BRIEF, ENDS, "s")
+    second = COMPILER.json_schema(BRIEF, ENDS, "s")
+    assert follows(first, '{"a":true}')
+    assert follows(second, '{"a":false}')
+    assert follows(COMPILER.json_schema(BRIEF, ENDS, "s"), '{"a": true}')
+
+
+def test_the_cache_is_bounded_and_keeps_what_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = ConstraintMaker(VOCABULARY)
+    compiled: list[str] = []
+    grammar = llguidance.LLMatcher.grammar_from_json_schema
+
+    class Counted:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(llguidance.LLMatcher, name)
+
+        def __call__(self, *given: Any, **named: Any) -> Any:
+            return llguidance.LLMatcher(*given, **named)
+
+        def grammar_from_json_schema(self, text: str) -> str:
+            compiled.append(text)
+            return grammar(text)
+
+    monkeypatch.setattr("friendli_endpoint.chat.structured.matchers.LLMatcher", Counted())
+    for number in range(200):
+        compiler.json_schema({"const": number}, ENDS, "s")
+        compiler.json_schema({"const": "kept"}, ENDS, "s")
+    assert len(compiled) == 201
+    compiler.json_schema({"const": 199}, ENDS, "s")
+    assert len(compiled) == 201
+    compiler.json_schema({"const": 0}, ENDS, "s")
+    assert len(compiled) == 202
+
+
+def number_of(value: int) -> Grammar:
+    return Grammar("regex", f"{value}")
+
+
+def test_a_grammar_in_use_survives_any_number_of_others() -> None:
+    matchers = MatcherCompiler(VOCABULARY)
+    used = matchers.compile(number_of(0))
+    for value in range(1, 300):
+        matchers.compile(number_of(value))
+    assert number_of(0) in matchers
+    assert matchers.compile(number_of(0)) is used
+
+
+def test_a_grammar_that_nobody_uses_is_dropped_after_128_others() -> None:
+    matchers = MatcherCompiler(VOCABULARY)
+    matchers.compile(number_of(0))
+    for value in range(1, 128):
+        matchers.compile(number_of(value))
+    assert number_of(0) in matchers
+    matchers.compile(number_of(0))
+    for value in range(1, 128):
+        matchers.compile(number_of(value))
+        assert number_of(0) in matchers
+    matchers.compile(number_of(128))
+    assert number_of(0) not in matchers
+
+
+def test_a_grammar_that_was_used_long_is_kept_as_long_as_one_that_was_made_last() -> None:
+    matchers = MatcherCompiler(VOCABULARY)
+    used = matchers.compile(number_of(0))
+    for value in range(1, 300):
+        matchers.compile(number_of(value))
+    assert matchers.compile(number_of(0)) is used
+    del used
+    for value in range(300, 427):
+        matchers.compile(number_of(value))
+    assert number_of(0) in matchers
+
+
+def test_a_grammar_that_cannot_be_compiled_is_not_kept() -> None:
+    matchers = MatcherCompiler(VOCABULARY)
+    for _ in range(2):
+        with pytest.raises(ConstraintError):
+            matchers.compile(Grammar("regex", "("))
+    assert Grammar("regex", "(") not in matchers
+
+
+def test_many_threads_compile_and_follow_at_once() -> None:
+    compiler = ConstraintMaker(VOCABULARY)
+    gate = threading.Barrier(8)
+
+    def work(number: int) -> list[str | None]:
+        gate.wait()
+        out = []
+        for seed, (name, schema) in enumerate(sorted(SCHEMAS.items())):
+            with pytest.raises(Refusal):
+                compiler.json_schema({"$dynamicRef": name}, ENDS, "s")
+            out.append(walk(compiler.json_schema(schema, ENDS, "s"), seed, most=60))
+        return out
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(work, range(8)))
+    assert all(result == results[0] for result in results)
+
+
+def test_a_panic_while_compiling_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "friendli_endpoint.chat.structured.matchers.LLMatcher", Failing(Panic("no"))
+    )
+    with pytest.raises(Refusal, match="cannot be enforced") as caught:
+        ConstraintMaker(VOCABULARY).json_schema(OBJECT, ENDS, "s")
+    assert caught.value.status == 400

@@ -1,0 +1,274 @@
+"""Requests on their way to an engine: what is made of them, as data, and what is refused early."""
+
+import dataclasses
+import random
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
+from friendli_endpoint.chat.decoding.guide import ChoiceGuide
+from friendli_endpoint.chat.decoding.rules import RuleCompiler
+from friendli_endpoint.chat.output.answer import Exchange
+from friendli_endpoint.chat.reasoning.styles import STYLES
+from friendli_endpoint.chat.structured.regex import whole_pattern
+from friendli_endpoint.generation import (
+    DecodingRules,
+    GenerationRequest,
+    Grammar,
+    MediaSegment,
+    Refusal,
+    SamplingParams,
+    TextSegment,
+)
+from tests.chat.random_requests import MODELS, RULES, SOURCES, VOCABULARY, bodies, budgeted
+from tests.support.chat import USER, body_of, chat_model, prompt_ids, set_bits
+from tests.support.scripted import ScriptedVocabulary
+
+TEMPLATE = (
+    "{% for m in messages %}{{ m.content }}{{ m.tool_calls|tojson if m.tool_calls }}{% endfor %}"
+)
+
+
+class Vocabulary(ScriptedVocabulary):
+    """Counts what it tokenises."""
+
+    tokenized = 0
+
+    def tokenize(self, text: str, special: bool) -> list[int]:
+        self.tokenized += len(text)
+        return super().tokenize(text, special)
+
+
+def accepted(vocabulary: Vocabulary, **fields: Any) -> Exchange:
+    model = chat_model(vocabulary, TEMPLATE)
+    vocabulary.tokenized = 0
+    return model.accept(body_of(**fields))
+
+
+def refusal(vocabulary: Vocabulary, **fields: Any) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        accepted(vocabulary, **fields)
+    return caught.value
+
+
+def called(arguments: str) -> list[Any]:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    return [USER, {"role": "assistant", "tool_calls": [call]}]
+
+
+@pytest.mark.parametrize("depth", [10, 190, 210, 900, 1_100, 100_000])
+def test_calls_with_deep_arguments_are_read_or_left_as_text(depth: int) -> None:
+    vocabulary = Vocabulary(context=1 << 20)
+    messages = called("[" * depth + "]" * depth)
+    prompt = vocabulary.text(prompt_ids(accepted(vocabulary, messages=messages).request))
+    assert ('"arguments": [' in prompt) == (depth < 200)
+    assert ("[" * depth + "]" * depth) in prompt
+
+
+def test_a_prompt_that_cannot_fit_is_not_tokenised() -> None:
+    vocabulary = Vocabulary(context=100)
+    message = {"role": "user", "content": "x" * 100_000}
+    found = refusal(vocabulary, messages=[message])
+    assert (found.param, found.code) == ("messages", "context_length_exceeded")
+    assert vocabulary.tokenized == 0
+    fits = {"role": "user", "content": "<|endoftext|>" * 7}
+    assert accepted(Vocabulary(context=100), messages=[fits])
+
+
+def test_there_may_be_many_messages() -> None:
+    """How many at most is for the part that parses bodies to say."""
+    empty = {"role": "user", "content": ""}
+    assert accepted(Vocabulary(), messages=[USER, *[empty] * 2047])
+
+
+@pytest.mark.parametrize("model", ["../../etc/passwd", "\0", "a\r\nb: c", "m:../x", "x" * 256])
+def test_a_models_name_is_only_a_name(model: str) -> None:
+    assert accepted(Vocabulary(), model=model).completion is not None
+
+
+def test_a_models_name_has_an_end() -> None:
+    assert refusal(Vocabulary(), model="x" * 257).param == "model"
+
+
+REQUESTS = TypeAdapter(GenerationRequest)
+
+
+def transported(request: GenerationRequest) -> GenerationRequest:
+    """The same request after it has been sent to another process."""
+    packed = msgpack.packb(REQUESTS.dump_python(request), default=sorted)  # sets become lists
+    return REQUESTS.validate_python(msgpack.unpackb(packed, strict_map_key=False))
+
+
+def allowed(guide: ChoiceGuide, vocabulary: ScriptedVocabulary) -> set[int] | None:
+    mask = guide.mask()
+    return None if mask is None else set_bits(mask, vocabulary)
+
+
+def walk_together(here: ChoiceGuide, there: ChoiceGuide, draw: random.Random, most: int) -> None:
+    """Checks that two guides do the same on a random walk."""
+    assert here.looks_ahead == there.looks_ahead
+    likely = [VOCABULARY.byte(character) for character in '<think>/{"a": tru1}_cl']
+    for number in range(most):
+        forced = list(here.forced())
+        assert list(there.forced()) == forced
+        choices = allowed(here, VOCABULARY)
+        assert allowed(there, VOCABULARY) == choices
+        if choices is None:
+            choices = set(range(VOCABULARY.size))
+        if not choices:
+            break
+        liked = sorted(choices.intersection(likely)) if draw.random() < 0.8 else []
+        token = forced[0] if forced else draw.choice(liked or sorted(choices))
+        findings = here.accept(token, number == most - 1)
+        assert there.accept(token, number == most - 1) == findings
+        if findings.finish is not None:
+            return
+    assert there.exhausted() == here.exhausted()
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.sampled_from(SOURCES),
+    bodies(),
+    st.none() | st.integers(1, 12),
+    st.booleans(),
+    st.integers(0, 10**6),
+)
+def test_a_request_is_the_same_in_another_process(
+    source: str, body: dict[str, Any], budget: int | None, stream: bool, seed: int
+) -> None:
+    asked = body_of(**budgeted(source, body, budget), stream=stream)
+    request = MODELS[source].accept(asked).request
+    received = transported(request)
+    assert received == request
+    assert received.rules == request.rules and hash(received.rules) == hash(request.rules)
+    elsewhere = RuleCompiler(VOCABULARY)
+    for index in range(len(request.choices)):
+        here, there = RULES.guide(request.rules), elsewhere.guide(received.rules)
+        walk_together(here, there, random.Random(seed + index), 40)
+
+
+def test_a_request_with_all_that_a_request_can_have_is_the_same_in_another_process() -> None:
+    request = GenerationRequest(
+        "r",
+        (TextSegment((1, 2)), MediaSegment(3, bytes(range(32)), b"\xff\x00"), TextSegment((3,))),
+        (
+            SamplingParams(
+                2**64 - 1,
+                0.5,
+                3,
+                0.9,
+                0.1,
+                1.1,
+                -0.5,
+                0.25,
+                {5: float("-inf"), 7: 2.0},
+                0.2,
+                0.75,
+                frozenset({2, 14}),
+            ),
+        ),
+        DecodingRules(
+            (0, 2),
+            (3,),
+            ("é", "\ud7ff"),
+            1,
+            Grammar("lark", "start: /a/"),
+            dataclasses.replace(STYLES[-1].rule("x", ("<c>",), trims=False, budget=2)),
+        ),
+        7,
+        0,
+        "route",
+        False,
+    )
+    received = transported(request)
+    assert received == request
+    assert type(received.choices[0].xtc_protected) is frozenset
+    assert received.num_prompt_tokens == 6
+
+
+def test_requests_of_the_same_body_have_equal_rules_and_other_ids() -> None:
+    fields = {"response_format": {"type": "regex", "schema": "[0-9]"}, "stop": "a", "seed": 1}
+    first, second = (MODELS[SOURCES[1]].accept(body_of(**fields)).request for _ in range(2))
+    assert first.request_id != second.request_id
+    assert dataclasses.replace(second, request_id=first.request_id) == first
+
+
+@pytest.mark.parametrize(
+    ("fields", "rules"),
+    [
+        ({}, DecodingRules((0, 2))),
+        ({"eos_token": [10, 0]}, DecodingRules((0, 10), visible_ids=(2,))),
+        ({"stop": ["a", "b"], "min_tokens": 3}, DecodingRules((0, 2), (), ("a", "b"), 3)),
+        (
+            {"response_format": {"type": "regex", "schema": "a"}},
+            DecodingRules((0, 2), grammar=Grammar("regex", whole_pattern("a"))),
+        ),
+    ],
+)
+def test_the_rules_of_a_model_without_reasoning(
+    fields: dict[str, Any], rules: DecodingRules
+) -> None:
+    vocabulary = Vocabulary()
+    assert chat_model(vocabulary, TEMPLATE).accept(body_of(**fields)).request.rules == rules
+
+
+def test_eos_token_replaces_the_models_ends_which_are_then_shown() -> None:
+    request = accepted(Vocabulary(), eos_token=[10, 0]).request
+    compiled = RuleCompiler(Vocabulary()).compile(request.rules)
+    findings = {token: compiled.guide().accept(token, False) for token in range(Vocabulary().size)}
+    assert {token for token, found in findings.items() if found.is_end} == {10, 0}
+    assert {token for token, found in findings.items() if not found.num_bytes} == {0, 1, 3, 10}
+
+
+@pytest.mark.parametrize(
+    ("fields", "trims", "interruptions"),
+    [
+        ({}, True, ()),
+        ({"response_format": {"type": "json_object"}}, False, ()),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}]},
+            True,
+            ("<tool_call>",),
+        ),
+    ],
+)
+def test_the_reasoning_ends_by_what_the_answer_is(
+    fields: dict[str, Any], trims: bool, interruptions: tuple[str, ...]
+) -> None:
+    reasoning = MODELS[SOURCES[1]].accept(body_of(**fields)).request.rules.reasoning
+    assert reasoning == STYLES[0].rule("", interruptions, trims=trims)
+
+
+@pytest.mark.parametrize(("length", "room"), [(0, 10), (9, 1), (10, 0), (11, -1)])
+def test_the_prompt_must_leave_room_for_a_token(length: int, room: int) -> None:
+    vocabulary = Vocabulary(context=10)
+    message = {"role": "user", "content": "x" * length}
+    model = ChatModel(RuleCompiler(vocabulary), "{{ messages[0].content }}", 10)
+    if length and room > 0:
+        assert model.accept(body_of(messages=[message])).request.max_tokens == room
+        return
+    with pytest.raises(Refusal) as caught:
+        model.accept(body_of(messages=[message]))
+    assert caught.value.param == "messages"
+
+
+def test_max_tokens_are_what_is_asked_for_or_what_the_prompt_leaves() -> None:
+    assert accepted(Vocabulary(), max_tokens=7).request.max_tokens == 7
+    assert accepted(Vocabulary(), max_completion_tokens=7).request.max_tokens == 7
+    request = accepted(Vocabulary()).request
+    assert request.max_tokens + request.num_prompt_tokens == Vocabulary().context
+
+
+def test_an_adapter_is_named_by_its_route() -> None:
+    model = chat_model(Vocabulary(), TEMPLATE, ChatDefaults(endpoint_ids=("e",)))
+    assert model.accept(body_of(model="e:a")).request.adapter == model.adapter_of("e:a") == "a"
+    assert model.accept(body_of(model="e")).request.adapter is None
+    with pytest.raises(Refusal) as caught:
+        model.accept(body_of(model="x"))
+    assert caught.value.status == 404

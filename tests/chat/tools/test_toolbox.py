@@ -1,0 +1,288 @@
+"""The tools of a request in the form of a family: compiled once, and enforced or named."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from friendli_endpoint.chat.request.validation import ModelFacts, validate
+from friendli_endpoint.chat.structured import GrammarMaker, MatcherCompiler
+from friendli_endpoint.chat.structured.json_schema import FitSchema, fit_schema
+from friendli_endpoint.chat.tools import Family, Marker, ToolSpec, family_named
+from friendli_endpoint.chat.tools import toolbox as toolbox_module
+from friendli_endpoint.chat.tools.toolbox import ToolCompiler, control_markers, marker_of
+from friendli_endpoint.generation import Grammar, Refusal
+from tests.support.chat import body_of, toolbox_of
+from tests.support.scripted import ScriptedVocabulary
+
+HERMES = family_named("hermes")
+VOCABULARY = ScriptedVocabulary()
+
+
+def tool(name: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": parameters or {}}}
+
+
+def named(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name}}
+
+
+TWO = [tool("look"), tool("ask")]
+BAD = {"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True}}}
+EMPTY = {
+    "type": "object",
+    "properties": {"a": {"allOf": [{"type": "null"}, {"type": "string"}]}},
+    "required": ["a"],
+}
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"tool_choice": "auto"}, {"tools": TWO, "tool_choice": "none"}]
+)
+def test_there_is_no_toolbox_where_nothing_may_be_called(asked: dict[str, Any]) -> None:
+    assert toolbox_of(body_of(**asked), VOCABULARY, HERMES) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "required", "parallel", "names"),
+    [
+        ({}, False, True, ["look", "ask"]),
+        ({"tool_choice": "auto"}, False, True, ["look", "ask"]),
+        ({"tool_choice": "required"}, True, True, ["look", "ask"]),
+        ({"tool_choice": named("ask")}, True, False, ["ask"]),
+        ({"parallel_tool_calls": True}, False, True, ["look", "ask"]),
+        ({"parallel_tool_calls": False}, False, False, ["look", "ask"]),
+        ({"tool_choice": "required", "parallel_tool_calls": False}, True, False, ["look", "ask"]),
+        ({"tool_choice": named("look"), "parallel_tool_calls": True}, True, False, ["look"]),
+    ],
+)
+def test_what_must_and_may_be_called(
+    asked: dict[str, Any], required: bool, parallel: bool, names: list[str]
+) -> None:
+    box = toolbox_of(body_of(tools=TWO, **asked), VOCABULARY, HERMES)
+    assert box is not None
+    assert (box.required, box.parallel) == (required, parallel)
+    assert [spec.name for spec in box.specs] == names
+    assert [definition["function"]["name"] for definition in box.definitions] == names
+
+
+class Compiler:
+    """A compiler of tools, and what it has done."""
+
+    def __init__(self, family: Family = HERMES) -> None:
+        self.matchers = MatcherCompiler(VOCABULARY)
+        self._tools = ToolCompiler(family, VOCABULARY, GrammarMaker(self.matchers))
+
+    def grammar(self, **asked: Any) -> Grammar:
+        """The grammar of a request, as a chat model makes it."""
+        box = self._tools.toolbox(validate(body_of(**asked), ModelFacts(VOCABULARY)))
+        assert box is not None
+        return self._tools.grammar(box)
+
+    def refusal(self, **asked: Any) -> Refusal:
+        with pytest.raises(Refusal) as caught:
+            self.grammar(**asked)
+        assert caught.value.status == 400
+        return caught.value
+
+
+@pytest.mark.parametrize("others", [0, 1, 5])
+@pytest.mark.parametrize("keyword", ["uniqueItems", "contains"])
+def test_a_schema_that_cannot_be_rewritten_names_its_place(keyword: str, others: int) -> None:
+    value: object = True if keyword == "uniqueItems" else {}
+    bad = {"type": "object", "properties": {"a": {"type": "array", keyword: value}}}
+    tools = [*(tool(f"f{number}") for number in range(others)), tool("ask", bad)]
+    caught = Compiler().refusal(tools=tools)
+    assert caught.param == f"tools[{others}].function.parameters.properties.a.{keyword}"
+    assert keyword in caught.message
+
+
+def test_a_schema_that_cannot_be_enforced_names_its_place() -> None:
+    caught = Compiler().refusal(tools=[tool("look"), tool("ask", BAD)])
+    assert caught.param is not None
+    assert caught.param.startswith("tools[1].function.parameters")
+    assert "uniqueItems" in caught.message
+
+
+UNENFORCEABLE = [
+    EMPTY,
+    {"type": "object", "properties": {"a": {"minItems": 10**9, "type": "array"}}},
+    {"type": "object", "properties": {"a": {"minimum": 5, "maximum": 1, "type": "number"}}},
+]
+
+
+@pytest.mark.parametrize("schema", UNENFORCEABLE, ids=["empty", "minItems", "minimum"])
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_tool_that_the_joint_grammar_fails_for_is_named_by_its_place(
+    schema: dict[str, Any], after: int
+) -> None:
+    tools = [tool("look"), tool("bad", {**schema, "required": ["a"]}), tool("ask")][: 2 + after]
+    caught = Compiler().refusal(tools=tools)
+    assert caught.param is not None
+    assert caught.param.startswith("tools[1].function.parameters")
+
+
+def test_a_tool_that_takes_too_much_work_to_follow_is_named_by_its_place() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "string", "pattern": "^(a?){500}a{500}$"}},
+        "required": ["a"],
+    }
+    caught = Compiler().refusal(tools=[tool("look"), tool("bad", schema)])
+    assert caught.param is not None
+    assert caught.param.startswith("tools[1].function.parameters")
+
+
+def test_a_tool_that_may_not_be_called_is_checked_too() -> None:
+    with pytest.raises(Refusal) as caught:
+        toolbox_of(body_of(tools=[tool("ask", BAD)], tool_choice="none"), VOCABULARY, HERMES)
+    assert caught.value.param == "tools[0].function.parameters.properties.a.uniqueItems"
+    chosen = Compiler().refusal(tools=[tool("look"), tool("ask", BAD)], tool_choice=named("look"))
+    assert chosen.param == "tools[1].function.parameters.properties.a.uniqueItems"
+
+
+def test_a_chosen_tool_is_named_by_its_place_among_all() -> None:
+    caught = Compiler().refusal(tools=[tool("look"), tool("ask", EMPTY)], tool_choice=named("ask"))
+    assert caught.param is not None
+    assert caught.param.startswith("tools[1].function.parameters")
+
+
+def test_the_grammar_of_a_required_call_begins_with_the_marker() -> None:
+    compiler = Compiler()
+    grammar = compiler.grammar(tools=TWO, tool_choice=named("ask"))
+    compiled = compiler.matchers.compile(grammar)
+    constraint = compiler.matchers.constraint(compiled, VOCABULARY.end_ids)
+    assert VOCABULARY.text(constraint.forced()).startswith("<tool_call>")
+
+
+@dataclass
+class Counts:
+    """How often the costly steps were taken."""
+
+    rewritten: list[str] = field(default_factory=list)
+    """The place of each schema that was rewritten."""
+    written: int = 0
+    compiled: list[str] = field(default_factory=list)
+    """The kind of each grammar that was compiled."""
+
+
+@contextmanager
+def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Counts, Family]]:
+    """Counts what is done, by any compiler of tools of this family."""
+    counts = Counts()
+
+    class Counted:
+        """Hermes, counting its grammars."""
+
+        name, markers, parser = HERMES.name, HERMES.markers, HERMES.parser
+        recognises, fallback_prompt = HERMES.recognises, HERMES.fallback_prompt
+
+        def grammar(
+            self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
+        ) -> str:
+            counts.written += 1
+            return HERMES.grammar(tools, required=required, parallel=parallel, marker=marker)
+
+    def counted_fit(schema: object, param: str) -> FitSchema:
+        counts.rewritten.append(param)
+        return fit_schema(schema, param)
+
+    compile_grammar = MatcherCompiler._compile
+
+    def counted_compile(self: MatcherCompiler, grammar: Grammar) -> Any:
+        counts.compiled.append(grammar.kind)
+        return compile_grammar(self, grammar)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(toolbox_module, "fit_schema", counted_fit)
+        patched.setattr("friendli_endpoint.chat.structured.grammars.fit_schema", counted_fit)
+        patched.setattr(MatcherCompiler, "_compile", counted_compile)
+        yield counts, Counted()
+
+
+THREE = [
+    tool(name, {"type": "object", "properties": {name: {"type": "string"}}})
+    for name in ("look", "ask", "go")
+]
+ALL_PLACES = [f"tools[{place}].function.parameters" for place in range(3)]
+
+
+def test_a_cold_request_rewrites_each_schema_once_and_compiles_one_grammar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with counting(monkeypatch) as (counts, family):
+        Compiler(family).grammar(tools=THREE)
+    assert counts == Counts(ALL_PLACES, 1, ["lark"])
+
+
+def test_a_warm_request_rewrites_writes_and_compiles_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with counting(monkeypatch) as (counts, family):
+        compiler = Compiler(family)
+        first = compiler.grammar(tools=THREE)
+        cold = Counts([*counts.rewritten], counts.written, [*counts.compiled])
+        assert compiler.grammar(tools=THREE) == first
+        assert counts == cold
+
+
+def test_a_tool_is_rewritten_once_in_whatever_request_and_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with counting(monkeypatch) as (counts, family):
+        compiler = Compiler(family)
+        compiler.grammar(tools=THREE[:2])
+        compiler.grammar(tools=[THREE[2], THREE[0]])
+        compiler.grammar(tools=THREE, tool_choice=named("go"))
+        compiler.grammar(tools=THREE, tool_choice="required")
+        compiler.grammar(tools=THREE, parallel_tool_calls=False)
+    assert counts == Counts([ALL_PLACES[0], ALL_PLACES[1], ALL_PLACES[0]], 5, ["lark"] * 5)
+
+
+def test_tools_that_differ_in_anything_are_different(monkeypatch: pytest.MonkeyPatch) -> None:
+    with counting(monkeypatch) as (counts, family):
+        compiler = Compiler(family)
+        described = tool("look")
+        described["function"]["description"] = "Looks."
+        for one in (tool("look"), tool("see"), described, tool("look", {"title": "a"})):
+            compiler.grammar(tools=[one])
+        assert len(counts.rewritten) == 4
+        nearly = tool('look", "Looks.')
+        compiler.refusal(tools=[nearly])
+
+
+def test_the_same_tools_asked_for_in_another_way_have_another_grammar() -> None:
+    compiler = Compiler()
+    ways = [
+        {"tool_choice": choice, "parallel_tool_calls": parallel}
+        for choice in ("auto", "required", named("ask"))
+        for parallel in (True, False)
+    ]
+    texts = [compiler.grammar(tools=TWO, **way).text for way in ways]
+    assert [compiler.grammar(tools=TWO, **way).text for way in ways] == texts
+    assert len(set(texts)) == 5  # a tool that is chosen by name is called once
+
+
+def test_a_large_schema_is_tried_alone_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = tool("large", {"properties": {f"p{n}": {"type": "string"} for n in range(600)}})
+    with counting(monkeypatch) as (counts, family):
+        compiler = Compiler(family)
+        for _ in range(2):
+            compiler.grammar(tools=[THREE[0], large])
+    assert counts.compiled == ["json_schema", "lark"]
+    assert counts.written == 1
+
+
+class Marked(ScriptedVocabulary):
+    def piece(self, token_id: int) -> bytes:
+        return b"<tool_call>" if token_id == 3 else super().piece(token_id)
+
+
+def test_markers_that_are_control_tokens_are_written_as_such() -> None:
+    assert control_markers(HERMES, VOCABULARY) == frozenset()
+    assert control_markers(HERMES, Marked()) == {3}
+    marker = marker_of(HERMES, Marked())
+    assert marker("<tool_call>") == "<[3]>"
+    assert marker('a"\\\n') == '"a\\"\\\\\\n"'

@@ -1,0 +1,203 @@
+"""Several tokens at once: those that are forced, and those that are guessed."""
+
+from itertools import count, pairwise, takewhile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from friendli_endpoint.engine.core.sampling import logprobs
+from friendli_endpoint.generation import StepReport, TokenLogprob
+from tests.engine.core.scripted_loop import CHAOS, COUNTING, PROMPT, SIZE, anew, failure, outcome
+from tests.support.scripted import (
+    ScriptedGuide,
+    ScriptedVocabulary,
+    bitmask,
+    repeating,
+    request,
+    run,
+    serving,
+)
+
+RUN = [30, 31, 32, 33, 34]
+
+
+def test_forced_tokens_come_whatever_the_logits_say() -> None:
+    guide = ScriptedGuide(forced={0: [9], 2: [100, 101], 3: [101]})
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, guide, max_tokens=5, top_logprobs=1))
+    assert inbox.tokens() == [9, 10, 100, 101, 102]
+    assert guide.accepted == [9, 10, 100, 101, 102]
+    first = inbox.steps[0]
+    assert first.logprob is not None and first.logprob.token_id == 9
+    assert first.logprob.logprob < first.top_logprobs[0].logprob
+    assert first.top_logprobs[0].token_id == 81
+
+
+@pytest.mark.parametrize("top", [None, 2])
+def test_several_forced_tokens_are_one_piece_of_work(top: int | None) -> None:
+    guide = ScriptedGuide(forced={1: RUN})
+    with serving(CHAOS) as (engine, backend):
+        asked = request("r", PROMPT, guide, max_tokens=8, top_logprobs=top)
+        (inbox,) = run(engine, asked)
+    first, *run_and_more = inbox.tokens()
+    assert run_and_more[:5] == RUN
+    (extended,) = backend.named("extend")
+    assert extended.tokens == (first, *RUN[:-1])
+    after, last = backend.named("decode")
+    assert after.tokens == (RUN[-1],) and len(last.tokens) == 1
+    held = list(PROMPT)
+    for step in inbox.steps:
+        assert step.token_id is not None
+        expected: tuple[TokenLogprob | None, tuple[TokenLogprob, ...]] = (None, ())
+        if top is not None:
+            expected = logprobs(CHAOS(tuple(held)), step.token_id, top)
+        assert (step.logprob, step.top_logprobs) == expected
+        held.append(step.token_id)
+
+
+@pytest.mark.parametrize(
+    ("guide", "most", "expected", "finish"),
+    [
+        (ScriptedGuide(ends=[32], forced={1: RUN}), 9, [81, 30, 31, 32], "stop"),
+        (ScriptedGuide(forced={1: RUN}), 4, [81, 30, 31, 32], "length"),
+        (ScriptedGuide(forced={1: RUN}), 6, [81, *RUN], "length"),
+        (ScriptedGuide(forced={0: RUN, 1: RUN[1:]}), 6, [*RUN, 35], "length"),
+    ],
+)
+def test_forced_tokens_end_where_others_do(
+    guide: ScriptedGuide, most: int, expected: list[int], finish: str
+) -> None:
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, guide, max_tokens=most))
+    assert inbox.tokens() == expected == guide.accepted
+    assert inbox.finishes() == [finish]
+
+
+@pytest.mark.parametrize("room", range(1, 9))
+def test_forced_tokens_never_pass_the_end_of_the_context(room: int) -> None:
+    vocabulary = ScriptedVocabulary(context=128)
+    guide = ScriptedGuide(forced={1: RUN})
+    with serving(COUNTING, vocabulary=vocabulary) as (engine, _):
+        (inbox,) = run(engine, request("r", [80] * (128 - room), guide, max_tokens=1000))
+    assert inbox.tokens() == [81, *RUN, 35, 36][:room]
+    assert inbox.finishes() == ["length"]
+
+
+def test_a_fault_among_forced_tokens_fails_its_request_alone() -> None:
+    faulty = ScriptedGuide(forced={1: RUN}, fails_at=3)
+    with serving(COUNTING) as (engine, _):
+        failed, other = run(
+            engine,
+            request("bad", PROMPT, faulty, max_tokens=9),
+            request("good", PROMPT, ScriptedGuide(forced={1: RUN}), max_tokens=9),
+        )
+    assert "the guide cannot go on" in (failure(failed) or "")
+    assert other.tokens() == [81, *RUN, 35, 36, 37]
+
+
+def test_many_forced_tokens_stop_nobody_for_long() -> None:
+    long = list(range(200, 216))
+    guides = [ScriptedGuide(forced={1: long, 17: long, 33: long}) for _ in range(5)]
+    with serving(COUNTING, slots=6, piece=16) as (engine, backend):
+        forced = [request(f"f{n}", PROMPT, guide, max_tokens=60) for n, guide in enumerate(guides)]
+        plain, *others = run(engine, request("plain", PROMPT, max_tokens=120), *forced)
+    assert plain.tokens() == [81 + n for n in range(120)]
+    assert [other.tokens()[1:49] for other in others] == [long * 3] * 5
+    calls = [call for call in backend.calls if call.name in ("extend", "decode")]
+    for one, after in pairwise(calls):
+        assert "decode" in (one.name, after.name), "a turn takes one such run"
+
+
+@given(
+    seed=st.integers(0, 1 << 16),
+    period=st.integers(1, 9),
+    share=st.sampled_from([0.3, 0.8, 0.95, 1.0]),
+    alike=st.integers(0, 120),
+    runs=st.dictionaries(st.integers(0, 50), st.lists(st.integers(4, 200), max_size=9)),
+    ends=st.frozensets(st.integers(4, 200), max_size=2),
+)
+@settings(max_examples=80, deadline=None)
+def test_drafts_change_nothing(
+    seed: int,
+    period: int,
+    share: float,
+    alike: int,
+    runs: dict[int, list[int]],
+    ends: frozenset[int],
+) -> None:
+    rule = repeating(SIZE, period, share)
+    fixed = {start + n: token for start, run in runs.items() for n, token in enumerate(run)}
+    forced = {
+        start: [fixed[at] for at in takewhile(fixed.__contains__, count(start))] for start in fixed
+    }
+    allowed = bitmask(range(4, 200), SIZE)
+
+    def outcomes(drafts: bool) -> list[object]:
+        found: list[object] = []
+        with serving(rule, slots=2, alike=alike, drafts=drafts) as (engine, _):
+            for temperature in (0.0, 1.0):
+                guide = ScriptedGuide(ends, masks={5: allowed, 20: allowed}, forced=forced)
+                prompt = [*range(10, 20), *range(10, 10 + seed % 8)]
+                asked = request(
+                    "r",
+                    prompt,
+                    guide,
+                    seed=seed,
+                    temperature=temperature,
+                    max_tokens=80,
+                    top_logprobs=2,
+                    repetition_penalty=1.1,
+                    presence_penalty=0.5,
+                    top_p=0.95,
+                )
+                (inbox,) = run(engine, asked)
+                found += [outcome(inbox), guide.accepted]
+        return found
+
+    assert outcomes(True) == outcomes(False)
+
+
+@pytest.mark.parametrize(("drafts", "alike"), [(True, 100), (True, 0), (True, 30), (False, 100)])
+def test_what_repeats_itself_is_computed_ahead_where_that_changes_no_bit(
+    drafts: bool, alike: int
+) -> None:
+    asked = request("r", [5, 6, 7, 8, 9] * 3, max_tokens=60)
+    reports: list[StepReport] = []
+    rule = repeating(SIZE, 5, 1.0)
+    with serving(rule, alike=alike, drafts=drafts, report=reports.append) as (engine, backend):
+        (inbox,) = run(engine, asked)
+    assert inbox.tokens() == [5, 6, 7, 8, 9] * 12
+    ahead = backend.named("extend")
+    assert all(call.position + len(call.tokens) <= alike for call in ahead)
+    drafted = sum(report.drafted for report in reports)
+    assert drafted == sum(len(call.tokens) - 1 for call in ahead)
+    assert sum(report.accepted for report in reports) == drafted
+    calls = len(ahead) + len(backend.named("decode"))
+    assert {(True, 100): calls < 12, (True, 30): 40 < calls < 52}.get((drafts, alike), calls == 59)
+
+
+def test_who_does_not_repeat_itself_is_not_drafted() -> None:
+    with serving(CHAOS, alike=128) as (engine, backend):
+        run(engine, request("r", PROMPT, max_tokens=60))
+    assert backend.named("extend") == []
+
+
+def test_what_was_guessed_wrongly_is_dropped() -> None:
+    asked = request("r", PROMPT, max_tokens=120, top_logprobs=2, temperature=1.0)
+    reports: list[StepReport] = []
+    rule = repeating(SIZE, 5, 0.9)
+    with serving(rule, alike=128, report=reports.append) as (engine, _):
+        (drafted,) = run(engine, asked)
+    with serving(rule, alike=128, drafts=False) as (engine, _):
+        (decoded,) = run(engine, anew(asked))
+    assert outcome(drafted) == outcome(decoded)
+    accepted = sum(report.accepted for report in reports)
+    assert 0 < accepted < sum(report.drafted for report in reports)
+
+
+def test_choices_that_run_beside_others_are_not_drafted() -> None:
+    guides = [ScriptedGuide(), ScriptedGuide()]
+    with serving(repeating(SIZE, 5, 1.0), alike=128) as (engine, backend):
+        run(engine, request("r", [5, 6, 7, 8, 9] * 3, *guides, max_tokens=30))
+    assert backend.named("extend") == []

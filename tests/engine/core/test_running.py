@@ -1,0 +1,159 @@
+"""A choice's next tokens: what its guide, its penalties and its room let it generate."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from friendli_endpoint.engine.core.sampling import logprobs
+from friendli_endpoint.generation import OutputSpan, TokenFindings
+from tests.engine.core.scripted_loop import CHAOS, COUNTING, PROMPT, SIZE, VOCABULARY
+from tests.support.scripted import (
+    ScriptedGuide,
+    ScriptedVocabulary,
+    bitmask,
+    request,
+    run,
+    serving,
+)
+
+
+class ReadingGuide(ScriptedGuide):
+    """Finds the bytes of every token certain at once; an end has none."""
+
+    def accept(self, token_id: int, is_last: bool) -> TokenFindings:
+        finish = super().accept(token_id, is_last).finish
+        if finish == "stop":
+            return TokenFindings(0, (), finish, is_end=True)
+        piece = VOCABULARY.piece(token_id)
+        return TokenFindings(len(piece), (OutputSpan(False, piece, piece),), finish)
+
+
+def test_a_choice_counts_on_from_its_prompt() -> None:
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, ReadingGuide(), max_tokens=3))
+    assert inbox.tokens() == [81, 82, 83]
+    pieces = [VOCABULARY.piece(token) for token in (81, 82, 83)]
+    assert [[span.raw for span in step.findings.spans] for step in inbox.steps] == [
+        [piece] for piece in pieces
+    ]
+    assert [step.findings.num_bytes for step in inbox.steps] == list(map(len, pieces))
+    assert inbox.output() == b"".join(pieces)
+    assert [step.findings.finish for step in inbox.steps] == [None, None, "length"]
+    assert all(step.logprob is None and step.top_logprobs == () for step in inbox.steps)
+
+
+def test_an_end_token_ends_with_stop_and_is_delivered() -> None:
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, ScriptedGuide(ends=[82]), max_tokens=50))
+    assert inbox.tokens() == [81, 82]
+    assert inbox.finishes() == ["stop"]
+
+
+def test_an_end_at_the_last_token_is_a_stop() -> None:
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, ScriptedGuide(ends=[82]), max_tokens=2))
+    assert inbox.finishes() == ["stop"]
+
+
+def test_a_guide_is_told_which_token_is_the_last() -> None:
+    told: list[bool] = []
+
+    class Told(ScriptedGuide):
+        def accept(self, token_id: int, is_last: bool) -> TokenFindings:
+            told.append(is_last)
+            return super().accept(token_id, is_last)
+
+    with serving(COUNTING) as (engine, _):
+        run(engine, request("r", PROMPT, Told(), max_tokens=3))
+    assert told == [False, False, True]
+
+
+@pytest.mark.parametrize("prompt", [5, 126, 127])
+def test_the_end_of_the_context_is_the_end(prompt: int) -> None:
+    vocabulary = ScriptedVocabulary(context=128)
+    with serving(CHAOS, vocabulary=vocabulary) as (engine, _):
+        (inbox,) = run(engine, request("r", [9] * prompt, max_tokens=1000))
+    assert len(inbox.steps) == 128 - prompt
+    assert inbox.finishes() == ["length"]
+
+
+def test_a_mask_holds_and_never_lasts() -> None:
+    guide = ScriptedGuide(masks={1: bitmask([7, 8], SIZE)})
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, guide, max_tokens=3))
+    assert inbox.tokens() == [81, 7, 8]
+
+
+def test_nothing_allowed_ends_without_a_token() -> None:
+    guide = ScriptedGuide(masks={1: bitmask([], SIZE)})
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, guide, max_tokens=3, top_logprobs=3))
+    assert inbox.tokens() == [81, None]
+    assert inbox.steps[-1].findings == TokenFindings(0, (), "stop")
+    assert inbox.steps[-1].logprob is None and inbox.steps[-1].top_logprobs == ()
+
+
+@pytest.mark.parametrize("top", [0, 1, 20])
+def test_logprobs_are_those_of_the_raw_logits(top: int) -> None:
+    guide = ScriptedGuide(masks={1: bitmask([7], SIZE)})
+    biased = request(
+        "r", PROMPT, guide, max_tokens=3, top_logprobs=top, logit_bias={5: 100.0, 7: 100.0}
+    )
+    with serving(CHAOS) as (engine, _):
+        (inbox,) = run(engine, biased)
+    held = list(PROMPT)
+    for step in inbox.steps:
+        assert step.token_id is not None
+        expected = logprobs(CHAOS(tuple(held)), step.token_id, top)
+        assert (step.logprob, step.top_logprobs) == expected
+        held.append(step.token_id)
+
+
+@pytest.mark.parametrize("top", [0, 2])
+def test_an_end_token_has_no_log_probability(top: int) -> None:
+    guide = ReadingGuide(ends=[82])
+    with serving(COUNTING) as (engine, _):
+        (inbox,) = run(engine, request("r", PROMPT, guide, max_tokens=9, top_logprobs=top))
+    first, end = inbox.steps
+    assert first.logprob is not None and len(first.top_logprobs) == top
+    assert (end.token_id, end.findings.is_end) == (82, True)
+    assert end.logprob is None and end.top_logprobs == ()
+
+
+@pytest.mark.parametrize("top", [0, 2])
+def test_a_forced_end_token_has_no_log_probability(top: int) -> None:
+    guide = ReadingGuide(ends=[34], forced={1: [30, 31, 32, 33, 34]})
+    with serving(CHAOS) as (engine, backend):
+        (inbox,) = run(engine, request("r", PROMPT, guide, max_tokens=9, top_logprobs=top))
+    assert len(backend.named("extend")) == 1
+    *others, end = inbox.steps
+    assert all(step.logprob is not None for step in others)
+    assert (end.token_id, end.logprob, end.top_logprobs) == (34, None, ())
+
+
+def two_likely(_tokens: tuple[int, ...]) -> NDArray[np.float32]:
+    """Always 7 before 8, and both far before the rest."""
+    logits = np.full(SIZE, -50, np.float32)
+    logits[[7, 8]] = 3, 2
+    return logits
+
+
+@pytest.mark.parametrize(
+    ("penalty", "tokens"),
+    [
+        ({}, [7, 7, 7, 7]),
+        ({"frequency_penalty": 2.0}, [7, 8, 7, 8]),
+        ({"presence_penalty": 1.5}, [7, 8, 7, 7]),
+        ({"repetition_penalty": 2.0}, [8, 7, 7, 7]),
+    ],
+)
+def test_penalties_remember_what_a_choice_has_said(
+    penalty: dict[str, Any], tokens: list[int]
+) -> None:
+    guides = [ScriptedGuide() for _ in range(3)]
+    penalised = request("r", [7, 60, 70], *guides, max_tokens=4, **penalty)
+    with serving(two_likely, slots=2) as (engine, _):
+        (inbox,) = run(engine, penalised)
+    assert [inbox.tokens(choice) for choice in range(3)] == [tokens] * 3

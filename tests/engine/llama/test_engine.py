@@ -1,0 +1,196 @@
+"""Answers of the real model: the same alone and among others, warm and cold, drafted or not."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from friendli_endpoint.engine.core.backend import AdapterError
+from friendli_endpoint.engine.core.engine import LocalEngine
+from friendli_endpoint.engine.core.loop import EngineLoop
+from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource, locate
+from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
+from friendli_endpoint.generation import (
+    Engine,
+    GenerationRequest,
+    Refusal,
+    StartError,
+    StepReport,
+    Vocabulary,
+)
+from tests.engine.core.scripted_loop import anew
+from tests.engine.llama.opened import CONTEXT, PROMPT, SEQUENCES, loop_of, opened
+from tests.support.lora import write_loras
+from tests.support.scripted import Inbox, ScriptedGuide, request, run, scripted_guide
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Iterator[LocalEngine]:
+    with opened() as embedded:
+        yield embedded
+
+
+@pytest.fixture(scope="module")
+def loop(embedded: LocalEngine) -> EngineLoop:
+    return loop_of(embedded)
+
+
+def test_a_card_says_what_is_served(embedded: LocalEngine) -> None:
+    engine: Engine = embedded
+    card = engine.card
+    assert card.name == locate(None).stem
+    assert (card.num_sequences, card.context) == (SEQUENCES, CONTEXT)
+    assert "message" in (card.chat_template or "")
+    assert (card.modalities, card.adapters) == (("text",), ())
+    assert card.deterministic
+
+
+def test_a_source_gives_the_vocabulary_of_its_model(
+    embedded: LocalEngine, vocabulary: LlamaVocabulary
+) -> None:
+    source = LlamaSource(None, LlamaOptions(sequences=1, context=CONTEXT))
+    found: Vocabulary = source.vocabulary()
+    assert found.size == vocabulary.size == embedded.card.vocabulary_size
+    assert (found.end_ids, found.control_ids) == (vocabulary.end_ids, vocabulary.control_ids)
+    assert (found.bos_id, found.eos_id) == (vocabulary.bos_id, vocabulary.eos_id)
+    assert found.adds_bos == vocabulary.adds_bos
+    ids = range(vocabulary.size)
+    assert list(map(found.piece, ids)) == list(map(vocabulary.piece, ids))
+    for text in ("", "The sea is wide.", "<|im_start|>user é日本🙂"):
+        for special in (False, True):
+            assert found.tokenize(text, special) == vocabulary.tokenize(text, special)
+
+
+def test_answers_are_the_same_alone_and_among_others(loop: EngineLoop) -> None:
+    requests = [
+        request(
+            str(number),
+            PROMPT[: 9 + 7 * number],
+            *(ScriptedGuide() for _ in range(1 + number % 2)),
+            max_tokens=4,
+            seed=number,
+            temperature=1.0,
+            top_logprobs=3,
+        )
+        for number in range(4)
+    ]
+    together = run(loop, *requests)
+    for asked, beside in zip(requests, together, strict=True):
+        (alone,) = run(loop, anew(asked))
+        choices = range(len(asked.choices))
+        assert [alone.of(choice) for choice in choices] == [beside.of(choice) for choice in choices]
+
+
+def test_a_cancel_leaves_the_others_alone(loop: EngineLoop) -> None:
+    kept, gone = Inbox(1), Inbox(1)
+    loop.submit(request("kept", PROMPT, max_tokens=4), kept)
+    loop.submit(request("gone", PROMPT, max_tokens=400), gone)
+    assert gone.begun.wait(60)
+    loop.cancel("gone")
+    (again,) = run(loop, request("kept again", PROMPT, max_tokens=4))
+    assert kept.wait().tokens() == again.tokens()
+    assert len(gone.steps) < 400 and gone.failure is None
+
+
+@pytest.fixture(scope="module")
+def loras(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_loras(tmp_path_factory.mktemp("loras"), locate(None), range(2))
+
+
+def test_adapters_change_answers_and_disturb_nobody(loop: EngineLoop, loras: list[Path]) -> None:
+    for route, path in zip(("one", "two"), loras, strict=True):
+        loop.load_adapter(route, path)
+    requests = [
+        request(f"{route} {n}", PROMPT[: 20 + n], adapter=route, max_tokens=4, top_logprobs=1)
+        for n in range(2)
+        for route in (None, "one", "two")
+    ]
+    together = run(loop, *requests)
+    alone = [run(loop, anew(asked))[0] for asked in requests]
+    assert [inbox.of(0) for inbox in together] == [inbox.of(0) for inbox in alone]
+    first = [inbox.steps[0].logprob for inbox in alone[:3]]
+    assert len({found.logprob for found in first if found}) == 3
+    for route in ("one", "two"):
+        loop.unload_adapter(route)
+    (after,) = run(loop, anew(requests[0]))
+    assert after.of(0) == alone[0].of(0)
+    with pytest.raises(Refusal, match="there are none"):
+        loop.submit(requests[1], Inbox(1))
+
+
+def test_a_model_is_not_an_adapter(loop: EngineLoop) -> None:
+    with pytest.raises(AdapterError, match="is no LoRA adapter"):
+        loop.load_adapter("model", locate(None))
+    assert loop.adapters == ()
+
+
+def test_a_file_that_is_not_an_adapter_is_refused_by_its_name(
+    embedded: LocalEngine, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.gguf").write_bytes(b"not an adapter at all")
+    for path in (tmp_path / "bad.gguf", tmp_path / "absent.gguf", locate(None)):
+        with pytest.raises(Refusal, match=path.name.replace(".", r"\.")) as refused:
+            asyncio.run(embedded.load_adapter("one", path))
+        assert (refused.value.status, refused.value.code) == (400, "adapter_refused")
+    assert embedded.card.adapters == ()
+
+
+def test_adapters_that_are_named_at_the_start_are_there(loras: list[Path]) -> None:
+    options = LlamaOptions(
+        sequences=1, context=CONTEXT, adapters=dict(zip(("one", "two"), loras, strict=True))
+    )
+    engine = LlamaSource(None, options).open(scripted_guide)
+    try:
+        assert engine.card.adapters == ("one", "two")
+        (inbox,) = run(loop_of(engine), request("r", PROMPT, adapter="two", max_tokens=1))
+        assert inbox.finishes() == ["length"]
+    finally:
+        engine.close()
+    named = replace(options, adapters={"one": locate(None)})
+    with pytest.raises(StartError, match="is not a LoRA adapter for this model"):
+        LlamaSource(None, named).open(scripted_guide)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_what_was_drafted_has_the_bits_of_one_token_at_a_time(temperature: float) -> None:
+    """Prompts of a text that repeats itself, one of them up to where drafts may go."""
+    text = random.Random(3).sample(range(300, 40_000), 20)
+    requests: list[GenerationRequest] = [
+        request("short", text * 3, max_tokens=60, top_logprobs=2, temperature=temperature),
+        request("long", text * 10, max_tokens=60, top_logprobs=2, temperature=temperature),
+    ]
+    answers, drafted = [], []
+    for drafts in (True, False):
+        reports: list[StepReport] = []
+        with opened(sequences=2, drafts=drafts, report=reports.append) as engine:
+            loop = loop_of(engine)
+            answers.append([run(loop, anew(asked))[0].of(0) for asked in requests])
+        drafted.append(sum(report.drafted for report in reports))
+    assert answers[0] == answers[1]
+    assert drafted[0] > 0 == drafted[1]
+
+
+@pytest.mark.parametrize("seed", [7, 8])
+def test_a_warm_cache_gives_the_bits_of_a_cold_one(loop: EngineLoop, seed: int) -> None:
+    """Prompts that begin alike, one of them in the place of another's answer."""
+    fresh = random.Random(seed).sample(range(300, 40_000), 90)
+    asked = request("asked", fresh[:60], max_tokens=12, top_logprobs=2)
+    (first,) = run(loop, asked)
+    said = [token for token in first.tokens() if token is not None]
+    requests = [
+        request("again", fresh[:60], max_tokens=4, top_logprobs=2),
+        request("on", [*fresh[:60], *said, *fresh[60:64]], max_tokens=4, top_logprobs=2),
+        request("branch", [*fresh[:31], *fresh[64:]], max_tokens=4, top_logprobs=2),
+    ]
+    warm = run(loop, *requests)
+    cached = [inbox.started.cached_tokens for inbox in warm if inbox.started]
+    assert cached[0] == 58 and cached[1] >= 60 and cached[2] == 31
+    with opened(sequences=1) as engine:
+        cold = loop_of(engine)
+        for asked, beside in zip(requests, warm, strict=True):
+            (alone,) = run(cold, anew(asked))
+            assert alone.of(0) == beside.of(0)
+            run(cold, request("other", [9] * 70, max_tokens=1))

