@@ -26,8 +26,9 @@
     ├── NotCoveredError                    a part of the API this client lacks (AttributeError)
     └── NotCoveredImportError              a name of the package it lacks (ImportError)
 
-`NetworkError` and its children are in `_network.py`, which joins them with the transport's own
-classes. Wrong arguments raise pydantic's ValidationError, or builtin TypeError and ValueError.
+`NetworkError` and its children are in `_transport/network.py`, which joins them with the classes
+of the HTTP library. Wrong arguments raise pydantic's ValidationError, or builtin TypeError and
+ValueError.
 
 No message, attribute or pickle of these errors holds the token.
 """

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli._accumulate import Accumulator
+from friendli._streaming.accumulate import Accumulator
 from friendli.models import DedicatedChatCompletionBody, StreamedChatData
 from friendli_endpoint.chat.answer import Exchange
 from friendli_endpoint.chat.conversation import ChatModel

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from friendli._accumulate import Accumulator
+from friendli._streaming.accumulate import Accumulator
 from friendli.models import (
     ContainerChatCompleteSuccess,
     DedicatedChatCompletionBody,

@@ -12,7 +12,7 @@ import pytest
 
 import friendli
 from friendli import SyncFriendli, _errors, models
-from friendli._network import network_error
+from friendli._transport.network import network_error
 
 from .conftest import Async, Sync
 from .wire import MESSAGES, Server, answer, json_answer

@@ -8,12 +8,14 @@ import httpx2
 import pytest
 
 import friendli
-from friendli._call import Call, CallOptions, Options, prepare
-from friendli._flow import Close, Read, Send, Sleep, exchange
+from friendli._streaming.sse import MAX_EVENT
+from friendli._transport.call import Call, CallOptions, prepare
+from friendli._transport.flow import Close, Read, Send, Sleep, exchange
+from friendli._transport.options import Options
 
 
 def call(stream: bool = False, **given: Any) -> Call:
-    return prepare(Options(), CallOptions(**given), b"{}", "m", stream)
+    return prepare(Options(max_event=MAX_EVENT), CallOptions(**given), b"{}", "m", stream)
 
 
 def response(status: int, kind: str = "application/json", **headers: str) -> httpx2.Response:

@@ -11,7 +11,7 @@ import pytest
 
 import friendli
 from friendli import AsyncFriendli, SyncFriendli
-from friendli._secret import Token
+from friendli._transport.secret import Token
 from friendli.core._hooks import (
     AfterErrorHook,
     AfterSuccessHook,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli._sse import Event, SSEDecoder
+from friendli._streaming.sse import Event, SSEDecoder
 
 
 def decode(*pieces: bytes) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import friendli
 from friendli import AsyncFriendli, SyncFriendli
-from friendli._events import EventReader
+from friendli._streaming.events import EventReader
 
 from .conftest import Async, Sync
 from .wire import (

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from friendli._accumulate import Accumulator
+from friendli._streaming.accumulate import Accumulator
 from friendli.models import (
     ChatLogprobs,
     ChatLogprobsContent,

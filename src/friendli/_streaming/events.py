@@ -11,14 +11,14 @@ from typing import Any
 
 import pydantic
 
-from friendli._accumulate import Accumulator
 from friendli._errors import (
     ResponseValidationError,
     StreamError,
     StreamIncompleteError,
     describe,
 )
-from friendli._sse import Event, SSEDecoder
+from friendli._streaming.accumulate import Accumulator
+from friendli._streaming.sse import Event, SSEDecoder
 from friendli.models.chunk import ContainerChatCompletionStreamSuccess, StreamedChatData
 from friendli.models.completion import ContainerChatCompleteSuccess
 

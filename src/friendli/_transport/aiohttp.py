@@ -23,7 +23,7 @@ except ImportError as missing:
         "AiohttpClient needs aiohttp: install friendli-dedicated[aiohttp]"
     ) from missing
 
-from friendli._call import CONNECT_TIMEOUT, READ_TIMEOUT
+from friendli._transport.options import CONNECT_TIMEOUT, READ_TIMEOUT
 
 _SSL: tuple[type[Exception], ...] = (aiohttp.ClientSSLError,)
 _CONNECT: tuple[type[Exception], ...] = (aiohttp.ClientConnectorError,)

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from friendli._version import VERSION
 
 if TYPE_CHECKING:
-    from friendli._call import Call
-    from friendli._flow import Flow
+    from friendli._transport.call import Call
+    from friendli._transport.flow import Flow
     from friendli.models.completion import ContainerChatCompleteSuccess
 
 _REQUEST: Final = {

@@ -17,15 +17,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
-from friendli._retry import RetryOption
-from friendli._secret import Token
-
-if TYPE_CHECKING:
-    from friendli._call import Call, Options
-
-_OPERATIONS: Final = {"complete": "dedicatedChatComplete", "stream": "dedicatedChatStream"}
+from friendli._transport.retry import RetryOption
+from friendli._transport.secret import Token
 
 
 @dataclass(frozen=True)
@@ -38,17 +33,6 @@ class SDKConfiguration:
     debug_logger: Any
     _hooks: SDKHooks = field(repr=False)
     server_idx: int = 0
-
-    @classmethod
-    def of(cls, options: Options) -> SDKConfiguration:
-        """Describe a client's options."""
-        return cls(
-            server_url=options.server_url,
-            timeout_ms=None if options.timeout is None else options.timeout * 1000,
-            retry_config=options.retries,
-            debug_logger=options.debug_logger,
-            _hooks=options.hooks,
-        )
 
 
 @dataclass(frozen=True)
@@ -148,15 +132,9 @@ class CallHooks:
 
     __slots__ = ("_context", "_hooks")
 
-    def __init__(self, options: Options, call: Call, method: str) -> None:
-        self._hooks = options.hooks
-        self._context = HookContext(
-            config=SDKConfiguration.of(options),
-            base_url=call.server_url,
-            operation_id=_OPERATIONS[method],
-            oauth2_scopes=[],
-            security_source=options.token,
-        )
+    def __init__(self, hooks: SDKHooks, context: HookContext) -> None:
+        self._hooks = hooks
+        self._context = context
 
     def before_request(self, request: Any) -> Any:
         """Give the request to send.

@@ -11,7 +11,7 @@ import os
 import time
 from typing import Any
 
-from friendli._secret import masked
+from friendli._transport.secret import masked
 
 logger = logging.getLogger("friendli")
 _LEVELS = {

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pydantic
 
-from friendli import _otel, _parse
-from friendli._body import encode
-from friendli._call import Call, Options, prepare
 from friendli._errors import ResponseValidationError, describe
-from friendli._flow import Flow, exchange
-from friendli._hooks import CallHooks
-from friendli._params import Arguments
+from friendli._transport import otel, parse
+from friendli._transport.body import encode
+from friendli._transport.call import Arguments, Call, prepare
+from friendli._transport.flow import Flow, exchange
+from friendli._transport.hooks import CallHooks, HookContext
+from friendli._transport.options import Options
 from friendli.models.completion import ContainerChatCompleteSuccess
 from friendli.types import UNSET, Unset
+
+_OPERATIONS: Final = {"complete": "dedicatedChatComplete", "stream": "dedicatedChatStream"}
 
 _answer = ContainerChatCompleteSuccess.__pydantic_validator__.validate_json
 
@@ -26,22 +28,20 @@ class Request:
 
     call: Call
     kind: type[Any] | None = None
-    trace: _otel.Trace | None = None
+    trace: otel.Trace | None = None
 
     @classmethod
-    def of(cls, method: str, options: Options, given: dict[str, Any]) -> Request:
+    def of(cls, method: str, options: Options, arguments: Arguments) -> Request:
         """Make the request that the arguments of `method` ask for.
 
         Raises:
-            TypeError: An argument is missing or unknown.
             pydantic.ValidationError: An argument of the body has the wrong type.
             ValueError: An argument cannot be sent.
         """
-        arguments = Arguments.sort(method, given)
         body = arguments.body
         kind: Any = body.get("response_format")
-        if _parse.is_format_type(kind):
-            body["response_format"] = _parse.format_of(kind)
+        if parse.is_format_type(kind):
+            body["response_format"] = parse.format_of(kind)
         else:
             kind = None
         if method == "stream" and isinstance(body.get("stream", UNSET), Unset):
@@ -50,8 +50,15 @@ class Request:
         content = encode(body, arguments.extra_body)
         call = prepare(options, arguments.options, content, str(body["model"]), stream)
         if options.hooks.registered:
-            call.hooks = CallHooks(options, call, method)
-        return cls(call, kind, _otel.begin(call, body))
+            context = HookContext(
+                config=options.configuration,
+                base_url=call.server_url,
+                operation_id=_OPERATIONS[method],
+                oauth2_scopes=[],
+                security_source=options.token,
+            )
+            call.hooks = CallHooks(options.hooks, context)
+        return cls(call, kind, otel.begin(call, body))
 
     def flow(self) -> Flow:
         """Begin the exchange of this request."""
@@ -98,7 +105,7 @@ class Request:
             AnswerNotParsedError: It does not fit the requested type.
         """
         if self.kind is not None:
-            completion = _parse.parse(completion, self.kind)
+            completion = parse.parse(completion, self.kind)
         request_id = response.headers.get("x-request-id")
         if request_id is not None:
             completion.__dict__["_request_id"] = request_id

@@ -5,53 +5,16 @@ Knows the wire's names and nothing about sending.
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from friendli._hooks import CallHooks, SDKHooks
-from friendli._retry import RetryOption
-from friendli._secret import Token, Url, masked, shown_url
-from friendli._sse import MAX_EVENT
+from friendli._transport.hooks import CallHooks
+from friendli._transport.options import Options, operation_url, seconds, server_of
+from friendli._transport.retry import RetryOption
+from friendli._transport.secret import masked, shown_url
 from friendli._version import USER_AGENT
 from friendli.types import UNSET, Unset
-
-DEFAULT_URL: Final = "https://api.friendli.ai"
-PATH: Final = "/dedicated/v1/chat/completions"
-CONNECT_TIMEOUT: Final = 5.0
-READ_TIMEOUT: Final = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a client was configured with.
-
-    Attributes:
-        url: The whole address of the operation.
-        timeout: Seconds for each of connect, read, write and pool; None: the HTTP client's own.
-    """
-
-    token: Token = field(default_factory=lambda: Token(None))
-    url: str = DEFAULT_URL + PATH
-    team: str | None = None
-    retries: RetryOption = UNSET
-    timeout: float | None = None
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    max_event: int = MAX_EVENT
-    debug_logger: Any = None
-    hooks: SDKHooks = field(default_factory=SDKHooks, repr=False)
-
-    @property
-    def server_url(self) -> str:
-        """The server that `url` leads to."""
-        return _server_of(self.url)
-
-    def with_(self, **changes: Any) -> Options:
-        """Copy with changes."""
-        return replace(self, **changes)
 
 
 class Headers(dict[str, str]):
@@ -88,7 +51,7 @@ class Call:
     @property
     def server_url(self) -> str:
         """The server that `url` leads to."""
-        return _server_of(self.url)
+        return server_of(self.url)
 
 
 @dataclass(slots=True)
@@ -101,6 +64,21 @@ class CallOptions:
     accept_header_override: Any = None
     timeout_ms: int | None = None
     http_headers: Mapping[str, str] | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Arguments:
+    """The arguments of a call, sorted.
+
+    Attributes:
+        body: Fields of the request's body, UNSET ones included.
+        options: What concerns the sending.
+        extra_body: Fields of the body that have no argument.
+    """
+
+    body: dict[str, Any]
+    options: CallOptions
+    extra_body: Mapping[str, Any] | None
 
 
 def prepare(options: Options, given: CallOptions, content: bytes, model: str, stream: bool) -> Call:
@@ -138,54 +116,6 @@ def prepare(options: Options, given: CallOptions, content: bytes, model: str, st
         model=model,
         debug_logger=options.debug_logger,
     )
-
-
-def base_url(server_url: str | None, url_params: Mapping[str, str] | None = None) -> str:
-    """Find the server: the argument, FRIENDLI_BASE_URL, or the public service, in this order."""
-    if server_url is None:
-        return Url(os.environ.get("FRIENDLI_BASE_URL") or DEFAULT_URL)
-    for name, value in (url_params or {}).items():
-        server_url = server_url.replace("{" + name + "}", value)
-    return Url(server_url)
-
-
-def operation_url(server_url: str) -> str:
-    """Join the operation's path to a server's URL; a path prefix and a query are kept.
-
-    Raises:
-        ValueError: The URL is not http or https, or names no host.
-    """
-    parts = urlsplit(server_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(
-            "server_url must look like http://host:port or https://host, "
-            f"not {shown_url(server_url)!r}"
-        )
-    path = parts.path.rstrip("/") + PATH
-    return Url(urlunsplit((parts.scheme, parts.netloc, path, parts.query, "")))
-
-
-def _server_of(url: str) -> str:
-    parts = urlsplit(url)
-    return Url(urlunsplit(parts._replace(path=parts.path.removesuffix(PATH))))
-
-
-def seconds(timeout_ms: float) -> float:
-    """Turn a timeout in ms into seconds.
-
-    Raises:
-        ValueError: It is not a positive, finite number.
-    """
-    if not isinstance(timeout_ms, int | float) or not 0 < timeout_ms < math.inf:
-        raise ValueError(
-            f"timeout_ms must be a positive number of milliseconds, not {timeout_ms!r}"
-        )
-    return timeout_ms / 1000
-
-
-def token_of(token: str | Callable[[], str] | None) -> Token:
-    """Hold the token, or FRIENDLI_TOKEN where none is given."""
-    return Token(os.environ.get("FRIENDLI_TOKEN") if token is None else token)
 
 
 def _accept(stream: bool) -> str:

@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from friendli._drain import drain, drain_async
-from friendli._events import EventReader
-from friendli._loop import current_loop
-from friendli._network import network_error
-from friendli._request import Request
+from friendli._streaming.drain import drain, drain_async
+from friendli._streaming.events import EventReader
+from friendli._transport.loop import current_loop
+from friendli._transport.network import network_error
+from friendli._transport.request import Request
 from friendli.models.completion import ContainerChatCompleteSuccess
 
 if TYPE_CHECKING:

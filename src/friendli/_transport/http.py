@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-from friendli._call import CONNECT_TIMEOUT, READ_TIMEOUT
 from friendli._errors import ClientClosedError
-from friendli._loop import current_loop
-from friendli.httpclient import AsyncHttpClient, HttpClient
+from friendli._transport.loop import current_loop
+from friendli._transport.options import CONNECT_TIMEOUT, READ_TIMEOUT
+from friendli._transport.protocols import AsyncHttpClient, HttpClient
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -102,7 +102,7 @@ class SyncOwned(_Owned[HttpClient]):
 
         settings = _settings()
         if _needs_no_tls(self._url):
-            from friendli._plain import PlainHTTPS
+            from friendli._transport.plain import PlainHTTPS
 
             settings |= {"verify": False, "mounts": {"https://": PlainHTTPS()}}
         return httpx2.Client(**settings)
@@ -136,7 +136,7 @@ class AsyncOwned(_Owned[AsyncHttpClient]):
                 del self._ours[loop], self._holders[loop]
         settings = _settings()
         if _needs_no_tls(self._url):
-            from friendli._plain import AsyncPlainHTTPS
+            from friendli._transport.plain import AsyncPlainHTTPS
 
             settings |= {"verify": False, "mounts": {"https://": AsyncPlainHTTPS()}}
         client = httpx2.AsyncClient(**settings)

@@ -1,4 +1,4 @@
-"""One exchange, written once: a generator that decides, and two drivers that act.
+"""One exchange, written once: a generator that decides, and leaves it to a driver to act.
 
 `exchange` yields what is to be done (`Send`, `Sleep`, `Read`, ...), is sent what came of it,
 and returns the response. It does no I/O, so it is the same for sync and async programs, and tests
@@ -7,17 +7,16 @@ drive it by hand.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from friendli import _log, _loop
-from friendli._call import Call
 from friendli._errors import status_error
-from friendli._network import network_error
-from friendli._retry import Schedule
+from friendli._transport.call import Call
+from friendli._transport.log import exchange_log
+from friendli._transport.network import network_error
+from friendli._transport.retry import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def exchange(call: Call) -> Flow:
     hooks = call.hooks
     request = None
     schedule = Schedule(call.retries)
-    log = _log.exchange_log(call)
+    log = exchange_log(call)
     while True:
         if log:
             log.sending(schedule.retries)
@@ -150,102 +149,3 @@ def _is_success(response: Any, stream: bool) -> bool:
     content_type: str = response.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     return kind == ("text/event-stream" if stream else "application/json")
-
-
-def drive(flow: Flow, client: Any) -> Any:
-    """Run a flow on a sync HTTP client and return what it returns."""
-    try:
-        step = next(flow)
-        while True:
-            try:
-                result = _perform(step, client)
-            except Exception as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(result)
-    except StopIteration as end:
-        return end.value
-    finally:
-        flow.close()
-
-
-def _perform(step: Step, client: Any) -> Any:
-    if isinstance(step, Send):
-        request = step.request
-        if request is None:
-            request = build(step.call, client)
-        return client.send(request, stream=step.call.stream, follow_redirects=True)
-    if isinstance(step, Sleep):
-        return time.sleep(step.seconds)
-    if isinstance(step, Build):
-        return build(step.call, client)
-    if isinstance(step, Run):
-        try:
-            return step.hooks()
-        except BaseException:
-            if step.response is not None:
-                step.response.close()
-            raise
-    if isinstance(step, Close):
-        return step.response.close()
-    try:
-        step.response.read()
-    finally:
-        step.response.close()
-    return step.response.text
-
-
-async def drive_async(flow: Flow, client: Any) -> Any:
-    """Run a flow on an async HTTP client and return what it returns."""
-    try:
-        step = next(flow)
-        while True:
-            try:
-                result = await _perform_async(step, client)
-            except Exception as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(result)
-    except StopIteration as end:
-        return end.value
-    finally:
-        flow.close()
-
-
-async def _perform_async(step: Step, client: Any) -> Any:
-    if isinstance(step, Send):
-        request = step.request
-        if request is None:
-            request = build(step.call, client)
-        return await client.send(request, stream=step.call.stream, follow_redirects=True)
-    if isinstance(step, Sleep):
-        return await _loop.sleep(step.seconds)
-    if isinstance(step, Build):
-        return build(step.call, client)
-    if isinstance(step, Run):
-        try:
-            return await _loop.in_thread(step.hooks)
-        except BaseException:
-            if step.response is not None:
-                await step.response.aclose()
-            raise
-    if isinstance(step, Close):
-        return await step.response.aclose()
-    try:
-        await step.response.aread()
-    finally:
-        await step.response.aclose()
-    return step.response.text
-
-
-def build(call: Call, client: Any) -> Any:
-    """Have the HTTP client build the request."""
-    if call.timeout is None:
-        return client.build_request("POST", call.url, content=call.content, headers=call.headers)
-    return client.build_request(
-        "POST",
-        call.url,
-        content=call.content,
-        headers=call.headers,
-        timeout=(call.timeout,) * 4,
-    )

@@ -14,7 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
-from friendli._loop import current_loop
+from friendli._transport.loop import current_loop
 
 DRAIN_SECONDS: Final = 0.05
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 
-from friendli._network import NEVER_RETRIED, NetworkError
+from friendli._transport.network import NEVER_RETRIED, NetworkError
 from friendli.types import Unset
 
 RETRIED_STATUSES = ("429", "500", "502", "503", "504")
