@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import friendli
 from friendli import UNSET, AsyncFriendli, BackoffStrategy, RetryConfig, SyncFriendli
 from friendli._transport.network import ConnectFailedError, NetworkError, RequestTimeoutError
-from friendli._transport.retry import RetryOption, Schedule, retry_after
+from friendli._transport.retry import RetryOption
+from friendli._transport.schedule import Schedule, retry_after
 
 from .conftest import Async, Sync
 from .wire import (

@@ -25,7 +25,7 @@ from friendli.types import UNSET
 _MESSAGES = (SystemMessage, DeveloperMessage, UserMessage, AssistantMessage, ToolMessage)
 
 
-def encode(given: Mapping[str, Any], extra_body: Mapping[str, Any] | None = None) -> bytes:
+def encode(given: Mapping[str, Any], extra_body: Mapping[str, Any] | None) -> bytes:
     """Build the JSON of a request.
 
     UNSET is left out, None is sent as null (but `tool_choice=None` is left out), keys that the

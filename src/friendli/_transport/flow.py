@@ -16,7 +16,7 @@ from friendli._errors import status_error
 from friendli._transport.call import Call
 from friendli._transport.log import exchange_log
 from friendli._transport.network import network_error
-from friendli._transport.retry import Schedule
+from friendli._transport.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)

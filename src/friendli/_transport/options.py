@@ -64,7 +64,7 @@ class Options:
         return replace(self, **changes)
 
 
-def base_url(server_url: str | None, url_params: Mapping[str, str] | None = None) -> str:
+def base_url(server_url: str | None, url_params: Mapping[str, str] | None) -> str:
     """Find the server: the argument, FRIENDLI_BASE_URL, or the public service, in this order."""
     if server_url is None:
         return Url(os.environ.get("FRIENDLI_BASE_URL") or DEFAULT_URL)
