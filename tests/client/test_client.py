@@ -68,7 +68,12 @@ class TestToken:
     def test_callable_is_asked_once_a_call(self, serve: Serve) -> None:
         server = serve(answer(b"", 503, retry_after_ms="1"), json_answer(completion()))
         asked = []
-        with SyncFriendli(lambda: asked.append(1) or "t", server_url=server.url) as client:
+
+        def token() -> str:
+            asked.append(1)
+            return "t"
+
+        with SyncFriendli(token, server_url=server.url) as client:
             ask(client)
             ask(client)
         assert len(server.requests) == 3 and len(asked) == 2
@@ -310,7 +315,7 @@ class TestNames:
             assert getattr(friendli, name) is not None
             assert name in dir(friendli)
         with pytest.raises(AttributeError):
-            _ = friendli.nonsense  # type: ignore[attr-defined]
+            _ = friendli.nonsense
 
     def test_paths_of_the_published_client(self) -> None:
         program = """

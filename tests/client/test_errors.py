@@ -149,7 +149,7 @@ class TestNetwork:
         assert isinstance(error, friendli.ConnectFailedError | ConnectionError)
         assert isinstance(error, httpx2.ConnectError)
         assert isinstance(error.__cause__, httpx2.ConnectError)
-        assert error.request.method == "POST"  # type: ignore[attr-defined]
+        assert error.request.method == "POST"
         assert str(error).startswith("ConnectError: the connection could not be made")
         assert "POST http://127.0.0.1:9/dedicated/v1/chat/completions" in str(error)
 
@@ -181,6 +181,7 @@ class TestNetwork:
         import httpx2
 
         error = network_error(httpx2.ReadTimeout("slow"), "POST u")
+        assert error is not None
         again = pickle.loads(pickle.dumps(error))
         assert type(again) is type(error)
         assert str(again) == str(error) and again.kind == "ReadTimeout"

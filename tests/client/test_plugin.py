@@ -12,6 +12,7 @@ import pytest
 import friendli
 from friendli import SyncFriendli
 from friendli.pytest_plugin import friendli_scripted as friendli_scripted
+from friendli.types import UNSET, Unset
 
 from .wire import MESSAGES
 
@@ -21,9 +22,9 @@ def texts(url: str) -> list[str]:
         return list(client.dedicated.chat.stream(model="e", messages=MESSAGES).text_deltas)
 
 
-def text(url: str, **given: Any) -> Any:
+def text(url: str, max_tokens: int | Unset = UNSET) -> object:
     with SyncFriendli("t", server_url=url) as client:
-        answer = client.dedicated.chat.complete(model="e", messages=MESSAGES, **given)
+        answer = client.dedicated.chat.complete(model="e", messages=MESSAGES, max_tokens=max_tokens)
         return answer.choices[0].message.content
 
 

@@ -205,18 +205,19 @@ class TestOnTheWire:
             "limits": httpx2.Limits(max_connections=1),
             "timeout": httpx2.Timeout(2.0),
         }
-        given = {"model": "e", "messages": MESSAGES, "retries": FAST}
-
         async def main() -> list[str]:
             async with httpx2.AsyncClient(**own) as http:
                 client = AsyncFriendli("t", server_url=server.url, async_client=http)
-                stream = await client.dedicated.chat.stream(**given)
+                chat = client.dedicated.chat
+                stream = await chat.stream(model="e", messages=MESSAGES, retries=FAST)
                 return [text async for text in stream.text_deltas]
 
         if way.name == "sync":
             with httpx2.Client(**own) as http:
                 client = SyncFriendli("t", server_url=server.url, client=http)
-                texts = list(client.dedicated.chat.stream(**given).text_deltas)
+                chat = client.dedicated.chat
+                stream = chat.stream(model="e", messages=MESSAGES, retries=FAST)
+                texts = list(stream.text_deltas)
         else:
             texts = asyncio.run(main())
         assert texts == ["a"]

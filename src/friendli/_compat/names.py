@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-SERVERS: Final = ["https://api.friendli.ai"]
+from friendli._transport.options import DEFAULT_URL
+
+SERVERS: Final = [DEFAULT_URL]
 OPENAPI_DOC_VERSION: Final = "0.1.0"
 
 
