@@ -147,6 +147,10 @@ class Server:
             sock.close()
 
 
+Serve = Callable[..., Server]
+"""The fixture that starts servers."""
+
+
 def _read(reader: Any) -> Recorded | None:
     line = reader.readline()
     if not line:
@@ -260,3 +264,10 @@ def words(*texts: str) -> list[bytes]:
         event(chunk({}, "stop")),
         DONE,
     ]
+
+
+A, B = event(chunk({"content": "a"})), event(chunk({"content": "b"}))
+STOP = event(chunk({}, "stop"))
+
+SECRET = "flp_very-secret-token"
+ERROR = {"error": {"message": "no such endpoint", "type": "x", "param": "model", "code": "nope"}}

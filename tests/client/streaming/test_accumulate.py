@@ -12,7 +12,7 @@ from friendli._streaming.accumulate import Accumulator
 from friendli.models import ContainerChatCompleteSuccess, StreamedChatData
 from friendli.types import UNSET
 
-from .wire import chunk
+from ..wire import chunk
 
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 

@@ -11,10 +11,10 @@ import pytest
 import friendli
 from friendli import AiohttpClient, AsyncFriendli
 
-from .wire import (
+from ..wire import (
     MESSAGES,
     Peer,
-    Server,
+    Serve,
     answer,
     chunk,
     chunked,
@@ -25,8 +25,6 @@ from .wire import (
     stream_head,
     words,
 )
-
-Serve = Callable[..., Server]
 
 
 def on_aiohttp(url: str, work: Callable[[Any], Any], **options: Any) -> Any:

@@ -21,9 +21,8 @@ from friendli.core._hooks import (
 )
 from friendli.utils import BackoffStrategy, RetryConfig
 
-from .wire import MESSAGES, Server, answer, completion, json_answer, stream_answer, words
+from ..wire import MESSAGES, Serve, answer, completion, json_answer, stream_answer, words
 
-Serve = Callable[..., Server]
 FAST = RetryConfig("backoff", BackoffStrategy(1, 2, 1.0, 5000, 1), True)
 
 

@@ -1,19 +1,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import friendli
 
-from .conftest import Async, Sync
-from .wire import Server, chunk, completion, event, json_answer, stream_answer, words
+from ..conftest import Way
+from ..wire import Serve, chunk, completion, event, json_answer, stream_answer, words
 
 trace = importlib.import_module("opentelemetry.trace")
-Way = Sync | Async
-Serve = Callable[..., Server]
 
 
 class Span(trace.NonRecordingSpan):  # type: ignore[misc, name-defined]

@@ -14,7 +14,7 @@ import pytest
 
 from friendli import AsyncFriendli, SyncFriendli
 
-from .wire import MESSAGES, Peer, Server, chunk, chunked, event, stream_head
+from ..wire import MESSAGES, Peer, Server, chunk, chunked, event, stream_head
 
 STREAMS = 2000
 WARM_UP = 200
