@@ -34,7 +34,7 @@ Chat = TypeVar("Chat", SyncChat, AsyncChat)
 
 
 class ClientOptions(TypedDict, total=False):
-    """What `with_options()` may change.
+    """Options that `with_options()` may change.
 
     Attributes:
         token: As at construction.
@@ -59,7 +59,7 @@ class _BadClientError(TypeError, AssertionError):
 
 @dataclass(frozen=True)
 class Config:
-    """What a client was configured with, for reading."""
+    """Configuration of a client, for reading."""
 
     x_friendli_team: str | None = None
     retries: RetryOption = UNSET
@@ -79,7 +79,7 @@ class Dedicated(Generic[Chat]):
 
 
 class _Client(ABC):
-    """What both clients are."""
+    """Common base of both clients."""
 
     _options: Options
     _owns = True
@@ -164,7 +164,7 @@ class _Client(ABC):
 
     @property
     def config(self) -> Config:
-        """What the client was configured with."""
+        """Configuration of the client."""
         options = self._options
         return Config(
             x_friendli_team=options.team,

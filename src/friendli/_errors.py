@@ -169,7 +169,7 @@ class ResponseValidationError(FriendliCoreError):
 
     @property
     def cause(self) -> BaseException | None:
-        """What the validator said."""
+        """The validator's own error."""
         return self.__cause__
 
 
@@ -178,7 +178,7 @@ class HTTPValidationError(FriendliCoreError):
 
     @property
     def data(self) -> HTTPValidationErrorData:
-        """What the body says of each wrong field.
+        """The body, which has an entry for each wrong field.
 
         Raises:
             pydantic.ValidationError: The body is not of that shape.

@@ -102,7 +102,7 @@ class Async:
 
 
 class Outcome:
-    """What came of a stream."""
+    """Events, error and final answer of a stream."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []

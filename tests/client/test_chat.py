@@ -1,4 +1,4 @@
-"""What a call puts on the wire, and what it makes of the answer."""
+"""A call on the wire, and its answer."""
 
 from __future__ import annotations
 

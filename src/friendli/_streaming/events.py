@@ -1,4 +1,4 @@
-"""What the events of a chat stream mean: payloads in, results out; errors and the end recognised.
+"""Meaning of the events of a chat stream: payloads in, results out; errors and the end recognised.
 
 Shared by the sync and the async stream; knows no network.
 """
@@ -112,7 +112,7 @@ class EventReader:
         return completion
 
     def _refuse(self, event: Event, cause: pydantic.ValidationError | None) -> None:
-        """Raise what an event that is no chunk stands for; return if it is to be passed over."""
+        """Raise the error that an event stands for; return if it is to be passed over."""
         text = event.data.decode()
         try:
             parsed: Any = json.loads(text)

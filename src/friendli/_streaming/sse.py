@@ -103,7 +103,7 @@ class SSEDecoder:
         return events
 
     def _is_one_event(self, chunk: bytes) -> bool:
-        """Whether a chunk is one whole event, as servers send them: no line is left to cut."""
+        """Tell whether a chunk is one whole event, as servers send them: no line is left to cut."""
         end = len(chunk) - 2
         return (
             chunk.find(b"\n") == end

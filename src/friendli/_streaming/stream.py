@@ -25,7 +25,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class _Stream(Generic[T_co]):
-    """What both streams are."""
+    """Common base of both streams."""
 
     def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
         self.response = response

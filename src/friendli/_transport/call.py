@@ -56,7 +56,7 @@ class Call:
 
 @dataclass(slots=True)
 class CallOptions:
-    """What one call was given beside its body; it wins over `Options`."""
+    """Options of one call; they win over `Options`."""
 
     x_friendli_team: str | Unset | None = UNSET
     retries: RetryOption = UNSET
@@ -72,7 +72,7 @@ class Arguments:
 
     Attributes:
         body: Fields of the request's body, UNSET ones included.
-        options: What concerns the sending.
+        options: How the call is sent.
         extra_body: Fields of the body that have no argument.
     """
 

@@ -25,7 +25,7 @@ from friendli._transport.secret import Token
 
 @dataclass(frozen=True)
 class SDKConfiguration:
-    """What a client was configured with, as hooks see it; `with_options()` is how to change it."""
+    """Configuration of a client, as hooks see it; `with_options()` is how to change it."""
 
     server_url: str
     timeout_ms: float | None
@@ -94,7 +94,7 @@ class AfterErrorHook(ABC):
 
         Args:
             hook_ctx: The call.
-            response: An answer that is no success, its body read; None where no answer came.
+            response: An answer that is not a success, its body read; None where no answer came.
             error: Why no answer came; None where one came.
         """
 

@@ -1,4 +1,4 @@
-"""Who owns the HTTP client: the program that passed one in, or we.
+"""Ownership of the HTTP client: the program that passed one in, or we.
 
 Ours is built when the first call needs it, once for all threads; anew after a fork, whose child
 must not write on its parent's connections; and anew in another event loop, to which connections
@@ -184,7 +184,7 @@ def _settings() -> dict[str, Any]:
 
 
 def _needs_no_tls(url: str) -> bool:
-    """Whether loading the certificate store (some 80 ms) would be for nothing."""
+    """Tell whether loading the certificate store (some 80 ms) would be for nothing."""
     from urllib.request import getproxies
 
     return urlsplit(url).scheme == "http" and not getproxies()

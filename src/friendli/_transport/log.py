@@ -1,4 +1,4 @@
-"""What the client says to Python's logging: one line for each step of an exchange.
+"""Lines that the client writes to Python's logging: one for each step of an exchange.
 
 Logger `friendli`, level DEBUG. Neither the token nor the bodies are ever logged: a prompt is the
 user's own. `FRIENDLI_LOG=debug` (or info, warning, error) writes the lines to stderr.

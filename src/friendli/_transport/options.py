@@ -25,7 +25,7 @@ READ_TIMEOUT: Final = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a client was configured with.
+    """Options of a client.
 
     Attributes:
         url: The whole address of the operation.

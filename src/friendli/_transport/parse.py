@@ -28,7 +28,7 @@ class ParsedCompletion(ContainerChatCompleteSuccess, Generic[P]):
 
 
 def is_format_type(value: Any) -> bool:
-    """Whether a `response_format` is a type to read the answer into."""
+    """Tell whether a `response_format` is a type to read the answer into."""
     return isinstance(value, type)
 
 

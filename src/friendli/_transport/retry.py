@@ -9,7 +9,7 @@ from friendli.types import Unset
 
 
 class BackoffStrategy:
-    """How long to wait: `initial_interval * exponent ** n`, plus jitter, up to `max_interval`.
+    """Waits of `initial_interval * exponent ** n`, plus jitter, up to `max_interval`.
 
     Args:
         initial_interval: Wait before the first retry, in ms.
@@ -41,7 +41,7 @@ class BackoffStrategy:
 
 
 class RetryConfig:
-    """Whether and when to try again.
+    """Configuration of retries: whether and when to try again.
 
     Args:
         strategy: "backoff"; any other value means no retries.

@@ -65,7 +65,7 @@ class Schedule:
 
     @property
     def retries(self) -> int:
-        """How many retries were granted."""
+        """Number of retries granted so far."""
         return self._retries
 
     def after_status(self, status: int, headers: Mapping[str, str]) -> float | None:

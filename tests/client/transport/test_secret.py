@@ -60,7 +60,7 @@ class TestToken:
 
 
 def shown_by(error: BaseException) -> str:
-    """What a traceback with locals shows of an error, its causes and our frames."""
+    """Give what a traceback with locals shows of an error, its causes and our frames."""
     shown = []
     cause: BaseException | None = error
     while cause is not None:
