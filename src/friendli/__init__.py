@@ -20,7 +20,6 @@ from friendli._version import VERSION
 
 if TYPE_CHECKING:
     from friendli import models, types, utils
-    from friendli._aiohttp import AiohttpClient as AiohttpClient
     from friendli._client import AsyncFriendli, SyncFriendli
     from friendli._errors import (
         AnswerNotParsedError,
@@ -45,11 +44,12 @@ if TYPE_CHECKING:
         UnexpectedResponseError,
         UnprocessableEntityError,
     )
-    from friendli._network import ConnectFailedError, NetworkError, RequestTimeoutError
-    from friendli._parse import ParsedCompletion
     from friendli._raw import RawResponse
-    from friendli._retry import BackoffStrategy, RetryConfig
-    from friendli._stream import EventStream, EventStreamAsync
+    from friendli._streaming.stream import EventStream, EventStreamAsync
+    from friendli._transport.aiohttp import AiohttpClient as AiohttpClient
+    from friendli._transport.network import ConnectFailedError, NetworkError, RequestTimeoutError
+    from friendli._transport.parse import ParsedCompletion
+    from friendli._transport.retry import BackoffStrategy, RetryConfig
     from friendli.types import UNSET
 
 __all__ = [
@@ -96,28 +96,27 @@ _HOMES = {
     "UNSET": "types",
     "AsyncFriendli": "_client",
     "SyncFriendli": "_client",
-    "BackoffStrategy": "_retry",
-    "RetryConfig": "_retry",
-    "AiohttpClient": "_aiohttp",
-    "EventStream": "_stream",
-    "EventStreamAsync": "_stream",
-    "ParsedCompletion": "_parse",
+    "BackoffStrategy": "_transport.retry",
+    "RetryConfig": "_transport.retry",
+    "AiohttpClient": "_transport.aiohttp",
+    "EventStream": "_streaming.stream",
+    "EventStreamAsync": "_streaming.stream",
+    "ParsedCompletion": "_transport.parse",
     "RawResponse": "_raw",
-    "ConnectFailedError": "_network",
-    "NetworkError": "_network",
-    "RequestTimeoutError": "_network",
+    "ConnectFailedError": "_transport.network",
+    "NetworkError": "_transport.network",
+    "RequestTimeoutError": "_transport.network",
 }
 _MODULES = frozenset({"config", "core", "dedicated", "httpclient", "models", "types", "utils"})
-_ABSENT = frozenset({"container", "dataset", "file", "serverless"})
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"friendli.{name}")
     if name not in __all__ and name not in _HOMES:
-        from friendli._absent import absent
+        from friendli._compat.absent import absent
 
-        raise absent(__name__, name, _ABSENT)
+        raise absent(__name__, name)
     value = getattr(import_module(f"friendli.{_HOMES.get(name, '_errors')}"), name)
     globals()[name] = value
     return value

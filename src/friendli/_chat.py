@@ -1,7 +1,7 @@
 """`dedicated.chat`: complete() and stream().
 
-Only signatures are here, sync and async; `_request.py` makes the call and reads the answer,
-`_flow.py` sends.
+Only signatures are here, sync and async; `_transport/request.py` makes the call and reads the
+answer, `_transport/flow.py` decides how it is sent.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast, overload
 
 from typing_extensions import Unpack
 
-from friendli._call import Options
-from friendli._flow import drive, drive_async
-from friendli._http import AsyncOwned, SyncOwned
-from friendli._params import ChatParams, Format, Messages, NotStream, documented
-from friendli._parse import ParsedCompletion
+from friendli._params import ChatParams, Format, Messages, NotStream, documented, request_of
 from friendli._raw import RawResponse
-from friendli._request import Request
-from friendli._stream import EventStream, EventStreamAsync
+from friendli._streaming.stream import EventStream, EventStreamAsync
 from friendli._tools import MAX_ROUNDS, ToolRun, drive_tools, drive_tools_async, tool_loop
+from friendli._transport.drive import drive, drive_async
+from friendli._transport.http import AsyncOwned, SyncOwned
+from friendli._transport.options import Options
+from friendli._transport.parse import ParsedCompletion
+from friendli._transport.request import Request
 from friendli.models.chunk import ContainerChatCompletionStreamSuccess
 from friendli.models.completion import ContainerChatCompleteSuccess
 from friendli.types import UNSET, Unset
@@ -100,7 +100,7 @@ class SyncChat:
             AnswerNotParsedError: The answer does not fit the type given as `response_format`.
             pydantic.ValidationError: An argument has the wrong type.
         """
-        return self._send(Request.of("complete", self._options, params))
+        return self._send(request_of("complete", self._options, params))
 
     @documented
     def stream(
@@ -132,7 +132,7 @@ class SyncChat:
         given: dict[str, Any] = {"model": model, "messages": messages, "stream": stream, **params}
         given["response_format"] = response_format
         del params  # so that no frame of ours holds headers in clear
-        request = Request.of("stream", self._options, given)
+        request = request_of("stream", self._options, given)
         return cast("EventStream[Result]", self._send(request))
 
     def run_tools(
@@ -253,7 +253,7 @@ class AsyncChat:
             AnswerNotParsedError: The answer does not fit the type given as `response_format`.
             pydantic.ValidationError: An argument has the wrong type.
         """
-        return await self._send(Request.of("complete", self._options, params))
+        return await self._send(request_of("complete", self._options, params))
 
     @documented
     async def stream(
@@ -285,7 +285,7 @@ class AsyncChat:
         given: dict[str, Any] = {"model": model, "messages": messages, "stream": stream, **params}
         given["response_format"] = response_format
         del params  # so that no frame of ours holds headers in clear
-        request = Request.of("stream", self._options, given)
+        request = request_of("stream", self._options, given)
         return cast("EventStreamAsync[Result]", await self._send(request))
 
     async def run_tools(
@@ -346,12 +346,12 @@ class SyncRawChat:
     @documented
     def complete(self, **params: Any) -> RawResponse[Any]:
         """As `SyncChat.complete`; the answer is read by `parse()`."""
-        return self._send(Request.of("complete", self._options, params))
+        return self._send(request_of("complete", self._options, params))
 
     @documented
     def stream(self, **params: Any) -> RawResponse[EventStream[Result]]:
         """As `SyncChat.stream`; the stream is given by `parse()`."""
-        return self._send(Request.of("stream", self._options, params))
+        return self._send(request_of("stream", self._options, params))
 
     def _send(self, request: Request) -> RawResponse[Any]:
         response = drive(request.flow(), self._http.get())
@@ -369,12 +369,12 @@ class AsyncRawChat:
     @documented
     async def complete(self, **params: Any) -> RawResponse[Any]:
         """As `AsyncChat.complete`; the answer is read by `parse()`."""
-        return await self._send(Request.of("complete", self._options, params))
+        return await self._send(request_of("complete", self._options, params))
 
     @documented
     async def stream(self, **params: Any) -> RawResponse[EventStreamAsync[Result]]:
         """As `AsyncChat.stream`; the stream is given by `parse()`."""
-        return await self._send(Request.of("stream", self._options, params))
+        return await self._send(request_of("stream", self._options, params))
 
     async def _send(self, request: Request) -> RawResponse[Any]:
         response = await drive_async(request.flow(), self._http.get())

@@ -11,28 +11,30 @@ from typing import Any, Generic, TypeVar
 
 from typing_extensions import TypedDict, Unpack
 
-from friendli import _log
-from friendli._call import DEFAULT_URL, Options, base_url, operation_url, seconds, token_of
 from friendli._chat import AsyncChat, SyncChat
-from friendli._errors import NotCoveredError
-from friendli._hooks import SDKConfiguration
-from friendli._http import AsyncOwned, SyncOwned
-from friendli._retry import RetryConfig, RetryOption
-from friendli._secret import Url
-from friendli._sse import MAX_EVENT
-from friendli.httpclient import AsyncHttpClient, HttpClient
+from friendli._compat.absent import absent_attribute
+from friendli._streaming.sse import MAX_EVENT
+from friendli._transport.hooks import SDKConfiguration
+from friendli._transport.http import AsyncOwned, SyncOwned
+from friendli._transport.log import configure_from_environment
+from friendli._transport.options import (
+    DEFAULT_URL,
+    Options,
+    base_url,
+    operation_url,
+    seconds,
+    token_of,
+)
+from friendli._transport.protocols import AsyncHttpClient, HttpClient
+from friendli._transport.retry import RetryConfig, RetryOption
+from friendli._transport.secret import Url
 from friendli.types import UNSET, Unset
 
 Chat = TypeVar("Chat", SyncChat, AsyncChat)
 
-_MISSING_FROM_CLIENT = frozenset({"container", "dataset", "file", "serverless"})
-_MISSING_FROM_DEDICATED = frozenset(
-    {"audio", "chat_render", "completions", "embeddings", "endpoint", "image", "token"}
-)
-
 
 class ClientOptions(TypedDict, total=False):
-    """What `with_options()` may change.
+    """Options that `with_options()` may change.
 
     Attributes:
         token: As at construction.
@@ -57,7 +59,7 @@ class _BadClientError(TypeError, AssertionError):
 
 @dataclass(frozen=True)
 class Config:
-    """What a client was configured with, for reading."""
+    """Configuration of a client, for reading."""
 
     x_friendli_team: str | None = None
     retries: RetryOption = UNSET
@@ -73,13 +75,11 @@ class Dedicated(Generic[Chat]):
         self.chat: Chat = chat
 
     def __getattr__(self, name: str) -> Any:
-        if name in _MISSING_FROM_DEDICATED:
-            raise _not_covered(f"dedicated.{name}")
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise absent_attribute(self, "dedicated.", name)
 
 
 class _Client(ABC):
-    """What both clients are."""
+    """Common base of both clients."""
 
     _options: Options
     _owns = True
@@ -155,7 +155,7 @@ class _Client(ABC):
         self._server_url = server_url
         self._attach(client, async_client)
         self._namespaces()
-        _log.configure_from_environment()
+        configure_from_environment()
 
     @property
     def core(self) -> Any:
@@ -164,7 +164,7 @@ class _Client(ABC):
 
     @property
     def config(self) -> Config:
-        """What the client was configured with."""
+        """Configuration of the client."""
         options = self._options
         return Config(
             x_friendli_team=options.team,
@@ -177,15 +177,13 @@ class _Client(ABC):
     @property
     def sdk_configuration(self) -> SDKConfiguration:
         """The configuration as hooks see it; its `_hooks` registers them."""
-        return SDKConfiguration.of(self._options)
+        return self._options.configuration
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(server_url={self._server_url!r})"
 
     def __getattr__(self, name: str) -> Any:
-        if name in _MISSING_FROM_CLIENT:
-            raise _not_covered(name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise absent_attribute(self, "", name)
 
     def _changed(self, changes: Mapping[str, Any]) -> Any:
         """Copy with changed options; the HTTP client stays shared and belongs to the original."""
@@ -319,9 +317,3 @@ class AsyncFriendli(_Client):
 
     def _namespaces(self) -> None:
         self.dedicated = Dedicated(AsyncChat(self._options, self._http))
-
-
-def _not_covered(name: str) -> NotCoveredError:
-    return NotCoveredError(
-        f"this client covers dedicated.chat (complete and stream); {name} is not part of it"
-    )

@@ -26,8 +26,9 @@
     ├── NotCoveredError                    a part of the API this client lacks (AttributeError)
     └── NotCoveredImportError              a name of the package it lacks (ImportError)
 
-`NetworkError` and its children are in `_network.py`, which joins them with the transport's own
-classes. Wrong arguments raise pydantic's ValidationError, or builtin TypeError and ValueError.
+`NetworkError` and its children are in `_transport/network.py`, which joins them with the classes
+of the HTTP library. Wrong arguments raise pydantic's ValidationError, or builtin TypeError and
+ValueError.
 
 No message, attribute or pickle of these errors holds the token.
 """
@@ -168,7 +169,7 @@ class ResponseValidationError(FriendliCoreError):
 
     @property
     def cause(self) -> BaseException | None:
-        """What the validator said."""
+        """The validator's own error."""
         return self.__cause__
 
 
@@ -177,7 +178,7 @@ class HTTPValidationError(FriendliCoreError):
 
     @property
     def data(self) -> HTTPValidationErrorData:
-        """What the body says of each wrong field.
+        """The body, which has an entry for each wrong field.
 
         Raises:
             pydantic.ValidationError: The body is not of that shape.

@@ -1,20 +1,21 @@
 """The arguments of a chat call: one table for both methods, sync and async.
 
 `ChatParams` is what type checkers and editors see; `signature()` is what `help()` and `inspect`
-see; `Arguments.sort` is what happens at run time.
+see; `request_of` is what happens at run time.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from typing_extensions import TypedDict
 
-from friendli._call import CallOptions
-from friendli._retry import RetryConfig
+from friendli._transport.call import Arguments, CallOptions
+from friendli._transport.options import Options
+from friendli._transport.request import Request
+from friendli._transport.retry import RetryConfig
 from friendli.models.completion import ChatChoiceMessage
 from friendli.models.formats import ResponseFormat, ResponseFormatTypedDict
 from friendli.models.messages import Message, MessageTypedDict
@@ -126,41 +127,32 @@ _OPTIONAL: Final = (*ChatParams.__annotations__, "stream", "response_format")
 _NAMES: Final = frozenset((*_REQUIRED, *_OPTIONAL))
 
 
-@dataclass(slots=True)
-class Arguments:
-    """The arguments of a call, sorted.
+def request_of(method: str, options: Options, given: dict[str, Any]) -> Request:
+    """Make the request that the arguments of `method` ask for.
 
-    Attributes:
-        body: Fields of the request's body, UNSET ones included.
-        options: What concerns the sending.
-        extra_body: Fields of the body that have no argument.
+    Raises:
+        TypeError: An argument is missing or unknown.
+        pydantic.ValidationError: An argument of the body has the wrong type.
+        ValueError: An argument cannot be sent.
     """
+    return Request.of(method, options, _sort(method, given))
 
-    body: dict[str, Any]
-    options: CallOptions
-    extra_body: Mapping[str, Any] | None
 
-    @classmethod
-    def sort(cls, method: str, given: dict[str, Any]) -> Arguments:
-        """Sort what a call was given.
-
-        Raises:
-            TypeError: A required argument is missing, or one is unknown.
-        """
-        for name in _REQUIRED:
-            if name not in given:
-                raise TypeError(f"{method}() missing required keyword-only argument: {name!r}")
-        if not given.keys() <= _NAMES:
-            unknown = sorted(given.keys() - _NAMES)[0]
-            raise TypeError(
-                f"{method}() got an unexpected keyword argument {unknown!r}; a field of the body "
-                "that this client does not know goes into extra_body={...}"
-            )
-        options = CallOptions()
-        for name in _OPTION_DEFAULTS:
-            if name in given:
-                setattr(options, name, given.pop(name))
-        return cls(body=given, options=options, extra_body=given.pop("extra_body", None))
+def _sort(method: str, given: dict[str, Any]) -> Arguments:
+    for name in _REQUIRED:
+        if name not in given:
+            raise TypeError(f"{method}() missing required keyword-only argument: {name!r}")
+    if not given.keys() <= _NAMES:
+        unknown = sorted(given.keys() - _NAMES)[0]
+        raise TypeError(
+            f"{method}() got an unexpected keyword argument {unknown!r}; a field of the body "
+            "that this client does not know goes into extra_body={...}"
+        )
+    options = CallOptions()
+    for name in _OPTION_DEFAULTS:
+        if name in given:
+            setattr(options, name, given.pop(name))
+    return Arguments(body=given, options=options, extra_body=given.pop("extra_body", None))
 
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -75,7 +75,7 @@ def _arguments_type(function: Callable[..., Any]) -> Any:
 
 @dataclass(slots=True)
 class ToolRun:
-    """What came of a conversation in which the model could call functions.
+    """Result of a conversation in which the model could call functions.
 
     Attributes:
         completion: The last answer.

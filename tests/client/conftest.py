@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from friendli import AsyncFriendli, SyncFriendli
 
-from .wire import MESSAGES, Server
+from .wire import MESSAGES, Serve, Server
 
 # Machines that run other things at the same time are slow now and then.
 settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,7 +24,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
+def serve() -> Iterator[Serve]:
     """Starts servers that answer what the test says, and stops them after it."""
     with contextlib.ExitStack() as stack:
         yield lambda *answers: stack.enter_context(Server(list(answers)).running())
@@ -102,7 +102,7 @@ class Async:
 
 
 class Outcome:
-    """What came of a stream."""
+    """Events, error and final answer of a stream."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []
@@ -116,8 +116,16 @@ class Outcome:
         return [choice.delta.content for choice in choices if choice.delta.content]
 
 
+Way = Sync | Async
+"""The fixture that runs calls through either client."""
+
+
 @pytest.fixture(params=[Sync(), Async()], ids=lambda way: way.name)
-def way(request: pytest.FixtureRequest) -> Sync | Async:
+def way(request: pytest.FixtureRequest) -> Way:
     """The sync and the async client, under one face."""
-    chosen: Sync | Async = request.param
+    chosen: Way = request.param
     return chosen
+
+
+def ask(client: SyncFriendli, **given: Any) -> Any:
+    return client.dedicated.chat.complete(model="e", messages=MESSAGES, **given)

@@ -12,9 +12,7 @@ import friendli
 from friendli import AsyncFriendli, SyncFriendli
 from friendli._tools import FunctionTool
 
-from .wire import MESSAGES, Server, completion, json_answer
-
-Serve = Callable[..., Server]
+from .wire import MESSAGES, Serve, completion, json_answer
 
 
 class Place(pydantic.BaseModel):

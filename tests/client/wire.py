@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-MESSAGES: list[dict[str, Any]] = [{"role": "user", "content": "Hello!"}]
+from friendli.models import UserMessageTypedDict
+
+MESSAGES: list[UserMessageTypedDict] = [{"role": "user", "content": "Hello!"}]
 
 
 @dataclass
@@ -80,6 +82,7 @@ class Server:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
         acceptor = threading.Thread(target=self._accept, args=(listener,), daemon=True)
         acceptor.start()
         try:
@@ -106,7 +109,6 @@ class Server:
             self._threads = [thread for thread in self._threads if thread.is_alive()]
 
     def _accept(self, listener: socket.socket) -> None:
-        self._threads: list[threading.Thread] = []
         while not self._stop.is_set():
             try:
                 sock, _ = listener.accept()
@@ -143,6 +145,10 @@ class Server:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
+
+
+Serve = Callable[..., Server]
+"""The fixture that starts servers."""
 
 
 def _read(reader: Any) -> Recorded | None:
@@ -258,3 +264,10 @@ def words(*texts: str) -> list[bytes]:
         event(chunk({}, "stop")),
         DONE,
     ]
+
+
+A, B = event(chunk({"content": "a"})), event(chunk({"content": "b"}))
+STOP = event(chunk({}, "stop"))
+
+SECRET = "flp_very-secret-token"
+ERROR = {"error": {"message": "no such endpoint", "type": "x", "param": "model", "code": "nope"}}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from friendli._accumulate import Accumulator
+from friendli._streaming.accumulate import Accumulator
 from friendli.models import StreamedChatData
 from tests.contract.conftest import CONTEXT, Endpoint
 from tests.contract.live import counted

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from friendli._accumulate import Accumulator
+from friendli._streaming.accumulate import Accumulator
 from friendli.models import StreamedChatData
 from tests.contract.conftest import Endpoint
 from tests.contract.live import counted

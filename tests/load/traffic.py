@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from friendli._accumulate import Accumulator
+from friendli._streaming.accumulate import Accumulator
 from friendli.models import StreamedChatData
 from tests.contract.live import COMPLETIONS
 from tests.contract.test_neighbours import MIXED, told

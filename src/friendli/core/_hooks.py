@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from friendli._hooks import (
+from friendli._transport.hooks import (
     AfterErrorContext,
     AfterErrorHook,
     AfterSuccessContext,

@@ -167,7 +167,7 @@ from friendli.models.validation import (
 )
 
 if TYPE_CHECKING:
-    from friendli._stream import EventStream, EventStreamAsync
+    from friendli._streaming.stream import EventStream, EventStreamAsync
 
     DedicatedChatCompleteResponse: TypeAlias = (
         ContainerChatCompleteSuccess
@@ -329,7 +329,7 @@ def __getattr__(name: str) -> Any:
     if name != "DedicatedChatCompleteResponse":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # Streams read events into the types of this package, so they are imported after it.
-    from friendli._stream import EventStream, EventStreamAsync
+    from friendli._streaming.stream import EventStream, EventStreamAsync
 
     value = (
         ContainerChatCompleteSuccess

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from llguidance import LLMatcher
 
-from friendli._accumulate import Accumulator
+from friendli._streaming.accumulate import Accumulator
 from friendli.models import StreamedChatData
 from friendli_endpoint.chat.conversation import ChatModel
 from friendli_endpoint.chat.decoding.rules import RuleCompiler

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from friendli._retry import BackoffStrategy, RetryConfig
+from friendli._transport.retry import BackoffStrategy, RetryConfig
 
 __all__ = ["BackoffStrategy", "RetryConfig"]

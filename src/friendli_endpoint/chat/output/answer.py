@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from friendli._accumulate import Accumulator
+from friendli._streaming.accumulate import Accumulator
 from friendli.models import (
     ChatLogprobs,
     ChatLogprobsContent,

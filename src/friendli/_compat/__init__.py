@@ -1,0 +1,1 @@
+"""Names that exist only for programs written for the published client."""

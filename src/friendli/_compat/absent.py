@@ -1,0 +1,69 @@
+"""Names of the published client that this one does without, and the errors that say so."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from friendli._errors import NotCoveredError, NotCoveredImportError
+
+_OF_MODULES: Final = {
+    "friendli": frozenset({"container", "dataset", "file", "serverless"}),
+    "friendli.core": frozenset({"SPEAKEASY_GENERATOR_VERSION"}),
+    "friendli.utils": frozenset(
+        {
+            "Retries",
+            "SerializedRequestBody",
+            "check_modality",
+            "digest",
+            "download_from_url",
+            "get_pydantic_model",
+            "marshal_json",
+            "match_content_type",
+            "match_response",
+            "match_status_codes",
+            "retry",
+            "retry_async",
+            "stream_to_text",
+            "stream_to_text_async",
+            "unmarshal_json",
+        }
+    ),
+}
+_OF_OBJECTS: Final = {
+    "": _OF_MODULES["friendli"],
+    "dedicated.": frozenset(
+        {"audio", "chat_render", "completions", "embeddings", "endpoint", "image", "token"}
+    ),
+}
+
+
+def absent(module: str, name: str) -> Exception:
+    """Give the error for a name that a module lacks.
+
+    `from module import name` shows the words of an ImportError only; it makes up its own for an
+    AttributeError.
+
+    Args:
+        module: Where the name was looked for.
+        name: The name.
+    """
+    if name not in _OF_MODULES[module]:
+        return AttributeError(f"module {module!r} has no attribute {name!r}")
+    return NotCoveredImportError(_not_covered(f"{module}.{name}"), name=name)
+
+
+def absent_attribute(owner: object, path: str, name: str) -> AttributeError:
+    """Give the error for an attribute that an object of the client lacks.
+
+    Args:
+        owner: Where the attribute was looked for.
+        path: Leads from the client to the owner: "" or "dedicated.".
+        name: The attribute.
+    """
+    if name not in _OF_OBJECTS[path]:
+        return AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}")
+    return NotCoveredError(_not_covered(path + name))
+
+
+def _not_covered(name: str) -> str:
+    return f"this client covers dedicated.chat (complete and stream); {name} is not part of it"

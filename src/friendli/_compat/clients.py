@@ -1,0 +1,49 @@
+"""Closing of a pair of HTTP clients, for owners of the program's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from friendli._transport.loop import current_loop
+from friendli._transport.protocols import AsyncHttpClient, HttpClient
+
+if TYPE_CHECKING:
+    from asyncio import Task
+
+
+class ClientOwner(Protocol):
+    """An owner of a sync and an async HTTP client."""
+
+    client: HttpClient | None
+    async_client: AsyncHttpClient | None
+
+
+def close_clients(
+    owner: ClientOwner,
+    sync_client: HttpClient | None,
+    sync_client_supplied: bool,
+    async_client: AsyncHttpClient | None,
+    async_client_supplied: bool,
+) -> None:
+    """Take both clients from their owner, and close those that were not supplied to it.
+
+    For owners of the program's own; `SyncFriendli` and `AsyncFriendli` close themselves.
+    """
+    owner.client = None
+    owner.async_client = None
+    if sync_client is not None and not sync_client_supplied:
+        sync_client.close()
+    if async_client is not None and not async_client_supplied:
+        import asyncio
+
+        loop = current_loop()
+        if loop is None:
+            asyncio.run(async_client.aclose())
+        else:
+            closing = loop.create_task(async_client.aclose())
+            _closing.add(closing)
+            closing.add_done_callback(_closing.discard)
+
+
+_closing: set[Task[None]] = set()
+"""Tasks that nobody else holds on to."""

@@ -1,0 +1,272 @@
+"""Streams of a chat answer: sync and async iterators over one `EventReader`.
+
+The connection is given back however a stream ends: exhausted, left early, by an exception, closed,
+collected as garbage, or with its task cancelled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from friendli._streaming.drain import drain, drain_async
+from friendli._streaming.events import EventReader
+from friendli._transport.loop import current_loop
+from friendli._transport.network import network_error
+from friendli._transport.request import Request
+from friendli.models.completion import ContainerChatCompleteSuccess
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Task
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class _Stream(Generic[T_co]):
+    """Common base of both streams."""
+
+    def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
+        self.response = response
+        self.client_ref = client_ref
+        self._request = request
+        call = request.call
+        self._reader = EventReader(response, call.where, call.max_event)
+        self._closed = False
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's `x-request-id`, or None."""
+        value: str | None = self.response.headers.get("x-request-id")
+        return value
+
+    def _broken(self, cause: BaseException) -> BaseException:
+        """Give the error to raise, and note it."""
+        error = network_error(cause, self._request.call.where) or cause
+        self._request.end(None, error)
+        return error
+
+    def _leave(self) -> bool:
+        """Note the end; False if it was noted before."""
+        if self._closed:
+            return False
+        self._closed = True
+        if self._request.trace is not None:
+            self._request.end(self._reader.completion())
+        return True
+
+    def _finish(self) -> ContainerChatCompleteSuccess:
+        return self._request.finish(self._reader.final_completion(), self.response)
+
+    def _encoded(self) -> bool:
+        return "content-encoding" in self.response.headers
+
+
+class EventStream(_Stream[T_co]):
+    """The events of a streamed answer, as they come.
+
+    Iterate over it, preferably as a context manager: leaving the block closes the connection.
+    It is its own iterator and passes once.
+
+    Iterating raises StreamError where the server reports an error, ResponseValidationError where
+    an event is broken, and NetworkError where the connection is cut.
+
+    Attributes:
+        response: The transport's response.
+    """
+
+    def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
+        super().__init__(response, client_ref, request=request)
+        self._chunks: Iterator[bytes] = (
+            response.iter_bytes() if self._encoded() else response.iter_raw()
+        )
+
+    @property
+    def generator(self) -> Iterator[T_co]:
+        """The stream itself."""
+        return self
+
+    def __iter__(self) -> EventStream[T_co]:
+        return self
+
+    def __next__(self) -> T_co:
+        reader = self._reader
+        try:
+            while not self._closed:
+                result: Any = reader.next()
+                if result is not None:
+                    return result  # type: ignore[no-any-return]
+                if reader.done:
+                    drain(self.response, self._chunks)
+                    break
+                reader.feed(next(self._chunks))
+        except StopIteration:
+            pass
+        except BaseException as cause:
+            error = self._broken(cause)
+            self.close()
+            if error is not cause:
+                raise error from cause
+            raise
+        self.close()
+        raise StopIteration
+
+    def __enter__(self) -> EventStream[T_co]:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_closed", True) is False:
+            self.close()
+
+    def close(self) -> None:
+        """Give the connection back; iterating further ends at once."""
+        if self._leave():
+            self.response.close()
+
+    @property
+    def text_deltas(self) -> Iterator[str]:
+        """The text of the first choice, piece by piece."""
+        for event in self:
+            text = _text_of(event)
+            if text:
+                yield text
+
+    def until_done(self) -> EventStream[T_co]:
+        """Read the stream to its end."""
+        for _ in self:
+            pass
+        return self
+
+    def get_final_completion(self) -> ContainerChatCompleteSuccess:
+        """Read the stream to its end and give the whole answer.
+
+        Raises:
+            StreamIncompleteError: The stream ended, or was closed, before every choice had a
+                finish_reason.
+        """
+        self.until_done()
+        return self._finish()
+
+
+class EventStreamAsync(_Stream[T_co]):
+    """The events of a streamed answer, as they come, for `async for`.
+
+    As `EventStream`, with `async with` and `async for`.
+
+    Attributes:
+        response: The transport's response.
+    """
+
+    def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
+        super().__init__(response, client_ref, request=request)
+        self._loop = current_loop()
+        self._chunks: AsyncIterator[bytes] = (
+            response.aiter_bytes() if self._encoded() else response.aiter_raw()
+        )
+
+    @property
+    def generator(self) -> AsyncIterator[T_co]:
+        """The stream itself."""
+        return self
+
+    def __aiter__(self) -> EventStreamAsync[T_co]:
+        return self
+
+    async def __anext__(self) -> T_co:
+        reader = self._reader
+        try:
+            while not self._closed:
+                result: Any = reader.next()
+                if result is not None:
+                    return result  # type: ignore[no-any-return]
+                if reader.done:
+                    await drain_async(self._chunks)
+                    break
+                reader.feed(await anext(self._chunks))
+        except StopAsyncIteration:
+            pass
+        except BaseException as cause:
+            error = self._broken(cause)
+            await self.close()
+            if error is not cause:
+                raise error from cause
+            raise
+        await self.close()
+        raise StopAsyncIteration
+
+    async def __aenter__(self) -> EventStreamAsync[T_co]:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_closed", True) is False and self._leave():
+            _close_later(self.response, self._loop)
+
+    async def close(self) -> None:
+        """Give the connection back; iterating further ends at once."""
+        if self._leave():
+            await self.response.aclose()
+
+    @property
+    async def text_deltas(self) -> AsyncIterator[str]:
+        """The text of the first choice, piece by piece."""
+        async for event in self:
+            text = _text_of(event)
+            if text:
+                yield text
+
+    async def until_done(self) -> EventStreamAsync[T_co]:
+        """Read the stream to its end."""
+        async for _ in self:
+            pass
+        return self
+
+    async def get_final_completion(self) -> ContainerChatCompleteSuccess:
+        """Read the stream to its end and give the whole answer.
+
+        Raises:
+            StreamIncompleteError: The stream ended, or was closed, before every choice had a
+                finish_reason.
+        """
+        await self.until_done()
+        return self._finish()
+
+
+def _text_of(event: Any) -> Any:
+    for choice in event.data.choices:
+        if choice.index == 0:
+            return choice.delta.content
+    return None
+
+
+_closing: set[Task[None]] = set()
+
+
+def _close_later(response: Any, loop: AbstractEventLoop | None) -> None:
+    """Close an async response from a finalizer, in whatever thread that runs."""
+    if loop is None or loop.is_closed():
+        return
+
+    def close() -> None:
+        task = loop.create_task(response.aclose())
+        _closing.add(task)
+        task.add_done_callback(_closing.discard)
+
+    with contextlib.suppress(RuntimeError):  # closed in the meantime
+        loop.call_soon_threadsafe(close)

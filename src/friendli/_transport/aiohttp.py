@@ -1,0 +1,150 @@
+"""aiohttp under httpx2, for programs with very many requests at once.
+
+Needs the extra `friendli-dedicated[aiohttp]`. Requests and answers stay httpx2's, so everything
+above the transport (timeouts, redirects, errors, retries) is as ever; aiohttp's connections cost
+less CPU when many are busy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import Any
+
+import httpx2
+
+try:
+    import aiohttp
+    from yarl import URL
+except ImportError as missing:
+    raise ImportError(
+        "AiohttpClient needs aiohttp: install friendli-dedicated[aiohttp]"
+    ) from missing
+
+from friendli._transport.options import CONNECT_TIMEOUT, READ_TIMEOUT
+
+_SSL: tuple[type[Exception], ...] = (aiohttp.ClientSSLError,)
+_CONNECT: tuple[type[Exception], ...] = (aiohttp.ClientConnectorError,)
+_PROTOCOL: tuple[type[Exception], ...] = (
+    aiohttp.ServerDisconnectedError,
+    aiohttp.ClientPayloadError,
+    aiohttp.ClientResponseError,
+)
+
+
+class AiohttpTransport(httpx2.AsyncBaseTransport):
+    """An httpx2 transport on aiohttp's connection pool.
+
+    Args:
+        limit: Most connections at once; 0 is no limit.
+        **connector: Passed to `aiohttp.TCPConnector`.
+    """
+
+    def __init__(self, *, limit: int = 0, **connector: Any) -> None:
+        self._connector = {"limit": limit, **connector}
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request; the answer's body is read as it is asked for."""
+        waits = request.extensions.get("timeout", {})
+        timeout = aiohttp.ClientTimeout(
+            total=None,
+            connect=waits.get("pool"),
+            sock_connect=waits.get("connect"),
+            sock_read=waits.get("read"),
+        )
+        with _as_httpx2(request, connecting=True):
+            answer = await self._current().request(
+                request.method,
+                URL(str(request.url), encoded=True),
+                headers=[(k.decode("ascii"), v.decode("latin-1")) for k, v in request.headers.raw],
+                data=await request.aread(),
+                allow_redirects=False,
+                timeout=timeout,
+                skip_auto_headers=("User-Agent", "Accept", "Content-Type"),
+            )
+        return httpx2.Response(
+            answer.status,
+            headers=list(answer.raw_headers),
+            stream=_Body(answer, request),
+            extensions={"http_version": b"HTTP/1.1"},
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+    def _current(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        if self._session is None or self._loop is not loop:
+            self._loop = loop
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(**self._connector),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=True,
+            )
+        return self._session
+
+
+class _Body(httpx2.AsyncByteStream):
+    """The body of an answer, in the pieces that arrive."""
+
+    def __init__(self, answer: aiohttp.ClientResponse, request: httpx2.Request) -> None:
+        self._answer = answer
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _as_httpx2(self._request, connecting=False):
+            async for piece in self._answer.content.iter_any():
+                yield piece
+
+    async def aclose(self) -> None:
+        self._answer.close()
+
+
+def AiohttpClient(*, limit: int = 0, **connector: Any) -> httpx2.AsyncClient:
+    """Make an HTTP client on aiohttp, to pass as `async_client=`.
+
+    It belongs to the program: close it with `async with` or `aclose()`.
+
+    Args:
+        limit: Most connections at once; 0 is no limit.
+        **connector: Passed to `aiohttp.TCPConnector`.
+    """
+    return httpx2.AsyncClient(
+        transport=AiohttpTransport(limit=limit, **connector),
+        timeout=httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
+        follow_redirects=True,
+    )
+
+
+@contextlib.contextmanager
+def _as_httpx2(request: httpx2.Request, *, connecting: bool) -> Iterator[None]:
+    """Raise aiohttp's errors as httpx2's."""
+    try:
+        yield
+    except TimeoutError as error:
+        waits = isinstance(error, aiohttp.ConnectionTimeoutError)
+        kind = httpx2.ConnectTimeout if waits else httpx2.ReadTimeout
+        raise kind(str(error), request=request) from error
+    except (*_SSL, *_CONNECT) as error:
+        raise httpx2.ConnectError(str(error), request=request) from error
+    except _PROTOCOL as error:
+        raise httpx2.RemoteProtocolError(str(error), request=request) from error
+    except (aiohttp.ClientError, OSError) as error:
+        cls = httpx2.WriteError if connecting else httpx2.ReadError
+        raise cls(str(error), request=request) from error

@@ -1,0 +1,113 @@
+"""The options of a client: addresses, limits, token, hooks.
+
+Knows the wire's addresses and nothing about one call.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+from friendli._transport.hooks import SDKConfiguration, SDKHooks
+from friendli._transport.retry import RetryOption
+from friendli._transport.secret import Token, Url, shown_url
+from friendli.types import UNSET
+
+DEFAULT_URL: Final = "https://api.friendli.ai"
+PATH: Final = "/dedicated/v1/chat/completions"
+CONNECT_TIMEOUT: Final = 5.0
+READ_TIMEOUT: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Options of a client.
+
+    Attributes:
+        url: The whole address of the operation.
+        max_event: Bound on one event of a stream, in bytes.
+        timeout: Seconds for each of connect, read, write and pool; None: the HTTP client's own.
+    """
+
+    token: Token = field(default_factory=lambda: Token(None))
+    url: str = DEFAULT_URL + PATH
+    team: str | None = None
+    retries: RetryOption = UNSET
+    timeout: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    max_event: int
+    debug_logger: Any = None
+    hooks: SDKHooks = field(default_factory=SDKHooks, repr=False)
+
+    @property
+    def server_url(self) -> str:
+        """The server that `url` leads to."""
+        return server_of(self.url)
+
+    @property
+    def configuration(self) -> SDKConfiguration:
+        """The options as hooks see them."""
+        return SDKConfiguration(
+            server_url=self.server_url,
+            timeout_ms=None if self.timeout is None else self.timeout * 1000,
+            retry_config=self.retries,
+            debug_logger=self.debug_logger,
+            _hooks=self.hooks,
+        )
+
+    def with_(self, **changes: Any) -> Options:
+        """Copy with changes."""
+        return replace(self, **changes)
+
+
+def base_url(server_url: str | None, url_params: Mapping[str, str] | None) -> str:
+    """Find the server: the argument, FRIENDLI_BASE_URL, or the public service, in this order."""
+    if server_url is None:
+        return Url(os.environ.get("FRIENDLI_BASE_URL") or DEFAULT_URL)
+    for name, value in (url_params or {}).items():
+        server_url = server_url.replace("{" + name + "}", value)
+    return Url(server_url)
+
+
+def operation_url(server_url: str) -> str:
+    """Join the operation's path to a server's URL; a path prefix and a query are kept.
+
+    Raises:
+        ValueError: The URL is not http or https, or names no host.
+    """
+    parts = urlsplit(server_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(
+            "server_url must look like http://host:port or https://host, "
+            f"not {shown_url(server_url)!r}"
+        )
+    path = parts.path.rstrip("/") + PATH
+    return Url(urlunsplit((parts.scheme, parts.netloc, path, parts.query, "")))
+
+
+def server_of(url: str) -> str:
+    """Give the server that an operation's URL leads to."""
+    parts = urlsplit(url)
+    return Url(urlunsplit(parts._replace(path=parts.path.removesuffix(PATH))))
+
+
+def seconds(timeout_ms: float) -> float:
+    """Turn a timeout in ms into seconds.
+
+    Raises:
+        ValueError: It is not a positive, finite number.
+    """
+    if not isinstance(timeout_ms, int | float) or not 0 < timeout_ms < math.inf:
+        raise ValueError(
+            f"timeout_ms must be a positive number of milliseconds, not {timeout_ms!r}"
+        )
+    return timeout_ms / 1000
+
+
+def token_of(token: str | Callable[[], str] | None) -> Token:
+    """Hold the token, or FRIENDLI_TOKEN where none is given."""
+    return Token(os.environ.get("FRIENDLI_TOKEN") if token is None else token)

@@ -1,0 +1,112 @@
+"""From the arguments of a chat method to a call, and from its response to an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pydantic
+
+from friendli._errors import ResponseValidationError, describe
+from friendli._transport import otel, parse
+from friendli._transport.body import encode
+from friendli._transport.call import Arguments, Call, prepare
+from friendli._transport.flow import Flow, exchange
+from friendli._transport.hooks import CallHooks, HookContext
+from friendli._transport.options import Options
+from friendli.models.completion import ContainerChatCompleteSuccess
+from friendli.types import UNSET, Unset
+
+_OPERATIONS: Final = {"complete": "dedicatedChatComplete", "stream": "dedicatedChatStream"}
+
+_answer = ContainerChatCompleteSuccess.__pydantic_validator__.validate_json
+
+
+@dataclass(slots=True)
+class Request:
+    """A call, and the type that its answer is read into, if any."""
+
+    call: Call
+    kind: type[Any] | None = None
+    trace: otel.Trace | None = None
+
+    @classmethod
+    def of(cls, method: str, options: Options, arguments: Arguments) -> Request:
+        """Make the request that the arguments of `method` ask for.
+
+        Raises:
+            pydantic.ValidationError: An argument of the body has the wrong type.
+            ValueError: An argument cannot be sent.
+        """
+        body = arguments.body
+        kind: Any = body.get("response_format")
+        if parse.is_format_type(kind):
+            body["response_format"] = parse.format_of(kind)
+        else:
+            kind = None
+        if method == "stream" and isinstance(body.get("stream", UNSET), Unset):
+            body["stream"] = True
+        stream = method == "stream" or body.get("stream") is True
+        content = encode(body, arguments.extra_body)
+        call = prepare(options, arguments.options, content, str(body["model"]), stream)
+        if options.hooks.registered:
+            context = HookContext(
+                config=options.configuration,
+                base_url=call.server_url,
+                operation_id=_OPERATIONS[method],
+                oauth2_scopes=[],
+                security_source=options.token,
+            )
+            call.hooks = CallHooks(options.hooks, context)
+        return cls(call, kind, otel.begin(call, body))
+
+    def flow(self) -> Flow:
+        """Begin the exchange of this request."""
+        flow = exchange(self.call)
+        return flow if self.trace is None else self.trace.during(flow)
+
+    def answer(self, response: Any) -> ContainerChatCompleteSuccess:
+        """Read a whole answer.
+
+        Raises:
+            ResponseValidationError: It is not JSON, or misses required fields.
+            AnswerNotParsedError: It does not fit the requested type.
+        """
+        try:
+            completion = _answer(response.content)
+        except pydantic.ValidationError as cause:
+            text = response.text
+            message = describe(
+                f"Response validation failed: {cause}\n", response, text, self.call.where
+            )
+            error = ResponseValidationError(message, response, cause, text)
+            self.end(None, error)
+            raise error from cause
+        self.end(completion)
+        return self.finish(completion, response)
+
+    def end(
+        self, completion: ContainerChatCompleteSuccess | None, error: BaseException | None = None
+    ) -> None:
+        """Note that the call is over; what it notes first counts."""
+        if self.trace is None:
+            return
+        if error is None:
+            self.trace.succeed(completion)
+        else:
+            self.trace.fail(error)
+
+    def finish(
+        self, completion: ContainerChatCompleteSuccess, response: Any
+    ) -> ContainerChatCompleteSuccess:
+        """Add to a whole answer what its fields do not hold: the parsed value, the request id.
+
+        Raises:
+            AnswerNotParsedError: It does not fit the requested type.
+        """
+        if self.kind is not None:
+            completion = parse.parse(completion, self.kind)
+        request_id = response.headers.get("x-request-id")
+        if request_id is not None:
+            completion.__dict__["_request_id"] = request_id
+        return completion

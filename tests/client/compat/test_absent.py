@@ -1,0 +1,39 @@
+"""Names of the published client that this one does without."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+import friendli
+from friendli._errors import NotCoveredImportError
+
+ABSENT = {
+    "friendli": "container dataset file serverless",
+    "friendli.core": "SPEAKEASY_GENERATOR_VERSION",
+    "friendli.core.utils": "marshal_json",
+    "friendli.utils": "Retries retry retry_async marshal_json unmarshal_json get_pydantic_model "
+    "stream_to_text stream_to_text_async SerializedRequestBody digest download_from_url "
+    "check_modality match_response",
+}
+
+
+@pytest.mark.parametrize("module", ABSENT)
+def test_names_that_are_not_covered_say_so(module: str) -> None:
+    for name in ABSENT[module].split():
+        with pytest.raises(ImportError, match=rf"covers dedicated\.chat .*{name} is not part"):
+            exec(f"from {module} import {name}", {})
+
+
+@pytest.mark.parametrize("module", [*ABSENT, "friendli.models"])
+def test_names_that_never_were(module: str) -> None:
+    with pytest.raises(ImportError, match="cannot import name 'nonsense'"):
+        exec(f"from {module} import nonsense", {})
+    assert not hasattr(importlib.import_module(module), "nonsense")
+
+
+def test_absent_names_are_errors_of_ours() -> None:
+    with pytest.raises(NotCoveredImportError) as caught:
+        exec("from friendli.utils import digest", {})
+    assert isinstance(caught.value, friendli.FriendliError) and caught.value.name == "digest"

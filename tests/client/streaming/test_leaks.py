@@ -1,0 +1,115 @@
+"""Streams left early cost nothing afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import threading
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+
+from friendli import AsyncFriendli, SyncFriendli
+
+from ..wire import MESSAGES, Peer, Server, chunk, chunked, event, stream_head
+
+STREAMS = 2000
+WARM_UP = 200
+
+
+def endless(peer: Peer) -> None:
+    peer.send(stream_head() + chunked(event(chunk({"content": "a"}))) * 3)
+    peer.wait_until_left()
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+class Level:
+    """Descriptors, threads and memory now, against those after the warm-up."""
+
+    def __init__(self, server: Server) -> None:
+        server.requests.clear()
+        server.join()
+        gc.collect()
+        self.descriptors = descriptors()
+        self.objects = len(gc.get_objects())
+        self.memory = tracemalloc.get_traced_memory()[0]
+
+
+def hold(before: Level, after: Level) -> None:
+    assert after.descriptors <= before.descriptors + 20
+    assert after.objects <= before.objects + 3000
+    assert after.memory <= before.memory + 512 * 1024
+
+
+@pytest.fixture
+def traced() -> object:
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts /proc/self/fd")
+
+
+@pytest.mark.usefixtures("traced")
+def test_sync(serve: Callable[..., Server]) -> None:
+    server = serve(endless)
+    with SyncFriendli("t", server_url=server.url) as client:
+
+        def leave(how: int) -> None:
+            stream = client.dedicated.chat.stream(model="e", messages=MESSAGES)
+            if how % 4 == 0:
+                with stream:
+                    next(stream)
+            elif how % 4 == 1:
+                next(stream)
+                stream.close()
+            elif how % 4 == 2:
+                next(stream)  # and dropped
+            # else: dropped unread
+
+        for how in range(WARM_UP):
+            leave(how)
+        before = Level(server)
+        for how in range(STREAMS):
+            leave(how)
+        after = Level(server)
+    hold(before, after)
+
+
+@pytest.mark.usefixtures("traced")
+def test_async(serve: Callable[..., Server]) -> None:
+    server = serve(endless)
+
+    async def main() -> tuple[Level, Level]:
+        async with AsyncFriendli("t", server_url=server.url) as client:
+
+            async def leave(how: int) -> None:
+                stream = await client.dedicated.chat.stream(model="e", messages=MESSAGES)
+                if how % 3 == 0:
+                    async with stream:
+                        await anext(stream)
+                elif how % 3 == 1:
+                    await anext(stream)
+                    await stream.close()
+                else:
+                    await anext(stream)  # and dropped: closed by a task of its own
+                    del stream
+                    await asyncio.sleep(0)
+
+            for how in range(WARM_UP):
+                await leave(how)
+            before = Level(server)
+            for how in range(STREAMS // 4):
+                await leave(how)
+            return before, Level(server)
+
+    before, after = asyncio.run(main())
+    hold(before, after)
+    assert threading.active_count() < 50

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import copy
+import pickle
+
+from friendli.types import UNSET, Unset
+
+
+class TestUnset:
+    def test_there_is_one(self) -> None:
+        assert Unset() is UNSET
+        assert pickle.loads(pickle.dumps(UNSET)) is UNSET
+        assert copy.deepcopy([UNSET])[0] is UNSET
+        assert copy.copy(UNSET) is UNSET
+
+    def test_is_falsy_and_named(self) -> None:
+        assert not UNSET
+        assert repr(UNSET) == "Unset()"
+        assert UNSET == Unset()
+        assert UNSET != None  # noqa: E711
+        assert len({UNSET, Unset()}) == 1

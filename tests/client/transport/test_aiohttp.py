@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import friendli
+from friendli import AiohttpClient, AsyncFriendli
+
+from ..wire import (
+    MESSAGES,
+    Peer,
+    Serve,
+    answer,
+    chunk,
+    chunked,
+    completion,
+    event,
+    json_answer,
+    stream_answer,
+    stream_head,
+    words,
+)
+
+
+def on_aiohttp(url: str, work: Callable[[Any], Any], **options: Any) -> Any:
+    async def main() -> Any:
+        async with (
+            AiohttpClient() as http,
+            AsyncFriendli("t", server_url=url, async_client=http, **options) as client,
+        ):
+            return await work(client.dedicated.chat)
+
+    return asyncio.run(main())
+
+
+async def complete(chat: Any, **given: Any) -> Any:
+    return await chat.complete(model="e", messages=MESSAGES, **given)
+
+
+async def read(chat: Any) -> list[str]:
+    stream = await chat.stream(model="e", messages=MESSAGES)
+    return [text async for text in stream.text_deltas]
+
+
+def test_completions(serve: Serve) -> None:
+    body = gzip.compress(json.dumps(completion("é")).encode())
+    server = serve(json_answer(completion("a")), answer(body, content_encoding="gzip"))
+    assert on_aiohttp(server.url, complete).choices[0].message.content == "a"
+    assert on_aiohttp(server.url, complete).choices[0].message.content == "é"
+    [request, _] = server.requests
+    assert request.header("user-agent") == f"friendli-dedicated/python {friendli.VERSION}"
+    assert request.header("authorization") == "Bearer t"
+    assert request.header("accept") == "application/json"
+    assert request.json["messages"] == MESSAGES
+
+
+def test_many_streams_at_once(serve: Serve) -> None:
+    server = serve(stream_answer(words("a", "b")))
+
+    async def many(chat: Any) -> list[list[str]]:
+        return await asyncio.gather(*(read(chat) for _ in range(50)))
+
+    assert on_aiohttp(server.url, many) == [["a", "b"]] * 50
+
+
+def test_errors(serve: Serve) -> None:
+    with pytest.raises(friendli.ConnectFailedError):
+        on_aiohttp("http://127.0.0.1:9", complete, retry_config=None)
+    with pytest.raises(friendli.NotFoundError):
+        on_aiohttp(serve(json_answer({}, 404)).url, complete)
+    with pytest.raises(friendli.RequestTimeoutError):
+        on_aiohttp(serve(Peer.wait_until_left).url, complete, timeout_ms=50)
+    with pytest.raises(friendli.NetworkError):
+        on_aiohttp(serve(lambda peer: None).url, complete, retry_config=None)
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_a_cut_stream_is_an_error(serve: Serve, how: str) -> None:
+    def cut(peer: Peer) -> None:
+        peer.send(stream_head() + chunked(event(chunk({"content": "a"}))))
+        if how == "reset":
+            peer.reset()
+
+    with pytest.raises(friendli.NetworkError):
+        on_aiohttp(serve(cut).url, read)
+
+
+def test_a_stream_left_early_gives_its_connection_back(serve: Serve) -> None:
+    left = []
+
+    def endless(peer: Peer) -> None:
+        peer.send(stream_head() + chunked(event(chunk({"content": "a"}))))
+        left.append(peer.wait_until_left())
+
+    async def leave(chat: Any) -> None:
+        async with await chat.stream(model="e", messages=MESSAGES) as stream:
+            await anext(stream)
+
+    server = serve(endless)
+    on_aiohttp(server.url, leave)
+    server.join()
+    assert left == [True]

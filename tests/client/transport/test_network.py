@@ -1,0 +1,90 @@
+"""Errors of the HTTP library as errors of the client."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import friendli
+from friendli._transport.network import network_error
+
+from ..conftest import Way
+from ..wire import Serve
+
+
+@pytest.fixture
+def fake_httpx() -> Iterator[Any]:
+    """A program that has imported httpx; this environment need not have it."""
+    real = sys.modules.pop("httpx", None)
+    module: Any = types.ModuleType("httpx")
+
+    class TransportError(Exception):
+        def __init__(self, message: str, *, request: Any = None) -> None:
+            super().__init__(message)
+            self._request = request
+
+        @property
+        def request(self) -> Any:
+            return self._request
+
+    module.TransportError = TransportError
+    for name in ("ConnectError", "ReadTimeout", "ReadError", "RemoteProtocolError"):
+        setattr(module, name, type(name, (TransportError,), {"__module__": "httpx"}))
+    sys.modules["httpx"] = module
+    yield module
+    del sys.modules["httpx"]
+    if real is not None:
+        sys.modules["httpx"] = real
+
+
+class TestNetwork:
+    def test_all_three_ways_of_catching(self, fake_httpx: Any, way: Way) -> None:
+        import httpx2
+
+        with pytest.raises(fake_httpx.ConnectError) as caught:
+            way.call("http://127.0.0.1:9", retries=None)
+        error = caught.value
+        assert isinstance(error, friendli.ConnectFailedError | ConnectionError)
+        assert isinstance(error, httpx2.ConnectError)
+        assert isinstance(error.__cause__, httpx2.ConnectError)
+        assert error.request.method == "POST"
+        assert str(error).startswith("ConnectError: the connection could not be made")
+        assert "POST http://127.0.0.1:9/dedicated/v1/chat/completions" in str(error)
+
+    def test_timeouts(self, serve: Serve, fake_httpx: Any, way: Way) -> None:
+        from ..wire import Peer
+
+        with pytest.raises(fake_httpx.ReadTimeout) as caught:
+            way.call(serve(Peer.wait_until_left).url, timeout_ms=30)
+        assert isinstance(caught.value, TimeoutError)
+        assert isinstance(caught.value, ConnectionError)
+        assert "timeout_ms" in str(caught.value)
+
+    def test_one_class_for_each_combination(self, fake_httpx: Any) -> None:
+        import httpx2
+
+        one = network_error(httpx2.ReadError("x"), "POST u")
+        two = network_error(httpx2.ReadError("y"), "POST u")
+        assert type(one) is type(two)
+        assert isinstance(one, fake_httpx.ReadError)
+
+    def test_builtin_errors_of_a_foreign_client(self) -> None:
+        assert isinstance(network_error(TimeoutError(), "u"), friendli.RequestTimeoutError)
+        assert isinstance(network_error(ConnectionResetError(), "u"), friendli.NetworkError)
+        refused = network_error(ConnectionRefusedError(), "u")
+        assert isinstance(refused, friendli.ConnectFailedError)
+        assert network_error(KeyError("x"), "u") is None
+
+    def test_pickle(self) -> None:
+        import httpx2
+
+        error = network_error(httpx2.ReadTimeout("slow"), "POST u")
+        assert error is not None
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert str(again) == str(error) and again.kind == "ReadTimeout"

@@ -1,0 +1,127 @@
+"""The schedule of retries: no network, no clock."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from friendli import UNSET, BackoffStrategy, RetryConfig
+from friendli._transport.network import NetworkError
+from friendli._transport.retry import RetryOption
+from friendli._transport.schedule import Schedule, retry_after
+
+FAST = RetryConfig("backoff", BackoffStrategy(1, 20, 1.5, 60_000), True)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def schedule(option: RetryOption, clock: Clock | None = None, draw: float = 0.0) -> Schedule:
+    return Schedule(option, clock=clock or Clock(), draw=lambda: draw, now=lambda: 1000.0)
+
+
+def failure(kind: str) -> NetworkError:
+    error = NetworkError(kind)
+    error.kind = kind
+    return error
+
+
+class TestExplicit:
+    def test_grows_to_the_longest_interval(self) -> None:
+        config = RetryConfig("backoff", BackoffStrategy(500, 2000, 2, 60_000), True)
+        plan = schedule(config)
+        waits = [plan.after_status(503, {}) for _ in range(4)]
+        assert waits == [0.5, 1.0, 2.0, 2.0]
+        assert plan.retries == 4
+
+    def test_jitter_is_clamped_too(self) -> None:
+        strategy = BackoffStrategy(500, 1000, 2, 60_000)
+        config = RetryConfig("backoff", strategy, True)
+        assert schedule(config, draw=0.25).after_status(429, {}) == 0.75
+        assert schedule(config, draw=0.99).after_status(429, {}) == 1.0
+        strategy.jitter_ms = 100
+        assert schedule(config, draw=0.5).after_status(429, {}) == 0.55
+
+    def test_ends_with_the_elapsed_time(self) -> None:
+        clock = Clock()
+        plan = schedule(RetryConfig("backoff", BackoffStrategy(1, 1, 1, 3000), True), clock)
+        clock.now += 2.9
+        assert plan.after_status(500, {}) is not None
+        clock.now += 0.2
+        assert plan.after_status(500, {}) is None
+
+    def test_the_servers_wish_is_bounded_by_the_time_left_alone(self) -> None:
+        clock = Clock()
+        plan = schedule(RetryConfig("backoff", BackoffStrategy(1, 20, 1, 3000), True), clock)
+        assert plan.after_status(429, {"retry-after": "1"}) == 1.0
+        assert plan.after_status(429, {"retry-after": "1", "retry-after-ms": "70"}) == 0.07
+        assert plan.after_status(429, {"retry-after": "3.5"}) is None
+        clock.now += 2.5
+        assert plan.after_status(429, {"retry-after": "1"}) is None
+
+    def test_statuses(self) -> None:
+        def again(status: int, override: Any = None) -> bool:
+            config = RetryConfig("backoff", BackoffStrategy(1, 1, 1, 1000), True, override)
+            return schedule(config).after_status(status, {}) is not None
+
+        assert [s for s in range(200, 600) if again(s)] == [429, 500, 502, 503, 504]
+        assert [s for s in range(400, 600) if again(s, ["5XX", 418])] == [418, *range(500, 600)]
+        assert not again(429, [])
+
+    def test_connection_errors_only_if_wanted(self) -> None:
+        for wanted in (True, False):
+            config = RetryConfig("backoff", BackoffStrategy(1, 1, 1, 1000), wanted)
+            for kind in ("ConnectError", "ReadError", "ReadTimeout", "RemoteProtocolError"):
+                assert (schedule(config).after_error(failure(kind)) is not None) is wanted
+            assert schedule(config).after_error(failure("UnsupportedProtocol")) is None
+
+    @pytest.mark.parametrize("off", [None, RetryConfig("none", FAST.backoff, True), "backoff"])
+    def test_off(self, off: Any) -> None:
+        assert schedule(off).after_status(503, {"retry-after": "1"}) is None
+        assert schedule(off).after_error(failure("ConnectError")) is None
+
+
+class TestDefault:
+    def test_two_retries(self) -> None:
+        plan = schedule(UNSET)
+        assert [plan.after_status(503, {}) for _ in range(3)] == [0.5, 1.0, None]
+        assert schedule(UNSET, draw=1.0).after_status(503, {}) == 0.625
+
+    def test_a_slow_completion_is_not_sent_again(self) -> None:
+        assert schedule(UNSET).after_error(failure("ReadTimeout")) is None
+        for kind in ("ConnectError", "ConnectTimeout", "ReadError", "RemoteProtocolError"):
+            assert schedule(UNSET).after_error(failure(kind)) is not None
+
+    def test_the_servers_wish_up_to_a_minute(self) -> None:
+        assert schedule(UNSET).after_status(429, {"retry-after": "60"}) == 60.0
+        assert schedule(UNSET).after_status(429, {"retry-after": "61"}) is None
+        assert schedule(UNSET).after_status(418, {"retry-after": "1"}) is None
+
+
+class TestRetryAfter:
+    def test_forms(self) -> None:
+        assert retry_after({}, 0) is None
+        assert retry_after({"retry-after": "1.5"}, 0) == 1.5
+        assert retry_after({"retry-after-ms": "1500", "retry-after": "9"}, 0) == 1.5
+        assert retry_after({"retry-after": formatdate(1030, usegmt=True)}, 1000.0) == 30.0
+        assert retry_after({"retry-after": formatdate(900, usegmt=True)}, 1000.0) == 0.0
+
+    @pytest.mark.parametrize(
+        "junk", ["", "soon", "-1", "nan", "inf", "1e999", "99999999999999999 Jan"]
+    )
+    def test_junk_is_no_wish(self, junk: str) -> None:
+        assert retry_after({"retry-after": junk, "retry-after-ms": junk}, 0) is None
+
+    @given(st.text())
+    def test_anything_is_a_wish_or_none(self, value: str) -> None:
+        wait = retry_after({"retry-after": value}, 0.0)
+        assert wait is None or 0.0 <= wait < float("inf")
