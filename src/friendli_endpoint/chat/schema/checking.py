@@ -3,10 +3,12 @@
 from typing import Any
 
 from friendli_endpoint.chat.schema.drafts import Draft
-from friendli_endpoint.chat.schema.keywords import APPLIES_TO, UNSUPPORTED, VALUES, types_of
+from friendli_endpoint.chat.schema.keywords import ALL_TYPES, APPLIES_TO, UNSUPPORTED, VALUES, types_of
 from friendli_endpoint.chat.schema.place import Place, SchemaFault
 
 __all__ = ["check_enforced", "check_values"]
+
+_EXCLUSIVE = (("exclusiveMaximum", "maximum"), ("exclusiveMinimum", "minimum"))
 
 
 def check_values(schema: dict[str, Any], place: Place, draft: Draft) -> None:
@@ -25,9 +27,11 @@ def check_values(schema: dict[str, Any], place: Place, draft: Draft) -> None:
             valid, words = VALUES[keyword]
             if not valid(value):
                 raise SchemaFault((*place, keyword), f"it must be {words}", invalid=True)
-    for keyword, beside in (("exclusiveMaximum", "maximum"), ("exclusiveMinimum", "minimum")):
-        is_flag = isinstance(schema.get(keyword, False), bool)
-        if keyword in schema and is_flag and draft not in (None, 4):
+    for keyword, beside in _EXCLUSIVE:
+        if keyword not in schema:
+            continue
+        is_flag = isinstance(schema[keyword], bool)
+        if is_flag and draft not in (None, 4):
             raise SchemaFault((*place, keyword), "it must be a number", invalid=True)
         if not is_flag and draft == 4 and beside in schema:
             raise SchemaFault((*place, keyword), "it must be true or false", invalid=True)
@@ -43,12 +47,14 @@ def check_enforced(schema: dict[str, Any], place: Place) -> None:
     Raises:
         SchemaFault: Said of the keyword.
     """
+    if UNSUPPORTED.keys().isdisjoint(schema):
+        return
     types = types_of(schema)
     for keyword, value in schema.items():
         neutral, reason = UNSUPPORTED.get(keyword, (None, ""))
         if neutral is None or neutral(value):
             continue
-        if not any(each in types for each in APPLIES_TO.get(keyword, types)):
+        if APPLIES_TO.get(keyword, ALL_TYPES).isdisjoint(types):
             continue
         if keyword == "uniqueItems" and schema.get("maxItems", 2) <= 1:
             continue

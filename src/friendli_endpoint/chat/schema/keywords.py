@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 __all__ = [
+    "ALL_TYPES",
     "APPLICATORS",
     "APPLIES_TO",
     "ASSERTIONS",
@@ -16,6 +17,8 @@ __all__ = [
 ]
 
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
+
+ALL_TYPES = frozenset(TYPES)
 
 APPLICATORS = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
 """Keywords that put other schemas in the same place."""
@@ -123,7 +126,7 @@ VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
 ASSERTIONS = frozenset(VALUES) - {"$anchor", "$defs", "$id", "$schema", "definitions"} | {"const"}
 """Keywords that ask something of a value."""
 
-APPLIES_TO: dict[str, tuple[str, ...]] = {
+APPLIES_TO: dict[str, frozenset[str]] = {
     **dict.fromkeys(
         (
             "additionalItems",
@@ -137,7 +140,7 @@ APPLIES_TO: dict[str, tuple[str, ...]] = {
             "unevaluatedItems",
             "uniqueItems",
         ),
-        ("array",),
+        frozenset({"array"}),
     ),
     **dict.fromkeys(
         (
@@ -153,12 +156,12 @@ APPLIES_TO: dict[str, tuple[str, ...]] = {
             "required",
             "unevaluatedProperties",
         ),
-        ("object",),
+        frozenset({"object"}),
     ),
-    **dict.fromkeys(("maxLength", "minLength", "pattern"), ("string",)),
+    **dict.fromkeys(("maxLength", "minLength", "pattern"), frozenset({"string"})),
     **dict.fromkeys(
         ("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf"),
-        ("number", "integer"),
+        frozenset({"number", "integer"}),
     ),
 }
 """Keyword to the types whose values it constrains; it says nothing about the others."""

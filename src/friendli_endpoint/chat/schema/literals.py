@@ -1,5 +1,6 @@
 """Constants: `const` and `enum`, as they are, where a number or a text can be written exactly."""
 
+import re
 from typing import Any
 
 from friendli_endpoint.chat.schema.part import Part
@@ -8,7 +9,7 @@ from friendli_endpoint.chat.schema.place import Place, SchemaFault
 __all__ = ["check_text", "const", "enum"]
 
 _EXACT = 2**53
-_UNWRITABLE = frozenset(map(chr, range(32))) - set("\b\t\n\f\r") | {"\x7f"}
+_UNWRITABLE = re.compile("[\x00-\x07\x0b\x0e-\x1f\x7f\ud800-\udfff]")
 """Characters that only an escape of four digits can write in a JSON string; it is switched off, so
 that a name of a property has a single spelling."""
 
@@ -32,9 +33,7 @@ def check_text(text: object, place: Place) -> None:
     Raises:
         SchemaFault: Said of the place.
     """
-    if isinstance(text, str) and any(
-        each in _UNWRITABLE or "\ud800" <= each <= "\udfff" for each in text
-    ):
+    if isinstance(text, str) and _UNWRITABLE.search(text):
         raise SchemaFault(place, "it holds a control character, or half of a surrogate pair")
 
 

@@ -35,28 +35,48 @@ def check_circles(document: Document) -> None:
         SchemaFault: Said of a `$ref`.
     """
     same_value: dict[Place, list[Place]] = {}
-    pending: list[Place] = [()]
+    targets: set[Place] = set()
+    pending: list[tuple[Place, Any]] = [((), document.at(()))]
     while pending:
-        place = pending.pop()
-        schema = document.at(place)
+        place, schema = pending.pop()
         if place in same_value or not isinstance(schema, dict):
             continue
-        inner = [steps for steps, _ in subschemas(schema) if steps[0] not in _STORES]
-        pending.extend((*place, *steps) for steps in inner)
-        same_value[place] = [(*place, *steps) for steps in inner if steps[0] in _IN_PLACE]
+        same_value[place] = neighbours = []
+        for steps, inner in subschemas(schema):
+            if steps[0] not in _STORES:
+                inside = (*place, *steps)
+                pending.append((inside, inner))
+                if steps[0] in _IN_PLACE:
+                    neighbours.append(inside)
         reference = schema.get("$ref")
         target = document.resolve(reference, place) if isinstance(reference, str) else None
         if target is not None:
-            same_value[place].append((*place, "$ref"))
+            neighbours.append((*place, "$ref"))
             same_value[*place, "$ref"] = [target]
-            pending.append(target)
+            targets.add(target)
+            pending.append((target, document.at(target)))
+    leading = _leading_on(same_value, targets)
+    if not any(leading.get(target) for target in targets):
+        return  # A circle leads on from wherever a reference in it leads to.
     try:
-        TopologicalSorter(same_value).prepare()
+        TopologicalSorter(leading).prepare()
     except CycleError as error:
         reference = next(each for each in error.args[1] if isinstance(document.at(each), str))
         raise SchemaFault(
             reference, "it leads back to itself without a value in between"
         ) from error
+
+
+def _leading_on(
+    same_value: dict[Place, list[Place]], targets: set[Place]
+) -> dict[Place, list[Place]]:
+    """The graph without the places that no reference leads to, and none leads on from."""
+    kept: dict[Place, list[Place]] = {}
+    for place, neighbours in reversed(same_value.items()):  # Outer schemas come before inner ones.
+        leading = [inner for inner in neighbours if inner in kept or inner in targets]
+        if leading or place in targets:
+            kept[place] = leading
+    return dict(reversed(kept.items()))
 
 
 def check_depth(root: Any, definitions: dict[str, Any]) -> None:
