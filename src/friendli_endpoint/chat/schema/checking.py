@@ -3,7 +3,13 @@
 from typing import Any
 
 from friendli_endpoint.chat.schema.drafts import Draft
-from friendli_endpoint.chat.schema.keywords import ALL_TYPES, APPLIES_TO, UNSUPPORTED, VALUES, types_of
+from friendli_endpoint.chat.schema.keywords import (
+    ALL_TYPES,
+    APPLIES_TO,
+    UNSUPPORTED,
+    VALUES,
+    types_of,
+)
 from friendli_endpoint.chat.schema.place import Place, SchemaFault
 
 __all__ = ["check_enforced", "check_values"]

@@ -51,8 +51,9 @@ def _are_names(value: object) -> bool:
 
 
 def _are_types(value: object) -> bool:
-    names = value if isinstance(value, list) else [value]
-    return bool(names) and all(isinstance(each, str) and each in TYPES for each in names)
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(name, str) and name in TYPES for name in value)
+    return isinstance(value, str) and value in TYPES
 
 
 def _are_schemas(value: object) -> bool:

@@ -27,14 +27,16 @@ def enum(part: Part) -> None:
     part.out["enum"] = part.schema["enum"]
 
 
-def check_text(text: object, place: Place) -> None:
+def check_text(text: object, place: Place, *steps: str | int) -> None:
     """Refuses a string that cannot be written.
 
     Raises:
-        SchemaFault: Said of the place.
+        SchemaFault: Said of the place that the steps lead to from there.
     """
     if isinstance(text, str) and _UNWRITABLE.search(text):
-        raise SchemaFault(place, "it holds a control character, or half of a surrogate pair")
+        raise SchemaFault(
+            (*place, *steps), "it holds a control character, or half of a surrogate pair"
+        )
 
 
 def _check(value: Any, place: Place) -> int:

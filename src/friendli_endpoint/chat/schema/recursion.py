@@ -34,6 +34,8 @@ def check_circles(document: Document) -> None:
     Raises:
         SchemaFault: Said of a `$ref`.
     """
+    if not document.has_references:
+        return
     same_value: dict[Place, list[Place]] = {}
     targets: set[Place] = set()
     pending: list[tuple[Place, Any]] = [((), document.at(()))]
@@ -55,28 +57,15 @@ def check_circles(document: Document) -> None:
             same_value[*place, "$ref"] = [target]
             targets.add(target)
             pending.append((target, document.at(target)))
-    leading = _leading_on(same_value, targets)
-    if not any(leading.get(target) for target in targets):
-        return  # A circle leads on from wherever a reference in it leads to.
+    if not any(same_value.get(target) for target in targets):
+        return  # On a circle, what a reference leads to leads on.
     try:
-        TopologicalSorter(leading).prepare()
+        TopologicalSorter(same_value).prepare()
     except CycleError as error:
         reference = next(each for each in error.args[1] if isinstance(document.at(each), str))
         raise SchemaFault(
             reference, "it leads back to itself without a value in between"
         ) from error
-
-
-def _leading_on(
-    same_value: dict[Place, list[Place]], targets: set[Place]
-) -> dict[Place, list[Place]]:
-    """The graph without the places that no reference leads to, and none leads on from."""
-    kept: dict[Place, list[Place]] = {}
-    for place, neighbours in reversed(same_value.items()):  # Outer schemas come before inner ones.
-        leading = [inner for inner in neighbours if inner in kept or inner in targets]
-        if leading or place in targets:
-            kept[place] = leading
-    return dict(reversed(kept.items()))
 
 
 def check_depth(root: Any, definitions: dict[str, Any]) -> None:
@@ -102,8 +91,10 @@ def check_depth(root: Any, definitions: dict[str, Any]) -> None:
 
 
 def _next(schema: dict[str, Any], seen: set[str], definitions: dict[str, Any]) -> Iterator[Any]:
-    yield from (each for _, each in subschemas(schema))
-    name = definition_name(schema.get("$ref", "#"))
-    if name in definitions and name not in seen:
-        seen.add(name)
-        yield definitions[name]
+    for _, inner in subschemas(schema):
+        yield inner
+    if "$ref" in schema:
+        name = definition_name(schema["$ref"])
+        if name in definitions and name not in seen:
+            seen.add(name)
+            yield definitions[name]
