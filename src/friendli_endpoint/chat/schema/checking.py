@@ -17,17 +17,19 @@ __all__ = ["check_enforced", "check_values"]
 _EXCLUSIVE = (("exclusiveMaximum", "maximum"), ("exclusiveMinimum", "minimum"))
 
 
-def check_values(schema: dict[str, Any], place: Place, draft: Draft) -> None:
-    """Refuses keywords with values that they cannot have.
+def check_values(schema: Any, place: Place, draft: Draft) -> None:
+    """Refuses what is not a schema, and keywords with values that they cannot have.
 
     Args:
-        schema: Keywords to values, as the user sent them.
+        schema: What the user sent; not true or false.
         place: Where it is.
         draft: The version of JSON Schema that the user named.
 
     Raises:
-        SchemaFault: Said of the keyword.
+        SchemaFault: Said of the keyword, or of the schema itself.
     """
+    if not isinstance(schema, dict):
+        raise SchemaFault(place, "it must be an object, true or false", invalid=True)
     for keyword, value in schema.items():
         if keyword in VALUES:
             valid, words = VALUES[keyword]

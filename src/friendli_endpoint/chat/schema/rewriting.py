@@ -113,8 +113,6 @@ class Rewriting:
         """
         if isinstance(schema, bool):
             return schema
-        if not isinstance(schema, dict):
-            raise SchemaFault(place, "it must be an object, true or false", invalid=True)
         check_values(schema, place, self.document.draft)
         check_enforced(schema, place)
         part = self._begun(schema, place)
