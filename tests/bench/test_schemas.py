@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.endpoint.schemas import gather as gathering
 from benchmarks.endpoint.schemas.__main__ import main, measure, table
+from benchmarks.endpoint.schemas.__main__ import packages as packages_of
 from benchmarks.endpoint.schemas.extraction import schemas_in
 from benchmarks.endpoint.schemas.gather import Entry, Source, gather, load
 from benchmarks.endpoint.schemas.verdicts import (
@@ -157,6 +158,15 @@ def test_each_schema_is_timed_and_those_taken_are_told_apart() -> None:
     assert len({line.count("|") for line in lines}) == 1
     assert [line for line in lines if line.startswith("| 4, all | rewriting / llguidance's |")]
     assert [line for line in lines if line.startswith("| 2, taken by both | rewriting, ms |")]
+
+
+def test_the_packages_are_named_with_their_versions() -> None:
+    entries = [Entry("openai", "a", {}), Entry("webpack", "b", {}), Entry("openai", "c", {})]
+    openai, webpack = (
+        next(source.version for source in gathering.SOURCES if source.name == name)
+        for name in ("openai", "webpack")
+    )
+    assert packages_of(entries).endswith(f": openai {openai} (2), webpack {webpack} (1).")
 
 
 def test_verdicts_that_changed_are_told(tmp_path: Path) -> None:

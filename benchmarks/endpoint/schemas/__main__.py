@@ -10,6 +10,7 @@ import gc
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
-from benchmarks.endpoint.schemas.gather import default_folder, gather, load
+from benchmarks.endpoint.schemas.gather import SOURCES, Entry, default_folder, gather, load
 from benchmarks.endpoint.schemas.verdicts import (
     differences,
     load_verdicts,
@@ -76,7 +77,7 @@ def main(arguments: list[str]) -> int:
         gc.collect()
         gc.freeze()  # A server that is sent a schema does not hold thousands of others.
         timings = on_deep_stack(lambda: measure(schemas, vocabulary, options.rounds), STACK_BYTES)
-        print("\n".join(table(timings)))
+        print("\n".join([*table(timings), "", packages(entries)]))
     return 0
 
 
@@ -175,6 +176,14 @@ def table(timings: Sequence[Timing]) -> list[str]:
     return lines
 
 
+def packages(entries: Sequence[Entry]) -> str:
+    """A sentence on where the schemas are from."""
+    counts = Counter(entry.source for entry in entries)
+    versions = {source.name: source.version for source in SOURCES}
+    named = [f"{name} {versions[name]} ({count})" for name, count in counts.items()]
+    return f"The packages, and how many schemas are from each: {', '.join(named)}."
+
+
 def _percentiles(values: Sequence[float]) -> list[float]:
     """The median, the 90th and the 99th percentile."""
     cuts = quantiles(values, n=100, method="inclusive")
@@ -193,10 +202,13 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         "--rounds", type=int, default=3, help="runs over each schema, of which the fastest counts"
     )
     parser.add_argument(
-        "--verdicts", type=Path, metavar="FILE", help="write what becomes of each schema, and end"
+        "--verdicts", type=Path, metavar="FILE", help="write the verdict on each schema, and end"
     )
     parser.add_argument(
-        "--compare", type=Path, metavar="FILE", help="compare it with what was written, and end"
+        "--compare",
+        type=Path,
+        metavar="FILE",
+        help="compare verdicts with those of a file, and end",
     )
     return parser.parse_args(arguments)
 

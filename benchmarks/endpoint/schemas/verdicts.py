@@ -1,4 +1,4 @@
-"""What becomes of each schema, in a file, so that two versions of the code can be compared."""
+"""Verdicts on schemas, kept in a file, so that two versions of the code can be compared."""
 
 import json
 from collections.abc import Iterable, Mapping
