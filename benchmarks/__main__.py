@@ -20,6 +20,7 @@ COMMANDS = {
     "repack": ["benchmarks.endpoint.repack"],
     "vocabulary": ["benchmarks.endpoint.vocabulary"],
     "step": ["benchmarks.endpoint.step"],
+    "schemas": ["benchmarks.endpoint.schemas"],
     "endpoint": [
         *("friendli_endpoint.cli", "bench", "--peer", "llama.cpp"),
         *("--plot", PLOT, "--table"),
@@ -30,6 +31,7 @@ IMAGES = {
     "repack": "",
     "vocabulary": "![How the time of a step grows with the vocabulary](images/vocabulary.png)\n\n",
     "step": "",
+    "schemas": "",
     "endpoint": (
         "![How many times better than llama.cpp's server](images/endpoint.png)\n\n"
         "![How the time of a step grows](images/endpoint-growth.png)\n\n"

@@ -1,1 +1,1 @@
-"""Benchmarks of the endpoint: steps, files, vocabularies."""
+"""Measures parts of the endpoint in one process, without HTTP."""

@@ -332,6 +332,7 @@ _CIRCLE = {"anyOf": [{"anyOf": [{"$ref": "#/$defs/A"}]}, {"type": "object"}]}
         ({"oneOf": [{"minLength": 1}, {"pattern": "a"}, {"$ref": "#"}]}, "s.oneOf[2].$ref"),
         ({"not": {"not": {"$ref": "#"}}}, "s.not.not.$ref"),
         ({"if": {"$ref": "#"}}, "s.if.$ref"),
+        ({"properties": {"not": {"$ref": "#/properties"}}}, "s.properties.not.$ref"),
     ],
 )
 def test_a_reference_that_leads_back_to_itself_is_named(schema: Schema, param: str | None) -> None:
@@ -376,6 +377,9 @@ def test_a_circle_that_nothing_refers_to_does_no_harm() -> None:
         ({"$schema": SCHEMAS["zod"]["$schema"], "exclusiveMinimum": True}, "s.exclusiveMinimum"),
         ({"$schema": D4, "minimum": 1, "exclusiveMinimum": 0}, "s.exclusiveMinimum"),
         ({"prefixItems": [{}], "items": [{}]}, "s.items"),
+        ({"anyOf": [{"$ref": "#/x"}], "x": []}, "s.x"),
+        ({"not": {"$ref": "#/x"}, "x": []}, "s.x"),
+        ({"if": {"$ref": "#/x"}, "then": False, "x": "a"}, "s.x"),
     ],
 )
 def test_what_is_no_schema_is_named_with_its_place(schema: object, param: str) -> None:
@@ -477,6 +481,20 @@ def test_many_definitions_are_looked_at_once_each() -> None:
     with suppress(Refusal):
         fit_schema(schema, "s")
     assert time.process_time() - started < 2
+
+
+def test_characters_that_need_four_digits_are_refused_in_names_and_constants() -> None:
+    short = {ord(character) for character in "\b\t\n\f\r"}
+    refused = {*range(32), 127, *range(0xD800, 0xE000)} - short
+    for code in (*range(256), *range(0xD7F0, 0xE010), 0xFFFF, 0x10000, 0x10FFFF):
+        text = f"a{chr(code)}"
+        for schema in ({"const": text}, {"enum": [{text: 1}]}, {"properties": {text: {}}}):
+            try:
+                fit_schema(schema, "s")
+            except Refusal as refusal:
+                assert code in refused and "control character" in refusal.message
+            else:
+                assert code not in refused
 
 
 def test_options_of_the_compiler_cannot_be_sent() -> None:

@@ -35,7 +35,7 @@ def check_conjunctions(root: Any, definitions: dict[str, Any]) -> None:
     while pending:
         schema = pending.pop()
         if isinstance(schema, dict):
-            if _COMBINING & schema.keys():
+            if not _COMBINING.isdisjoint(schema):
                 conjunctions.check([schema])
             pending.extend(inner for _, inner in subschemas(schema))
 

@@ -54,6 +54,8 @@ class _Expansion:
         """How large a schema becomes where it is combined with nothing around it."""
         if not isinstance(schema, dict) or schema.keys() == {"$ref"}:
             return 1
+        if _COMBINED.isdisjoint(schema):
+            return _capped(1 + self._sizes([inner for _, inner in subschemas(schema)]))
         if schema.keys() == {"anyOf"}:
             return 1 + self._sizes(schema["anyOf"])
         extent = self._extent(schema)

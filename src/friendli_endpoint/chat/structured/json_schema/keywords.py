@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 __all__ = [
+    "ALL_TYPES",
     "APPLICATORS",
     "APPLIES_TO",
     "ASSERTIONS",
@@ -16,6 +17,8 @@ __all__ = [
 ]
 
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
+
+ALL_TYPES = frozenset(TYPES)
 
 APPLICATORS = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
 """Keywords that put other schemas in the same place."""
@@ -48,8 +51,9 @@ def _are_names(value: object) -> bool:
 
 
 def _are_types(value: object) -> bool:
-    names = value if isinstance(value, list) else [value]
-    return bool(names) and all(isinstance(each, str) and each in TYPES for each in names)
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(name, str) and name in TYPES for name in value)
+    return isinstance(value, str) and value in TYPES
 
 
 def _are_schemas(value: object) -> bool:
@@ -123,7 +127,7 @@ VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
 ASSERTIONS = frozenset(VALUES) - {"$anchor", "$defs", "$id", "$schema", "definitions"} | {"const"}
 """Keywords that ask something of a value."""
 
-APPLIES_TO: dict[str, tuple[str, ...]] = {
+APPLIES_TO: dict[str, frozenset[str]] = {
     **dict.fromkeys(
         (
             "additionalItems",
@@ -137,7 +141,7 @@ APPLIES_TO: dict[str, tuple[str, ...]] = {
             "unevaluatedItems",
             "uniqueItems",
         ),
-        ("array",),
+        frozenset({"array"}),
     ),
     **dict.fromkeys(
         (
@@ -153,12 +157,12 @@ APPLIES_TO: dict[str, tuple[str, ...]] = {
             "required",
             "unevaluatedProperties",
         ),
-        ("object",),
+        frozenset({"object"}),
     ),
-    **dict.fromkeys(("maxLength", "minLength", "pattern"), ("string",)),
+    **dict.fromkeys(("maxLength", "minLength", "pattern"), frozenset({"string"})),
     **dict.fromkeys(
         ("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf"),
-        ("number", "integer"),
+        frozenset({"number", "integer"}),
     ),
 }
 """Keyword to the types whose values it constrains; it says nothing about the others."""

@@ -1,5 +1,6 @@
 """Constants: `const` and `enum`, as they are, where a number or a text can be written exactly."""
 
+import re
 from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.part import Part
@@ -8,7 +9,7 @@ from friendli_endpoint.chat.structured.json_schema.place import Place, SchemaFau
 __all__ = ["check_text", "const", "enum"]
 
 _EXACT = 2**53
-_UNWRITABLE = frozenset(map(chr, range(32))) - set("\b\t\n\f\r") | {"\x7f"}
+_UNWRITABLE = re.compile("[\x00-\x07\x0b\x0e-\x1f\x7f\ud800-\udfff]")
 """Characters that only an escape of four digits can write in a JSON string; it is switched off, so
 that a name of a property has a single spelling."""
 
@@ -26,16 +27,16 @@ def enum(part: Part) -> None:
     part.out["enum"] = part.schema["enum"]
 
 
-def check_text(text: object, place: Place) -> None:
+def check_text(text: object, place: Place, *steps: str | int) -> None:
     """Refuses a string that cannot be written.
 
     Raises:
-        SchemaFault: Said of the place.
+        SchemaFault: Said of the place that the steps lead to from there.
     """
-    if isinstance(text, str) and any(
-        each in _UNWRITABLE or "\ud800" <= each <= "\udfff" for each in text
-    ):
-        raise SchemaFault(place, "it holds a control character, or half of a surrogate pair")
+    if isinstance(text, str) and _UNWRITABLE.search(text):
+        raise SchemaFault(
+            (*place, *steps), "it holds a control character, or half of a surrogate pair"
+        )
 
 
 def _check(value: Any, place: Place) -> int:

@@ -18,7 +18,7 @@ def properties(part: Part) -> None:
     named = part.schema["properties"]
     check_count(named, part.at("properties"))
     for name in named:
-        check_text(name, part.at("properties", name))
+        check_text(name, part.place, "properties", name)
     part.out["properties"] = {
         name: part.rewritten(each, "properties", name) for name, each in named.items()
     }
@@ -29,7 +29,7 @@ def required(part: Part) -> None:
     names = list(dict.fromkeys(part.schema["required"]))
     check_count(names, part.at("required"))
     for name in names:
-        check_text(name, part.at("required"))
+        check_text(name, part.place, "required")
     part.out["required"] = names
 
 

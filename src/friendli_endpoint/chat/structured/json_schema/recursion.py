@@ -34,22 +34,31 @@ def check_circles(document: Document) -> None:
     Raises:
         SchemaFault: Said of a `$ref`.
     """
+    if not document.has_references:
+        return
     same_value: dict[Place, list[Place]] = {}
-    pending: list[Place] = [()]
+    targets: set[Place] = set()
+    pending: list[tuple[Place, Any]] = [((), document.at(()))]
     while pending:
-        place = pending.pop()
-        schema = document.at(place)
+        place, schema = pending.pop()
         if place in same_value or not isinstance(schema, dict):
             continue
-        inner = [steps for steps, _ in subschemas(schema) if steps[0] not in _STORES]
-        pending.extend((*place, *steps) for steps in inner)
-        same_value[place] = [(*place, *steps) for steps in inner if steps[0] in _IN_PLACE]
+        same_value[place] = neighbours = []
+        for steps, inner in subschemas(schema):
+            if steps[0] not in _STORES:
+                inside = (*place, *steps)
+                pending.append((inside, inner))
+                if steps[0] in _IN_PLACE:
+                    neighbours.append(inside)
         reference = schema.get("$ref")
         target = document.resolve(reference, place) if isinstance(reference, str) else None
         if target is not None:
-            same_value[place].append((*place, "$ref"))
+            neighbours.append((*place, "$ref"))
             same_value[*place, "$ref"] = [target]
-            pending.append(target)
+            targets.add(target)
+            pending.append((target, document.at(target)))
+    if not any(same_value.get(target) for target in targets):
+        return  # On a circle, what a reference leads to leads on.
     try:
         TopologicalSorter(same_value).prepare()
     except CycleError as error:
@@ -82,8 +91,10 @@ def check_depth(root: Any, definitions: dict[str, Any]) -> None:
 
 
 def _next(schema: dict[str, Any], seen: set[str], definitions: dict[str, Any]) -> Iterator[Any]:
-    yield from (each for _, each in subschemas(schema))
-    name = definition_name(schema.get("$ref", "#"))
-    if name in definitions and name not in seen:
-        seen.add(name)
-        yield definitions[name]
+    for _, inner in subschemas(schema):
+        yield inner
+    if "$ref" in schema:
+        name = definition_name(schema["$ref"])
+        if name in definitions and name not in seen:
+            seen.add(name)
+            yield definitions[name]

@@ -117,8 +117,6 @@ class Rewriting:
         """
         if isinstance(schema, bool):
             return schema
-        if not isinstance(schema, dict):
-            raise SchemaFault(place, "it must be an object, true or false", invalid=True)
         check_values(schema, place, self.document.draft)
         check_enforced(schema, place)
         part = self._begun(schema, place)
@@ -192,7 +190,7 @@ class Rewriting:
         telling = {
             keyword: value
             for keyword, value in schema.items()
-            if any(each in types for each in APPLIES_TO.get(keyword, types))
+            if keyword not in APPLIES_TO or not APPLIES_TO[keyword].isdisjoint(types)
         }
         return Part(self, telling, place, types)
 
@@ -211,4 +209,4 @@ class Rewriting:
 
 def _steps(schema: dict[str, Any]) -> Iterable[Step]:
     """What there is to do, each once, in the user's order: properties come out in that order."""
-    return dict.fromkeys(_STEPS[keyword] for keyword in schema if keyword in _STEPS)
+    return dict.fromkeys([_STEPS[keyword] for keyword in schema if keyword in _STEPS])

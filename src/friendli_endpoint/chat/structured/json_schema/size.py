@@ -8,6 +8,7 @@ __all__ = ["schema_text"]
 
 _MOST_CHARACTERS = 512 * 1024
 _MOST_NESTING = 100
+_HOLDING = (dict, list)
 
 
 def schema_text(schema: object, param: str) -> str:
@@ -31,10 +32,14 @@ def schema_text(schema: object, param: str) -> str:
 
 def _nesting(value: object) -> int:
     """How deep lists and objects are nested, found without recursion."""
-    deepest, level = 0, [value]
-    while level := [each for each in level if isinstance(each, dict | list)]:
+    deepest = 0
+    level = [value] if isinstance(value, _HOLDING) else []
+    while level:
         deepest += 1
         level = [
-            child for each in level for child in (each.values() if isinstance(each, dict) else each)
+            child
+            for holder in level
+            for child in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(child, _HOLDING)
         ]
     return deepest

@@ -1,0 +1,1 @@
+"""Measures the rewriting of JSON schemas, over schemas that are published in packages."""

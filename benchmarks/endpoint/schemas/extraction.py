@@ -1,0 +1,84 @@
+"""Takes the schemas out of a document: the whole of a JSON schema, and each of its definitions."""
+
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["schemas_in"]
+
+_COLLECTIONS = (("components", "schemas"), ("definitions",), ("$defs",))
+"""Where documents keep schemas by name: OpenAPI 3, then Swagger 2 and JSON Schema."""
+
+_API_MARKERS = frozenset({"openapi", "swagger"})
+_SCHEMA_MARKERS = frozenset(
+    {"$ref", "allOf", "anyOf", "enum", "items", "oneOf", "properties", "type"}
+)
+_LOCAL = "#/"
+
+
+def schemas_in(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every schema of a document, such that it can stand alone.
+
+    Args:
+        document: An OpenAPI document or a JSON schema, as parsed.
+
+    Yields:
+        A pointer to the schema in the document, and the schema. What its references lead to is in
+        its `$defs`; references that lead nowhere in the document stay as they are.
+    """
+    if not isinstance(document, dict):
+        return
+    if not _API_MARKERS & document.keys() and _SCHEMA_MARKERS & document.keys():
+        yield "#", document
+    for path in _COLLECTIONS:
+        pointer = _LOCAL + "/".join(path)
+        collection = _found(document, pointer)
+        for name in collection if isinstance(collection, dict) else ():
+            if isinstance(collection[name], dict):
+                yield f"{pointer}/{name}", _standing_alone(collection[name], document)
+
+
+def _standing_alone(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """A schema with what its references lead to, directly or not, in its `$defs`."""
+    names: dict[str, str] = {}
+    definitions: dict[str, Any] = {}
+    pending: list[str] = []
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, list):
+            return [moved(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: renamed(item) if key == "$ref" and isinstance(item, str) else moved(item)
+            for key, item in value.items()
+        }
+
+    def renamed(reference: str) -> str:
+        if reference not in names:
+            if _found(document, reference) is None:
+                return reference
+            name = reference.rpartition("/")[2]
+            while name in names.values():
+                name += "_"
+            names[reference] = name
+            pending.append(reference)
+        return f"#/$defs/{names[reference]}"
+
+    alone: dict[str, Any] = moved(schema)
+    while pending:
+        reference = pending.pop()
+        definitions[names[reference]] = moved(_found(document, reference))
+    return {**alone, "$defs": definitions} if definitions else alone
+
+
+def _found(document: Any, pointer: str) -> Any:
+    """The value that a pointer leads to; None if it does not lead into the document."""
+    if not pointer.startswith(_LOCAL):
+        return None
+    value = document
+    for step in pointer.removeprefix(_LOCAL).split("/"):
+        key = step.replace("~1", "/").replace("~0", "~")
+        if not (isinstance(value, dict) and key in value):
+            return None
+        value = value[key]
+    return value

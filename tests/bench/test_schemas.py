@@ -1,0 +1,197 @@
+"""The corpus of JSON schemas, what is timed over it, and the verdicts that two runs compare."""
+
+import json
+import sys
+import tarfile
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.endpoint.schemas import gather as gathering
+from benchmarks.endpoint.schemas.__main__ import main, measure, table
+from benchmarks.endpoint.schemas.__main__ import packages as packages_of
+from benchmarks.endpoint.schemas.extraction import schemas_in
+from benchmarks.endpoint.schemas.gather import Entry, Source, gather, load
+from benchmarks.endpoint.schemas.verdicts import (
+    differences,
+    load_verdicts,
+    save_verdicts,
+    verdicts_of,
+)
+from friendli_endpoint.chat.structured import GrammarMaker, MatcherCompiler
+from tests.support.scripted import ScriptedVocabulary
+
+API: dict[str, Any] = {
+    "openapi": "3.0.3",
+    "info": {"title": "Pets", "version": "1"},
+    "paths": {},
+    "components": {
+        "schemas": {
+            "Pet": {
+                "type": "object",
+                "properties": {
+                    "owner": {"$ref": "#/components/schemas/Person"},
+                    "$ref": {"type": "string"},
+                },
+            },
+            "Person": {
+                "type": "object",
+                "properties": {
+                    "pets": {"type": "array", "items": {"$ref": "#/components/schemas/Pet"}},
+                    "site": {"$ref": "elsewhere.json#/site"},
+                },
+            },
+            "Name": {"type": "string"},
+        }
+    },
+}
+
+
+def test_schemas_of_an_openapi_document_stand_alone() -> None:
+    found = dict(schemas_in(API))
+    assert list(found) == [f"#/components/schemas/{name}" for name in ("Pet", "Person", "Name")]
+    assert found["#/components/schemas/Name"] == {"type": "string"}
+    pet = found["#/components/schemas/Pet"]
+    assert pet["properties"] == {"owner": {"$ref": "#/$defs/Person"}, "$ref": {"type": "string"}}
+    assert pet["$defs"].keys() == {"Person", "Pet"}
+    assert pet["$defs"]["Person"]["properties"] == {
+        "pets": {"type": "array", "items": {"$ref": "#/$defs/Pet"}},
+        "site": {"$ref": "elsewhere.json#/site"},
+    }
+
+
+def test_a_json_schema_is_taken_whole_and_by_definition() -> None:
+    schema = {"$ref": "#/definitions/a~1b", "definitions": {"a/b": {"type": "null"}}}
+    assert dict(schemas_in(schema)) == {"#": schema, "#/definitions/a/b": {"type": "null"}}
+    assert not [*schemas_in({"name": "package"})] and not [*schemas_in([schema])]
+
+
+def test_definitions_of_the_same_name_are_kept_apart() -> None:
+    document = {
+        "definitions": {
+            "x": {"anyOf": [{"$ref": "#/definitions/y"}, {"$ref": "#/$defs/y"}]},
+            "y": {"type": "null"},
+        },
+        "$defs": {"y": {"type": "string"}},
+    }
+    alone = dict(schemas_in(document))["#/definitions/x"]
+    assert alone == {
+        "anyOf": [{"$ref": "#/$defs/y"}, {"$ref": "#/$defs/y_"}],
+        "$defs": {"y": {"type": "null"}, "y_": {"type": "string"}},
+    }
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder into which two packages have been downloaded."""
+    sources = (
+        Source("pypi", "wheel", "1", "*/schemas/*.json"),
+        Source("npm", "@scope/tarball", "2", "package/*.yaml"),
+    )
+    monkeypatch.setattr(gathering, "SOURCES", sources)
+    wheel = tmp_path / "pypi-wheel-1" / "wheel.whl"
+    tarball = tmp_path / "npm-@scope-tarball-2" / "tarball.tgz"
+    wheel.parent.mkdir()
+    tarball.parent.mkdir()
+    deep: dict[str, Any] = {"type": "null"}
+    for _ in range(100):
+        deep = {"items": deep}
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("a/schemas/1.json", json.dumps({"type": "null", "title": "x"}))
+        archive.writestr("a/schemas/2.json", json.dumps({"title": "x", "type": "null"}))
+        archive.writestr("a/schemas/3.json", json.dumps(deep))
+        archive.writestr("a/other.json", json.dumps({"type": "string"}))
+    text = b"openapi: 3.0.0\ncomponents: {schemas: {Day: {type: string, example: 2026-01-02}}}\n"
+    with tarfile.open(tarball, "w:gz") as archive:
+        member = tarfile.TarInfo("package/api.yaml")
+        member.size = len(text)
+        archive.addfile(member, BytesIO(text))
+    return tmp_path
+
+
+def test_a_corpus_has_each_schema_once_and_none_that_is_too_large(packages: Path) -> None:
+    assert load(gather(packages)) == [
+        Entry("wheel", "a/schemas/1.json#", {"type": "null", "title": "x"}),
+        Entry(
+            "@scope/tarball",
+            "package/api.yaml#/components/schemas/Day",
+            {"type": "string", "example": "2026-01-02"},
+        ),
+    ]
+
+
+def test_models_of_a_package_are_printed_as_schemas(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Source("pypi", "shop", "1", gathering.MODELS)
+    monkeypatch.setattr(gathering, "SOURCES", (source,))
+    home = tmp_path / f"models-{gathering.canonical_hash(['shop==1'])[:16]}"
+    types = home / "shop" / "types"
+    types.mkdir(parents=True)
+    (home / "shop" / "__init__.py").touch()
+    (types / "__init__.py").touch()
+    (types / "order.py").write_text("import pydantic\nclass Order(pydantic.BaseModel):\n  n: int\n")
+    [entry] = load(gather(tmp_path))
+    assert (entry.source, entry.name) == ("shop", "shop.types.order.Order")
+    assert entry.schema["properties"] == {"n": {"title": "N", "type": "integer"}}
+
+
+def test_a_package_that_cannot_be_downloaded_is_named() -> None:
+    with pytest.raises(RuntimeError, match=r"exit\(3\) failed"):
+        gathering._run([sys.executable, "-c", "exit(3)"])
+
+
+def test_each_schema_is_timed_and_those_taken_are_told_apart() -> None:
+    schemas: list[dict[str, Any]] = [
+        {"type": "object", "properties": {"a": {"type": "string"}}},
+        {"type": "integer", "minimum": 3},
+        {"type": "array", "uniqueItems": True},
+        {"type": "string", "pattern": "("},
+    ]
+    timings = measure(schemas, ScriptedVocabulary(), 2)
+    assert [timing.is_taken for timing in timings] == [True, True, False, False]
+    assert all(timing.rewriting > 0 and timing.compiling > 0 for timing in timings)
+    lines = table(timings)
+    assert len({line.count("|") for line in lines}) == 1
+    assert [line for line in lines if line.startswith("| 4, all | rewriting / llguidance's |")]
+    assert [line for line in lines if line.startswith("| 2, taken by both | rewriting, ms |")]
+
+
+def test_the_packages_are_named_with_their_versions() -> None:
+    entries = [Entry("openai", "a", {}), Entry("webpack", "b", {}), Entry("openai", "c", {})]
+    openai, webpack = (
+        next(source.version for source in gathering.SOURCES if source.name == name)
+        for name in ("openai", "webpack")
+    )
+    assert packages_of(entries).endswith(f": openai {openai} (2), webpack {webpack} (1).")
+
+
+def test_verdicts_that_changed_are_told(tmp_path: Path) -> None:
+    compiler = GrammarMaker(MatcherCompiler(ScriptedVocabulary()))
+    schemas: dict[str, dict[str, Any]] = {
+        "a": {"type": "integer"},
+        "b": {"type": "array", "uniqueItems": True},
+        "c": {"type": "string", "pattern": "a", "minLength": 2, "maxLength": 1},
+    }
+    before = verdicts_of([Entry("s", name, schema) for name, schema in schemas.items()], compiler)
+    assert len(before["s a"]) == 64
+    assert before["s b"].startswith("refused schema.uniqueItems unsupported_schema: ")
+    assert " unsupported_schema: " in before["s c"] and not before["s c"].startswith("refused")
+    save_verdicts(before, tmp_path / "verdicts")
+    assert load_verdicts(tmp_path / "verdicts") == before
+    assert differences(before, before) == []
+    changed = {**before, "s b": "other"}
+    del changed["s c"]
+    assert differences(before, changed) == [
+        f"s b: {before['s b']} -> other",
+        f"s c: {before['s c']} -> missing",
+    ]
+
+
+def test_help_tells_of_the_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "--compare FILE" in capsys.readouterr().out
