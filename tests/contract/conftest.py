@@ -159,7 +159,7 @@ class Rooms:
         python = folder / "bin" / "python"
         for packages in (ROOMS[name], BESIDES.get(name)):
             if packages:
-                command = [python, "-m", "pip", "install", "--quiet", *packages]
+                command: list[str | Path] = [python, "-m", "pip", "install", "--quiet", *packages]
                 done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE * 2)
                 assert done.returncode == 0, f"cannot install {packages}: {done.stderr}"
         return python

@@ -84,7 +84,9 @@ def test_words_that_a_pattern_forces_are_the_same_alone_and_among_others(
     body = {"response_format": {"type": "regex", "schema": pattern}, "max_tokens": 60}
 
     def said(seed: int, **more: Any) -> dict[str, Any]:
-        return endpoint.whole(**body, seed=seed, temperature=2, **more)["choices"][0]
+        answer = endpoint.whole(**body, seed=seed, temperature=2, **more)
+        choice: dict[str, Any] = answer["choices"][0]
+        return choice
 
     alone = [said(seed) for seed in range(6)]
     with ThreadPoolExecutor(6) as pool:

@@ -28,8 +28,8 @@ class Served:
     """
 
     def __init__(self, path: Path, **more: Any) -> None:
-        usual = {"max_sequences": SEQUENCES, "context": CONTEXT, "threads": 1}
-        self._service = EndpointService(Settings(model=path, **usual, **more))
+        settings = Settings(model=path, max_sequences=SEQUENCES, context=CONTEXT, threads=1, **more)
+        self._service = EndpointService(settings)
         self._app = create_app(self._service, Policy(max_body=1 << 20))
         self._runner = asyncio.Runner()
 

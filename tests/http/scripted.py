@@ -22,6 +22,7 @@ from friendli_endpoint.chat.inspection import Rendering, detokenize, rendering
 from friendli_endpoint.generation import (
     Choice,
     Deliver,
+    FinishReason,
     GenerationRequest,
     Message,
     Refusal,
@@ -54,6 +55,9 @@ class AnyToken:
 
     def accept(self, token_id: int) -> None:
         return None
+
+    def exhausted(self) -> FinishReason:
+        return "stop"
 
 
 class ScriptedExchange:

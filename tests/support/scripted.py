@@ -175,25 +175,25 @@ class ScriptedBackend:
     def prefill(
         self, sequence: int, tokens: Tokens, position: int, output: bool, adapter: int | None
     ) -> Logits | None:
-        tokens = [int(each) for each in tokens]
-        self._begin(Call("prefill", (sequence,), tuple(tokens), position, adapter))
-        alone = position == 0 and output and len(tokens) == 1
-        self._must(alone or 2 <= len(tokens) <= self._most, f"a piece of {len(tokens)} tokens")
+        ids = [int(token) for token in tokens]
+        self._begin(Call("prefill", (sequence,), tuple(ids), position, adapter))
+        alone = position == 0 and output and len(ids) == 1
+        self._must(alone or 2 <= len(ids) <= self._most, f"a piece of {len(ids)} tokens")
         self._must(
             all(each == (False, adapter) for each in self._computed[sequence]),
             f"a prompt goes on from {self._computed[sequence]}",
         )
-        self._append(sequence, tokens, position, (alone, adapter))
+        self._append(sequence, ids, position, (alone, adapter))
         return self._give(self._logits(sequence)) if output else None
 
     def extend(
         self, sequence: int, tokens: Tokens, position: int, outputs: bool, adapter: int | None
     ) -> Sequence[Logits] | None:
-        tokens = [int(each) for each in tokens]
-        self._begin(Call("extend", (sequence,), tuple(tokens), position, adapter))
-        self._must(SHORTEST_RUN <= len(tokens) <= LONGEST_RUN, f"{len(tokens)} tokens at once")
+        ids = [int(token) for token in tokens]
+        self._begin(Call("extend", (sequence,), tuple(ids), position, adapter))
+        self._must(SHORTEST_RUN <= len(ids) <= LONGEST_RUN, f"{len(ids)} tokens at once")
         rows = []
-        for number, token in enumerate(tokens):
+        for number, token in enumerate(ids):
             at = position + number
             self._append(sequence, [token], at, (at >= self.alike, adapter))
             rows.append(self._logits(sequence))
@@ -205,12 +205,12 @@ class ScriptedBackend:
         tokens: Sequence[int],
         positions: Sequence[int],
         adapter: int | None,
-    ) -> Logits:
+    ) -> list[Logits]:
         self._begin(Call("decode", tuple(sequences), tuple(tokens), adapter=adapter))
         self._must(len(set(sequences)) == len(sequences) > 0, f"sequences {sequences} in a batch")
         for sequence, token, position in zip(sequences, tokens, positions, strict=True):
             self._append(sequence, [token], position, (position >= self.alike, adapter))
-        return self._give(np.stack([self._logits(each) for each in sequences]))
+        return list(self._give(np.stack([self._logits(sequence) for sequence in sequences])))
 
     def copy(self, source: int, target: int) -> None:
         self._begin(Call("copy", (source, target)))
