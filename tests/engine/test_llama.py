@@ -23,6 +23,8 @@ from friendli_endpoint.generation import Refusal, StepReport
 from tests.support.lora import write_loras
 from tests.support.scripted import Inbox, ScriptedGuide, request, run
 
+pytestmark = pytest.mark.model
+
 SEQUENCES, CONTEXT = 4, 512
 PROMPT = tuple(1000 + 37 * n % 20011 for n in range(40))
 

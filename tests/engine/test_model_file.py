@@ -47,6 +47,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return write(tmp_path_factory.mktemp("gguf") / "m.gguf", **SHAPE).read_bytes()
 
 
+@pytest.mark.model
 def test_the_embedded_model_says_what_llama_cpp_reads() -> None:
     path = locate(None)
     file = read_model_file(path)

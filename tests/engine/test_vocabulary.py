@@ -18,6 +18,7 @@ NAMES = ("deepseek-llm", "deepseek-v3", "tekken", "bloom", "gpt-4o", "default", 
 that differ in which; and one that does not recurse."""
 
 
+@pytest.mark.model
 def test_long_runs_of_a_character_are_tokenised_by_every_pre_tokenizer(tmp_path: Path) -> None:
     paths = [
         str(write_with_pre_tokenizer(tmp_path / f"{name}.gguf", name, weights=False))

@@ -1,0 +1,85 @@
+"""Markers that follow from what a test is, and the guard that keeps them true."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from friendli_endpoint.engine.llama.model import LlamaModel
+
+TESTS = Path(__file__).parent
+LOAD = TESTS / "load"
+
+MODEL_FOLDERS = (TESTS / "contract", TESTS / "families")
+"""Folders whose tests all ask a model, or an endpoint that serves one."""
+
+MODEL_FIXTURES = frozenset({"context", "embedded"})
+"""Fixtures that open a model, in whatever module."""
+
+MODEL_TESTS = frozenset({"tests/client/test_plugin.py::test_with_the_endpoint"})
+"""Tests whose processes open a model where the guard does not see it."""
+
+MODEL_PROGRAMS = (
+    {"friendli_endpoint.cli", "serve"},
+    {"friendli_endpoint.engine.llama.trial"},
+    {"tests.engine.long_runs"},
+)
+"""Arguments of processes that open a model."""
+
+_without_model: str | None = None
+"""Node id of the running test, where it may open no model."""
+
+_open = LlamaModel.__init__
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if LOAD in item.path.parents:
+            item.add_marker("load")
+        if opens_model(item):
+            item.add_marker("model")
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("property")
+
+
+def opens_model(item: pytest.Item) -> bool:
+    fixtures = MODEL_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+    folders = set(MODEL_FOLDERS).intersection(item.path.parents)
+    return bool(fixtures or folders or item.nodeid in MODEL_TESTS)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    global _without_model
+    is_marked = any(item.get_closest_marker(name) for name in ("model", "load"))
+    _without_model = None if is_marked else item.nodeid
+    try:
+        return (yield)
+    finally:
+        _without_model = None
+
+
+def _check_marked(what: str) -> None:
+    if _without_model is not None:
+        raise AssertionError(f"{_without_model} {what}, but has no marker `model`")
+
+
+def _checked_open(self: LlamaModel, *args: Any, **kwargs: Any) -> None:
+    _check_marked("opens a model")
+    _open(self, *args, **kwargs)
+
+
+def _check_process(event: str, args: tuple[object, ...]) -> None:
+    if event == "subprocess.Popen" and isinstance(args[1], list | tuple):
+        arguments = set(map(str, args[1]))
+        if any(program <= arguments for program in MODEL_PROGRAMS):
+            _check_marked("starts a process that opens a model")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(LlamaModel, "__init__", _checked_open)
+    config.add_cleanup(patch.undo)
+    sys.addaudithook(_check_process)
