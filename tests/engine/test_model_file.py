@@ -107,6 +107,7 @@ def test_long_lists_and_texts_of_the_tokenizer_are_passed_over(
     assert not any(key.startswith("tokenizer.") for key in metadata)
 
 
+@pytest.mark.model
 def test_it_is_told_where_tensors_and_keys_are() -> None:
     path = locate(None)
     header, reader = read_header(path), GGUFReader(path)

@@ -23,7 +23,7 @@ POSTED: dict[str, type[BaseModel]] = {
     COMPLETIONS: DedicatedChatCompletionBody,
     ADAPTERS: AdapterBody,
 }
-WIDE = 120_000
+WIDE = 20_000
 MAX_ERRORS = 4
 """A field that is a union has an error for each branch."""
 
