@@ -369,7 +369,7 @@ def test_what_was_drafted_has_the_bits_of_one_token_at_a_time(temperature: float
             locate(None),
             sequences=2,
             context=CONTEXT,
-            threads=2,
+            threads=1,
             drafts=drafts,
             report=reports.append,
         )
