@@ -64,7 +64,8 @@ def test_choices_of_one_request_are_each_valid(endpoint: Endpoint) -> None:
 def test_an_operator_can_have_json_written_on_one_line(endpoint: Endpoint) -> None:
     body = {"response_format": _format(_schema(1)), "max_tokens": 90, "temperature": 0}
     assert "\n" in endpoint.whole(**body)["choices"][0]["message"]["content"]
-    with served("--json-layout", "line", "--max-sequences", "1", "--context", "512") as running:
+    flags = ("--max-sequences", "1", "--context", "512", "--threads", "1")
+    with served("--json-layout", "line", *flags) as running:
         text = Endpoint(running.address).whole(**body)["choices"][0]["message"]["content"]
     assert text == json.dumps(json.loads(text))
 
