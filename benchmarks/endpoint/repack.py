@@ -92,7 +92,8 @@ def _log_probabilities(path: Path, parts: bool) -> NDArray[np.float64]:
     context.close()
     rows = np.array(logits)
     rows -= rows.max(axis=1, keepdims=True)
-    return rows - np.log(np.exp(rows).sum(axis=1, keepdims=True))
+    totals: NDArray[np.float64] = np.exp(rows).sum(axis=1, keepdims=True)
+    return rows - np.log(totals)
 
 
 if __name__ == "__main__":

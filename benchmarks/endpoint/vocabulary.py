@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from benchmarks.endpoint.copies import write_copy
 from friendli_endpoint.bench.plots import plot_growth
 from friendli_endpoint.bench.report import markdown, tables
-from friendli_endpoint.bench.session import Capacity, Plan, run
+from friendli_endpoint.bench.servers import Capacity
+from friendli_endpoint.bench.session import Plan, run
 from friendli_endpoint.cli.bench import END_TOKENS
 from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.engine import locate

@@ -17,6 +17,7 @@ Start = Callable[..., AbstractContextManager[Server]]
 SMALL = Capacity(sequences=1, context=256, threads=1)
 
 
+@pytest.mark.model
 @pytest.mark.parametrize(
     "start",
     [
@@ -34,6 +35,7 @@ def test_a_started_server_answers_tells_its_memory_and_ends(start: Start) -> Non
         os.kill(server.process, 0)
 
 
+@pytest.mark.model
 def test_a_server_that_does_not_start_is_quoted(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF, not")

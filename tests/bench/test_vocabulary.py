@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from benchmarks.endpoint.vocabulary import widen
 from friendli_endpoint.engine.core.backend import SlotId
@@ -27,6 +28,7 @@ def logits_of(path: Path) -> np.ndarray:
         context.close()
 
 
+@pytest.mark.model
 def test_added_tokens_change_nothing_of_the_others(tmp_path: Path) -> None:
     source = find_embedded_model()
     widen(source, tmp_path / "wide.gguf", SIZE)

@@ -37,11 +37,15 @@ class Scripted:
         self.ended.append(reception.request)
 
 
+async def outcome_of(name: str, server: Scripted, stage: Stage) -> Outcome:
+    return await WORKLOADS[name].run(server, stage)
+
+
 def played(
     name: str, seed: str = "a", reply: Any = obedient, run: str = ""
 ) -> tuple[list[Request], Outcome]:
     server = Scripted(reply)
-    outcome = asyncio.run(WORKLOADS[name].run(server, Stage(seed, SHAPE, run)))
+    outcome = asyncio.run(outcome_of(name, server, Stage(seed, SHAPE, run)))
     return server.requests, outcome
 
 
@@ -167,7 +171,7 @@ def test_a_chat_sends_all_that_was_said_before() -> None:
 
 def test_a_long_prompt_comes_when_all_streams_run_and_ends_them() -> None:
     server = Scripted()
-    outcome = asyncio.run(WORKLOADS["long"].run(server, Stage("a", SHAPE)))
+    outcome = asyncio.run(outcome_of("long", server, Stage("a", SHAPE)))
     *streams, late = server.requests
     assert [request.tokens for request in streams] == [1024] * 8
     assert (len(texts([late])[0].split()), late.tokens) == (3990, 16)

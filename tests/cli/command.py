@@ -1,7 +1,6 @@
 """Runs the command line within the test's own process."""
 
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from friendli_endpoint.cli import app
 

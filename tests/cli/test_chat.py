@@ -98,7 +98,9 @@ def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_gives_up_the_line_being_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = iter([KeyboardInterrupt, "Hi!", EOFError, "never read"])
+    keys: Iterator[str | type[BaseException]] = iter(
+        [KeyboardInterrupt, "Hi!", EOFError, "never read"]
+    )
 
     def typed(_prompt: str) -> str:
         key = next(keys)

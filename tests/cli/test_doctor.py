@@ -16,7 +16,6 @@ from gguf import GGUFWriter
 
 from friendli_endpoint.cli import checks
 from friendli_endpoint.engine.llama.library import LibraryError
-from friendli_endpoint.engine.llama.model import find_embedded_model
 from friendli_endpoint.engine.llama.trials import Trials
 from tests.support.gguf_edit import GgufDraft, number
 from tests.support.lora import write_loras
@@ -48,6 +47,12 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "model.gguf"
 
 
+@pytest.fixture
+def untried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded model is taken as it is: what is looked at lies elsewhere."""
+    monkeypatch.setattr(Trials, "try_model", lambda _self, _path: None)
+
+
 def problems(*flags: str, **variables: str) -> dict[str, str]:
     """What to do about each thing that is wrong."""
     result = run("doctor", "--json", "--port", "0", *flags, **variables)
@@ -58,10 +63,12 @@ def problems(*flags: str, **variables: str) -> dict[str, str]:
     return wrong
 
 
+@pytest.mark.model
 def test_nothing_is_wrong_here() -> None:
     assert problems() == {}
 
 
+@pytest.mark.model
 def test_a_line_says_what_is_looked_at_and_what_to_do() -> None:
     result = run("doctor", "--port", "0", "--threads", "3")
     lines = result.stdout.splitlines()
@@ -82,6 +89,7 @@ def test_a_model_that_is_none(content: bytes | None, tmp_path: Path) -> None:
     assert "--model" in problems("--model", str(path))["model"]
 
 
+@pytest.mark.model
 def test_a_model_that_ends_llama_cpp(tmp_path: Path) -> None:
     path = write_byte_pairs(tmp_path / "m.gguf", LLAMA)
     assert problems("--model", str(path)) == {}
@@ -94,6 +102,7 @@ def test_a_model_that_ends_llama_cpp(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.usefixtures("untried")
 def test_what_is_not_a_regular_file_is_refused_at_once(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
@@ -155,29 +164,36 @@ def test_memory_that_the_weights_take(model: Path, monkeypatch: pytest.MonkeyPat
     assert "memory" in problems("--model", str(model), "--max-sequences", "3")
 
 
+@pytest.mark.usefixtures("untried")
 def test_a_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert "--port" in problems("--port", str(taken.getsockname()[1]))["port"]
 
 
+@pytest.mark.model
 def test_an_adapter_that_is_none(tmp_path: Path) -> None:
-    assert "--adapter" in problems("--adapter", f"route={tmp_path / 'none.gguf'}")["adapters"]
+    model = write_byte_pairs(tmp_path / "m.gguf", LLAMA)
+    (good,) = write_loras(tmp_path, model, range(1))
     (tmp_path / "lora.gguf").write_bytes(b"GGUF")
-    assert "--adapter" in problems("--adapter", f"route={tmp_path / 'lora.gguf'}")["adapters"]
-    (good,) = write_loras(tmp_path, find_embedded_model(), range(1))
-    assert problems("--adapter", f"route={good}") == {}
+    for path in (tmp_path / "none.gguf", tmp_path / "lora.gguf"):
+        wrong = problems("--model", str(model), "--adapter", f"route={path}")
+        assert "--adapter" in wrong["adapters"]
+    assert problems("--model", str(model), "--adapter", f"route={good}") == {}
 
 
+@pytest.mark.usefixtures("untried")
 def test_an_address_that_others_reach_needs_a_token(tmp_path: Path) -> None:
     assert "--token-file" in problems("--host", "0.0.0.0")["access"]
     (tmp_path / "tokens").write_text("secret\n")
     assert problems("--host", "0.0.0.0", "--token-file", str(tmp_path / "tokens")) == {}
 
 
+@pytest.mark.usefixtures("untried")
 def test_an_address_of_another_machine() -> None:
     assert "--host" in problems("--host", "192.0.2.1", "--no-auth")["port"]
 
 
+@pytest.mark.usefixtures("untried")
 def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     version = metadata.version
 
@@ -190,11 +206,13 @@ def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "[endpoint]" in problems()["extras"]
 
 
+@pytest.mark.usefixtures("untried")
 def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(checks, "find_library", lambda: tmp_path / "none.so")
     assert "[endpoint]" in problems()["library"]
 
 
+@pytest.mark.usefixtures("untried")
 def test_a_machine_without_openmp(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(_path: Path) -> None:
         raise LibraryError("libgomp.so.1: cannot open shared object file")
@@ -203,6 +221,7 @@ def test_a_machine_without_openmp(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "libgomp1" in problems()["library"]
 
 
+@pytest.mark.usefixtures("untried")
 def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "OLDEST_PYTHON", (99, 1))
     assert problems()["python"] == "use 99.1 or newer"

@@ -1,5 +1,6 @@
 """How many files `serve` may have open."""
 
+import json
 import subprocess
 import sys
 
@@ -7,26 +8,47 @@ import pytest
 
 from tests.contract.live import environment
 
+CASES = {
+    (100, 400): (400, False),
+    (300, 400): (300, False),
+    (100, 150): (150, True),
+    (150, 150): (150, True),
+}
+"""From limits, soft and hard, to the soft one afterwards, and whether there is a warning."""
+
 PROGRAM = """
-import logging, resource
-resource.setrlimit(resource.RLIMIT_NOFILE, (%d, %d))
-logging.basicConfig(format="%%(message)s")
+import json, logging, os, resource, sys
 from friendli_endpoint.server.run import _raise_file_limit
-_raise_file_limit(200)
-print(*resource.getrlimit(resource.RLIMIT_NOFILE))
+
+logging.basicConfig(format="%(message)s", stream=sys.stdout)
+for limits in json.loads(sys.argv[1]):
+    if os.fork() == 0:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        _raise_file_limit(200)
+        print(json.dumps(resource.getrlimit(resource.RLIMIT_NOFILE)), flush=True)
+        os._exit(0)
+    os.wait()
+    print(flush=True)
 """
+"""Each case in a process of its own, as a hard limit that was lowered stays so."""
 
 
-@pytest.mark.parametrize(
-    ("soft", "hard", "raised", "is_warned"),
-    [(100, 400, 400, False), (300, 400, 300, False), (100, 150, 150, True), (150, 150, 150, True)],
-)
-def test_the_limit_of_open_files_is_raised_as_far_as_it_goes(
-    soft: int, hard: int, raised: int, is_warned: bool
-) -> None:
-    command = [sys.executable, "-c", PROGRAM % (soft, hard)]
+@pytest.fixture(scope="module")
+def said() -> dict[tuple[int, int], str]:
+    """Output by case."""
+    command = [sys.executable, "-c", PROGRAM, json.dumps(list(CASES))]
     ended = subprocess.run(
         command, capture_output=True, text=True, env=environment(), timeout=60, check=True
     )
-    assert ended.stdout.split() == [str(raised), str(hard)]
-    assert ("--max-connections" in ended.stderr) is is_warned
+    assert ended.stderr == ""
+    return dict(zip(CASES, ended.stdout.rstrip("\n").split("\n\n"), strict=True))
+
+
+@pytest.mark.parametrize(("soft", "hard"), CASES)
+def test_the_limit_of_open_files_is_raised_as_far_as_it_goes(
+    soft: int, hard: int, said: dict[tuple[int, int], str]
+) -> None:
+    raised, is_warned = CASES[soft, hard]
+    *warnings, limits = said[soft, hard].splitlines()
+    assert json.loads(limits) == [raised, hard]
+    assert ("--max-connections" in "".join(warnings)) is is_warned

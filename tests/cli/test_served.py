@@ -52,6 +52,7 @@ def test_an_endpoint_that_serves_nothing_needs_an_id(server: FileServer) -> None
     assert "--endpoint-id" in sentence(run("chat", "--url", server.url))
 
 
+@pytest.mark.model
 def test_a_chat_has_an_endpoint_of_its_own() -> None:
     result = run(
         "chat",

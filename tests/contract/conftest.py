@@ -106,7 +106,7 @@ def loras(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="session")
 def endpoint(loras: list[Path]) -> Iterator[Endpoint]:
     """The endpoint, on a port of its own; stopped by its process id."""
-    capacity = ["--max-sequences", str(SEQUENCES), "--context", str(CONTEXT)]
+    capacity = ["--max-sequences", str(SEQUENCES), "--context", str(CONTEXT), "--threads", "1"]
     adapters = ["--adapter", f"one={loras[0]}", "--adapter-dir", str(loras[0].parent)]
     with served(*capacity, *adapters) as running:
         yield Endpoint(running.address)
@@ -142,10 +142,13 @@ class Rooms:
 
     def run(self, name: str, program: str, address: str, *arguments: str) -> str:
         """Runs a program in a room, or in ours, and gives what it prints."""
-        python = sys.executable if name == "ours" else self._made[name].result(PATIENCE * 2)
+        python, variables = Path(sys.executable), dict(os.environ)
+        if name != "ours":
+            python = self._made[name].result(PATIENCE * 2)
+            variables.pop("PYTHONPATH", None)  # where our client may come from
         done = subprocess.run(
             [python, "-c", program, address, *arguments],
-            env={**os.environ, "ADDRESS": address, "FRIENDLI_TOKEN": "token"},
+            env={**variables, "ADDRESS": address, "FRIENDLI_TOKEN": "token"},
             capture_output=True,
             text=True,
             timeout=PATIENCE,
@@ -155,11 +158,12 @@ class Rooms:
 
     def _make(self, name: str) -> Path:
         folder = self._folder / name
-        venv.create(folder, with_pip=True)
+        venv.create(folder, with_pip=False)
+        pip = [sys.executable, "-m", "pip", "--python", str(folder), "install", "--quiet"]
         python = folder / "bin" / "python"
         for packages in (ROOMS[name], BESIDES.get(name)):
             if packages:
-                command = [python, "-m", "pip", "install", "--quiet", *packages]
+                command = [*pip, *packages]
                 done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE * 2)
                 assert done.returncode == 0, f"cannot install {packages}: {done.stderr}"
         return python

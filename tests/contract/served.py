@@ -12,9 +12,12 @@ from pathlib import Path
 
 from tests.contract.live import environment, stop
 
-__all__ = ["Served", "served"]
+__all__ = ["THREADS", "Served", "served"]
 
 SERVE = ("-m", "friendli_endpoint.cli")
+THREADS = "SERVED_THREADS"
+"""Environment variable with the number of threads of every endpoint that is started here."""
+
 PATIENCE = 120
 """Seconds until an endpoint that does not start is killed."""
 
@@ -61,6 +64,8 @@ def served(
         AssertionError: It did not start; with what it said.
     """
     command = [sys.executable, *program, "serve", "--port", str(port), "--log-level", "error"]
+    if threads := os.environ.get(THREADS):
+        command += ["--threads", threads]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [*command, *flags], stdout=subprocess.PIPE, stderr=log, env=environment(**variables)

@@ -17,7 +17,7 @@ import pytest
 from .live import HELLO, STOP_SECONDS, Live, environment, request, stop, until
 
 COMMAND = [sys.executable, "-m", "friendli_endpoint.cli"]
-SMALL = ["--port", "0", "--max-sequences", "2", "--context", "512"]
+SMALL = ["--port", "0", "--max-sequences", "2", "--context", "512", "--threads", "1"]
 
 
 def refused(*flags: str, **variables: str) -> str:

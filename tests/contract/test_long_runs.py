@@ -25,7 +25,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_of_letters_costs_its_own_request_only(model: Path) -> None:
-    flags = ("--model", str(model), "--context", "1024", "--repack", "none")
+    flags = ("--model", str(model), "--context", "1024", "--repack", "none", "--threads", "1")
     with (
         served(*flags) as endpoint,
         httpx2.Client(base_url=endpoint.address, timeout=60, trust_env=False) as client,

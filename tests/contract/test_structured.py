@@ -64,7 +64,8 @@ def test_choices_of_one_request_are_each_valid(endpoint: Endpoint) -> None:
 def test_an_operator_can_have_json_written_on_one_line(endpoint: Endpoint) -> None:
     body = {"response_format": _format(_schema(1)), "max_tokens": 90, "temperature": 0}
     assert "\n" in endpoint.whole(**body)["choices"][0]["message"]["content"]
-    with served("--json-layout", "line", "--max-sequences", "1", "--context", "512") as running:
+    flags = ("--max-sequences", "1", "--context", "512", "--threads", "1")
+    with served("--json-layout", "line", *flags) as running:
         text = Endpoint(running.address).whole(**body)["choices"][0]["message"]["content"]
     assert text == json.dumps(json.loads(text))
 
@@ -84,7 +85,9 @@ def test_words_that_a_pattern_forces_are_the_same_alone_and_among_others(
     body = {"response_format": {"type": "regex", "schema": pattern}, "max_tokens": 60}
 
     def said(seed: int, **more: Any) -> dict[str, Any]:
-        return endpoint.whole(**body, seed=seed, temperature=2, **more)["choices"][0]
+        answer = endpoint.whole(**body, seed=seed, temperature=2, **more)
+        choice: dict[str, Any] = answer["choices"][0]
+        return choice
 
     alone = [said(seed) for seed in range(6)]
     with ThreadPoolExecutor(6) as pool:

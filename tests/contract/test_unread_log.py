@@ -11,7 +11,7 @@ from .live import environment, serve_command, stop
 @pytest.mark.parametrize("level", ["info", "debug"])
 def test_a_pipe_that_nobody_reads_stops_nothing(level: str) -> None:
     with subprocess.Popen(
-        serve_command("--context", "256", "--log-level", level),
+        serve_command("--context", "256", "--threads", "1", "--log-level", level),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),

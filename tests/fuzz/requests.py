@@ -83,7 +83,7 @@ TEXTS = [
     *("../../etc/passwd", "m:../x", "a\r\nx-evil: 1", "__class__", "$ref", "NaN"),
     *("[" * 3_000, '{"a":' * 3_000, "(" * 300, "a{1000}{1000}", "(a|a)*" * 50),
 ]
-HOLLOW = [None, True, False, [], {}, [[]], [{}], {"": {}}, [None], {"a": None}]
+HOLLOW: list[Json] = [None, True, False, [], {}, [[]], [{}], {"": {}}, [None], {"a": None}]
 EXTREMES = st.sampled_from([*INTEGERS, *FLOATS, *TEXTS, *HOLLOW]) | st.builds(
     nested, st.integers(1, 220), st.none() | st.integers(), st.none() | st.sampled_from(["a", ""])
 )

@@ -68,6 +68,10 @@ class Connected:
     def pass_time(self) -> None:
         self._loop.shift += SECONDS + 1
 
+    async def until_written(self, text: bytes) -> None:
+        """Lets the application go on until this has been written."""
+        await until(lambda: text in self.transport.written)
+
     async def until_closed(self) -> bytes:
         """Lets time pass until the connection is closed; gives what was written."""
         await until(lambda: self.transport.closed, self.pass_time)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from friendli_endpoint.generation import EngineFailure, Refusal
+from friendli_endpoint.engine.core.outbox import Deliver
+from friendli_endpoint.generation import EngineFailure, GenerationRequest, Refusal
 from friendli_endpoint.http.limits.body_memory import BodyMemory
 from friendli_endpoint.server.draining import DrainingServer, make_server
 from friendli_endpoint.settings import Settings
 
-from .scripted import BOUND, COMPLETIONS, VALID, ScriptedService, scripted_app
+from .scripted import BOUND, COMPLETIONS, VALID, ScriptedLoop, ScriptedService, scripted_app
 
 LINE = b"\r\n\r\n"
 GET = b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n"
@@ -34,6 +35,23 @@ def closing(request: bytes) -> bytes:
 CLOSING = closing(GET)
 
 
+class ThreadedLoop(ScriptedLoop):
+    """A scripted engine that tells another thread when it was asked."""
+
+    def __init__(self, submitted: threading.Event, told_to_cancel: threading.Event) -> None:
+        super().__init__()
+        self._submitted = submitted
+        self._told_to_cancel = told_to_cancel
+
+    def submit(self, request: GenerationRequest, deliver: Deliver) -> None:
+        super().submit(request, deliver)
+        self._submitted.set()
+
+    def cancel(self, request_id: str) -> None:
+        super().cancel(request_id)
+        self._told_to_cancel.set()
+
+
 class DrainedService(ScriptedService):
     """A scripted service that can be drained and closed."""
 
@@ -42,10 +60,7 @@ class DrainedService(ScriptedService):
         self.submitted = threading.Event()
         self.cancelled = threading.Event()
         self.closed = False
-        engine = self.scripted
-        submit, cancel = engine.submit, engine.cancel
-        engine.submit = lambda *given: (submit(*given), self.submitted.set())  # type: ignore[method-assign]
-        engine.cancel = lambda name: (cancel(name), self.cancelled.set())  # type: ignore[method-assign]
+        self.scripted = ThreadedLoop(self.submitted, self.cancelled)
 
     def drain(self) -> None:
         self.fault = Refusal("shutting down", status=503, code="draining", retry_after=1)

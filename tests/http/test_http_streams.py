@@ -36,9 +36,9 @@ def test_a_stream_opens_at_once_and_ends_with_done() -> None:
             await call.until(lambda call: b'"b"' in call.body)
             assert not call.ended
             service.scripted.deliver(steps("c", finish=True))
-            await call.done()
-        assert contents(call) == ["", "a", "b", "c", "[DONE]"]
-        assert call.ended
+            answered = await call.done()
+        assert contents(answered) == ["", "a", "b", "c", "[DONE]"]
+        assert answered.ended
         assert service.scripted.cancelled == []
 
     run(scenario)

@@ -67,7 +67,7 @@ def test_half_a_request_behind_another_does_not_disturb_its_answer() -> None:
         for text in ("one", "two"):
             connected.pass_time()
             scripted.deliver(steps(text))
-            await until(lambda text=text: text.encode() in connected.transport.written)
+            await connected.until_written(text.encode())
         scripted.deliver(steps("end", finish=True))
         await until(lambda: b"[DONE]" in connected.transport.written)
         assert b"408" not in connected.transport.written

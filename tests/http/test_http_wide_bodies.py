@@ -23,7 +23,7 @@ POSTED: dict[str, type[BaseModel]] = {
     COMPLETIONS: DedicatedChatCompletionBody,
     ADAPTERS: AdapterBody,
 }
-WIDE = 120_000
+WIDE = 20_000
 MAX_ERRORS = 4
 """A field that is a union has an error for each branch."""
 
@@ -59,7 +59,7 @@ def test_every_body_that_is_posted_is_looked_at() -> None:
     assert {r.path for r in routes if "POST" in (r.methods or ())} == set(POSTED)
 
 
-@pytest.mark.parametrize("kind", set(POSTED.values()), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", dict.fromkeys(POSTED.values()), ids=lambda kind: kind.__name__)
 def test_no_part_of_a_body_can_yield_an_error_for_each_item(kind: type[BaseModel]) -> None:
     assert list(unbounded(kind.__pydantic_core_schema__)) == []
 
@@ -135,7 +135,7 @@ def refusal(body: bytes, kind: type[BaseModel]) -> Refusal:
 
 
 @pytest.mark.parametrize("item", [None, [], 0.5], ids=repr)
-@pytest.mark.parametrize(("wide", "kind", "param"), LISTS, ids=lambda value: str(value)[-24:])
+@pytest.mark.parametrize(("wide", "kind", "param"), LISTS, ids=[param for _, _, param in LISTS])
 def test_a_list_of_wrong_items_has_few_errors_and_the_first_is_named(
     wide: Wide, kind: type[BaseModel], param: str, item: Any
 ) -> None:

@@ -38,7 +38,14 @@ LEFT, REFUSED = 0.15, 0.1
 """Shares of requests whose client leaves, and of those that are bad."""
 
 
-def soak(seconds: float, concurrent: int, kinds: int = 48, least: int = 1) -> dict[str, Any]:
+def soak(
+    seconds: float,
+    concurrent: int,
+    kinds: int = 48,
+    least: int = 1,
+    model: Path | None = None,
+    context: int = 1024,
+) -> dict[str, Any]:
     """Runs traffic, and tells what came of it.
 
     Args:
@@ -46,11 +53,14 @@ def soak(seconds: float, concurrent: int, kinds: int = 48, least: int = 1) -> di
         concurrent: Requests at once.
         kinds: How many different ones, each of which is asked for again and again.
         least: How often each of the concurrent clients asks, however long that takes.
+        model: A GGUF file; the embedded one if None.
+        context: Max tokens of a prompt and its answer.
     """
     with tempfile.TemporaryDirectory() as folder:
-        lora, *_ = write_loras(Path(folder), find_embedded_model(), range(3))
+        path = model or find_embedded_model()
+        lora, *_ = write_loras(Path(folder), path, range(3))
         adapters = ("--adapter", f"one={lora}", "--adapter-dir", folder)
-        with served("--context", "1024", *adapters) as endpoint:
+        with served("--model", str(path), "--context", str(context), *adapters) as endpoint:
             return asyncio.run(_soak(endpoint, seconds, concurrent, range(kinds), least))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from friendli.models import DedicatedChatCompletionBody
+from tests.contract.served import THREADS
 from tests.load import faults
 from tests.load.adapter_files import adapter_files
 from tests.load.bodies import FIELDS, bodies, body
@@ -19,8 +20,15 @@ from tests.load.soak import soak
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 
 
-def test_mixed_traffic() -> None:
-    found = soak(seconds=1, concurrent=8, kinds=14, least=6)
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that wait for each other crawl where a test computes beside them."""
+    monkeypatch.setenv(THREADS, "1")
+
+
+def test_mixed_traffic(tmp_path: Path) -> None:
+    model = write_byte_pairs(tmp_path / "model.gguf", LLAMA)
+    found = soak(seconds=1, concurrent=8, kinds=14, least=6, model=model, context=4096)
     assert all(found[count] > 0 for count in ("answers", "adapters loaded", "left", "refused"))
     assert (found["wrong"], found["errors"]) == (0, 0)
     assert found["as before at the end"]

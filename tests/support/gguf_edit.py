@@ -98,7 +98,9 @@ class _Reader:
         self._at = 0
 
     def draft(self) -> GgufDraft:
-        magic, version, num_tensors, num_keys = self._take("4sIQQ")
+        magic = self._content[:4]
+        self._at = len(magic)
+        version, num_tensors, num_keys = self._take("IQQ")
         pairs = [self._pair() for _ in range(num_keys)]
         tensors = [self._tensor() for _ in range(num_tensors)]
         start = -(-self._at // 32) * 32

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 PROGRAMS = Path(__file__).parent / "programs"
+MYPY_CACHE = Path(__file__).parents[2] / ".mypy_cache" / "programs"
 MARKED = {
     number
     for number, line in enumerate((PROGRAMS / "bad.py").read_text().splitlines(), 1)
@@ -18,48 +21,60 @@ MARKED = {
 }
 
 
-def mypy(program: Path, cache: Path) -> dict[int, str]:
+GOOD, BAD = "good.py", "bad.py"
+Found = dict[str, dict[int, str]]
+"""Messages by program and line."""
+
+
+def mypy(_folder: Path) -> Found:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--config-file="),
-            *(f"--cache-dir={cache}", "--hide-error-context", "--no-pretty", str(program)),
+            *(f"--cache-dir={MYPY_CACHE}", "--hide-error-context", "--no-pretty"),
+            *(str(PROGRAMS / name) for name in (GOOD, BAD)),
         ],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.stderr == ""
-    found = re.findall(r"^.*?:(\d+): error: (.*)$", done.stdout, re.M)
-    return {int(line): message for line, message in found}
+    found: Found = {GOOD: {}, BAD: {}}
+    for path, line, message in re.findall(r"^(.*?):(\d+): error: (.*)$", done.stdout, re.M):
+        found[Path(path).name][int(line)] = message
+    return found
 
 
-def basedpyright(program: Path, cache: Path) -> dict[int, str]:
-    (cache / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
-    (cache / program.name).write_text(program.read_text())
+def basedpyright(folder: Path) -> Found:
+    (folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    for name in (GOOD, BAD):
+        shutil.copy(PROGRAMS / name, folder)
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "basedpyright", "--outputjson", "--project", str(cache)),
+            *(sys.executable, "-m", "basedpyright", "--outputjson", "--project", str(folder)),
             *("--pythonpath", sys.executable),
         ],
         capture_output=True,
         text=True,
         check=False,
     )
-    found = json.loads(done.stdout)["generalDiagnostics"]
-    return {
-        one["range"]["start"]["line"] + 1: one["message"]
-        for one in found
-        if one["severity"] == "error" and one.get("rule") != "reportUnusedExpression"
-    }
+    found: Found = {GOOD: {}, BAD: {}}
+    for diagnostic in json.loads(done.stdout)["generalDiagnostics"]:
+        if diagnostic["severity"] == "error" and diagnostic.get("rule") != "reportUnusedExpression":
+            line = diagnostic["range"]["start"]["line"] + 1
+            found[Path(diagnostic["file"]).name][line] = diagnostic["message"]
+    return found
 
 
-@pytest.mark.parametrize("checker", [mypy, basedpyright])
-def test_a_good_program_passes(checker: object, tmp_path: Path) -> None:
-    assert callable(checker)
-    assert checker(PROGRAMS / "good.py", tmp_path) == {}
+@pytest.fixture(scope="module", params=[mypy, basedpyright], ids=lambda checker: checker.__name__)
+def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """Errors that a type checker finds in the programs, in one run."""
+    checker: Callable[[Path], Found] = request.param
+    return checker(tmp_path_factory.mktemp("checked"))
 
 
-@pytest.mark.parametrize("checker", [mypy, basedpyright])
-def test_mistakes_are_found(checker: object, tmp_path: Path) -> None:
-    assert callable(checker)
-    assert checker(PROGRAMS / "bad.py", tmp_path).keys() == MARKED
+def test_a_good_program_passes(found: Found) -> None:
+    assert found[GOOD] == {}
+
+
+def test_mistakes_are_found(found: Found) -> None:
+    assert found[BAD].keys() == MARKED

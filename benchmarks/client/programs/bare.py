@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator, Iterator
 
 import httpx2
-from request import BODY, FRIENDLI_PATH, TEXT, TOKEN
+
+from .request import BODY, FRIENDLI_PATH, TEXT, TOKEN
 
 HEADERS = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}"}
 

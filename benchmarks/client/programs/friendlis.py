@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Any
 
-from request import MESSAGES, MODEL, TEXT, TOKEN
-
 from friendli import AsyncFriendli, SyncFriendli
+
+from .request import MESSAGES, MODEL, TEXT, TOKEN
 
 GIVEN: dict[str, Any] = {"model": MODEL, "messages": MESSAGES, "max_tokens": 64}
 
@@ -21,7 +21,7 @@ class Sync:
 
     def post(self) -> bool:
         """One whole answer; whether it is the canned one."""
-        return self.chat.complete(**GIVEN).choices[0].message.content == TEXT
+        return bool(self.chat.complete(**GIVEN).choices[0].message.content == TEXT)
 
     def events(self) -> Iterator[str]:
         """One streamed answer, event by event."""
@@ -40,7 +40,7 @@ class Async:
 
     async def post(self) -> bool:
         """One whole answer; whether it is the canned one."""
-        return (await self.chat.complete(**GIVEN)).choices[0].message.content == TEXT
+        return bool((await self.chat.complete(**GIVEN)).choices[0].message.content == TEXT)
 
     async def events(self) -> AsyncIterator[str]:
         """One streamed answer, event by event."""

@@ -23,9 +23,11 @@ PACED = (200, 2000, 0)
 
 def main(program: str, mode: str, url: str, stream: str = "") -> None:
     """Runs the measurements of a mode."""
+    sys.path[0] = os.path.dirname(sys.path[0])
+    name = f"programs.{program}"
     if mode == "start":
-        return start(import_module(program), url)
-    client = import_module(program)
+        return start(import_module(name), url)
+    client = import_module(name)
     if mode == "async":
         import asyncio
 

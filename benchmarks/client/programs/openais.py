@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from openai import AsyncOpenAI, OpenAI
-from request import MESSAGES, MODEL, TEXT, TOKEN
+
+from .request import MESSAGES, MODEL, TEXT, TOKEN
 
 GIVEN: dict[str, Any] = {"model": MODEL, "messages": MESSAGES, "max_tokens": 64}
 
@@ -17,7 +18,7 @@ class Sync:
 
     def post(self) -> bool:
         """One whole answer; whether it is the canned one."""
-        return self.chat.create(**GIVEN).choices[0].message.content == TEXT
+        return bool(self.chat.create(**GIVEN).choices[0].message.content == TEXT)
 
     def events(self) -> Iterator[str]:
         """One streamed answer, event by event."""
@@ -34,7 +35,7 @@ class Async:
 
     async def post(self) -> bool:
         """One whole answer; whether it is the canned one."""
-        return (await self.chat.create(**GIVEN)).choices[0].message.content == TEXT
+        return bool((await self.chat.create(**GIVEN)).choices[0].message.content == TEXT)
 
     async def events(self) -> AsyncIterator[str]:
         """One streamed answer, event by event."""

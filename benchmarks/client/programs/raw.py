@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 
-from request import BODY, FRIENDLI_PATH, TEXT
+from .request import BODY, FRIENDLI_PATH, TEXT
 
 END_OF_STREAM = b"\r\n0\r\n\r\n"
 

@@ -94,6 +94,7 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(
     assert find_embedded_model() == tmp_path / "a.gguf"
 
 
+@pytest.mark.model
 def test_a_missing_file_is_not_a_model(tmp_path: Path) -> None:
     path = tmp_path / "absent.gguf"
     source = LlamaSource(path, LlamaOptions(sequences=1, context=256))
@@ -135,6 +136,7 @@ DAMAGED: dict[str, Callable[[bytes], bytes]] = {
 """From the first bytes of a good file to a damaged one."""
 
 
+@pytest.mark.model
 @pytest.mark.parametrize("damage", DAMAGED)
 def test_a_damaged_file_is_not_a_model(
     tmp_path: Path, loaded: ctypes.CDLL, damage: str, caplog: pytest.LogCaptureFixture
@@ -147,6 +149,7 @@ def test_a_damaged_file_is_not_a_model(
         LlamaModel(loaded, path)
 
 
+@pytest.mark.model
 def test_the_log_of_the_library_goes_through_ours(
     tmp_path: Path, loaded: ctypes.CDLL, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -20,6 +20,8 @@ from tests.support.gguf_edit import GgufDraft, number
 from tests.support.lora import write_loras
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 
+pytestmark = pytest.mark.model
+
 U32 = 4
 
 

@@ -488,7 +488,12 @@ def test_characters_that_need_four_digits_are_refused_in_names_and_constants() -
     refused = {*range(32), 127, *range(0xD800, 0xE000)} - short
     for code in (*range(256), *range(0xD7F0, 0xE010), 0xFFFF, 0x10000, 0x10FFFF):
         text = f"a{chr(code)}"
-        for schema in ({"const": text}, {"enum": [{text: 1}]}, {"properties": {text: {}}}):
+        schemas: list[Schema] = [
+            {"const": text},
+            {"enum": [{text: 1}]},
+            {"properties": {text: {}}},
+        ]
+        for schema in schemas:
             try:
                 fit_schema(schema, "s")
             except Refusal as refusal:

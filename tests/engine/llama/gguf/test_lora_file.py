@@ -16,6 +16,8 @@ from tests.support.gguf_edit import GgufDraft, Pair, TensorInfo, number, text
 from tests.support.lora import write_loras
 
 Q, DOWN = "blk.0.attn_q.weight", "blk.1.ffn_down.weight"
+pytestmark = pytest.mark.model
+
 U32, I32, F32, F64 = 4, 5, 6, 12
 
 

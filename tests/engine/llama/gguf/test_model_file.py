@@ -47,6 +47,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return write(tmp_path_factory.mktemp("gguf") / "m.gguf", **SHAPE).read_bytes()
 
 
+@pytest.mark.model
 def test_the_embedded_model_says_what_llama_cpp_reads() -> None:
     path = locate(None)
     file = read_model_file(path)
@@ -106,6 +107,7 @@ def test_long_lists_and_texts_of_the_tokenizer_are_passed_over(
     assert not any(key.startswith("tokenizer.") for key in metadata)
 
 
+@pytest.mark.model
 def test_it_is_told_where_tensors_and_keys_are() -> None:
     path = locate(None)
     header, reader = read_header(path), GGUFReader(path)

@@ -20,6 +20,8 @@ from tests.support.models.byte_pairs import LLAMA, QWEN, QWEN_3, write_byte_pair
 from tests.support.models.gemma import write_gemma
 from tests.support.models.weights import Shape
 
+pytestmark = pytest.mark.model
+
 LARGE = Shape(width=736, head=184, forward=512, type=Type.Q4_1)
 """Every matrix of its layers is large enough to be split."""
 

@@ -1,0 +1,113 @@
+"""Markers that follow from what a test is, and the guard that keeps them true."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from friendli_endpoint.engine.llama.model import LlamaModel
+
+TESTS = Path(__file__).parent
+
+LOAD_FOLDER = TESTS / "load"
+LOAD_MODULE = "test_leaks.py"
+"""Name of the module that makes thousands of requests to see that nothing of them stays."""
+
+MODEL_FOLDERS = (TESTS / "contract", TESTS / "families")
+"""Folders whose tests all ask a model, or an endpoint that serves one."""
+
+MODEL_FIXTURES = frozenset({"context", "embedded"})
+"""Fixtures that open a model, in whatever module."""
+
+MODEL_TEST = "test_plugin.py::test_with_the_endpoint"
+"""End of the node id of the test whose process opens a model where the guard does not see it."""
+
+MODEL_PROGRAMS = (
+    {"friendli_endpoint.cli", "serve"},
+    {"friendli_endpoint.engine.llama.trial"},
+    {"tests.engine.llama.long_runs"},
+)
+"""Arguments of processes that open a model."""
+
+FAST = "fast"
+FAST_EXAMPLES = 20
+"""Max examples of a property in `make check`, also of one that asks for more."""
+
+settings.register_profile(
+    FAST,
+    max_examples=FAST_EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+_without_model: str | None = None
+"""Node id of the running test, where it may open no model."""
+
+_open = LlamaModel.__init__
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    is_fast = config.getoption("--hypothesis-profile") == FAST
+    for item in items:
+        if LOAD_FOLDER in item.path.parents or item.path.name == LOAD_MODULE:
+            item.add_marker("load")
+        if opens_model(item):
+            item.add_marker("model")
+        if isinstance(item, pytest.Function) and getattr(item.obj, "is_hypothesis_test", False):
+            item.add_marker("property")
+            if is_fast:
+                limit_examples(getattr(item.obj, "__func__", item.obj))
+
+
+def limit_examples(test: Any) -> None:
+    """Lowers what `@settings` of a test asks for; no profile does that.
+
+    The attribute is where hypothesis keeps the settings that a test will run with.
+    """
+    given: settings = test._hypothesis_internal_use_settings
+    limit = min(given.max_examples, FAST_EXAMPLES)
+    test._hypothesis_internal_use_settings = settings(given, max_examples=limit, deadline=None)
+
+
+def opens_model(item: pytest.Item) -> bool:
+    fixtures = MODEL_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+    folders = set(MODEL_FOLDERS).intersection(item.path.parents)
+    return bool(fixtures or folders or item.nodeid.endswith(MODEL_TEST))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    global _without_model
+    is_marked = any(item.get_closest_marker(name) for name in ("model", "load"))
+    _without_model = None if is_marked else item.nodeid
+    try:
+        return (yield)
+    finally:
+        _without_model = None
+
+
+def _check_marked(what: str) -> None:
+    if _without_model is not None:
+        raise AssertionError(f"{_without_model} {what}, but has no marker `model`")
+
+
+def _checked_open(self: LlamaModel, *args: Any, **kwargs: Any) -> None:
+    _check_marked("opens a model")
+    _open(self, *args, **kwargs)
+
+
+def _check_process(event: str, args: tuple[object, ...]) -> None:
+    if event == "subprocess.Popen" and isinstance(args[1], list | tuple):
+        arguments = set(map(str, args[1]))
+        if any(program <= arguments for program in MODEL_PROGRAMS):
+            _check_marked("starts a process that opens a model")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(LlamaModel, "__init__", _checked_open)
+    config.add_cleanup(patch.undo)
+    sys.addaudithook(_check_process)
