@@ -19,6 +19,7 @@ def rows(output: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
+@pytest.mark.load
 def test_two_addresses_are_measured_in_turns_and_compared(tmp_path: Path) -> None:
     order: list[int] = []
 
@@ -82,6 +83,7 @@ def test_one_address_has_values_and_no_ratio(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.load
 def test_a_server_that_fails_at_a_workload_is_left_out_of_that() -> None:
     def lazy(body: dict[str, Any]) -> Any:
         return obedient(body | {"max_tokens": min(body["max_tokens"], 40)})

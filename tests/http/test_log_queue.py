@@ -182,6 +182,7 @@ def test_waiting_lines_are_written_at_the_end_of_the_process(end: str) -> None:
     assert ended.stderr.endswith(b"line 2999\n")
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("end", ["", "wait_until_logged(); os._exit(0)", "raise SystemError"])
 def test_the_end_does_not_wait_for_a_pipe_that_is_not_read(end: str) -> None:
     command = [sys.executable, "-c", ENDING % (30_000, end)]

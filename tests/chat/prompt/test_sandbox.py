@@ -54,6 +54,7 @@ BOMBS = [
 ]
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("source", BOMBS, ids=lambda source: source[:50])
 def test_a_bomb_is_stopped_for_what_it_makes(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "MOST_SECONDS", 1000.0)

@@ -15,6 +15,8 @@ from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
 from tests.engine.llama.opened import CONTEXT, PROMPT, SEQUENCES
 from tests.engine.slot_ids import slot_ids
 
+pytestmark = pytest.mark.model
+
 FIRST, SECOND, THIRD, FOURTH = SLOTS = slot_ids(range(SEQUENCES))
 
 

@@ -26,6 +26,8 @@ from tests.support.lora import write_loras
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 from tests.support.models.weights import Shape
 
+pytestmark = pytest.mark.model
+
 CONTEXT, THREADS = 512, 2
 
 

@@ -26,6 +26,8 @@ from tests.engine.llama.opened import CONTEXT, PROMPT, SEQUENCES, loop_of, opene
 from tests.support.lora import write_loras
 from tests.support.scripted import Inbox, ScriptedGuide, request, run, scripted_guide
 
+pytestmark = pytest.mark.model
+
 
 @pytest.fixture(scope="module")
 def embedded() -> Iterator[LocalEngine]:

@@ -14,6 +14,8 @@ from friendli_endpoint.engine.llama.model import (
     find_embedded_model,
 )
 
+pytestmark = pytest.mark.model
+
 
 def test_the_model_tells_what_it_is(model: LlamaModel) -> None:
     assert model.train_context >= 2048

@@ -16,6 +16,8 @@ from tests.engine.slot_ids import slot_ids
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 from tests.support.models.weights import Shape
 
+pytestmark = pytest.mark.model
+
 SEQUENCES, CONTEXT = 6, 512
 TEXT = tuple(random.Random(4).choices(range(256), k=CONTEXT))
 

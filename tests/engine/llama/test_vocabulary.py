@@ -16,6 +16,8 @@ from friendli_endpoint.generation import Refusal
 from tests.contract.live import environment
 from tests.support.pre_tokenizers import write_with_pre_tokenizer
 
+pytestmark = pytest.mark.model
+
 NAMES = ("deepseek-llm", "deepseek-v3", "tekken", "bloom", "gpt-4o", "default", "smollm")
 """Of the 21 pre-tokenizers whose regular expressions recurse once a character of some run, those
 that differ in which; and one that does not recurse."""

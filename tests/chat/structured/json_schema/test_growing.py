@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.chat.structured.json_schema.growing import FAMILIES
 from tests.contract.live import environment
 
@@ -10,6 +12,7 @@ HANGS_SECONDS = 200
 """All of them together take ten or twenty seconds; a single one took hours."""
 
 
+@pytest.mark.load
 def test_a_schema_that_grows_in_any_way_is_taken_or_refused() -> None:
     program = [sys.executable, "-m", "tests.chat.structured.json_schema.growing"]
     done = subprocess.run(
