@@ -38,10 +38,8 @@ check-types: $(VENV)/.dev
 check-tests: $(VENV)/.dev
 	@FUZZ_CASES=40 $(PYTEST) -q $(PARALLEL) -m "$(NO_MODEL)" --hypothesis-profile=fast
 
-# A model computes on all cores, so its tests run one after the other.
 test: $(VENV)/.dev
-	@$(PYTEST) $(PARALLEL) -m "$(NO_MODEL)"
-	@$(PYTEST) -m "not ($(NO_MODEL))"
+	@$(PYTEST) $(PARALLEL)
 
 fmt: $(VENV)/.dev
 	@$(BIN)/ruff format .

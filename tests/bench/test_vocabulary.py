@@ -18,7 +18,7 @@ SIZE = 49_200
 
 def logits_of(path: Path) -> np.ndarray:
     model = LlamaModel(load(find_library()), path)
-    context = LlamaContext(model, 1, 256, 2)
+    context = LlamaContext(model, 1, 256, 1)
     try:
         tokens = LlamaVocabulary(model).tokenize(TEXT, False)
         logits = context.prefill(SlotId(0), np.array(tokens, np.int32), 0, True)

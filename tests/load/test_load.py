@@ -76,7 +76,7 @@ def test_bad_input_is_blamed_on_the_request() -> None:
 def test_no_body_and_no_shape_of_http_ends_or_freezes_it(
     attack: Callable[[int], dict[str, Any]],
 ) -> None:
-    found = attack(100)
+    found = attack(50)
     assert found["failed"] == "none"
     assert found["2xx"] > 0 and found["4xx"] > 0
 
@@ -93,13 +93,13 @@ def test_a_seed_makes_the_same_case_again(make: Callable[[random.Random], object
 
 
 def test_mutated_adapter_files_are_refused_or_work(tmp_path: Path) -> None:
-    found = adapter_files(cases=100, model=write_byte_pairs(tmp_path / "model.gguf", LLAMA))
+    found = adapter_files(cases=40, model=write_byte_pairs(tmp_path / "model.gguf", LLAMA))
     assert found["refused"] > 0 and found["taken and used"] > 0
     assert (found["failed"], found["of these wrong"]) == (0, 0)
     assert found["streams beside"] > 0 and found["the process lives"]
 
 
 def test_mutated_model_files_are_refused_or_served() -> None:
-    found = model_files(cases=100, embedded=0.02)
+    found = model_files(cases=40, embedded=0.03)
     assert found["refused"] > 0 and found["served"] > 0
-    assert found["refused"] + found["served"] == found["doctor says the same"] == 100
+    assert found["refused"] + found["served"] == found["doctor says the same"] == 40

@@ -23,7 +23,7 @@ def opened(
     report: Callable[[StepReport], None] = lambda _report: None,
 ) -> Iterator[LocalEngine]:
     """A model that is served by guides of tests; by default the embedded one."""
-    options = LlamaOptions(sequences=sequences, context=CONTEXT, threads=2, drafts=drafts)
+    options = LlamaOptions(sequences=sequences, context=CONTEXT, threads=1, drafts=drafts)
     source = LlamaSource(path, options)
     engine = source.open(scripted_guide, report)
     try:

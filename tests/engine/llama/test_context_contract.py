@@ -28,7 +28,7 @@ from tests.support.models.weights import Shape
 
 pytestmark = pytest.mark.model
 
-CONTEXT, THREADS = 512, 2
+CONTEXT, THREADS = 512, 1
 
 
 def opened(model: LlamaModel) -> LlamaContext:

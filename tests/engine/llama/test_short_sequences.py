@@ -31,7 +31,7 @@ def context(
     path = tmp_path_factory.mktemp("short") / "model.gguf"
     shape = Shape(width=256, head=64, forward=512, type=request.param)
     model = LlamaModel(load(find_library()), write_byte_pairs(path, LLAMA, shape))
-    context = LlamaContext(model, SEQUENCES, CONTEXT, threads=2)
+    context = LlamaContext(model, SEQUENCES, CONTEXT, threads=1)
     assert context.flash
     yield context
     context.close()
