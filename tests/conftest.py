@@ -13,17 +13,11 @@ from friendli_endpoint.engine.llama.model import LlamaModel
 TESTS = Path(__file__).parent
 
 LOAD_FOLDER = TESTS / "load"
-LOAD_MODULE = "test_leaks.py"
-"""Name of the module that makes thousands of requests to see that nothing of them stays."""
-
 MODEL_FOLDERS = (TESTS / "contract", TESTS / "families")
 """Folders whose tests all ask a model, or an endpoint that serves one."""
 
 MODEL_FIXTURES = frozenset({"context", "embedded"})
 """Fixtures that open a model, in whatever module."""
-
-MODEL_TEST = "test_plugin.py::test_with_the_endpoint"
-"""End of the node id of the test whose process opens a model where the guard does not see it."""
 
 MODEL_PROGRAMS = (
     {"friendli_endpoint.cli", "serve"},
@@ -52,7 +46,7 @@ _open = LlamaModel.__init__
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     is_fast = config.getoption("--hypothesis-profile") == FAST
     for item in items:
-        if LOAD_FOLDER in item.path.parents or item.path.name == LOAD_MODULE:
+        if LOAD_FOLDER in item.path.parents:
             item.add_marker("load")
         if opens_model(item):
             item.add_marker("model")
@@ -75,7 +69,7 @@ def limit_examples(test: Any) -> None:
 def opens_model(item: pytest.Item) -> bool:
     fixtures = MODEL_FIXTURES.intersection(getattr(item, "fixturenames", ()))
     folders = set(MODEL_FOLDERS).intersection(item.path.parents)
-    return bool(fixtures or folders or item.nodeid.endswith(MODEL_TEST))
+    return bool(fixtures or folders)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

