@@ -12,7 +12,6 @@ from typing import Any, Generic, TypeVar
 from typing_extensions import TypedDict, Unpack
 
 from friendli._chat import AsyncChat, SyncChat
-from friendli._compat.absent import absent_attribute
 from friendli._streaming.sse import MAX_EVENT
 from friendli._transport.hooks import SDKConfiguration
 from friendli._transport.http import AsyncOwned, SyncOwned
@@ -75,6 +74,8 @@ class Dedicated(Generic[Chat]):
         self.chat: Chat = chat
 
     def __getattr__(self, name: str) -> Any:
+        from friendli._compat.absent import absent_attribute
+
         raise absent_attribute(self, "dedicated.", name)
 
 
@@ -183,6 +184,8 @@ class _Client(ABC):
         return f"{type(self).__name__}(server_url={self._server_url!r})"
 
     def __getattr__(self, name: str) -> Any:
+        from friendli._compat.absent import absent_attribute
+
         raise absent_attribute(self, "", name)
 
     def _changed(self, changes: Mapping[str, Any]) -> Any:

@@ -22,7 +22,6 @@ class StepReport:
         prefilled: Prompt tokens that were computed.
         running: Choices that hold a sequence after it.
         queued: Requests that wait for their first work.
-        queued_tokens: Prompt tokens of those.
         held_tokens: Tokens in the key-value cache, of running choices and of finished ones.
         room_tokens: Tokens that the key-value cache can hold.
         drafted: Tokens that were computed ahead because they were guessed.
@@ -34,7 +33,6 @@ class StepReport:
     prefilled: int
     running: int
     queued: int
-    queued_tokens: int
     held_tokens: int
     room_tokens: int
     drafted: int = 0

@@ -56,15 +56,6 @@ def test_tools_are_seen_where_they_are_offered() -> None:
     assert template.render(MESSAGES, {}, tools=offered) == "look"
 
 
-@pytest.mark.parametrize("name", ["messages", "tools", "add_generation_prompt"])
-def test_reserved_names_may_not_be_shadowed(name: str) -> None:
-    with pytest.raises(Refusal) as error:
-        ChatTemplate("x", {}).render(MESSAGES, {name: None})
-    refused = error.value
-    assert (refused.param, refused.code) == (f"chat_template_kwargs.{name}", "conflict")
-    assert name in refused.message
-
-
 def test_a_template_refuses_in_its_own_words() -> None:
     refused = refusal("{{ raise_exception('Roles must alternate!') }}")
     assert refused.message.endswith("Roles must alternate!")

@@ -284,3 +284,10 @@ def test_the_prompt_must_leave_room_for_min_tokens() -> None:
     with pytest.raises(Refusal, match="at most 5") as caught:
         check_prompt_tokens(3, 8, 6)
     assert (caught.value.param, caught.value.code) == ("min_tokens", "out_of_range")
+
+
+@pytest.mark.parametrize("name", ["messages", "tools", "add_generation_prompt"])
+def test_variables_of_the_template_may_not_be_set(name: str) -> None:
+    found = refused(chat_template_kwargs={name: None})
+    assert (found.param, found.code) == (f"chat_template_kwargs.{name}", "conflict")
+    assert name in found.message

@@ -21,9 +21,6 @@ from friendli_endpoint.generation import Refusal
 
 __all__ = ["ChatTemplate", "TemplateFault", "syntax_tree"]
 
-RESERVED = ("messages", "tools", "add_generation_prompt")
-"""What `chat_template_kwargs` may not shadow."""
-
 
 class TemplateFault(Exception):
     """The template does not compile; the message says where."""
@@ -48,7 +45,7 @@ class ChatTemplate:
     def render(
         self,
         messages: list[dict[str, Any]],
-        extra: Mapping[str, Any],
+        template_kwargs: Mapping[str, Any],
         field: str = "messages",
         tools: Sequence[Mapping[str, Any]] | None = None,
     ) -> str:
@@ -56,24 +53,17 @@ class ChatTemplate:
 
         Args:
             messages: Role and content of each, as plain values.
-            extra: More variables for the template.
+            template_kwargs: More variables for the template; those given here go before them.
             field: The request field at fault where the template refuses.
             tools: The tools that are offered, or None.
 
         Raises:
-            Refusal: `extra` shadows a reserved name; or the template refuses the conversation (in
-                its own words), fails on it, or runs too long.
+            Refusal: The template refuses the conversation (in its own words), fails on it, or runs
+                too long.
         """
-        for name in RESERVED:
-            if name in extra:
-                raise Refusal(
-                    f"chat_template_kwargs may not set {name}",
-                    param=f"chat_template_kwargs.{name}",
-                    code="conflict",
-                )
         variables: dict[str, Any] = {
             **self._tokens,
-            **extra,
+            **template_kwargs,
             "messages": messages,
             "tools": tools,
             "add_generation_prompt": True,

@@ -100,6 +100,9 @@ _NEEDS: tuple[tuple[str, str, str], ...] = (
 
 _TOOL_CHOICES = ("none", "auto", "required")
 
+_TEMPLATE_VARIABLES = ("messages", "tools", "add_generation_prompt")
+"""Variables of a chat template that `chat_template_kwargs` may not set."""
+
 
 def check_body(body: DedicatedChatCompletionBody, limits: Limits) -> None:
     """Refuses what the rules do not allow.
@@ -121,6 +124,13 @@ def check_body(body: DedicatedChatCompletionBody, limits: Limits) -> None:
     _check_combinations(body)
     _check_counts(body, limits)
     _check_messages(body.messages)
+    for name in _TEMPLATE_VARIABLES:
+        if name in (given(body.chat_template_kwargs) or ()):
+            raise Refusal(
+                f"chat_template_kwargs may not set {name}",
+                param=f"chat_template_kwargs.{name}",
+                code="conflict",
+            )
 
 
 def check_prompt_bytes(text: str, max_bytes: int, context: int, param: str) -> None:

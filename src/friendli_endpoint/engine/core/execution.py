@@ -187,7 +187,6 @@ class Execution:
             prefilled=prefilled,
             running=len(self._running),
             queued=len(queued),
-            queued_tokens=sum(group.tokens.size for group in queued),
             held_tokens=self._scheduler.held_tokens + generated,
             room_tokens=self._plan.slots * self._plan.context,
             drafted=drafted,

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from friendli_endpoint.generation import EngineFailure, Refusal
 from friendli_endpoint.http import answering
-
-from .scripted import Call, ScriptedService, completions, run, steps
+from tests.http.scripted import Call, ScriptedService, completions, run, steps
 
 
 def contents(call: Call) -> list[Any]:

@@ -14,8 +14,7 @@ import pytest
 from friendli_endpoint.telemetry.log_queue import LogQueue, QueuedStream, wait_until_logged
 from friendli_endpoint.telemetry.request_log import formatter_of
 from tests.contract.live import environment
-
-from .scripted import BOUND
+from tests.http.scripted import BOUND
 
 PIPE = 64 * 1024
 """Bytes that a pipe holds."""

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from .scripted import BOUND, steps
-from .served import CLOSING, LINE, Served, closing, posting, read, served
+from tests.http.scripted import BOUND, steps
+from tests.server.served import CLOSING, LINE, Served, closing, posting, read, served
 
 SHORT = 0.05
 

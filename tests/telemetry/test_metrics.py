@@ -11,11 +11,10 @@ from friendli_endpoint.chat.structured import GrammarMaker, MatcherCompiler
 from friendli_endpoint.generation import EngineFailure, Refusal, Started, StepReport
 from friendli_endpoint.http.middleware.tokens import parse_tokens
 from friendli_endpoint.telemetry import Metrics
+from tests.http.scripted import Call, News, check_error, run, steps
 from tests.support.scripted import ScriptedVocabulary, following, request, serving
 from tests.support.scripted import run as generate
-
-from .scripted import Call, News, check_error, run, steps
-from .watched import Watched
+from tests.telemetry.watched import Watched
 
 ROOT = Path(__file__).parents[2]
 LISTED: dict[str, dict[str, Any]] = json.loads((ROOT / "deploy" / "metrics.json").read_text())
@@ -51,7 +50,6 @@ async def eventful() -> Watched:
             3,
             running=4,
             queued=5,
-            queued_tokens=6,
             held_tokens=7,
             room_tokens=8,
             drafted=9,
@@ -152,9 +150,7 @@ def test_a_constraint_that_is_kept_is_not_compiled_again() -> None:
 
 
 def test_nothing_runs_when_the_last_request_was_cancelled() -> None:
-    report = StepReport(
-        0.25, 1, 0, running=1, queued=1, queued_tokens=9, held_tokens=7, room_tokens=8
-    )
+    report = StepReport(0.25, 1, 0, running=1, queued=1, held_tokens=7, room_tokens=8)
 
     async def scenario() -> None:
         watched = Watched()

@@ -18,8 +18,15 @@ from friendli_endpoint.http.middleware.tokens import (
     find,
     parse_tokens,
 )
-
-from .scripted import COMPLETIONS, VALID, Call, ScriptedService, check_error, run, scripted_app
+from tests.http.scripted import (
+    COMPLETIONS,
+    VALID,
+    Call,
+    ScriptedService,
+    check_error,
+    run,
+    scripted_app,
+)
 
 TOKENS = parse_tokens(["first-secret", "second-secret"], "here")
 

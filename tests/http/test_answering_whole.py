@@ -6,8 +6,7 @@ import pytest
 
 from friendli_endpoint.engine.core.engine import MAX_HELD
 from friendli_endpoint.generation import EngineFailure, Refusal
-
-from .scripted import ScriptedService, check_error, completions, run, steps
+from tests.http.scripted import ScriptedService, check_error, completions, run, steps
 
 
 def test_an_answer_is_sent_when_all_of_it_is_there() -> None:

@@ -14,10 +14,8 @@ from friendli_endpoint.access import policy_of
 from friendli_endpoint.http.limits.body_memory import BodyMemory
 from friendli_endpoint.server import connection
 from friendli_endpoint.settings import Settings
-
-from .clock import ShiftedLoop, run_shifted, until
-from .connected import Connected
-from .scripted import (
+from tests.http.clock import ShiftedLoop, run_shifted, until
+from tests.http.scripted import (
     BOUND,
     COMPLETIONS,
     VALID,
@@ -28,7 +26,8 @@ from .scripted import (
     scripted_app,
     steps,
 )
-from .served import CLOSING, GET, LINE, Reading, Served, closing, posting, read, served
+from tests.server.connected import Connected
+from tests.server.served import CLOSING, GET, LINE, Reading, Served, closing, posting, read, served
 
 BODY = json.dumps(VALID).encode()
 

@@ -8,8 +8,15 @@ import pytest
 
 from friendli_endpoint.generation import Refusal
 from friendli_endpoint.http.limits.rates import Rates
-
-from .scripted import BOUND, SCRIPTED, VALID, Call, ScriptedService, check_error, scripted_app
+from tests.http.scripted import (
+    BOUND,
+    SCRIPTED,
+    VALID,
+    Call,
+    ScriptedService,
+    check_error,
+    scripted_app,
+)
 
 TOKENIZE = "/dedicated/v1/tokenize"
 DETOKENIZE = "/dedicated/v1/detokenize"

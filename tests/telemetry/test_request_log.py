@@ -8,9 +8,8 @@ import pytest
 
 from friendli_endpoint.generation import EngineFailure, Started
 from friendli_endpoint.telemetry.request_log import formatter_of
-
-from .scripted import COMPLETIONS, Call, run, steps
-from .watched import Watched
+from tests.http.scripted import COMPLETIONS, Call, run, steps
+from tests.telemetry.watched import Watched
 
 STARTED = Started(cached_tokens=1, queue_seconds=0.5, prefill_seconds=0.25)
 DONE = steps("an answer", finish=True)

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .scripted import COMPLETIONS, Call, ScriptedService, check_error, run, scripted_app
+from tests.http.scripted import COMPLETIONS, Call, ScriptedService, check_error, run, scripted_app
 
 
 def called(app: FastAPI, method: str, path: str, *headers: tuple[str, str]) -> Call:

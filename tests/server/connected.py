@@ -7,9 +7,8 @@ from uvicorn.server import ServerState
 
 from friendli_endpoint.http.limits.body_memory import BodyMemory
 from friendli_endpoint.server.connection import Connection, connection_type
-
-from .clock import ShiftedLoop, until
-from .scripted import ScriptedService, scripted_app
+from tests.http.clock import ShiftedLoop, until
+from tests.http.scripted import ScriptedService, scripted_app
 
 SECONDS = 30.0
 

@@ -11,8 +11,7 @@ from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.generation import Refusal
 from friendli_endpoint.http.body import MAX_VALUES, parse_body
 from friendli_endpoint.http.errors import error_body
-
-from .scripted import VALID
+from tests.http.scripted import VALID
 
 
 def parsed(body: bytes) -> DedicatedChatCompletionBody:

@@ -6,11 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from friendli_endpoint.server.pipeline import MAX_WAITING
-
-from .clock import ShiftedLoop, run_shifted, until
-from .connected import Connected
-from .scripted import VALID, steps
-from .served import CLOSING, LINE, posting, read, served
+from tests.http.clock import ShiftedLoop, run_shifted, until
+from tests.http.scripted import VALID, steps
+from tests.server.connected import Connected
+from tests.server.served import CLOSING, LINE, posting, read, served
 
 BODY = json.dumps(VALID).encode()
 

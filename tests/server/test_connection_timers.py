@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from .clock import ShiftedLoop, run_shifted, until
-from .connected import SECONDS, Connected
-from .scripted import steps
-from .served import GET, LINE, posting
+from tests.http.clock import ShiftedLoop, run_shifted, until
+from tests.http.scripted import steps
+from tests.server.connected import SECONDS, Connected
+from tests.server.served import GET, LINE, posting
 
 LARGE = b"POST /nowhere HTTP/1.1\r\ncontent-length: 90000\r\n\r\n"
 

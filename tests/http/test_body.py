@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.generation import Refusal
 from friendli_endpoint.http.body import parse_body
-
-from .scripted import COMPLETIONS, VALID, Call, ScriptedService, check_error, run, scripted_app
+from tests.http.scripted import (
+    COMPLETIONS,
+    VALID,
+    Call,
+    ScriptedService,
+    check_error,
+    run,
+    scripted_app,
+)
 
 
 def message(**fields: Any) -> dict[str, Any]:

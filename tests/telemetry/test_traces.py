@@ -9,9 +9,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from friendli_endpoint.generation import EngineFailure, Started
 from friendli_endpoint.telemetry.traces import tracer_of_process
-
-from .scripted import COMPLETIONS, Call, ScriptedService, completions, run, steps
-from .watched import Watched
+from tests.http.scripted import COMPLETIONS, Call, ScriptedService, completions, run, steps
+from tests.telemetry.watched import Watched
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"

@@ -14,8 +14,14 @@ from friendli_endpoint.generation import EngineFailure, GenerationRequest, Refus
 from friendli_endpoint.http.limits.body_memory import BodyMemory
 from friendli_endpoint.server.draining import DrainingServer, make_server
 from friendli_endpoint.settings import Settings
-
-from .scripted import BOUND, COMPLETIONS, VALID, ScriptedLoop, ScriptedService, scripted_app
+from tests.http.scripted import (
+    BOUND,
+    COMPLETIONS,
+    VALID,
+    ScriptedLoop,
+    ScriptedService,
+    scripted_app,
+)
 
 LINE = b"\r\n\r\n"
 GET = b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n"

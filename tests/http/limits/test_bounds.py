@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from friendli_endpoint.generation import Refusal
 from friendli_endpoint.http.limits.deadline import deadline_of
 from friendli_endpoint.http.limits.rates import Bucket, Rates
-
-from .clock import ShiftedLoop, run_shifted, until
-from .scripted import (
+from tests.http.clock import ShiftedLoop, run_shifted, until
+from tests.http.scripted import (
     COMPLETIONS,
     VALID,
     Call,

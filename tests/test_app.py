@@ -4,12 +4,13 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import pytest
 from fastapi import FastAPI
 
-from friendli_endpoint.app import create_app
+from friendli_endpoint.app import build, create_app
 from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.generation import Engine, GuideMaker, StartError, StepReport, Vocabulary
@@ -17,9 +18,18 @@ from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.service import EndpointService
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
+from tests.http.scripted import (
+    BOUND,
+    CARD,
+    COMPLETIONS,
+    VALID,
+    Call,
+    ScriptedLoop,
+    check_error,
+    run,
+)
+from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 from tests.support.scripted import ScriptedVocabulary
-
-from .scripted import BOUND, CARD, COMPLETIONS, VALID, Call, ScriptedLoop, check_error, run
 
 
 class HeldSource:
@@ -222,3 +232,40 @@ def test_health_and_live_tell_of_an_engine_that_stalls_or_has_ended(
         await started.run(scenario)
 
     run(main)
+
+
+# ── any ASGI server ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.model
+def test_the_application_of_the_environment_serves_its_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = write_byte_pairs(tmp_path / "model.gguf", LLAMA)
+    for name, value in (("MODEL", model), ("MAX_SEQUENCES", 2), ("CONTEXT", 256), ("THREADS", 1)):
+        monkeypatch.setenv(f"FRIENDLI_ENDPOINT_{name}", str(value))
+
+    async def main() -> None:
+        app = build()
+        await check_unavailable(app, "loading")
+        async with app.router.lifespan_context(app):
+            assert (await called(app, "GET", "/health")).status == 200
+            listed = (await called(app, "GET", "/dedicated/v1/models")).json["data"]
+            assert [card["max_model_len"] for card in listed] == [256]
+            answer = await called(app, "POST", COMPLETIONS, valid_body())
+            assert answer.status == 200, answer.body
+        await check_unavailable(app, "draining")
+
+    run(main)
+
+
+def test_without_a_model_there_is_no_application(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match=r"absent\.gguf"):
+        build(Settings(model=tmp_path / "absent.gguf"))
+
+
+def test_an_application_that_others_could_call_by_mistake_is_not_made(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF")
+    with pytest.raises(StartError, match="--no-auth"):
+        build(Settings(model=path, host="0.0.0.0"))

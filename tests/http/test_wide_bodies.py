@@ -15,8 +15,7 @@ from friendli_endpoint.http.body import parse_body
 from friendli_endpoint.http.routes.adapters import ADAPTERS, AdapterBody
 from friendli_endpoint.http.routes.chat import COMPLETIONS
 from friendli_endpoint.http.routes.inspection import BODIES, DetokenizeBody, TokenizeBody
-
-from .scripted import VALID, Call, ScriptedService, check_error, run, scripted_app
+from tests.http.scripted import VALID, Call, ScriptedService, check_error, run, scripted_app
 
 POSTED: dict[str, type[BaseModel]] = {
     **BODIES,

@@ -14,8 +14,7 @@ from prometheus_client.samples import Sample
 from friendli_endpoint.http.application import build_app
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.telemetry import Telemetry
-
-from .scripted import COMPLETIONS, VALID, Call, News, ScriptedService, no_lifespan
+from tests.http.scripted import COMPLETIONS, VALID, Call, News, ScriptedService, no_lifespan
 
 
 @dataclass
