@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 from friendli_endpoint.chat.structured.regex.classes import ASCII_ONLY, EVERY_DIALECT, SOME_DIALECT
 from friendli_endpoint.chat.structured.regex.nodes import PatternError
-from friendli_endpoint.chat.structured.regex.others import other_texts
 from friendli_endpoint.chat.structured.regex.reading import Pattern, read
-from friendli_endpoint.chat.structured.regex.writing import written
+from friendli_endpoint.chat.structured.regex.writing import other_texts, written
 
 __all__ = [
     "Pattern",

@@ -1,5 +1,8 @@
-"""Nodes to a regular expression without anchors, for the compiler."""
+"""Regular expressions for the compiler: of nodes, without anchors, and of all texts but some."""
 
+from collections.abc import Iterable
+
+from friendli_endpoint.chat.structured.regex.characters import coded
 from friendli_endpoint.chat.structured.regex.nodes import (
     Anchor,
     Group,
@@ -9,7 +12,7 @@ from friendli_endpoint.chat.structured.regex.nodes import (
     Text,
 )
 
-__all__ = ["written"]
+__all__ = ["other_texts", "written"]
 
 _ANY = r"(?s:.*)"
 
@@ -63,3 +66,24 @@ def _sequence(nodes: tuple[Node, ...], left: str, right: str, without: str) -> s
         out.append(written(node, "inner", "inner", without))
         out.append(anything if after == "open" else "")
     return "".join(out)
+
+
+def other_texts(texts: Iterable[str]) -> str:
+    """A pattern for every text that is none of these.
+
+    Such a text stops at a beginning of theirs that is not one of them, or leaves all of them there.
+    """
+    listed = set(texts)
+    following: dict[str, set[str]] = {"": set()}
+    for text in sorted(listed):
+        for end in range(len(text)):
+            following.setdefault(text[:end], set()).add(text[end])
+            following.setdefault(text[: end + 1], set())
+    ways = []
+    for beginning, characters in following.items():
+        written = "".join(map(coded, beginning))
+        if beginning not in listed:
+            ways.append(written)
+        left = f"[^{''.join(map(coded, sorted(characters)))}]" if characters else "(?s:.)"
+        ways.append(f"{written}{left}(?s:.*)")
+    return f"(?:{'|'.join(ways)})"
