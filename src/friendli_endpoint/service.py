@@ -283,9 +283,11 @@ class EndpointService:
                 ),
                 metrics.compiled,
             )
-        except (StartError, TemplateFault, KeyError) as error:
+        except BaseException as error:
             asyncio.run(engine.aclose())
-            raise StartError(str(error.args[0])) from error
+            if isinstance(error, TemplateFault | KeyError):
+                raise StartError(str(error.args[0])) from error
+            raise
         return _Serving(engine, chat, vocabulary)
 
     def _template_of(self, engine: Engine) -> str:

@@ -100,7 +100,7 @@ REQUESTS = TypeAdapter(GenerationRequest)
 
 def transported(request: GenerationRequest) -> GenerationRequest:
     """The same request after it has been sent to another process."""
-    packed = msgpack.packb(REQUESTS.dump_python(request), default=sorted)  # sets become lists
+    packed = msgpack.packb(REQUESTS.dump_python(request))
     return REQUESTS.validate_python(msgpack.unpackb(packed, strict_map_key=False))
 
 
@@ -188,7 +188,6 @@ def test_a_request_with_all_that_a_request_can_have_is_the_same_in_another_proce
     )
     received = transported(request)
     assert received == request
-    assert type(received.choices[0].xtc_protected) is frozenset
     assert received.num_prompt_tokens == 6
 
 

@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 import venv
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,24 +126,17 @@ BESIDES = {"friendli-0.16": ("httpx", "pydantic", "certifi")}
 
 
 class Rooms:
-    """Virtual environments of other clients, all being made at once."""
+    """Virtual environments of other clients, each made when it is first needed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._pool = ThreadPoolExecutor(len(ROOMS))
-        self._made: dict[str, Future[Path]] = {
-            name: self._pool.submit(self._make, name) for name in ROOMS
-        }
-
-    def close(self) -> None:
-        """Waits for what is still being made."""
-        self._pool.shutdown()
+        self._made: dict[str, Path] = {}
 
     def run(self, name: str, program: str, address: str, *arguments: str) -> str:
         """Runs a program in a room, or in ours, and gives what it prints."""
         python, variables = Path(sys.executable), dict(os.environ)
         if name != "ours":
-            python = self._made[name].result(PATIENCE * 2)
+            python = self._made.get(name) or self._make(name)
             variables.pop("PYTHONPATH", None)  # where our client may come from
         done = subprocess.run(
             [python, "-c", program, address, *arguments],
@@ -166,12 +158,11 @@ class Rooms:
                 command = [*pip, *packages]
                 done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE * 2)
                 assert done.returncode == 0, f"cannot install {packages}: {done.stderr}"
+        self._made[name] = python
         return python
 
 
 @pytest.fixture(scope="session")
-def rooms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rooms]:
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Rooms:
     """Rooms of the published clients and of openai's."""
-    made = Rooms(tmp_path_factory.mktemp("rooms"))
-    yield made
-    made.close()
+    return Rooms(tmp_path_factory.mktemp("rooms"))

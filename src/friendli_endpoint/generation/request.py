@@ -50,7 +50,7 @@ class SamplingParams:
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     xtc_threshold: float = 0.0
     xtc_probability: float = 0.0
-    xtc_protected: frozenset[int] = frozenset()
+    xtc_protected: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

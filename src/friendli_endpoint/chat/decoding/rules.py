@@ -101,9 +101,9 @@ class RuleCompiler:
             borders = None
             if rules.reasoning is not None:
                 borders = self.borders(rules.reasoning, rules.visible_ids)
-            found = CompiledRules(rules, self.vocabulary, self.matchers, grammar, borders)
-            with self._lock:
-                self._used[rules] = found
+            made = CompiledRules(rules, self.vocabulary, self.matchers, grammar, borders)
+            with self._lock:  # another thread may have been sooner
+                found = self._used.setdefault(rules, made)
         return found
 
     def guide(self, rules: DecodingRules) -> ChoiceGuide:

@@ -47,7 +47,7 @@ def sampling_params(
             logit_bias=bias,
             xtc_threshold=_or_neutral(body.xtc_threshold, 0.0),
             xtc_probability=_or_neutral(body.xtc_probability, 0.0),
-            xtc_protected=protected,
+            xtc_protected=tuple(sorted(protected)),
         )
         for own_seed in _seeds(seed, given(body.n) or 1)
     )

@@ -79,9 +79,9 @@ class MatcherCompiler:
                 self._last[grammar] = found
                 return found
         matcher = on_deep_stack(lambda: self._compile(grammar), _STACK_BYTES)
-        compiled = CompiledGrammar(matcher, grammar.kind == "json_schema")
-        with self._lock:
-            self._used[grammar] = self._last[grammar] = compiled
+        made = CompiledGrammar(matcher, grammar.kind == "json_schema")
+        with self._lock:  # another thread may have been sooner
+            compiled = self._last[grammar] = self._used.setdefault(grammar, made)
         return compiled
 
     def constraint(self, compiled: CompiledGrammar, end_ids: frozenset[int]) -> Constraint:

@@ -233,5 +233,5 @@ def _exclude_top_choices(ids: Ids | None, weights: Floats, params: SamplingParam
     least = viable[viable.size - 1 - int(weights[viable][::-1].argmin())]
     removed = viable[viable != least]
     tokens = removed if ids is None else ids[removed]
-    if params.xtc_protected.isdisjoint(tokens.tolist()):
+    if set(params.xtc_protected).isdisjoint(tokens.tolist()):
         weights[removed] = 0.0
