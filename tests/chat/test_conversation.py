@@ -170,7 +170,7 @@ def test_a_request_with_all_that_a_request_can_have_is_the_same_in_another_proce
                 {5: float("-inf"), 7: 2.0},
                 0.2,
                 0.75,
-                frozenset({2, 14}),
+                (2, 14),
             ),
         ),
         DecodingRules(
