@@ -1,4 +1,4 @@
-"""Regular expressions: what is enforced is what Python, with its ASCII classes, matches."""
+"""What the compiler is given matches as Python, with its ASCII classes, does."""
 
 import re
 
@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.structured.regex import PatternError, search_pattern, whole_pattern
+from friendli_endpoint.chat.structured.regex import PatternError, whole_pattern
 from friendli_endpoint.generation import Refusal
+from tests.chat.structured.regex.helpers import check_meaning, check_named
 from tests.chat.structured.walking import COMPILER, ENDS, follows, walk
 
 _ATOMS = [
@@ -76,77 +77,23 @@ def test_a_schemas_pattern_is_found_somewhere_by_every_dialect(
     ("pattern", "yes", "no"),
     [
         ("^a|b$", ["a", "b"], ["ab", "a$", "ax", "xb"]),
-        (r"a\$", ["a$"], ["a", "a\\"]),
-        (r"a\\$", ["a\\"], ["a\\$", "a$"]),
-        ("[$]", ["$"], [""]),
         ("(^a|b)c", ["ac", "bc"], ["c", "xbc"]),
         ("^(yes|no)$", ["yes", "no"], ["yesno", ""]),
-        (r"\d+", ["12"], ["١٢", ""]),
-        (r"\w", ["_"], ["é"]),
-        (r"\s", ["\t"], ["\u00a0"]),
-        ("(?i)yes", ["YES", "yEs"], ["YESS"]),
-        (".", ["é", "\r"], ["\n"]),
-        ("a{,", ["a{,"], ["a"]),
-        ("", [""], ["a"]),
-        (r"[\]a-]", ["]", "-"], ["b"]),
-        (r"\ud83d\ude42", ["🙂"], [""]),
-        ("a??b+?", ["ab", "bb"], ["a"]),
-        ("(?P<x>a)(?<y>b)(?:c)", ["abc"], []),
     ],
 )
 def test_patterns_mean_what_they_say(pattern: str, yes: list[str], no: list[str]) -> None:
-    for text in (*yes, *no):
-        assert follows(COMPILER.regex(pattern, ENDS, "r"), text) == (text in yes), text
+    check_meaning(pattern, yes, no)
 
 
 @pytest.mark.parametrize(
     ("pattern", "named"),
     [
-        ("(?=a)", "look-ahead"),
-        ("(?!a)b", "look-ahead"),
-        ("(?<=a)b", "look-behind"),
-        ("(?<!a)b", "look-behind"),
-        (r"(a)\1", "back-reference"),
-        (r"(?P<n>a)(?P=n)", "back-reference"),
-        (r"\k<n>", "back-reference"),
-        (r"\p{L}", "Unicode property"),
-        (r"[\P{L}]", "Unicode property"),
-        (r"\N{DASH}", "named character"),
-        (r"\bword", "word boundary"),
-        (r"\Aa\Z", "anchor"),
         ("a^b", "anchor"),
         ("a$b", "anchor"),
-        ("^*", "repeated anchor"),
-        ("(?s).", "flags"),
-        ("(?i:a)", "flags"),
-        ("a**", "repetition of a repetition"),
-        ("a*+", "repetition of a repetition"),
-        ("*a", "nothing to repeat"),
-        ("a{3,1}", "out of order"),
-        ("a{,3}", "least count"),
-        ("a{1000000000}", "too large"),
-        ("((a{1000}){1000}){1000}", "more than"),
-        ("(a", "unclosed ("),
-        ("a)", "unmatched )"),
-        ("[a", "unclosed ["),
-        ("[]a]", "empty class"),
-        ("[[:alpha:]]", "class in a class"),
-        ("[z-a]", "range"),
-        ("a\\", "backslash"),
-        (r"\ud800", "surrogate"),
-        (r"\q", "dialects"),
-        (r"\07", "octal"),
-        ("(" * 60 + ")" * 60, "nested deeper"),
-        ("(?>a)", "atomic"),
     ],
 )
 def test_what_cannot_be_enforced_is_named(pattern: str, named: str) -> None:
-    with pytest.raises(Refusal, match=re.escape(named)) as caught:
-        COMPILER.regex(pattern, ENDS, "response_format.schema")
-    assert caught.value.status == 400
-    assert caught.value.param == "response_format.schema"
-    with pytest.raises(PatternError, match=re.escape(named)):
-        search_pattern(pattern)
+    check_named(pattern, named)
 
 
 def test_a_pattern_that_explodes_is_refused() -> None:
