@@ -71,7 +71,7 @@ def joined(
     Raises:
         StartError: There is no model that could be served, or others could call by mistake.
     """
-    telemetry = Telemetry(most_teams=settings.team_limit, log_prompts=settings.log_prompts)
+    telemetry = Telemetry(max_teams=settings.team_limit, log_prompts=settings.log_prompts)
     service = EndpointService(settings, source_of(settings), telemetry)
     service.check()
     policy = policy_of(settings)

@@ -22,7 +22,6 @@ from friendli_endpoint.generation import (
     Refusal,
     StartError,
     StepReport,
-    TextSegment,
     Vocabulary,
     unknown_adapter,
 )
@@ -183,13 +182,7 @@ class EndpointService:
         """
         request = self.accept(body).request
         serving = self._named(body.model)
-        ids = [
-            token
-            for segment in request.prompt
-            if isinstance(segment, TextSegment)
-            for token in segment.token_ids
-        ]
-        return rendering(tuple(ids), serving.vocabulary, serving.engine.card.context)
+        return rendering(request.prompt_ids, serving.vocabulary, serving.engine.card.context)
 
     def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
         """Token ids of a text.

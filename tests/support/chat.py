@@ -28,7 +28,6 @@ from friendli_endpoint.generation import (
     GenerationRequest,
     Grammar,
     ReasoningRule,
-    TextSegment,
     TokenLogprob,
     TokenStep,
     Vocabulary,
@@ -68,11 +67,7 @@ def chat_model(
 
 def prompt_ids(request: GenerationRequest) -> list[int]:
     """The tokens of a prompt that is all text."""
-    ids: list[int] = []
-    for segment in request.prompt:
-        assert isinstance(segment, TextSegment)
-        ids += segment.token_ids
-    return ids
+    return list(request.prompt_ids)
 
 
 def set_bits(mask: Bitmask, vocabulary: Vocabulary) -> set[int]:

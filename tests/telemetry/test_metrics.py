@@ -319,7 +319,7 @@ def teams(watched: Watched, name: str = "friendli_generated_tokens_total") -> di
 
 def test_a_flood_of_teams_adds_no_series() -> None:
     async def scenario() -> None:
-        watched = Watched(watching={"most_teams": 2})
+        watched = Watched(watching={"max_teams": 2})
         for number in range(20):
             call = watched.call(("x-friendli-team", f"team-{number}"))
             await watched.serve(call, STARTED, DONE)
@@ -345,7 +345,7 @@ def test_a_name_that_is_none_is_among_the_others(name: str) -> None:
 
 def test_strangers_take_no_place_of_a_team() -> None:
     async def scenario() -> None:
-        watched = Watched({"tokens": lambda: TOKENS}, {"most_teams": 1})
+        watched = Watched({"tokens": lambda: TOKENS}, {"max_teams": 1})
         async with watched.call(("x-friendli-team", "strangers")) as call:
             check_error(await call.done(), 401)
         let_in = ("authorization", "Bearer secret")

@@ -106,11 +106,6 @@ class Generated:
     seconds: float
 
     @property
-    def num_tokens(self) -> int:
-        """Tokens in these steps; a step in which a choice ends without one has none."""
-        return sum(step.token_id is not None for step in self.steps)
-
-    @property
     def num_finished(self) -> int:
         """Choices that have finished."""
         return sum(step.findings.finish is not None for step in self.steps)

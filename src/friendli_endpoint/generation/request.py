@@ -169,6 +169,20 @@ class GenerationRequest:
     version: int = VERSION
 
     @property
+    def prompt_ids(self) -> tuple[int, ...]:
+        """Token ids of a prompt that is text.
+
+        Raises:
+            ValueError: It holds media.
+        """
+        ids: list[int] = []
+        for segment in self.prompt:
+            if not isinstance(segment, TextSegment):
+                raise ValueError("the prompt holds media")
+            ids += segment.token_ids
+        return tuple(ids)
+
+    @property
     def num_prompt_tokens(self) -> int:
         """Positions of the prompt in the context."""
         return sum(

@@ -60,7 +60,7 @@ class Telemetry:
     Args:
         metrics: Where they are counted.
         tracer: Where their spans go; by default that of the process.
-        most_teams: How many teams are told apart.
+        max_teams: How many teams are told apart.
         log_prompts: Whether what users write may be logged.
 
     Attributes:
@@ -72,12 +72,12 @@ class Telemetry:
         metrics: Metrics | None = None,
         tracer: Tracer | None = None,
         *,
-        most_teams: int = 50,
+        max_teams: int = 50,
         log_prompts: bool = False,
     ) -> None:
         self.metrics = metrics or Metrics()
         self._tracer = tracer or tracer_of_process()
-        self._teams = Teams(most_teams)
+        self._teams = Teams(max_teams)
         self._log_prompts = log_prompts
 
     def begin(

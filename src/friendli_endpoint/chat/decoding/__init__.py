@@ -1,1 +1,1 @@
-"""What happens at each token: guides, stop criteria, and the reading of the output."""
+"""Decoding of one choice: guides, stop criteria, and the reading of the output."""

@@ -44,7 +44,7 @@ class ChoiceGuide:
         self.looks_ahead = constraint is not None
 
     def mask(self) -> Bitmask | None:
-        """What the constraint allows; all tokens but the ends, for as long as min_tokens asks."""
+        """The mask of the constraint; all tokens but the ends, for as long as min_tokens asks."""
         if self._constraint is not None:
             return self._constraint.mask()
         may_end = self._interpreter.num_tokens >= self._criteria.min_tokens

@@ -17,7 +17,7 @@ Entry = ChatLogprobsContent
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What a token adds to a choice.
+    """The text that a token adds to a choice.
 
     Attributes:
         text: New text of the answer; empty where bytes are held back.
@@ -90,11 +90,11 @@ class Reader:
             token=piece.decode(errors="replace"),
             logprob=own.logprob,
             bytes_=list(piece),
-            top_logprobs=[self._top_entry(each) for each in top],
+            top_logprobs=[self._top_entry(likely) for likely in top],
         )
 
-    def _top_entry(self, each: TokenLogprob) -> ChatLogprobsContentTopLogprob:
-        piece = self._vocabulary.piece(each.token_id)
+    def _top_entry(self, top: TokenLogprob) -> ChatLogprobsContentTopLogprob:
+        piece = self._vocabulary.piece(top.token_id)
         return ChatLogprobsContentTopLogprob(
-            token=piece.decode(errors="replace"), logprob=each.logprob, bytes_=list(piece)
+            token=piece.decode(errors="replace"), logprob=top.logprob, bytes_=list(piece)
         )

@@ -70,9 +70,7 @@ def validate(body: DedicatedChatCompletionBody, facts: ModelFacts) -> ChatReques
         tools=tools.tools,
         tool_required=tools.required,
         parallel_tool_calls=tools.parallel,
-        response_format=None
-        if isinstance(response_format, ResponseFormatText)
-        else response_format,
+        response_format=response_format,
         sampling=sampling_params(body, facts.vocabulary, end_ids | facts.newline_ids),
         end_ids=end_ids,
         stop=(stop,) if isinstance(stop, str) else tuple(stop),

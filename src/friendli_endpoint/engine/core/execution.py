@@ -12,14 +12,14 @@ import numpy as np
 
 from friendli_endpoint.engine.core.adapters import Adapter, handle_of
 from friendli_endpoint.engine.core.admission import Admission
-from friendli_endpoint.engine.core.backend import Backend, Logits, SlotId, Tokens
+from friendli_endpoint.engine.core.backend import Backend, Logits, SlotId
 from friendli_endpoint.engine.core.decoding import Decoding
 from friendli_endpoint.engine.core.outbox import Deliver, Outbox
 from friendli_endpoint.engine.core.running import Outcome, Running, attempt
 from friendli_endpoint.engine.core.sampling import History
 from friendli_endpoint.engine.core.scheduler import Piece, Placement, Scheduler
 from friendli_endpoint.engine.core.sequence import SequenceGroup
-from friendli_endpoint.generation import GenerationRequest, GuideMaker, StepReport, TextSegment
+from friendli_endpoint.generation import GenerationRequest, GuideMaker, StepReport
 
 __all__ = ["Execution", "Plan"]
 
@@ -101,7 +101,8 @@ class Execution:
         """
         self._outbox.open(request.request_id, deliver, submitted)
         try:
-            self._scheduler.add(SequenceGroup(request, _tokens_of(request), adapter))
+            tokens = np.array(request.prompt_ids, np.int32)
+            self._scheduler.add(SequenceGroup(request, tokens, adapter))
         except Exception as error:
             log.exception("request %s cannot be taken in", request.request_id)
             self._outbox.fail(request, f"the request failed in the engine: {error}")
@@ -280,17 +281,3 @@ class Execution:
         for group in groups:
             self._remove(group)
             self._outbox.fail(group.request, message)
-
-
-def _tokens_of(request: GenerationRequest) -> Tokens:
-    """The prompt of a request, shape (length,).
-
-    Raises:
-        ValueError: It holds media.
-    """
-    ids: list[int] = []
-    for segment in request.prompt:
-        if not isinstance(segment, TextSegment):
-            raise ValueError("the model takes text only")
-        ids += segment.token_ids
-    return np.array(ids, np.int32)
