@@ -35,6 +35,7 @@ from friendli_endpoint.generation import (
 from tests.support.scripted import ScriptedVocabulary
 
 __all__ = [
+    "CHOICES",
     "USER",
     "ChoiceReader",
     "ConstraintMaker",
@@ -51,6 +52,27 @@ __all__ = [
 ]
 
 USER = {"role": "user", "content": "hi"}
+
+CHOICES: list[tuple[dict[str, Any], bool, bool, list[str]]] = [
+    ({}, False, True, ["look", "ask"]),
+    ({"tool_choice": "auto"}, False, True, ["look", "ask"]),
+    ({"tool_choice": "required"}, True, True, ["look", "ask"]),
+    ({"tool_choice": {"type": "function", "function": {"name": "ask"}}}, True, False, ["ask"]),
+    ({"parallel_tool_calls": True}, False, True, ["look", "ask"]),
+    ({"parallel_tool_calls": False}, False, False, ["look", "ask"]),
+    ({"tool_choice": "required", "parallel_tool_calls": False}, True, False, ["look", "ask"]),
+    (
+        {
+            "tool_choice": {"type": "function", "function": {"name": "look"}},
+            "parallel_tool_calls": True,
+        },
+        True,
+        False,
+        ["look"],
+    ),
+]
+"""Fields beside the tools `look` and `ask`, to whether a call is required, whether several may be
+made, and the tools that may be called."""
 
 
 def body_of(**fields: Any) -> DedicatedChatCompletionBody:

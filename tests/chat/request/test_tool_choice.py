@@ -6,7 +6,7 @@ import pytest
 
 from friendli_endpoint.chat.request.tool_choice import tool_choice
 from friendli_endpoint.generation import Refusal
-from tests.support.chat import body_of
+from tests.support.chat import CHOICES, body_of
 
 
 def tool(name: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -36,17 +36,7 @@ def test_nothing_may_be_called_without_tools_or_by_choice(asked: dict[str, Any])
 
 @pytest.mark.parametrize(
     ("asked", "required", "parallel", "names"),
-    [
-        ({}, False, True, ["look", "ask"]),
-        ({"tool_choice": "auto"}, False, True, ["look", "ask"]),
-        ({"tool_choice": "none"}, False, True, []),
-        ({"tool_choice": "required"}, True, True, ["look", "ask"]),
-        ({"tool_choice": named("ask")}, True, False, ["ask"]),
-        ({"parallel_tool_calls": True}, False, True, ["look", "ask"]),
-        ({"parallel_tool_calls": False}, False, False, ["look", "ask"]),
-        ({"tool_choice": "required", "parallel_tool_calls": False}, True, False, ["look", "ask"]),
-        ({"tool_choice": named("look"), "parallel_tool_calls": True}, True, False, ["look"]),
-    ],
+    [*CHOICES, ({"tool_choice": "none"}, False, True, [])],
 )
 def test_what_must_and_may_be_called(
     asked: dict[str, Any], required: bool, parallel: bool, names: list[str]

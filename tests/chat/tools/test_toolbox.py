@@ -14,7 +14,7 @@ from friendli_endpoint.chat.tools import Family, Marker, ToolSpec, family_named
 from friendli_endpoint.chat.tools import toolbox as toolbox_module
 from friendli_endpoint.chat.tools.toolbox import ToolCompiler, control_markers, marker_of
 from friendli_endpoint.generation import Grammar, Refusal
-from tests.support.chat import body_of, toolbox_of
+from tests.support.chat import CHOICES, body_of, toolbox_of
 from tests.support.scripted import ScriptedVocabulary
 
 HERMES = family_named("hermes")
@@ -47,16 +47,7 @@ def test_there_is_no_toolbox_where_nothing_may_be_called(asked: dict[str, Any]) 
 
 @pytest.mark.parametrize(
     ("asked", "required", "parallel", "names"),
-    [
-        ({}, False, True, ["look", "ask"]),
-        ({"tool_choice": "auto"}, False, True, ["look", "ask"]),
-        ({"tool_choice": "required"}, True, True, ["look", "ask"]),
-        ({"tool_choice": named("ask")}, True, False, ["ask"]),
-        ({"parallel_tool_calls": True}, False, True, ["look", "ask"]),
-        ({"parallel_tool_calls": False}, False, False, ["look", "ask"]),
-        ({"tool_choice": "required", "parallel_tool_calls": False}, True, False, ["look", "ask"]),
-        ({"tool_choice": named("look"), "parallel_tool_calls": True}, True, False, ["look"]),
-    ],
+    CHOICES,
 )
 def test_what_must_and_may_be_called(
     asked: dict[str, Any], required: bool, parallel: bool, names: list[str]
