@@ -9,6 +9,8 @@ def main() -> None:
     """Runs the command line; without what the `endpoint` extra brings, says how to get it."""
     try:
         from friendli_endpoint.cli import main as run
+
+        run()
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("friendli"):
             raise
@@ -16,7 +18,6 @@ def main() -> None:
             f"friendli-endpoint: {error.name} is not installed; bring what the endpoint needs "
             "with: pip install 'friendli-dedicated[endpoint]'"
         )
-    run()
 
 
 if __name__ == "__main__":

@@ -231,8 +231,9 @@ def test_a_setting_that_cannot_be_ends_it() -> None:
     assert run("doctor", "--context", "1").exit_code == 2
 
 
-def test_without_the_extra_the_command_says_how_to_get_it(tmp_path: Path) -> None:
-    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError(name='typer')")
+@pytest.mark.parametrize("missing", ["typer", "uvicorn"])
+def test_a_missing_package_of_the_extra_is_named(tmp_path: Path, missing: str) -> None:
+    (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError(name={missing!r})")
     done = subprocess.run(
         [sys.executable, "-m", "friendli_endpoint", "serve"],
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
@@ -242,7 +243,7 @@ def test_without_the_extra_the_command_says_how_to_get_it(tmp_path: Path) -> Non
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("friendli-endpoint: typer is not installed; ")
+    assert done.stderr.startswith(f"friendli-endpoint: {missing} is not installed; ")
     assert "Traceback" not in done.stderr
 
 

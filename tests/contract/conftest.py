@@ -18,6 +18,7 @@ from friendli_endpoint.engine.llama.model import find_embedded_model
 from tests.contract.live import Live
 from tests.contract.served import served
 from tests.support.lora import write_loras
+from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 
 SEQUENCES = 8
 CONTEXT = 1024
@@ -100,6 +101,12 @@ def asking(content: str = "Tell me about the sea.", **body: Any) -> dict[str, An
 def loras(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two adapters; the endpoint serves the first as `one`, and lets the second be loaded."""
     return write_loras(tmp_path_factory.mktemp("loras"), find_embedded_model(), range(2))
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of two small layers, which starts in a third of the embedded model's time."""
+    return write_byte_pairs(tmp_path_factory.mktemp("small") / "model.gguf", LLAMA)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """A real endpoint in a process of its own, and what the system says of that process."""
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -12,11 +13,11 @@ from pathlib import Path
 
 from tests.contract.live import environment, stop
 
-__all__ = ["THREADS", "Served", "served"]
+__all__ = ["FLAGS", "Served", "served"]
 
 SERVE = ("-m", "friendli_endpoint.cli")
-THREADS = "SERVED_THREADS"
-"""Environment variable with the number of threads of every endpoint that is started here."""
+FLAGS = "SERVED_FLAGS"
+"""Environment variable with flags of every endpoint that is started here, as in a shell."""
 
 PATIENCE = 120
 """Seconds until an endpoint that does not start is killed."""
@@ -64,8 +65,7 @@ def served(
         AssertionError: It did not start; with what it said.
     """
     command = [sys.executable, *program, "serve", "--port", str(port), "--log-level", "error"]
-    if threads := os.environ.get(THREADS):
-        command += ["--threads", threads]
+    command += shlex.split(os.environ.get(FLAGS, ""))
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [*command, *flags], stdout=subprocess.PIPE, stderr=log, env=environment(**variables)

@@ -125,7 +125,7 @@ Start = Callable[..., tuple[subprocess.Popen[bytes], Live, Path]]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, small_model: Path) -> Iterator[Start]:
     """Starts endpoints, and stops them by their pids after the test."""
     started: list[subprocess.Popen[bytes]] = []
 
@@ -133,7 +133,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         log = tmp_path / f"{len(started)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*COMMAND, "serve", *SMALL, *flags],
+                [*COMMAND, "serve", *SMALL, "--model", str(small_model), *flags],
                 stdout=output,
                 stderr=output,
                 env=environment(),

@@ -1,6 +1,7 @@
 """An endpoint whose log nobody reads goes on answering, and ends when it is told to."""
 
 import subprocess
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -9,9 +10,10 @@ from .live import environment, serve_command, stop
 
 
 @pytest.mark.parametrize("level", ["info", "debug"])
-def test_a_pipe_that_nobody_reads_stops_nothing(level: str) -> None:
+def test_a_pipe_that_nobody_reads_stops_nothing(level: str, small_model: Path) -> None:
+    flags = ("--model", str(small_model), "--context", "256", "--threads", "1")
     with subprocess.Popen(
-        serve_command("--context", "256", "--threads", "1", "--log-level", level),
+        serve_command(*flags, "--log-level", level),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),

@@ -22,6 +22,8 @@ TYPES = [
     Type.Q2_K, Type.Q3_K, Type.Q4_K, Type.Q5_K, Type.Q6_K, Type.IQ4_NL, Type.IQ4_XS, Type.IQ3_S,
     Type.IQ2_XXS, Type.MXFP4, Type.TQ2_0,
 ]  # fmt: skip
+WITH_THREADS = (Type.F32, Type.Q4_1, Type.Q8_0)
+"""Types that two threads compute with: threads that wait for each other crawl beside other work."""
 TEXT = tuple(random.Random(3).choices(range(256), k=1000))
 START = 40
 
@@ -42,7 +44,7 @@ def context(
     write_byte_pairs(path, LLAMA, shape)
     model = LlamaModel(library, path)
     assert bool(model.offsets) == in_parts
-    context = LlamaContext(model, SEQUENCES, CONTEXT, threads=2)
+    context = LlamaContext(model, SEQUENCES, CONTEXT, 2 if request.param in WITH_THREADS else 1)
     yield context
     context.close()
 

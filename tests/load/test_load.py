@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from friendli.models import DedicatedChatCompletionBody
-from tests.contract.served import THREADS
+from tests.contract.served import FLAGS
 from tests.load import faults
 from tests.load.adapter_files import adapter_files
 from tests.load.bodies import FIELDS, bodies, body
@@ -20,14 +20,19 @@ from tests.load.soak import soak
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of two small layers, which starts in a third of the embedded model's time."""
+    return write_byte_pairs(tmp_path_factory.mktemp("model") / "model.gguf", LLAMA)
+
+
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that wait for each other crawl where a test computes beside them."""
-    monkeypatch.setenv(THREADS, "1")
+def flags(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    """One thread each, because threads that wait for each other crawl beside other processes."""
+    monkeypatch.setenv(FLAGS, f"--threads 1 --model {model}")
 
 
-def test_mixed_traffic(tmp_path: Path) -> None:
-    model = write_byte_pairs(tmp_path / "model.gguf", LLAMA)
+def test_mixed_traffic(model: Path) -> None:
     found = soak(seconds=1, concurrent=8, kinds=14, least=6, model=model, context=4096)
     assert all(found[count] > 0 for count in ("answers", "adapters loaded", "left", "refused"))
     assert (found["wrong"], found["errors"]) == (0, 0)
@@ -92,8 +97,8 @@ def test_a_seed_makes_the_same_case_again(make: Callable[[random.Random], object
     assert len({repr(case) for case in made}) > 10
 
 
-def test_mutated_adapter_files_are_refused_or_work(tmp_path: Path) -> None:
-    found = adapter_files(cases=40, model=write_byte_pairs(tmp_path / "model.gguf", LLAMA))
+def test_mutated_adapter_files_are_refused_or_work(model: Path) -> None:
+    found = adapter_files(cases=40, model=model)
     assert found["refused"] > 0 and found["taken and used"] > 0
     assert (found["failed"], found["of these wrong"]) == (0, 0)
     assert found["streams beside"] > 0 and found["the process lives"]

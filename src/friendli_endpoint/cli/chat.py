@@ -19,7 +19,6 @@ from friendli_endpoint.cli.flags import read_settings
 from friendli_endpoint.cli.served import UnreachableError, served_models
 from friendli_endpoint.cli.signals import ctrl_c_once, handling
 from friendli_endpoint.generation import StartError
-from friendli_endpoint.server.background import running
 
 __all__ = ["chat", "typed_lines"]
 
@@ -49,6 +48,8 @@ def chat(
     """
     if url is not None and model is not None:
         refuse("name --url or --model: an endpoint that runs, or a file to serve")
+    from friendli_endpoint.server.background import running  # 0.3 s that --help need not take
+
     console = Console()
     with contextlib.ExitStack() as stack:
         try:

@@ -13,7 +13,6 @@ from rich.markup import escape
 from friendli_endpoint.cli.complaint import refuse
 from friendli_endpoint.cli.flags import read_settings, with_settings
 from friendli_endpoint.generation import ModelCard, StartError
-from friendli_endpoint.server.run import run
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry.log_queue import LogQueue, QueuedStream
 from friendli_endpoint.telemetry.request_log import formatter_of
@@ -31,6 +30,8 @@ def serve(**flags: Any) -> None:
     in a TOML file, as max_sequences = 4. A flag goes before a variable, and that before the file.
     """
     settings = read_settings(flags)
+    from friendli_endpoint.server.run import run  # 0.3 s that --help and a wrong flag need not take
+
     _start_logging(settings)
     try:
         run(settings, _show)

@@ -16,8 +16,6 @@ from friendli import AsyncFriendli, SyncFriendli
 
 from ..wire import MESSAGES, Peer, Server, chunk, chunked, event, stream_head
 
-pytestmark = pytest.mark.load
-
 STREAMS = 2000
 WARM_UP = 200
 
@@ -56,7 +54,10 @@ def traced() -> object:
     tracemalloc.stop()
 
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts /proc/self/fd")
+pytestmark = [
+    pytest.mark.load,
+    pytest.mark.skipif(sys.platform != "linux", reason="counts /proc/self/fd"),
+]
 
 
 @pytest.mark.usefixtures("traced")
