@@ -281,26 +281,6 @@ def test_only_chat_completions_are_counted(path: str) -> None:
     run(scenario)
 
 
-def test_prometheus_is_told_what_it_reads() -> None:
-    async def scenario() -> None:
-        watched = await eventful()
-        async with Call(watched.app, "GET", "/metrics") as call:
-            await call.done()
-        assert call.status == 200
-        assert call.header("content-type") == "text/plain; version=0.0.4; charset=utf-8"
-        assert call.body.decode() == watched.text
-
-    run(scenario)
-
-
-def test_the_page_can_be_switched_off() -> None:
-    async def scenario() -> None:
-        async with Call(Watched({"shows_metrics": False}).app, "GET", "/metrics") as call:
-            check_error(await call.done(), 404)
-
-    run(scenario)
-
-
 def test_two_applications_count_apart() -> None:
     async def scenario() -> None:
         one, two = Watched(), Watched()
