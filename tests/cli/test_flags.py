@@ -1,6 +1,5 @@
 """Settings that cannot be are laid to where they were written, and `--help` shows them all."""
 
-import os
 import re
 from pathlib import Path
 from typing import get_args
@@ -12,11 +11,7 @@ from friendli_endpoint.settings import Flag, Settings
 
 from .command import run, sentence
 
-
-@pytest.fixture(autouse=True)
-def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("FRIENDLI_")]:
-        monkeypatch.delenv(name)
+pytestmark = pytest.mark.usefixtures("nothing_set")
 
 
 @pytest.fixture
