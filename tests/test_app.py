@@ -1,69 +1,27 @@
 """The application while its model is loading, when it cannot be loaded, and when it stops."""
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import pytest
 from fastapi import FastAPI
 
 from friendli_endpoint.app import build, create_app
-from friendli_endpoint.engine.core.engine import LocalEngine
-from friendli_endpoint.engine.core.loop import EngineLoop
-from friendli_endpoint.generation import Engine, GuideMaker, StartError, StepReport, Vocabulary
+from friendli_endpoint.generation import StartError
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.service import EndpointService
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
 from tests.http.scripted import (
-    BOUND,
-    CARD,
     COMPLETIONS,
     VALID,
     Call,
-    ScriptedLoop,
     check_error,
     run,
 )
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
-from tests.support.scripted import ScriptedVocabulary
-
-
-class HeldSource:
-    """A model whose loading takes until the test lets it go on."""
-
-    def __init__(self) -> None:
-        self.go_on = threading.Event()
-        self.fault: Exception | None = None
-        self.loop = CountedLoop()
-
-    def check(self) -> None:
-        pass
-
-    def vocabulary(self) -> Vocabulary:
-        assert self.go_on.wait(BOUND)
-        if self.fault is not None:
-            raise self.fault
-        return ScriptedVocabulary()
-
-    def open(self, _make_guide: GuideMaker, _report: Callable[[StepReport], None]) -> Engine:
-        card = replace(CARD, chat_template="{{ messages[0].content }}")
-        return LocalEngine(cast(EngineLoop, self.loop), card)
-
-    def close(self) -> None:
-        pass
-
-
-class CountedLoop(ScriptedLoop):
-    """Counts how often it is closed."""
-
-    closed = 0
-
-    def close(self) -> None:
-        self.closed += 1
+from tests.support.source import HeldSource
 
 
 class Started:
@@ -198,38 +156,6 @@ def test_stopped_while_loading_it_closes_what_was_loaded() -> None:
 
         await started.run(scenario)
         assert started.source.loop.closed == 1
-
-    run(main)
-
-
-@pytest.mark.parametrize(
-    ("alive", "stalled", "health", "live"),
-    [
-        (True, 0.0, None, None),
-        (True, 30.0, None, None),
-        (True, 31.0, "engine_stalled", None),
-        (True, 301.0, "engine_stalled", "engine_stalled"),
-        (False, 0.0, "engine_failure", "engine_failure"),
-    ],
-)
-def test_health_and_live_tell_of_an_engine_that_stalls_or_has_ended(
-    alive: bool, stalled: float, health: str | None, live: str | None
-) -> None:
-    async def main() -> None:
-        started = Started()
-
-        async def scenario(app: FastAPI) -> None:
-            started.source.go_on.set()
-            await started.ready.wait()
-            loop = started.source.loop
-            loop.is_alive, loop.stalled_seconds = alive, stalled
-            for path, code in (("/health", health), ("/live", live)):
-                call = await called(app, "GET", path)
-                assert call.status == (200 if code is None else 503)
-                if code is not None:
-                    assert check_error(call, 503)["code"] == code
-
-        await started.run(scenario)
 
     run(main)
 

@@ -1,6 +1,5 @@
-"""Settings by flag, environment and file: which one counts, and what is refused."""
+"""Settings that cannot be are laid to where they were written, and `--help` shows them all."""
 
-import os
 import re
 from pathlib import Path
 from typing import get_args
@@ -12,11 +11,7 @@ from friendli_endpoint.settings import Flag, Settings
 
 from .command import run, sentence
 
-
-@pytest.fixture(autouse=True)
-def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("FRIENDLI_")]:
-        monkeypatch.delenv(name)
+pytestmark = pytest.mark.usefixtures("nothing_set")
 
 
 @pytest.fixture
@@ -24,27 +19,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "endpoint.toml"
     path.write_text('context = 512\nport = 9000\nendpoint_id = ["first", "second"]\n')
     return path
-
-
-def test_the_file_sets_what_nothing_else_does(file: Path) -> None:
-    settings = read_settings({"config": file})
-    assert (settings.context, settings.port) == (512, 9000)
-    assert settings.endpoint_id == ("first", "second")
-    assert settings.max_sequences == Settings().max_sequences
-
-
-def test_the_environment_names_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FRIENDLI_ENDPOINT_CONFIG", str(file))
-    assert read_settings({}).context == 512
-
-
-def test_a_flag_goes_before_a_variable_and_that_before_the_file(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FRIENDLI_ENDPOINT_CONTEXT", "1024")
-    monkeypatch.setenv("FRIENDLI_ENDPOINT_PORT", "9001")
-    settings = read_settings({"config": file, "port": 9002})
-    assert (settings.context, settings.port) == (1024, 9002)
 
 
 @pytest.mark.parametrize("given", [None, []])

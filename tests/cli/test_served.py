@@ -18,17 +18,6 @@ def server() -> Iterator[FileServer]:
     server.close()
 
 
-def test_what_an_endpoint_serves_is_listed(server: FileServer) -> None:
-    result = run("models", "--url", f"{server.url}/", FRIENDLI_TOKEN="secret")
-    assert [line.split() for line in result.stdout.splitlines()] == [
-        ["id", "model", "context"],
-        ["first", "some", "model", "512"],
-        ["second"],
-    ]
-    ((path, headers),) = server.seen
-    assert (path, headers["authorization"]) == ("/dedicated/v1/models", "Bearer secret")
-
-
 @pytest.mark.parametrize("content", [b"no JSON", b"[]", b'{"data": 1}', b'{"data": [{}]}'])
 def test_what_is_no_list_is_one_sentence(server: FileServer, content: bytes) -> None:
     server.content = content

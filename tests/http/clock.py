@@ -1,7 +1,16 @@
-"""An event loop whose time a test moves on."""
+"""Clocks that a test moves on: one of plain seconds, and that of an event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class ShiftedLoop(asyncio.SelectorEventLoop):

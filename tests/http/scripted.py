@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any, cast
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from friendli.models import (
     ChatChoice,
@@ -248,7 +249,7 @@ class Call:
 
     def __init__(
         self,
-        app: FastAPI,
+        app: ASGIApp,
         method: str = "GET",
         path: str = "/health",
         *,
@@ -362,6 +363,20 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
             await scenario()
 
     asyncio.run(bounded())
+
+
+def called(
+    app: FastAPI, method: str, path: str, *headers: tuple[str, str], body: Iterable[bytes] = (b"",)
+) -> Call:
+    """A call that is over."""
+    calls = []
+
+    async def scenario() -> None:
+        async with Call(app, method, path, headers=headers, body=body) as call:
+            calls.append(await call.done())
+
+    run(scenario)
+    return calls[0]
 
 
 def check_error(call: Call, status: int, param: str | None = None) -> dict[str, Any]:

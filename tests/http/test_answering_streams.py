@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.generation import EngineFailure, Refusal
+from friendli_endpoint.generation import EngineFailure
 from friendli_endpoint.http import answering
 from tests.http.scripted import Call, ScriptedService, completions, run, steps
 
@@ -173,19 +173,6 @@ def test_a_stream_that_is_cancelled_from_outside_cancels_once() -> None:
         async with completions(service, stream=True) as call:
             await call.until(lambda call: call.body != b"")
         assert service.scripted.cancelled == ["chatcmpl-1"]
-
-    run(scenario)
-
-
-def test_an_engine_that_takes_no_more_refuses_before_the_headers() -> None:
-    async def scenario() -> None:
-        service = ScriptedService()
-        service.scripted.refusal = Refusal("full", status=429, code="full", retry_after=2)
-        async with completions(service, stream=True) as call:
-            await call.done()
-        assert call.status == 429
-        assert call.header("retry-after") == "2"
-        assert service.scripted.cancelled == []
 
     run(scenario)
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from friendli_endpoint.engine.core.engine import MAX_HELD
-from friendli_endpoint.generation import EngineFailure, Refusal
+from friendli_endpoint.generation import EngineFailure
 from tests.http.scripted import ScriptedService, check_error, completions, run, steps
 
 
@@ -92,33 +92,5 @@ def test_a_call_that_is_cancelled_from_outside_cancels_once() -> None:
         async with completions(service):
             await service.scripted.submitted.wait()
         assert service.scripted.cancelled == ["chatcmpl-1"]
-
-    run(scenario)
-
-
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_refusal_is_answered_in_its_own_words(stream: bool) -> None:
-    async def scenario() -> None:
-        service = ScriptedService()
-        service.fault = Refusal("no such thing", param="n", code="odd", status=404)
-        async with completions(service, stream=stream) as call:
-            await call.done()
-        error = check_error(call, 404, "n")
-        assert (error["message"], error["code"]) == ("no such thing", "odd")
-        assert not service.scripted.submitted.is_set()
-
-    run(scenario)
-
-
-@pytest.mark.parametrize("stream", [False, True])
-def test_what_nobody_foresaw_is_an_error_500_that_tells_no_secret(stream: bool) -> None:
-    async def scenario() -> None:
-        service = ScriptedService()
-        service.fault = ValueError("a secret of the service")
-        async with completions(service, stream=stream) as call:
-            await call.done()
-        error = check_error(call, 500)
-        assert "secret" not in error["message"]
-        assert error["type"] == "server_error"
 
     run(scenario)

@@ -1,8 +1,7 @@
-"""Bodies: how much of one is read, and which error names which field."""
+"""Bodies: which error names which field, and JSON at its bounds."""
 
 import json
 import string
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,16 +10,8 @@ from hypothesis import strategies as st
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.generation import Refusal
-from friendli_endpoint.http.body import parse_body
-from tests.http.scripted import (
-    COMPLETIONS,
-    VALID,
-    Call,
-    ScriptedService,
-    check_error,
-    run,
-    scripted_app,
-)
+from friendli_endpoint.http.body import MAX_VALUES, parse_body
+from tests.http.scripted import VALID
 
 
 def message(**fields: Any) -> dict[str, Any]:
@@ -35,6 +26,15 @@ def part(**fields: Any) -> dict[str, Any]:
 
 def valid(**fields: Any) -> dict[str, Any]:
     return {**VALID, **fields}
+
+
+def spliced(field: str, value: str) -> bytes:
+    """A valid body with one more field, written as it is given."""
+    return (json.dumps(VALID)[:-1] + f', "{field}": {value}}}').encode()
+
+
+def parsed(body: bytes) -> DedicatedChatCompletionBody:
+    return parse_body(body, DedicatedChatCompletionBody)
 
 
 def refusal(body: bytes) -> Refusal:
@@ -199,62 +199,42 @@ def test_any_bytes_are_an_error(body: bytes) -> None:
     assert refusal(body).status in (400, 422)
 
 
-# ── how much is read ─────────────────────────────────────────────────────────────────────────
-
-
-def posted(service: ScriptedService, pieces: list[bytes], *headers: tuple[str, str]) -> Call:
-    """A call with this body to an endpoint that takes 1,000 bytes."""
-    calls = []
-
-    async def scenario() -> None:
-        app = scripted_app(service, max_body=1_000)
-        async with Call(app, "POST", COMPLETIONS, headers=headers, body=pieces) as call:
-            calls.append(await call.done())
-
-    run(scenario)
-    return calls[0]
+# ── JSON at its bounds ───────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
-    ("headers", "read"),
-    [
-        ((), 3),
-        ((("content-length", "100001"),), 0),
-        ((("content-length", "9" * 5_000),), 0),
-        ((("content-length", "10"),), 3),
-        ((("transfer-encoding", "chunked"),), 3),
-    ],
-    ids=["no length", "its length", "an absurd length", "a length that is not true", "in chunks"],
+    "value",
+    ["[" + "0," * MAX_VALUES + "0]", "{" + '"a":[],' * (MAX_VALUES // 2) + '"a":0}'],
+    ids=["a list", "an object"],
 )
-def test_a_body_too_large_is_413_and_not_read_on(
-    headers: tuple[tuple[str, str], ...], read: int
-) -> None:
-    service = ScriptedService()
-    call = posted(service, [b" " * 400] * 25, *headers)
-    assert check_error(call, 413)["code"] == "body_too_large"
-    assert call.pieces_read == read
-    assert call.header("connection") == "close"
-    assert service.accepted == []
+def test_too_many_values_are_400(value: str) -> None:
+    found = refusal(spliced("chat_template_kwargs", f'{{"a": {value}}}'))
+    assert (found.status, found.code) == (400, "out_of_range")
+    assert "262,144" in found.message
 
 
-def test_a_body_of_just_the_size_is_taken() -> None:
-    service = ScriptedService()
-    service.fault = Refusal("taken", status=404)
-    padded = json.dumps(VALID).encode().ljust(1_000)
-    assert posted(service, [padded[:300], padded[300:]]).status == 404
-    check_error(posted(service, [padded[:300], padded[300:], b" "]), 413)
+@pytest.mark.parametrize(
+    "text", ['"' + r"\"," * (1 << 20), '"' * (1 << 20) + ",", '"\\' + "," * (1 << 20)]
+)
+def test_a_string_that_does_not_end_is_looked_at_once(text: str) -> None:
+    assert refusal(text.encode()).code == "invalid_json"
 
 
-@pytest.mark.parametrize("pieces", [[b""], [b"", b""]])
-def test_no_body_is_400(pieces: list[bytes]) -> None:
-    call = posted(ScriptedService(), pieces)
-    error = check_error(call, 400)
-    assert "no body" in error["message"]
+def test_commas_and_brackets_in_strings_are_not_counted() -> None:
+    text = '[{,"\\' * MAX_VALUES
+    message = {"role": "user", "content": text}
+    read = parsed(json.dumps({**VALID, "messages": [message]}).encode())
+    assert read.messages[0].content == text
+    assert parsed(spliced("eos_token", "[" + "0," * (MAX_VALUES - 20) + "0]")).eos_token
 
 
-@pytest.mark.parametrize("cut", [lambda body: [body], lambda body: [bytes([b]) for b in body]])
-def test_however_a_body_comes_it_is_the_same(cut: Callable[[bytes], list[bytes]]) -> None:
-    service = ScriptedService()
-    service.scripted.refusal = Refusal("enough", status=404)
-    assert posted(service, cut(json.dumps(VALID).encode())).status == 404
-    assert [body.messages[0].content for body in service.accepted] == ["Hello!"]
+def test_nul_is_a_character() -> None:
+    body = json.dumps({**VALID, "messages": [{"role": "user", "content": "a\0b"}]}).encode()
+    assert parsed(body).messages[0].content == "a\0b"
+
+
+def test_of_a_key_given_twice_the_last_counts() -> None:
+    body = b'{"model": "a", "model": "m", "messages": [], "messages": [%s]}'
+    message = b'{"role": "clown", "role": "user", "content": 1, "content": "x"}'
+    read = parsed(body % message)
+    assert (read.model, read.messages[0].role, read.messages[0].content) == ("m", "user", "x")

@@ -8,10 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from friendli_endpoint.chat.structured import GrammarMaker, MatcherCompiler
-from friendli_endpoint.generation import EngineFailure, Refusal, Started, StepReport
-from friendli_endpoint.http.middleware.tokens import parse_tokens
+from friendli_endpoint.generation import Refusal, Started, StepReport
 from friendli_endpoint.telemetry import Metrics
-from tests.http.scripted import Call, News, check_error, run, steps
+from tests.http.scripted import Call, run, steps
 from tests.support.scripted import ScriptedVocabulary, following, request, serving
 from tests.support.scripted import run as generate
 from tests.telemetry.watched import Watched
@@ -21,7 +20,6 @@ LISTED: dict[str, dict[str, Any]] = json.loads((ROOT / "deploy" / "metrics.json"
 
 STARTED = Started(cached_tokens=1, queue_seconds=0.5, prefill_seconds=0.25)
 DONE = steps("done", finish=True)
-TOKENS = parse_tokens(["secret"], "here")
 
 
 async def eventful() -> Watched:
@@ -166,107 +164,6 @@ def test_nothing_runs_when_the_last_request_was_cancelled() -> None:
     run(scenario)
 
 
-# ── how requests end ─────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("stream", "message", "status", "reason"),
-    [
-        (False, DONE, 200, "stop"),
-        (True, DONE, 200, "stop"),
-        (False, EngineFailure("broken"), 500, "engine_failure"),
-        (True, EngineFailure("broken"), 200, "engine_failure"),
-        (False, steps("BROKEN", finish=True), 500, "internal_error"),
-        (True, steps("BROKEN"), 200, "internal_error"),
-    ],
-)
-def test_what_the_engine_says_is_a_reason(
-    stream: bool, message: News, status: int, reason: str
-) -> None:
-    async def scenario() -> None:
-        watched = Watched()
-        await watched.serve(watched.call(stream=stream), message)
-        assert ended(watched) == {(str(status), reason): 1}
-        assert watched.value("friendli_rejected_total") == 0
-        assert watched.value("friendli_cancelled_total") == 0
-
-    run(scenario)
-
-
-@pytest.mark.parametrize(
-    ("sent", "headers", "granted", "status", "reason"),
-    [
-        (b"{", (), {}, 400, "invalid_json"),
-        (b"{}", (), {}, 422, "missing_field"),
-        (b" " * 20_000, (), {}, 413, "body_too_large"),
-        (None, (), {"tokens": lambda: TOKENS}, 401, "unauthorized"),
-        (None, (("x-request-timeout", "never"),), {}, 400, "out_of_range"),
-    ],
-)
-def test_a_refusal_is_a_reason(
-    sent: bytes | None, headers: Any, granted: dict[str, Any], status: int, reason: str
-) -> None:
-    async def scenario() -> None:
-        watched = Watched(granted)
-        async with watched.call(*headers, sent=sent) as call:
-            assert (await call.done()).status == status
-        assert ended(watched) == {(str(status), reason): 1}
-        assert watched.value("friendli_rejected_total", reason=reason) == 1
-        assert watched.value("friendli_request_seconds_count") == 0
-
-    run(scenario)
-
-
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_deadline_is_a_reason(stream: bool) -> None:
-    async def scenario() -> None:
-        watched = Watched()
-        async with watched.call(("x-request-timeout", "0.05"), stream=stream) as call:
-            await call.done()
-        assert ended(watched) == {(str(call.status), "timeout"): 1}
-        assert watched.value("friendli_cancelled_total") == 0
-
-    run(scenario)
-
-
-@pytest.mark.parametrize(("stream", "status"), [(False, "499"), (True, "200")])
-def test_a_client_that_leaves_is_a_reason(stream: bool, status: str) -> None:
-    async def scenario() -> None:
-        watched = Watched()
-        async with watched.call(stream=stream) as call:
-            await watched.service.scripted.submitted.wait()
-            call.leave()
-            await call.done()
-        assert ended(watched) == {(status, "cancelled"): 1}
-        assert watched.value("friendli_cancelled_total") == 1
-
-    run(scenario)
-
-
-def test_a_client_that_leaves_in_its_own_request_is_no_failure() -> None:
-    class Gone(Call):
-        async def _receive(self) -> dict[str, Any]:
-            return {"type": "http.disconnect"}
-
-    async def scenario() -> None:
-        watched = Watched()
-        async with Gone(watched.app, "POST", "/dedicated/v1/chat/completions") as call:
-            await call.done()
-        assert call.status == 0
-        assert ended(watched) == {("499", "cancelled"): 1}
-        assert watched.value("friendli_rejected_total") == 0
-
-    run(scenario)
-
-
-def ended(watched: Watched) -> dict[tuple[str, str], float]:
-    """How many requests ended with each status and reason."""
-    return {
-        (each.labels["status"], each.labels["reason"]): each.value
-        for each in watched.samples("friendli_requests_total")
-    }
-
-
 # ── the page ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -276,27 +173,7 @@ def test_only_chat_completions_are_counted(path: str) -> None:
         watched = Watched()
         async with Call(watched.app, "GET", path) as call:
             await call.done()
-        assert ended(watched) == {}
-
-    run(scenario)
-
-
-def test_prometheus_is_told_what_it_reads() -> None:
-    async def scenario() -> None:
-        watched = await eventful()
-        async with Call(watched.app, "GET", "/metrics") as call:
-            await call.done()
-        assert call.status == 200
-        assert call.header("content-type") == "text/plain; version=0.0.4; charset=utf-8"
-        assert call.body.decode() == watched.text
-
-    run(scenario)
-
-
-def test_the_page_can_be_switched_off() -> None:
-    async def scenario() -> None:
-        async with Call(Watched({"shows_metrics": False}).app, "GET", "/metrics") as call:
-            check_error(await call.done(), 404)
+        assert watched.ended == {}
 
     run(scenario)
 
@@ -305,52 +182,6 @@ def test_two_applications_count_apart() -> None:
     async def scenario() -> None:
         one, two = Watched(), Watched()
         await one.serve(one.call(), DONE)
-        assert (len(ended(one)), len(ended(two))) == (1, 0)
-
-    run(scenario)
-
-
-# ── teams ────────────────────────────────────────────────────────────────────────────────────
-
-
-def teams(watched: Watched, name: str = "friendli_generated_tokens_total") -> dict[str, float]:
-    return {each.labels["team"]: each.value for each in watched.samples(name)}
-
-
-def test_a_flood_of_teams_adds_no_series() -> None:
-    async def scenario() -> None:
-        watched = Watched(watching={"max_teams": 2})
-        for number in range(20):
-            call = watched.call(("x-friendli-team", f"team-{number}"))
-            await watched.serve(call, STARTED, DONE)
-        await watched.serve(watched.call(), STARTED, DONE)
-        seen = {"team-0": 1, "team-1": 1, "other": 18, "": 1}
-        assert teams(watched) == teams(watched, "friendli_requests_total") == seen
-        assert teams(watched, "friendli_prompt_tokens_total") == seen
-        assert teams(watched, "friendli_cached_prompt_tokens_total") == seen
-
-    run(scenario)
-
-
-@pytest.mark.parametrize("name", ["a b", "é", "x" * 65, 'a"} 1\nforged 1'])
-def test_a_name_that_is_none_is_among_the_others(name: str) -> None:
-    async def scenario() -> None:
-        watched = Watched()
-        await watched.serve(watched.call(("x-friendli-team", name)), DONE)
-        assert teams(watched) == {"other": 1}
-        assert "forged" not in watched.text
-
-    run(scenario)
-
-
-def test_strangers_take_no_place_of_a_team() -> None:
-    async def scenario() -> None:
-        watched = Watched({"tokens": lambda: TOKENS}, {"max_teams": 1})
-        async with watched.call(("x-friendli-team", "strangers")) as call:
-            check_error(await call.done(), 401)
-        let_in = ("authorization", "Bearer secret")
-        await watched.serve(watched.call(let_in, ("x-friendli-team", "ours")), DONE)
-        assert teams(watched) == {"ours": 1}
-        assert teams(watched, "friendli_requests_total") == {"other": 1, "ours": 1}
+        assert (len(one.ended), len(two.ended)) == (1, 0)
 
     run(scenario)

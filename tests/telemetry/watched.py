@@ -69,6 +69,18 @@ class Watched:
         return sum(each.value for each in found)
 
     @property
+    def ended(self) -> dict[tuple[str, str], float]:
+        """How many requests ended with each status and reason."""
+        return {
+            (sample.labels["status"], sample.labels["reason"]): sample.value
+            for sample in self.samples("friendli_requests_total")
+        }
+
+    def teams(self, name: str) -> dict[str, float]:
+        """What the series of one name say of each team."""
+        return {sample.labels["team"]: sample.value for sample in self.samples(name)}
+
+    @property
     def spans(self) -> list[ReadableSpan]:
         """The spans that have ended."""
         return list(self._spans.get_finished_spans())

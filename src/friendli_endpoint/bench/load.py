@@ -100,7 +100,7 @@ def connect(client: httpx2.AsyncClient, address: Address) -> Ask:
                 async for piece in response.aiter_raw():
                     reception.take(piece)
         except httpx2.HTTPError as error:
-            raise BenchError(f"{address.name}: {error or type(error).__name__}") from error
+            raise BenchError(f"{address.name}: {str(error) or type(error).__name__}") from error
 
     return ask
 

@@ -45,7 +45,8 @@ def running(settings: Settings) -> Iterator[str]:
 
     def serve() -> None:
         try:
-            server.run(sockets=[listener])
+            with contextlib.suppress(SystemExit):  # uvicorn's, where the application does not start
+                server.run(sockets=[listener])
         finally:
             news.put(StartError("the endpoint ended before it answered"))
 
@@ -59,3 +60,4 @@ def running(settings: Settings) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+        listener.close()  # a server that did not start leaves it open

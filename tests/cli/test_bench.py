@@ -7,10 +7,18 @@ from typing import Any
 import pytest
 from fastapi.responses import JSONResponse
 
+from friendli_endpoint.bench import rest
 from tests.bench.loopback import obedient, serving
-from tests.cli.command import run, sentence
+
+from .command import run, sentence
 
 PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(autouse=True)
+def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here is measured: whatever else the machine does, nobody waits for it for long."""
+    monkeypatch.setattr(rest, "LOOK_SECONDS", 0.02)
 
 
 def rows(output: str) -> list[list[str]]:

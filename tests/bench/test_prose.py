@@ -1,0 +1,15 @@
+"""Prompts of words."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from friendli_endpoint.bench.prose import fresh_words, words
+
+
+@given(st.integers(1, 500), st.text(max_size=5))
+def test_prompts_have_exactly_so_many_words_and_follow_from_their_seed(
+    count: int, seed: str
+) -> None:
+    assert len(words(count, seed).split()) == count
+    assert len(fresh_words(count, seed).split()) == count
+    assert fresh_words(count, seed) == fresh_words(count, seed)

@@ -1,0 +1,50 @@
+"""Deadlines: what a client may ask for, and what the operator grants."""
+
+import pytest
+
+from friendli_endpoint.generation import Refusal
+from friendli_endpoint.http.limits.deadline import deadline_of, too_late
+
+
+def test_a_client_may_not_ask_for_more_than_is_granted() -> None:
+    assert deadline_of("600", 30, 1000) == 1030
+    assert deadline_of("2.5", 30, 1000) == 1002.5
+    assert deadline_of("2.5", None, 1000) == 1002.5
+    assert deadline_of(None, 30, 1000) == 1030
+    assert deadline_of(None, None, 1000) is None
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "",
+        "0",
+        "0.0",
+        "-1",
+        "nan",
+        "inf",
+        "1e3",
+        "1_0",
+        "٣",
+        "ten",
+        " 1",
+        "9" * 400,
+        "1.",
+        "1234567890",
+        "0.0123456789",
+    ],
+)
+def test_what_is_no_time_is_refused(asked: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        deadline_of(asked, None, 0)
+    assert (caught.value.status, caught.value.param) == (400, "x-request-timeout")
+
+
+@pytest.mark.parametrize("asked", ["999999999", "0.000000001", "007", "1.50"])
+def test_any_number_of_seconds_above_0_is_taken(asked: str) -> None:
+    assert deadline_of(asked, None, 0.0) == float(asked)
+
+
+def test_a_request_whose_time_is_over_hears_that_it_was_too_late() -> None:
+    late = too_late()
+    assert (late.status, late.code, late.retry_after) == (504, "timeout", None)

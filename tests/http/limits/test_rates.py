@@ -1,0 +1,151 @@
+"""Rates: what each token may use in a minute."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from friendli_endpoint.generation import Refusal
+from friendli_endpoint.http.limits.rates import Bucket, Rates
+from tests.http.clock import Clock
+
+AMOUNTS = st.lists(st.tuples(st.integers(0, 40), st.floats(0, 100)), max_size=20)
+
+
+@given(st.integers(1, 30), AMOUNTS, st.integers(1, 60))
+def test_what_a_bucket_says_of_its_wait_is_true(
+    per_minute: int, earlier: list[tuple[int, float]], wanted: int
+) -> None:
+    now = 0.0
+    bucket = Bucket(per_minute, per_minute, now)
+    for amount, pause in earlier:
+        bucket.take(amount, now)
+        now += pause
+    seconds = bucket.wait(wanted, now)
+    if seconds > 0.01:
+        assert bucket.wait(wanted, now + 0.99 * seconds) > 0
+    assert bucket.wait(wanted, now + 1.01 * seconds + 1e-6) == 0
+
+
+@given(st.integers(1, 30), AMOUNTS)
+def test_a_bucket_grants_no_more_than_its_rate(
+    per_minute: int, asked: list[tuple[int, float]]
+) -> None:
+    now, taken = 0.0, 0
+    bucket = Bucket(per_minute, per_minute, now)
+    for amount, pause in asked:
+        if amount <= per_minute and bucket.wait(amount, now) == 0:
+            bucket.take(amount, now)
+            taken += amount
+        now += pause
+        assert taken <= per_minute + now * per_minute / 60 + 1e-6
+
+
+def test_requests_are_counted_by_token_and_refused_with_a_true_time() -> None:
+    clock = Clock()
+    rates = Rates(requests=6, clock=clock)
+    for _ in range(6):
+        rates.take_request(b"a")
+    with pytest.raises(Refusal, match="6 requests a minute") as caught:
+        rates.take_request(b"a")
+    assert (caught.value.status, caught.value.retry_after) == (429, 10)
+    rates.take_request(b"b")
+    rates.take_request(None)
+    clock.now += 10
+    rates.take_request(b"a")
+    with pytest.raises(Refusal):
+        rates.take_request(b"a")
+
+
+def test_generated_tokens_are_owed() -> None:
+    clock = Clock()
+    rates = Rates(tokens=60, clock=clock)
+    rates.take_prompt(b"a", 50)
+    rates.add_tokens(b"a", 40)
+    with pytest.raises(Refusal) as caught:
+        rates.take_prompt(b"a", 1)
+    assert caught.value.retry_after == 31
+    clock.now += 31
+    rates.take_prompt(b"a", 1)
+
+
+def test_a_prompt_that_no_minute_holds_passes_when_nothing_is_owed() -> None:
+    clock = Clock()
+    rates = Rates(tokens=60, clock=clock)
+    rates.take_prompt(None, 600)
+    with pytest.raises(Refusal) as caught:
+        rates.take_prompt(None, 600)
+    assert caught.value.retry_after == 600
+    clock.now += 600
+    rates.take_prompt(None, 600)
+
+
+def test_an_endpoint_without_rates_counts_nothing() -> None:
+    rates = Rates()
+    for _ in range(1000):
+        rates.take_request(None)
+        rates.take_prompt(None, 10**9)
+        rates.add_tokens(None, 10**9)
+
+
+def test_what_was_not_used_is_not_saved_up() -> None:
+    clock = Clock()
+    rates = Rates(requests=2, clock=clock)
+    rates.take_request(b"a")
+    clock.now += 3600
+    for _ in range(2):
+        rates.take_request(b"a")
+    with pytest.raises(Refusal):
+        rates.take_request(b"a")
+
+
+def test_what_is_refused_costs_nothing() -> None:
+    clock = Clock()
+    rates = Rates(tokens=60, clock=clock)
+    rates.take_prompt(b"a", 40)
+    for _ in range(5):
+        with pytest.raises(Refusal, match="60 tokens a minute") as caught:
+            rates.take_prompt(b"a", 30)
+        assert caught.value.retry_after == 10
+    rates.take_prompt(b"a", 20)
+
+
+@given(st.integers(1, 1000), st.floats(0, 1e9), st.lists(st.floats(0, 200), max_size=5))
+def test_after_the_time_that_a_refusal_names_the_request_passes(
+    per_minute: int, start: float, pauses: list[float]
+) -> None:
+    clock = Clock()
+    clock.now = start
+    rates = Rates(tokens=per_minute, clock=clock)
+    for pause in pauses:
+        rates.add_tokens(b"a", per_minute)
+        clock.now += pause
+    try:
+        rates.take_prompt(b"a", 1)
+    except Refusal as refusal:
+        assert refusal.retry_after is not None
+        assert refusal.retry_after >= 1
+        clock.now += refusal.retry_after
+        rates.take_prompt(b"a", 1)
+
+
+def test_the_time_that_a_refusal_names_is_rounded_up() -> None:
+    clock = Clock()
+    rates = Rates(requests=1, clock=clock)
+    rates.take_request(b"a")
+    for passed, left in ((0.25, 60), (58.75, 1), (0.9375, 1)):
+        clock.now += passed
+        with pytest.raises(Refusal) as caught:
+            rates.take_request(b"a")
+        assert caught.value.retry_after == left
+    clock.now += 0.0625
+    rates.take_request(b"a")
+
+
+def test_requests_and_tokens_are_counted_apart() -> None:
+    rates = Rates(requests=1, tokens=5, clock=Clock())
+    rates.take_request(b"a")
+    rates.take_prompt(b"a", 5)
+    with pytest.raises(Refusal, match="1 requests a minute"):
+        rates.take_request(b"a")
+    with pytest.raises(Refusal, match="5 tokens a minute"):
+        rates.take_prompt(b"a", 1)

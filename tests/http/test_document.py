@@ -1,0 +1,71 @@
+"""The OpenAPI document: what is described, and that every reference leads somewhere."""
+
+import json
+import re
+import warnings
+
+import pytest
+from fastapi import FastAPI
+
+from tests.http.scripted import COMPLETIONS, ScriptedService, called, scripted_app
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    return scripted_app(ScriptedService())
+
+
+def test_the_openapi_document_describes_the_body_and_warns_of_nothing() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        call = called(scripted_app(ScriptedService()), "GET", "/openapi.json")
+    assert call.status == 200
+    operation = call.json["paths"][COMPLETIONS]["post"]
+    schemas = call.json["components"]["schemas"]
+    body = operation["requestBody"]["content"]["application/json"]["schema"]
+    fields = schemas[body["$ref"].rpartition("/")[2]]
+    assert fields["required"] == ["model", "messages"]
+    assert {"temperature", "stop", "seed", "tools"} <= set(fields["properties"])
+    assert set(operation["responses"]["200"]["content"]) == {
+        "application/json",
+        "text/event-stream",
+    }
+
+
+def test_every_reference_in_the_openapi_document_leads_somewhere(app: FastAPI) -> None:
+    document = called(app, "GET", "/openapi.json").json
+    references = set(re.findall(r'"\$ref": "([^"]*)"', json.dumps(document)))
+    assert references
+    for reference in references:
+        place = document
+        start, *names = reference.split("/")
+        assert start == "#"
+        for name in names:
+            place = place[name]
+        assert place
+
+
+def test_every_body_that_is_posted_is_described(app: FastAPI) -> None:
+    document = called(app, "GET", "/openapi.json").json
+    posted = [methods["post"] for methods in document["paths"].values() if "post" in methods]
+    assert document["paths"][COMPLETIONS]["post"] in posted
+    for operation in posted:
+        body = operation["requestBody"]
+        name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        assert body["required"]
+        assert document["components"]["schemas"][name]["properties"]
+
+
+def test_a_stream_is_described_by_its_chunks_and_a_whole_answer_by_its_message(
+    app: FastAPI,
+) -> None:
+    document = called(app, "GET", "/openapi.json").json
+    content = document["paths"][COMPLETIONS]["post"]["responses"]["200"]["content"]
+    fields = {}
+    for kind, described in content.items():
+        schemas = document["components"]["schemas"]
+        whole = schemas[described["schema"]["$ref"].rpartition("/")[2]]
+        choice = schemas[whole["properties"]["choices"]["items"]["$ref"].rpartition("/")[2]]
+        fields[kind] = set(choice["properties"])
+    assert "message" in fields["application/json"] - fields["text/event-stream"]
+    assert "delta" in fields["text/event-stream"] - fields["application/json"]

@@ -1,0 +1,53 @@
+"""A model to serve that a test holds back, or lets fail."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
+
+from friendli_endpoint.engine.core.engine import LocalEngine
+from friendli_endpoint.engine.core.loop import EngineLoop
+from friendli_endpoint.generation import Engine, GuideMaker, StepReport, Vocabulary
+from tests.http.scripted import BOUND, CARD, ScriptedLoop
+from tests.support.scripted import ScriptedVocabulary
+
+
+class HeldSource:
+    """A model whose loading takes until the test lets it go on.
+
+    Attributes:
+        go_on: Set when the model may be loaded.
+        fault: What its loading raises.
+        card: Of the model.
+        loop: What computes, and counts how often it is closed.
+    """
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.fault: Exception | None = None
+        self.card = replace(CARD, chat_template="{{ messages[0].content }}")
+        self.loop = CountedLoop()
+
+    def check(self) -> None:
+        pass
+
+    def vocabulary(self) -> Vocabulary:
+        assert self.go_on.wait(BOUND)
+        if self.fault is not None:
+            raise self.fault
+        return ScriptedVocabulary()
+
+    def open(self, _make_guide: GuideMaker, _report: Callable[[StepReport], None]) -> Engine:
+        return LocalEngine(cast(EngineLoop, self.loop), self.card)
+
+    def close(self) -> None:
+        pass
+
+
+class CountedLoop(ScriptedLoop):
+    """Counts how often it is closed."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1

@@ -1,0 +1,24 @@
+"""`python -m friendli_endpoint`, where what it needs is not installed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize("missing", ["typer", "uvicorn"])
+def test_a_missing_package_of_the_extra_is_named(tmp_path: Path, missing: str) -> None:
+    (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError(name={missing!r})")
+    done = subprocess.run(
+        [sys.executable, "-m", "friendli_endpoint", "serve"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"friendli-endpoint: {missing} is not installed; ")
+    assert "Traceback" not in done.stderr

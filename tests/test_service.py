@@ -1,0 +1,293 @@
+"""The model behind the routes: how it is loaded, named, watched, and given adapters."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from friendli_endpoint.generation import Refusal, StartError
+from friendli_endpoint.service import EndpointService
+from friendli_endpoint.settings import Settings
+from friendli_endpoint.telemetry import Telemetry
+from tests.http.scripted import CARD
+from tests.support.source import HeldSource
+
+
+@pytest.fixture
+def source() -> HeldSource:
+    """A model that is there at once."""
+    source = HeldSource()
+    source.go_on.set()
+    return source
+
+
+def service_of(source: HeldSource, **settings: Any) -> EndpointService:
+    return EndpointService(Settings(**settings), source, Telemetry())
+
+
+def loaded(source: HeldSource, **settings: Any) -> EndpointService:
+    service = service_of(source, **settings)
+    service.load()
+    return service
+
+
+def refusal(call: Callable[[], object]) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        call()
+    return caught.value
+
+
+# ── loading ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("content", [None, b"\xff"], ids=["absent", "no UTF-8"])
+def test_a_chat_template_that_cannot_be_read_is_seen_before_the_model_is_loaded(
+    source: HeldSource, tmp_path: Path, content: bytes | None
+) -> None:
+    template = tmp_path / "chat.jinja"
+    if content is not None:
+        template.write_bytes(content)
+    with pytest.raises(StartError, match=r"cannot read the chat template .*chat\.jinja"):
+        service_of(source, chat_template=template).check()
+
+
+def test_the_template_of_the_settings_goes_before_the_one_of_the_model(
+    source: HeldSource, tmp_path: Path
+) -> None:
+    template = tmp_path / "chat.jinja"
+    template.write_text("{{ messages[0].content }}")
+    source.card = replace(source.card, chat_template="{% for %}")
+    loaded(source, chat_template=template).check_ready()
+
+
+@pytest.mark.parametrize(
+    ("template", "settings", "words"),
+    [
+        (None, {}, "m has no chat template; name a file with --chat-template"),
+        ("{% for %}", {}, "chat template"),
+        ("{{ messages }}", {"tool_family": "unheard-of"}, "unheard-of"),
+    ],
+    ids=["no template", "a broken template", "an unknown family"],
+)
+def test_an_engine_that_cannot_be_served_is_closed_again(
+    source: HeldSource, template: str | None, settings: dict[str, Any], words: str
+) -> None:
+    source.card = replace(source.card, chat_template=template)
+    service = service_of(source, **settings)
+    with pytest.raises(StartError, match=words):
+        service.load()
+    assert source.loop.closed == 1
+    assert refusal(service.check_ready).code == "loading"
+
+
+def test_a_refusal_while_loading_is_a_reason_not_to_start(source: HeldSource) -> None:
+    source.fault = Refusal("no memory for a stack", status=503)
+    with pytest.raises(StartError, match=r"^no memory for a stack$"):
+        service_of(source).load()
+
+
+# ── what is served ───────────────────────────────────────────────────────────────────────────
+
+
+def test_a_model_is_listed_under_its_own_name(source: HeldSource) -> None:
+    (card,) = loaded(source).models()
+    assert card.pop("created") > 0
+    assert card == {
+        "id": CARD.name,
+        "object": "model",
+        "owned_by": "friendli-endpoint",
+        "root": CARD.name,
+        "max_model_len": CARD.context,
+        "vocabulary_size": CARD.vocabulary_size,
+        "deterministic": True,
+    }
+
+
+def test_each_endpoint_id_is_listed_with_every_adapter(source: HeldSource) -> None:
+    source.loop.adapters = ("x", "y")
+    cards = loaded(source, endpoint_id=("a", "b")).models()
+    listed = [(card["id"], card["root"], card.get("parent")) for card in cards]
+    assert listed == [
+        ("a", "m", None),
+        ("b", "m", None),
+        ("a:x", "m", "a"),
+        ("a:y", "m", "a"),
+        ("b:x", "m", "b"),
+        ("b:y", "m", "b"),
+    ]
+
+
+def test_text_and_tokens_are_of_a_model_that_is_served(source: HeldSource) -> None:
+    source.loop.adapters = ("x",)
+    service = loaded(source, endpoint_id=("a",))
+    for name in ("a", "a:x"):
+        assert service.detokenize(name, service.tokenize(name, "caf\N{EURO SIGN}", False)) == (
+            "caf\N{EURO SIGN}"
+        )
+    for name, code in (("a:z", "adapter_not_found"), ("b", None)):
+        for call in (
+            lambda name=name: service.tokenize(name, "x", False),
+            lambda name=name: service.detokenize(name, [5]),
+        ):
+            found = refusal(call)
+            assert (found.status, found.param) == (404, "model")
+            assert code is None or found.code == code
+
+
+# ── an engine that stalls or ends ────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("alive", "stalled", "health", "live"),
+    [
+        (True, 0.0, None, None),
+        (True, 30.0, None, None),
+        (True, 31.0, "engine_stalled", None),
+        (True, 301.0, "engine_stalled", "engine_stalled"),
+        (False, 0.0, "engine_failure", "engine_failure"),
+    ],
+)
+def test_health_and_live_tell_of_an_engine_that_stalls_or_has_ended(
+    source: HeldSource, alive: bool, stalled: float, health: str | None, live: str | None
+) -> None:
+    service = loaded(source)
+    source.loop.is_alive, source.loop.stalled_seconds = alive, stalled
+    for check, code in ((service.check_ready, health), (service.check_live, live)):
+        if code is None:
+            check()
+            continue
+        found = refusal(check)
+        assert (found.status, found.code) == (503, code)
+        assert (found.retry_after is None) == (code == "engine_failure"), "it never comes back"
+
+
+def test_a_stall_is_measured_by_the_operators_own_bound(source: HeldSource) -> None:
+    service = loaded(source, step_seconds=0.5)
+    source.loop.stalled_seconds = 4.0
+    assert "0.5 seconds" in refusal(service.check_ready).message
+    service.check_live()
+    source.loop.stalled_seconds = 5.5
+    assert "5 seconds" in refusal(service.check_live).message
+
+
+# ── adapters ─────────────────────────────────────────────────────────────────────────────────
+
+
+class Adapters:
+    """The part of an engine that loads adapters, which fails where a test says so."""
+
+    def __init__(self) -> None:
+        self.loaded: list[tuple[str, Path]] = []
+        self.fault: Callable[[Path], Refusal] | None = None
+
+    async def load(self, route: str, path: Path) -> None:
+        if self.fault is not None:
+            raise self.fault(path)
+        self.loaded.append((route, path))
+
+
+@pytest.fixture
+def adapters(source: HeldSource, monkeypatch: pytest.MonkeyPatch) -> Adapters:
+    adapters = Adapters()
+    monkeypatch.setattr(
+        "friendli_endpoint.engine.core.engine.LocalEngine.load_adapter",
+        lambda _engine, route, path: adapters.load(route, path),
+    )
+    return adapters
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of adapters, beside one that nobody may read from."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "lora.gguf").touch()
+    folder = tmp_path / "adapters"
+    folder.mkdir()
+    return folder
+
+
+def load_of(service: EndpointService, name: str) -> Callable[[], object]:
+    async def load() -> None:
+        await service.load_adapter("route", name)
+
+    return lambda: asyncio.run(load())
+
+
+def test_an_adapter_is_loaded_from_the_folder(
+    source: HeldSource, adapters: Adapters, folder: Path
+) -> None:
+    service = loaded(source, adapter_dir=folder)
+    for name in ("a.gguf", "team/b.gguf", "team/../c.gguf"):
+        load_of(service, name)()
+    names = ("a.gguf", "team/b.gguf", "c.gguf")
+    assert adapters.loaded == [("route", folder / name) for name in names]
+
+
+def test_without_a_folder_no_adapter_is_loaded(source: HeldSource, adapters: Adapters) -> None:
+    found = refusal(load_of(loaded(source), "a.gguf"))
+    assert (found.status, found.code) == (403, "not_allowed")
+    assert "--adapter-dir" in found.message
+    assert adapters.loaded == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../other/lora.gguf",
+        "{outside}/lora.gguf",
+        "link/lora.gguf",
+        "..\0/other/lora.gguf",
+        "team/../../other/lora.gguf",
+        "../adapters2/lora.gguf",
+    ],
+)
+def test_a_name_that_leads_out_of_the_folder_is_refused(
+    source: HeldSource, adapters: Adapters, folder: Path, name: str
+) -> None:
+    outside = folder.parent / "other"
+    (folder / "link").symlink_to(outside)
+    service = loaded(source, adapter_dir=folder)
+    found = refusal(load_of(service, name.format(outside=outside)))
+    assert (found.status, found.param, found.code) == (400, "file", "not_allowed")
+    assert str(folder.parent) not in found.message
+    assert adapters.loaded == []
+
+
+def test_links_that_lead_to_each_other_are_refused(
+    source: HeldSource, adapters: Adapters, folder: Path
+) -> None:
+    (folder / "a").symlink_to(folder / "b")
+    (folder / "b").symlink_to(folder / "a")
+    found = refusal(load_of(loaded(source, adapter_dir=folder), "a"))
+    assert (found.message, found.code) == ("cannot read a", "adapter_refused")
+    assert adapters.loaded == []
+
+
+def test_a_refusal_of_the_engine_names_the_file_and_not_where_it_is(
+    source: HeldSource, adapters: Adapters, folder: Path
+) -> None:
+    adapters.fault = lambda path: Refusal(
+        f"{path} is no adapter", param="file", status=422, code="odd", retry_after=2
+    )
+    found = refusal(load_of(loaded(source, adapter_dir=folder), "a.gguf"))
+    said = (found.message, found.param, found.status, found.code, found.retry_after)
+    assert said == ("a.gguf is no adapter", "file", 422, "odd", 2)
+
+
+# ── the end ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_service_is_closed_once_however_often_it_is_told(source: HeldSource) -> None:
+    service = loaded(source)
+
+    async def close() -> None:
+        await service.aclose()
+        await service.aclose()
+
+    asyncio.run(close())
+    assert source.loop.closed == 1
+    assert refusal(service.check_ready).code == "draining"
+    service.check_live()
