@@ -1,4 +1,4 @@
-"""Requests to an engine are plain data: the same in another process, and counted without a model."""
+"""Requests to an engine are plain data, the same in another process."""
 
 import dataclasses
 import random
