@@ -100,10 +100,14 @@ def test_of_alternatives_the_one_with_the_most_patterns_counts() -> None:
     check_conjunctions({"allOf": [larger, *patterns(7)]}, {})
     with pytest.raises(SchemaFault):
         check_conjunctions({"allOf": [larger, *patterns(8)]}, {})
+
+
+def test_inside_alternatives_the_one_with_the_most_patterns_counts() -> None:
     either = {"anyOf": in_a_property(patterns(2))}
-    check_conjunctions({"allOf": [either] * MOST}, {})
+    others = in_a_property([{"minLength": 1}] * MOST)
+    check_conjunctions({"allOf": [*others, *[either] * MOST]}, {})
     with pytest.raises(SchemaFault):
-        check_conjunctions({"allOf": [either] * (MOST + 1)}, {})
+        check_conjunctions({"allOf": [*others, *[either] * (MOST + 1)]}, {})
 
 
 def test_a_circle_of_references_comes_to_an_end() -> None:
