@@ -46,7 +46,7 @@ def test_a_value_of_the_types_is_listed_or_has_a_schema(
     others = {"anyOf": [*map(readable, other_values(listed, types, ())), False]}
     for value in [*values, *listed]:
         is_other = Draft202012Validator({"type": list(types)}).is_valid(value) and not any(
-            same(value, each) for each in listed
+            same(value, excluded) for excluded in listed
         )
         assert Draft202012Validator(others).is_valid(value) == is_other
 
