@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from friendli_endpoint.chat.structured.json_schema import conjunction
 from friendli_endpoint.chat.structured.json_schema.conjunction import check_conjunctions
 from friendli_endpoint.chat.structured.json_schema.place import SchemaFault, definition_pointer
 from tests.chat.structured.json_schema.helpers import Schema, refusal_of
@@ -116,12 +117,13 @@ def test_a_circle_of_references_comes_to_an_end() -> None:
     check_conjunctions(again, {"A": list_of_itself})
 
 
-def test_schemas_that_combine_too_many_others_are_refused() -> None:
+def test_schemas_that_combine_too_many_others_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conjunction, "_MAX_VISITS", 1_000)
     doubled = {
-        f"d{n}": {"allOf": [{"$ref": definition_pointer(f"d{n + 1}")}] * 2} for n in range(18)
+        f"d{n}": {"allOf": [{"$ref": definition_pointer(f"d{n + 1}")}] * 2} for n in range(10)
     }
     with pytest.raises(SchemaFault, match="combines too many schemas"):
-        check_conjunctions({"$ref": definition_pointer("d0")}, {**doubled, "d18": {}})
+        check_conjunctions({"$ref": definition_pointer("d0")}, {**doubled, "d10": {}})
 
 
 def test_the_client_is_told_of_the_whole_schema() -> None:
