@@ -27,11 +27,11 @@ def test_a_failure_may_be_tried_again_where_nothing_else_is_said() -> None:
     [
         ((), "there is no adapter 'x'; there are none"),
         (("b",), "there is no adapter 'x'; there are: b"),
-        ({"b", "a", "c"}, "there is no adapter 'x'; there are: a, b, c"),
+        (("b", "a", "c"), "there is no adapter 'x'; there are: a, b, c"),
     ],
 )
 def test_an_unknown_adapter_is_refused_with_those_there_are(
-    routes: set[str] | tuple[str, ...], message: str
+    routes: tuple[str, ...], message: str
 ) -> None:
     refusal = unknown_adapter("x", routes)
     assert refusal.message == message
