@@ -6,7 +6,7 @@ import pytest
 
 from friendli_endpoint import deep_stack
 from friendli_endpoint.deep_stack import on_deep_stack
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 
 def test_a_call_on_a_deep_stack_returns_or_raises_what_it_does() -> None:
@@ -20,7 +20,7 @@ def test_a_call_on_a_deep_stack_returns_or_raises_what_it_does() -> None:
 
 def test_a_stack_for_which_there_is_no_address_space_is_refused() -> None:
     before = threading.stack_size()
-    with pytest.raises(Refusal, match="no memory for a stack") as refused:
+    with pytest.raises(RequestError, match="no memory for a stack") as refused:
         on_deep_stack(lambda: 0, 1 << 50)
     assert (refused.value.status, refused.value.retry_after) == (503, 1)
     assert threading.stack_size() == before

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.generation import Refusal, StartError
+from friendli_endpoint.generation import RequestError, StartError
 from friendli_endpoint.service import EndpointService
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
@@ -34,8 +34,8 @@ def loaded(source: HeldSource, **settings: Any) -> EndpointService:
     return service
 
 
-def refusal(call: Callable[[], object]) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refusal(call: Callable[[], object]) -> RequestError:
+    with pytest.raises(RequestError) as caught:
         call()
     return caught.value
 
@@ -84,7 +84,7 @@ def test_an_engine_that_cannot_be_served_is_closed_again(
 
 
 def test_a_refusal_while_loading_is_a_reason_not_to_start(source: HeldSource) -> None:
-    source.fault = Refusal("no memory for a stack", status=503)
+    source.fault = RequestError("no memory for a stack", status=503)
     with pytest.raises(StartError, match=r"^no memory for a stack$"):
         service_of(source).load()
 
@@ -181,7 +181,7 @@ class Adapters:
 
     def __init__(self) -> None:
         self.loaded: list[tuple[str, Path]] = []
-        self.fault: Callable[[Path], Refusal] | None = None
+        self.fault: Callable[[Path], RequestError] | None = None
 
     async def load(self, route: str, path: Path) -> None:
         if self.fault is not None:
@@ -269,7 +269,7 @@ def test_links_that_lead_to_each_other_are_refused(
 def test_a_refusal_of_the_engine_names_the_file_and_not_where_it_is(
     source: HeldSource, adapters: Adapters, folder: Path
 ) -> None:
-    adapters.fault = lambda path: Refusal(
+    adapters.fault = lambda path: RequestError(
         f"{path} is no adapter", param="file", status=422, code="odd", retry_after=2
     )
     found = refusal(load_of(loaded(source, adapter_dir=folder), "a.gguf"))

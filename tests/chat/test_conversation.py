@@ -7,13 +7,13 @@ import pytest
 
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
-from friendli_endpoint.chat.output.answer import Exchange
+from friendli_endpoint.chat.output.response_builder import ResponseBuilder
 from friendli_endpoint.chat.reasoning.styles import STYLES
 from friendli_endpoint.chat.structured.regex import whole_pattern
 from friendli_endpoint.generation import (
     DecodingRules,
     Grammar,
-    Refusal,
+    RequestError,
 )
 from tests.chat.random_requests import MODELS, SOURCES
 from tests.support.chat import USER, body_of, chat_model, prompt_ids
@@ -34,14 +34,14 @@ class Vocabulary(ScriptedVocabulary):
         return super().tokenize(text, special)
 
 
-def accepted(vocabulary: Vocabulary, **fields: Any) -> Exchange:
+def accepted(vocabulary: Vocabulary, **fields: Any) -> ResponseBuilder:
     model = chat_model(vocabulary, TEMPLATE)
     vocabulary.tokenized = 0
-    return model.accept(body_of(**fields))
+    return model.prepare(body_of(**fields))
 
 
-def refusal(vocabulary: Vocabulary, **fields: Any) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refusal(vocabulary: Vocabulary, **fields: Any) -> RequestError:
+    with pytest.raises(RequestError) as caught:
         accepted(vocabulary, **fields)
     return caught.value
 
@@ -87,7 +87,7 @@ def test_a_models_name_has_an_end() -> None:
 
 def test_requests_of_the_same_body_have_equal_rules_and_other_ids() -> None:
     fields = {"response_format": {"type": "regex", "schema": "[0-9]"}, "stop": "a", "seed": 1}
-    first, second = (MODELS[SOURCES[1]].accept(body_of(**fields)).request for _ in range(2))
+    first, second = (MODELS[SOURCES[1]].prepare(body_of(**fields)).request for _ in range(2))
     assert first.request_id != second.request_id
     assert dataclasses.replace(second, request_id=first.request_id) == first
 
@@ -108,7 +108,7 @@ def test_the_rules_of_a_model_without_reasoning(
     fields: dict[str, Any], rules: DecodingRules
 ) -> None:
     vocabulary = Vocabulary()
-    assert chat_model(vocabulary, TEMPLATE).accept(body_of(**fields)).request.rules == rules
+    assert chat_model(vocabulary, TEMPLATE).prepare(body_of(**fields)).request.rules == rules
 
 
 def test_eos_token_replaces_the_models_ends_which_are_then_shown() -> None:
@@ -134,7 +134,7 @@ def test_eos_token_replaces_the_models_ends_which_are_then_shown() -> None:
 def test_the_reasoning_ends_by_what_the_answer_is(
     fields: dict[str, Any], trims: bool, interruptions: tuple[str, ...]
 ) -> None:
-    reasoning = MODELS[SOURCES[1]].accept(body_of(**fields)).request.rules.reasoning
+    reasoning = MODELS[SOURCES[1]].prepare(body_of(**fields)).request.rules.reasoning
     assert reasoning == STYLES[0].rule("", interruptions, trims=trims)
 
 
@@ -144,10 +144,10 @@ def test_the_prompt_must_leave_room_for_a_token(length: int, room: int) -> None:
     message = {"role": "user", "content": "x" * length}
     model = ChatModel(RuleCompiler(vocabulary), "{{ messages[0].content }}", 10)
     if length and room > 0:
-        assert model.accept(body_of(messages=[message])).request.max_tokens == room
+        assert model.prepare(body_of(messages=[message])).request.max_tokens == room
         return
-    with pytest.raises(Refusal) as caught:
-        model.accept(body_of(messages=[message]))
+    with pytest.raises(RequestError) as caught:
+        model.prepare(body_of(messages=[message]))
     assert caught.value.param == "messages"
 
 
@@ -160,8 +160,8 @@ def test_max_tokens_are_what_is_asked_for_or_what_the_prompt_leaves() -> None:
 
 def test_an_adapter_is_named_by_its_route() -> None:
     model = chat_model(Vocabulary(), TEMPLATE, ChatDefaults(endpoint_ids=("e",)))
-    assert model.accept(body_of(model="e:a")).request.adapter == model.adapter_of("e:a") == "a"
-    assert model.accept(body_of(model="e")).request.adapter is None
-    with pytest.raises(Refusal) as caught:
-        model.accept(body_of(model="x"))
+    assert model.prepare(body_of(model="e:a")).request.adapter == model.adapter_of("e:a") == "a"
+    assert model.prepare(body_of(model="e")).request.adapter is None
+    with pytest.raises(RequestError) as caught:
+        model.prepare(body_of(model="x"))
     assert caught.value.status == 404

@@ -68,7 +68,7 @@ class Served:
 
     def prompt(self, content: str = "Hello", **fields: Any) -> list[bytes]:
         """The pieces of the prompt."""
-        return [self.vocabulary.piece(t) for t in self.ids(content, **fields)]
+        return [self.vocabulary.token_bytes(t) for t in self.ids(content, **fields)]
 
     def text(self, content: str = "Hello", **fields: Any) -> str:
         """The prompt as text."""

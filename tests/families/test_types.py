@@ -132,7 +132,7 @@ def test_generated_tokens_have_the_bits_of_prompts_where_they_are_said_to(
     for sequence in (1, 2):
         after = context.prefill(SlotId(sequence), np.array(TEXT[end : end + 20]), end, True)
         assert after is not None
-        assert np.array_equal(whole, after) or context.alike < end
+        assert np.array_equal(whole, after) or context.batch_invariant_positions < end
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 7, 8, 16])
@@ -141,7 +141,7 @@ def test_tokens_that_were_guessed_have_the_bits_of_one_at_a_time(
 ) -> None:
     prefilled(context, 0, START)
     prefilled(context, 1, START)
-    for start in range(START, min(context.alike, START + 48), size):
+    for start in range(START, min(context.batch_invariant_positions, START + 48), size):
         one = [
             context.decode([SlotId(0)], [TEXT[at]], [at])[0].copy()
             for at in range(start, start + size)
@@ -157,7 +157,9 @@ def test_only_tiles_keep_generated_tokens_from_having_the_bits_of_prompts(
     context: LlamaContext, request: pytest.FixtureRequest
 ) -> None:
     name = request.node.callspec.params["context"].name
-    assert bool(context.alike) == (not name.endswith(("K", "IQ4_XS", "IQ3_S", "IQ2_XXS")))
+    assert bool(context.batch_invariant_positions) == (
+        not name.endswith(("K", "IQ4_XS", "IQ3_S", "IQ2_XXS"))
+    )
 
 
 def test_what_is_computed_beside_leaves_no_trace(context: LlamaContext) -> None:

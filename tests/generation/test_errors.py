@@ -2,11 +2,11 @@
 
 import pytest
 
-from friendli_endpoint.generation import EngineFailure, Refusal, unknown_adapter
+from friendli_endpoint.generation import EngineError, RequestError, unknown_adapter
 
 
 def test_a_refusal_is_of_the_request_where_nothing_else_is_said() -> None:
-    refusal = Refusal("n must be at least 1")
+    refusal = RequestError("n must be at least 1")
     assert str(refusal) == refusal.message == "n must be at least 1"
     assert (refusal.status, refusal.param, refusal.code, refusal.retry_after) == (
         400,
@@ -17,9 +17,9 @@ def test_a_refusal_is_of_the_request_where_nothing_else_is_said() -> None:
 
 
 def test_a_failure_may_be_tried_again_where_nothing_else_is_said() -> None:
-    failure = EngineFailure("the engine stopped")
+    failure = EngineError("the engine stopped")
     assert str(failure) == failure.message == "the engine stopped"
-    assert failure.retryable and not EngineFailure("it is lost", retryable=False).retryable
+    assert failure.retryable and not EngineError("it is lost", retryable=False).retryable
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ def walk_together(here: ChoiceGuide, there: ChoiceGuide, draw: random.Random, mo
     assert here.looks_ahead == there.looks_ahead
     likely = [VOCABULARY.byte(character) for character in '<think>/{"a": tru1}_cl']
     for number in range(most):
-        forced = list(here.forced())
-        assert list(there.forced()) == forced
+        forced = list(here.fast_forward_tokens())
+        assert list(there.fast_forward_tokens()) == forced
         choices = allowed(here, VOCABULARY)
         assert allowed(there, VOCABULARY) == choices
         if choices is None:
@@ -75,7 +75,7 @@ def test_a_request_is_the_same_in_another_process(
     source: str, body: dict[str, Any], budget: int | None, stream: bool, seed: int
 ) -> None:
     asked = body_of(**budgeted(source, body, budget), stream=stream)
-    request = MODELS[source].accept(asked).request
+    request = MODELS[source].prepare(asked).request
     received = transported(request)
     assert received == request
     assert received.rules == request.rules and hash(received.rules) == hash(request.rules)

@@ -138,5 +138,5 @@ def test_a_fault_of_the_compiler_cuts_short_its_own_choice(how: BaseException) -
 def test_a_token_that_is_not_allowed_cuts_the_choice_short() -> None:
     constraint = COMPILER.json_schema(BRIEF, ENDS, "s")
     assert not constraint.accept(VOCABULARY.byte("x"))
-    assert allowed(constraint) == set() and constraint.forced() == []
+    assert allowed(constraint) == set() and constraint.fast_forward_tokens() == []
     assert not constraint.satisfied and not constraint.accept(VOCABULARY.byte("{"))

@@ -9,7 +9,7 @@ from friendli_endpoint.chat.conversation import ChatModel
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.structured import GrammarMaker, MatcherCompiler
 from friendli_endpoint.chat.structured.json_schema import JsonLayout
-from friendli_endpoint.generation import Grammar, Guide, Refusal
+from friendli_endpoint.generation import Grammar, Guide, RequestError
 from tests.chat.structured.walking import VOCABULARY
 from tests.support.chat import body_of, set_bits
 from tests.support.scripted import ScriptedVocabulary
@@ -69,7 +69,7 @@ def test_what_choices_share_is_made_once_a_request(
     monkeypatch.setattr(MatcherCompiler, "_compile", counted_compile)
     rules = RuleCompiler(ScriptedVocabulary(context=4096))
     model = ChatModel(rules, "{{ messages[0].content }}{{ tools }}", 4096)
-    exchange = model.accept(body_of(n=3, **asked))
+    exchange = model.prepare(body_of(n=3, **asked))
     first, second, _ = (rules.guide(exchange.request.rules) for _ in exchange.request.choices)
     assert made == compiled == [maker]
     beginning = _allowed_by(second)
@@ -128,7 +128,7 @@ def test_the_time_of_a_compilation_in_vain_is_told_too(
     seconds: list[float] = []
     grammars = GrammarMaker(MatcherCompiler(VOCABULARY), seconds.append)
     for _ in range(2):
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(RequestError) as caught:
             ask(grammars)
         assert caught.value.param == param
     assert len(seconds) == times

@@ -48,7 +48,7 @@ def test_the_compiler_sees_every_token_and_which_are_control_tokens() -> None:
     # A byte 0xff, which is in no text, looks to the compiler like the beginning of a control token.
     assert control - {VOCABULARY.byte(0xFF)} == VOCABULARY.control_ids
     for token in set(range(VOCABULARY.size)) - control:
-        assert tokenizer.decode_bytes([token]) == VOCABULARY.piece(token)
+        assert tokenizer.decode_bytes([token]) == VOCABULARY.token_bytes(token)
 
 
 def test_text_that_spells_a_control_token_is_text() -> None:

@@ -8,7 +8,7 @@ import pytest
 from friendli_endpoint.chat.structured.json_schema import fit_schema
 from friendli_endpoint.chat.tools import ToolSpec
 from friendli_endpoint.chat.tools.fields import Raw, fields_of, raw_of
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 from .cases import family, read
 from .one_value import ENDS, FORMS, STRING
@@ -26,21 +26,21 @@ from .walk import Walk, as_text, constraint
 )
 def test_schemas_of_the_whole_object_are_refused(name: str, root: dict[str, Any]) -> None:
     spec = ToolSpec("f", None, {"type": "object", "properties": {"x": STRING}, **root})
-    with pytest.raises(Refusal, match=next(iter(root))):
+    with pytest.raises(RequestError, match=next(iter(root))):
         family(name).grammar([spec], required=True, parallel=True, marker=as_text)
 
 
 @pytest.mark.parametrize("name", FORMS)
 def test_names_that_the_form_cannot_carry_are_refused(name: str) -> None:
     spec = ToolSpec("f", None, {"type": "object", "properties": {"a\n<>=": STRING}})
-    with pytest.raises(Refusal, match="name"):
+    with pytest.raises(RequestError, match="name"):
         family(name).grammar([spec], required=True, parallel=True, marker=as_text)
 
 
 def test_a_required_property_that_is_not_described_may_be_anything() -> None:
     (field,) = fields_of(ToolSpec("f", None, {"type": "object", "required": ["z"]}))
     assert (field.name, dict(field.schema), field.required) == ("z", {}, True)
-    with pytest.raises(Refusal, match="z is required"):
+    with pytest.raises(RequestError, match="z is required"):
         fields_of(ToolSpec("f", None, {"required": ["z"], "additionalProperties": False}))
 
 
@@ -125,7 +125,9 @@ def test_a_property_that_may_have_no_value_is_left_out_or_refused_where_it_is_re
     properties = {"a": False, "b": STRING}
     (field,) = fields_of(spec(properties=properties))
     assert field.name == "b"
-    with pytest.raises(Refusal, match="a is required, but nothing is allowed for it") as caught:
+    with pytest.raises(
+        RequestError, match="a is required, but nothing is allowed for it"
+    ) as caught:
         fields_of(spec(properties=properties, required=["a"]))
     assert (caught.value.param, caught.value.code) == ("tools", "unsupported_schema")
 
@@ -142,5 +144,5 @@ def test_a_schema_that_is_nothing_but_a_reference_is_followed() -> None:
     tool = ToolSpec("f", None, {"$ref": "#/$defs/F", "$defs": {"F": inner}})
     (field,) = fields_of(tool)
     assert (field.name, field.required) == ("a", True)
-    with pytest.raises(Refusal, match="\\$ref at the top"):
+    with pytest.raises(RequestError, match="\\$ref at the top"):
         fields_of(ToolSpec("f", None, {"$ref": "#/$defs/F/properties", "$defs": {"F": inner}}))

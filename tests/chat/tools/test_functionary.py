@@ -5,7 +5,7 @@ import pytest
 from friendli_endpoint.chat.tools import ToolSpec
 from friendli_endpoint.chat.tools.functionary import FunctionaryRecipients, FunctionaryTags
 from friendli_endpoint.chat.tools.lark import quoted
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 from .cases import TOOLS, Reading, called, parsed
 
@@ -54,7 +54,7 @@ def test_arguments_may_hold_the_sign_of_a_recipient() -> None:
 
 def test_a_tool_cannot_have_the_name_of_the_user() -> None:
     tools = [*TOOLS, ToolSpec("all", None, {"type": "object"})]
-    with pytest.raises(Refusal, match="cannot be called 'all'") as caught:
+    with pytest.raises(RequestError, match="cannot be called 'all'") as caught:
         TO.grammar(tools, required=False, parallel=True, marker=quoted)
     assert (caught.value.param, caught.value.code) == ("tools", "not_supported")
     assert TAGS.grammar(tools, required=False, parallel=True, marker=quoted)

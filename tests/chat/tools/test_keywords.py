@@ -8,7 +8,7 @@ import pytest
 from friendli_endpoint.chat.tools import ToolSpec
 from friendli_endpoint.chat.tools.arguments import Read
 from friendli_endpoint.chat.tools.keywords import KeywordArguments, keyword_rules
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 from .one_value import STRING, check_value
 
@@ -35,7 +35,7 @@ def test_a_value_is_read_as_it_may_be_written(
 @pytest.mark.parametrize("name", ["", "a b", "a=b", "f(x", "a,b", "it's", "[a", "x" * 257])
 def test_a_name_that_no_keyword_can_have_is_refused(name: str) -> None:
     spec = ToolSpec("f", None, {"type": "object", "properties": {name: STRING}})
-    with pytest.raises(Refusal, match="has a name that this model's tool calls cannot carry"):
+    with pytest.raises(RequestError, match="has a name that this model's tool calls cannot carry"):
         keyword_rules(spec, "0")
 
 

@@ -8,7 +8,7 @@ import pytest
 from friendli_endpoint.chat.tools import ToolSpec
 from friendli_endpoint.chat.tools.lark import quoted
 from friendli_endpoint.chat.tools.qwen_coder import QwenCoder
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 from .cases import Reading, called, parsed
 
@@ -97,7 +97,7 @@ def test_text_among_the_parameters_breaks_a_call_off() -> None:
 @pytest.mark.parametrize("name", ["", "a<b", "a>b", "a\nb", "x" * 257])
 def test_a_name_that_a_tag_cannot_hold_is_refused(name: str) -> None:
     tool = ToolSpec("f", None, {"type": "object", "properties": {name: {}}})
-    with pytest.raises(Refusal, match="has a name that this model's tool calls cannot carry"):
+    with pytest.raises(RequestError, match="has a name that this model's tool calls cannot carry"):
         QWEN.grammar([tool], required=True, parallel=False, marker=quoted)
 
 

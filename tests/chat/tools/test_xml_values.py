@@ -7,7 +7,7 @@ import pytest
 from friendli_endpoint.chat.tools.fields import Field
 from friendli_endpoint.chat.tools.lark import quoted
 from friendli_endpoint.chat.tools.xml_values import ValueGrammar
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 from .one_value import STRING, XML, check_value, tool, written
 from .walk import as_text, as_token
@@ -59,7 +59,7 @@ def field(schema: dict[str, Any]) -> Field:
 
 @pytest.mark.parametrize("listed", [["a", "b</end>c"], ["</end>"]])
 def test_a_listed_text_that_holds_what_ends_values_is_refused(listed: list[str]) -> None:
-    with pytest.raises(Refusal, match="values of x must not contain </end>") as caught:
+    with pytest.raises(RequestError, match="values of x must not contain </end>") as caught:
         ValueGrammar("</end>", quoted, lines=True).of(field({"enum": listed}))
     assert (caught.value.param, caught.value.code) == ("tools", "unsupported_schema")
 

@@ -9,14 +9,14 @@ from tests.engine.core.backend_contract import SLOTS, BackendContract, Subject
 from tests.engine.core.scripted_loop import CHAOS, SIZE
 from tests.support.scripted import ScriptedBackend
 
-CONTEXT, FULL_PIECE, ALIKE = 128, 64, 60
+CONTEXT, IDLE_CHUNK_TOKENS, ALIKE = 128, 64, 60
 
 STRICTER = "tokens at once", "the prompt is not there to be kept"
 """Of what it writes down, that which a backend must bear and the loop never asks for."""
 
 
 def opened() -> ScriptedBackend:
-    return ScriptedBackend(CHAOS, SLOTS, CONTEXT, FULL_PIECE, ALIKE)
+    return ScriptedBackend(CHAOS, SLOTS, CONTEXT, IDLE_CHUNK_TOKENS, ALIKE)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from friendli_endpoint.engine.llama import trials
 from friendli_endpoint.engine.llama.model import ModelError
 from friendli_endpoint.engine.llama.trials import Trials
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.support.gguf_edit import GgufDraft, number
 from tests.support.lora import write_loras
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
@@ -166,7 +166,7 @@ def test_closing_ends_a_trial_that_runs(
     def run() -> None:
         try:
             tried.try_model(model)
-        except Refusal as error:
+        except RequestError as error:
             refused.append(error)
 
     thread = threading.Thread(target=run)
@@ -175,6 +175,6 @@ def test_closing_ends_a_trial_that_runs(
     tried.close()
     thread.join(20)
     assert not thread.is_alive()
-    assert isinstance(refused[0], Refusal) and refused[0].code == "draining"
-    with pytest.raises(Refusal):
+    assert isinstance(refused[0], RequestError) and refused[0].code == "draining"
+    with pytest.raises(RequestError):
         tried.try_model(model)

@@ -41,8 +41,8 @@ def test_white_space_is_bounded(name: str, favourites: tuple[str, ...]) -> None:
             break
         ranked = [token for token in (*([] if inside else liked), *closing) if token in choices]
         token = ranked[0] if ranked else min(choices)
-        inside ^= VOCABULARY.piece(token).count(b'"') % 2 == 1
-        run_length = run_length + len(VOCABULARY.piece(token)) if token in spaces else 0
+        inside ^= VOCABULARY.token_bytes(token).count(b'"') % 2 == 1
+        run_length = run_length + len(VOCABULARY.token_bytes(token)) if token in spaces else 0
         longest = max(longest, run_length)
         if constraint.accept(token):
             break

@@ -157,14 +157,14 @@ class Choice:
             visible |= control_markers(family_named(form.family), self.vocabulary)
         silent = self.vocabulary.control_ids - visible
         self._rule = style.rule(prompt, markers, trims=form.calls, budget=budget)
-        borders = borders_of(self._rule, self.vocabulary, silent)
+        tag_masks = borders_of(self._rule, self.vocabulary, silent)
         texts = (style.open, style.close, *style.preludes, *markers)
         self._openings = tuple(text.encode() for text in (style.open, *style.preludes))
         self._liked = [text.encode() for text in texts]
         self._criteria = criteria_of(self.vocabulary, silent=silent | self.vocabulary.end_ids)
         self.constraint = form.constraint(name)
         self.guide = choice_guide(
-            self._criteria, self.vocabulary, self._rule, borders, form.constraint(name)
+            self._criteria, self.vocabulary, self._rule, tag_masks, form.constraint(name)
         )
 
     def allowed(self) -> set[int]:
@@ -201,14 +201,18 @@ class Choice:
         liking, out = draw.choice([0.0, 0.6, 0.95]), list[bytes]()
         for _ in range(most):
             token = self._next(draw, liking, b"".join(out))
-            out.append(b"" if token in self._criteria.silent_ids else self.vocabulary.piece(token))
+            out.append(
+                b""
+                if token in self._criteria.suppressed_ids
+                else self.vocabulary.token_bytes(token)
+            )
             finish = self.guide.accept(token, False).finish
             if finish is not None:
                 return out, finish
         return out, "length"
 
     def _next(self, draw: random.Random, liking: float, before: bytes) -> int:
-        forced = self.guide.forced()
+        forced = self.guide.fast_forward_tokens()
         if forced:
             return forced[0]
         choices = self.allowed()
@@ -222,7 +226,7 @@ class Choice:
         liked = [
             token
             for token in choices
-            if any(_goes_on(rest, self.vocabulary.piece(token)) for rest in rests)
+            if any(_goes_on(rest, self.vocabulary.token_bytes(token)) for rest in rests)
         ]
         return draw.choice(sorted(liked if liked and draw.random() < liking else choices))
 
@@ -328,7 +332,7 @@ def test_reasoning_may_come_before_any_answer(
                 assert choice.guide.accept(token, False).finish is None
         mask = choice.guide.mask()
         assert mask is not None and np.array_equal(mask, choice.constraint.mask())
-        assert choice.guide.forced() == choice.constraint.forced()
+        assert choice.guide.fast_forward_tokens() == choice.constraint.fast_forward_tokens()
 
 
 @settings(max_examples=200, deadline=None)
@@ -346,13 +350,15 @@ def test_any_answer_may_come_without_reasoning(
         either, may_end = choice.allowed(), choice.constraint.satisfied
         alone = set_bits(choice.constraint.mask(), choice.vocabulary)
         assert bool(either & choice.vocabulary.end_ids) == may_end
-        opens = {token for token in alone if choice.opens(out + choice.vocabulary.piece(token))}
+        opens = {
+            token for token in alone if choice.opens(out + choice.vocabulary.token_bytes(token))
+        }
         assert alone - opens <= either
         going_on = sorted(alone - opens - choice.vocabulary.end_ids)
         if not going_on:
             return
         token = draw.choice(going_on)
-        out += choice.vocabulary.piece(token)
+        out += choice.vocabulary.token_bytes(token)
         finished = choice.constraint.accept(token)
         assert choice.guide.accept(token, False).finish == (
             "stop" if finished and not choice.begins(out) else None
@@ -380,7 +386,7 @@ def test_only_the_template_opens_the_reasoning_of_a_request(
         messages=[{"role": "user", "content": text}],
         response_format={"type": "regex", "schema": "[0-9]"},
     )
-    mask = rules.guide(model.accept(body).request.rules).mask()
+    mask = rules.guide(model.prepare(body).request.rules).mask()
     assert mask is not None
     free = vocabulary.byte("x") in set_bits(mask, vocabulary)
     assert free == opened

@@ -6,16 +6,16 @@ readings are followed until one of them is out.
 
 from collections.abc import Sequence
 
-from friendli_endpoint.chat.decoding.thinking import Thinking
+from friendli_endpoint.chat.decoding.reasoning_state import ReasoningState
 from friendli_endpoint.chat.reasoning.splitter import Place
 from friendli_endpoint.chat.structured import Constraint
 from friendli_endpoint.chat.tokens import Bitmask, bitmask_of
 from friendli_endpoint.generation import Vocabulary
 
-__all__ = ["AfterThinking"]
+__all__ = ["AnswerConstraint"]
 
 
-class AfterThinking:
+class AnswerConstraint:
     """A constraint on an output of which only the answer is held to it.
 
     Args:
@@ -28,7 +28,7 @@ class AfterThinking:
     def __init__(
         self,
         constraint: Constraint,
-        thinking: Thinking,
+        thinking: ReasoningState,
         vocabulary: Vocabulary,
         without_ends: Bitmask,
     ) -> None:
@@ -50,9 +50,9 @@ class AfterThinking:
             case Place.ANSWER:
                 return self._constraint.mask()
 
-    def forced(self) -> Sequence[int]:
+    def fast_forward_tokens(self) -> Sequence[int]:
         """Tokens that the constraint leaves no choice about."""
-        return self._constraint.forced() if self._place is Place.ANSWER else ()
+        return self._constraint.fast_forward_tokens() if self._place is Place.ANSWER else ()
 
     @property
     def satisfied(self) -> bool:
@@ -101,5 +101,5 @@ class AfterThinking:
 
     def _tokens(self, token_id: int, part: bytes) -> Sequence[int]:
         """The answer's part of a token, in tokens."""
-        whole = part == self._vocabulary.piece(token_id)
+        whole = part == self._vocabulary.token_bytes(token_id)
         return [token_id] if whole else self._constraint.spelt(part)

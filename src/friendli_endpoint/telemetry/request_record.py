@@ -6,16 +6,16 @@ from typing import Any
 
 from opentelemetry.context import Context
 
-from friendli_endpoint.generation import Refusal, Started
+from friendli_endpoint.generation import RequestError, Started
 
-__all__ = ["Passage", "Stage"]
+__all__ = ["RequestRecord", "Stage"]
 
 Stage = tuple[str, float, float]
 """A part of the work on a request: its name, its beginning and its end."""
 
 
 @dataclass(slots=True, eq=False)
-class Passage:
+class RequestRecord:
     """A request from its arrival to its end; times are seconds of `time.monotonic`.
 
     Attributes:
@@ -64,7 +64,7 @@ class Passage:
         """Says why it ends; the first reason is the one that counts."""
         self.reason = self.reason or reason
 
-    def refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: RequestError) -> None:
         """Says that it ends with a refusal."""
         self.end(refusal.code or "refused")
 

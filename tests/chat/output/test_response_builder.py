@@ -14,7 +14,7 @@ from friendli._streaming.accumulate import Accumulator
 from friendli.models import StreamedChatData
 from friendli_endpoint.chat.conversation import ChatModel
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
-from friendli_endpoint.chat.output.answer import Exchange, TextDelta
+from friendli_endpoint.chat.output.response_builder import ResponseBuilder, TextDelta
 from friendli_endpoint.generation import (
     FinishReason,
     Generated,
@@ -54,11 +54,11 @@ class Output:
     end: bool = True
 
 
-def exchange(**asked: Any) -> Exchange:
-    return MODEL.accept(body_of(**{"seed": 5, **asked}))
+def exchange(**asked: Any) -> ResponseBuilder:
+    return MODEL.prepare(body_of(**{"seed": 5, **asked}))
 
 
-def steps(one: Exchange, *outputs: Output) -> list[TokenStep]:
+def steps(one: ResponseBuilder, *outputs: Output) -> list[TokenStep]:
     """The steps of an exchange with these outputs, whatever its grammar."""
     rules = dataclasses.replace(one.request.rules, grammar=None)
     made = []

@@ -5,7 +5,7 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
-__all__ = ["CANNOT_START", "complain", "refuse"]
+__all__ = ["CANNOT_START", "exit_with_error", "print_error"]
 
 CANNOT_START = 2
 """Exit code where a command cannot start; the reason is one sentence on standard error."""
@@ -13,13 +13,13 @@ CANNOT_START = 2
 errors = Console(stderr=True)
 
 
-def refuse(reason: str) -> NoReturn:
+def exit_with_error(reason: str) -> NoReturn:
     """Says why and ends the command."""
-    complain(reason)
+    print_error(reason)
     raise typer.Exit(CANNOT_START)
 
 
-def complain(reason: str) -> None:
+def print_error(reason: str) -> None:
     """Says why, on standard error."""
     errors.print(
         f"friendli-endpoint: {reason}", style="red", markup=False, highlight=False, soft_wrap=True

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from friendli_endpoint.engine.core.backend import SlotId
-from friendli_endpoint.engine.core.forced import ForcedRuns
+from friendli_endpoint.engine.core.fast_forward import FastForward
 
 MOST = 32
 
@@ -21,7 +21,7 @@ def runs(counts: dict[int, int]) -> dict[SlotId, int]:
 def test_a_turn_takes_no_more_than_it_may_and_nobody_is_passed_over(
     turns: list[dict[SlotId, int]],
 ) -> None:
-    policy = ForcedRuns(MOST)
+    policy = FastForward(MOST)
     queue: dict[SlotId, int] = {}
     for turn in turns:
         queue |= {slot: count for slot, count in turn.items() if slot not in queue}
@@ -35,7 +35,7 @@ def test_a_turn_takes_no_more_than_it_may_and_nobody_is_passed_over(
 
 
 def test_who_is_gone_waits_no_longer() -> None:
-    policy = ForcedRuns(MOST)
+    policy = FastForward(MOST)
     assert policy.due(runs({0: 16, 1: 16, 2: 16, 3: 16})) == [0, 1]
     assert policy.due(runs({3: 16, 4: 16, 5: 16})) == [3, 4]
     assert policy.due(runs({5: 2})) == [5]

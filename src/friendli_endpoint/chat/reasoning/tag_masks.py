@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from friendli_endpoint.chat.reasoning.splitter import WHITESPACE, Place
 from friendli_endpoint.chat.stop_strings import StopMatcher, StopSet
-from friendli_endpoint.chat.tokens import Bitmask, PieceIndex, bitmask_of, bitmask_without, spelling
+from friendli_endpoint.chat.tokens import Bitmask, TokenIndex, bitmask_of, bitmask_without, spelling
 from friendli_endpoint.generation import ReasoningRule, Vocabulary
 
-__all__ = ["Borders", "Closing", "Opening"]
+__all__ = ["Closing", "Opening", "TagMasks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Closing:
     interrupting: tuple[tuple[int, bytes], ...]
 
 
-class Borders:
-    """The borders between reasoning and constrained answers, in the tokens of a model.
+class TagMasks:
+    """The tag_masks between reasoning and constrained answers, in the tokens of a model.
 
     What was asked once is kept: there are no more beginnings than the tags have bytes.
 
@@ -52,7 +52,7 @@ class Borders:
         rule: The tags.
         vocabulary: The model's tokens.
         pieces: Its tokens by their bytes.
-        silent_ids: Those that are not text.
+        suppressed_ids: Those that are not text.
 
     Attributes:
         close: The close tag, as it is forced when a budget is spent.
@@ -62,8 +62,8 @@ class Borders:
         self,
         rule: ReasoningRule,
         vocabulary: Vocabulary,
-        pieces: PieceIndex,
-        silent_ids: Collection[int],
+        pieces: TokenIndex,
+        suppressed_ids: Collection[int],
     ) -> None:
         self._trims = rule.trims
         self.close = tuple(spelling(vocabulary, rule.close))
@@ -72,7 +72,7 @@ class Borders:
         self._close = rule.close.encode()
         self._closers = [self._close, *(text.encode() for text in rule.interruptions)]
         self._stops = StopSet([rule.close, *rule.interruptions])
-        self._silent_ids = silent_ids
+        self._suppressed_ids = suppressed_ids
         self._pieces = pieces
         self._size = vocabulary.size
         self._whole = [
@@ -147,7 +147,7 @@ class Borders:
                     yield from self._text(self._pieces.beyond(closer[len(begun) - start :]))
 
     def _text(self, pieces: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
-        return (piece for piece in pieces if piece[1] not in self._silent_ids)
+        return (piece for piece in pieces if piece[1] not in self._suppressed_ids)
 
     def _shown(self, text: bytes) -> bytes:
         """What of a text right after a tag belongs to the answer."""

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from friendli_endpoint.engine.core.backend import SlotId
 
-__all__ = ["SHORTEST_RUN", "ForcedRuns"]
+__all__ = ["SHORTEST_RUN", "FastForward"]
 
 SHORTEST_RUN = 4
 """Fewer forced tokens take longer as a piece than token by token, where other choices run."""
 
 
-class ForcedRuns:
+class FastForward:
     """Whose forced tokens are computed in a turn: first come, first served.
 
     Args:

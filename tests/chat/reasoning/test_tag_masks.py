@@ -1,10 +1,10 @@
-"""The borders of reasoning and answer, in tokens that do not end where tags do."""
+"""The tag_masks of reasoning and answer, in tokens that do not end where tags do."""
 
 import pytest
 
-from friendli_endpoint.chat.decoding.after_thinking import AfterThinking
+from friendli_endpoint.chat.decoding.answer_constraint import AnswerConstraint
 from friendli_endpoint.chat.decoding.interpreter import OutputInterpreter
-from friendli_endpoint.chat.decoding.thinking import Thinking
+from friendli_endpoint.chat.decoding.reasoning_state import ReasoningState
 from friendli_endpoint.chat.reasoning.splitter import Splitter
 from friendli_endpoint.chat.reasoning.styles import STYLES, ReasoningStyle
 from friendli_endpoint.chat.tokens import bitmask_without
@@ -62,20 +62,20 @@ def test_tokens_that_would_begin_the_answer_may_not_end_the_reasoning(
 
 
 def test_tokens_that_open_the_tag_may_go_on_with_the_reasoning() -> None:
-    borders = borders_of(RULE, WIDE)
+    tag_masks = borders_of(RULE, WIDE)
     for begun, fitting in ((b"", "<think>x"), (b"<", "think>4")):
-        opening = borders.opening(begun)
+        opening = tag_masks.opening(begun)
         for text in (fitting, "<think></think>4"):
             assert (WIDE.token(text) in set_bits(opening.fitting, WIDE)) == (text == fitting)
 
 
 def test_a_token_that_opens_and_closes_the_tag_does_not_take_the_answer_away() -> None:
-    borders = borders_of(RULE, WIDE)
+    tag_masks = borders_of(RULE, WIDE)
     constraint = ConstraintMaker(WIDE).regex("(<think></think>)?4", WIDE.end_ids, "r")
     splitter = Splitter(RULE)
     interpreter = OutputInterpreter(criteria_of(WIDE), WIDE, splitter)
-    thinking = Thinking(splitter, interpreter, borders, None)
-    answer = AfterThinking(constraint, thinking, WIDE, bitmask_without(WIDE.end_ids, WIDE.size))
+    thinking = ReasoningState(splitter, interpreter, tag_masks, None)
+    answer = AnswerConstraint(constraint, thinking, WIDE, bitmask_without(WIDE.end_ids, WIDE.size))
     assert WIDE.token("<") in set_bits(answer.mask(), WIDE)
     assert WIDE.token("<think></think>4") not in set_bits(answer.mask(), WIDE)
 
@@ -84,10 +84,10 @@ def test_tokens_that_are_not_text_write_no_tag() -> None:
     end, begin = WIDE.token("<|im_end|>"), WIDE.token("<|im_start|>")
     style = ReasoningStyle("control", "<|im_start|>", "<|im_end|>")
     for silent in (WIDE.control_ids, frozenset({end}), frozenset({begin}), frozenset()):
-        borders = borders_of(style.rule(interruptions=("<|im_start|>",)), WIDE, silent)
-        fitting = set_bits(borders.opening(b"").fitting, WIDE)
+        tag_masks = borders_of(style.rule(interruptions=("<|im_start|>",)), WIDE, silent)
+        fitting = set_bits(tag_masks.opening(b"").fitting, WIDE)
         assert (begin in fitting) == (begin not in silent)
-        interrupting = [token for token, _ in borders.closing(b"").interrupting]
+        interrupting = [token for token, _ in tag_masks.closing(b"").interrupting]
         assert interrupting == ([] if begin in silent else [begin])
 
 

@@ -1,7 +1,7 @@
 """The reasoning of a choice, as its guide knows it."""
 
 from friendli_endpoint.chat.decoding.interpreter import OutputInterpreter
-from friendli_endpoint.chat.decoding.thinking import Thinking
+from friendli_endpoint.chat.decoding.reasoning_state import ReasoningState
 from friendli_endpoint.chat.reasoning.splitter import Place, Splitter
 from friendli_endpoint.chat.reasoning.styles import STYLES
 from tests.support.chat import OpenVocabulary, borders_of, criteria_of
@@ -9,11 +9,13 @@ from tests.support.chat import OpenVocabulary, borders_of, criteria_of
 VOCABULARY = OpenVocabulary()
 
 
-def thinking_of(prompt: str = "", budget: int | None = None) -> tuple[Thinking, OutputInterpreter]:
+def thinking_of(
+    prompt: str = "", budget: int | None = None
+) -> tuple[ReasoningState, OutputInterpreter]:
     rule = STYLES[0].rule(prompt)
     splitter = Splitter(rule)
     interpreter = OutputInterpreter(criteria_of(VOCABULARY), VOCABULARY, splitter)
-    return Thinking(splitter, interpreter, borders_of(rule, VOCABULARY), budget), interpreter
+    return ReasoningState(splitter, interpreter, borders_of(rule, VOCABULARY), budget), interpreter
 
 
 def test_places_follow_the_output() -> None:
@@ -56,5 +58,5 @@ def test_the_budget_counts_tokens_of_reasoning_alone() -> None:
         token = VOCABULARY.token_of(text.encode())
         thinking.accept(token)
         interpreter.read(token)
-        assert bool(thinking.forced()) == forced
-    assert VOCABULARY.text(thinking.forced()) == "</think>"
+        assert bool(thinking.fast_forward_tokens()) == forced
+    assert VOCABULARY.text(thinking.fast_forward_tokens()) == "</think>"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.generation import EngineFailure, Started
+from friendli_endpoint.generation import EngineError, Started
 from friendli_endpoint.http.middleware.tokens import parse_tokens
-from friendli_endpoint.telemetry.watching import OTHER, Teams
+from friendli_endpoint.telemetry.telemetry import OTHER, Teams
 from tests.http.scripted import Call, News, check_error, run, steps
 from tests.telemetry.watched import Watched
 
@@ -24,8 +24,8 @@ TOKENS = parse_tokens(["secret"], "here")
     [
         (False, DONE, 200, "stop"),
         (True, DONE, 200, "stop"),
-        (False, EngineFailure("broken"), 500, "engine_failure"),
-        (True, EngineFailure("broken"), 200, "engine_failure"),
+        (False, EngineError("broken"), 500, "engine_failure"),
+        (True, EngineError("broken"), 200, "engine_failure"),
         (False, steps("BROKEN", finish=True), 500, "internal_error"),
         (True, steps("BROKEN"), 200, "internal_error"),
     ],

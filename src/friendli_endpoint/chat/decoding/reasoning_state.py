@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 
 from friendli_endpoint.chat.decoding.interpreter import OutputInterpreter
-from friendli_endpoint.chat.reasoning.borders import Borders, Closing, Opening
 from friendli_endpoint.chat.reasoning.splitter import Place, Splitter
+from friendli_endpoint.chat.reasoning.tag_masks import Closing, Opening, TagMasks
 
-__all__ = ["Thinking"]
+__all__ = ["ReasoningState"]
 
 
-class Thinking:
+class ReasoningState:
     """The reasoning before the answer, as far as a guide must know it.
 
     Args:
         splitter: Tells reasoning from answer; the interpreter of the choice feeds it.
         interpreter: Reads the output of the choice.
-        borders: The tags of that splitter in tokens.
+        tag_masks: The tags of that splitter in tokens.
         budget: Maximum number of tokens of reasoning, or None.
     """
 
@@ -23,12 +23,12 @@ class Thinking:
         self,
         splitter: Splitter,
         interpreter: OutputInterpreter,
-        borders: Borders,
+        tag_masks: TagMasks,
         budget: int | None,
     ) -> None:
         self._splitter = splitter
         self._interpreter = interpreter
-        self._borders = borders
+        self._tag_masks = tag_masks
         self._budget = budget
         self._spent = 0
         self._queue: list[int] = []
@@ -50,17 +50,17 @@ class Thinking:
 
     def opening(self) -> Opening:
         """What may come next at the start, before a constrained answer."""
-        return self._borders.opening(self._splitter.begun)
+        return self._tag_masks.opening(self._splitter.begun)
 
     def closing(self) -> Closing:
         """What may come next in the reasoning, before a constrained answer."""
-        return self._borders.closing(self._splitter.begun)
+        return self._tag_masks.closing(self._splitter.begun)
 
-    def forced(self) -> Sequence[int]:
+    def fast_forward_tokens(self) -> Sequence[int]:
         """What must come next: the end tag when the budget is spent."""
         spent = self._budget is not None and self._spent >= self._budget
         if not self._queue and spent and self.place is Place.REASONING:
-            self._queue = list(self._borders.close)
+            self._queue = list(self._tag_masks.close)
         return self._queue
 
     def accept(self, token_id: int) -> None:

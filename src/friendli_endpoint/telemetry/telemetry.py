@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from friendli_endpoint.generation import Event, GenerationRequest, Started
 from friendli_endpoint.telemetry.metrics import Metrics
-from friendli_endpoint.telemetry.passage import Passage
 from friendli_endpoint.telemetry.request_log import fields_of, line_of
+from friendli_endpoint.telemetry.request_record import RequestRecord
 from friendli_endpoint.telemetry.traces import context_of, make_spans, tracer_of_process
 
 __all__ = ["Teams", "Telemetry"]
@@ -82,7 +82,7 @@ class Telemetry:
 
     def begin(
         self, method: str, path: str, request_id: str, headers: Mapping[str, str], completions: str
-    ) -> Passage:
+    ) -> RequestRecord:
         """A request has arrived.
 
         Args:
@@ -92,7 +92,7 @@ class Telemetry:
             headers: By lower-case name.
             completions: The path of chat completions.
         """
-        return Passage(
+        return RequestRecord(
             method,
             path,
             request_id,
@@ -101,49 +101,49 @@ class Telemetry:
             team=headers.get(TEAM_HEADER, ""),
         )
 
-    def accepted(self, passage: Passage, request: GenerationRequest, body: BaseModel) -> None:
+    def accepted(self, record: RequestRecord, request: GenerationRequest, body: BaseModel) -> None:
         """A chat completion may go to the engine.
 
         Args:
-            passage: The request.
+            record: The request.
             request: The same for the engine.
             body: The same as it came; it has `messages`.
         """
-        passage.team = self._teams.admit(passage.team)
-        passage.completion_id = request.request_id
-        passage.prompt_tokens = request.num_prompt_tokens
+        record.team = self._teams.admit(record.team)
+        record.completion_id = request.request_id
+        record.prompt_tokens = request.num_prompt_tokens
         if self._log_prompts:
             said = body.model_dump(mode="json", include={"messages"}, exclude_none=True)
-            passage.messages = said["messages"]
+            record.messages = said["messages"]
 
-    def submitted(self, passage: Passage) -> None:
+    def submitted(self, record: RequestRecord) -> None:
         """The engine took a chat completion."""
-        passage.submitted_at = monotonic()
+        record.submitted_at = monotonic()
         self.metrics.submitted()
 
-    def heard(self, passage: Passage, event: Event, num_tokens: int) -> None:
+    def heard(self, record: RequestRecord, event: Event, num_tokens: int) -> None:
         """The engine tells something of a request that it took, with so many tokens."""
-        submitted = passage.submitted_at or 0.0
+        submitted = record.submitted_at or 0.0
         if isinstance(event, Started):
-            passage.started = event
-            passage.started_at = submitted + event.queue_seconds + event.prefill_seconds
-            self.metrics.started(passage, event)
+            record.started = event
+            record.started_at = submitted + event.queue_seconds + event.prefill_seconds
+            self.metrics.started(record, event)
         elif num_tokens:
             generated_at = submitted + event.seconds
-            self.metrics.generated(passage, num_tokens, generated_at)
-            passage.first_token = passage.first_token or generated_at
-            passage.last_token = generated_at
-            passage.generated += num_tokens
+            self.metrics.generated(record, num_tokens, generated_at)
+            record.first_token = record.first_token or generated_at
+            record.last_token = generated_at
+            record.generated += num_tokens
 
-    def ended(self, passage: Passage, status: int) -> None:
+    def ended(self, record: RequestRecord, status: int) -> None:
         """A request was answered with a status, or none, and all of the answer was sent."""
-        passage.ended = monotonic()
-        passage.status = status or CLIENT_LEFT
-        passage.team = self._teams.find(passage.team)
+        record.ended = monotonic()
+        record.status = status or CLIENT_LEFT
+        record.team = self._teams.find(record.team)
         trace_id = None
-        if passage.is_completion:
-            passage.end(_REASONS.get(passage.status, "internal_error"))
-            self.metrics.ended(passage)
-            trace_id = make_spans(passage, self._tracer)
-        fields = fields_of(passage, trace_id)
+        if record.is_completion:
+            record.end(_REASONS.get(record.status, "internal_error"))
+            self.metrics.ended(record)
+            trace_id = make_spans(record, self._tracer)
+        fields = fields_of(record, trace_id)
         log.info("%s", line_of(fields), extra={"fields": fields})

@@ -29,7 +29,7 @@ from friendli_endpoint.generation import (
     TokenStep,
 )
 
-__all__ = ["Exchange", "TextDelta"]
+__all__ = ["ResponseBuilder", "TextDelta"]
 
 
 class TextDelta(NamedTuple):
@@ -47,7 +47,7 @@ class TextDelta(NamedTuple):
 Chunk = StreamedChatData | TextDelta
 
 
-class Exchange:
+class ResponseBuilder:
     """An accepted request and its answer in the making.
 
     Args:
