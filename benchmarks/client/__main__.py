@@ -36,7 +36,7 @@ def main() -> None:
         client.prepare()
     print(
         f"Medians of {ROUNDS} interleaved rounds ({START_ROUNDS} for starts); in cells: the peer = "
-        "peer / ours × (least to most)."  # noqa: RUF001
+        "peer / ours × (min to max)."  # noqa: RUF001
     )
     with canned_server() as url:
         print_table("sync, CPU µs", SYNC_ROWS, PEERS, rounds("sync", url, ROUNDS))

@@ -90,7 +90,7 @@ class Free:
 def main() -> int:
     """Prints a table."""
     source = locate(None)
-    print("| tokens of the vocabulary | drawn | a turn, ms | in llama.cpp, ms | the rest |")
+    print("| vocabulary size | sampling | step, ms | of which llama.cpp, ms | outside llama.cpp |")
     print("|---|---|---|---|---|")
     with TemporaryDirectory() as folder:
         wide = Path(folder) / "wide.gguf"

@@ -157,7 +157,7 @@ def test_each_schema_is_timed_and_those_taken_are_told_apart() -> None:
     lines = table(timings)
     assert len({line.count("|") for line in lines}) == 1
     assert [line for line in lines if line.startswith("| 4, all | rewriting / llguidance's |")]
-    assert [line for line in lines if line.startswith("| 2, taken by both | rewriting, ms |")]
+    assert [line for line in lines if line.startswith("| 2, accepted by both | rewriting, ms |")]
 
 
 def test_the_packages_are_named_with_their_versions() -> None:

@@ -153,7 +153,7 @@ def table(timings: Sequence[Timing]) -> list[str]:
     taken = [timing for timing in timings if timing.is_taken]
     for name, rows in (
         (f"{len(timings):,}, all", timings),
-        (f"{len(taken):,}, taken by both", taken),
+        (f"{len(taken):,}, accepted by both", taken),
     ):
         if len(rows) < 2:
             continue
@@ -166,7 +166,7 @@ def table(timings: Sequence[Timing]) -> list[str]:
             ("rewriting, ms", rewriting),
             ("llguidance's compilation, ms", compiling),
             ("rewriting / llguidance's", ratios),
-            ("the same by schema", by_schema),
+            ("ratio per schema", by_schema),
             ("rewriting, compilation and probe, ms", checking),
         ]
         lines += [

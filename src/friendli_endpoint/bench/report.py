@@ -50,9 +50,7 @@ def _values(measured: Sequence[Measured]) -> Table:
         if not others:
             rows.append([*what, shown, "", "", ""])
     first = next(iter(measured[0].samples)) if measured else ""
-    return Table(
-        ["workload", "", "unit", first, "beside", "its value", "ratio (least to most)"], rows
-    )
+    return Table(["workload", "", "unit", first, "peer", "peer value", "ratio (min to max)"], rows)
 
 
 def _latencies(measured: Sequence[Measured]) -> Table:

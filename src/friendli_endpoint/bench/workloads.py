@@ -93,7 +93,7 @@ _ALL = (
     ),
     Workload(
         "prefix16",
-        "16 requests, 344 words in common and 14 of their own, 32 tokens",
+        "16 requests, 344 shared words and 14 unique ones, 32 tokens",
         at_once(_prefix, rate),
     ),
     Workload(
@@ -107,7 +107,7 @@ _ALL = (
     ),
     Workload(
         "long",
-        "a prompt of 4,000 tokens among 8 streams: their longest silence",
+        "8 streams while a prompt of 4,000 tokens is prefilled: max time between tokens",
         scenes.long_prompt,
         unit="s",
         higher=False,
