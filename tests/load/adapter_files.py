@@ -124,12 +124,12 @@ def _load_all(endpoint: Served, cases: int, model: Path, lora: Path) -> dict[str
                 print(f"adapter_files: case {case} failed: {names}", file=sys.stderr)
     streams, wrong = beside.end()
     return {
-        "tried": cases,
-        **{name: found[name] for name in ("refused", "taken and used", "failed")},
-        "streams beside": streams,
+        "files": cases,
+        **{name: found[name] for name in ("rejected", "accepted and used", "failed")},
+        "concurrent streams": streams,
         "of these wrong": wrong,
         "slowest, seconds": round(slowest, 2),
-        "the process lives": endpoint.process.poll() is None,
+        "the process is still running": endpoint.process.poll() is None,
     }
 
 
@@ -137,7 +137,7 @@ def _load_one(client: httpx2.Client) -> str:
     """What became of a file: it was refused, or taken and used, or something failed."""
     loaded = client.post(PATH, json={"route": "case", "file": "case.gguf"})
     if loaded.status_code != 201:
-        return "refused" if loaded.json()["error"]["code"] == "adapter_refused" else "failed"
+        return "rejected" if loaded.json()["error"]["code"] == "adapter_refused" else "failed"
     body = {
         "model": "m:case",
         "messages": [{"role": "user", "content": "A prompt of some words. " * 4}],
@@ -149,7 +149,7 @@ def _load_one(client: httpx2.Client) -> str:
     gone = client.delete(f"{PATH}/case")
     good = [answer.status_code for answer in (whole, streamed, gone)] == [200, 200, 200]
     done = streamed.text.rstrip().endswith("data: [DONE]")
-    return "taken and used" if good and done else "failed"
+    return "accepted and used" if good and done else "failed"
 
 
 class _Beside:

@@ -109,7 +109,7 @@ OWN: Mapping[str, Mutation] = {
     "another text": _another_text,
 }
 
-OUTCOMES = {SERVED: "served", REFUSED: "refused", HUNG: "hung"}
+OUTCOMES = {SERVED: "served", REFUSED: "rejected", HUNG: "hung"}
 
 
 def model_files(cases: int, embedded: float = EMBEDDED_SHARE) -> dict[str, Any]:
@@ -136,14 +136,14 @@ def model_files(cases: int, embedded: float = EMBEDDED_SHARE) -> dict[str, Any]:
             code, said = _served(opening, path)
             slowest = max(slowest, time.monotonic() - begun)
             agreed = said.rstrip().endswith("doctor: ok" if code == SERVED else "doctor: problem")
-            outcome = OUTCOMES.get(code, "ended otherwise")
+            outcome = OUTCOMES.get(code, "ended abnormally")
             found[outcome] += 1
-            found["doctor says the same"] += agreed
-            if outcome not in ("served", "refused") or not agreed:
+            found["doctor agrees"] += agreed
+            if outcome not in ("served", "rejected") or not agreed:
                 print(f"model_files: case {case}, {names}: {code} {said}", file=sys.stderr)
-    counted = ("served", "refused", "hung", "ended otherwise", "doctor says the same")
+    counted = ("served", "rejected", "hung", "ended abnormally", "doctor agrees")
     return {
-        "tried": cases,
+        "files": cases,
         **{name: found[name] for name in counted},
         "slowest, seconds": round(slowest, 2),
     }

@@ -54,9 +54,9 @@ async def _fill(address: str, requests: int) -> dict[str, Any]:
     return {
         "requests": requests,
         "accepted at once": rounds.count(0),
-        "refused": len(refusals),
-        "told to wait, seconds": [min(refusals, default=0), max(refusals, default=0)],
-        "most times refused": max(rounds),
-        "answered rightly in the end": sum(right),
+        "rejected with 429": len(refusals),
+        "Retry-After, seconds (min, max)": [min(refusals, default=0), max(refusals, default=0)],
+        "max rejections of one request": max(rounds),
+        "answered correctly in the end": sum(right),
         "seconds": round(time.monotonic() - begun, 1),
     }

@@ -22,7 +22,14 @@ from tests.support.lora import write_loras
 
 __all__ = ["soak"]
 
-COUNTED = ("answers", "adapters loaded", "wrong", "left", "refused", "errors")
+COUNTED = (
+    "responses",
+    "adapters loaded",
+    "wrong responses",
+    "cancelled by the client",
+    "rejected (4xx)",
+    "errors",
+)
 
 SAMPLES = 200
 """How often memory and descriptors are looked at."""
@@ -90,12 +97,16 @@ async def _soak(
     slope = np.polyfit(times, resident, 1)[0] if len(times) > 1 else 0.0
     return {
         "seconds": seconds,
-        "concurrent": concurrent,
+        "concurrent requests": concurrent,
         **{name: counts[name] for name in COUNTED},
-        "as before at the end": after == expected[:4],
-        "memory MiB": round(float(resident.mean()) / (1 << 20), 1),
-        "slope KiB/min": round(float(slope) * 60 / 1024, 1),
-        "descriptors": [int(descriptors.min()), int(descriptors.max()), endpoint.descriptors()],
+        "same responses at the end": after == expected[:4],
+        "mean resident memory, MiB": round(float(resident.mean()) / (1 << 20), 1),
+        "slope of memory, KiB/min": round(float(slope) * 60 / 1024, 1),
+        "file descriptors (min, max, end)": [
+            int(descriptors.min()),
+            int(descriptors.max()),
+            endpoint.descriptors(),
+        ],
     }
 
 
@@ -133,7 +144,7 @@ async def _come_and_go(
             print(f"soak: the adapter {route} failed: {error!r}", file=sys.stderr)
             return
         counts["adapters loaded"] += 1
-        counts["wrong"] += sum(answer["choices"] != expected[file] for answer in answers)
+        counts["wrong responses"] += sum(answer["choices"] != expected[file] for answer in answers)
 
 
 async def _work(
@@ -152,10 +163,10 @@ async def _work(
         kind = draw.random()
         if kind < LEFT:
             await traffic.left(number, draw)
-            counts["left"] += 1
+            counts["cancelled by the client"] += 1
         elif kind < LEFT + REFUSED:
             status = (await traffic.post(draw.choice(BAD))).status_code
-            counts["refused" if 400 <= status < 500 else "errors"] += 1
+            counts["rejected (4xx)" if 400 <= status < 500 else "errors"] += 1
         else:
             try:
                 answer = await (traffic.whole if draw.random() < 0.5 else traffic.streamed)(number)
@@ -163,5 +174,5 @@ async def _work(
                 counts["errors"] += 1
                 print(f"soak: request {number} failed: {error!r}", file=sys.stderr)
             else:
-                counts["answers"] += 1
-                counts["wrong"] += answer != expected[number]
+                counts["responses"] += 1
+                counts["wrong responses"] += answer != expected[number]
