@@ -169,7 +169,7 @@ def test_a_signal_ends_it_well(start: Start, number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_it_at_once(start: Start, number: signal.Signals) -> None:
     process, live, _log = start("--drain-seconds", "10000")
-    with live.send(request(stream=True, max_tokens=400, min_tokens=400)) as connection:
+    with live.send(request(stream=True, n=128, max_tokens=400, min_tokens=400)) as connection:
         read = b""
         while b"data: " not in read:
             read += connection.recv(65536)
@@ -209,7 +209,7 @@ def test_what_runs_may_end_before_it_stops(start: Start) -> None:
 
 def test_what_takes_too_long_is_told_so(start: Start) -> None:
     process, live, log = start("--drain-seconds", "0")
-    with live.send(request(stream=True, n=50, max_tokens=400, min_tokens=400)) as connection:
+    with live.send(request(stream=True, n=128, max_tokens=400, min_tokens=400)) as connection:
         read = b""
         while b"data: " not in read:
             read += connection.recv(65536)

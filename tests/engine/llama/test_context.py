@@ -22,7 +22,7 @@ FIRST, SECOND, THIRD, FOURTH = SLOTS = slot_ids(range(SEQUENCES))
 
 @pytest.fixture(scope="module")
 def context(model: LlamaModel) -> Iterator[LlamaContext]:
-    context = LlamaContext(model, SEQUENCES, CONTEXT, 2)
+    context = LlamaContext(model, SEQUENCES, CONTEXT, 1)
     yield context
     context.close()
 
@@ -160,6 +160,22 @@ def test_nothing_generated_is_kept_where_a_sequence_is_always_alone(model: Llama
     """What an adapter changes has other bits alone."""
     with closing(LlamaContext(model, 1, CONTEXT, 1)) as lone:
         assert lone.flash and lone.batch_invariant_positions == 0
+
+
+def test_two_threads_give_the_bits_of_one(context: LlamaContext, model: LlamaModel) -> None:
+    """So one is enough for the other tests, where two would wait for each other's processor."""
+    tokens = [11, 12, 13]
+    expected = [prefilled(context, FIRST, PROMPT), *continued(context, FIRST, tokens)]
+    with closing(LlamaContext(model, SEQUENCES, CONTEXT, 2)) as threaded:
+        for slot in (THIRD, FIRST):
+            prefilled(threaded, slot, PROMPT, [9] if slot == FIRST else ())
+        found = [prefilled(threaded, FIRST, PROMPT), *continued(threaded, FIRST, tokens)]
+        assert all(map(same, expected, found))
+        prefilled(threaded, FIRST, PROMPT)
+        start = len(PROMPT)
+        for position, (token, row) in enumerate(zip(tokens, expected[1:], strict=True), start):
+            rows = threaded.decode([FIRST, THIRD], [token, token], [position, position])
+            assert all(same(beside, row) for beside in rows)
 
 
 def test_what_is_truncated_is_forgotten(context: LlamaContext) -> None:
