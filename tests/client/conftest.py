@@ -116,14 +116,14 @@ class Outcome:
         return [choice.delta.content for choice in choices if choice.delta.content]
 
 
-Way = Sync | Async
+Caller = Sync | Async
 """The fixture that runs calls through either client."""
 
 
-@pytest.fixture(params=[Sync(), Async()], ids=lambda way: way.name)
-def way(request: pytest.FixtureRequest) -> Way:
+@pytest.fixture(params=[Sync(), Async()], ids=lambda caller: caller.name)
+def caller(request: pytest.FixtureRequest) -> Caller:
     """The sync and the async client, under one face."""
-    chosen: Way = request.param
+    chosen: Caller = request.param
     return chosen
 
 

@@ -7,7 +7,7 @@ import pytest
 import friendli
 from friendli import SyncFriendli, _errors, models
 
-from .conftest import Sync, Way
+from .conftest import Caller, Sync
 from .wire import ERROR, MESSAGES, SECRET, Serve, answer, json_answer
 
 
@@ -28,10 +28,10 @@ from .wire import ERROR, MESSAGES, SECRET, Serve, answer, json_answer
     ],
 )
 @pytest.mark.parametrize("method", ["complete", "stream"])
-def test_leaves(serve: Serve, way: Way, method: str, status: int, kind: str) -> None:
+def test_leaves(serve: Serve, caller: Caller, method: str, status: int, kind: str) -> None:
     server = serve(json_answer(ERROR, status, x_request_id="r-7"))
     with pytest.raises(models.SDKError) as caught:
-        way.call(server.url, method, retries=None)
+        caller.call(server.url, method, retries=None)
     error = caught.value
     assert type(error) is getattr(friendli, kind)
     assert (error.status_code, error.request_id) == (status, "r-7")
@@ -53,30 +53,30 @@ def test_leaves(serve: Serve, way: Way, method: str, status: int, kind: str) -> 
         (answer(b"{}", content_type="a/b; c=d"), 'Content-Type "a/b; c=d"'),
     ],
 )
-def test_unexpected(serve: Serve, way: Way, reply: bytes, text: str) -> None:
+def test_unexpected(serve: Serve, caller: Caller, reply: bytes, text: str) -> None:
     with pytest.raises(friendli.UnexpectedResponseError) as caught:
-        way.call(serve(reply).url)
+        caller.call(serve(reply).url)
     assert str(caught.value).startswith("Unexpected response received: Status 20")
     assert text in str(caught.value)
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"id": 1}', b"\xff"])
-def test_broken_answers(serve: Serve, way: Way, body: bytes) -> None:
+def test_broken_answers(serve: Serve, caller: Caller, body: bytes) -> None:
     with pytest.raises(
         models.ResponseValidationError, match="Response validation failed"
     ) as caught:
-        way.call(serve(answer(body)).url)
+        caller.call(serve(answer(body)).url)
     assert caught.value.cause is caught.value.__cause__ is not None
     assert caught.value.body == body.decode(errors="replace")
 
 
-def test_content_type_is_read_loosely(serve: Serve, way: Way) -> None:
+def test_content_type_is_read_loosely(serve: Serve, caller: Caller) -> None:
     import json
 
     from .wire import completion
 
     body = json.dumps(completion()).encode()
-    way.call(serve(answer(body, content_type="Application/JSON; charset=utf-8")).url)
+    caller.call(serve(answer(body, content_type="Application/JSON; charset=utf-8")).url)
 
 
 def test_long_bodies_are_cut(serve: Serve) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from friendli import UNSET, AsyncFriendli, SyncFriendli
 
-from .conftest import Way
+from .conftest import Caller
 from .wire import MESSAGES, Serve, completion, json_answer, stream_answer, words
 
 NULLABLE: dict[str, Any] = {
@@ -45,21 +45,23 @@ NULLABLE: dict[str, Any] = {
 }
 
 
-def test_every_argument_is_sent_under_its_name(serve: Serve, way: Way) -> None:
+def test_every_argument_is_sent_under_its_name(serve: Serve, caller: Caller) -> None:
     server = serve(json_answer(completion()))
-    way.call(server.url, **NULLABLE, tool_choice="auto")
+    caller.call(server.url, **NULLABLE, tool_choice="auto")
     sent = server.requests[0].json
     assert {name: sent[name] for name in NULLABLE} == NULLABLE
     assert sent["tool_choice"] == "auto"
 
 
 @pytest.mark.parametrize("method", ["complete", "stream"])
-def test_unset_is_left_out_and_none_is_null(serve: Serve, way: Way, method: str) -> None:
+def test_unset_is_left_out_and_none_is_null(serve: Serve, caller: Caller, method: str) -> None:
     reply = json_answer(completion()) if method == "complete" else stream_answer(words("a"))
     server = serve(reply)
     bare = {"model": "e", "messages": MESSAGES} | ({"stream": True} if method == "stream" else {})
-    way.call(server.url, method, **dict.fromkeys(NULLABLE, UNSET), tool_choice=UNSET, stream=UNSET)
-    way.call(server.url, method, **dict.fromkeys(NULLABLE), tool_choice=None)
+    caller.call(
+        server.url, method, **dict.fromkeys(NULLABLE, UNSET), tool_choice=UNSET, stream=UNSET
+    )
+    caller.call(server.url, method, **dict.fromkeys(NULLABLE), tool_choice=None)
     assert server.requests[0].json == bare
     assert server.requests[1].json == {**bare, **dict.fromkeys(NULLABLE)}
 
@@ -76,30 +78,32 @@ class TestBadArguments:
             ({"messages": [{"role": "nobody", "content": ""}]}, "messages"),
         ],
     )
-    def test_pydantic_says_which(self, way: Way, wrong: dict[str, Any], field: str) -> None:
+    def test_pydantic_says_which(self, caller: Caller, wrong: dict[str, Any], field: str) -> None:
         with pytest.raises(pydantic.ValidationError) as caught:
-            way.call("http://127.0.0.1:9", **wrong)
+            caller.call("http://127.0.0.1:9", **wrong)
         assert caught.value.errors()[0]["loc"][0] == field
 
     @pytest.mark.parametrize("name", ["logit_bias", "chat_template_kwargs", "extra_body"])
-    def test_nan_deep_inside_is_named(self, way: Way, name: str) -> None:
-        with pytest.raises(ValueError, match=rf"{name}\['a'\]\[1\] is nan"):
-            way.call("http://127.0.0.1:9", **{name: {"a": [1, math.nan]}})
+    def test_nan_deep_inside_is_named(self, caller: Caller, name: str) -> None:
+        with pytest.raises(
+            ValueError, match=rf"`{name}\['a'\]\[1\]` must be a finite number, got nan"
+        ):
+            caller.call("http://127.0.0.1:9", **{name: {"a": [1, math.nan]}})
 
-    def test_unknown_and_missing_arguments(self, way: Way) -> None:
+    def test_unknown_and_missing_arguments(self, caller: Caller) -> None:
         with pytest.raises(
             TypeError, match=r"unexpected keyword argument 'temprature'.*extra_body"
         ):
-            way.call("http://127.0.0.1:9", temprature=1)
+            caller.call("http://127.0.0.1:9", temprature=1)
         with pytest.raises(TypeError, match="positional"):
             SyncFriendli().dedicated.chat.complete("e", MESSAGES)  # type: ignore[call-overload]
         with pytest.raises(TypeError, match="missing required keyword-only argument: 'messages'"):
             SyncFriendli().dedicated.chat.complete(model="e")  # type: ignore[call-overload]
 
-    def test_timeout(self, way: Way) -> None:
+    def test_timeout(self, caller: Caller) -> None:
         for wrong in (0, -1, math.inf, "5"):
-            with pytest.raises(ValueError, match="timeout_ms must be a positive number"):
-                way.call("http://127.0.0.1:9", timeout_ms=wrong)
+            with pytest.raises(ValueError, match="`timeout_ms` must be a positive number"):
+                caller.call("http://127.0.0.1:9", timeout_ms=wrong)
 
 
 def test_signatures_are_those_of_the_page() -> None:

@@ -49,7 +49,7 @@ class Peer:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
-    def wait_until_left(self) -> bool:
+    def wait_for_disconnect(self) -> bool:
         """Wait until the other side goes away; False if the server stops first."""
         self.sock.settimeout(0.05)
         while not self.stop.is_set():

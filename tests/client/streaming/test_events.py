@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import friendli
 from friendli._streaming.events import EventReader
 
-from ..conftest import Sync, Way
+from ..conftest import Caller, Sync
 from ..wire import DONE, STOP, A, B, Serve, chunk, completion, event, stream_answer
 
 LEGAL = {
@@ -44,8 +44,8 @@ LEGAL = {
 
 
 @pytest.mark.parametrize("pieces", LEGAL.values(), ids=LEGAL.keys())
-def test_legal(serve: Serve, way: Way, pieces: list[bytes]) -> None:
-    outcome = way.events(serve(stream_answer(pieces)).url)
+def test_legal(serve: Serve, caller: Caller, pieces: list[bytes]) -> None:
+    outcome = caller.events(serve(stream_answer(pieces)).url)
     assert outcome.error is None
     assert outcome.texts == ["a", "b"]
     assert outcome.final.choices[0].message.content == "ab"
@@ -91,17 +91,17 @@ def test_bytes_that_come_after_the_end_of_a_stream_count_for_nothing() -> None:
     assert reader.next() is None
 
 
-def test_invalid_utf8_is_replaced(serve: Serve, way: Way) -> None:
+def test_invalid_utf8_is_replaced(serve: Serve, caller: Caller) -> None:
     broken = A.replace(b'"a"', b'"a\xff\xe2\x82"')
-    outcome = way.events(serve(stream_answer([broken, STOP, DONE])).url)
+    outcome = caller.events(serve(stream_answer([broken, STOP, DONE])).url)
     assert outcome.texts == ["a\ufffd\ufffd"]
 
 
-def test_code_point_cut_by_the_network(serve: Serve, way: Way) -> None:
+def test_code_point_cut_by_the_network(serve: Serve, caller: Caller) -> None:
     text = json.dumps(chunk({"content": "한🙂"}), ensure_ascii=False).encode()
     whole = event(text)
     pieces = [whole[i : i + 1] for i in range(len(whole))]
-    assert way.events(serve(stream_answer([*pieces, STOP, DONE])).url).texts == ["한🙂"]
+    assert caller.events(serve(stream_answer([*pieces, STOP, DONE])).url).texts == ["한🙂"]
 
 
 ERRORS = {
@@ -114,8 +114,8 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("bad, message, code", ERRORS.values(), ids=ERRORS.keys())
-def test_error_events(serve: Serve, way: Way, bad: bytes, message: str, code: Any) -> None:
-    outcome = way.events(serve(stream_answer([A + bad + B, DONE], x_request_id="r")).url)
+def test_error_events(serve: Serve, caller: Caller, bad: bytes, message: str, code: Any) -> None:
+    outcome = caller.events(serve(stream_answer([A + bad + B, DONE], x_request_id="r")).url)
     assert outcome.texts == ["a"]
     assert isinstance(outcome.error, friendli.StreamError)
     assert f"The server reported an error in mid-stream: {message}" in str(outcome.error)
@@ -132,8 +132,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
-def test_broken_events_raise_with_the_text(serve: Serve, way: Way, text: bytes) -> None:
-    outcome = way.events(serve(stream_answer([A + event(text) + B, DONE])).url)
+def test_broken_events_raise_with_the_text(serve: Serve, caller: Caller, text: bytes) -> None:
+    outcome = caller.events(serve(stream_answer([A + event(text) + B, DONE])).url)
     assert outcome.texts == ["a"]
     assert isinstance(outcome.error, friendli.ResponseValidationError)
     assert outcome.error.body == text.decode()
@@ -141,13 +141,13 @@ def test_broken_events_raise_with_the_text(serve: Serve, way: Way, text: bytes) 
     assert outcome.error.cause is not None
 
 
-def test_an_event_beyond_the_bound_raises(serve: Serve, way: Way) -> None:
+def test_an_event_beyond_the_bound_raises(serve: Serve, caller: Caller) -> None:
     big = event(chunk({"content": "x" * 2000}))
     server = serve(stream_answer([A + big]), stream_answer([big, STOP, DONE]))
-    outcome = way.events(server.url, client_options={"max_event_bytes": 1000})
+    outcome = caller.events(server.url, client_options={"max_event_bytes": 1000})
     assert outcome.texts == ["a"]
     assert isinstance(outcome.error, friendli.ResponseValidationError)
-    assert way.events(server.url).texts == ["x" * 2000]
+    assert caller.events(server.url).texts == ["x" * 2000]
 
 
 @pytest.mark.parametrize("size", [100, 1 << 20])

@@ -22,7 +22,7 @@ WARM_UP = 200
 
 def endless(peer: Peer) -> None:
     peer.send(stream_head() + chunked(event(chunk({"content": "a"}))) * 3)
-    peer.wait_until_left()
+    peer.wait_for_disconnect()
 
 
 def descriptors() -> int:

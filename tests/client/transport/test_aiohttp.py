@@ -74,7 +74,7 @@ def test_errors(serve: Serve) -> None:
     with pytest.raises(friendli.NotFoundError):
         on_aiohttp(serve(json_answer({}, 404)).url, complete)
     with pytest.raises(friendli.RequestTimeoutError):
-        on_aiohttp(serve(Peer.wait_until_left).url, complete, timeout_ms=50)
+        on_aiohttp(serve(Peer.wait_for_disconnect).url, complete, timeout_ms=50)
     with pytest.raises(friendli.NetworkError):
         on_aiohttp(serve(lambda peer: None).url, complete, retry_config=None)
 
@@ -95,7 +95,7 @@ def test_a_stream_left_early_gives_its_connection_back(serve: Serve) -> None:
 
     def endless(peer: Peer) -> None:
         peer.send(stream_head() + chunked(event(chunk({"content": "a"}))))
-        left.append(peer.wait_until_left())
+        left.append(peer.wait_for_disconnect())
 
     async def leave(chat: Any) -> None:
         async with await chat.stream(model="e", messages=MESSAGES) as stream:

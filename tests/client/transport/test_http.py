@@ -17,7 +17,7 @@ import pytest
 import friendli
 from friendli import AsyncFriendli, SyncFriendli
 
-from ..conftest import Way, ask
+from ..conftest import Caller, ask
 from ..wire import MESSAGES, Peer, Serve, completion, json_answer, stream_answer, words
 
 
@@ -55,7 +55,7 @@ class TestOwnership:
         getattr(given, "inner", given).close()
 
     def test_its_own_timeout_holds(self, serve: Serve) -> None:
-        server = serve(Peer.wait_until_left)
+        server = serve(Peer.wait_for_disconnect)
         with httpx2.Client(timeout=0.05) as given:
             client = SyncFriendli("t", server_url=server.url, client=given, retry_config=None)
             with pytest.raises(friendli.RequestTimeoutError):
@@ -89,14 +89,14 @@ class TestOwnership:
         with pytest.raises(AssertionError, match="must implement the AsyncHttpClient protocol"):
             AsyncFriendli(async_client=httpx2.Client())  # type: ignore[arg-type]
 
-    def test_closed(self, serve: Serve, way: Way) -> None:
+    def test_closed(self, serve: Serve, caller: Caller) -> None:
         url = serve(json_answer(completion())).url
         client = SyncFriendli("t", server_url=url)
         with client as same:
             assert same is client
             ask(client)
         client.close()
-        with pytest.raises(friendli.ClientClosedError, match="make a new one"):
+        with pytest.raises(friendli.ClientClosedError, match="create a new one"):
             ask(client)
 
         async def main() -> None:

@@ -13,7 +13,7 @@ import pytest
 import friendli
 from friendli._transport.network import network_error
 
-from ..conftest import Way
+from ..conftest import Caller
 from ..wire import Serve
 
 
@@ -43,11 +43,11 @@ def fake_httpx() -> Iterator[Any]:
 
 
 class TestNetwork:
-    def test_all_three_ways_of_catching(self, fake_httpx: Any, way: Way) -> None:
+    def test_all_three_ways_of_catching(self, fake_httpx: Any, caller: Caller) -> None:
         import httpx2
 
         with pytest.raises(fake_httpx.ConnectError) as caught:
-            way.call("http://127.0.0.1:9", retries=None)
+            caller.call("http://127.0.0.1:9", retries=None)
         error = caught.value
         assert isinstance(error, friendli.ConnectFailedError | ConnectionError)
         assert isinstance(error, httpx2.ConnectError)
@@ -56,11 +56,11 @@ class TestNetwork:
         assert str(error).startswith("ConnectError: the connection could not be made")
         assert "POST http://127.0.0.1:9/dedicated/v1/chat/completions" in str(error)
 
-    def test_timeouts(self, serve: Serve, fake_httpx: Any, way: Way) -> None:
+    def test_timeouts(self, serve: Serve, fake_httpx: Any, caller: Caller) -> None:
         from ..wire import Peer
 
         with pytest.raises(fake_httpx.ReadTimeout) as caught:
-            way.call(serve(Peer.wait_until_left).url, timeout_ms=30)
+            caller.call(serve(Peer.wait_for_disconnect).url, timeout_ms=30)
         assert isinstance(caught.value, TimeoutError)
         assert isinstance(caught.value, ConnectionError)
         assert "timeout_ms" in str(caught.value)

@@ -6,17 +6,17 @@ import pytest
 
 from friendli import SyncFriendli
 
-from ..conftest import Way, ask
+from ..conftest import Caller, ask
 from ..wire import Serve, answer, completion, json_answer
 
 
 class TestServer:
     @pytest.mark.parametrize("tail", ["", "/"])
-    def test_prefix_is_kept(self, serve: Serve, way: Way, tail: str) -> None:
+    def test_prefix_is_kept(self, serve: Serve, caller: Caller, tail: str) -> None:
         server = serve(json_answer(completion()))
-        way.call(f"{server.url}/a/b{tail}")
-        way.call("http://127.0.0.1:9", server_url=f"{server.url}{tail}")
-        way.call(f"{server.url}{tail}?key=1")
+        caller.call(f"{server.url}/a/b{tail}")
+        caller.call("http://127.0.0.1:9", server_url=f"{server.url}{tail}")
+        caller.call(f"{server.url}{tail}?key=1")
         path = "/dedicated/v1/chat/completions"
         assert [r.line.split()[1] for r in server.requests] == [
             "/a/b" + path,
@@ -33,7 +33,7 @@ class TestServer:
 
     @pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://x", "http://", "//x"])
     def test_nonsense_is_refused_at_once(self, url: str) -> None:
-        with pytest.raises(ValueError, match="server_url must look like"):
+        with pytest.raises(ValueError, match="`server_url` must have the form"):
             SyncFriendli(server_url=url)
 
     def test_default(self) -> None:
@@ -42,9 +42,11 @@ class TestServer:
         with pytest.raises(ValueError, match="server_idx"):
             SyncFriendli(server_idx=1)
 
-    def test_redirects_that_keep_the_method_are_followed(self, serve: Serve, way: Way) -> None:
+    def test_redirects_that_keep_the_method_are_followed(
+        self, serve: Serve, caller: Caller
+    ) -> None:
         target = serve(json_answer(completion()))
         server = serve(answer(b"", 307, location=target.url + "/x"))
-        way.call(server.url)
+        caller.call(server.url)
         assert target.requests[0].json["model"] == "e"
         assert target.requests[0].header("authorization") is None  # another origin

@@ -11,7 +11,7 @@ import trustme
 
 import friendli
 
-from ..conftest import Way
+from ..conftest import Caller
 from ..wire import Serve, answer, completion, json_answer
 
 
@@ -42,13 +42,15 @@ class TestTLS:
 
     @pytest.mark.parametrize("plain", [True, False])
     def test_a_certificate_nobody_vouches_for_is_refused(
-        self, way: Way, tls_url: str, plain: bool
+        self, caller: Caller, tls_url: str, plain: bool
     ) -> None:
         base = "http://127.0.0.1:9" if plain else tls_url
         with pytest.raises(friendli.ConnectFailedError, match="CERTIFICATE_VERIFY_FAILED"):
-            way.call(base, server_url=tls_url, retries=None)
+            caller.call(base, server_url=tls_url, retries=None)
 
-    def test_a_redirect_to_it_is_refused_too(self, serve: Serve, way: Way, tls_url: str) -> None:
+    def test_a_redirect_to_it_is_refused_too(
+        self, serve: Serve, caller: Caller, tls_url: str
+    ) -> None:
         server = serve(answer(b"", 307, location=tls_url + "/"))
         with pytest.raises(friendli.ConnectFailedError, match="CERTIFICATE_VERIFY_FAILED"):
-            way.call(server.url, retries=None)
+            caller.call(server.url, retries=None)

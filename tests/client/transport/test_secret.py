@@ -12,7 +12,7 @@ import pytest
 import friendli
 from friendli import SyncFriendli
 
-from ..conftest import Way, ask
+from ..conftest import Caller, ask
 from ..wire import ERROR, MESSAGES, SECRET, Serve, answer, completion, json_answer
 
 
@@ -30,9 +30,9 @@ class TestToken:
             (lambda: "t", "Bearer t"),
         ],
     )
-    def test_header(self, serve: Serve, way: Way, token: Any, header: str | None) -> None:
+    def test_header(self, serve: Serve, caller: Caller, token: Any, header: str | None) -> None:
         server = serve(json_answer(completion()))
-        way.call(server.url, token=token)
+        caller.call(server.url, token=token)
         assert server.requests[0].header("authorization") == header
 
     def test_from_the_environment(self, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,20 +80,22 @@ class TestSecrets:
         [SECRET, f"Bearer {SECRET}", f"{SECRET}\x00", f"{SECRET}\n{SECRET}", f"é{SECRET}"],
     )
     @pytest.mark.parametrize("there", [True, False])
-    def test_never_in_what_is_raised(self, serve: Serve, way: Way, token: str, there: bool) -> None:
+    def test_never_in_what_is_raised(
+        self, serve: Serve, caller: Caller, token: str, there: bool
+    ) -> None:
         url = serve(json_answer(ERROR, 401)).url if there else "http://127.0.0.1:9"
         options = {"retry_config": None}
         with pytest.raises(Exception) as caught:
-            way.call(url, token=token, client_options=options)
+            caller.call(url, token=token, client_options=options)
         assert SECRET not in shown_by(caught.value)
 
     @pytest.mark.parametrize("method", ["complete", "stream"])
     @pytest.mark.parametrize("there", [True, False])
-    def test_nor_are_headers(self, serve: Serve, way: Way, method: str, there: bool) -> None:
+    def test_nor_are_headers(self, serve: Serve, caller: Caller, method: str, there: bool) -> None:
         url = serve(json_answer(ERROR, 401)).url if there else "http://127.0.0.1:9"
         options = {"retry_config": None, "http_headers": {"Cookie": SECRET}}
         with pytest.raises(friendli.FriendliError) as caught:
-            way.call(url, method, http_headers={"authorization": SECRET}, client_options=options)
+            caller.call(url, method, http_headers={"authorization": SECRET}, client_options=options)
         assert SECRET not in shown_by(caught.value)
 
     def test_never_in_what_a_constructor_raises(self) -> None:
@@ -103,7 +105,7 @@ class TestSecrets:
 
     def test_a_token_of_the_wrong_kind(self) -> None:
         client = SyncFriendli(lambda: 5, server_url="http://127.0.0.1:9")  # type: ignore[arg-type, return-value]
-        with pytest.raises(TypeError, match="token must be a string, not int"):
+        with pytest.raises(TypeError, match="`token` must be a string, got int"):
             client.dedicated.chat.complete(model="e", messages=MESSAGES)
 
     def test_never_in_repr(self) -> None:
@@ -112,7 +114,7 @@ class TestSecrets:
         for thing in (client, client.config, chat._options, client.__dict__):
             assert SECRET not in repr(thing)
 
-    def test_never_in_a_debug_logger(self, serve: Serve, way: Way) -> None:
+    def test_never_in_a_debug_logger(self, serve: Serve, caller: Caller) -> None:
         lines: list[str] = []
 
         class Logger:
@@ -121,7 +123,7 @@ class TestSecrets:
 
         server = serve(answer(b"", 503, retry_after_ms="1"), json_answer(ERROR, 401))
         with pytest.raises(friendli.AuthenticationError):
-            way.call(server.url, token=SECRET, client_options={"debug_logger": Logger()})
+            caller.call(server.url, token=SECRET, client_options={"debug_logger": Logger()})
         assert [line.split()[2:4] for line in lines if " attempt " in line] == [
             ["attempt", "1,"],
             ["attempt", "2,"],
