@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import math
+import pydoc
+import re
+import textwrap
+from itertools import pairwise
 from typing import Any
 
 import pydantic
 import pytest
 
-from friendli import UNSET, AsyncFriendli, SyncFriendli
+from friendli import UNSET, AsyncFriendli, ChatParams, SyncFriendli
 
 from .conftest import Caller
 from .wire import MESSAGES, Serve, completion, json_answer, stream_answer, words
@@ -118,3 +123,61 @@ def test_signatures_are_those_of_the_page() -> None:
             assert parameters["model"].default is inspect.Parameter.empty
             for name in ("retries", "server_url", "timeout_ms", "http_headers", "x_friendli_team"):
                 assert name in parameters
+
+
+def documented_methods() -> list[Any]:
+    methods: list[Any] = []
+    for client in (SyncFriendli(), AsyncFriendli()):
+        chat = client.dedicated.chat
+        raw = chat.with_raw_response
+        methods += [chat.complete, chat.stream, chat.run_tools, raw.complete, raw.stream]
+    return methods
+
+
+@pytest.mark.parametrize("method", documented_methods(), ids=lambda method: method.__qualname__)
+class TestHelp:
+    def test_every_argument_is_described(self, method: Any) -> None:
+        arguments = section(method, "Args")
+        described = re.findall(r"^    (\w+): ", arguments, re.M)
+        assert set(ChatParams.__annotations__) | {"model", "messages"} <= set(described)
+        assert len(described) == len(set(described))
+        assert "**params" not in arguments
+        for name, parameter in inspect.signature(method).parameters.items():
+            assert name in described or parameter.kind is inspect.Parameter.VAR_KEYWORD
+
+    def test_types_of_results_and_errors_can_be_imported(self, method: Any) -> None:
+        returns, raises = section(method, "Returns"), section(method, "Raises")
+        names = re.findall(r"`(friendli\.[\w.]+)`", returns)
+        errors = re.findall(r"^    ([\w.]+): ", raises, re.M)
+        assert names and errors
+        for name in (*names, *errors):
+            assert pydoc.locate(name) is not None, name
+
+    def test_there_is_an_example_and_no_private_name(self, method: Any) -> None:
+        doc = inspect.getdoc(method) or ""
+        assert len(section(method, "Example").splitlines()) == 3
+        compile(example(method), "example", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        assert not re.search(r"\b_\w|\._", doc + str(inspect.signature(method)))
+
+
+def section(method: Any, name: str) -> str:
+    doc = inspect.getdoc(method) or ""
+    return doc.partition(f"\n{name}:\n")[2].partition("\n\n")[0]
+
+
+def example(method: Any) -> str:
+    return textwrap.dedent(section(method, "Example"))
+
+
+def test_the_docstrings_of_the_keys_are_those_of_the_class() -> None:
+    tree = ast.parse(inspect.getsource(ChatParams))
+    [definition] = tree.body
+    assert isinstance(definition, ast.ClassDef)
+    keys: dict[str, str] = {}
+    for statement, following in pairwise(definition.body):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            assert isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+            keys[statement.target.id] = " ".join(str(following.value.value).split())
+    assert keys.keys() == ChatParams.__annotations__.keys()
+    text = " ".join((inspect.getdoc(ChatParams) or "").partition("Attributes:\n")[2].split())
+    assert text == " ".join(f"{name}: {doc}" for name, doc in keys.items())
