@@ -1,4 +1,4 @@
-"""A call on the wire, and its answer."""
+"""HTTP request and response of a call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .conftest import Caller
 from .wire import MESSAGES, Serve, answer, completion, json_answer, stream_answer, words
 
 
-def test_the_request(serve: Serve, caller: Caller) -> None:
+def test_request_line_headers_and_body(serve: Serve, caller: Caller) -> None:
     server = serve(json_answer(completion(), x_request_id="r-1"))
     result = caller.call(server.url, max_tokens=200)
     [request] = server.requests
@@ -28,7 +28,7 @@ def test_the_request(serve: Serve, caller: Caller) -> None:
     assert result.request_id == "r-1"
 
 
-def test_stream_key(serve: Serve, caller: Caller) -> None:
+def test_stream_field_and_accept_header(serve: Serve, caller: Caller) -> None:
     server = serve(stream_answer(words("a")))
     caller.call(server.url, "stream")
     caller.call(server.url, "complete", stream=True)
@@ -40,7 +40,7 @@ def test_stream_key(serve: Serve, caller: Caller) -> None:
     assert server.requests[0].json["stream"] is False
 
 
-def test_a_whole_answer_may_be_compressed_and_slow_in_coming(serve: Serve, caller: Caller) -> None:
+def test_compressed_answer_is_decoded(serve: Serve, caller: Caller) -> None:
     import gzip
 
     body = gzip.compress(json.dumps(completion("é" * 1000)).encode())

@@ -1,4 +1,4 @@
-"""The arguments of a chat call."""
+"""Arguments of the chat methods."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_unset_is_left_out_and_none_is_null(serve: Serve, caller: Caller, method
     assert server.requests[1].json == {**bare, **dict.fromkeys(NULLABLE)}
 
 
-class TestBadArguments:
+class TestInvalidArguments:
     @pytest.mark.parametrize(
         "wrong, field",
         [
@@ -83,19 +83,21 @@ class TestBadArguments:
             ({"messages": [{"role": "nobody", "content": ""}]}, "messages"),
         ],
     )
-    def test_pydantic_says_which(self, caller: Caller, wrong: dict[str, Any], field: str) -> None:
+    def test_validation_error_names_the_field(
+        self, caller: Caller, wrong: dict[str, Any], field: str
+    ) -> None:
         with pytest.raises(pydantic.ValidationError) as caught:
             caller.call("http://127.0.0.1:9", **wrong)
         assert caught.value.errors()[0]["loc"][0] == field
 
     @pytest.mark.parametrize("name", ["logit_bias", "chat_template_kwargs", "extra_body"])
-    def test_nan_deep_inside_is_named(self, caller: Caller, name: str) -> None:
+    def test_nested_nan_is_reported_with_its_path(self, caller: Caller, name: str) -> None:
         with pytest.raises(
             ValueError, match=rf"`{name}\['a'\]\[1\]` must be a finite number, got nan"
         ):
             caller.call("http://127.0.0.1:9", **{name: {"a": [1, math.nan]}})
 
-    def test_unknown_and_missing_arguments(self, caller: Caller) -> None:
+    def test_unknown_and_missing_arguments_raise_type_error(self, caller: Caller) -> None:
         with pytest.raises(
             TypeError, match=r"unexpected keyword argument 'temprature'.*extra_body"
         ):
@@ -105,13 +107,13 @@ class TestBadArguments:
         with pytest.raises(TypeError, match="missing required keyword-only argument: 'messages'"):
             SyncFriendli().dedicated.chat.complete(model="e")  # type: ignore[call-overload]
 
-    def test_timeout(self, caller: Caller) -> None:
+    def test_timeout_must_be_positive_and_finite(self, caller: Caller) -> None:
         for wrong in (0, -1, math.inf, "5"):
             with pytest.raises(ValueError, match="`timeout_ms` must be a positive number"):
                 caller.call("http://127.0.0.1:9", timeout_ms=wrong)
 
 
-def test_signatures_are_those_of_the_page() -> None:
+def test_signatures_list_every_argument_as_keyword_only() -> None:
     for client in (SyncFriendli, AsyncFriendli):
         chat = client().dedicated.chat
         for method in (chat.complete, chat.stream):
@@ -145,7 +147,7 @@ class TestHelp:
         for name, parameter in inspect.signature(method).parameters.items():
             assert name in described or parameter.kind is inspect.Parameter.VAR_KEYWORD
 
-    def test_types_of_results_and_errors_can_be_imported(self, method: Any) -> None:
+    def test_result_and_error_types_are_importable(self, method: Any) -> None:
         returns, raises = section(method, "Returns"), section(method, "Raises")
         names = re.findall(r"`(friendli\.[\w.]+)`", returns)
         errors = re.findall(r"^    ([\w.]+): ", raises, re.M)
@@ -153,7 +155,7 @@ class TestHelp:
         for name in (*names, *errors):
             assert pydoc.locate(name) is not None, name
 
-    def test_there_is_an_example_and_no_private_name(self, method: Any) -> None:
+    def test_docstring_has_an_example_and_no_private_names(self, method: Any) -> None:
         doc = inspect.getdoc(method) or ""
         assert len(section(method, "Example").splitlines()) == 3
         compile(example(method), "example", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -169,7 +171,7 @@ def example(method: Any) -> str:
     return textwrap.dedent(section(method, "Example"))
 
 
-def test_the_docstrings_of_the_keys_are_those_of_the_class() -> None:
+def test_docstrings_of_keys_match_the_class_docstring() -> None:
     tree = ast.parse(inspect.getsource(ChatParams))
     [definition] = tree.body
     assert isinstance(definition, ast.ClassDef)

@@ -72,9 +72,9 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return checker(tmp_path_factory.mktemp("checked"))
 
 
-def test_a_good_program_passes(found: Found) -> None:
+def test_valid_program_has_no_errors(found: Found) -> None:
     assert found[GOOD] == {}
 
 
-def test_mistakes_are_found(found: Found) -> None:
+def test_mistakes_are_reported(found: Found) -> None:
     assert found[BAD].keys() == MARKED

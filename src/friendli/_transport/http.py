@@ -1,7 +1,7 @@
 """Providers of the HTTP client: one that the program passed in, or the built-in one.
 
-The built-in client is built at the first call, once for all threads; again after a fork, because the
-child must not write to the connections of its parent; and again in another event loop, because
+The built-in client is created at the first call, once for all threads; again after a fork, because
+the child must not write to the connections of its parent; and again in another event loop, because
 connections cannot move between loops. httpx2 is imported only then.
 """
 

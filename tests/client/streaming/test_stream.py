@@ -1,4 +1,4 @@
-"""Streams over a real socket: compressed, cut, left early."""
+"""Streams over a real socket: compressed, cut, abandoned."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ..wire import (
 )
 
 
-def test_compressed(serve: Serve, caller: Caller) -> None:
+def test_compressed_stream_is_decoded(serve: Serve, caller: Caller) -> None:
     body = gzip.compress(A + B + STOP + DONE)
     server = serve(stream_answer([body[:20], body[20:]], content_encoding="gzip"))
     assert caller.events(server.url).texts == ["a", "b"]
@@ -40,7 +40,9 @@ def test_compressed(serve: Serve, caller: Caller) -> None:
 
 class TestCut:
     @pytest.mark.parametrize("how", ["close", "reset"])
-    def test_by_the_transport(self, serve: Serve, caller: Caller, how: str) -> None:
+    def test_cut_connection_raises_network_error(
+        self, serve: Serve, caller: Caller, how: str
+    ) -> None:
         def cut(peer: Peer) -> None:
             peer.send(stream_head() + chunked(A))
             if how == "reset":
@@ -52,26 +54,32 @@ class TestCut:
         assert outcome.texts == ["a"] or how == "reset"
         assert "/dedicated/v1/chat/completions" in str(outcome.error)
 
-    def test_by_a_short_length(self, serve: Serve, caller: Caller) -> None:
+    def test_body_shorter_than_content_length_raises_network_error(
+        self, serve: Serve, caller: Caller
+    ) -> None:
         def cut(peer: Peer) -> None:
             peer.send(head(200, {"content-type": "text/event-stream", "content-length": "9999"}))
             peer.send(A + STOP)
 
         assert isinstance(caller.events(serve(cut).url).error, friendli.NetworkError)
 
-    def test_clean_end_without_done(self, serve: Serve, caller: Caller) -> None:
+    def test_end_without_finish_reason_raises_stream_incomplete_error(
+        self, serve: Serve, caller: Caller
+    ) -> None:
         outcome = caller.events(serve(stream_answer([A, B])).url)
         assert outcome.texts == ["a", "b"]
         assert isinstance(outcome.error, friendli.StreamIncompleteError)
         assert outcome.error.completion is not None
         assert outcome.error.completion.choices[0].message.content == "ab"
 
-    def test_nothing_at_all(self, serve: Serve, caller: Caller) -> None:
+    def test_empty_stream_raises_stream_incomplete_error(
+        self, serve: Serve, caller: Caller
+    ) -> None:
         outcome = caller.events(serve(stream_answer([])).url)
         assert outcome.events == []
         assert isinstance(outcome.error, friendli.StreamIncompleteError)
 
-    def test_silence_beyond_the_timeout(self, serve: Serve, caller: Caller) -> None:
+    def test_silence_raises_request_timeout_error(self, serve: Serve, caller: Caller) -> None:
         def silent(peer: Peer) -> None:
             peer.send(stream_head() + chunked(A))
             peer.wait_for_disconnect()
@@ -83,35 +91,35 @@ class TestCut:
 
 
 class EndlessStream:
-    """A stream that never ends, and the news that its reader has left."""
+    """A stream that never ends; `disconnected` is set when the client disconnects."""
 
     def __init__(self) -> None:
-        self.left = threading.Event()
+        self.disconnected = threading.Event()
 
     def __call__(self, peer: Peer) -> None:
         peer.send(stream_head() + chunked(A) + chunked(B))
         if peer.wait_for_disconnect():
-            self.left.set()
+            self.disconnected.set()
 
 
-class TestConnectionIsGivenBack:
-    def test_left_early(self, serve: Serve, caller: Caller) -> None:
+class TestConnectionRelease:
+    def test_break_releases_the_connection(self, serve: Serve, caller: Caller) -> None:
         endless = EndlessStream()
         assert caller.events(serve(endless).url, 1).texts == ["a"]
-        assert endless.left.wait(5)
+        assert endless.disconnected.wait(5)
 
-    def test_done_while_the_server_keeps_the_connection_open(
+    def test_stream_ends_at_done_while_the_connection_stays_open(
         self, serve: Serve, caller: Caller
     ) -> None:
-        def keeps_open(peer: Peer) -> None:
+        def keep_open(peer: Peer) -> None:
             peer.send(stream_head() + chunked(A + STOP + DONE))
             peer.wait_for_disconnect()
 
         start = time.monotonic()
-        assert caller.events(serve(keeps_open).url).final.choices[0].message.content == "a"
+        assert caller.events(serve(keep_open).url).final.choices[0].message.content == "a"
         assert time.monotonic() - start < 5
 
-    def test_exception_in_the_block(self, serve: Serve) -> None:
+    def test_exception_in_the_block_releases_the_connection(self, serve: Serve) -> None:
         endless = EndlessStream()
         with SyncFriendli("t", server_url=serve(endless).url) as client:
             with (
@@ -120,10 +128,10 @@ class TestConnectionIsGivenBack:
             ):
                 next(stream)
                 raise ZeroDivisionError
-            assert endless.left.wait(5)
+            assert endless.disconnected.wait(5)
 
     @pytest.mark.parametrize("started", [True, False])
-    def test_garbage_collected(self, serve: Serve, started: bool) -> None:
+    def test_garbage_collection_releases_the_connection(self, serve: Serve, started: bool) -> None:
         endless = EndlessStream()
         with SyncFriendli("t", server_url=serve(endless).url) as client:
             stream = client.dedicated.chat.stream(model="e", messages=MESSAGES)
@@ -131,10 +139,12 @@ class TestConnectionIsGivenBack:
                 next(stream)
             del stream
             gc.collect()
-            assert endless.left.wait(5)
+            assert endless.disconnected.wait(5)
 
     @pytest.mark.parametrize("started", [True, False])
-    def test_garbage_collected_async(self, serve: Serve, started: bool) -> None:
+    def test_garbage_collection_releases_the_async_connection(
+        self, serve: Serve, started: bool
+    ) -> None:
         endless = EndlessStream()
 
         async def main() -> None:
@@ -144,11 +154,13 @@ class TestConnectionIsGivenBack:
                     await anext(stream)
                 del stream
                 gc.collect()
-                assert await asyncio.to_thread(endless.left.wait, 5)
+                assert await asyncio.to_thread(endless.disconnected.wait, 5)
 
         asyncio.run(main())
 
-    def test_garbage_collected_in_another_thread(self, serve: Serve) -> None:
+    def test_garbage_collection_in_another_thread_releases_the_connection(
+        self, serve: Serve
+    ) -> None:
         endless = EndlessStream()
 
         async def main() -> None:
@@ -157,11 +169,11 @@ class TestConnectionIsGivenBack:
                 await anext(held[0])
                 await asyncio.to_thread(held.clear)
                 gc.collect()
-                assert await asyncio.to_thread(endless.left.wait, 5)
+                assert await asyncio.to_thread(endless.disconnected.wait, 5)
 
         asyncio.run(main())
 
-    def test_cancelled(self, serve: Serve) -> None:
+    def test_cancellation_releases_the_connection(self, serve: Serve) -> None:
         endless = EndlessStream()
 
         async def main() -> None:
@@ -177,23 +189,23 @@ class TestConnectionIsGivenBack:
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-                assert await asyncio.to_thread(endless.left.wait, 5)
+                assert await asyncio.to_thread(endless.disconnected.wait, 5)
 
         asyncio.run(main())
 
-    def test_closed_by_hand(self, serve: Serve) -> None:
+    def test_close_releases_the_connection_and_ends_iteration(self, serve: Serve) -> None:
         endless = EndlessStream()
         with SyncFriendli("t", server_url=serve(endless).url) as client:
             stream = client.dedicated.chat.stream(model="e", messages=MESSAGES)
             assert next(stream).data.choices[0].delta.content == "a"
             stream.close()
             stream.close()
-            assert endless.left.wait(5)
+            assert endless.disconnected.wait(5)
             assert list(stream) == []
 
 
 class TestHelpers:
-    def test_sync(self, serve: Serve) -> None:
+    def test_sync_helpers(self, serve: Serve) -> None:
         url = serve(stream_answer(words("a", "b"), x_request_id="r")).url
         with SyncFriendli("t", server_url=url) as client:
             stream = client.dedicated.chat.stream(model="e", messages=MESSAGES)
@@ -206,7 +218,7 @@ class TestHelpers:
             assert again.until_done() is again
             assert next(again, None) is None
 
-    def test_async(self, serve: Serve) -> None:
+    def test_async_helpers(self, serve: Serve) -> None:
         url = serve(stream_answer(words("a", "b"))).url
 
         async def main() -> None:
@@ -222,7 +234,9 @@ class TestHelpers:
         asyncio.run(main())
 
 
-def test_a_stream_that_is_no_stream(serve: Serve, caller: Caller) -> None:
+def test_response_of_the_wrong_kind_raises_unexpected_response_error(
+    serve: Serve, caller: Caller
+) -> None:
     with pytest.raises(friendli.UnexpectedResponseError, match="Unexpected response received"):
         caller.call(serve(json_answer(completion())).url, "stream")
     with pytest.raises(friendli.UnexpectedResponseError, match="Unexpected response received"):

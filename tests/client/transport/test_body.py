@@ -9,15 +9,17 @@ from ..wire import Serve, completion, json_answer
 
 
 class TestMessages:
-    def test_models_dicts_and_generators(self, serve: Serve, caller: Caller) -> None:
+    def test_models_dicts_and_generators_are_valid_messages(
+        self, serve: Serve, caller: Caller
+    ) -> None:
         server = serve(json_answer(completion()))
-        given = [
+        messages = [
             models.SystemMessage(content="s"),
             {"role": "developer", "content": "d"},
             models.UserMessage(content=[models.TextContent(text="t")]),
             {"role": "assistant", "content": None, "novel": 1},
         ]
-        caller.call(server.url, messages=(message for message in given))
+        caller.call(server.url, messages=(message for message in messages))
         assert server.requests[0].json["messages"] == [
             {"role": "system", "content": "s"},
             {"role": "developer", "content": "d"},
@@ -25,7 +27,7 @@ class TestMessages:
             {"role": "assistant", "content": None, "novel": 1},
         ]
 
-    def test_an_answer_can_be_passed_back(self, serve: Serve, caller: Caller) -> None:
+    def test_messages_of_an_answer_are_valid_messages(self, serve: Serve, caller: Caller) -> None:
         call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
         raw = completion(None)
         raw["choices"][0]["message"]["tool_calls"] = [call]
@@ -40,7 +42,7 @@ class TestMessages:
         ]
 
 
-def test_extra_body(serve: Serve, caller: Caller) -> None:
+def test_extra_body_overrides_arguments(serve: Serve, caller: Caller) -> None:
     server = serve(json_answer(completion()))
     caller.call(server.url, extra_body={"next_month": [1], "max_tokens": 3}, max_tokens=2)
     assert server.requests[0].json["next_month"] == [1]

@@ -36,18 +36,18 @@ class Span(trace.NonRecordingSpan):  # type: ignore[misc, name-defined]
 
 @pytest.fixture
 def spans(monkeypatch: pytest.MonkeyPatch) -> list[Span]:
-    made: list[Span] = []
+    created: list[Span] = []
 
     class Tracer:
         def start_span(self, name: str, *, kind: Any, attributes: Any) -> Span:
-            made.append(Span(name, kind, attributes))
-            return made[-1]
+            created.append(Span(name, kind, attributes))
+            return created[-1]
 
     monkeypatch.setattr(trace, "get_tracer", lambda *_: Tracer())
-    return made
+    return created
 
 
-def test_a_completion(serve: Serve, caller: Caller, spans: list[Span]) -> None:
+def test_span_of_a_completion(serve: Serve, caller: Caller, spans: list[Span]) -> None:
     server = serve(json_answer(completion()))
     caller.call(server.url, max_tokens=5, temperature=0.5, stop=["x"], seed=[1])
     [span] = spans
@@ -73,12 +73,10 @@ def test_a_completion(serve: Serve, caller: Caller, spans: list[Span]) -> None:
     )
 
 
-def test_a_stream_ends_its_span_when_it_ends(
-    serve: Serve, caller: Caller, spans: list[Span]
-) -> None:
+def test_span_ends_with_the_stream(serve: Serve, caller: Caller, spans: list[Span]) -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
-    *pieces, done = words("a", "b")
-    server = serve(stream_answer([*pieces, event(chunk(usage=usage)), done]))
+    *events, done = words("a", "b")
+    server = serve(stream_answer([*events, event(chunk(usage=usage)), done]))
     caller.events(server.url)
     assert spans[0].ended == 1
     assert spans[0].attributes["gen_ai.response.finish_reasons"] == ["stop"]
@@ -88,7 +86,9 @@ def test_a_stream_ends_its_span_when_it_ends(
     assert spans[1].attributes["gen_ai.response.finish_reasons"] == []
 
 
-def test_errors(serve: Serve, caller: Caller, spans: list[Span]) -> None:
+def test_errors_end_the_span_with_an_error_status(
+    serve: Serve, caller: Caller, spans: list[Span]
+) -> None:
     with pytest.raises(friendli.NotFoundError):
         caller.call(serve(json_answer({}, 404)).url)
     with pytest.raises(friendli.ConnectFailedError):

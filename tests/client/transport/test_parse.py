@@ -1,4 +1,4 @@
-"""Answers read into types of the program's own."""
+"""Answers parsed into types of the program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Point:
 
 
 class TestParsed:
-    def test_a_model(self, serve: Serve, caller: Caller) -> None:
+    def test_answer_is_parsed_into_a_model(self, serve: Serve, caller: Caller) -> None:
         server = serve(json_answer(completion('{"city": "Seoul", "degrees": 21}', novel=1)))
         result = caller.call(server.url, response_format=Weather)
         assert result.parsed == Weather(city="Seoul", degrees=21)
@@ -35,16 +35,18 @@ class TestParsed:
         assert sent["type"] == "json_schema"
         assert sent["json_schema"]["schema"] == Weather.model_json_schema()
 
-    def test_a_dataclass(self, serve: Serve, caller: Caller) -> None:
+    def test_answer_is_parsed_into_a_dataclass(self, serve: Serve, caller: Caller) -> None:
         server = serve(json_answer(completion('{"x": 3}')))
         assert caller.call(server.url, response_format=Point).parsed == Point(3)
 
-    def test_a_stream(self, serve: Serve, caller: Caller) -> None:
+    def test_final_completion_of_a_stream_is_parsed(self, serve: Serve, caller: Caller) -> None:
         server = serve(stream_answer(words('{"x"', ": 3}")))
         outcome = caller.events(server.url, response_format=Point)
         assert outcome.final.parsed == Point(3)
 
-    def test_cut_off(self, serve: Serve, caller: Caller) -> None:
+    def test_truncated_answer_raises_answer_not_parsed_error(
+        self, serve: Serve, caller: Caller
+    ) -> None:
         raw = completion('{"x"')
         raw["choices"][0]["finish_reason"] = "length"
         server = serve(json_answer(raw))
