@@ -1,4 +1,4 @@
-"""A program that type checkers must accept, with the types they must see."""
+"""Program that type checkers must accept, with the types they must infer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def weather(city: str) -> Weather:
     return Weather(city=city)
 
 
-def page() -> None:
+def reference_page() -> None:
     with SyncFriendli(token=os.getenv("FRIENDLI_TOKEN", "")) as friendli:
         res = friendli.dedicated.chat.complete(
             model="(endpoint-id)",
