@@ -452,7 +452,7 @@ class SyncRawChat:
         Example:
             chat = friendli.dedicated.chat.with_raw_response
             raw = chat.stream(model="e", messages=messages)
-            print(raw.status_code, raw.parse())
+            print(raw.status_code, list(raw.parse().text_deltas))
 
         Args:
             **params: The arguments of `SyncChat.stream`.
@@ -515,7 +515,7 @@ class AsyncRawChat:
         Example:
             chat = friendli.dedicated.chat.with_raw_response
             raw = await chat.stream(model="e", messages=messages)
-            print(raw.status_code, raw.parse())
+            print(raw.status_code, [text async for text in raw.parse().text_deltas])
 
         Args:
             **params: The arguments of `AsyncChat.stream`.

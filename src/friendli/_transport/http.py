@@ -41,7 +41,7 @@ class _HttpProvider(ABC, Generic[C]):
         self._parent_clients: dict[object, C] = {}
         self._lock = threading.Lock()
         self._closed = False
-        _owners.add(self)
+        _providers.add(self)
 
     def get(self) -> C:
         """Return the HTTP client for the current process and event loop.
@@ -140,11 +140,11 @@ class AsyncHttpProvider(_HttpProvider[AsyncHttpClient]):
 
             settings |= {"verify": False, "mounts": {"https://": AsyncPlainHTTPS()}}
         client = httpx2.AsyncClient(**settings)
-        self._holders[current_loop()] = _held(client)
+        self._holders[current_loop()] = _hold(client)
         return client
 
 
-def _held(client: AsyncHttpClient) -> AsyncGenerator[None, None]:
+def _hold(client: AsyncHttpClient) -> AsyncGenerator[None, None]:
     async def hold() -> AsyncGenerator[None, None]:
         try:
             yield
@@ -157,12 +157,12 @@ def _held(client: AsyncHttpClient) -> AsyncGenerator[None, None]:
     return holder
 
 
-_owners: WeakSet[_HttpProvider[Any]] = WeakSet()
+_providers: WeakSet[_HttpProvider[Any]] = WeakSet()
 
 
 def _after_fork() -> None:
-    for owner in list(_owners):
-        owner.after_fork()
+    for provider in list(_providers):
+        provider.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

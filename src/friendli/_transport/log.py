@@ -85,4 +85,4 @@ def exchange_log(call: Any) -> ExchangeLog | None:
 
 
 def _next(wait: float | None) -> str:
-    return "giving up" if wait is None else f"again in {wait:.3f} s"
+    return "giving up" if wait is None else f"retrying in {wait:.3f} s"

@@ -85,9 +85,9 @@ def network_error(cause: BaseException, where: str) -> NetworkError | None:
     kind = _kind(cause)
     if kind is None:
         return None
-    base, what = _KINDS[kind]
+    base, description = _KINDS[kind]
     detail = f": {cause}" if str(cause) else ""
-    message = f"{kind}: {what}{detail}\n{where}.{_HINTS[base]}"
+    message = f"{kind}: {description}{detail}\n{where}.{_HINTS[base]}"
     error = _joined(base, _loaded(kind))(message)
     error.kind = kind
     request = getattr(cause, "_request", None)

@@ -134,7 +134,7 @@ class TestSecrets:
             ["attempt", "1,"],
             ["attempt", "2,"],
         ]
-        assert any("status 503; again in 0.001 s" in line for line in lines)
+        assert any("status 503; retrying in 0.001 s" in line for line in lines)
         assert any("'Authorization': '***'" in line for line in lines)
         assert SECRET not in "\n".join(lines)
 
