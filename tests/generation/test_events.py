@@ -1,4 +1,4 @@
-"""Events are plain data: they survive serialization; and count finished choices."""
+"""Events are plain data that survives serialization, and count finished choices."""
 
 import msgpack  # type: ignore[import-untyped]
 import pytest

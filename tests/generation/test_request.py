@@ -1,4 +1,4 @@
-"""Requests are plain data: they survive serialization, and so do their rules."""
+"""Requests and their rules are plain data that survives serialization."""
 
 import dataclasses
 import random

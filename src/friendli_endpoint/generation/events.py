@@ -93,8 +93,8 @@ class Started:
 
     Attributes:
         cached_tokens: Number of prompt tokens that were taken from the prefix cache.
-        queue_seconds: Seconds from the submission to the begin of the prefill.
-        prefill_seconds: Seconds from the begin to the end of the prefill.
+        queue_seconds: Seconds from the submission to the start of the prefill.
+        prefill_seconds: Seconds from the start to the end of the prefill.
     """
 
     cached_tokens: int

@@ -67,11 +67,10 @@ class Guide(Protocol):
     A guide detects stop criteria inside the engine, so that the engine never computes past the end
     of a choice.
 
-    Call order at each position: `fast_forward_tokens` at most once; if it returned none, `mask` at
-    most once; then `accept` or `exhausted`. The engine accepts all fast-forward tokens, or the
-    first few of them, with one `accept` each and without other calls in between. After a finish, no
-    method is called again. A guide may be dropped at any position, when its request is cancelled or
-    fails.
+    Call order at each position: `fast_forward_tokens` once; if it returned no tokens, `mask` once;
+    then `accept` or `exhausted`. The engine accepts all fast-forward tokens, or the first few of
+    them, with one `accept` each and without other calls in between. After a finish, no method is
+    called again. A guide may be dropped at any position, when its request is cancelled or fails.
 
     Threads: calls never overlap, but they may come from two threads: the engine's, and a worker
     thread if `looks_ahead`.

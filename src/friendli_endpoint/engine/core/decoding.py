@@ -69,11 +69,11 @@ class Decoding:
         self._guides.shutdown()
 
     @staticmethod
-    def _compute_run(backend: Backend, slot: SlotId, sequence: RunningSequence) -> Outcome:
+    def _compute_run(backend: Backend, slot: SlotId, running: RunningSequence) -> Outcome:
         """Computes all fast-forward tokens but the last one, which the next step decodes."""
-        outputs = sequence.sequence.group.request.top_logprobs is not None
-        rows = _extend(backend, slot, sequence, sequence.fast_forward_tokens[:-1], outputs)
-        return attempt(sequence.fast_forward, rows)
+        outputs = running.sequence.group.request.top_logprobs is not None
+        rows = _extend(backend, slot, running, running.fast_forward_tokens[:-1], outputs)
+        return attempt(running.fast_forward, rows)
 
     def _draft(
         self, backend: Backend, running: Mapping[SlotId, RunningSequence], slot: SlotId

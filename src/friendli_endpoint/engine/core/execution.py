@@ -158,7 +158,8 @@ class Execution:
     def restart(self, fault: Exception, open_backend: Callable[[], Backend]) -> None:
         """Replaces the backend after a failure.
 
-        Requests with output fail; prompts are prefilled again, up to `MAX_ATTEMPTS` times.
+        Requests with output fail. Prompts are prefilled again, unless that was tried `MAX_ATTEMPTS`
+        times.
 
         Args:
             fault: The exception of the backend.

@@ -1,7 +1,8 @@
 """Policy for fast-forward tokens: which sequences compute theirs in a step.
 
-Several tokens in a row that a grammar leaves no choice about are one call of `Backend.extend`,
-whatever else runs, so that their bits depend on nothing else.
+Fast-forward tokens are those that a grammar leaves no choice about. Several of them in a row are
+computed in one call of `Backend.extend`, whatever else runs, so that their bits depend on nothing
+else.
 """
 
 from collections.abc import Mapping, Sequence

@@ -16,7 +16,7 @@ Ids = NDArray[np.intp]
 
 _BLOCK = 256
 _FLOOR = 1e-4
-"""Weights above this are mostly few, and have most of the mass."""
+"""Usually, few weights are above this, and they have most of the mass."""
 
 _MAX_HEAVY = 8192
 """Maximum number of weights above `_FLOOR` to select from them alone."""
@@ -32,8 +32,8 @@ def top_indexes(values: NDArray[Any], count: int) -> Ids:
         values: Shape (size,), floats without NaN.
         count: In [1, size].
     """
-    # `count` blocks have a maximum of at least the count-th greatest maximum, so that as many
-    # values are at least this lower bound.
+    # The count-th greatest of the blocks' maxima is a lower bound of the result: `count` blocks
+    # have a value that is at least as great.
     maxima = np.maximum.reduceat(values, np.arange(0, values.size, _BLOCK))
     lower = np.partition(maxima, -count)[-count] if count <= maxima.size else -np.inf
     chosen = np.flatnonzero(values >= lower)

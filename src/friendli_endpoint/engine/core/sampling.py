@@ -3,7 +3,7 @@
 Order at each position: constraint and minimum-length mask, logit bias, repetition penalty (prompt
 and output), frequency and presence penalties (output only); then, unless greedy, temperature,
 min_p, top_k, top_p, XTC and the draw. Probabilities are renormalized over the remaining tokens
-after each truncation. Ties always go to the lower id, except in XTC, which keeps the last one.
+after each truncation. Tokens with equal probabilities are ranked in ascending order of ids.
 
 The order is that of vLLM (`vllm/v1/sample`), with XTC last as in the servers that have it. Sources:
 
@@ -251,7 +251,7 @@ def _draw(weights: Floats, uniform: float) -> int:
 
 
 def _exclude_top_choices(ids: Ids | None, weights: Floats, params: SamplingParams) -> None:
-    """Applies XTC: sets the weights of all tokens above the threshold, but the last, to 0.
+    """Applies XTC: sets the weights of all tokens above the threshold but the last-ranked to 0.
 
     No weight changes if a protected token would be removed.
     """
