@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from friendli_endpoint.engine.core.engine import MAX_HELD
+from friendli_endpoint.engine.core.engine import MAX_BUFFERED
 from friendli_endpoint.generation import EngineError
 from tests.http.scripted import ScriptedService, check_error, completions, run, steps
 
@@ -63,7 +63,7 @@ def test_a_fault_while_reading_is_an_error_500_and_frees_the_engine() -> None:
         service = ScriptedService()
         async with completions(service) as call:
             await service.scripted.submitted.wait()
-            for text in ("BROKEN", *"x" * MAX_HELD):  # the choice goes on
+            for text in ("BROKEN", *"x" * MAX_BUFFERED):  # the choice goes on
                 service.scripted.deliver(steps(text))
             await call.done()
         assert "secret" not in check_error(call, 500)["message"]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from friendli_endpoint.engine.core.backend import MAX_RUN, AdapterError, Logits, SlotId, Tokens
 from friendli_endpoint.engine.core.execution import EngineConfig
-from friendli_endpoint.engine.core.fast_forward import SHORTEST_RUN
+from friendli_endpoint.engine.core.fast_forward import MIN_RUN
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.generation import (
     DecodingRules,
@@ -199,7 +199,7 @@ class ScriptedBackend:
     ) -> Sequence[Logits] | None:
         ids = [int(token) for token in tokens]
         self._begin(Call("extend", (slot,), tuple(ids), position, adapter))
-        self._must(SHORTEST_RUN <= len(ids) <= MAX_RUN, f"{len(ids)} tokens at once")
+        self._must(MIN_RUN <= len(ids) <= MAX_RUN, f"{len(ids)} tokens at once")
         rows = []
         for number, token in enumerate(ids):
             at = position + number

@@ -48,7 +48,7 @@ async def eventful() -> Watched:
             3,
             running=4,
             queued=5,
-            held_tokens=7,
+            kv_cache_tokens=7,
             capacity_tokens=8,
             drafted=9,
             accepted=6,
@@ -148,7 +148,7 @@ def test_a_constraint_that_is_kept_is_not_compiled_again() -> None:
 
 
 def test_nothing_runs_when_the_last_request_was_cancelled() -> None:
-    report = StepReport(0.25, 1, 0, running=1, queued=1, held_tokens=7, capacity_tokens=8)
+    report = StepReport(0.25, 1, 0, running=1, queued=1, kv_cache_tokens=7, capacity_tokens=8)
 
     async def scenario() -> None:
         watched = Watched()

@@ -108,7 +108,7 @@ class Metrics:
         self._step.observe(report.seconds)
         self._running.set(report.running)
         self._queue_length.set(report.queued)
-        self._kv_tokens.set(report.held_tokens)
+        self._kv_tokens.set(report.kv_cache_tokens)
         self._kv_room.set(report.capacity_tokens)
         self._drafted.inc(report.drafted)
         self._accepted.inc(report.accepted)

@@ -21,7 +21,7 @@ from friendli_endpoint.generation import (
     StepReport,
     Vocabulary,
 )
-from tests.engine.core.scripted_loop import anew
+from tests.engine.core.scripted_loop import with_new_guides
 from tests.engine.llama.opened import CONTEXT, PROMPT, SEQUENCES, loop_of, opened
 from tests.support.lora import write_loras
 from tests.support.scripted import Inbox, ScriptedGuide, request, run, scripted_guide
@@ -81,7 +81,7 @@ def test_answers_are_the_same_alone_and_among_others(loop: EngineLoop) -> None:
     ]
     together = run(loop, *requests)
     for asked, beside in zip(requests, together, strict=True):
-        (alone,) = run(loop, anew(asked))
+        (alone,) = run(loop, with_new_guides(asked))
         choices = range(len(asked.choices))
         assert [alone.of(choice) for choice in choices] == [beside.of(choice) for choice in choices]
 
@@ -111,15 +111,15 @@ def test_adapters_change_answers_and_disturb_nobody(loop: EngineLoop, loras: lis
         for route in (None, "one", "two")
     ]
     together = run(loop, *requests)
-    alone = [run(loop, anew(asked))[0] for asked in requests]
+    alone = [run(loop, with_new_guides(asked))[0] for asked in requests]
     assert [inbox.of(0) for inbox in together] == [inbox.of(0) for inbox in alone]
     first = [inbox.steps[0].logprob for inbox in alone[:3]]
     assert len({found.logprob for found in first if found}) == 3
     for route in ("one", "two"):
         loop.unload_adapter(route)
-    (after,) = run(loop, anew(requests[0]))
+    (after,) = run(loop, with_new_guides(requests[0]))
     assert after.of(0) == alone[0].of(0)
-    with pytest.raises(RequestError, match="there are none"):
+    with pytest.raises(RequestError, match="no adapters are loaded"):
         loop.submit(requests[1], Inbox(1))
 
 
@@ -169,7 +169,7 @@ def test_what_was_drafted_has_the_bits_of_one_token_at_a_time(temperature: float
         reports: list[StepReport] = []
         with opened(sequences=2, drafts=drafts, report=reports.append) as engine:
             loop = loop_of(engine)
-            answers.append([run(loop, anew(asked))[0].of(0) for asked in requests])
+            answers.append([run(loop, with_new_guides(asked))[0].of(0) for asked in requests])
         drafted.append(sum(report.drafted for report in reports))
     assert answers[0] == answers[1]
     assert drafted[0] > 0 == drafted[1]
@@ -194,6 +194,6 @@ def test_a_warm_cache_gives_the_bits_of_a_cold_one(loop: EngineLoop, seed: int) 
     with opened(sequences=1) as engine:
         cold = loop_of(engine)
         for asked, beside in zip(requests, warm, strict=True):
-            (alone,) = run(cold, anew(asked))
+            (alone,) = run(cold, with_new_guides(asked))
             assert alone.of(0) == beside.of(0)
             run(cold, request("other", [9] * 70, max_tokens=1))
