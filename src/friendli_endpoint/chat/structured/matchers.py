@@ -17,7 +17,7 @@ from friendli_endpoint.generation import Grammar, Vocabulary
 __all__ = ["CompiledGrammar", "MatcherCompiler"]
 
 _MAX_CACHED = 128
-"""Number of unused grammars that stay in the cache."""
+"""Number of most recent grammars that stay in memory though no choice uses them."""
 
 _STACK_BYTES = 64 << 20
 """The compiler recurses once for each symbol of a sequence: 8 MiB overflow at 20,000 symbols, and
