@@ -27,8 +27,8 @@ from benchmarks.endpoint.schemas.verdicts import (
     verdicts_of,
 )
 from friendli_endpoint.chat.structured import GrammarMaker, MatcherCompiler
-from friendli_endpoint.chat.structured.json_schema import LAYOUTS, fit_schema
-from friendli_endpoint.chat.structured.native import ConstraintError, contained, tokenizer_of
+from friendli_endpoint.chat.structured.json_schema import LAYOUTS, rewrite_schema
+from friendli_endpoint.chat.structured.native import ConstraintError, catch_panics, tokenizer_of
 from friendli_endpoint.deep_stack import on_deep_stack
 from friendli_endpoint.engine.llama.library import find_library
 from friendli_endpoint.engine.llama.library import load as load_library
@@ -101,7 +101,7 @@ def measure(schemas: Sequence[dict[str, Any]], vocabulary: Vocabulary, rounds: i
 def timing(schema: dict[str, Any], grammars: GrammarMaker, tokenizer: LLTokenizer) -> Timing:
     """Times everything for one schema."""
     text = json.dumps({**schema, "x-guidance": LAYOUTS["free"]})
-    rewriting, is_rewritten = _timed(lambda: _is_served(lambda: fit_schema(schema, "schema")))
+    rewriting, is_rewritten = _timed(lambda: _is_served(lambda: rewrite_schema(schema, "schema")))
     compiling, is_compiled = _timed(lambda: _is_compiled(text, tokenizer))
     checking, is_checked = _timed(
         lambda: _is_served(lambda: grammars.json_schema(schema, "schema"))
@@ -137,7 +137,7 @@ def _is_served(call: Callable[[], object]) -> bool:
 def _is_compiled(text: str, tokenizer: LLTokenizer) -> bool:
     """Whether llguidance takes a schema; a panic of it is an answer, too."""
     try:
-        with contained():
+        with catch_panics():
             grammar = LLMatcher.grammar_from_json_schema(text)
             return not LLMatcher(tokenizer, grammar, log_level=0, limits=LIMITS).is_error()
     except (ConstraintError, ValueError):

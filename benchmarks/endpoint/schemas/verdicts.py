@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.endpoint.schemas.gather import Entry
 from friendli_endpoint.chat.structured import GrammarMaker
-from friendli_endpoint.chat.structured.json_schema import fit_schema
+from friendli_endpoint.chat.structured.json_schema import rewrite_schema
 from friendli_endpoint.generation import RequestError
 
 __all__ = ["Verdict", "differences", "load_verdicts", "save_verdicts", "verdict_of", "verdicts_of"]
@@ -19,13 +19,13 @@ Verdict = str
 def verdict_of(schema: object, grammars: GrammarMaker) -> Verdict:
     """The verdict on one schema.
 
-    Everything counts that `fit_schema` returns, the order of properties included. The compiler's
-    grammar follows from it.
+    Everything counts that `rewrite_schema` returns, the order of properties included. The
+    compiler's grammar follows from it.
     """
     rewritten = "refused"
     try:
-        fit = fit_schema(schema, "schema")
-        text = json.dumps([fit.root, fit.definitions, fit.parts])
+        rewriting = rewrite_schema(schema, "schema")
+        text = json.dumps([rewriting.root, rewriting.definitions, rewriting.subschemas])
         rewritten = sha256(text.encode()).hexdigest()
         grammars.json_schema(schema, "schema")
     except RequestError as refusal:

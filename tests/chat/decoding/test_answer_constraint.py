@@ -239,8 +239,8 @@ def holds(form: Form, name: str, answer: str) -> bool:
     """Whether a finished answer is what it must be, judged without what went before."""
     if not form.calls:
         constraint = form.constraint(name)
-        tokens = constraint.spelt(answer.encode())
-        if not constraint.takes(tokens):
+        tokens = constraint.tokenize(answer.encode())
+        if not constraint.allows(tokens):
             return False
         for token in tokens:
             constraint.accept(token)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from friendli_endpoint.chat.structured.json_schema import fit_schema
+from friendli_endpoint.chat.structured.json_schema import rewrite_schema
 from friendli_endpoint.chat.tools import (
     FAMILIES,
     CallArguments,
@@ -53,7 +53,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "now.utc": {"type": "object", "properties": {}, "additionalProperties": False},
 }
-TOOLS = [ToolSpec(name, None, fit_schema(schema, "p").root) for name, schema in SCHEMAS.items()]
+TOOLS = [ToolSpec(name, None, rewrite_schema(schema, "p").root) for name, schema in SCHEMAS.items()]
 
 A = {"city": 'Zürich "</tool_call>" \\ \U0001f600\n{[(', "days": 3}
 B: dict[str, Any] = {"where": {"name": "a, b)", "at": [1, -2.5]}, "exact": True}

@@ -5,7 +5,7 @@ from typing import Any
 
 import jsonschema
 
-from friendli_endpoint.chat.structured.json_schema import fit_schema
+from friendli_endpoint.chat.structured.json_schema import rewrite_schema
 from friendli_endpoint.chat.tools import ToolSpec
 
 from .cases import family, read
@@ -26,7 +26,7 @@ ENDS = {
 def tool(schema: dict[str, Any], required: bool = True, **root: Any) -> ToolSpec:
     names = ["x"] if required else []
     whole = {"type": "object", "properties": {"x": schema}, "required": names, **root}
-    return ToolSpec("f", None, fit_schema(whole, "p").root)
+    return ToolSpec("f", None, rewrite_schema(whole, "p").root)
 
 
 def written(name: str, spec: ToolSpec, value: str) -> str | None:

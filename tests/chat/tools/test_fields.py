@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.chat.structured.json_schema import fit_schema
+from friendli_endpoint.chat.structured.json_schema import rewrite_schema
 from friendli_endpoint.chat.tools import ToolSpec
 from friendli_endpoint.chat.tools.fields import Raw, fields_of, raw_of
 from friendli_endpoint.generation import RequestError
@@ -47,7 +47,7 @@ def test_a_required_property_that_is_not_described_may_be_anything() -> None:
 @pytest.mark.parametrize("name", FORMS)
 def test_optional_arguments_may_be_left_out(name: str) -> None:
     schema = {"type": "object", "properties": {k: {"type": "null"} for k in "abc"}}
-    spec = ToolSpec("f", None, fit_schema({**schema, "required": ["b"]}, "p").root)
+    spec = ToolSpec("f", None, rewrite_schema({**schema, "required": ["b"]}, "p").root)
     for keys in ("b", "ab", "bc", "abc"):
         walk = Walk(constraint(family(name), [spec], as_text, required=True, parallel=False))
         opening, before, after = FORMS[name]

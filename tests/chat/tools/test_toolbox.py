@@ -9,7 +9,7 @@ import pytest
 
 from friendli_endpoint.chat.request.validation import ModelFacts, validate
 from friendli_endpoint.chat.structured import GrammarMaker, MatcherCompiler
-from friendli_endpoint.chat.structured.json_schema import FitSchema, fit_schema
+from friendli_endpoint.chat.structured.json_schema import RewrittenSchema, rewrite_schema
 from friendli_endpoint.chat.tools import Family, Marker, ToolSpec, family_named
 from friendli_endpoint.chat.tools import toolbox as toolbox_module
 from friendli_endpoint.chat.tools.toolbox import ToolCompiler, control_markers, marker_of
@@ -176,9 +176,9 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Counts, Family]]
             counts.written += 1
             return HERMES.grammar(tools, required=required, parallel=parallel, marker=marker)
 
-    def counted_fit(schema: object, param: str) -> FitSchema:
+    def counted_fit(schema: object, param: str) -> RewrittenSchema:
         counts.rewritten.append(param)
-        return fit_schema(schema, param)
+        return rewrite_schema(schema, param)
 
     compile_grammar = MatcherCompiler._compile
 
@@ -187,8 +187,8 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Counts, Family]]
         return compile_grammar(self, grammar)
 
     with monkeypatch.context() as patched:
-        patched.setattr(toolbox_module, "fit_schema", counted_fit)
-        patched.setattr("friendli_endpoint.chat.structured.grammars.fit_schema", counted_fit)
+        patched.setattr(toolbox_module, "rewrite_schema", counted_fit)
+        patched.setattr("friendli_endpoint.chat.structured.grammars.rewrite_schema", counted_fit)
         patched.setattr(MatcherCompiler, "_compile", counted_compile)
         yield counts, Counted()
 

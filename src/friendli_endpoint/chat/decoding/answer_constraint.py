@@ -83,14 +83,14 @@ class AnswerConstraint:
         refused = [
             token
             for token, part in closing.interrupting
-            if not self._constraint.takes(self._tokens(token, part))
+            if not self._constraint.allows(self._tokens(token, part))
         ]
         mask = closing.mask & self._without_ends
         return mask & ~bitmask_of(refused, self._vocabulary.size) if refused else mask
 
     def _accept_untagged(self, token_id: int) -> bool:
         """Reads a token as one of an answer without reasoning, for as long as it can be."""
-        self._may_be_untagged = self._may_be_untagged and self._untagged.takes([token_id])
+        self._may_be_untagged = self._may_be_untagged and self._untagged.allows([token_id])
         return self._may_be_untagged and self._untagged.accept(token_id)
 
     def _accept_part(self, token_id: int, part: bytes) -> bool:
@@ -102,4 +102,4 @@ class AnswerConstraint:
     def _tokens(self, token_id: int, part: bytes) -> Sequence[int]:
         """The answer's part of a token, in tokens."""
         whole = part == self._vocabulary.token_bytes(token_id)
-        return [token_id] if whole else self._constraint.spelt(part)
+        return [token_id] if whole else self._constraint.tokenize(part)

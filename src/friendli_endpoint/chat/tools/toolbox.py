@@ -11,7 +11,7 @@ from cachetools import LRUCache
 
 from friendli_endpoint.chat.request.chat_request import ChatRequest, OfferedTool
 from friendli_endpoint.chat.structured import GrammarMaker
-from friendli_endpoint.chat.structured.json_schema import fit_schema, schema_text
+from friendli_endpoint.chat.structured.json_schema import rewrite_schema, schema_text
 from friendli_endpoint.chat.tools.family import Family, Marker, ToolSpec
 from friendli_endpoint.chat.tools.lark import quoted
 from friendli_endpoint.generation import Grammar, RequestError, Vocabulary
@@ -141,7 +141,7 @@ class ToolCompiler:
         with self._lock:
             compiled = self._tools.get(key)
         if compiled is None:
-            root = fit_schema(tool.parameters, tool.param).root
+            root = rewrite_schema(tool.parameters, tool.param).root
             text = json.dumps(root)
             is_plain = len(text) <= _MAX_PLAIN and not _NOT_PLAIN.search(text)
             compiled = CompiledTool(key, ToolSpec(tool.name, tool.description, root), is_plain)

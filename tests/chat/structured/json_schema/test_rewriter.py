@@ -1,8 +1,8 @@
-"""A document is bounded in how many schemas it holds, once rewritten."""
+"""Limit on the number of schemas in a rewritten document."""
 
 import pytest
 
-from tests.chat.structured.json_schema.helpers import Schema, refusal_of
+from tests.chat.structured.json_schema.helpers import Schema, error_of
 
 
 def _nested_conditions(levels: int) -> Schema:
@@ -13,11 +13,11 @@ def _nested_conditions(levels: int) -> Schema:
 
 
 @pytest.mark.parametrize(
-    ("schema", "named"),
+    ("schema", "message"),
     [
         ({"anyOf": [{"const": n} for n in range(20_001)]}, "20,000 schemas"),
         (_nested_conditions(40), "20,000 schemas"),
     ],
 )
-def test_what_would_take_too_much_is_refused(schema: Schema, named: str) -> None:
-    assert named in refusal_of(schema).message
+def test_schemas_beyond_the_limits_are_rejected(schema: Schema, message: str) -> None:
+    assert message in error_of(schema).message

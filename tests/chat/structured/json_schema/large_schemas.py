@@ -1,7 +1,7 @@
-"""Compiles schemas of up to 500 KB that grow in one way each.
+"""Compiles schemas of up to 500 KB, each large in one respect.
 
-Run with `python -m tests.chat.structured.json_schema.growing`: a process of its own, because it
-dies where the compiler's recursion exceeds the stack, and is killed where something takes for ever.
+Run with `python -m tests.chat.structured.json_schema.large_schemas`, in a process of its own: it
+crashes if the compiler's recursion exceeds the stack, and is killed if a schema takes forever.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def _references(count: int) -> list[Schema]:
 
 
 def _chain(count: int) -> dict[str, Schema]:
-    """Definitions each of which wants the next one, and a pattern of its own."""
+    """Returns definitions, each of which has a pattern and refers to the next one."""
     links = {
         f"d{n}": {"type": "string", "pattern": f"a{n}", "$ref": f"#/$defs/d{n + 1}"}
         for n in range(count)
@@ -80,22 +80,22 @@ FAMILIES: dict[str, Callable[[], Schema]] = {
     "enum": lambda: {"enum": _strings(40_000)},
     "constant list": lambda: {"const": list(range(60_000))},
     "constant object": lambda: {"const": dict.fromkeys(_strings(30_000), 0)},
-    "largest constant object": lambda: {"const": dict.fromkeys(_strings(9_998), 0)},
-    "largest required": lambda: {"type": "object", "required": _strings(2000)},
+    "constant object at the limit": lambda: {"const": dict.fromkeys(_strings(9_998), 0)},
+    "required at the limit": lambda: {"type": "object", "required": _strings(2000)},
     "prefixItems": lambda: {"type": "array", "prefixItems": [{"type": "null"}] * 19_000},
     "dependencies": lambda: {"dependentRequired": {name: [name] for name in _strings(9000)}},
 }
 
 
 def main() -> None:
-    """Prints the name of each family once its schema has been taken or refused."""
+    """Prints the name of each family once its schema has been compiled or rejected."""
     vocabulary = ScriptedVocabulary()
     compiler = ConstraintMaker(vocabulary)
     for name, family in FAMILIES.items():
         try:
             compiler.json_schema(family(), vocabulary.end_ids, "schema").mask()
-        except RequestError as refusal:
-            assert refusal.status == 400, name
+        except RequestError as error:
+            assert error.status == 400, name
         print(name, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The way of a whole schema: its outputs are valid as another validator sees it."""
+"""Rewriting as a whole: outputs are valid for the jsonschema package."""
 
 import json
 import time
@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.structured.json_schema import fit_schema
+from friendli_endpoint.chat.structured.json_schema import rewrite_schema
 from friendli_endpoint.generation import RequestError
-from tests.chat.structured.json_schema.helpers import Schema, check, refusal_of
+from tests.chat.structured.json_schema.helpers import Schema, check, error_of
 from tests.chat.structured.json_schema.random_schemas import ANY_SCHEMA
 from tests.chat.structured.schemas import SCHEMAS
-from tests.chat.structured.walking import COMPILER, ENDS, follows, walk
+from tests.chat.structured.walks import COMPILER, ENDS, allows_text, walk
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -31,12 +31,12 @@ def test_outputs_of_real_schemas_are_valid(name: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(ANY_SCHEMA, ANY_SCHEMA, st.integers(0, 2**32))
-def test_any_schema_is_enforced_or_refused(root: Any, inner: Any, seed: int) -> None:
+def test_random_schemas_are_enforced_or_rejected(root: Any, inner: Any, seed: int) -> None:
     schema: Schema = {"allOf": [root], "$defs": {"A": inner}}
     try:
         constraint = COMPILER.json_schema(schema, ENDS, "s")
-    except RequestError as refusal:
-        assert refusal.status == 400 and refusal.param is not None
+    except RequestError as error:
+        assert error.status == 400 and error.param is not None
         return
     text = walk(constraint, seed)
     if text is not None:
@@ -47,8 +47,8 @@ def test_any_schema_is_enforced_or_refused(root: Any, inner: Any, seed: int) -> 
     ("schema", "text"),
     [({"x-guidance": {"lenient": True}, "type": "string", "format": "date"}, '"x"')],
 )
-def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> None:
-    assert not follows(COMPILER.json_schema(schema, ENDS, "s"), text)
+def test_values_that_violate_the_schema_are_not_allowed(schema: Schema, text: str) -> None:
+    assert not allows_text(COMPILER.json_schema(schema, ENDS, "s"), text)
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> 
         ("string", "s"),
     ],
 )
-def test_what_is_no_schema_is_named_with_its_place(schema: object, param: str) -> None:
-    refusal = refusal_of(schema)
-    assert (refusal.code, refusal.param) == ("invalid_schema", param)
+def test_invalid_schemas_are_rejected_with_the_path(schema: object, param: str) -> None:
+    error = error_of(schema)
+    assert (error.code, error.param) == ("invalid_schema", param)
 
 
-def test_many_definitions_are_looked_at_once_each() -> None:
+def test_each_of_many_definitions_is_rewritten_once() -> None:
     links = {
         f"d{n}": {
             "type": "object",
@@ -76,14 +76,14 @@ def test_many_definitions_are_looked_at_once_each() -> None:
     roots = {f"r{n}": {"$ref": f"#/$defs/d{n}"} for n in range(1999, 0, -1)}
     schema = {"type": "object", "properties": roots, "$defs": {**links, "d4000": {}}}
     with pytest.raises(RequestError):
-        fit_schema({**schema, "required": ["r1"], "contains": {}}, "s")
+        rewrite_schema({**schema, "required": ["r1"], "contains": {}}, "s")
     started = time.process_time()
     with suppress(RequestError):
-        fit_schema(schema, "s")
+        rewrite_schema(schema, "s")
     assert time.process_time() - started < 2
 
 
-def test_options_of_the_compiler_cannot_be_sent() -> None:
-    forged = json.loads(json.dumps(fit_schema({"type": "string"}, "s").root))
+def test_rewritten_schemas_are_checked_like_any_other() -> None:
+    forged = json.loads(json.dumps(rewrite_schema({"type": "string"}, "s").root))
     forged["$dynamicRef"] = "#"
-    assert refusal_of(forged).param == "s.$dynamicRef"
+    assert error_of(forged).param == "s.$dynamicRef"
