@@ -193,7 +193,7 @@ def _percentiles(values: Sequence[float]) -> list[float]:
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.endpoint.schemas",
-        description="Times the rewriting of JSON schemas beside llguidance's own compilation.",
+        description="Times the rewriting of JSON schemas next to llguidance's own compilation.",
     )
     parser.add_argument(
         "--into", type=Path, default=default_folder(), help="folder for the packages and the corpus"

@@ -28,8 +28,8 @@ def verdict_of(schema: object, grammars: GrammarMaker) -> Verdict:
         text = json.dumps([fit.root, fit.definitions, fit.parts])
         rewritten = sha256(text.encode()).hexdigest()
         grammars.json_schema(schema, "schema")
-    except Refusal as refusal:
-        return f"{rewritten} {refusal.param} {refusal.code}: {refusal.message}"
+    except Refusal as error:
+        return f"{rewritten} {error.param} {error.code}: {error.message}"
     return rewritten
 
 
