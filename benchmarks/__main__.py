@@ -29,12 +29,12 @@ COMMANDS = {
 IMAGES = {
     "client": "",
     "repack": "",
-    "vocabulary": "![How the time of a step grows with the vocabulary](images/vocabulary.png)\n\n",
+    "vocabulary": "![Step time by vocabulary size](images/vocabulary.png)\n\n",
     "step": "",
     "schemas": "",
     "endpoint": (
-        "![How many times better than llama.cpp's server](images/endpoint.png)\n\n"
-        "![How the time of a step grows](images/endpoint-growth.png)\n\n"
+        "![Ratio to llama.cpp's server by workload](images/endpoint.png)\n\n"
+        "![Step time by number of streams and by context length](images/endpoint-growth.png)\n\n"
     ),
 }
 

@@ -6,7 +6,7 @@ import pytest
 
 from friendli_endpoint import deep_stack
 from friendli_endpoint.deep_stack import on_deep_stack
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 
 def test_the_result_or_exception_of_a_call_is_passed_on() -> None:
@@ -20,7 +20,7 @@ def test_the_result_or_exception_of_a_call_is_passed_on() -> None:
 
 def test_a_stack_that_cannot_be_allocated_is_503() -> None:
     before = threading.stack_size()
-    with pytest.raises(Refusal, match="no memory for a stack") as caught:
+    with pytest.raises(RequestError, match="no memory for a stack") as caught:
         on_deep_stack(lambda: 0, 1 << 50)
     assert (caught.value.status, caught.value.retry_after) == (503, 1)
     assert threading.stack_size() == before

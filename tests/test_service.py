@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.generation import Refusal, StartError
+from friendli_endpoint.generation import RequestError, StartError
 from friendli_endpoint.service import EndpointService
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
@@ -34,8 +34,8 @@ def loaded(source: HeldSource, **settings: Any) -> EndpointService:
     return service
 
 
-def request_error(call: Callable[[], object]) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def request_error(call: Callable[[], object]) -> RequestError:
+    with pytest.raises(RequestError) as caught:
         call()
     return caught.value
 
@@ -84,7 +84,7 @@ def test_an_engine_is_closed_if_its_template_or_tool_family_is_invalid(
 
 
 def test_a_request_error_while_loading_becomes_a_start_error(source: HeldSource) -> None:
-    source.fault = Refusal("no memory for a stack", status=503)
+    source.fault = RequestError("no memory for a stack", status=503)
     with pytest.raises(StartError, match=r"^no memory for a stack$"):
         service_of(source).load()
 
@@ -181,7 +181,7 @@ class Adapters:
 
     def __init__(self) -> None:
         self.loaded: list[tuple[str, Path]] = []
-        self.fault: Callable[[Path], Refusal] | None = None
+        self.fault: Callable[[Path], RequestError] | None = None
 
     async def load(self, route: str, path: Path) -> None:
         if self.fault is not None:
@@ -267,7 +267,7 @@ def test_a_loop_of_links_is_rejected(source: HeldSource, adapters: Adapters, fol
 def test_an_error_of_the_engine_has_the_files_name_without_its_folder(
     source: HeldSource, adapters: Adapters, folder: Path
 ) -> None:
-    adapters.fault = lambda path: Refusal(
+    adapters.fault = lambda path: RequestError(
         f"{path} is not an adapter", param="file", status=422, code="odd", retry_after=2
     )
     found = request_error(load_of(loaded(source, adapter_dir=folder), "a.gguf"))

@@ -35,8 +35,8 @@ def main() -> None:
     for client in (OURS, *PEERS):
         client.prepare()
     print(
-        f"Medians of {ROUNDS} interleaved rounds ({START_ROUNDS} for starts); in cells: the peer = "
-        "peer / ours × (least to most)."  # noqa: RUF001
+        f"Medians of {ROUNDS} interleaved rounds ({START_ROUNDS} for starts). In a peer's cell: "
+        "value = ratio to ours × (min to max of the ratio)."  # noqa: RUF001
     )
     with canned_server() as url:
         print_table("sync, CPU µs", SYNC_ROWS, PEERS, rounds("sync", url, ROUNDS))

@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     copy = repack(source, cache_folder() / "repacked")
     with TemporaryDirectory() as folder:
         full = _log_probabilities(_in_full(source, Path(folder, "full.gguf")), False)
-    print("| `--repack` | positions | mean KL, nats | largest | same likeliest token |")
+    print("| `--repack` | positions | mean KL, nats | max KL, nats | same likeliest token |")
     print("|---|---|---|---|---|")
     for setting, path in (("none", source), ("auto", source), ("q8_0", copy)):
         served = _log_probabilities(path, setting == "auto")

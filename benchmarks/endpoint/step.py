@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 
 from benchmarks.endpoint.vocabulary import widen
 from friendli_endpoint.engine.core.backend import Logits, SlotId
-from friendli_endpoint.engine.core.execution import Plan
+from friendli_endpoint.engine.core.execution import EngineConfig
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.context import LlamaContext
-from friendli_endpoint.engine.llama.engine import FULL_PIECE, PIECE, locate
+from friendli_endpoint.engine.llama.engine import CHUNK_TOKENS, IDLE_CHUNK_TOKENS, locate
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
 from friendli_endpoint.generation import (
     DecodingRules,
-    EngineFailure,
+    EngineError,
     Event,
     Generated,
     GenerationRequest,
@@ -74,7 +74,7 @@ class UnconstrainedGuide:
         """Returns None: every token is allowed."""
         return None
 
-    def forced(self) -> Sequence[int]:
+    def fast_forward_tokens(self) -> Sequence[int]:
         """Returns no tokens."""
         return ()
 
@@ -90,7 +90,7 @@ class UnconstrainedGuide:
 def main() -> int:
     """Prints the table."""
     source = locate(None)
-    print("| tokens of the vocabulary | drawn | a turn, ms | in llama.cpp, ms | the rest |")
+    print("| vocabulary size | sampling | step, ms | of which llama.cpp, ms | outside llama.cpp |")
     print("|---|---|---|---|---|")
     with TemporaryDirectory() as folder:
         wide = Path(folder) / "wide.gguf"
@@ -119,8 +119,10 @@ def measure(path: Path) -> None:
             steps.append((step.seconds * 1000, (decoding - before) * 1000))
         before = decoding
 
-    plan = Plan(SEQUENCES, CONTEXT, PIECE, FULL_PIECE, model.kernels.least_piece)
-    engine = EngineLoop(open_backend, lambda _rules: UnconstrainedGuide(), plan, report)
+    config = EngineConfig(
+        SEQUENCES, CONTEXT, CHUNK_TOKENS, IDLE_CHUNK_TOKENS, model.kernels.min_chunk_tokens
+    )
+    engine = EngineLoop(open_backend, lambda _rules: UnconstrainedGuide(), config, report)
     for name, sampling in SAMPLING.items():
         steps.clear()
         generate(engine, sampling)
@@ -143,8 +145,8 @@ def generate(engine: EngineLoop, sampling: SamplingParams) -> None:
     ended = threading.Semaphore(0)
     failures: list[str] = []
 
-    def deliver(event: Event | EngineFailure) -> None:
-        if isinstance(event, EngineFailure):
+    def deliver(event: Event | EngineError) -> None:
+        if isinstance(event, EngineError):
             failures.append(event.message)
             ended.release()
         elif isinstance(event, Generated) and event.num_finished:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["on_deep_stack"]
 
@@ -35,7 +35,7 @@ def on_deep_stack(call: Callable[[], T], stack_bytes: int) -> T:
         The value that the call returns.
 
     Raises:
-        Refusal: 503: there is no address space for such a stack.
+        RequestError: 503: there is no address space for such a stack.
     """
     if stack_bytes <= _SHARED_BYTES:
         return _on_thread(call, stack_bytes)
@@ -59,7 +59,7 @@ def _on_thread(call: Callable[[], T], stack_bytes: int) -> T:
             thread.start()
         except RuntimeError as error:
             message = f"there is no memory for a stack of {stack_bytes:,} bytes; try again later"
-            raise Refusal(message, status=503, code="out_of_memory", retry_after=1) from error
+            raise RequestError(message, status=503, code="out_of_memory", retry_after=1) from error
         finally:
             threading.stack_size(before)
     thread.join()

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
-from friendli_endpoint.chat.output.answer import Exchange
+from friendli_endpoint.chat.output.response_builder import ResponseBuilder
 from friendli_endpoint.chat.prompt.inspection import Rendering, detokenize, rendering
 from friendli_endpoint.chat.prompt.template import TemplateFault
 from friendli_endpoint.chat.request.rules import Limits
@@ -19,7 +19,7 @@ from friendli_endpoint.files import read_text
 from friendli_endpoint.generation import (
     Engine,
     GuideMaker,
-    Refusal,
+    RequestError,
     StartError,
     StepReport,
     Vocabulary,
@@ -120,7 +120,7 @@ class EndpointService:
             self._serving = self._load()
         except StartError:
             raise
-        except Refusal as error:
+        except RequestError as error:
             raise StartError(error.message) from error
         except Exception as error:  # whatever it is, somebody waits to hear of it
             log.debug("the model cannot be loaded", exc_info=True)
@@ -144,7 +144,7 @@ class EndpointService:
         """The engine.
 
         Raises:
-            Refusal: 503 while the model is loading, and when the endpoint stops.
+            RequestError: 503 while the model is loading, and when the endpoint stops.
         """
         return self._ready().engine
 
@@ -152,7 +152,8 @@ class EndpointService:
         """Checks that requests are served.
 
         Raises:
-            Refusal: 503 while the model is loading, when the endpoint stops, and where the engine
+            RequestError: 503 while the model is loading, when the endpoint stops, and where the
+            engine
                 has ended or makes no steps.
         """
         _check_engine(self._ready().engine, self._settings.step_seconds)
@@ -161,26 +162,26 @@ class EndpointService:
         """Checks that the process need not be replaced.
 
         Raises:
-            Refusal: 503 where the engine has ended, or has made no step for very long.
+            RequestError: 503 where the engine has ended, or has made no step for very long.
         """
         if self._serving is not None:
             _check_engine(self._serving.engine, PATIENCE * self._settings.step_seconds)
 
-    def accept(self, body: DedicatedChatCompletionBody) -> Exchange:
+    def prepare(self, body: DedicatedChatCompletionBody) -> ResponseBuilder:
         """Checks a request and prepares its answer.
 
         Raises:
-            Refusal: The request cannot be served.
+            RequestError: The request cannot be served.
         """
-        return self._ready().chat.accept(body)
+        return self._ready().chat.prepare(body)
 
     def render(self, body: DedicatedChatCompletionBody) -> Rendering:
         """The prompt of a request that would be served.
 
         Raises:
-            Refusal: The request cannot be served.
+            RequestError: The request cannot be served.
         """
-        request = self.accept(body).request
+        request = self.prepare(body).request
         serving = self._named(body.model)
         return rendering(request.prompt_ids, serving.vocabulary, serving.engine.card.context)
 
@@ -188,7 +189,7 @@ class EndpointService:
         """Token ids of a text.
 
         Raises:
-            Refusal: There is no such model, or no prompt could hold the text.
+            RequestError: There is no such model, or no prompt could hold the text.
         """
         return self._named(model).chat.tokenize(text, parse_special)
 
@@ -196,7 +197,7 @@ class EndpointService:
         """The text of tokens; U+FFFD stands for bytes that are not UTF-8.
 
         Raises:
-            Refusal: There is no such model or token.
+            RequestError: There is no such model or token.
         """
         serving = self._named(model)
         return detokenize(tokens, serving.vocabulary, serving.engine.card.context)
@@ -210,14 +211,14 @@ class EndpointService:
         """Loads a file of the adapters' folder; that takes about a second.
 
         Raises:
-            Refusal: There is no such folder or file, or it cannot be served with this model.
+            RequestError: There is no such folder or file, or it cannot be served with this model.
         """
         engine = self._ready().engine
         path = _inside(self._settings.adapter_dir, name)
         try:
             await engine.load_adapter(route, path)
-        except Refusal as refusal:
-            raise Refusal(
+        except RequestError as refusal:
+            raise RequestError(
                 refusal.message.replace(str(path), name),
                 param=refusal.param,
                 status=refusal.status,
@@ -229,7 +230,7 @@ class EndpointService:
         """Takes an adapter away; requests that use it run on to their end.
 
         Raises:
-            Refusal: There is none.
+            RequestError: There is none.
         """
         await self._ready().engine.unload_adapter(route)
 
@@ -237,7 +238,7 @@ class EndpointService:
         """A card for each endpoint id, or one in the model's own name, and for its adapters.
 
         Raises:
-            Refusal: 503 while the model is loading, and when the endpoint stops.
+            RequestError: 503 while the model is loading, and when the endpoint stops.
         """
         card = self._ready().engine.card
         names = self._settings.endpoint_id or (card.name,)
@@ -308,10 +309,10 @@ class EndpointService:
     def _ready(self) -> _Serving:
         if self._draining:
             message = "the endpoint is shutting down"
-            raise Refusal(message, status=503, code="draining", retry_after=1)
+            raise RequestError(message, status=503, code="draining", retry_after=1)
         if self._serving is None:
             message = "the model is not loaded yet"
-            raise Refusal(message, status=503, code="loading", retry_after=1)
+            raise RequestError(message, status=503, code="loading", retry_after=1)
         return self._serving
 
 
@@ -319,20 +320,20 @@ def _check_engine(engine: Engine, max_seconds: float) -> None:
     """Refuses where an engine has ended, or has made no step for so long."""
     if not engine.is_alive:
         message = "the engine failed and cannot be started again"
-        raise Refusal(message, status=503, code="engine_failure")
+        raise RequestError(message, status=503, code="engine_failure")
     if engine.stalled_seconds > max_seconds:
         message = f"the engine has made no step for more than {max_seconds:g} seconds"
-        raise Refusal(message, status=503, code="engine_stalled", retry_after=1)
+        raise RequestError(message, status=503, code="engine_stalled", retry_after=1)
 
 
 def _inside(folder: Path | None, name: str) -> Path:
     """The file of a name in a folder, and nowhere else.
 
     Raises:
-        Refusal: There is no folder, or the name leads out of it.
+        RequestError: There is no folder, or the name leads out of it.
     """
     if folder is None:
-        raise Refusal(
+        raise RequestError(
             "adapters are not loaded while serving: the endpoint was started without --adapter-dir",
             status=403,
             code="not_allowed",
@@ -340,7 +341,9 @@ def _inside(folder: Path | None, name: str) -> Path:
     try:
         path = (folder / name.replace("\0", "")).resolve()
     except (OSError, RuntimeError) as error:  # links that lead to each other
-        raise Refusal(f"cannot read {name}", param="file", code="adapter_refused") from error
+        raise RequestError(f"cannot read {name}", param="file", code="adapter_refused") from error
     if not path.is_relative_to(folder.resolve()):
-        raise Refusal("file must lie in the adapters' folder", param="file", code="not_allowed")
+        raise RequestError(
+            "file must lie in the adapters' folder", param="file", code="not_allowed"
+        )
     return path

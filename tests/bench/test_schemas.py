@@ -157,7 +157,7 @@ def test_each_schema_is_timed_and_marked_as_accepted_or_not() -> None:
     lines = table(timings)
     assert len({line.count("|") for line in lines}) == 1
     assert [line for line in lines if line.startswith("| 4, all | rewriting / llguidance's |")]
-    assert [line for line in lines if line.startswith("| 2, taken by both | rewriting, ms |")]
+    assert [line for line in lines if line.startswith("| 2, accepted by both | rewriting, ms |")]
 
 
 def test_packages_are_listed_with_versions_and_counts() -> None:

@@ -53,7 +53,7 @@ def babble(tokens: tuple[int, ...]) -> NDArray[np.float32]:
     logits[LIKELY] += 5
     for tag in (b"<think>", b"</think>", b"<tool_call>"):
         for length in range(1, len(tag)):
-            if bytes(VOCABULARY.piece(t)[0] for t in tokens[-length:]) == tag[:length]:
+            if bytes(VOCABULARY.token_bytes(t)[0] for t in tokens[-length:]) == tag[:length]:
                 logits[VOCABULARY.byte(tag[length])] += 6
     return logits.astype(np.float32)
 

@@ -1,32 +1,22 @@
 """Requests on their way to an engine: what is made of them, as data, and what is refused early."""
 
 import dataclasses
-import random
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
-from friendli_endpoint.chat.decoding.guide import ChoiceGuide
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
-from friendli_endpoint.chat.output.answer import Exchange
+from friendli_endpoint.chat.output.response_builder import ResponseBuilder
 from friendli_endpoint.chat.reasoning.styles import STYLES
 from friendli_endpoint.chat.structured.regex import whole_pattern
 from friendli_endpoint.generation import (
     DecodingRules,
-    GenerationRequest,
     Grammar,
-    MediaSegment,
-    Refusal,
-    SamplingParams,
-    TextSegment,
+    RequestError,
 )
-from tests.chat.random_requests import MODELS, RULES, SOURCES, VOCABULARY, bodies, budgeted
-from tests.support.chat import USER, body_of, chat_model, prompt_ids, set_bits
+from tests.chat.random_requests import MODELS, SOURCES
+from tests.support.chat import USER, body_of, chat_model, prompt_ids
 from tests.support.scripted import ScriptedVocabulary
 
 TEMPLATE = (
@@ -44,14 +34,14 @@ class Vocabulary(ScriptedVocabulary):
         return super().tokenize(text, special)
 
 
-def accepted(vocabulary: Vocabulary, **fields: Any) -> Exchange:
+def accepted(vocabulary: Vocabulary, **fields: Any) -> ResponseBuilder:
     model = chat_model(vocabulary, TEMPLATE)
     vocabulary.tokenized = 0
-    return model.accept(body_of(**fields))
+    return model.prepare(body_of(**fields))
 
 
-def refusal(vocabulary: Vocabulary, **fields: Any) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refusal(vocabulary: Vocabulary, **fields: Any) -> RequestError:
+    with pytest.raises(RequestError) as caught:
         accepted(vocabulary, **fields)
     return caught.value
 
@@ -95,105 +85,9 @@ def test_a_models_name_has_an_end() -> None:
     assert refusal(Vocabulary(), model="x" * 257).param == "model"
 
 
-REQUESTS = TypeAdapter(GenerationRequest)
-
-
-def transported(request: GenerationRequest) -> GenerationRequest:
-    """The same request after it has been sent to another process."""
-    packed = msgpack.packb(REQUESTS.dump_python(request))
-    return REQUESTS.validate_python(msgpack.unpackb(packed, strict_map_key=False))
-
-
-def allowed(guide: ChoiceGuide, vocabulary: ScriptedVocabulary) -> set[int] | None:
-    mask = guide.mask()
-    return None if mask is None else set_bits(mask, vocabulary)
-
-
-def walk_together(here: ChoiceGuide, there: ChoiceGuide, draw: random.Random, most: int) -> None:
-    """Checks that two guides do the same on a random walk."""
-    assert here.looks_ahead == there.looks_ahead
-    likely = [VOCABULARY.byte(character) for character in '<think>/{"a": tru1}_cl']
-    for number in range(most):
-        forced = list(here.forced())
-        assert list(there.forced()) == forced
-        choices = allowed(here, VOCABULARY)
-        assert allowed(there, VOCABULARY) == choices
-        if choices is None:
-            choices = set(range(VOCABULARY.size))
-        if not choices:
-            break
-        liked = sorted(choices.intersection(likely)) if draw.random() < 0.8 else []
-        token = forced[0] if forced else draw.choice(liked or sorted(choices))
-        findings = here.accept(token, number == most - 1)
-        assert there.accept(token, number == most - 1) == findings
-        if findings.finish is not None:
-            return
-    assert there.exhausted() == here.exhausted()
-
-
-@settings(max_examples=80, deadline=None)
-@given(
-    st.sampled_from(SOURCES),
-    bodies(),
-    st.none() | st.integers(1, 12),
-    st.booleans(),
-    st.integers(0, 10**6),
-)
-def test_a_request_is_the_same_in_another_process(
-    source: str, body: dict[str, Any], budget: int | None, stream: bool, seed: int
-) -> None:
-    asked = body_of(**budgeted(source, body, budget), stream=stream)
-    request = MODELS[source].accept(asked).request
-    received = transported(request)
-    assert received == request
-    assert received.rules == request.rules and hash(received.rules) == hash(request.rules)
-    elsewhere = RuleCompiler(VOCABULARY)
-    for index in range(len(request.choices)):
-        here, there = RULES.guide(request.rules), elsewhere.guide(received.rules)
-        walk_together(here, there, random.Random(seed + index), 40)
-
-
-def test_a_request_with_all_that_a_request_can_have_is_the_same_in_another_process() -> None:
-    request = GenerationRequest(
-        "r",
-        (TextSegment((1, 2)), MediaSegment(3, bytes(range(32)), b"\xff\x00"), TextSegment((3,))),
-        (
-            SamplingParams(
-                2**64 - 1,
-                0.5,
-                3,
-                0.9,
-                0.1,
-                1.1,
-                -0.5,
-                0.25,
-                {5: float("-inf"), 7: 2.0},
-                0.2,
-                0.75,
-                (2, 14),
-            ),
-        ),
-        DecodingRules(
-            (0, 2),
-            (3,),
-            ("é", "\ud7ff"),
-            1,
-            Grammar("lark", "start: /a/"),
-            dataclasses.replace(STYLES[-1].rule("x", ("<c>",), trims=False, budget=2)),
-        ),
-        7,
-        0,
-        "route",
-        False,
-    )
-    received = transported(request)
-    assert received == request
-    assert received.num_prompt_tokens == 6
-
-
 def test_requests_of_the_same_body_have_equal_rules_and_other_ids() -> None:
     fields = {"response_format": {"type": "regex", "schema": "[0-9]"}, "stop": "a", "seed": 1}
-    first, second = (MODELS[SOURCES[1]].accept(body_of(**fields)).request for _ in range(2))
+    first, second = (MODELS[SOURCES[1]].prepare(body_of(**fields)).request for _ in range(2))
     assert first.request_id != second.request_id
     assert dataclasses.replace(second, request_id=first.request_id) == first
 
@@ -214,7 +108,7 @@ def test_the_rules_of_a_model_without_reasoning(
     fields: dict[str, Any], rules: DecodingRules
 ) -> None:
     vocabulary = Vocabulary()
-    assert chat_model(vocabulary, TEMPLATE).accept(body_of(**fields)).request.rules == rules
+    assert chat_model(vocabulary, TEMPLATE).prepare(body_of(**fields)).request.rules == rules
 
 
 def test_eos_token_replaces_the_models_ends_which_are_then_shown() -> None:
@@ -240,7 +134,7 @@ def test_eos_token_replaces_the_models_ends_which_are_then_shown() -> None:
 def test_the_reasoning_ends_by_what_the_answer_is(
     fields: dict[str, Any], trims: bool, interruptions: tuple[str, ...]
 ) -> None:
-    reasoning = MODELS[SOURCES[1]].accept(body_of(**fields)).request.rules.reasoning
+    reasoning = MODELS[SOURCES[1]].prepare(body_of(**fields)).request.rules.reasoning
     assert reasoning == STYLES[0].rule("", interruptions, trims=trims)
 
 
@@ -250,10 +144,10 @@ def test_the_prompt_must_leave_room_for_a_token(length: int, room: int) -> None:
     message = {"role": "user", "content": "x" * length}
     model = ChatModel(RuleCompiler(vocabulary), "{{ messages[0].content }}", 10)
     if length and room > 0:
-        assert model.accept(body_of(messages=[message])).request.max_tokens == room
+        assert model.prepare(body_of(messages=[message])).request.max_tokens == room
         return
-    with pytest.raises(Refusal) as caught:
-        model.accept(body_of(messages=[message]))
+    with pytest.raises(RequestError) as caught:
+        model.prepare(body_of(messages=[message]))
     assert caught.value.param == "messages"
 
 
@@ -266,8 +160,8 @@ def test_max_tokens_are_what_is_asked_for_or_what_the_prompt_leaves() -> None:
 
 def test_an_adapter_is_named_by_its_route() -> None:
     model = chat_model(Vocabulary(), TEMPLATE, ChatDefaults(endpoint_ids=("e",)))
-    assert model.accept(body_of(model="e:a")).request.adapter == model.adapter_of("e:a") == "a"
-    assert model.accept(body_of(model="e")).request.adapter is None
-    with pytest.raises(Refusal) as caught:
-        model.accept(body_of(model="x"))
+    assert model.prepare(body_of(model="e:a")).request.adapter == model.adapter_of("e:a") == "a"
+    assert model.prepare(body_of(model="e")).request.adapter is None
+    with pytest.raises(RequestError) as caught:
+        model.prepare(body_of(model="x"))
     assert caught.value.status == 404

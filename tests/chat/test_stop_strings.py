@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.stop_strings import ArmedStops, Match, StopMatcher, StopSet
+from friendli_endpoint.chat.stop_strings import DelayedStopMatcher, Match, StopMatcher, StopSet
 
 STOPS = st.lists(st.text(alphabet="abé", min_size=1, max_size=4), min_size=1, max_size=5)
 TEXTS = st.text(alphabet="abéc", max_size=16).map(str.encode)
@@ -123,7 +123,7 @@ def test_a_stop_counts_by_the_token_that_completes_it_however_late_the_text_is_r
         if lengths := [len(s.encode()) for s in stops if text[:end].endswith(s.encode())]:
             expected = end - max(lengths), end
             break
-    reading, held, before = ArmedStops(StopSet(stops), min_tokens), b"", 0
+    reading, held, before = DelayedStopMatcher(StopSet(stops), min_tokens), b"", 0
     for index, token in enumerate(tokens):
         reading.next_token(len(token))
         held += token

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from friendli_endpoint.chat.tokens import PieceIndex, bitmask_of, bitmask_without
+from friendli_endpoint.chat.tokens import TokenIndex, bitmask_of, bitmask_without
 from tests.support.scripted import ScriptedVocabulary
 
 VOCABULARY = ScriptedVocabulary()
 
 
 def test_tokens_are_found_by_their_bytes() -> None:
-    pieces = PieceIndex(VOCABULARY)
-    texts = [VOCABULARY.piece(token) for token in range(VOCABULARY.size)]
+    pieces = TokenIndex(VOCABULARY)
+    texts = [VOCABULARY.token_bytes(token) for token in range(VOCABULARY.size)]
     for text in (b"<", b"think>", b"the", b"th", b"<|im_end|>"):
         for found, expected in (
             (pieces.beyond(text), [other for other in texts if other.startswith(text)]),
@@ -22,15 +22,15 @@ def test_tokens_are_found_by_their_bytes() -> None:
         ):
             pairs = list(found)
             assert sorted(piece for piece, _ in pairs) == sorted(expected)
-            assert all(VOCABULARY.piece(token) == piece for piece, token in pairs)
+            assert all(VOCABULARY.token_bytes(token) == piece for piece, token in pairs)
 
 
 def test_a_token_without_bytes_is_not_found() -> None:
     class Empty(ScriptedVocabulary):
-        def piece(self, token_id: int) -> bytes:
-            return b"" if token_id == 3 else super().piece(token_id)
+        def token_bytes(self, token_id: int) -> bytes:
+            return b"" if token_id == 3 else super().token_bytes(token_id)
 
-    assert all(token != 3 for _, token in PieceIndex(Empty()).beyond(b""))
+    assert all(token != 3 for _, token in TokenIndex(Empty()).beyond(b""))
 
 
 def test_a_mask_without_tokens_has_a_bit_for_each_of_the_others() -> None:

@@ -15,7 +15,7 @@ from friendli.models import (
     StreamedChatData,
 )
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
-from friendli_endpoint.chat.output.answer import Exchange, TextDelta
+from friendli_endpoint.chat.output.response_builder import ResponseBuilder, TextDelta
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.generation import Generated, TokenStep
 from tests.chat.random_requests import (
@@ -41,7 +41,7 @@ def answered(
     if stream:
         asked["stream_options"] = {"include_usage": True}
     wire = DedicatedChatCompletionBody.model_validate_json(json.dumps(asked), strict=True)
-    exchange = MODELS[source].accept(wire)
+    exchange = MODELS[source].prepare(wire)
     inbox = Inbox(len(exchange.request.choices))
     engine.submit(exchange.request, inbox)
     inbox.wait()
@@ -62,7 +62,7 @@ def answered(
     return accumulator.completion(), inbox.steps, usages
 
 
-def written_out(exchange: Exchange, chunk: StreamedChatData | TextDelta) -> StreamedChatData:
+def written_out(exchange: ResponseBuilder, chunk: StreamedChatData | TextDelta) -> StreamedChatData:
     return exchange.text_chunk(*chunk) if isinstance(chunk, TextDelta) else chunk
 
 
@@ -83,12 +83,16 @@ def test_a_stream_adds_up_to_the_whole_answer_at_any_load(
     source: str, body: dict[str, Any], budget: int | None
 ) -> None:
     body = budgeted(source, body, budget)
-    with serving(babble, slots=1, vocabulary=VOCABULARY, make_guide=RULES.guide, full_piece=64) as (
+    with serving(
+        babble, slots=1, vocabulary=VOCABULARY, make_guide=RULES.guide, idle_chunk_tokens=64
+    ) as (
         engine,
         _,
     ):
         whole, steps, usages = answered(engine, source, body, stream=False)
-    with serving(babble, slots=3, vocabulary=VOCABULARY, make_guide=RULES.guide, full_piece=9) as (
+    with serving(
+        babble, slots=3, vocabulary=VOCABULARY, make_guide=RULES.guide, idle_chunk_tokens=9
+    ) as (
         engine,
         _,
     ):
@@ -145,7 +149,7 @@ def _check_logprobs(body: dict[str, Any], choice: Any, steps: list[TokenStep]) -
     given = [bytes(entry.bytes_) for entry in choice.logprobs.content]
     ends = set(body.get("eos_token") or VOCABULARY.end_ids)
     tokens = [step.token_id for step in steps if step.token_id is not None]
-    written = [VOCABULARY.piece(token) for token in tokens if token not in ends]
+    written = [VOCABULARY.token_bytes(token) for token in tokens if token not in ends]
     if body.get("include_reasoning", True) or not body.get("parse_reasoning", True):
         assert given == written[: len(given)]
         if choice.finish_reason == "length" and not body["stop"]:
@@ -183,7 +187,7 @@ def test_the_operator_decides_on_reasoning_where_a_request_does_not(parse: bool)
     defaults = ChatDefaults(parse_reasoning=parse)
     model = ChatModel(RULES, OPENED, VOCABULARY.context, defaults)
     messages = [{"role": "user", "content": "Hi"}]
-    exchange = model.accept(body_of(messages=messages, seed=1, max_tokens=9))
+    exchange = model.prepare(body_of(messages=messages, seed=1, max_tokens=9))
     with serving(babble, vocabulary=VOCABULARY, make_guide=RULES.guide) as (engine, _):
         inbox = Inbox(1)
         engine.submit(exchange.request, inbox)

@@ -70,7 +70,7 @@ class Served:
 
     def prompt(self, content: str = "Hello", **fields: Any) -> list[bytes]:
         """Returns the token bytes of the rendered prompt."""
-        return [self.vocabulary.piece(t) for t in self.ids(content, **fields)]
+        return [self.vocabulary.token_bytes(t) for t in self.ids(content, **fields)]
 
     def text(self, content: str = "Hello", **fields: Any) -> str:
         """Returns the rendered prompt as text."""

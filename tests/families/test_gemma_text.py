@@ -45,7 +45,7 @@ def test_control_tokens_are_read_from_the_file(gemma: Served) -> None:
 
 
 def test_token_bytes_are_those_of_the_file(gemma: Served) -> None:
-    tokens, piece = gemma_tokens(), gemma.vocabulary.piece
+    tokens, piece = gemma_tokens(), gemma.vocabulary.token_bytes
     first = tokens.id("<0x00>")
     assert [piece(first + value) for value in range(256)] == [bytes([n]) for n in range(256)]
     for text in ("▁the", "é", "\n\n\n", "    ", "<table>", "🙂"):
@@ -66,7 +66,7 @@ def test_detokenizing_restores_the_text(gemma: Served, text: str, special: bool)
     vocabulary = gemma.vocabulary
     # The vocabulary writes a space as U+2581, so it cannot distinguish the two.
     expected = text.replace("\u2581", " ").encode()
-    assert b"".join(map(vocabulary.piece, vocabulary.tokenize(text, special))) == expected
+    assert b"".join(map(vocabulary.token_bytes, vocabulary.tokenize(text, special))) == expected
 
 
 hostile = st.lists(

@@ -134,7 +134,7 @@ def test_decoded_tokens_have_the_kv_of_prefilled_ones_where_declared(
     for sequence in (1, 2):
         after = context.prefill(SlotId(sequence), np.array(TEXT[end : end + 20]), end, True)
         assert after is not None
-        assert np.array_equal(whole, after) or context.alike < end
+        assert np.array_equal(whole, after) or context.batch_invariant_positions < end
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 7, 8, 16])
@@ -143,7 +143,7 @@ def test_verified_draft_tokens_have_the_logits_of_single_steps(
 ) -> None:
     prefilled(context, 0, START)
     prefilled(context, 1, START)
-    for start in range(START, min(context.alike, START + 48), size):
+    for start in range(START, min(context.batch_invariant_positions, START + 48), size):
         expected = [
             context.decode([SlotId(0)], [TEXT[at]], [at])[0].copy()
             for at in range(start, start + size)
@@ -159,7 +159,9 @@ def test_decoded_tokens_differ_from_prefilled_ones_only_for_tiled_types(
     context: LlamaContext, request: pytest.FixtureRequest
 ) -> None:
     name = request.node.callspec.params["context"].name
-    assert bool(context.alike) == (not name.endswith(("K", "IQ4_XS", "IQ3_S", "IQ2_XXS")))
+    assert bool(context.batch_invariant_positions) == (
+        not name.endswith(("K", "IQ4_XS", "IQ3_S", "IQ2_XXS"))
+    )
 
 
 def test_padding_a_batch_with_another_sequence_does_not_change_it(context: LlamaContext) -> None:

@@ -26,14 +26,14 @@ from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.engine.core.outbox import Deliver
 from friendli_endpoint.generation import (
     DecodingRules,
-    EngineFailure,
+    EngineError,
     Event,
     FinishReason,
     Generated,
     GenerationRequest,
     ModelCard,
     OutputSpan,
-    Refusal,
+    RequestError,
     SamplingParams,
     Started,
     TextSegment,
@@ -116,7 +116,7 @@ def _step(token: int, text: bytes, finish: FinishReason | None) -> TokenStep:
     return TokenStep(0, token, TokenFindings(len(text), spans, finish))
 
 
-News = Sequence[TokenStep] | Started | EngineFailure
+News = Sequence[TokenStep] | Started | EngineError
 """What an engine tells of a request."""
 
 
@@ -130,7 +130,7 @@ class ScriptedLoop:
     def __init__(self) -> None:
         self.submitted = asyncio.Event()
         self.cancelled: list[str] = []
-        self.refusal: Refusal | None = None
+        self.refusal: RequestError | None = None
         self._deliver: Deliver | None = None
         self._begun = monotonic()
 
@@ -152,7 +152,7 @@ class ScriptedLoop:
         assert self._deliver is not None
         if isinstance(news, Started):
             self._begun -= news.queue_seconds + news.prefill_seconds
-        if isinstance(news, Started | EngineFailure):
+        if isinstance(news, Started | EngineError):
             self._deliver(news)
         else:
             self._deliver(Generated(tuple(news), monotonic() - self._begun))
@@ -180,7 +180,7 @@ class ScriptedService:
     @property
     def engine(self) -> LocalEngine:
         if not self.loaded:
-            raise Refusal("not loaded yet", status=503, code="loading", retry_after=3)
+            raise RequestError("not loaded yet", status=503, code="loading", retry_after=3)
         return scripted_engine(self.scripted)
 
     def check_ready(self) -> None:
@@ -189,14 +189,14 @@ class ScriptedService:
     def check_live(self) -> None:
         pass
 
-    def accept(self, body: DedicatedChatCompletionBody) -> ScriptedExchange:
+    def prepare(self, body: DedicatedChatCompletionBody) -> ScriptedExchange:
         if self.fault is not None:
             raise self.fault
         self.accepted.append(body)
         return ScriptedExchange(body.stream is True)
 
     def render(self, body: DedicatedChatCompletionBody) -> Rendering:
-        self.accept(body)
+        self.prepare(body)
         return rendering((1,), SCRIPTED, SCRIPTED.context)
 
     def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
@@ -221,7 +221,9 @@ class ScriptedService:
 
     async def unload_adapter(self, route: str) -> None:
         if route not in self.loaded_adapters:
-            raise Refusal(f"there is no adapter {route!r}", status=404, code="adapter_not_found")
+            raise RequestError(
+                f"there is no adapter {route!r}", status=404, code="adapter_not_found"
+            )
         del self.loaded_adapters[route]
 
     def models(self) -> list[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.generation import EngineFailure
+from friendli_endpoint.generation import EngineError
 from friendli_endpoint.http import answering
 from tests.http.scripted import Call, ScriptedService, completions, run, steps
 
@@ -97,7 +97,7 @@ def test_a_failure_ends_a_stream_with_an_error(before: tuple[str, ...]) -> None:
         async with completions(service, stream=True) as call:
             await service.scripted.submitted.wait()
             service.scripted.deliver(steps(*before))
-            service.scripted.deliver(EngineFailure("the engine has burst"))
+            service.scripted.deliver(EngineError("the engine has burst"))
             await call.done()
         *chunks, last = contents(call)
         assert chunks == ["", *before]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from friendli_endpoint.engine.core.engine import MAX_HELD
-from friendli_endpoint.generation import EngineFailure
+from friendli_endpoint.generation import EngineError
 from tests.http.scripted import ScriptedService, check_error, completions, run, steps
 
 
@@ -31,7 +31,7 @@ def test_a_failure_is_an_error_500() -> None:
         async with completions(service) as call:
             await service.scripted.submitted.wait()
             service.scripted.deliver(steps("a"))
-            service.scripted.deliver(EngineFailure("the engine has burst"))
+            service.scripted.deliver(EngineError("the engine has burst"))
             await call.done()
         error = check_error(call, 500)
         assert error["message"] == "the engine has burst"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from friendli.models import DedicatedChatCompletionBody
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.body import MAX_VALUES, parse_body
 from tests.http.scripted import VALID
 
@@ -37,8 +37,8 @@ def parsed(body: bytes) -> DedicatedChatCompletionBody:
     return parse_body(body, DedicatedChatCompletionBody)
 
 
-def refusal(body: bytes) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refusal(body: bytes) -> RequestError:
+    with pytest.raises(RequestError) as caught:
         parse_body(body, DedicatedChatCompletionBody)
     return caught.value
 
@@ -184,7 +184,7 @@ def test_any_json_is_a_request_or_an_error_that_names_a_field_of_it(fields: Any)
     body = json.dumps({**VALID, **fields}).encode()
     try:
         parsed = parse_body(body, DedicatedChatCompletionBody)
-    except Refusal as error:
+    except RequestError as error:
         assert error.status in (400, 422)
         assert error.code != "invalid_json"
         if error.param is not None:

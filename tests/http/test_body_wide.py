@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli.types import FailFastList
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.body import parse_body
 from friendli_endpoint.http.routes.adapters import ADAPTERS, AdapterBody
 from friendli_endpoint.http.routes.chat import COMPLETIONS
@@ -124,11 +124,11 @@ LISTS: list[tuple[Wide, type[BaseModel], str]] = [
 ]
 
 
-def refusal(body: bytes, kind: type[BaseModel]) -> Refusal:
+def refusal(body: bytes, kind: type[BaseModel]) -> RequestError:
     with pytest.raises(ValidationError) as caught:
         kind.model_validate_json(body, strict=True)
     assert caught.value.error_count() <= MAX_ERRORS
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         parse_body(body, kind)
     return refused.value
 
@@ -147,7 +147,7 @@ def test_of_many_unknown_fields_the_first_is_named(kind: type[BaseModel]) -> Non
     good = {"model": "m", "prompt": "", "tokens": [], "route": "a", "file": "b"}
     known = {name: good[name] for name in kind.model_fields if name in good}
     body = json.dumps({**known, **{f"unknown{n}": n for n in range(WIDE)}}).encode()
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         parse_body(body, kind)
     found = refused.value
     assert (found.status, found.param, found.code) == (400, "unknown0", "unknown_field")

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from friendli_endpoint.generation import Refusal
-from friendli_endpoint.http.errors import error_body, refusal_response
+from friendli_endpoint.generation import RequestError
+from friendli_endpoint.http.errors import error_body, request_error_response
 
 
 def test_an_error_does_not_send_back_all_it_got() -> None:
@@ -43,8 +43,8 @@ def test_the_type_of_an_error_follows_from_its_status(status: int, kind: str) ->
 
 
 def test_a_refusal_is_answered_with_all_that_it_says() -> None:
-    refusal = Refusal("come again", param="n", status=429, code="queue_full", retry_after=0)
-    response = refusal_response(refusal)
+    refusal = RequestError("come again", param="n", status=429, code="queue_full", retry_after=0)
+    response = request_error_response(refusal)
     assert response.status_code == 429
     assert response.headers["retry-after"] == "0"
     assert json.loads(bytes(response.body)) == {
@@ -58,6 +58,6 @@ def test_a_refusal_is_answered_with_all_that_it_says() -> None:
 
 
 def test_a_refusal_that_stays_one_has_no_time_to_come_again() -> None:
-    response = refusal_response(Refusal("no such field", param="n"))
+    response = request_error_response(RequestError("no such field", param="n"))
     assert response.status_code == 400
     assert "retry-after" not in response.headers

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from friendli.models import StreamedChatChoice, StreamedChatChoiceDelta, StreamedChatData
-from friendli_endpoint.chat.output.answer import TextDelta
+from friendli_endpoint.chat.output.response_builder import TextDelta
 from friendli_endpoint.http.events import ChunkWriter
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))

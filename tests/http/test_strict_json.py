@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from friendli.models import DedicatedChatCompletionBody
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.body import parse_body
 from friendli_endpoint.http.strict_json import path_of
 from tests.http.scripted import VALID
@@ -18,8 +18,8 @@ def parsed(body: bytes) -> DedicatedChatCompletionBody:
     return parse_body(body, DedicatedChatCompletionBody)
 
 
-def refusal(body: bytes) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refusal(body: bytes) -> RequestError:
+    with pytest.raises(RequestError) as caught:
         parsed(body)
     return caught.value
 

@@ -126,20 +126,20 @@ def _load_all(endpoint: Served, cases: int, model: Path, lora: Path) -> dict[str
                 print(f"adapter_files: case {case} failed: {names}", file=sys.stderr)
     streams, wrong = background.end()
     return {
-        "tried": cases,
-        **{name: found[name] for name in ("refused", "taken and used", "failed")},
-        "streams beside": streams,
+        "files": cases,
+        **{name: found[name] for name in ("rejected", "accepted and used", "failed")},
+        "concurrent streams": streams,
         "of these wrong": wrong,
         "slowest, seconds": round(slowest, 2),
-        "the process lives": endpoint.process.poll() is None,
+        "the process is still running": endpoint.process.poll() is None,
     }
 
 
 def _load_one(client: httpx2.Client) -> str:
-    """Loads and uses one file; returns `refused`, `taken and used` or `failed`."""
+    """Loads and uses one file; returns `rejected`, `accepted and used` or `failed`."""
     loaded = client.post(PATH, json={"route": "case", "file": "case.gguf"})
     if loaded.status_code != 201:
-        return "refused" if loaded.json()["error"]["code"] == "adapter_refused" else "failed"
+        return "rejected" if loaded.json()["error"]["code"] == "adapter_refused" else "failed"
     body = {
         "model": "m:case",
         "messages": [{"role": "user", "content": "A prompt of some words. " * 4}],
@@ -151,7 +151,7 @@ def _load_one(client: httpx2.Client) -> str:
     unloaded = client.delete(f"{PATH}/case")
     good = [answer.status_code for answer in (complete, streamed, unloaded)] == [200, 200, 200]
     done = streamed.text.rstrip().endswith("data: [DONE]")
-    return "taken and used" if good and done else "failed"
+    return "accepted and used" if good and done else "failed"
 
 
 class _BackgroundStream:

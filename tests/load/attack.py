@@ -61,13 +61,13 @@ def attack(name: str, cases: int, attempt: Attempt, first: int = 0) -> dict[str,
         grown = endpoint.resident() - before
     return {
         "cases": cases,
-        "answers": statuses.total(),
+        "responses": statuses.total(),
         "2xx": sum(count for status, count in statuses.items() if 200 <= status < 300),
         "4xx": sum(count for status, count in statuses.items() if 400 <= status < 500),
         "503": statuses[503],
         "failed": failed or "none",
         "slowest, seconds": round(slowest, 2),
-        "memory grew, MiB": round(grown / (1 << 20), 1),
+        "memory growth, MiB": round(grown / (1 << 20), 1),
     }
 
 

@@ -58,9 +58,9 @@ def killed_clients(count: int = 6) -> Result:
         (after,) = asyncio.run(alone(endpoint.address, range(1)))
     return {
         "clients killed": count,
-        "choices that ran": 2 * count,
-        "seconds until all places were free": round(freed, 2),
-        "the next answer is right": after == before,
+        "running choices": 2 * count,
+        "seconds until all slots were free": round(freed, 2),
+        "the next response is correct": after == before,
     }
 
 
@@ -91,10 +91,10 @@ def killed_server(count: int = 8) -> Result:
         with served(*FLAGS, port=port):
             finished = sum(retry.result() == "stop or length" for retry in retried)
     return {
-        "streams cut": count,
+        "streams interrupted": count,
         "errors": dict(outcomes),
-        "retries begun while it was down": count,
-        "of these answered after the restart": finished,
+        "retries started during the outage": count,
+        "of these successful after the restart": finished,
     }
 
 
@@ -114,10 +114,10 @@ def failing_engine(count: int = 8) -> Result:
     return {
         "requests": len(answers),
         "failed with a 500": sum(status == 500 for _, status in failed),
-        "failed otherwise": sum(status != 500 for _, status in failed),
-        "answered": len(right),
-        "answered wrongly": right.count(False),
-        "health at the end": health,
+        "failed with another status": sum(status != 500 for _, status in failed),
+        "completed": len(right),
+        "of these wrong": right.count(False),
+        "status of /health at the end": health,
     }
 
 
@@ -140,11 +140,11 @@ def full_disk() -> Result:
             if disk:
                 subprocess.run(["umount", folder], check=True)
     return {
-        "how": "a disk of 32 MiB, filled up" if disk else "a bound on the size of files",
+        "method": "a disk of 32 MiB that is filled" if disk else "a limit on the file size",
         "exit codes": [first.returncode, second.returncode],
-        "said": first.stderr.decode().strip().splitlines()[-1].replace(folder, "…"),
-        "asked for the rest only": "range" in server.seen[-1][1],
-        "the file is whole": whole,
+        "message": first.stderr.decode().strip().splitlines()[-1].replace(folder, "…"),
+        "the second run requests only the rest": "range" in server.seen[-1][1],
+        "the file is complete": whole,
     }
 
 

@@ -20,9 +20,9 @@ from friendli_endpoint.generation import StartError
 from friendli_endpoint.settings import Settings
 from tests.families.served import Served
 
-__all__ = ["HUNG", "REFUSED", "SERVED"]
+__all__ = ["HUNG", "REJECTED", "SERVED"]
 
-SERVED, REFUSED, HUNG = 0, 2, 100
+SERVED, REJECTED, HUNG = 0, 2, 100
 SECONDS = 120
 """Time after which a process is killed."""
 
@@ -37,7 +37,7 @@ def serve(path: Path) -> int:
             assert call.status in (200, 400), call.body  # the context may be too short
     except StartError as error:
         print(error)
-        code = REFUSED
+        code = REJECTED
     found = checked["model"] and checked["template"]
     print("doctor:", "ok" if found else "problem")
     return code

@@ -47,10 +47,10 @@ def inputs(cases: int) -> dict[str, Any]:
         good = {"model": "m", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
         after = client.post(PATH, content=json.dumps(good).encode()).status_code
     return {
-        "tried": statuses.total(),
+        "requests": statuses.total(),
         "4xx": sum(number for status, number in statuses.items() if 400 <= status < 500),
         "2xx": sum(number for status, number in statuses.items() if status < 300),
         "5xx": sum(number for status, number in statuses.items() if status >= 500),
         "slowest, seconds": round(slowest, 2),
-        "a good request afterwards": after,
+        "status of a valid request afterwards": after,
     }

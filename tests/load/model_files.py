@@ -16,7 +16,7 @@ from typing import Any
 
 from friendli_endpoint.engine.llama.model import find_embedded_model
 from tests.contract.live import environment
-from tests.load.forking_server import HUNG, REFUSED, SERVED
+from tests.load.forking_server import HUNG, REJECTED, SERVED
 from tests.load.mutations import MUTATIONS, Mutation, mutate
 from tests.support.gguf_edit import ARRAY, FORMATS, GgufDraft, number, text, texts
 from tests.support.models.byte_pairs import LLAMA, QWEN_3, write_byte_pairs
@@ -118,7 +118,7 @@ MODEL_MUTATIONS: Mapping[str, Mutation] = {
     "another text": _another_text,
 }
 
-OUTCOMES = {SERVED: "served", REFUSED: "refused", HUNG: "hung"}
+OUTCOMES = {SERVED: "served", REJECTED: "rejected", HUNG: "hung"}
 
 
 def model_files(cases: int, embedded: float = EMBEDDED_SHARE) -> dict[str, Any]:
@@ -145,14 +145,14 @@ def model_files(cases: int, embedded: float = EMBEDDED_SHARE) -> dict[str, Any]:
             code, output = _serve(server, path)
             slowest = max(slowest, time.monotonic() - begun)
             agreed = output.rstrip().endswith("doctor: ok" if code == SERVED else "doctor: problem")
-            outcome = OUTCOMES.get(code, "ended otherwise")
+            outcome = OUTCOMES.get(code, "ended abnormally")
             found[outcome] += 1
-            found["doctor says the same"] += agreed
-            if outcome not in ("served", "refused") or not agreed:
+            found["doctor agrees"] += agreed
+            if outcome not in ("served", "rejected") or not agreed:
                 print(f"model_files: case {case}, {names}: {code} {output}", file=sys.stderr)
-    counted = ("served", "refused", "hung", "ended otherwise", "doctor says the same")
+    counted = ("served", "rejected", "hung", "ended abnormally", "doctor agrees")
     return {
-        "tried": cases,
+        "files": cases,
         **{name: found[name] for name in counted},
         "slowest, seconds": round(slowest, 2),
     }

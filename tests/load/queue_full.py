@@ -54,9 +54,9 @@ async def _fill(address: str, requests: int) -> dict[str, Any]:
     return {
         "requests": requests,
         "accepted at once": retries.count(0),
-        "refused": len(waits),
-        "told to wait, seconds": [min(waits, default=0), max(waits, default=0)],
-        "most times refused": max(retries),
-        "answered rightly in the end": sum(right),
+        "rejected with 429": len(waits),
+        "Retry-After, seconds (min, max)": [min(waits, default=0), max(waits, default=0)],
+        "max rejections of one request": max(retries),
+        "answered correctly in the end": sum(right),
         "seconds": round(time.monotonic() - begun, 1),
     }

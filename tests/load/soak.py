@@ -22,7 +22,14 @@ from tests.support.lora import write_loras
 
 __all__ = ["soak"]
 
-COUNTED = ("answers", "adapters loaded", "wrong", "left", "refused", "errors")
+COUNTED = (
+    "responses",
+    "adapters loaded",
+    "wrong responses",
+    "cancelled by the client",
+    "rejected (4xx)",
+    "errors",
+)
 
 SAMPLES = 200
 """Number of samples of memory and descriptors."""
@@ -34,7 +41,7 @@ FILES = ("lora-1.gguf", "lora-2.gguf")
 NUMBER = 5
 """Number of the request to these adapters: a long prompt with log probabilities."""
 
-LEFT, REFUSED = 0.15, 0.1
+LEFT, REJECTED = 0.15, 0.1
 """Shares of requests whose client disconnects, and of invalid requests."""
 
 
@@ -94,12 +101,16 @@ async def _soak(
     slope = np.polyfit(times, resident, 1)[0] if len(times) > 1 else 0.0
     return {
         "seconds": seconds,
-        "concurrent": concurrent,
+        "concurrent requests": concurrent,
         **{name: counts[name] for name in COUNTED},
-        "as before at the end": after == expected[:4],
-        "memory MiB": round(float(resident.mean()) / (1 << 20), 1),
-        "slope KiB/min": round(float(slope) * 60 / 1024, 1),
-        "descriptors": [int(descriptors.min()), int(descriptors.max()), endpoint.descriptors()],
+        "same responses at the end": after == expected[:4],
+        "mean resident memory, MiB": round(float(resident.mean()) / (1 << 20), 1),
+        "slope of memory, KiB/min": round(float(slope) * 60 / 1024, 1),
+        "file descriptors (min, max, end)": [
+            int(descriptors.min()),
+            int(descriptors.max()),
+            endpoint.descriptors(),
+        ],
     }
 
 
@@ -137,7 +148,7 @@ async def _reload_adapters(
             print(f"soak: the adapter {route} failed: {error!r}", file=sys.stderr)
             return
         counts["adapters loaded"] += 1
-        counts["wrong"] += sum(answer["choices"] != expected[file] for answer in answers)
+        counts["wrong responses"] += sum(answer["choices"] != expected[file] for answer in answers)
 
 
 async def _work(
@@ -156,10 +167,10 @@ async def _work(
         kind = draw.random()
         if kind < LEFT:
             await traffic.abandon(number, draw)
-            counts["left"] += 1
-        elif kind < LEFT + REFUSED:
+            counts["cancelled by the client"] += 1
+        elif kind < LEFT + REJECTED:
             status = (await traffic.post(draw.choice(BAD))).status_code
-            counts["refused" if 400 <= status < 500 else "errors"] += 1
+            counts["rejected (4xx)" if 400 <= status < 500 else "errors"] += 1
         else:
             try:
                 answer = await (traffic.complete if draw.random() < 0.5 else traffic.streamed)(
@@ -169,5 +180,5 @@ async def _work(
                 counts["errors"] += 1
                 print(f"soak: request {number} failed: {error!r}", file=sys.stderr)
             else:
-                counts["answers"] += 1
-                counts["wrong"] += answer != expected[number]
+                counts["responses"] += 1
+                counts["wrong responses"] += answer != expected[number]

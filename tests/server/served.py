@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from friendli_endpoint.engine.core.outbox import Deliver
-from friendli_endpoint.generation import EngineFailure, GenerationRequest, Refusal
+from friendli_endpoint.generation import EngineError, GenerationRequest, RequestError
 from friendli_endpoint.http.limits.body_memory import BodyMemory
 from friendli_endpoint.server.draining import DrainingServer, make_server
 from friendli_endpoint.settings import Settings
@@ -69,12 +69,12 @@ class DrainedService(ScriptedService):
         self.scripted = ThreadedLoop(self.submitted, self.cancelled)
 
     def drain(self) -> None:
-        self.fault = Refusal("shutting down", status=503, code="draining", retry_after=1)
+        self.fault = RequestError("shutting down", status=503, code="draining", retry_after=1)
 
     async def aclose(self) -> None:
         self.closed = True
         if self.submitted.is_set():
-            self.scripted.deliver(EngineFailure("shutting down"))
+            self.scripted.deliver(EngineError("shutting down"))
 
 
 @dataclass(frozen=True)

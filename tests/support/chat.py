@@ -11,16 +11,16 @@ from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
 from friendli_endpoint.chat.decoding.guide import ChoiceGuide
 from friendli_endpoint.chat.decoding.interpreter import OutputInterpreter, StopCriteria
+from friendli_endpoint.chat.decoding.reasoning_state import ReasoningState
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
-from friendli_endpoint.chat.decoding.thinking import Thinking
 from friendli_endpoint.chat.output.reader import Delta, Reader
-from friendli_endpoint.chat.reasoning.borders import Borders
 from friendli_endpoint.chat.reasoning.splitter import Splitter
+from friendli_endpoint.chat.reasoning.tag_masks import TagMasks
 from friendli_endpoint.chat.request.validation import ModelFacts, validate
 from friendli_endpoint.chat.stop_strings import StopSet
 from friendli_endpoint.chat.structured import Constraint, GrammarMaker, MatcherCompiler
 from friendli_endpoint.chat.structured.json_schema import JsonLayout
-from friendli_endpoint.chat.tokens import Bitmask, PieceIndex, bitmask_without
+from friendli_endpoint.chat.tokens import Bitmask, TokenIndex, bitmask_without
 from friendli_endpoint.chat.tools import Family
 from friendli_endpoint.chat.tools.toolbox import Toolbox, ToolCompiler
 from friendli_endpoint.generation import (
@@ -161,18 +161,18 @@ def criteria_of(
 
 
 def borders_of(
-    rule: ReasoningRule, vocabulary: Vocabulary, silent_ids: Collection[int] | None = None
-) -> Borders:
+    rule: ReasoningRule, vocabulary: Vocabulary, suppressed_ids: Collection[int] | None = None
+) -> TagMasks:
     """Returns the token masks of a reasoning rule; all control tokens are suppressed by default."""
-    silent = vocabulary.control_ids if silent_ids is None else silent_ids
-    return Borders(rule, vocabulary, PieceIndex(vocabulary), silent)
+    silent = vocabulary.control_ids if suppressed_ids is None else suppressed_ids
+    return TagMasks(rule, vocabulary, TokenIndex(vocabulary), silent)
 
 
 def choice_guide(
     criteria: StopCriteria,
     vocabulary: Vocabulary,
     rule: ReasoningRule | None = None,
-    borders: Borders | None = None,
+    tag_masks: TagMasks | None = None,
     constraint: Constraint | None = None,
 ) -> ChoiceGuide:
     """Returns a guide with the given parts.
@@ -181,15 +181,15 @@ def choice_guide(
         criteria: Stop criteria of the choice.
         vocabulary: The model's vocabulary.
         rule: Rule of the reasoning before the answer, or None.
-        borders: Token masks of that rule. If None, the reasoning has no budget, and a constraint
+        tag_masks: Token masks of that rule. If None, the reasoning has no budget, and a constraint
             applies from the first token on.
         constraint: Constraint of the answer, not shared with other guides, or None.
     """
     splitter = Splitter(rule) if rule is not None else None
     interpreter = OutputInterpreter(criteria, vocabulary, splitter)
     thinking = None
-    if rule is not None and splitter is not None and borders is not None:
-        thinking = Thinking(splitter, interpreter, borders, rule.budget)
+    if rule is not None and splitter is not None and tag_masks is not None:
+        thinking = ReasoningState(splitter, interpreter, tag_masks, rule.budget)
     return ChoiceGuide(criteria, vocabulary, interpreter, constraint, thinking)
 
 

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friendli_endpoint.engine.core.backend import MAX_RUN, AdapterError, Logits, SlotId, Tokens
-from friendli_endpoint.engine.core.execution import Plan
-from friendli_endpoint.engine.core.forced import SHORTEST_RUN
+from friendli_endpoint.engine.core.execution import EngineConfig
+from friendli_endpoint.engine.core.fast_forward import SHORTEST_RUN
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.generation import (
     DecodingRules,
-    EngineFailure,
+    EngineError,
     Event,
     FinishReason,
     GenerationRequest,
@@ -127,12 +127,12 @@ class ScriptedVocabulary:
                     break
         return ids
 
-    def piece(self, token_id: int) -> bytes:
+    def token_bytes(self, token_id: int) -> bytes:
         return self._texts[token_id]
 
     def text(self, ids: Iterable[int]) -> str:
         """Decodes tokens to text."""
-        return b"".join(map(self.piece, ids)).decode()
+        return b"".join(map(self.token_bytes, ids)).decode()
 
 
 @dataclass(frozen=True)
@@ -156,17 +156,22 @@ class ScriptedBackend:
         sequences: Number of sequences.
         context: Maximum number of tokens of a sequence.
         max_chunk: Maximum number of tokens of a prefill chunk.
-        alike: Number of leading positions at which decoded tokens have the same KV entries as
-            prefilled ones.
+        batch_invariant_positions: Number of leading positions at which decoded tokens have the
+            same KV entries as prefilled ones.
     """
 
     def __init__(
-        self, rule: Rule, sequences: int, context: int, max_chunk: int = 512, alike: int = 0
+        self,
+        rule: Rule,
+        sequences: int,
+        context: int,
+        max_chunk: int = 512,
+        batch_invariant_positions: int = 0,
     ) -> None:
         self._rule = rule
         self._context = context
         self._max_chunk = max_chunk
-        self.alike = alike
+        self.batch_invariant_positions = batch_invariant_positions
         self._held: list[list[int]] = [[] for _ in range(sequences)]
         self._computed: list[list[tuple[bool, int | None]]] = [[] for _ in range(sequences)]
         self._given: list[Logits] = []
@@ -200,7 +205,7 @@ class ScriptedBackend:
         rows = []
         for number, token in enumerate(ids):
             at = position + number
-            self._append(slot, [token], at, (at >= self.alike, adapter))
+            self._append(slot, [token], at, (at >= self.batch_invariant_positions, adapter))
             rows.append(self._logits(slot))
         return list(self._give(np.stack(rows))) if outputs else None
 
@@ -214,7 +219,9 @@ class ScriptedBackend:
         self._begin(Call("decode", tuple(slots), tuple(tokens), adapter=adapter))
         self._must(len(set(slots)) == len(slots) > 0, f"slots {slots} in a batch")
         for slot, token, position in zip(slots, tokens, positions, strict=True):
-            self._append(slot, [token], position, (position >= self.alike, adapter))
+            self._append(
+                slot, [token], position, (position >= self.batch_invariant_positions, adapter)
+            )
         return list(self._give(np.stack([self._logits(slot) for slot in slots])))
 
     def copy(self, source: SlotId, target: SlotId) -> None:
@@ -324,7 +331,7 @@ class ScriptedGuide:
     def mask(self) -> NDArray[np.uint32] | None:
         return self._masks.get(len(self.accepted))
 
-    def forced(self) -> Sequence[int]:
+    def fast_forward_tokens(self) -> Sequence[int]:
         return self._forced.get(len(self.accepted), ())
 
     def accept(self, token_id: int, is_last: bool) -> TokenFindings:
@@ -369,17 +376,17 @@ class Inbox:
     choices: int
     steps: list[TokenStep] = field(default_factory=list)
     started: Started | None = None
-    failure: EngineFailure | None = None
+    failure: EngineError | None = None
     late: list[object] = field(default_factory=list)
     begun: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def __call__(self, event: Event | EngineFailure) -> None:
+    def __call__(self, event: Event | EngineError) -> None:
         if isinstance(event, Started):
             self._must_be_first(event)
         elif self.ended.is_set():
             self.late.append(event)
-        elif isinstance(event, EngineFailure):
+        elif isinstance(event, EngineError):
             self.failure = event
             self.ended.set()
         else:
@@ -420,26 +427,28 @@ def serving(
     rule: Rule,
     *,
     slots: int = 4,
-    piece: int = 8,
-    full_piece: int = 32,
-    queue_requests: int = 1024,
+    chunk_tokens: int = 8,
+    idle_chunk_tokens: int = 32,
+    max_queue: int = 1024,
     vocabulary: ScriptedVocabulary | None = None,
     make_guide: GuideMaker = scripted_guide,
-    alike: int = 0,
+    batch_invariant_positions: int = 0,
     drafts: bool = True,
     report: Callable[[StepReport], None] = lambda _report: None,
 ) -> Iterator[tuple[EngineLoop, ScriptedBackend]]:
     """Runs an engine on a scripted backend; fails at the end if the contract was violated."""
     vocabulary = vocabulary or ScriptedVocabulary()
-    backend = ScriptedBackend(rule, slots, vocabulary.context, full_piece, alike)
-    plan = Plan(
+    backend = ScriptedBackend(
+        rule, slots, vocabulary.context, idle_chunk_tokens, batch_invariant_positions
+    )
+    plan = EngineConfig(
         slots,
         vocabulary.context,
-        piece,
-        full_piece,
+        chunk_tokens,
+        idle_chunk_tokens,
         drafts=drafts,
-        queue_requests=queue_requests,
-        queue_tokens=1 << 20,
+        max_queue=max_queue,
+        max_queue_tokens=1 << 20,
     )
     engine = EngineLoop(backend.opened, make_guide, plan, report)
     try:

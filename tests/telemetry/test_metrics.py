@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from friendli_endpoint.chat.structured import GrammarMaker, MatcherCompiler
-from friendli_endpoint.generation import Refusal, Started, StepReport
+from friendli_endpoint.generation import RequestError, Started, StepReport
 from friendli_endpoint.telemetry import Metrics
 from tests.http.scripted import Call, run, steps
 from tests.support.scripted import ScriptedVocabulary, following, request, serving
@@ -35,7 +35,7 @@ async def eventful() -> Watched:
         left.leave()
         await left.done()
 
-    watched.service.scripted.refusal = Refusal("full", status=429, code="queue_full")
+    watched.service.scripted.refusal = RequestError("full", status=429, code="queue_full")
     async with watched.call() as turned_away:
         await turned_away.done()
 
@@ -49,7 +49,7 @@ async def eventful() -> Watched:
             running=4,
             queued=5,
             held_tokens=7,
-            room_tokens=8,
+            capacity_tokens=8,
             drafted=9,
             accepted=6,
         )
@@ -141,14 +141,14 @@ def test_a_constraint_that_is_kept_is_not_compiled_again() -> None:
     for _ in range(2):
         compiler.json_schema({"type": "integer"}, "schema")
     assert len(compiled) == 1
-    with pytest.raises(Refusal):
+    with pytest.raises(RequestError):
         compiler.lark("start: nothing", "grammar")
     assert len(compiled) == 2
     assert min(compiled) >= 0
 
 
 def test_nothing_runs_when_the_last_request_was_cancelled() -> None:
-    report = StepReport(0.25, 1, 0, running=1, queued=1, held_tokens=7, room_tokens=8)
+    report = StepReport(0.25, 1, 0, running=1, queued=1, held_tokens=7, capacity_tokens=8)
 
     async def scenario() -> None:
         watched = Watched()

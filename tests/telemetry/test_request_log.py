@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.generation import EngineFailure, Started
+from friendli_endpoint.generation import EngineError, Started
 from friendli_endpoint.telemetry.request_log import formatter_of
 from tests.http.scripted import COMPLETIONS, Call, run, steps
 from tests.telemetry.watched import Watched
@@ -81,7 +81,7 @@ def test_people_read_one_line(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("message", [DONE, EngineFailure("broken"), steps("BROKEN", finish=True)])
+@pytest.mark.parametrize("message", [DONE, EngineError("broken"), steps("BROKEN", finish=True)])
 def test_what_users_write_is_nowhere_to_be_seen(
     stream: bool, message: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

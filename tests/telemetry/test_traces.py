@@ -7,7 +7,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
-from friendli_endpoint.generation import EngineFailure, Started
+from friendli_endpoint.generation import EngineError, Started
 from friendli_endpoint.telemetry.traces import tracer_of_process
 from tests.http.scripted import COMPLETIONS, Call, ScriptedService, completions, run, steps
 from tests.telemetry.watched import Watched
@@ -98,7 +98,7 @@ def test_the_trace_of_the_client_goes_on(header: str, joins: bool) -> None:
 def test_what_fails_is_marked_and_has_no_stages_that_were_not() -> None:
     async def scenario() -> None:
         watched = Watched()
-        await watched.serve(watched.call(stream=True), EngineFailure("broken"))
+        await watched.serve(watched.call(stream=True), EngineError("broken"))
         (span,) = watched.spans
         assert span.status.status_code is StatusCode.ERROR
         assert span.attributes is not None

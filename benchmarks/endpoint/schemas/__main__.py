@@ -34,7 +34,7 @@ from friendli_endpoint.engine.llama.library import find_library
 from friendli_endpoint.engine.llama.library import load as load_library
 from friendli_endpoint.engine.llama.model import VocabularyFile, find_embedded_model
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
-from friendli_endpoint.generation import Refusal, Vocabulary
+from friendli_endpoint.generation import RequestError, Vocabulary
 
 STACK_BYTES = 64 << 20
 LIMITS = LLParserLimits(verbose_errors=False, max_items_in_row=10_000, max_grammar_size=200_000)
@@ -129,7 +129,7 @@ def _timed(call: Callable[[], bool]) -> tuple[float, bool]:
 def _is_served(call: Callable[[], object]) -> bool:
     try:
         call()
-    except Refusal:
+    except RequestError:
         return False
     return True
 
@@ -153,7 +153,7 @@ def table(timings: Sequence[Timing]) -> list[str]:
     accepted = [timing for timing in timings if timing.is_accepted]
     for name, rows in (
         (f"{len(timings):,}, all", timings),
-        (f"{len(accepted):,}, taken by both", accepted),
+        (f"{len(accepted):,}, accepted by both", accepted),
     ):
         if len(rows) < 2:
             continue
@@ -166,7 +166,7 @@ def table(timings: Sequence[Timing]) -> list[str]:
             ("rewriting, ms", rewriting),
             ("llguidance's compilation, ms", compiling),
             ("rewriting / llguidance's", ratios),
-            ("the same by schema", by_schema),
+            ("ratio per schema", by_schema),
             ("rewriting, compilation and probe, ms", checking),
         ]
         lines += [

@@ -26,7 +26,7 @@ import yaml
 from benchmarks.endpoint.schemas.extraction import schemas_in
 from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.chat.structured.json_schema import schema_text
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["SOURCES", "Entry", "Source", "canonical_hash", "default_folder", "gather", "load"]
 
@@ -156,7 +156,7 @@ def _is_served(schema: dict[str, Any]) -> bool:
     """Whether a schema is small enough for the endpoint."""
     try:
         schema_text(schema, "schema")
-    except Refusal:
+    except RequestError:
         return False
     return True
 

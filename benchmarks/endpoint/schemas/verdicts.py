@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.endpoint.schemas.gather import Entry
 from friendli_endpoint.chat.structured import GrammarMaker
 from friendli_endpoint.chat.structured.json_schema import fit_schema
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["Verdict", "differences", "load_verdicts", "save_verdicts", "verdict_of", "verdicts_of"]
 
@@ -28,7 +28,7 @@ def verdict_of(schema: object, grammars: GrammarMaker) -> Verdict:
         text = json.dumps([fit.root, fit.definitions, fit.parts])
         rewritten = sha256(text.encode()).hexdigest()
         grammars.json_schema(schema, "schema")
-    except Refusal as error:
+    except RequestError as error:
         return f"{rewritten} {error.param} {error.code}: {error.message}"
     return rewritten
 

@@ -57,9 +57,7 @@ def _values(measured: Sequence[Measurement]) -> Table:
         if not peers:
             rows.append([*labels, first_median, "", "", ""])
     first = next(iter(measured[0].samples)) if measured else ""
-    return Table(
-        ["workload", "", "unit", first, "beside", "its value", "ratio (least to most)"], rows
-    )
+    return Table(["workload", "", "unit", first, "peer", "peer value", "ratio (min to max)"], rows)
 
 
 def _latencies(measured: Sequence[Measurement]) -> Table:

@@ -96,7 +96,7 @@ _ALL = (
     ),
     Workload(
         "prefix16",
-        "16 requests, 344 words in common and 14 of their own, 32 tokens",
+        "16 requests, 344 shared words and 14 unique ones, 32 tokens",
         concurrent(_prefix, rate),
     ),
     Workload(
@@ -112,7 +112,7 @@ _ALL = (
     ),
     Workload(
         "long",
-        "a prompt of 4,000 tokens among 8 streams: their longest silence",
+        "8 streams while a prompt of 4,000 tokens is prefilled: max time between tokens",
         scenarios.long_prompt,
         unit="s",
         higher_is_better=False,

@@ -11,9 +11,9 @@ from friendli.models import (
     ResponseFormatRegex,
 )
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
-from friendli_endpoint.chat.output.answer import Exchange
 from friendli_endpoint.chat.output.calls import CallReader
 from friendli_endpoint.chat.output.reader import Reader
+from friendli_endpoint.chat.output.response_builder import ResponseBuilder
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
 from friendli_endpoint.chat.prompt.builder import Prompt, PromptBuilder
 from friendli_endpoint.chat.prompt.history import messages_for
@@ -86,7 +86,9 @@ class ChatModel:
         self._vocabulary = vocabulary = rules.vocabulary
         self._context = context
         tokens = {
-            name: vocabulary.piece(token).decode(errors="replace") if token is not None else ""
+            name: vocabulary.token_bytes(token).decode(errors="replace")
+            if token is not None
+            else ""
             for name, token in (("bos_token", vocabulary.bos_id), ("eos_token", vocabulary.eos_id))
         }
         self._style = style = style_of(template)
@@ -109,13 +111,13 @@ class ChatModel:
             limits=defaults.limits,
         )
         if style is not None:  # so that the first request need not wait for it
-            self._rules.borders(style.rule(), self._tag_ids)
+            self._rules.tag_masks(style.rule(), self._tag_ids)
 
-    def accept(self, body: DedicatedChatCompletionBody) -> Exchange:
+    def prepare(self, body: DedicatedChatCompletionBody) -> ResponseBuilder:
         """Checks a request and prepares its answer; all that can be refused is refused here.
 
         Raises:
-            Refusal: The request breaks a rule, or names an endpoint that does not exist.
+            RequestError: The request breaks a rule, or names an endpoint that does not exist.
         """
         request = validate(body, self._facts)
         toolbox = self._tools.toolbox(request)
@@ -136,7 +138,7 @@ class ChatModel:
             adapter=request.adapter,
             stream=request.stream,
         )
-        return Exchange(
+        return ResponseBuilder(
             generation,
             self._rules.compile(rules),
             model=request.model,
@@ -155,7 +157,7 @@ class ChatModel:
             special: Whether control tokens written out in it are recognised.
 
         Raises:
-            Refusal: No prompt could hold it.
+            RequestError: No prompt could hold it.
         """
         self._prompts.check_size(text, "prompt")
         return self._vocabulary.tokenize(text, special)
@@ -164,7 +166,7 @@ class ChatModel:
         """The route in `ENDPOINT_ID:ADAPTER_ROUTE`; an exact endpoint id wins.
 
         Raises:
-            Refusal: 404: there is no such endpoint.
+            RequestError: 404: there is no such endpoint.
         """
         return adapter_route(name, self._facts.endpoint_ids)
 

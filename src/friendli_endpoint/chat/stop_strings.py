@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["ArmedStops", "Match", "StopMatcher", "StopSet"]
+__all__ = ["DelayedStopMatcher", "Match", "StopMatcher", "StopSet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class StopMatcher:
         return None
 
 
-class ArmedStops:
+class DelayedStopMatcher:
     """Reads an answer against stop strings that do not count in the first tokens of the output.
 
     Text may come later than the tokens that wrote it, and is judged by those.

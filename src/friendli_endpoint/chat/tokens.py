@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from friendli_endpoint.generation import Vocabulary
 
-__all__ = ["Bitmask", "PieceIndex", "bitmask_of", "bitmask_without", "spelling"]
+__all__ = ["Bitmask", "TokenIndex", "bitmask_of", "bitmask_without", "spelling"]
 
 Bitmask = NDArray[np.uint32]
 
@@ -38,14 +38,14 @@ def spelling(vocabulary: Vocabulary, text: str) -> list[int]:
     Some tokenizers put a space before all that they are given, which is right for a whole text.
     """
     ids = vocabulary.tokenize(text, True)
-    if b"".join(map(vocabulary.piece, ids)) == text.encode():
+    if b"".join(map(vocabulary.token_bytes, ids)) == text.encode():
         return ids
     before = vocabulary.tokenize(_BEFORE, True)
     both = vocabulary.tokenize(_BEFORE + text, True)
     return both[len(before) :] if both[: len(before)] == before else ids
 
 
-class PieceIndex:
+class TokenIndex:
     """Finds the tokens that can write a text.
 
     Args:
@@ -53,7 +53,7 @@ class PieceIndex:
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        written = ((vocabulary.piece(token), token) for token in range(vocabulary.size))
+        written = ((vocabulary.token_bytes(token), token) for token in range(vocabulary.size))
         self._sorted = sorted(piece for piece in written if piece[0])
 
     def within(self, text: bytes) -> Iterator[tuple[bytes, int]]:

@@ -21,7 +21,7 @@ from friendli_endpoint.bench.session import BenchPlan, Report, run
 from friendli_endpoint.bench.wire import DIALECTS, Address, BenchError
 from friendli_endpoint.bench.workload import Workload
 from friendli_endpoint.bench.workloads import WORKLOADS, workloads_named
-from friendli_endpoint.cli.complaint import refuse
+from friendli_endpoint.cli.errors import exit_with_error
 from friendli_endpoint.cli.signals import handling
 from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.engine import locate
@@ -162,7 +162,7 @@ def bench(
         with handling(signal.SIGTERM, signal.default_int_handler):
             report = run(plan, lambda line: progress.print(line, markup=False, highlight=False))
     except (BenchError, StartError) as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     if json is not None:
         json.write_text(as_json(report, shlex.join(["friendli-endpoint", *sys.argv[1:]])))
     if plot is not None:

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from friendli import FriendliError, SyncFriendli
-from friendli_endpoint.cli.complaint import complain, refuse
 from friendli_endpoint.cli.conversation import CommandError, Conversation, take_line
+from friendli_endpoint.cli.errors import exit_with_error, print_error
 from friendli_endpoint.cli.flags import read_settings
 from friendli_endpoint.cli.served import UnreachableError, served_models
 from friendli_endpoint.cli.signals import ctrl_c_once, handling
@@ -47,7 +47,7 @@ def chat(
     line by line: each is answered in plain text, and the exit code is 1 if one could not be.
     """
     if url is not None and model is not None:
-        refuse("name --url or --model: an endpoint that runs, or a file to serve")
+        exit_with_error("name --url or --model: an endpoint that runs, or a file to serve")
     from friendli_endpoint.server.background import running  # 0.3 s that --help need not take
 
     console = Console()
@@ -57,9 +57,9 @@ def chat(
                 address = url or stack.enter_context(running(read_settings({"model": model})))
                 name = endpoint_id or served_models(address)[0]["id"]
         except (StartError, UnreachableError) as error:
-            refuse(str(error))
+            exit_with_error(str(error))
         except IndexError:
-            refuse(f"{url} lists no models; name one with --endpoint-id")
+            exit_with_error(f"{url} lists no models; name one with --endpoint-id")
         client = stack.enter_context(SyncFriendli(server_url=address))
         if sys.stdin.isatty():
             stack.enter_context(handling(signal.SIGINT, signal.SIG_IGN))
@@ -84,14 +84,14 @@ def _talk(client: SyncFriendli, model: str, console: Console) -> bool:
                 _answer(client, model, conversation, console)
         except CommandError as error:
             failed = True
-            complain(str(error))
+            print_error(str(error))
         except ValidationError as error:
             failed = True
             first = error.errors(include_url=False)[0]
-            complain(f"{first['loc'][0]}: {first['msg']}")
+            print_error(f"{first['loc'][0]}: {first['msg']}")
         except (FriendliError, ValueError) as error:
             failed = True
-            complain(_said(error))
+            print_error(_said(error))
     return failed
 
 

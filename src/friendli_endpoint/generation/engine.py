@@ -23,7 +23,7 @@ class StepReport:
         running: Choices that hold a sequence after it.
         queued: Requests that wait for their first work.
         held_tokens: Tokens in the key-value cache, of running choices and of finished ones.
-        room_tokens: Tokens that the key-value cache can hold.
+        capacity_tokens: Tokens that the key-value cache can hold.
         drafted: Tokens that were computed ahead because they were guessed.
         accepted: Those of them that the choice drew in truth.
     """
@@ -34,7 +34,7 @@ class StepReport:
     running: int
     queued: int
     held_tokens: int
-    room_tokens: int
+    capacity_tokens: int
     drafted: int = 0
     accepted: int = 0
 
@@ -92,9 +92,10 @@ class Engine(Protocol):
     def run(self, request: GenerationRequest) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         """Runs a request: entering submits it, iterating gives its events, leaving cancels it.
 
-        Entering raises `Refusal` where the engine does not take the request, so that nothing is
+        Entering raises `RequestError` where the engine does not take the request, so that nothing
+        is
         refused later. The iterator gives `Started` once, then `Generated` until every choice has
-        finished, and ends; it raises `EngineFailure` where the request cannot be finished. After
+        finished, and ends; it raises `EngineError` where the request cannot be finished. After
         the block has been left nothing more is computed for the request.
         """
         ...
@@ -103,7 +104,7 @@ class Engine(Protocol):
         """Makes an adapter known under a route, in the place of one that had it.
 
         Raises:
-            Refusal: The file is not an adapter for this model, or the engine is closing.
+            RequestError: The file is not an adapter for this model, or the engine is closing.
         """
         ...
 
@@ -111,7 +112,7 @@ class Engine(Protocol):
         """Removes an adapter; requests that use it run on to their end.
 
         Raises:
-            Refusal: There is no such adapter, or the engine is closing.
+            RequestError: There is no such adapter, or the engine is closing.
         """
         ...
 

@@ -1,11 +1,11 @@
-"""Errors that cross the borders between the parts of the endpoint."""
+"""Errors that cross the tag_masks between the parts of the endpoint."""
 
 from collections.abc import Collection
 
-__all__ = ["EngineFailure", "Refusal", "StartError", "unknown_adapter"]
+__all__ = ["EngineError", "RequestError", "StartError", "unknown_adapter"]
 
 
-class Refusal(Exception):
+class RequestError(Exception):
     """A request that is not served, and why.
 
     Args:
@@ -33,7 +33,7 @@ class Refusal(Exception):
         self.retry_after = retry_after
 
 
-class EngineFailure(Exception):
+class EngineError(Exception):
     """An engine cannot finish a request that it had accepted.
 
     Args:
@@ -51,7 +51,7 @@ class StartError(Exception):
     """The endpoint cannot start; the message says why in a sentence."""
 
 
-def unknown_adapter(route: str, routes: Collection[str]) -> Refusal:
+def unknown_adapter(route: str, routes: Collection[str]) -> RequestError:
     """The refusal of a route that does not exist.
 
     Args:
@@ -59,7 +59,7 @@ def unknown_adapter(route: str, routes: Collection[str]) -> Refusal:
         routes: Those that exist.
     """
     there_are = "there are: " + ", ".join(sorted(routes)) if routes else "there are none"
-    return Refusal(
+    return RequestError(
         f"there is no adapter {route!r}; {there_are}",
         param="model",
         status=404,

@@ -35,7 +35,7 @@ class Vocabulary(Protocol):
         """Token ids of a text; with `special`, control tokens written out in it are recognised."""
         ...
 
-    def piece(self, token_id: int) -> bytes:
+    def token_bytes(self, token_id: int) -> bytes:
         """The bytes of a token; a control token's are its text."""
         ...
 
@@ -62,7 +62,7 @@ class Guide(Protocol):
         """
         ...
 
-    def forced(self) -> Sequence[int]:
+    def fast_forward_tokens(self) -> Sequence[int]:
         """Token ids that must come next and need no sampling; usually empty."""
         ...
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from friendli.models import StreamedChatData
-from friendli_endpoint.generation import EngineFailure, Event, Refusal
+from friendli_endpoint.generation import EngineError, Event, RequestError
 from friendli_endpoint.http.errors import error_response
 from friendli_endpoint.http.events import (
     COMMENT,
@@ -18,8 +18,8 @@ from friendli_endpoint.http.events import (
     error_event,
 )
 from friendli_endpoint.http.limits.deadline import too_late
-from friendli_endpoint.http.service import Exchange, TextDelta
-from friendli_endpoint.telemetry import Passage, Telemetry
+from friendli_endpoint.http.service import PendingResponse, TextOnlyChunk
+from friendli_endpoint.telemetry import RequestRecord, Telemetry
 
 __all__ = ["Answering"]
 
@@ -39,7 +39,7 @@ class Answering:
         exchange: The accepted request.
         events: What the engine tells of it.
         cancel: Called once at the end: the request is no longer wanted.
-        passage: What is written down of it.
+        record: What is written down of it.
         telemetry: Hears what the engine tells.
         deadline: When it must be answered, by the event loop's clock; None is never.
         spend: Told how many tokens have been generated.
@@ -47,10 +47,10 @@ class Answering:
 
     def __init__(
         self,
-        exchange: Exchange,
+        exchange: PendingResponse,
         events: AsyncIterator[Event],
         cancel: Callable[[], Awaitable[None]],
-        passage: Passage,
+        record: RequestRecord,
         telemetry: Telemetry,
         deadline: float | None = None,
         spend: Callable[[int], None] = lambda _tokens: None,
@@ -58,7 +58,7 @@ class Answering:
         self._exchange = exchange
         self._events = events
         self._cancel = cancel
-        self._passage = passage
+        self._record = record
         self._telemetry = telemetry
         self._deadline = deadline
         self._spend = spend
@@ -84,13 +84,13 @@ class Answering:
                         yield COMMENT
                     continue
                 chunks = self._read(event)
-            except EngineFailure as failure:
-                self._passage.end(ENGINE_FAILURE)
+            except EngineError as failure:
+                self._record.end(ENGINE_FAILURE)
                 yield error_event(failure.message, ENGINE_FAILURE)
                 return
             except Exception:
                 log.exception("request %s failed", self._exchange.request.request_id)
-                self._passage.end(INTERNAL_ERROR)
+                self._record.end(INTERNAL_ERROR)
                 yield error_event("the endpoint failed; it has logged why", INTERNAL_ERROR)
                 return
             if chunks:
@@ -120,8 +120,8 @@ class Answering:
         try:
             async for event in self._events:
                 self._read(event)
-        except EngineFailure as failure:
-            self._passage.end(ENGINE_FAILURE)
+        except EngineError as failure:
+            self._record.end(ENGINE_FAILURE)
             return error_response(500, failure.message, code=ENGINE_FAILURE)
         body = self._exchange.completion().model_dump_json()
         return Response(body, media_type="application/json")
@@ -139,28 +139,28 @@ class Answering:
         except TimeoutError:
             return None
 
-    def _read(self, event: Event) -> Sequence[StreamedChatData | TextDelta]:
+    def _read(self, event: Event) -> Sequence[StreamedChatData | TextOnlyChunk]:
         before = self._exchange.num_generated
         chunks = self._exchange.read(event)
         num_tokens = self._exchange.num_generated - before
         self._spend(num_tokens)
-        self._telemetry.heard(self._passage, event, num_tokens)
+        self._telemetry.heard(self._record, event, num_tokens)
         if self._exchange.finished:
-            self._passage.end(_last_finish(chunks))
+            self._record.end(_last_finish(chunks))
         return chunks
 
-    def _too_late(self) -> Refusal:
+    def _too_late(self) -> RequestError:
         late = too_late()
-        self._passage.refuse(late)
+        self._record.refuse(late)
         return late
 
     async def _leave(self) -> None:
         """The stream is over; where nothing has ended it, the client has."""
-        self._passage.end("cancelled")
+        self._record.end("cancelled")
         await self._cancel()
 
 
-def _last_finish(chunks: Sequence[StreamedChatData | TextDelta]) -> str:
+def _last_finish(chunks: Sequence[StreamedChatData | TextOnlyChunk]) -> str:
     """Why the choice ended that ended last."""
     whole = (chunk for chunk in reversed(chunks) if isinstance(chunk, StreamedChatData))
     choices = (choice for chunk in whole for choice in reversed(chunk.choices))

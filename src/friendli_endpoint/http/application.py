@@ -10,13 +10,13 @@ from starlette.responses import Response
 from starlette.types import Lifespan
 
 from friendli_endpoint import __version__
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.document import build_document
-from friendli_endpoint.http.errors import error_response, refusal_response
-from friendli_endpoint.http.middleware.auth import Auth
-from friendli_endpoint.http.middleware.body_timeout import Arrival
-from friendli_endpoint.http.middleware.cors import Cors
-from friendli_endpoint.http.middleware.request_id import RequestIds
+from friendli_endpoint.http.errors import error_response, request_error_response
+from friendli_endpoint.http.middleware.auth import AuthMiddleware
+from friendli_endpoint.http.middleware.body_timeout import BodyTimeoutMiddleware
+from friendli_endpoint.http.middleware.cors import EndpointCORSMiddleware
+from friendli_endpoint.http.middleware.request_id import RequestIdMiddleware
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.routes.adapters import ADAPTERS, AdapterBody, add_adapter_routes
 from friendli_endpoint.http.routes.chat import COMPLETIONS, add_chat_route
@@ -51,7 +51,7 @@ def build_app(
         redoc_url=None,
         telemetry={"tracing": False},  # newer versions trace too; the spans of requests are ours
         redirect_slashes=False,
-        exception_handlers={HTTPException: _http_error, Refusal: _refused},
+        exception_handlers={HTTPException: _http_error, RequestError: _refused},
     )
     _add_middleware(app, policy, telemetry)
     add_chat_route(app, service, policy, telemetry)
@@ -70,11 +70,11 @@ def build_app(
 def _add_middleware(app: FastAPI, policy: Policy, telemetry: Telemetry) -> None:
     """Adds what every request passes; the last one added is the outermost."""
     if policy.tokens is not None:
-        app.add_middleware(Auth, tokens=policy.tokens, open_paths=policy.open_paths)
+        app.add_middleware(AuthMiddleware, tokens=policy.tokens, open_paths=policy.open_paths)
     if policy.cors_origins:
-        app.add_middleware(Cors, origins=policy.cors_origins)
-    app.add_middleware(Arrival, seconds=policy.receive_seconds, memory=policy.bodies)
-    app.add_middleware(RequestIds, telemetry=telemetry, completions=COMPLETIONS)
+        app.add_middleware(EndpointCORSMiddleware, origins=policy.cors_origins)
+    app.add_middleware(BodyTimeoutMiddleware, seconds=policy.receive_seconds, memory=policy.bodies)
+    app.add_middleware(RequestIdMiddleware, telemetry=telemetry, completions=COMPLETIONS)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
@@ -87,6 +87,6 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
-    request.state.passage.refuse(error)
-    return refusal_response(error)
+    assert isinstance(error, RequestError)
+    request.state.record.refuse(error)
+    return request_error_response(error)

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.strict_json import check_strictly, path_of
 
 __all__ = ["EndpointBody", "parse_body"]
@@ -53,14 +53,15 @@ def parse_body(body: bytes, kind: type[Body], max_messages: int | None = None) -
             first: 140,000 of them, in 4 MB, take half a second to validate.
 
     Raises:
-        Refusal: 400 where it is no JSON or breaks a rule, 422 where a field is missing or has the
+        RequestError: 400 where it is no JSON or breaks a rule, 422 where a field is missing or has
+        the
             wrong type.
     """
     _check_number(body)
     try:
         wire = from_json(body)
     except ValueError as error:
-        raise Refusal(f"the body is no JSON: {error}", code="invalid_json") from None
+        raise RequestError(f"the body is no JSON: {error}", code="invalid_json") from None
     if max_messages is not None:
         _check_count(wire, max_messages)
     try:
@@ -77,7 +78,7 @@ def parse_body(body: bytes, kind: type[Body], max_messages: int | None = None) -
 def _check_number(body: bytes) -> None:
     """Counts what begins or separates values, outside of strings."""
     if _num_values(body) > MAX_VALUES and _num_values(_STRING.sub(b"", body)) > MAX_VALUES:
-        raise Refusal(
+        raise RequestError(
             f"the body may have at most {MAX_VALUES:,} values in all its lists and objects",
             code="out_of_range",
         )
@@ -90,7 +91,7 @@ def _num_values(body: bytes) -> int:
 def _check_count(wire: Any, max_messages: int) -> None:
     messages = wire.get("messages") if isinstance(wire, dict) else None
     if isinstance(messages, list) and len(messages) > max_messages:
-        raise Refusal(
+        raise RequestError(
             f"there may be at most {max_messages} messages, not {len(messages)}",
             param="messages",
             code="out_of_range",
@@ -98,10 +99,10 @@ def _check_count(wire: Any, max_messages: int) -> None:
 
 
 def _refuse_unknown(name: str) -> NoReturn:
-    raise Refusal(f"{name}: there is no such field", param=name, code="unknown_field")
+    raise RequestError(f"{name}: there is no such field", param=name, code="unknown_field")
 
 
-def _refusal(errors: list[ErrorDetails], body: object) -> Refusal:
+def _refusal(errors: list[ErrorDetails], body: object) -> RequestError:
     """The error that lies deepest in the body: the branches of a union fail above it."""
     places = [_place(each["loc"], body, each["type"] == "missing") for each in errors]
     deepest = max(places, key=len)
@@ -115,13 +116,13 @@ def _refusal(errors: list[ErrorDetails], body: object) -> Refusal:
         param = ".".join(filter(None, (param, field)))
         if not isinstance(_value_at(deepest, body).get(field, ""), str):
             message = f"{param}: must be a valid string"
-            return Refusal(message, param=param, status=422, code="wrong_type")
+            return RequestError(message, param=param, status=422, code="wrong_type")
     what = " or ".join(dict.fromkeys(_reason(each) for each in chosen))
     message = f"{param or 'the body'}: {what}"
     if kind in _RULE_BROKEN:
-        return Refusal(message, param=param or None, code=_RULE_BROKEN[kind])
+        return RequestError(message, param=param or None, code=_RULE_BROKEN[kind])
     code = "missing_field" if kind in ("missing", "union_tag_not_found") else "wrong_type"
-    return Refusal(message, param=param or None, status=422, code=code)
+    return RequestError(message, param=param or None, status=422, code=code)
 
 
 def _reason(error: ErrorDetails) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
-__all__ = ["error_body", "error_response", "refusal_response"]
+__all__ = ["error_body", "error_response", "request_error_response"]
 
 _TYPES = {
     400: "invalid_request_error",
@@ -49,7 +49,7 @@ def error_response(
     return JSONResponse(error_body(status, message, param, code), status, headers)
 
 
-def refusal_response(refusal: Refusal) -> JSONResponse:
+def request_error_response(refusal: RequestError) -> JSONResponse:
     """A refusal as a whole answer."""
     headers = {}
     if refusal.retry_after is not None:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from friendli.models import StreamedChatData
 from friendli_endpoint.http.errors import error_body
-from friendli_endpoint.http.service import TextDelta
+from friendli_endpoint.http.service import TextOnlyChunk
 
 __all__ = ["COMMENT", "DONE", "ChunkWriter", "EventStreamResponse", "error_event"]
 
@@ -36,7 +36,7 @@ class ChunkWriter:
         self._expand = expand
         self._frames: dict[int, tuple[bytes, bytes]] = {}
 
-    def write(self, chunk: StreamedChatData | TextDelta) -> bytes:
+    def write(self, chunk: StreamedChatData | TextOnlyChunk) -> bytes:
         """A chunk as an event."""
         if isinstance(chunk, StreamedChatData):
             return b"data: " + chunk.model_dump_json().encode() + b"\n\n"

@@ -10,10 +10,10 @@ from friendli.models import (
 )
 from friendli_endpoint.generation import Engine, Event, GenerationRequest
 
-__all__ = ["Exchange", "Rendering", "Service", "TextDelta"]
+__all__ = ["PendingResponse", "RenderedPrompt", "Service", "TextOnlyChunk"]
 
 
-class TextDelta(Protocol):
+class TextOnlyChunk(Protocol):
     """A chunk that says nothing but how the answer of a choice goes on."""
 
     @property
@@ -27,7 +27,7 @@ class TextDelta(Protocol):
         ...
 
 
-class Exchange(Protocol):
+class PendingResponse(Protocol):
     """An accepted request and its answer in the making."""
 
     request: GenerationRequest
@@ -43,7 +43,7 @@ class Exchange(Protocol):
         """The chunks that go out before the first token."""
         ...
 
-    def read(self, event: Event) -> Sequence[StreamedChatData | TextDelta]:
+    def read(self, event: Event) -> Sequence[StreamedChatData | TextOnlyChunk]:
         """The chunks that an event adds; the start adds none."""
         ...
 
@@ -56,7 +56,7 @@ class Exchange(Protocol):
         ...
 
 
-class Rendering(Protocol):
+class RenderedPrompt(Protocol):
     """A prompt as the model sees it."""
 
     @property
@@ -88,7 +88,7 @@ class Service(Protocol):
         """The engine.
 
         Raises:
-            Refusal: 503 while the model is loading.
+            RequestError: 503 while the model is loading.
         """
         ...
 
@@ -96,7 +96,8 @@ class Service(Protocol):
         """Checks that requests are served.
 
         Raises:
-            Refusal: 503 while the model is loading, when the endpoint stops, and where the engine
+            RequestError: 503 while the model is loading, when the endpoint stops, and where the
+            engine
                 has ended or makes no steps.
         """
         ...
@@ -105,23 +106,23 @@ class Service(Protocol):
         """Checks that the process need not be replaced.
 
         Raises:
-            Refusal: 503 where the engine has ended, or has made no step for very long.
+            RequestError: 503 where the engine has ended, or has made no step for very long.
         """
         ...
 
-    def accept(self, body: DedicatedChatCompletionBody) -> Exchange:
+    def prepare(self, body: DedicatedChatCompletionBody) -> PendingResponse:
         """Checks a request and prepares its answer; may take a while, so call it in a thread.
 
         Raises:
-            Refusal: The request cannot be served.
+            RequestError: The request cannot be served.
         """
         ...
 
-    def render(self, body: DedicatedChatCompletionBody) -> Rendering:
+    def render(self, body: DedicatedChatCompletionBody) -> RenderedPrompt:
         """The prompt of a request that would be served; call it in a thread.
 
         Raises:
-            Refusal: The request cannot be served.
+            RequestError: The request cannot be served.
         """
         ...
 
@@ -134,7 +135,7 @@ class Service(Protocol):
             parse_special: Whether control tokens written out in the text are recognised.
 
         Raises:
-            Refusal: There is no such model.
+            RequestError: There is no such model.
         """
         ...
 
@@ -142,7 +143,7 @@ class Service(Protocol):
         """What tokens say together; U+FFFD stands for bytes that are no UTF-8.
 
         Raises:
-            Refusal: There is no such model or token.
+            RequestError: There is no such model or token.
         """
         ...
 
@@ -150,7 +151,7 @@ class Service(Protocol):
         """A card for each endpoint id that is answered.
 
         Raises:
-            Refusal: 503 while the model is loading.
+            RequestError: 503 while the model is loading.
         """
         ...
 
@@ -163,7 +164,7 @@ class Service(Protocol):
         """Loads a file of the adapters' folder; may take a while.
 
         Raises:
-            Refusal: There is no such folder or file, or it is no adapter for this model.
+            RequestError: There is no such folder or file, or it is no adapter for this model.
         """
         ...
 
@@ -171,6 +172,6 @@ class Service(Protocol):
         """Takes an adapter away; what uses it runs on to its end.
 
         Raises:
-            Refusal: There is none.
+            RequestError: There is none.
         """
         ...

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["check_strictly", "path_of"]
 
@@ -27,7 +27,7 @@ def check_strictly(body: bytes, wire: Any, parsed: BaseModel) -> None:
         parsed: What validation made of it.
 
     Raises:
-        Refusal: With the field.
+        RequestError: With the field.
     """
     _check_names(parsed, wire, ())
     if _MAY_BE_ENDLESS.search(body):
@@ -52,7 +52,7 @@ def _check_names(parsed: object, wire: Any, place: Place) -> None:
             elif name in wire:
                 param = path_of((*place, known))
                 message = f"{param}: this field is required"
-                raise Refusal(message, param=param, status=422, code="missing_field")
+                raise RequestError(message, param=param, status=422, code="missing_field")
     elif isinstance(parsed, list) and parsed and isinstance(parsed[0], BaseModel):
         for index, (item, sent) in enumerate(zip(parsed, wire, strict=True)):
             _check_names(item, sent, (*place, index))
@@ -68,4 +68,4 @@ def _check_finite(wire: object, place: Place) -> None:
     elif isinstance(wire, float) and not math.isfinite(wire):
         param = path_of(place)
         message = f"{param}: must be a finite number"
-        raise Refusal(message, param=param, code="out_of_range")
+        raise RequestError(message, param=param, code="out_of_range")

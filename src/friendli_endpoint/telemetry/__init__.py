@@ -6,7 +6,7 @@ where the operator asked for that.
 """
 
 from friendli_endpoint.telemetry.metrics import CONTENT_TYPE, Metrics
-from friendli_endpoint.telemetry.passage import Passage
-from friendli_endpoint.telemetry.watching import Telemetry
+from friendli_endpoint.telemetry.request_record import RequestRecord
+from friendli_endpoint.telemetry.telemetry import Telemetry
 
-__all__ = ["CONTENT_TYPE", "Metrics", "Passage", "Telemetry"]
+__all__ = ["CONTENT_TYPE", "Metrics", "RequestRecord", "Telemetry"]

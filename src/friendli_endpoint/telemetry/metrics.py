@@ -10,7 +10,7 @@ from prometheus_client import (
 )
 
 from friendli_endpoint.generation import Started, StepReport
-from friendli_endpoint.telemetry.passage import Passage
+from friendli_endpoint.telemetry.request_record import RequestRecord
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
@@ -109,7 +109,7 @@ class Metrics:
         self._running.set(report.running)
         self._queue_length.set(report.queued)
         self._kv_tokens.set(report.held_tokens)
-        self._kv_room.set(report.room_tokens)
+        self._kv_room.set(report.capacity_tokens)
         self._drafted.inc(report.drafted)
         self._accepted.inc(report.accepted)
 
@@ -121,29 +121,29 @@ class Metrics:
         """The engine took a request."""
         self._in_engine += 1
 
-    def started(self, passage: Passage, started: Started) -> None:
+    def started(self, record: RequestRecord, started: Started) -> None:
         """A prompt has been taken in."""
         self._queue_wait.observe(started.queue_seconds)
-        self._prompt_tokens.labels(passage.team).inc(passage.prompt_tokens or 0)
-        self._cached_tokens.labels(passage.team).inc(started.cached_tokens)
+        self._prompt_tokens.labels(record.team).inc(record.prompt_tokens or 0)
+        self._cached_tokens.labels(record.team).inc(started.cached_tokens)
 
-    def generated(self, passage: Passage, tokens: int, now: float) -> None:
+    def generated(self, record: RequestRecord, tokens: int, now: float) -> None:
         """A step gave a request so many tokens, the first of which may be its first."""
-        self._generated_tokens.labels(passage.team).inc(tokens)
-        if passage.last_token is None:
-            self._first_token.observe(now - passage.begun)
+        self._generated_tokens.labels(record.team).inc(tokens)
+        if record.last_token is None:
+            self._first_token.observe(now - record.begun)
         else:
-            self._between_tokens.observe(now - passage.last_token)
+            self._between_tokens.observe(now - record.last_token)
 
-    def ended(self, passage: Passage) -> None:
+    def ended(self, record: RequestRecord) -> None:
         """A chat completion has ended, one way or another."""
-        reason = passage.reason or ""
-        self._requests.labels(str(passage.status), reason, passage.team).inc()
+        reason = record.reason or ""
+        self._requests.labels(str(record.status), reason, record.team).inc()
         if reason == "cancelled":
             self._cancelled.inc()
-        if passage.submitted_at is not None:
+        if record.submitted_at is not None:
             self._in_engine -= 1
-            self._seconds.observe(passage.seconds)
+            self._seconds.observe(record.seconds)
         elif reason != "cancelled":
             self._rejected.labels(reason).inc()
 

@@ -6,33 +6,33 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import quote
 
-from friendli_endpoint.telemetry.passage import Passage
+from friendli_endpoint.telemetry.request_record import RequestRecord
 
 __all__ = ["JsonFormatter", "fields_of", "formatter_of", "line_of"]
 
 PRETTY = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
-def fields_of(passage: Passage, trace_id: str | None) -> dict[str, Any]:
+def fields_of(record: RequestRecord, trace_id: str | None) -> dict[str, Any]:
     """What there is to say of a request that has ended, by name; seconds are rounded."""
-    queue = passage.started and passage.started.queue_seconds
-    first = passage.first_token and passage.first_token - passage.begun
+    queue = record.started and record.started.queue_seconds
+    first = record.first_token and record.first_token - record.begun
     said = {
-        "method": passage.method,
-        "path": quote(passage.path),  # or a path could write lines of its own
-        "status": passage.status,
-        "seconds": round(passage.seconds, 3),
-        "request_id": passage.request_id,
-        "completion_id": passage.completion_id,
+        "method": record.method,
+        "path": quote(record.path),  # or a path could write lines of its own
+        "status": record.status,
+        "seconds": round(record.seconds, 3),
+        "request_id": record.request_id,
+        "completion_id": record.completion_id,
         "trace_id": trace_id,
-        "team": passage.team or None,
-        "reason": passage.reason,
+        "team": record.team or None,
+        "reason": record.reason,
         "queue_seconds": queue and round(queue, 3),
         "first_token_seconds": first and round(first, 3),
-        "prompt_tokens": passage.prompt_tokens,
-        "cached_tokens": passage.started and passage.started.cached_tokens,
-        "generated_tokens": passage.generated if passage.submitted_at is not None else None,
-        "messages": passage.messages,
+        "prompt_tokens": record.prompt_tokens,
+        "cached_tokens": record.started and record.started.cached_tokens,
+        "generated_tokens": record.generated if record.submitted_at is not None else None,
+        "messages": record.messages,
     }
     return {name: value for name, value in said.items() if value is not None}
 

@@ -11,7 +11,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
-from friendli_endpoint.telemetry.passage import Passage
+from friendli_endpoint.telemetry.request_record import RequestRecord
 
 __all__ = ["context_of", "make_spans", "tracer_of_process"]
 
@@ -28,11 +28,11 @@ def context_of(headers: Mapping[str, str]) -> Context:
     return propagate.extract(headers)
 
 
-def make_spans(passage: Passage, tracer: Tracer) -> str | None:
+def make_spans(record: RequestRecord, tracer: Tracer) -> str | None:
     """Makes a server span with one span for each stage of the engine's work.
 
     Args:
-        passage: A request that has ended.
+        record: A request that has ended.
         tracer: Where spans go.
 
     Returns:
@@ -44,38 +44,38 @@ def make_spans(passage: Passage, tracer: Tracer) -> str | None:
         return origin + int(seconds * 1e9)
 
     span = tracer.start_span(
-        f"{passage.method} {passage.path}",
-        passage.context,
+        f"{record.method} {record.path}",
+        record.context,
         SpanKind.SERVER,
-        _attributes(passage),
-        start_time=moment(passage.begun),
+        _attributes(record),
+        start_time=moment(record.begun),
     )
-    inside = trace.set_span_in_context(span, passage.context)
-    for name, begin, end in passage.stages:
+    inside = trace.set_span_in_context(span, record.context)
+    for name, begin, end in record.stages:
         tracer.start_span(name, inside, start_time=moment(begin)).end(moment(end))
-    if passage.status >= 500 or passage.reason in ("engine_failure", "internal_error", "timeout"):
+    if record.status >= 500 or record.reason in ("engine_failure", "internal_error", "timeout"):
         span.set_status(Status(StatusCode.ERROR))
-    span.end(moment(passage.begun + passage.seconds))
+    span.end(moment(record.begun + record.seconds))
     context = span.get_span_context()
     return trace.format_trace_id(context.trace_id) if context.is_valid else None
 
 
-def _attributes(passage: Passage) -> dict[str, str | int | list[str]]:
+def _attributes(record: RequestRecord) -> dict[str, str | int | list[str]]:
     """By the names of OpenTelemetry's conventions, where there are any."""
     attributes: dict[str, str | int | list[str]] = {
-        "http.request.method": passage.method,
-        "http.route": passage.path,
-        "http.response.status_code": passage.status,
+        "http.request.method": record.method,
+        "http.route": record.path,
+        "http.response.status_code": record.status,
         "gen_ai.operation.name": "chat",
-        "friendli.request_id": passage.request_id,
-        "friendli.end_reason": passage.reason or "",
+        "friendli.request_id": record.request_id,
+        "friendli.end_reason": record.reason or "",
     }
-    if passage.completion_id is not None and passage.prompt_tokens is not None:
-        attributes["gen_ai.response.id"] = passage.completion_id
-        attributes["gen_ai.usage.input_tokens"] = passage.prompt_tokens
-        attributes["gen_ai.usage.output_tokens"] = passage.generated
-    if passage.started is not None:
-        attributes["friendli.cached_prompt_tokens"] = passage.started.cached_tokens
-    if passage.team:
-        attributes["friendli.team"] = passage.team
+    if record.completion_id is not None and record.prompt_tokens is not None:
+        attributes["gen_ai.response.id"] = record.completion_id
+        attributes["gen_ai.usage.input_tokens"] = record.prompt_tokens
+        attributes["gen_ai.usage.output_tokens"] = record.generated
+    if record.started is not None:
+        attributes["friendli.cached_prompt_tokens"] = record.started.cached_tokens
+    if record.team:
+        attributes["friendli.team"] = record.team
     return attributes

@@ -81,7 +81,7 @@ def ended_without(choice: ChoiceGuide, output: str) -> FinishReason | None:
 
 def force(choice: ChoiceGuide) -> str:
     """Accepts what is forced; gives it as text."""
-    ids = list(choice.forced())
+    ids = list(choice.fast_forward_tokens())
     assert feed(choice, ids) is None
     return VOCABULARY.text(ids)
 
@@ -126,20 +126,20 @@ def test_a_stop_is_not_searched_in_reasoning() -> None:
 def test_spent_reasoning_is_closed(budget: int) -> None:
     choice = guide(budget=budget)
     for token in spelt("abcde"[:budget]):
-        assert not choice.forced()
+        assert not choice.fast_forward_tokens()
         assert accept(choice, token) is None
     assert force(choice) == "</think>"
-    assert not choice.forced()
+    assert not choice.fast_forward_tokens()
 
 
 def test_the_tag_is_forced_to_its_end_token_by_token() -> None:
     choice = guide(budget=1)
     accept(choice, VOCABULARY.byte("a"))
-    rest = list(choice.forced())
+    rest = list(choice.fast_forward_tokens())
     while rest:
         assert accept(choice, rest[0]) is None
         rest = rest[1:]
-        assert list(choice.forced()) == rest
+        assert list(choice.fast_forward_tokens()) == rest
 
 
 def test_a_tag_that_the_model_wrote_does_not_count_against_the_budget() -> None:
@@ -152,13 +152,13 @@ def test_reasoning_that_ends_in_time_is_left_alone() -> None:
     choice = guide(budget=20)
     assert feed(choice, spelt("a</think>")) is None
     assert feed(choice, spelt("an answer that is longer than the budget was")) is None
-    assert not choice.forced()
+    assert not choice.fast_forward_tokens()
 
 
 def test_an_answer_without_reasoning_has_no_budget() -> None:
     choice = guide(prompt="", budget=1)
     assert feed(choice, spelt("hello")) is None
-    assert not choice.forced()
+    assert not choice.fast_forward_tokens()
 
 
 def test_ends_are_masked_while_thinking_before_a_constraint() -> None:
@@ -198,7 +198,7 @@ def test_at_the_start_the_answer_may_begin_without_reasoning() -> None:
     choice = guide(prompt="", constraint=digits(), budget=1)
     assert feed(choice, spelt("4")) is None
     assert allowed(choice) == DIGITS
-    assert not choice.forced()
+    assert not choice.fast_forward_tokens()
     assert feed(choice, spelt("2")) == "stop"
 
 
@@ -215,9 +215,9 @@ def test_without_reasoning_the_constraint_is_all_there_is() -> None:
 
 def test_what_a_constraint_leaves_no_choice_about_is_forced_after_the_reasoning() -> None:
     choice = guide(constraint=COMPILER.regex("xyz[0-9]", VOCABULARY.end_ids, "r"))
-    assert not choice.forced()
+    assert not choice.fast_forward_tokens()
     assert feed(choice, spelt("a</think>")) is None
-    assert VOCABULARY.text(choice.forced()) == "xyz"
+    assert VOCABULARY.text(choice.fast_forward_tokens()) == "xyz"
 
 
 def test_a_call_ends_the_reasoning_and_counts_for_the_constraint() -> None:
@@ -235,10 +235,10 @@ def test_an_answer_that_begins_like_the_tag_is_not_made_one() -> None:
     choice = guide(prompt="", constraint=regex("<[a-u]{2}>"), budget=1)
     assert allowed(choice) == {VOCABULARY.byte("<")}
     assert accept(choice, VOCABULARY.byte("<")) is None
-    assert not choice.forced()
+    assert not choice.fast_forward_tokens()
     assert allowed(choice) == set(spelt("abcdefghijklmnopqrstu"))
     assert feed(choice, spelt("ti")) is None
-    assert VOCABULARY.text(choice.forced()) == ">"
+    assert VOCABULARY.text(choice.fast_forward_tokens()) == ">"
     assert accept(choice, VOCABULARY.byte(">")) == "stop"
 
 
@@ -301,9 +301,9 @@ def test_a_stop_counts_by_the_token_that_completes_it() -> None:
 def test_a_prelude_leads_to_the_constraint() -> None:
     style = next(style for style in STYLES if style.preludes)
     rule = style.rule()
-    borders = borders_of(rule, VOCABULARY)
+    tag_masks = borders_of(rule, VOCABULARY)
     for prelude in style.preludes:
-        choice = choice_guide(criteria_of(VOCABULARY), VOCABULARY, rule, borders, digits())
+        choice = choice_guide(criteria_of(VOCABULARY), VOCABULARY, rule, tag_masks, digits())
         for token in spelt(prelude):
             assert token in allowed(choice)
             assert accept(choice, token) is None

@@ -166,7 +166,7 @@ def test_the_tokenisation_makes_no_difference(
 ) -> None:
     draw = random.Random(seed)
     by_bytes = [bytes([byte]) for byte in output]
-    own = [VOCABULARY.piece(token) for token in VOCABULARY.tokenize(output.decode(), False)]
+    own = [VOCABULARY.token_bytes(token) for token in VOCABULARY.tokenize(output.decode(), False)]
     ways = [[output], by_bytes, own]
     for pieces in (by_bytes, own):  # tokens that are not text in between
         interrupted: list[bytes] = []

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from friendli_endpoint.chat.decoding.guide import ChoiceGuide
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
-from friendli_endpoint.chat.reasoning.borders import Borders
 from friendli_endpoint.chat.reasoning.styles import STYLES
+from friendli_endpoint.chat.reasoning.tag_masks import TagMasks
 from friendli_endpoint.chat.structured import MatcherCompiler
 from friendli_endpoint.chat.structured.native import ConstraintError
 from friendli_endpoint.generation import DecodingRules, Grammar, TokenFindings
@@ -116,23 +116,23 @@ def test_a_grammar_that_cannot_be_compiled_is_an_error_each_time() -> None:
 
 def test_borders_are_made_once_for_tags_and_silent_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[frozenset[int]] = []
-    init = Borders.__init__
+    init = TagMasks.__init__
 
-    def counted(self: Borders, rule: Any, vocabulary: Any, pieces: Any, silent: Any) -> None:
+    def counted(self: TagMasks, rule: Any, vocabulary: Any, pieces: Any, silent: Any) -> None:
         made.append(silent)
         init(self, rule, vocabulary, pieces, silent)
 
-    monkeypatch.setattr(Borders, "__init__", counted)
+    monkeypatch.setattr(TagMasks, "__init__", counted)
     compiler = RuleCompiler(VOCABULARY)
     for prompt in ("", THINK.open, THINK.close):
         for budget in (None, 1, 2):
             rule = THINK.rule(prompt, budget=budget)
             compiler.guide(DecodingRules(ENDS, reasoning=rule))
-            assert compiler.borders(rule, ()) is compiler.borders(THINK.rule(), ())
+            assert compiler.tag_masks(rule, ()) is compiler.tag_masks(THINK.rule(), ())
     assert made == [VOCABULARY.control_ids]
-    compiler.borders(THINK.rule(), (3,))
-    compiler.borders(THINK.rule(trims=False), ())
-    compiler.borders(THINK.rule(interruptions=("<tool_call>",)), ())
+    compiler.tag_masks(THINK.rule(), (3,))
+    compiler.tag_masks(THINK.rule(trims=False), ())
+    compiler.tag_masks(THINK.rule(interruptions=("<tool_call>",)), ())
     assert made[1:] == [VOCABULARY.control_ids - {3}, *[VOCABULARY.control_ids] * 2]
 
 
@@ -161,7 +161,7 @@ def allowed(guide: ChoiceGuide) -> set[int]:
 
 def advance(guide: ChoiceGuide, draw: random.Random) -> TokenFindings:
     """One more token, of those that may come."""
-    forced = guide.forced()
+    forced = guide.fast_forward_tokens()
     choices = allowed(guide)
     likely = sorted(choices.intersection(LIKELY)) if draw.random() < 0.8 else []
     if not choices:
@@ -281,4 +281,4 @@ def test_reasoning_is_told_apart_and_its_budget_kept() -> None:
     guide = COMPILER.guide(DecodingRules(ENDS, reasoning=THINK.rule(THINK.open, budget=1)))
     (span,) = guide.accept(VOCABULARY.byte("a"), False).spans
     assert (span.reasoning, span.text) == (True, b"a")
-    assert VOCABULARY.text(guide.forced()) == THINK.close
+    assert VOCABULARY.text(guide.fast_forward_tokens()) == THINK.close

@@ -62,7 +62,7 @@ def entries(deltas: Iterable[Delta]) -> list[bytes]:
 
 
 def pieces(ids: Iterable[int]) -> list[bytes]:
-    return [VOCABULARY.piece(token) for token in ids]
+    return [VOCABULARY.token_bytes(token) for token in ids]
 
 
 TEXT_IDS = st.integers(len(VOCABULARY.control_ids), VOCABULARY.size - 1)

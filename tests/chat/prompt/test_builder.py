@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from friendli_endpoint.chat.prompt.builder import PromptBuilder
 from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.chat.request.rules import check_prompt_tokens
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.support.scripted import ScriptedVocabulary
 
 SOURCE = (
@@ -106,7 +106,7 @@ def test_control_tokens_in_template_arguments_stay_text() -> None:
 
 def test_a_text_of_all_marks_is_refused() -> None:
     marks = "".join(map(chr, range(0xFDD0, 0xFDF0)))
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         builder().build(user(marks), {})
     assert caught.value.param == "messages"
     assert builder().build(user(marks[1:]), {}).text.count(marks[1:]) == 1
@@ -119,7 +119,7 @@ def test_the_prompt_must_leave_room_for_a_token(length: int, fits: bool) -> None
     if fits:
         check_prompt_tokens(len(prompt.ids), 4, 0)
         return
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         check_prompt_tokens(len(prompt.ids), 4, 0)
     assert (caught.value.param, caught.value.code) == ("messages", "context_length_exceeded")
     assert f"{length} tokens" in caught.value.message
@@ -127,7 +127,7 @@ def test_the_prompt_must_leave_room_for_a_token(length: int, fits: bool) -> None
 
 
 def test_an_empty_prompt_is_refused() -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         builder(BARE).build(user(""), {})
     assert caught.value.param == "messages"
 
@@ -143,7 +143,7 @@ def test_a_model_that_begins_every_prompt_gets_its_token_once(written: str) -> N
     ("kwargs", "param"), [({}, "messages"), ({"mood": 1}, "chat_template_kwargs")]
 )
 def test_a_template_that_refuses_names_the_field(kwargs: dict[str, Any], param: str) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         builder("{{ raise_exception('no') }}").build(user("x"), kwargs)
     assert caught.value.param == param
 

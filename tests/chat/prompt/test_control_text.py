@@ -9,7 +9,7 @@ from friendli_endpoint.chat.prompt.template import ChatTemplate
 from tests.support.scripted import ScriptedVocabulary
 
 VOCABULARY = ScriptedVocabulary(context=100_000)
-CONTROL = [VOCABULARY.piece(token).decode() for token in sorted(VOCABULARY.control_ids)]
+CONTROL = [VOCABULARY.token_bytes(token).decode() for token in sorted(VOCABULARY.control_ids)]
 MARK = "\ufdd0"
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from friendli_endpoint.chat.prompt.inspection import Rendering, detokenize, rendering
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.support.chat import body_of, chat_model, prompt_ids
 from tests.support.scripted import ScriptedVocabulary
 
@@ -30,7 +30,7 @@ def test_a_text_comes_back_from_its_tokens(text: str, special: bool) -> None:
 
 @given(TOKENS)
 def test_tokens_are_written_out_as_their_bytes(tokens: list[int]) -> None:
-    encoded = b"".join(map(VOCABULARY.piece, tokens))
+    encoded = b"".join(map(VOCABULARY.token_bytes, tokens))
     assert detokenize(tokens, VOCABULARY, VOCABULARY.context) == encoded.decode(errors="replace")
 
 
@@ -43,7 +43,7 @@ def test_bytes_that_are_no_utf8_are_shown_as_such() -> None:
 def test_the_first_token_that_there_is_not_is_named(
     before: list[int], wrong: int, after: list[int]
 ) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         detokenize([*before, wrong, *after, wrong], VOCABULARY, VOCABULARY.context)
     assert refused.value.param == f"tokens[{len(before)}]"
     assert str(VOCABULARY.size - 1) in refused.value.message
@@ -51,7 +51,7 @@ def test_the_first_token_that_there_is_not_is_named(
 
 def rendered(content: str, **asked: Any) -> Rendering:
     body = body_of(messages=[{"role": "user", "content": content}], **asked)
-    ids = prompt_ids(MODEL.accept(body).request)
+    ids = prompt_ids(MODEL.prepare(body).request)
     return rendering(tuple(ids), VOCABULARY, VOCABULARY.context)
 
 
@@ -74,16 +74,16 @@ def test_what_a_user_wrote_is_told_from_a_control_token() -> None:
 
 
 def test_a_text_that_no_prompt_could_hold_is_not_tokenised() -> None:
-    longest = max(len(VOCABULARY.piece(token)) for token in range(VOCABULARY.size))
+    longest = max(len(VOCABULARY.token_bytes(token)) for token in range(VOCABULARY.size))
     held = "a" * (longest * VOCABULARY.context)
     assert len(MODEL.tokenize(held, False)) == len(held)
-    with pytest.raises(Refusal, match="cannot hold more") as refused:
+    with pytest.raises(RequestError, match="cannot hold more") as refused:
         MODEL.tokenize(f"{held}a", False)
     assert (refused.value.param, refused.value.code) == ("prompt", "context_length_exceeded")
 
 
 def test_more_tokens_than_the_context_holds_are_not_written_out() -> None:
     assert len(detokenize([VOCABULARY.byte("a")] * 512, VOCABULARY, 512)) == 512
-    with pytest.raises(Refusal, match="at most 512") as refused:
+    with pytest.raises(RequestError, match="at most 512") as refused:
         detokenize([VOCABULARY.byte("a")] * 513, VOCABULARY, 512)
     assert refused.value.param == "tokens"

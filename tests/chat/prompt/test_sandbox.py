@@ -4,7 +4,7 @@ import pytest
 
 from friendli_endpoint.chat.prompt import sandbox
 from friendli_endpoint.chat.prompt.template import ChatTemplate
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 LOOP = (
     "{% set ns = namespace(a=START) %}{% for i in range(99999) %}{% set ns.a = STEP %}{% endfor %}"
@@ -58,7 +58,7 @@ BOMBS = [
 @pytest.mark.parametrize("source", BOMBS, ids=lambda source: source[:50])
 def test_a_bomb_is_stopped_for_what_it_makes(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "MOST_SECONDS", 1000.0)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         ChatTemplate(source, {}).render([], {})
     assert isinstance(caught.value.__cause__, sandbox.TooMuch), caught.value.message
 

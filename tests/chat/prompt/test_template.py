@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from friendli_endpoint.chat.prompt import sandbox as module
 from friendli_endpoint.chat.prompt.template import ChatTemplate, TemplateFault
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
 
@@ -21,8 +21,8 @@ def render(source: str, messages: list[dict[str, object]] | None = None, **extra
     return template.render(messages or MESSAGES, extra)
 
 
-def refusal(source: str, **extra: object) -> Refusal:
-    with pytest.raises(Refusal) as refused:
+def refusal(source: str, **extra: object) -> RequestError:
+    with pytest.raises(RequestError) as refused:
         render(source, None, **extra)
     assert refused.value.status == 400
     return refused.value
@@ -64,7 +64,7 @@ def test_a_template_refuses_in_its_own_words() -> None:
 
 def test_the_field_at_fault_can_be_said() -> None:
     template = ChatTemplate("{{ raise_exception('no') }}", {})
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         template.render(MESSAGES, {"mood": "bad"}, "chat_template_kwargs")
     assert refused.value.param == "chat_template_kwargs"
 
@@ -100,7 +100,7 @@ def test_a_template_that_fails_is_a_refusal(source: str) -> None:
 )
 def test_the_sandbox_holds(source: str) -> None:
     messages: list[dict[str, object]] = [{"role": "user", "content": "Hello"}]
-    with contextlib.suppress(Refusal):
+    with contextlib.suppress(RequestError):
         assert render(source, messages) == "", "what is unsafe is refused, or is nothing"
     assert messages == MESSAGES
 
@@ -139,7 +139,7 @@ def test_a_template_that_runs_on_is_stopped(source: str) -> None:
 def test_a_stop_for_time_is_of_one_rendering_only(monkeypatch: pytest.MonkeyPatch) -> None:
     template = ChatTemplate("{% for m in messages %}{{ m.content }}{% endfor %}", {})
     monkeypatch.setattr(module, "MOST_SECONDS", -1.0)
-    with pytest.raises(Refusal):
+    with pytest.raises(RequestError):
         template.render(MESSAGES, {})
     monkeypatch.undo()
     assert template.render(MESSAGES, {}) == "Hello"

@@ -13,7 +13,7 @@ from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.chat.reasoning.splitter import Place, Splitter
 from friendli_endpoint.chat.reasoning.styles import style_of
 from friendli_endpoint.chat.tools import family_named, family_of
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.support.chat import body_of, toolbox_of
 from tests.support.scripted import ScriptedVocabulary
 
@@ -174,7 +174,7 @@ def test_a_system_prompt_comes_before_the_user(name: str) -> None:
     ],
 )
 def test_a_template_refuses_in_its_own_words(source: str, messages: list[Any], words: str) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         prompt(source, *messages)
     assert caught.value.message.endswith(words)
 

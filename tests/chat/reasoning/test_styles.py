@@ -53,8 +53,8 @@ def test_a_rule_has_the_tags_and_what_the_request_asks_for(style: ReasoningStyle
 
 def test_control_tokens_of_tags_are_read_as_text() -> None:
     class Tagged(ScriptedVocabulary):
-        def piece(self, token_id: int) -> bytes:
-            return b"<think>" if token_id == 3 else super().piece(token_id)
+        def token_bytes(self, token_id: int) -> bytes:
+            return b"<think>" if token_id == 3 else super().token_bytes(token_id)
 
     assert tag_ids(STYLES[0], Tagged()) == {3}
     assert tag_ids(STYLES[0], ScriptedVocabulary()) == frozenset()

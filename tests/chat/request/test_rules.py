@@ -11,7 +11,7 @@ from friendli_endpoint.chat.request.rules import (
     check_body,
     check_prompt_tokens,
 )
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.support.chat import USER, body_of
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
@@ -31,8 +31,8 @@ def tried(**fields: Any) -> None:
     check_body(body_of(**finite).model_copy(update=infinite), LIMITS)
 
 
-def refused(**fields: Any) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refused(**fields: Any) -> RequestError:
+    with pytest.raises(RequestError) as caught:
         tried(**fields)
     assert caught.value.status == 400
     assert caught.value.param is not None
@@ -273,7 +273,7 @@ def test_the_prompt_must_leave_room_for_a_token(prompt: int, fits: bool) -> None
     if fits:
         check_prompt_tokens(prompt, 4, 0)
         return
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         check_prompt_tokens(prompt, 4, 0)
     assert (caught.value.param, caught.value.code) == ("messages", "context_length_exceeded")
     assert f"{prompt} tokens" in caught.value.message
@@ -281,7 +281,7 @@ def test_the_prompt_must_leave_room_for_a_token(prompt: int, fits: bool) -> None
 
 def test_the_prompt_must_leave_room_for_min_tokens() -> None:
     check_prompt_tokens(3, 8, 5)
-    with pytest.raises(Refusal, match="at most 5") as caught:
+    with pytest.raises(RequestError, match="at most 5") as caught:
         check_prompt_tokens(3, 8, 6)
     assert (caught.value.param, caught.value.code) == ("min_tokens", "out_of_range")
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from friendli_endpoint.chat.request.sampling import sampling_params
-from friendli_endpoint.generation import Refusal, SamplingParams
+from friendli_endpoint.generation import RequestError, SamplingParams
 from tests.support.chat import body_of
 from tests.support.scripted import ScriptedVocabulary
 
@@ -24,8 +24,8 @@ def bias(entries: dict[str, Any]) -> dict[int, float]:
     return dict(params(logit_bias=entries)[0].logit_bias)
 
 
-def refusal(entries: dict[str, Any]) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refusal(entries: dict[str, Any]) -> RequestError:
+    with pytest.raises(RequestError) as caught:
         bias(entries)
     assert (caught.value.status, caught.value.code) == (400, "out_of_range")
     return caught.value

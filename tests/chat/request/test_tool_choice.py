@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from friendli_endpoint.chat.request.tool_choice import tool_choice
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.support.chat import CHOICES, body_of
 
 
@@ -20,8 +20,8 @@ def named(name: str) -> dict[str, Any]:
 TWO = [tool("look"), tool("ask")]
 
 
-def refusal(**asked: Any) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refusal(**asked: Any) -> RequestError:
+    with pytest.raises(RequestError) as caught:
         tool_choice(body_of(**asked))
     assert caught.value.status == 400
     return caught.value

@@ -8,7 +8,7 @@ from friendli.models import DedicatedChatCompletionBody, ResponseFormatJSONObjec
 from friendli_endpoint.chat.request.chat_request import ChatRequest
 from friendli_endpoint.chat.request.rules import Limits
 from friendli_endpoint.chat.request.validation import ModelFacts, adapter_route, validate
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.support.chat import USER, body_of
 from tests.support.scripted import ScriptedVocabulary
 
@@ -21,8 +21,8 @@ def validated(facts: ModelFacts = FACTS, **fields: Any) -> ChatRequest:
     return validate(body_of(**fields), facts)
 
 
-def refused(facts: ModelFacts = FACTS, **fields: Any) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refused(facts: ModelFacts = FACTS, **fields: Any) -> RequestError:
+    with pytest.raises(RequestError) as caught:
         validated(facts, **fields)
     return caught.value
 

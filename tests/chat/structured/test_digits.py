@@ -25,7 +25,7 @@ def test_a_model_in_love_with_digits_comes_to_an_end(
         liked = [*favourites[turn % len(favourites) :], *favourites, *"0]"]
         bytes_liked = map(VOCABULARY.byte, liked)
         token = next(token for token in bytes_liked if token in choices)
-        text += VOCABULARY.piece(token).decode()
+        text += VOCABULARY.token_bytes(token).decode()
         if constraint.accept(token):
             break
     number = json.loads(f"[1{text}")[0]

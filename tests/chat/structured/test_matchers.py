@@ -9,7 +9,7 @@ import pytest
 
 from friendli_endpoint.chat.structured import MatcherCompiler
 from friendli_endpoint.chat.structured.native import ConstraintError
-from friendli_endpoint.generation import Grammar, Refusal
+from friendli_endpoint.generation import Grammar, RequestError
 from tests.chat.structured.failing import Failing, Panic
 from tests.chat.structured.schemas import SCHEMAS
 from tests.chat.structured.walking import COMPILER, ENDS, VOCABULARY, follows, walk
@@ -114,7 +114,7 @@ def test_many_threads_compile_and_follow_at_once() -> None:
         gate.wait()
         out = []
         for seed, (name, schema) in enumerate(sorted(SCHEMAS.items())):
-            with pytest.raises(Refusal):
+            with pytest.raises(RequestError):
                 compiler.json_schema({"$dynamicRef": name}, ENDS, "s")
             out.append(walk(compiler.json_schema(schema, ENDS, "s"), seed, most=60))
         return out
@@ -128,6 +128,6 @@ def test_a_panic_while_compiling_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(
         "friendli_endpoint.chat.structured.matchers.LLMatcher", Failing(Panic("no"))
     )
-    with pytest.raises(Refusal, match="cannot be enforced") as caught:
+    with pytest.raises(RequestError, match="cannot be enforced") as caught:
         ConstraintMaker(VOCABULARY).json_schema(OBJECT, ENDS, "s")
     assert caught.value.status == 400

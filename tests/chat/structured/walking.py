@@ -33,7 +33,7 @@ def walk(constraint: Constraint, seed: int, most: int = 400) -> str | None:
         choices = allowed(constraint)
         assert choices, f"nothing can follow {out!r}"
         assert bool(choices & ENDS) == constraint.satisfied
-        forced = constraint.forced()
+        forced = constraint.fast_forward_tokens()
         if choices & ENDS:
             if choices <= ENDS or draw.random() < eager or step > most // 4:
                 return out.decode()
@@ -43,7 +43,7 @@ def walk(constraint: Constraint, seed: int, most: int = 400) -> str | None:
         if step > most // 4 and draw.random() < 0.8:
             choices = choices & _CLOSING or choices
         token = forced[0] if forced else draw.choice(sorted(choices))
-        out += VOCABULARY.piece(token)
+        out += VOCABULARY.token_bytes(token)
         if constraint.accept(token):
             return out.decode()
     return None
@@ -53,9 +53,9 @@ def follows(constraint: Constraint, text: str) -> bool:
     """Whether a constraint allows a text, and an end after it."""
     rest = text.encode()
     while rest:
-        forced = constraint.forced()
+        forced = constraint.fast_forward_tokens()
         token = forced[0] if forced else VOCABULARY.byte(rest[0])
-        piece = VOCABULARY.piece(token)
+        piece = VOCABULARY.token_bytes(token)
         if token not in allowed(constraint) or not rest.startswith(piece):
             return False
         constraint.accept(token)

@@ -192,6 +192,20 @@ def read(name: str, pieces: Iterable[str], tools: Sequence[ToolSpec] = TOOLS) ->
     return reading(events + parser.finish())
 
 
+def parsed(family: Family, text: str, tools: Sequence[ToolSpec] = TOOLS) -> Reading:
+    """What a family reads of an output; checks that it is the same character by character."""
+    whole, cut = family.parser(tools), family.parser(tools)
+    result = reading(whole.feed(text) + whole.finish())
+    events = [event for character in text for event in cut.feed(character)]
+    assert reading(events + cut.finish()) == result
+    return result
+
+
+def called(name: str, arguments: str, ended: bool = True) -> Call:
+    """A call that has been read, whole unless it is said that it was cut off."""
+    return Call(name, arguments, ended)
+
+
 def reading(events: Iterable[Event]) -> Reading:
     """The events put together; asserts that their order makes sense."""
     result = Reading("", [])

@@ -1,12 +1,10 @@
-"""Families are found from the essentials of templates, by name, and explain themselves."""
-
-import json
+"""Families are found from the essentials of templates, and by name."""
 
 import pytest
 
-from friendli_endpoint.chat.tools import ToolSpec, family_named, family_of
+from friendli_endpoint.chat.tools import family_named, family_of
 
-from .cases import NAMES, TOOLS, family, read
+from .cases import NAMES
 
 _BEGIN = "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>"  # noqa: RUF001
 _SEP = "<｜tool▁sep｜>"  # noqa: RUF001
@@ -46,15 +44,3 @@ def test_names() -> None:
     assert [family_named(name).name for name in NAMES] == NAMES
     with pytest.raises(KeyError, match="hermes"):
         family_named("none")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_fallback_prompt_shows_a_form_that_is_read(name: str) -> None:
-    tools = [*TOOLS[:1], ToolSpec("NAME", "Does it.", {"type": "object"})]
-    prompt = family(name).fallback_prompt(tools)
-    assert '"Does it."' in prompt and "x-guidance" not in prompt
-    assert json.loads(prompt.split("\n")[1])["name"] == "get"
-    form = prompt.split("exactly this form:\n")[1].split("\n\nPut the")[0].replace("VALUE", "1")
-    (call,) = read(name, [form], tools).calls
-    assert (call.name, call.ended) == ("NAME", True)
-    assert json.loads(call.arguments) == {"ARGUMENT": 1}

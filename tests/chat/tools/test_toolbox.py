@@ -13,7 +13,7 @@ from friendli_endpoint.chat.structured.json_schema import FitSchema, fit_schema
 from friendli_endpoint.chat.tools import Family, Marker, ToolSpec, family_named
 from friendli_endpoint.chat.tools import toolbox as toolbox_module
 from friendli_endpoint.chat.tools.toolbox import ToolCompiler, control_markers, marker_of
-from friendli_endpoint.generation import Grammar, Refusal
+from friendli_endpoint.generation import Grammar, RequestError
 from tests.support.chat import CHOICES, body_of, toolbox_of
 from tests.support.scripted import ScriptedVocabulary
 
@@ -72,8 +72,8 @@ class Compiler:
         assert box is not None
         return self._tools.grammar(box)
 
-    def refusal(self, **asked: Any) -> Refusal:
-        with pytest.raises(Refusal) as caught:
+    def refusal(self, **asked: Any) -> RequestError:
+        with pytest.raises(RequestError) as caught:
             self.grammar(**asked)
         assert caught.value.status == 400
         return caught.value
@@ -127,7 +127,7 @@ def test_a_tool_that_takes_too_much_work_to_follow_is_named_by_its_place() -> No
 
 
 def test_a_tool_that_may_not_be_called_is_checked_too() -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         toolbox_of(body_of(tools=[tool("ask", BAD)], tool_choice="none"), VOCABULARY, HERMES)
     assert caught.value.param == "tools[0].function.parameters.properties.a.uniqueItems"
     chosen = Compiler().refusal(tools=[tool("look"), tool("ask", BAD)], tool_choice=named("look"))
@@ -145,7 +145,7 @@ def test_the_grammar_of_a_required_call_begins_with_the_marker() -> None:
     grammar = compiler.grammar(tools=TWO, tool_choice=named("ask"))
     compiled = compiler.matchers.compile(grammar)
     constraint = compiler.matchers.constraint(compiled, VOCABULARY.end_ids)
-    assert VOCABULARY.text(constraint.forced()).startswith("<tool_call>")
+    assert VOCABULARY.text(constraint.fast_forward_tokens()).startswith("<tool_call>")
 
 
 @dataclass
@@ -267,8 +267,8 @@ def test_a_large_schema_is_tried_alone_before(monkeypatch: pytest.MonkeyPatch) -
 
 
 class Marked(ScriptedVocabulary):
-    def piece(self, token_id: int) -> bytes:
-        return b"<tool_call>" if token_id == 3 else super().piece(token_id)
+    def token_bytes(self, token_id: int) -> bytes:
+        return b"<tool_call>" if token_id == 3 else super().token_bytes(token_id)
 
 
 def test_markers_that_are_control_tokens_are_written_as_such() -> None:

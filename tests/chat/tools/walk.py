@@ -33,7 +33,7 @@ class ByteVocabulary:
     def tokenize(self, text: str, special: bool) -> list[int]:
         return list(text.encode())
 
-    def piece(self, token_id: int) -> bytes:
+    def token_bytes(self, token_id: int) -> bytes:
         return self.pieces[token_id]
 
 
@@ -75,7 +75,7 @@ class Walk:
 
     def take(self, token: int) -> None:
         assert not self.ended
-        self.output += VOCABULARY.piece(token)
+        self.output += VOCABULARY.token_bytes(token)
         self.ended = self.state.accept(token)
 
     def write(self, text: str) -> None:
@@ -96,7 +96,7 @@ class Walk:
             going = [token for token in choices if token != VOCABULARY.eos_id]
             if not going:
                 return True
-            closing = [token for token in going if VOCABULARY.piece(token)[0] in _CLOSERS]
+            closing = [token for token in going if VOCABULARY.token_bytes(token)[0] in _CLOSERS]
             if closing and chance.random() < 0.1 + step / 200:
                 going = closing
             self.take(chance.choice(going))

@@ -290,9 +290,9 @@ class BackendContract:
     def test_first_positions_have_the_bits_of_a_prompt_however_they_are_computed(
         self, backend: Backend, subject: Subject
     ) -> None:
-        alike = backend.alike
-        assert alike >= 0
-        length = min(len(subject.prompt), alike)
+        batch_invariant_positions = backend.batch_invariant_positions
+        assert batch_invariant_positions >= 0
+        length = min(len(subject.prompt), batch_invariant_positions)
         if length < MAX_RUN:
             return
         prompt, start = subject.prompt[:length], length - MAX_RUN

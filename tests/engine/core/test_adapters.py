@@ -9,7 +9,7 @@ import pytest
 from friendli_endpoint.engine.core.adapters import Adapter, Adapters, handle_of
 from friendli_endpoint.engine.core.backend import AdapterError
 from friendli_endpoint.engine.core.loop import EngineLoop
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.contract.live import until
 from tests.engine.core.scripted_loop import CHAOS, PROMPT, Hook, Pause, break_down
 from tests.support.scripted import (
@@ -32,7 +32,7 @@ def test_an_adapter_is_found_by_its_route_until_it_is_removed() -> None:
     assert adapters.find("two") is second
     assert adapters.remove("one") is first
     for refusing in (adapters.find, adapters.remove):
-        with pytest.raises(Refusal, match="no adapter 'one'; there are: two") as refused:
+        with pytest.raises(RequestError, match="no adapter 'one'; there are: two") as refused:
             refusing("one")
         assert (refused.value.status, refused.value.code) == (404, "adapter_not_found")
 
@@ -73,14 +73,14 @@ def test_an_adapter_in_use_is_freed_when_its_last_request_ends() -> None:
         with pause:
             engine.unload_adapter("one")
             assert engine.adapters == ()
-            with pytest.raises(Refusal, match="there are none") as refused:
+            with pytest.raises(RequestError, match="there are none") as refused:
                 engine.submit(request("late", PROMPT, adapter="one"), Inbox(1))
             assert (refused.value.status, refused.value.param) == (404, "model")
             assert backend.adapters == [1]
         assert inbox.wait().finishes() == ["length"]
         run(engine, request("after", PROMPT))
         assert backend.adapters == []
-        with pytest.raises(Refusal, match="no adapter 'one'"):
+        with pytest.raises(RequestError, match="no adapter 'one'"):
             engine.unload_adapter("one")
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from friendli_endpoint.engine.core.admission import LONGEST_WAIT, Admission
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 
 class Clock:
@@ -23,7 +23,7 @@ def clock() -> Clock:
 
 def turned_away(admission: Admission, tokens: int = 1) -> int:
     """The seconds after which who is turned away should come again."""
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         admission.enter(tokens)
     assert (refused.value.status, refused.value.code) == (429, "queue_full")
     assert refused.value.retry_after is not None

@@ -99,7 +99,7 @@ def test_a_fault_among_forced_tokens_fails_its_request_alone() -> None:
 def test_many_forced_tokens_stop_nobody_for_long() -> None:
     long = list(range(200, 216))
     guides = [ScriptedGuide(forced={1: long, 17: long, 33: long}) for _ in range(5)]
-    with serving(COUNTING, slots=6, piece=16) as (engine, backend):
+    with serving(COUNTING, slots=6, chunk_tokens=16) as (engine, backend):
         forced = [request(f"f{n}", PROMPT, guide, max_tokens=60) for n, guide in enumerate(guides)]
         plain, *others = run(engine, request("plain", PROMPT, max_tokens=120), *forced)
     assert plain.tokens() == [81 + n for n in range(120)]
@@ -113,7 +113,7 @@ def test_many_forced_tokens_stop_nobody_for_long() -> None:
     seed=st.integers(0, 1 << 16),
     period=st.integers(1, 9),
     share=st.sampled_from([0.3, 0.8, 0.95, 1.0]),
-    alike=st.integers(0, 120),
+    batch_invariant_positions=st.integers(0, 120),
     runs=st.dictionaries(st.integers(0, 50), st.lists(st.integers(4, 200), max_size=9)),
     ends=st.frozensets(st.integers(4, 200), max_size=2),
 )
@@ -122,7 +122,7 @@ def test_drafts_change_nothing(
     seed: int,
     period: int,
     share: float,
-    alike: int,
+    batch_invariant_positions: int,
     runs: dict[int, list[int]],
     ends: frozenset[int],
 ) -> None:
@@ -135,7 +135,9 @@ def test_drafts_change_nothing(
 
     def outcomes(drafts: bool) -> list[object]:
         found: list[object] = []
-        with serving(rule, slots=2, alike=alike, drafts=drafts) as (engine, _):
+        with serving(
+            rule, slots=2, batch_invariant_positions=batch_invariant_positions, drafts=drafts
+        ) as (engine, _):
             for temperature in (0.0, 1.0):
                 guide = ScriptedGuide(ends, masks={5: allowed, 20: allowed}, forced=forced)
                 prompt = [*range(10, 20), *range(10, 10 + seed % 8)]
@@ -158,27 +160,36 @@ def test_drafts_change_nothing(
     assert outcomes(True) == outcomes(False)
 
 
-@pytest.mark.parametrize(("drafts", "alike"), [(True, 100), (True, 0), (True, 30), (False, 100)])
+@pytest.mark.parametrize(
+    ("drafts", "batch_invariant_positions"), [(True, 100), (True, 0), (True, 30), (False, 100)]
+)
 def test_what_repeats_itself_is_computed_ahead_where_that_changes_no_bit(
-    drafts: bool, alike: int
+    drafts: bool, batch_invariant_positions: int
 ) -> None:
     asked = request("r", [5, 6, 7, 8, 9] * 3, max_tokens=60)
     reports: list[StepReport] = []
     rule = repeating(SIZE, 5, 1.0)
-    with serving(rule, alike=alike, drafts=drafts, report=reports.append) as (engine, backend):
+    with serving(
+        rule,
+        batch_invariant_positions=batch_invariant_positions,
+        drafts=drafts,
+        report=reports.append,
+    ) as (engine, backend):
         (inbox,) = run(engine, asked)
     assert inbox.tokens() == [5, 6, 7, 8, 9] * 12
     ahead = backend.named("extend")
-    assert all(call.position + len(call.tokens) <= alike for call in ahead)
+    assert all(call.position + len(call.tokens) <= batch_invariant_positions for call in ahead)
     drafted = sum(report.drafted for report in reports)
     assert drafted == sum(len(call.tokens) - 1 for call in ahead)
     assert sum(report.accepted for report in reports) == drafted
     calls = len(ahead) + len(backend.named("decode"))
-    assert {(True, 100): calls < 12, (True, 30): 40 < calls < 52}.get((drafts, alike), calls == 59)
+    assert {(True, 100): calls < 12, (True, 30): 40 < calls < 52}.get(
+        (drafts, batch_invariant_positions), calls == 59
+    )
 
 
 def test_who_does_not_repeat_itself_is_not_drafted() -> None:
-    with serving(CHAOS, alike=128) as (engine, backend):
+    with serving(CHAOS, batch_invariant_positions=128) as (engine, backend):
         run(engine, request("r", PROMPT, max_tokens=60))
     assert backend.named("extend") == []
 
@@ -187,9 +198,9 @@ def test_what_was_guessed_wrongly_is_dropped() -> None:
     asked = request("r", PROMPT, max_tokens=120, top_logprobs=2, temperature=1.0)
     reports: list[StepReport] = []
     rule = repeating(SIZE, 5, 0.9)
-    with serving(rule, alike=128, report=reports.append) as (engine, _):
+    with serving(rule, batch_invariant_positions=128, report=reports.append) as (engine, _):
         (drafted,) = run(engine, asked)
-    with serving(rule, alike=128, drafts=False) as (engine, _):
+    with serving(rule, batch_invariant_positions=128, drafts=False) as (engine, _):
         (decoded,) = run(engine, anew(asked))
     assert outcome(drafted) == outcome(decoded)
     accepted = sum(report.accepted for report in reports)
@@ -198,6 +209,6 @@ def test_what_was_guessed_wrongly_is_dropped() -> None:
 
 def test_choices_that_run_beside_others_are_not_drafted() -> None:
     guides = [ScriptedGuide(), ScriptedGuide()]
-    with serving(repeating(SIZE, 5, 1.0), alike=128) as (engine, backend):
+    with serving(repeating(SIZE, 5, 1.0), batch_invariant_positions=128) as (engine, backend):
         run(engine, request("r", [5, 6, 7, 8, 9] * 3, *guides, max_tokens=30))
     assert backend.named("extend") == []

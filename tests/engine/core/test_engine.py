@@ -15,12 +15,12 @@ from friendli_endpoint.engine.core.engine import MAX_HELD, LocalEngine, _Inbox
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.generation import (
     Engine,
-    EngineFailure,
+    EngineError,
     Event,
     Generated,
     GenerationRequest,
     ModelCard,
-    Refusal,
+    RequestError,
     Started,
     TokenStep,
 )
@@ -88,8 +88,8 @@ def test_a_local_engine_is_an_engine() -> None:
 
 
 def test_entering_refuses_what_the_loop_does_not_take(cancelled: list[str]) -> None:
-    async def refused(engine: LocalEngine, asked: GenerationRequest) -> Refusal:
-        with pytest.raises(Refusal) as caught:
+    async def refused(engine: LocalEngine, asked: GenerationRequest) -> RequestError:
+        with pytest.raises(RequestError) as caught:
             async with engine.run(asked):
                 raise AssertionError("the request was taken")
         return caught.value
@@ -107,13 +107,13 @@ def test_entering_refuses_what_the_loop_does_not_take(cancelled: list[str]) -> N
 def test_a_full_queue_refuses_on_entering() -> None:
     async def fill(engine: LocalEngine) -> str | None:
         async with engine.run(request("waiting", PROMPT)) as events:
-            with pytest.raises(Refusal) as refused:
+            with pytest.raises(RequestError) as refused:
                 await engine.run(request("late", PROMPT)).__aenter__()
             pause.__exit__()
             assert len([event async for event in events]) == 6
         return refused.value.code
 
-    with serving(CHAOS, slots=1, queue_requests=1) as (loop, backend):
+    with serving(CHAOS, slots=1, max_queue=1) as (loop, backend):
         pause = Pause(backend, "decode")
         busy = Inbox(1)
         loop.submit(request("busy", PROMPT), busy)
@@ -199,11 +199,11 @@ def test_a_cancelled_task_cancels_its_request(cancelled: list[str]) -> None:
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_failure_is_raised_after_the_events_before_it(stream: bool, cancelled: list[str]) -> None:
-    async def iterate(engine: LocalEngine) -> tuple[list[Event], list[Event], EngineFailure]:
+    async def iterate(engine: LocalEngine) -> tuple[list[Event], list[Event], EngineError]:
         seen: list[Event] = []
         asked = replace(request("r", PROMPT, max_tokens=100), stream=stream)
         async with engine.run(asked) as events:
-            with pytest.raises(EngineFailure) as failure:
+            with pytest.raises(EngineError) as failure:
                 async for event in events:
                     seen.append(event)  # noqa: PERF401
             return seen, [event async for event in events], failure.value
@@ -298,7 +298,7 @@ def test_an_event_loop_that_is_closed_costs_nothing() -> None:
 def test_a_file_that_is_not_an_adapter_is_refused() -> None:
     with serving(CHAOS) as (loop, _):
         engine = LocalEngine(loop, CARD)
-        with pytest.raises(Refusal, match="no adapter") as refused:
+        with pytest.raises(RequestError, match="no adapter") as refused:
             in_time(engine.load_adapter("one", Path()))
         found = refused.value
         assert (found.status, found.code, found.param) == (400, "adapter_refused", "file")
@@ -315,7 +315,7 @@ def test_a_file_that_its_trial_refuses_is_not_loaded() -> None:
 
     with serving(CHAOS) as (loop, backend):
         engine = LocalEngine(loop, CARD, tried)
-        with pytest.raises(Refusal, match=r"bad\.gguf gives numbers that are not") as refused:
+        with pytest.raises(RequestError, match=r"bad\.gguf gives numbers that are not") as refused:
             in_time(engine.load_adapter("one", Path("bad.gguf")))
         assert (refused.value.status, refused.value.code) == (400, "adapter_refused")
         assert backend.named("load_adapter") == []
@@ -348,7 +348,7 @@ def test_an_adapter_is_loaded_from_the_copy_that_was_tried() -> None:
         assert len(steps_of(events)) == 5
         in_time(engine.unload_adapter("one"))
         assert engine.card.adapters == ()
-        with pytest.raises(Refusal, match="no adapter 'one'") as refused:
+        with pytest.raises(RequestError, match="no adapter 'one'") as refused:
             in_time(engine.unload_adapter("one"))
         assert refused.value.status == 404
 
@@ -381,7 +381,7 @@ def test_a_closing_engine_refuses_adapters_as_it_refuses_requests() -> None:
         engine = LocalEngine(loop, CARD)
         in_time(engine.load_adapter("one", Path("one")))
     for changing in (engine.load_adapter("two", Path("two")), engine.unload_adapter("one")):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(RequestError) as refused:
             in_time(changing)
         assert (refused.value.status, refused.value.code) == (503, "draining")
 
@@ -394,7 +394,7 @@ def test_closing_fails_what_runs_without_holding_the_event_loop_up() -> None:
             await asyncio.sleep(0.01)
             assert not closing.done()
             pause.__exit__()
-            with pytest.raises(EngineFailure) as failure:
+            with pytest.raises(EngineError) as failure:
                 async for _ in events:
                     pass
             await closing

@@ -79,7 +79,10 @@ def test_the_same_request_gives_the_same_tokens_alone_and_among_others(
     seeds: list[int], slots: int, pieces: tuple[int, int]
 ) -> None:
     requests = [draw(str(seed), seed) for seed in seeds]
-    with serving(CHAOS, slots=slots, piece=pieces[0], full_piece=pieces[1]) as (engine, _):
+    with serving(CHAOS, slots=slots, chunk_tokens=pieces[0], idle_chunk_tokens=pieces[1]) as (
+        engine,
+        _,
+    ):
         together = run(engine, *requests)
     for asked, beside in zip(requests[:3], together, strict=False):
         with serving(CHAOS, slots=1) as (engine, _):
@@ -97,7 +100,7 @@ def test_sixteen_requests_at_once_are_what_they_are_alone() -> None:
 
 
 def test_a_long_prompt_does_not_stop_a_running_choice() -> None:
-    with serving(COUNTING, piece=4, full_piece=64) as (engine, backend):
+    with serving(COUNTING, chunk_tokens=4, idle_chunk_tokens=64) as (engine, backend):
         short, long = Inbox(1), Inbox(1)
         pause = Pause(backend, "decode")
         engine.submit(request("short", PROMPT, max_tokens=30), short)
@@ -143,7 +146,7 @@ def test_what_was_said_where_it_has_the_bits_of_a_prompt_is_a_prefix_at_once(
     prompt: int, cached: int
 ) -> None:
     asked = [*range(prompt)]
-    with serving(CHAOS, slots=2, alike=50) as (engine, _):
+    with serving(CHAOS, slots=2, batch_invariant_positions=50) as (engine, _):
         (first,) = run(engine, request("first", asked, max_tokens=20))
         said = [token for token in first.tokens() if token is not None]
         (second,) = run(engine, request("second", [*asked, *said, 90, 91]))

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from friendli_endpoint.engine.core import loop as loop_module
-from friendli_endpoint.engine.core.execution import Plan
+from friendli_endpoint.engine.core.execution import EngineConfig
 from friendli_endpoint.engine.core.loop import EngineLoop
-from friendli_endpoint.generation import MediaSegment, Refusal, StepReport, TextSegment
+from friendli_endpoint.generation import MediaSegment, RequestError, StepReport, TextSegment
 from tests.engine.core.scripted_loop import (
     CHAOS,
     COUNTING,
@@ -43,7 +43,7 @@ def _cancelled(engine: EngineLoop, backend: ScriptedBackend, call: str, number: 
 
 
 def test_a_cancel_in_the_prefill_stops_it_within_a_step() -> None:
-    with serving(CHAOS, slots=2, piece=8, full_piece=16) as (engine, backend):
+    with serving(CHAOS, slots=2, chunk_tokens=8, idle_chunk_tokens=16) as (engine, backend):
         gone = _cancelled(engine, backend, "prefill", 1)
     assert gone.steps == [] and gone.failure is None
     mine = [call for call in backend.named("prefill") if call.tokens[0] < 40]
@@ -93,25 +93,25 @@ def test_the_backend_is_opened_by_the_thread_that_computes() -> None:
         threads.append(threading.current_thread().name)
         return backend.opened()
 
-    engine = EngineLoop(opened, scripted_guide, Plan(1, VOCABULARY.context, 8, 32))
+    engine = EngineLoop(opened, scripted_guide, EngineConfig(1, VOCABULARY.context, 8, 32))
     engine.close()
     assert threads == ["engine"]
 
 
 def test_a_backend_that_cannot_be_opened_is_told_to_who_opens_the_engine() -> None:
     with pytest.raises(RuntimeError, match="out of order"):
-        EngineLoop(break_down, scripted_guide, Plan(1, VOCABULARY.context, 8, 32))
+        EngineLoop(break_down, scripted_guide, EngineConfig(1, VOCABULARY.context, 8, 32))
 
 
 def test_a_full_queue_turns_away_and_loses_nothing() -> None:
-    with serving(CHAOS, slots=1, queue_requests=2) as (engine, backend):
+    with serving(CHAOS, slots=1, max_queue=2) as (engine, backend):
         pause = Pause(backend, "decode")
         inboxes = [Inbox(1) for _ in range(3)]
         engine.submit(request("0", PROMPT), inboxes[0])
         with pause:
             for number in (1, 2):
                 engine.submit(request(str(number), PROMPT), inboxes[number])
-            with pytest.raises(Refusal) as refused:
+            with pytest.raises(RequestError) as refused:
                 engine.submit(request("late", PROMPT), Inbox(1))
             assert (refused.value.status, refused.value.code) == (429, "queue_full")
             assert refused.value.retry_after is not None and refused.value.retry_after >= 1
@@ -128,7 +128,7 @@ def test_every_turn_is_reported() -> None:
     assert sum(report.prefilled for report in reports) == 40
     assert sum(report.decoded for report in reports) == 6
     assert [reports[-1].running, reports[-1].queued] == [0, 0]
-    assert all(0 <= report.held_tokens <= report.room_tokens for report in reports)
+    assert all(0 <= report.held_tokens <= report.capacity_tokens for report in reports)
     assert all(report.seconds >= 0 for report in reports)
 
 
@@ -154,7 +154,7 @@ def _wait_until_refused(engine: EngineLoop) -> None:
     for number in range(100_000):
         try:
             engine.submit(request(f"late{number}", PROMPT), Inbox(1))
-        except Refusal:
+        except RequestError:
             return
     raise AssertionError("submit was never refused")
 
@@ -163,7 +163,7 @@ def test_after_close_nothing_is_taken() -> None:
     with serving(COUNTING) as (engine, _):
         pass
     inbox = Inbox(1)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         engine.submit(request("late", PROMPT), inbox)
     assert inbox.steps == [] and inbox.failure is None
     assert (refused.value.status, refused.value.retry_after) == (503, 1)
@@ -189,7 +189,7 @@ def test_closing_does_not_wait_for_a_step_that_hangs(
 
 def test_a_request_of_another_version_is_refused() -> None:
     with serving(COUNTING) as (engine, _):
-        with pytest.raises(Refusal, match="requests of version 1, not 2") as refused:
+        with pytest.raises(RequestError, match="requests of version 1, not 2") as refused:
             engine.submit(replace(request("r", PROMPT), version=2), Inbox(1))
         assert (refused.value.status, refused.value.code) == (500, "wrong_version")
         assert run(engine, request("r", PROMPT))[0].finishes() == ["length"]
@@ -197,9 +197,9 @@ def test_a_request_of_another_version_is_refused() -> None:
 
 def test_a_prompt_with_a_medium_is_refused() -> None:
     medium = MediaSegment(4, bytes(32), b"a picture")
-    with serving(COUNTING, queue_requests=1) as (engine, _):
+    with serving(COUNTING, max_queue=1) as (engine, _):
         asked = request("r", PROMPT)
-        with pytest.raises(Refusal, match="takes text only") as refused:
+        with pytest.raises(RequestError, match="takes text only") as refused:
             engine.submit(replace(asked, prompt=(*asked.prompt, medium)), Inbox(1))
         assert (refused.value.status, refused.value.code) == (400, "unsupported_content")
         assert run(engine, asked)[0].finishes() == ["length"]

@@ -8,12 +8,12 @@ import pytest
 from friendli_endpoint.engine.core import loop as loop_module
 from friendli_endpoint.generation import (
     DecodingRules,
-    EngineFailure,
+    EngineError,
     Event,
     Generated,
     GenerationRequest,
     Guide,
-    Refusal,
+    RequestError,
     Started,
     StepReport,
 )
@@ -97,7 +97,7 @@ def two_choices(name: str, first: int = 0) -> GenerationRequest:
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize(("name", "number"), [("copy", 1), ("decode", 1), ("decode", 3)])
 def test_a_backend_that_fails_costs_what_runs(name: str, number: int) -> None:
-    with serving(CHAOS, slots=2, full_piece=32) as (engine, backend):
+    with serving(CHAOS, slots=2, idle_chunk_tokens=32) as (engine, backend):
         (first,) = run(engine, two_choices("first"))
         Hook(backend, name, number).then = break_down
         (failing,) = run(engine, two_choices("second", 60))
@@ -111,9 +111,9 @@ def test_a_backend_that_fails_costs_what_runs(name: str, number: int) -> None:
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_prompt_that_the_backend_failed_at_is_tried_again(number: int) -> None:
-    with serving(CHAOS, slots=2, full_piece=32) as (engine, _):
+    with serving(CHAOS, slots=2, idle_chunk_tokens=32) as (engine, _):
         (first,) = run(engine, two_choices("first"))
-    with serving(CHAOS, slots=2, full_piece=32) as (engine, backend):
+    with serving(CHAOS, slots=2, idle_chunk_tokens=32) as (engine, backend):
         Hook(backend, "prefill", number).then = break_down
         (tried,) = run(engine, two_choices("second"))
         assert outcome(tried) == outcome(first) and tried.late == []
@@ -128,7 +128,7 @@ def test_a_prompt_that_is_computed_again_is_told_of_once() -> None:
         told: list[object] = []
         inbox = Inbox(1)
 
-        def deliver(event: Event | EngineFailure) -> None:
+        def deliver(event: Event | EngineError) -> None:
             told.append(type(event))
             inbox(event)
 
@@ -214,7 +214,7 @@ def test_a_backend_that_cannot_be_opened_again_ends_the_engine() -> None:
         failing, waiting = run(engine, request("0", PROMPT), request("1", PROMPT))
         assert failure(failing) == BROKEN
         assert "cannot be started again" in (failure(waiting) or "")
-        with pytest.raises(Refusal, match="cannot be started again") as refused:
+        with pytest.raises(RequestError, match="cannot be started again") as refused:
             engine.submit(request("late", PROMPT), Inbox(1))
         assert refused.value.status == 503
         assert not engine.is_alive
@@ -258,9 +258,9 @@ def test_all_requests_fail_when_the_thread_ends() -> None:
             assert "cannot be started again" in (failure(inbox.wait()) or "")
         engine._thread.join(PATIENCE)
         assert not engine.is_alive
-        with pytest.raises(Refusal, match="cannot be started again"):
+        with pytest.raises(RequestError, match="cannot be started again"):
             engine.submit(request("late", PROMPT), Inbox(1))
-        with pytest.raises(Refusal, match="cannot be started again"):
+        with pytest.raises(RequestError, match="cannot be started again"):
             engine.load_adapter("one", Path("one"))
 
 

@@ -8,11 +8,11 @@ import pytest
 from friendli_endpoint.engine.core.admission import Admission
 from friendli_endpoint.engine.core.outbox import Deliver, Outbox
 from friendli_endpoint.generation import (
-    EngineFailure,
+    EngineError,
     Event,
     Generated,
     GenerationRequest,
-    Refusal,
+    RequestError,
     Started,
     TokenFindings,
     TokenStep,
@@ -51,7 +51,7 @@ def has_room(admission: Admission) -> bool:
     admission.enter(ROOM)
     try:
         admission.enter(1)
-    except Refusal:
+    except RequestError:
         admission.leave(ROOM)
         return True
     admission.leave(1)
@@ -60,7 +60,7 @@ def has_room(admission: Admission) -> bool:
 
 
 def test_steps_go_out_together_and_in_order(outbox: Outbox, admission: Admission) -> None:
-    told: list[Event | EngineFailure] = []
+    told: list[Event | EngineError] = []
     opened(outbox, admission, "r", told.append)
     outbox.put("r", [step(1), step(2)])
     outbox.put("r", [step(3)])
@@ -77,7 +77,7 @@ def test_steps_go_out_together_and_in_order(outbox: Outbox, admission: Admission
 def test_a_request_that_does_not_go_on_is_forgotten_after_its_last_steps(
     outbox: Outbox, admission: Admission
 ) -> None:
-    told: list[Event | EngineFailure] = []
+    told: list[Event | EngineError] = []
     opened(outbox, admission, "ends", told.append)
     outbox.put("ends", [step(1)])
     assert outbox.send(lambda _id: False) == []
@@ -86,7 +86,7 @@ def test_a_request_that_does_not_go_on_is_forgotten_after_its_last_steps(
 
 
 def test_a_started_prompt_is_told_at_once_and_once(outbox: Outbox, admission: Admission) -> None:
-    told: list[Event | EngineFailure] = []
+    told: list[Event | EngineError] = []
     asked = opened(outbox, admission, "r", told.append)
     outbox.begin(asked)
     outbox.start("r", 3)
@@ -99,7 +99,7 @@ def test_a_started_prompt_is_told_at_once_and_once(outbox: Outbox, admission: Ad
 
 def test_a_request_waits_until_its_prompt_is_begun(outbox: Outbox, admission: Admission) -> None:
     asked = opened(outbox, admission, "r", lambda _event: None)
-    with pytest.raises(Refusal):
+    with pytest.raises(RequestError):
         admission.enter(ROOM)
     outbox.begin(asked)
     outbox.begin(asked)
@@ -111,7 +111,7 @@ def test_a_request_waits_until_its_prompt_is_begun(outbox: Outbox, admission: Ad
 def test_a_closed_request_waits_no_more_and_is_told_nothing(
     outbox: Outbox, admission: Admission
 ) -> None:
-    told: list[Event | EngineFailure] = []
+    told: list[Event | EngineError] = []
     asked = opened(outbox, admission, "r", told.append)
     outbox.put("r", [step(1)])
     outbox.close(asked)
@@ -123,31 +123,31 @@ def test_a_closed_request_waits_no_more_and_is_told_nothing(
 def test_a_failed_request_is_told_why_and_waits_no_more(
     outbox: Outbox, admission: Admission
 ) -> None:
-    told: list[Event | EngineFailure] = []
+    told: list[Event | EngineError] = []
     asked = opened(outbox, admission, "r", told.append)
     outbox.put("r", [step(1)])
     outbox.fail(asked, "out of order")
     (failure,) = told
-    assert isinstance(failure, EngineFailure) and failure.message == "out of order"
+    assert isinstance(failure, EngineError) and failure.message == "out of order"
     assert "r" not in outbox and has_room(admission)
 
 
 @pytest.mark.usefixtures("quiet")
 def test_a_request_that_cannot_be_told_has_failed(outbox: Outbox, admission: Admission) -> None:
-    told: list[Event | EngineFailure] = []
+    told: list[Event | EngineError] = []
 
-    def deliver(event: Event | EngineFailure) -> None:
+    def deliver(event: Event | EngineError) -> None:
         told.append(event)
         break_down()
 
-    fine: list[Event | EngineFailure] = []
+    fine: list[Event | EngineError] = []
     asked = opened(outbox, admission, "bad", deliver)
     outbox.begin(asked)
     outbox.open("good", fine.append, monotonic())
     for name in ("bad", "good"):
         outbox.put(name, [step(1)])
     assert outbox.send(lambda _id: True) == ["bad"]
-    assert [type(event) for event in told] == [Generated, EngineFailure]
+    assert [type(event) for event in told] == [Generated, EngineError]
     assert [type(event) for event in fine] == [Generated]
     assert "bad" not in outbox and "good" in outbox
     assert outbox.send(lambda _id: True) == []
@@ -155,12 +155,12 @@ def test_a_request_that_cannot_be_told_has_failed(outbox: Outbox, admission: Adm
 
 @pytest.mark.usefixtures("quiet")
 def test_at_the_end_all_are_told_whoever_cannot_be(outbox: Outbox, admission: Admission) -> None:
-    told: list[Event | EngineFailure] = []
+    told: list[Event | EngineError] = []
     outbox.open("bad", break_down, monotonic())
     outbox.open("good", told.append, monotonic())
     outbox.end("the end")
     (failure,) = told
-    assert isinstance(failure, EngineFailure) and failure.message == "the end"
+    assert isinstance(failure, EngineError) and failure.message == "the end"
     assert len(outbox) == 0
 
 
@@ -168,7 +168,7 @@ def test_steps_of_one_turn_come_together_and_in_order() -> None:
     batches: list[Generated] = []
     inbox = Inbox(3)
 
-    def deliver(event: Event | EngineFailure) -> None:
+    def deliver(event: Event | EngineError) -> None:
         if isinstance(event, Generated):
             batches.append(event)
         inbox(event)
@@ -184,11 +184,11 @@ def test_steps_of_one_turn_come_together_and_in_order() -> None:
 @pytest.mark.parametrize("fails_at", [0, 1, 3, 5])
 def test_a_delivery_that_fails_costs_its_own_request_only(fails_at: int) -> None:
     with serving(CHAOS, slots=2) as (engine, backend):
-        told: list[Event | EngineFailure] = []
+        told: list[Event | EngineError] = []
         failed = threading.Event()
 
-        def deliver(event: Event | EngineFailure) -> None:
-            if isinstance(event, EngineFailure):
+        def deliver(event: Event | EngineError) -> None:
+            if isinstance(event, EngineError):
                 failed.set()
             told.append(event)
             if len(told) > fails_at:
@@ -199,5 +199,5 @@ def test_a_delivery_that_fails_costs_its_own_request_only(fails_at: int) -> None
         engine.submit(request("good", PROMPT, max_tokens=9), other)
         assert other.wait().finishes() == ["length"]
         assert failed.wait(PATIENCE)
-        assert sum(isinstance(event, EngineFailure) for event in told) == 1
+        assert sum(isinstance(event, EngineError) for event in told) == 1
         assert len(backend.named("close")) == 0

@@ -26,7 +26,7 @@ class ReadingGuide(ScriptedGuide):
         finish = super().accept(token_id, is_last).finish
         if finish == "stop":
             return TokenFindings(0, (), finish, is_end=True)
-        piece = VOCABULARY.piece(token_id)
+        piece = VOCABULARY.token_bytes(token_id)
         return TokenFindings(len(piece), (OutputSpan(False, piece, piece),), finish)
 
 
@@ -34,7 +34,7 @@ def test_a_choice_counts_on_from_its_prompt() -> None:
     with serving(COUNTING) as (engine, _):
         (inbox,) = run(engine, request("r", PROMPT, ReadingGuide(), max_tokens=3))
     assert inbox.tokens() == [81, 82, 83]
-    pieces = [VOCABULARY.piece(token) for token in (81, 82, 83)]
+    pieces = [VOCABULARY.token_bytes(token) for token in (81, 82, 83)]
     assert [[span.raw for span in step.findings.spans] for step in inbox.steps] == [
         [piece] for piece in pieces
     ]

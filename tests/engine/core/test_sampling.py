@@ -1,6 +1,7 @@
 """The sampling pipeline against a slow one, written straight from its formulas.
 
-Reference and pipeline round alike where it matters: the logits lie on a coarse grid, so that no
+Reference and pipeline round batch_invariant_positions where it matters: the logits lie on a coarse
+grid, so that no
 weight falls within a rounding error of a limit unless it is exactly at it.
 """
 

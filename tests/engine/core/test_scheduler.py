@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from friendli_endpoint.engine.core.backend import SlotId
 from friendli_endpoint.engine.core.prefix_cache import LEAST_SHARED
-from friendli_endpoint.engine.core.scheduler import Piece, Placement, Scheduler, Step
+from friendli_endpoint.engine.core.scheduler import Placement, PrefillChunk, Scheduler, Step
 from friendli_endpoint.engine.core.sequence import Sequence as Choice
 from friendli_endpoint.engine.core.sequence import SequenceGroup, Status
 from tests.support.scripted import ScriptedGuide, request
 
-PIECE, FULL_PIECE, LEAST_PIECE = 4, 10, 2
+CHUNK_TOKENS, IDLE_CHUNK_TOKENS, MIN_CHUNK_TOKENS = 4, 10, 2
 SAID = 1000
 """Generated tokens are this and more."""
 
 
-def pieces(step: Step) -> list[Piece]:
-    return [work for work in step.work if isinstance(work, Piece)]
+def pieces(step: Step) -> list[PrefillChunk]:
+    return [work for work in step.work if isinstance(work, PrefillChunk)]
 
 
 def group(name: str, prompt: Sequence[int], choices: int, adapter: str | None) -> SequenceGroup:
@@ -37,9 +37,11 @@ class Simulator:
     """Carries out steps, and knows what every slot holds and how it was computed."""
 
     def __init__(self, slots: int, scale: int = 1) -> None:
-        self.piece, self.full_piece = scale * PIECE, scale * FULL_PIECE
-        self.least_piece = scale * LEAST_PIECE
-        self.scheduler = Scheduler(slots, self.piece, self.full_piece, self.least_piece)
+        self.token_bytes, self.idle_chunk_tokens = scale * CHUNK_TOKENS, scale * IDLE_CHUNK_TOKENS
+        self.min_chunk_tokens = scale * MIN_CHUNK_TOKENS
+        self.scheduler = Scheduler(
+            slots, self.token_bytes, self.idle_chunk_tokens, self.min_chunk_tokens
+        )
         self.slots = slots
         self.held: dict[SlotId, list[tuple[int, object]]] = {
             SlotId(slot): [] for slot in range(slots)
@@ -73,10 +75,10 @@ class Simulator:
     def step(self) -> Step:
         ran = dict(self.running)
         step = self.scheduler.schedule()
-        room = self.piece if ran else self.full_piece
+        room = self.token_bytes if ran else self.idle_chunk_tokens
         assert sum(len(piece.tokens) for piece in pieces(step)) <= room
         for work in step.work:
-            if isinstance(work, Piece):
+            if isinstance(work, PrefillChunk):
                 self.prefill(work)
             else:
                 self._place(work)
@@ -93,14 +95,14 @@ class Simulator:
             self.step()
         raise AssertionError("the load did not end")
 
-    def prefill(self, piece: Piece) -> None:
+    def prefill(self, piece: PrefillChunk) -> None:
         assert piece.slot not in self.running, "a running choice would lose what it holds"
         self._keep(piece.slot, piece.source, piece.start)
         held = self.held[piece.slot]
         assert all(how == (piece.adapter, True) for _, how in held), "computed otherwise"
         tokens = piece.tokens.tolist()
         whole = [token for token, _ in held] + tokens
-        many = len(tokens) >= self.least_piece
+        many = len(tokens) >= self.min_chunk_tokens
         assert many or (piece.last and piece.start == 0)
         held.extend((token, (piece.adapter, many)) for token in tokens)
         if piece.group is None:
@@ -148,7 +150,7 @@ class Simulator:
 
 
 @dataclass(frozen=True)
-class Arrival:
+class BodyTimeoutMiddleware:
     """A request of a random load."""
 
     at: int
@@ -159,7 +161,8 @@ class Arrival:
 
 
 def prompts() -> st.SearchStrategy[tuple[int, ...]]:
-    """Prompts that often begin alike, some going on from what others have said."""
+    """Prompts that often begin batch_invariant_positions, some going on from what others have
+    said."""
     parts = [tuple(range(30)), tuple(range(12)), (*range(12), *range(50, 60)), (7, 7, 7)]
     said = tuple(range(SAID, SAID + 6))
     tails = st.lists(st.integers(80, 84), min_size=1, max_size=9).map(tuple)
@@ -172,7 +175,7 @@ def prompts() -> st.SearchStrategy[tuple[int, ...]]:
 
 
 ARRIVALS = st.builds(
-    Arrival,
+    BodyTimeoutMiddleware,
     at=st.integers(0, 12),
     prompt=prompts(),
     lengths=st.lists(st.integers(1, 6), min_size=1, max_size=6).map(tuple),
@@ -184,7 +187,9 @@ LOADS = st.tuples(
 )
 
 
-def simulate(slots: int, arrivals: Sequence[Arrival], scale: int) -> tuple[Simulator, set[str]]:
+def simulate(
+    slots: int, arrivals: Sequence[BodyTimeoutMiddleware], scale: int
+) -> tuple[Simulator, set[str]]:
     """Runs a load to its end; answers with what was cancelled, too."""
     simulator = Simulator(slots, scale)
     cancelled: set[str] = set()
@@ -205,7 +210,7 @@ def simulate(slots: int, arrivals: Sequence[Arrival], scale: int) -> tuple[Simul
 @settings(max_examples=400, deadline=None)
 @given(LOADS)
 def test_every_choice_runs_to_its_end_and_every_slot_is_free_again(
-    load: tuple[int, list[Arrival], int],
+    load: tuple[int, list[BodyTimeoutMiddleware], int],
 ) -> None:
     simulator, cancelled = simulate(*load)
     for number, arrival in enumerate(load[1]):
@@ -229,7 +234,7 @@ def _has_all_slots(simulator: Simulator) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(LOADS)
-def test_first_come_is_first_prefilled(load: tuple[int, list[Arrival], int]) -> None:
+def test_first_come_is_first_prefilled(load: tuple[int, list[BodyTimeoutMiddleware], int]) -> None:
     simulator, _ = simulate(*load)
     arrivals = [(load[1][int(name)].at, int(name)) for name in simulator.begun]
     assert arrivals == sorted(arrivals)
@@ -237,7 +242,9 @@ def test_first_come_is_first_prefilled(load: tuple[int, list[Arrival], int]) -> 
 
 @settings(max_examples=150, deadline=None)
 @given(LOADS)
-def test_the_same_load_takes_the_same_steps(load: tuple[int, list[Arrival], int]) -> None:
+def test_the_same_load_takes_the_same_steps(
+    load: tuple[int, list[BodyTimeoutMiddleware], int],
+) -> None:
     first, second = simulate(*load)[0], simulate(*load)[0]
     assert (first.started, first.ended, first.computed) == (
         second.started,
@@ -259,7 +266,7 @@ def test_pieces_are_few_and_never_of_one_token(prompt: int, others: bool) -> Non
     sizes = simulator.computed["it"]
     assert sum(sizes) == prompt
     # No more pieces than there must be: only the one before a lone last token is shortened.
-    assert len(sizes) <= -(-prompt // ((PIECE if others else FULL_PIECE) - 1))
+    assert len(sizes) <= -(-prompt // ((CHUNK_TOKENS if others else IDLE_CHUNK_TOKENS) - 1))
 
 
 def test_prompts_that_are_short_are_prefilled_together() -> None:
@@ -371,7 +378,7 @@ def test_idle_time_makes_what_was_said_a_prefix() -> None:
     while piece := simulator.scheduler.settle():
         simulator.prefill(piece)
         sizes.append(len(piece.tokens))
-    assert sum(sizes) == 8 and max(sizes) <= PIECE
+    assert sum(sizes) == 8 and max(sizes) <= CHUNK_TOKENS
     simulator.add("next", [*range(10), *range(SAID, SAID + 9), 50, 51], 1)
     simulator.until_idle()
     assert simulator.computed["next"] == [3]
@@ -429,7 +436,7 @@ def test_what_a_cancelled_prefill_has_computed_is_kept() -> None:
     assert simulator.scheduler.settle() is None, "nobody asked for the rest"
     simulator.add("1", range(25), 1)
     simulator.until_idle()
-    assert sum(simulator.computed["1"]) == 25 - FULL_PIECE
+    assert sum(simulator.computed["1"]) == 25 - IDLE_CHUNK_TOKENS
 
 
 @pytest.mark.parametrize(("slots", "piece", "full"), [(0, 4, 8), (1, 2, 8), (1, 4, 3)])

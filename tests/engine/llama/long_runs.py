@@ -24,7 +24,7 @@ def main(paths: list[str]) -> None:
         for character in CHARACTERS:
             text = (character * LENGTH)[:LENGTH]
             tokens = vocabulary.tokenize(text, False)
-            assert b"".join(map(vocabulary.piece, tokens)).decode() == text, (path, character)
+            assert b"".join(map(vocabulary.token_bytes, tokens)).decode() == text, (path, character)
         print(path, flush=True)
 
 

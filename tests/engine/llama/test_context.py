@@ -159,7 +159,7 @@ def test_an_extended_answer_is_the_same_in_every_sequence(context: LlamaContext)
 def test_nothing_generated_is_kept_where_a_sequence_is_always_alone(model: LlamaModel) -> None:
     """What an adapter changes has other bits alone."""
     with closing(LlamaContext(model, 1, CONTEXT, 1)) as lone:
-        assert lone.flash and lone.alike == 0
+        assert lone.flash and lone.batch_invariant_positions == 0
 
 
 def test_what_is_truncated_is_forgotten(context: LlamaContext) -> None:

@@ -78,7 +78,7 @@ def contexts(embedded: Subject, small: Subject) -> Iterator[dict[Subject, Backen
 
 @pytest.fixture
 def backend(subject: Subject, contexts: dict[Subject, Backend]) -> Backend:
-    assert contexts[subject].alike == SHORT
+    assert contexts[subject].batch_invariant_positions == SHORT
     return contexts[subject]
 
 

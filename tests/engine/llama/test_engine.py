@@ -16,7 +16,7 @@ from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
 from friendli_endpoint.generation import (
     Engine,
     GenerationRequest,
-    Refusal,
+    RequestError,
     StartError,
     StepReport,
     Vocabulary,
@@ -60,7 +60,7 @@ def test_a_source_gives_the_vocabulary_of_its_model(
     assert (found.bos_id, found.eos_id) == (vocabulary.bos_id, vocabulary.eos_id)
     assert found.adds_bos == vocabulary.adds_bos
     ids = range(vocabulary.size)
-    assert list(map(found.piece, ids)) == list(map(vocabulary.piece, ids))
+    assert list(map(found.token_bytes, ids)) == list(map(vocabulary.token_bytes, ids))
     for text in ("", "The sea is wide.", "<|im_start|>user é日本🙂"):
         for special in (False, True):
             assert found.tokenize(text, special) == vocabulary.tokenize(text, special)
@@ -119,7 +119,7 @@ def test_adapters_change_answers_and_disturb_nobody(loop: EngineLoop, loras: lis
         loop.unload_adapter(route)
     (after,) = run(loop, anew(requests[0]))
     assert after.of(0) == alone[0].of(0)
-    with pytest.raises(Refusal, match="there are none"):
+    with pytest.raises(RequestError, match="there are none"):
         loop.submit(requests[1], Inbox(1))
 
 
@@ -134,7 +134,7 @@ def test_a_file_that_is_not_an_adapter_is_refused_by_its_name(
 ) -> None:
     (tmp_path / "bad.gguf").write_bytes(b"not an adapter at all")
     for path in (tmp_path / "bad.gguf", tmp_path / "absent.gguf", locate(None)):
-        with pytest.raises(Refusal, match=path.name.replace(".", r"\.")) as refused:
+        with pytest.raises(RequestError, match=path.name.replace(".", r"\.")) as refused:
             asyncio.run(embedded.load_adapter("one", path))
         assert (refused.value.status, refused.value.code) == (400, "adapter_refused")
     assert embedded.card.adapters == ()
@@ -177,7 +177,8 @@ def test_what_was_drafted_has_the_bits_of_one_token_at_a_time(temperature: float
 
 @pytest.mark.parametrize("seed", [7, 8])
 def test_a_warm_cache_gives_the_bits_of_a_cold_one(loop: EngineLoop, seed: int) -> None:
-    """Prompts that begin alike, one of them in the place of another's answer."""
+    """Prompts that begin batch_invariant_positions, one of them in the place of another's
+    answer."""
     fresh = random.Random(seed).sample(range(300, 40_000), 90)
     asked = request("asked", fresh[:60], max_tokens=12, top_logprobs=2)
     (first,) = run(loop, asked)

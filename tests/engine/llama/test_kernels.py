@@ -7,7 +7,7 @@ import pytest
 from friendli_endpoint.engine.llama.gguf.reading import Tensor
 from friendli_endpoint.engine.llama.kernels import Kernels, choose_kernels
 
-tiled = partial(Kernels, least_piece=8, most=7)
+tiled = partial(Kernels, min_chunk_tokens=8, most=7)
 
 
 @pytest.mark.parametrize(

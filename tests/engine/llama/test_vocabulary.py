@@ -34,7 +34,7 @@ def test_long_runs_of_a_character_are_tokenised_by_every_pre_tokenizer(tmp_path:
 @pytest.fixture(scope="module")
 def known(vocabulary: LlamaVocabulary) -> bytes:
     """The bytes that the model has tokens for; it was trained on no text with the others."""
-    pieces = {vocabulary.piece(token) for token in range(vocabulary.size)}
+    pieces = {vocabulary.token_bytes(token) for token in range(vocabulary.size)}
     known = bytes(value for value in range(256) if bytes([value]) in pieces)
     assert set("\n\t aZ09é日本🙂".encode()) <= set(known)
     return known
@@ -46,7 +46,9 @@ def test_text_comes_back_from_its_tokens(
     vocabulary: LlamaVocabulary, known: bytes, text: str, special: bool
 ) -> None:
     ids = vocabulary.tokenize(text, special)
-    assert b"".join(map(vocabulary.piece, ids)) == bytes(b for b in text.encode() if b in known)
+    assert b"".join(map(vocabulary.token_bytes, ids)) == bytes(
+        b for b in text.encode() if b in known
+    )
     assert all(0 <= token < vocabulary.size for token in ids)
 
 
@@ -65,7 +67,7 @@ def test_every_control_token_is_written_out_in_full(vocabulary: LlamaVocabulary)
     assert vocabulary.end_ids <= vocabulary.control_ids
     assert vocabulary.eos_id in vocabulary.end_ids
     for token in vocabulary.control_ids:
-        text = vocabulary.piece(token).decode()
+        text = vocabulary.token_bytes(token).decode()
         assert vocabulary.tokenize(text, True) == [token]
         assert token not in vocabulary.tokenize(text, False)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.limits.deadline import deadline_of, too_late
 
 
@@ -35,7 +35,7 @@ def test_a_client_may_not_ask_for_more_than_is_granted() -> None:
     ],
 )
 def test_what_is_no_time_is_refused(asked: str) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         deadline_of(asked, None, 0)
     assert (caught.value.status, caught.value.param) == (400, "x-request-timeout")
 

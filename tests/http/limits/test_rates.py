@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.limits.rates import Bucket, Rates
 from tests.http.clock import Clock
 
@@ -45,14 +45,14 @@ def test_requests_are_counted_by_token_and_refused_with_a_true_time() -> None:
     rates = Rates(requests=6, clock=clock)
     for _ in range(6):
         rates.take_request(b"a")
-    with pytest.raises(Refusal, match="6 requests a minute") as caught:
+    with pytest.raises(RequestError, match="6 requests a minute") as caught:
         rates.take_request(b"a")
     assert (caught.value.status, caught.value.retry_after) == (429, 10)
     rates.take_request(b"b")
     rates.take_request(None)
     clock.now += 10
     rates.take_request(b"a")
-    with pytest.raises(Refusal):
+    with pytest.raises(RequestError):
         rates.take_request(b"a")
 
 
@@ -61,7 +61,7 @@ def test_generated_tokens_are_owed() -> None:
     rates = Rates(tokens=60, clock=clock)
     rates.take_prompt(b"a", 50)
     rates.add_tokens(b"a", 40)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         rates.take_prompt(b"a", 1)
     assert caught.value.retry_after == 31
     clock.now += 31
@@ -72,7 +72,7 @@ def test_a_prompt_that_no_minute_holds_passes_when_nothing_is_owed() -> None:
     clock = Clock()
     rates = Rates(tokens=60, clock=clock)
     rates.take_prompt(None, 600)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         rates.take_prompt(None, 600)
     assert caught.value.retry_after == 600
     clock.now += 600
@@ -94,7 +94,7 @@ def test_what_was_not_used_is_not_saved_up() -> None:
     clock.now += 3600
     for _ in range(2):
         rates.take_request(b"a")
-    with pytest.raises(Refusal):
+    with pytest.raises(RequestError):
         rates.take_request(b"a")
 
 
@@ -103,7 +103,7 @@ def test_what_is_refused_costs_nothing() -> None:
     rates = Rates(tokens=60, clock=clock)
     rates.take_prompt(b"a", 40)
     for _ in range(5):
-        with pytest.raises(Refusal, match="60 tokens a minute") as caught:
+        with pytest.raises(RequestError, match="60 tokens a minute") as caught:
             rates.take_prompt(b"a", 30)
         assert caught.value.retry_after == 10
     rates.take_prompt(b"a", 20)
@@ -121,7 +121,7 @@ def test_after_the_time_that_a_refusal_names_the_request_passes(
         clock.now += pause
     try:
         rates.take_prompt(b"a", 1)
-    except Refusal as refusal:
+    except RequestError as refusal:
         assert refusal.retry_after is not None
         assert refusal.retry_after >= 1
         clock.now += refusal.retry_after
@@ -134,7 +134,7 @@ def test_the_time_that_a_refusal_names_is_rounded_up() -> None:
     rates.take_request(b"a")
     for passed, left in ((0.25, 60), (58.75, 1), (0.9375, 1)):
         clock.now += passed
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(RequestError) as caught:
             rates.take_request(b"a")
         assert caught.value.retry_after == left
     clock.now += 0.0625
@@ -145,7 +145,7 @@ def test_requests_and_tokens_are_counted_apart() -> None:
     rates = Rates(requests=1, tokens=5, clock=Clock())
     rates.take_request(b"a")
     rates.take_prompt(b"a", 5)
-    with pytest.raises(Refusal, match="1 requests a minute"):
+    with pytest.raises(RequestError, match="1 requests a minute"):
         rates.take_request(b"a")
-    with pytest.raises(Refusal, match="5 tokens a minute"):
+    with pytest.raises(RequestError, match="5 tokens a minute"):
         rates.take_prompt(b"a", 1)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.limits.body_memory import BodyMemory
-from friendli_endpoint.http.middleware.body_timeout import MOST_IGNORED, Arrival
+from friendli_endpoint.http.middleware.body_timeout import MOST_IGNORED, BodyTimeoutMiddleware
 from tests.http.clock import ShiftedLoop, run_shifted
 from tests.http.scripted import (
     COMPLETIONS,
@@ -129,7 +129,7 @@ def test_a_body_too_large_is_413_and_not_read_on(
 
 def test_a_body_of_just_the_size_is_taken() -> None:
     service = ScriptedService()
-    service.fault = Refusal("taken", status=404)
+    service.fault = RequestError("taken", status=404)
     padded = json.dumps(VALID).encode().ljust(1_000)
     assert posted(service, [padded[:300], padded[300:]]).status == 404
     check_error(posted(service, [padded[:300], padded[300:], b" "]), 413)
@@ -145,7 +145,7 @@ def test_no_body_is_400(pieces: list[bytes]) -> None:
 @pytest.mark.parametrize("cut", [lambda body: [body], lambda body: [bytes([b]) for b in body]])
 def test_however_a_body_comes_it_is_the_same(cut: Callable[[bytes], list[bytes]]) -> None:
     service = ScriptedService()
-    service.scripted.refusal = Refusal("enough", status=404)
+    service.scripted.refusal = RequestError("enough", status=404)
     assert posted(service, cut(json.dumps(VALID).encode())).status == 404
     assert [body.messages[0].content for body in service.accepted] == ["Hello!"]
 
@@ -171,7 +171,7 @@ def test_what_is_no_request_is_passed_on_as_it_is() -> None:
 
     async def scenario() -> None:
         scope = {"type": "lifespan"}
-        await Arrival(app, 1.0, BodyMemory())(scope, receive, send)
+        await BodyTimeoutMiddleware(app, 1.0, BodyMemory())(scope, receive, send)
         assert passed == [{"type": "lifespan"}, receive, send]
 
     run(scenario)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
-from friendli_endpoint.http.middleware.request_id import RequestIds
+from friendli_endpoint.http.middleware.request_id import RequestIdMiddleware
 from friendli_endpoint.telemetry import Telemetry
 from tests.http.scripted import Call, ScriptedService, called, check_error, run, scripted_app
 
@@ -60,7 +60,7 @@ def served(inner: Any, *headers: tuple[str, str]) -> Call:
     calls = []
 
     async def scenario() -> None:
-        app = RequestIds(inner, Telemetry(), "/completions")
+        app = RequestIdMiddleware(inner, Telemetry(), "/completions")
         async with Call(app, headers=headers) as call:
             await asyncio.wait({call.task})
             calls.append(call)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.http.scripted import BOUND, Call, ScriptedService, scripted_app
 
 ADAPTERS = "/dedicated/v1/adapters"
@@ -57,7 +57,7 @@ def test_what_cannot_be_is_refused(
 
 
 def test_what_the_service_refuses_is_told(service: ScriptedService) -> None:
-    service.fault = Refusal("no adapter for this model", param="file")
+    service.fault = RequestError("no adapter for this model", param="file")
     refused = ask(service, "POST", body={"route": "a", "file": "b"})
     assert (refused.status, refused.json["error"]["message"]) == (400, "no adapter for this model")
     assert ask(service, "DELETE", f"{ADAPTERS}/a").status == 404

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.limits.rates import Bucket, Rates
 from tests.http.clock import Clock, ShiftedLoop, run_shifted, until
 from tests.http.scripted import (
@@ -34,7 +34,7 @@ def posted(service: ScriptedService, *, stream: bool = False, **granted: Any) ->
 def test_a_refusal_is_answered_in_its_own_words(stream: bool) -> None:
     async def scenario() -> None:
         service = ScriptedService()
-        service.fault = Refusal("no such thing", param="n", code="odd", status=404)
+        service.fault = RequestError("no such thing", param="n", code="odd", status=404)
         async with completions(service, stream=stream) as call:
             await call.done()
         error = check_error(call, 404, "n")
@@ -61,7 +61,7 @@ def test_what_nobody_foresaw_is_an_error_500_that_tells_no_secret(stream: bool) 
 def test_an_engine_that_takes_no_more_refuses_before_the_headers() -> None:
     async def scenario() -> None:
         service = ScriptedService()
-        service.scripted.refusal = Refusal("full", status=429, code="full", retry_after=2)
+        service.scripted.refusal = RequestError("full", status=429, code="full", retry_after=2)
         async with completions(service, stream=True) as call:
             await call.done()
         assert call.status == 429

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.limits.rates import Rates
 from tests.http.scripted import (
     BOUND,
@@ -117,7 +117,9 @@ def test_a_body_that_is_refused(
 def test_a_refusal_of_the_service_is_the_answer(
     service: ScriptedService, path: str, body: dict[str, Any]
 ) -> None:
-    service.fault = Refusal("no such adapter", param="model", status=404, code="adapter_not_found")
+    service.fault = RequestError(
+        "no such adapter", param="model", status=404, code="adapter_not_found"
+    )
     assert check_error(post(service, path, body), 404, "model")["code"] == "adapter_not_found"
 
 

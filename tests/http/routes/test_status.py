@@ -3,7 +3,7 @@
 import pytest
 from fastapi import FastAPI
 
-from friendli_endpoint.generation import Refusal, Started
+from friendli_endpoint.generation import RequestError, Started
 from tests.http.scripted import Call, ScriptedService, called, check_error, run, scripted_app, steps
 from tests.telemetry.watched import Watched
 
@@ -60,7 +60,7 @@ def test_the_page_can_be_switched_off() -> None:
 
 def test_a_process_that_must_be_replaced_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def dead(_self: ScriptedService) -> None:
-        raise Refusal("the engine failed", status=503, code="engine_failure")
+        raise RequestError("the engine failed", status=503, code="engine_failure")
 
     monkeypatch.setattr(ScriptedService, "check_live", dead)
     app = scripted_app(ScriptedService())

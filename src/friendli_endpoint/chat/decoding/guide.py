@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from friendli_endpoint.chat.decoding.after_thinking import AfterThinking
+from friendli_endpoint.chat.decoding.answer_constraint import AnswerConstraint
 from friendli_endpoint.chat.decoding.interpreter import OutputInterpreter, StopCriteria
-from friendli_endpoint.chat.decoding.thinking import Thinking
+from friendli_endpoint.chat.decoding.reasoning_state import ReasoningState
 from friendli_endpoint.chat.structured import Constraint
 from friendli_endpoint.chat.tokens import Bitmask
 from friendli_endpoint.generation import FinishReason, TokenFindings, Vocabulary
@@ -32,15 +32,15 @@ class ChoiceGuide:
         vocabulary: Vocabulary,
         interpreter: OutputInterpreter,
         constraint: Constraint | None = None,
-        thinking: Thinking | None = None,
+        thinking: ReasoningState | None = None,
     ) -> None:
         self._criteria = criteria
         self._interpreter = interpreter
         self._thinking = thinking
-        self._constraint: Constraint | AfterThinking | None = constraint
+        self._constraint: Constraint | AnswerConstraint | None = constraint
         if constraint is not None and thinking is not None:
             without_ends = criteria.without_ends
-            self._constraint = AfterThinking(constraint, thinking, vocabulary, without_ends)
+            self._constraint = AnswerConstraint(constraint, thinking, vocabulary, without_ends)
         self.looks_ahead = constraint is not None
 
     def mask(self) -> Bitmask | None:
@@ -50,11 +50,11 @@ class ChoiceGuide:
         may_end = self._interpreter.num_tokens >= self._criteria.min_tokens
         return None if may_end else self._criteria.without_ends
 
-    def forced(self) -> Sequence[int]:
+    def fast_forward_tokens(self) -> Sequence[int]:
         """The end tag of spent reasoning, or what the constraint leaves no choice about."""
-        if self._thinking is not None and (tag := self._thinking.forced()):
+        if self._thinking is not None and (tag := self._thinking.fast_forward_tokens()):
             return tag
-        return self._constraint.forced() if self._constraint is not None else ()
+        return self._constraint.fast_forward_tokens() if self._constraint is not None else ()
 
     def accept(self, token_id: int, is_last: bool) -> TokenFindings:
         """Reads a token; an end, a stop string or a finished constraint ends the choice."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from friendli_endpoint.chat.reasoning.splitter import Segment, Splitter
-from friendli_endpoint.chat.stop_strings import ArmedStops, StopSet
+from friendli_endpoint.chat.stop_strings import DelayedStopMatcher, StopSet
 from friendli_endpoint.chat.tokens import Bitmask
 from friendli_endpoint.generation import OutputSpan, Vocabulary
 
@@ -17,14 +17,14 @@ class StopCriteria:
 
     Attributes:
         end_ids: Tokens that end a choice.
-        silent_ids: Tokens that are not text: the ends, and control tokens that nobody reads.
+        suppressed_ids: Tokens that are not text: the ends, and control tokens that nobody reads.
         stops: Stop strings, or None.
         min_tokens: How many tokens must come before a choice may end by itself.
         without_ends: All tokens but the ends, as a guide's mask.
     """
 
     end_ids: frozenset[int]
-    silent_ids: frozenset[int]
+    suppressed_ids: frozenset[int]
     stops: StopSet | None
     min_tokens: int
     without_ends: Bitmask
@@ -53,7 +53,9 @@ class OutputInterpreter:
         self._criteria = criteria
         self._vocabulary = vocabulary
         self._splitter = splitter
-        self._stops = ArmedStops(criteria.stops, criteria.min_tokens) if criteria.stops else None
+        self._stops = (
+            DelayedStopMatcher(criteria.stops, criteria.min_tokens) if criteria.stops else None
+        )
         self._spans: list[OutputSpan] = []
         self._held = bytearray()
         self._is_stopped = False
@@ -67,8 +69,8 @@ class OutputInterpreter:
 
     def read(self, token_id: int) -> bool:
         """Reads the next token; returns whether a stop string is complete with it."""
-        silent = token_id in self._criteria.silent_ids
-        written = b"" if silent else self._vocabulary.piece(token_id)
+        silent = token_id in self._criteria.suppressed_ids
+        written = b"" if silent else self._vocabulary.token_bytes(token_id)
         self.num_tokens += 1
         self.num_bytes = len(written)
         if self._stops is not None:

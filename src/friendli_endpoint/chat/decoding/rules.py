@@ -9,18 +9,18 @@ from cachetools import LRUCache, cachedmethod
 
 from friendli_endpoint.chat.decoding.guide import ChoiceGuide
 from friendli_endpoint.chat.decoding.interpreter import OutputInterpreter, StopCriteria
-from friendli_endpoint.chat.decoding.thinking import Thinking
-from friendli_endpoint.chat.reasoning.borders import Borders
+from friendli_endpoint.chat.decoding.reasoning_state import ReasoningState
 from friendli_endpoint.chat.reasoning.splitter import Splitter
+from friendli_endpoint.chat.reasoning.tag_masks import TagMasks
 from friendli_endpoint.chat.stop_strings import StopSet
 from friendli_endpoint.chat.structured import CompiledGrammar, MatcherCompiler
-from friendli_endpoint.chat.tokens import PieceIndex, bitmask_without
+from friendli_endpoint.chat.tokens import TokenIndex, bitmask_without
 from friendli_endpoint.generation import DecodingRules, ReasoningRule, Vocabulary
 
 __all__ = ["CompiledRules", "RuleCompiler"]
 
 _MAX_BORDERS = 16
-"""Borders that are kept: one for each way in which reasoning and answers meet."""
+"""TagMasks that are kept: one for each way in which reasoning and answers meet."""
 
 
 class CompiledRules:
@@ -31,7 +31,7 @@ class CompiledRules:
         vocabulary: The model's tokens.
         matchers: Makes constraints.
         grammar: The grammar of the rules, if they have one.
-        borders: The borders of their reasoning, if they have any.
+        tag_masks: The tag_masks of their reasoning, if they have any.
     """
 
     def __init__(
@@ -40,17 +40,17 @@ class CompiledRules:
         vocabulary: Vocabulary,
         matchers: MatcherCompiler,
         grammar: CompiledGrammar | None,
-        borders: Borders | None,
+        tag_masks: TagMasks | None,
     ) -> None:
         self._rules = rules
         self._vocabulary = vocabulary
         self._matchers = matchers
         self._grammar = grammar
-        self._borders = borders
+        self._tag_masks = tag_masks
         end_ids = frozenset(rules.end_ids)
         self._criteria = StopCriteria(
             end_ids=end_ids,
-            silent_ids=(vocabulary.control_ids - frozenset(rules.visible_ids)) | end_ids,
+            suppressed_ids=(vocabulary.control_ids - frozenset(rules.visible_ids)) | end_ids,
             stops=StopSet(rules.stop) if rules.stop else None,
             min_tokens=rules.min_tokens,
             without_ends=bitmask_without(end_ids, vocabulary.size),
@@ -62,8 +62,8 @@ class CompiledRules:
         splitter = Splitter(reasoning) if reasoning is not None else None
         interpreter = OutputInterpreter(criteria, self._vocabulary, splitter)
         thinking = None
-        if reasoning is not None and splitter is not None and self._borders is not None:
-            thinking = Thinking(splitter, interpreter, self._borders, reasoning.budget)
+        if reasoning is not None and splitter is not None and self._tag_masks is not None:
+            thinking = ReasoningState(splitter, interpreter, self._tag_masks, reasoning.budget)
         constraint = None
         if self._grammar is not None:
             constraint = self._matchers.constraint(self._grammar, criteria.end_ids)
@@ -86,7 +86,7 @@ class RuleCompiler:
         self.vocabulary = vocabulary
         self._lock = Lock()
         self._used: WeakValueDictionary[DecodingRules, CompiledRules] = WeakValueDictionary()
-        self._kept_borders: LRUCache[object, Borders] = LRUCache(_MAX_BORDERS)
+        self._kept_borders: LRUCache[object, TagMasks] = LRUCache(_MAX_BORDERS)
 
     def compile(self, rules: DecodingRules) -> CompiledRules:
         """The rules, compiled unless somebody holds them.
@@ -98,10 +98,10 @@ class RuleCompiler:
             found = self._used.get(rules)
         if found is None:
             grammar = self.matchers.compile(rules.grammar) if rules.grammar is not None else None
-            borders = None
+            tag_masks = None
             if rules.reasoning is not None:
-                borders = self.borders(rules.reasoning, rules.visible_ids)
-            made = CompiledRules(rules, self.vocabulary, self.matchers, grammar, borders)
+                tag_masks = self.tag_masks(rules.reasoning, rules.visible_ids)
+            made = CompiledRules(rules, self.vocabulary, self.matchers, grammar, tag_masks)
             with self._lock:  # another thread may have been sooner
                 found = self._used.setdefault(rules, made)
         return found
@@ -110,15 +110,15 @@ class RuleCompiler:
         """A guide for one choice of a request: the endpoint's `GuideMaker`."""
         return self.compile(rules).guide()
 
-    def borders(self, rule: ReasoningRule, visible_ids: Collection[int]) -> Borders:
-        """The borders between reasoning and answer in tokens; takes a while the first time."""
+    def tag_masks(self, rule: ReasoningRule, visible_ids: Collection[int]) -> TagMasks:
+        """The tag_masks between reasoning and answer in tokens; takes a while the first time."""
         tags = ReasoningRule(rule.open, rule.close, rule.preludes, rule.interruptions, rule.trims)
-        return self._borders(tags, self.vocabulary.control_ids - frozenset(visible_ids))
+        return self._tag_masks(tags, self.vocabulary.control_ids - frozenset(visible_ids))
 
     @cachedmethod(lambda self: self._kept_borders, lock=lambda self: self._lock)
-    def _borders(self, tags: ReasoningRule, silent: frozenset[int]) -> Borders:
-        return Borders(tags, self.vocabulary, self._pieces, silent)
+    def _tag_masks(self, tags: ReasoningRule, silent: frozenset[int]) -> TagMasks:
+        return TagMasks(tags, self.vocabulary, self._pieces, silent)
 
     @cached_property
-    def _pieces(self) -> PieceIndex:
-        return PieceIndex(self.vocabulary)
+    def _pieces(self) -> TokenIndex:
+        return TokenIndex(self.vocabulary)

@@ -85,7 +85,7 @@ class Reader:
         return due
 
     def _entry(self, own: TokenLogprob, top: tuple[TokenLogprob, ...]) -> Entry:
-        piece = self._vocabulary.piece(own.token_id)
+        piece = self._vocabulary.token_bytes(own.token_id)
         return ChatLogprobsContent(
             token=piece.decode(errors="replace"),
             logprob=own.logprob,
@@ -94,7 +94,7 @@ class Reader:
         )
 
     def _top_entry(self, top: TokenLogprob) -> ChatLogprobsContentTopLogprob:
-        piece = self._vocabulary.piece(top.token_id)
+        piece = self._vocabulary.token_bytes(top.token_id)
         return ChatLogprobsContentTopLogprob(
             token=piece.decode(errors="replace"), logprob=top.logprob, bytes_=list(piece)
         )

@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import meta, nodes
 
 from friendli_endpoint.chat.prompt.template import ChatTemplate, syntax_tree
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["TemplateAbilities"]
 
@@ -67,7 +67,7 @@ class _Probe:
     def _rendered(self, messages: list[Message]) -> str | None:
         try:
             return self._template.render(messages, {})
-        except Refusal:
+        except RequestError:
             return None
 
 

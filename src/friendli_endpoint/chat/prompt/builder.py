@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from friendli_endpoint.chat.prompt.control_text import ControlText
 from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.chat.request.rules import check_prompt_bytes
-from friendli_endpoint.generation import Refusal, Vocabulary
+from friendli_endpoint.generation import RequestError, Vocabulary
 
 __all__ = ["Prompt", "PromptBuilder"]
 
@@ -61,7 +61,7 @@ class PromptBuilder:
         self._vocabulary = vocabulary
         self._tags = tags
         self._control = ControlText(vocabulary)
-        longest_piece = max(len(vocabulary.piece(token)) for token in range(vocabulary.size))
+        longest_piece = max(len(vocabulary.token_bytes(token)) for token in range(vocabulary.size))
         self._context = context
         self._max_bytes = context * longest_piece
 
@@ -79,7 +79,8 @@ class PromptBuilder:
             tools: The tools that are offered, for the template.
 
         Raises:
-            Refusal: The template refuses, or the prompt has more bytes than the context can hold.
+            RequestError: The template refuses, or the prompt has more bytes than the context can
+            hold.
         """
         written = (messages, dict(template_kwargs), tools)
         mark = self._mark(written)
@@ -90,7 +91,7 @@ class PromptBuilder:
         if bos is not None and self._vocabulary.adds_bos and ids[:1] != [bos]:
             ids.insert(0, bos)
         if not ids:
-            raise Refusal("the chat template makes an empty prompt of this", param="messages")
+            raise RequestError("the chat template makes an empty prompt of this", param="messages")
         return Prompt(tuple(ids), text.replace(mark, ""), self._own_tag(text, written, mark))
 
     def check_size(self, text: str, param: str) -> None:
@@ -120,7 +121,7 @@ class PromptBuilder:
         for mark in _MARKS:
             if mark not in text:
                 return mark
-        raise Refusal(
+        raise RequestError(
             "the messages hold every one of Unicode's noncharacters U+FDD0 to U+FDEF",
             param="messages",
         )

@@ -46,7 +46,9 @@ class ControlText:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._tokenize = vocabulary.tokenize
-        written = (vocabulary.piece(t).decode(errors="replace") for t in vocabulary.control_ids)
+        written = (
+            vocabulary.token_bytes(t).decode(errors="replace") for t in vocabulary.control_ids
+        )
         texts = set(filter(None, written))
         self._whole = re.compile(_any_of(texts)) if texts else None
         self._beginning = re.compile(_any_of(texts, ahead=True))

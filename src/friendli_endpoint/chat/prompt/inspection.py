@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from friendli_endpoint.chat.request.sampling import check_token
-from friendli_endpoint.generation import Refusal, Vocabulary
+from friendli_endpoint.generation import RequestError, Vocabulary
 
 __all__ = ["Rendering", "detokenize", "rendering"]
 
@@ -35,7 +35,7 @@ def rendering(prompt: tuple[int, ...], vocabulary: Vocabulary, context: int) -> 
         vocabulary: The model's tokens.
         context: Tokens that a prompt and its answer may have together.
     """
-    pieces = [vocabulary.piece(token) for token in prompt]
+    pieces = [vocabulary.token_bytes(token) for token in prompt]
     return Rendering(
         text=_text(b"".join(pieces)),
         tokens=prompt,
@@ -56,17 +56,17 @@ def detokenize(tokens: Sequence[int], vocabulary: Vocabulary, context: int) -> s
         context: Maximum number of tokens.
 
     Raises:
-        Refusal: The vocabulary has no such token, or there are more than the context holds.
+        RequestError: The vocabulary has no such token, or there are more than the context holds.
     """
     if len(tokens) > context:
-        raise Refusal(
+        raise RequestError(
             f"tokens must be at most {context}, the context, not {len(tokens)}",
             param="tokens",
             code="context_length_exceeded",
         )
     for index, token in enumerate(tokens):
         check_token(token, vocabulary, f"tokens[{index}]")
-    return _text(b"".join(map(vocabulary.piece, tokens)))
+    return _text(b"".join(map(vocabulary.token_bytes, tokens)))
 
 
 def _text(encoded: bytes) -> str:

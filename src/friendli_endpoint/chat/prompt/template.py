@@ -17,7 +17,7 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 
 from friendli_endpoint.chat.prompt.sandbox import MOST_CHARACTERS, Sandbox, TooMuch, start_rendering
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["ChatTemplate", "TemplateFault", "syntax_tree"]
 
@@ -58,7 +58,8 @@ class ChatTemplate:
             tools: The tools that are offered, or None.
 
         Raises:
-            Refusal: The template refuses the conversation (in its own words), fails on it, or runs
+            RequestError: The template refuses the conversation (in its own words), fails on it, or
+            runs
                 too long.
         """
         variables: dict[str, Any] = {
@@ -72,9 +73,9 @@ class ChatTemplate:
         try:
             return "".join(_bounded(self._template.generate(variables)))
         except TooMuch as error:
-            raise Refusal(str(error), param=field, code="template_error") from error
+            raise RequestError(str(error), param=field, code="template_error") from error
         except Exception as error:
-            raise Refusal(
+            raise RequestError(
                 f"the model's chat template refuses this: {error}",
                 param=field,
                 code="template_error",

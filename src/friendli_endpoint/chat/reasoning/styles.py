@@ -82,4 +82,4 @@ def style_of(template: str) -> ReasoningStyle | None:
 def tag_ids(style: ReasoningStyle, vocabulary: Vocabulary) -> frozenset[int]:
     """The control tokens that tags are made of, which are therefore read as text."""
     tags = " ".join((style.open, style.close, *style.preludes)).encode()
-    return frozenset(t for t in vocabulary.control_ids if vocabulary.piece(t) in tags)
+    return frozenset(t for t in vocabulary.control_ids if vocabulary.token_bytes(t) in tags)

@@ -18,7 +18,7 @@ from friendli.models import (
 )
 from friendli.types import Unset
 from friendli_endpoint.chat.request.given import given, given_fields
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = [
     "FIELDS_WITHOUT_EFFECT",
@@ -112,21 +112,21 @@ def check_body(body: DedicatedChatCompletionBody, limits: Limits) -> None:
         limits: The operator's bounds.
 
     Raises:
-        Refusal: With the field's name and the values it may have.
+        RequestError: With the field's name and the values it may have.
     """
     for name in body.model_extra or ():
         if name not in FIELDS_WITHOUT_EFFECT:
-            raise Refusal(f"unknown field {name!r}", param=name, code="unknown_field")
+            raise RequestError(f"unknown field {name!r}", param=name, code="unknown_field")
     for name, (allowed, words) in _RANGES.items():
         value = given(getattr(body, name))
         if value is not None and not allowed(value):
-            raise Refusal(_out_of_range(name, value, words), param=name, code="out_of_range")
+            raise RequestError(_out_of_range(name, value, words), param=name, code="out_of_range")
     _check_combinations(body)
     _check_counts(body, limits)
     _check_messages(body.messages)
     for name in _TEMPLATE_VARIABLES:
         if name in (given(body.chat_template_kwargs) or ()):
-            raise Refusal(
+            raise RequestError(
                 f"chat_template_kwargs may not set {name}",
                 param=f"chat_template_kwargs.{name}",
                 code="conflict",
@@ -143,11 +143,11 @@ def check_prompt_bytes(text: str, max_bytes: int, context: int, param: str) -> N
         param: The field that the text comes from.
 
     Raises:
-        Refusal: It has more bytes than that.
+        RequestError: It has more bytes than that.
     """
     size = len(text.encode())
     if size > max_bytes:
-        raise Refusal(
+        raise RequestError(
             f"the prompt has {size:,} bytes; the context of {context} tokens "
             f"cannot hold more than {max_bytes:,}",
             param=param,
@@ -164,18 +164,18 @@ def check_prompt_tokens(num_tokens: int, context: int, min_tokens: int) -> None:
         min_tokens: Tokens that the answer must have.
 
     Raises:
-        Refusal: There is no room for a token, or for so many.
+        RequestError: There is no room for a token, or for so many.
     """
     room = context - num_tokens
     if room < 1:
-        raise Refusal(
+        raise RequestError(
             f"the prompt has {num_tokens} tokens; the context of {context} "
             "must hold them and at least one more",
             param="messages",
             code="context_length_exceeded",
         )
     if min_tokens > room:
-        raise Refusal(
+        raise RequestError(
             f"min_tokens must be at most {room}, the room that the prompt leaves",
             param="min_tokens",
             code="out_of_range",
@@ -191,39 +191,39 @@ def _check_combinations(body: DedicatedChatCompletionBody) -> None:
     asked = given_fields(body)
     for name, other in _EXCLUDES:
         if name in asked and other in asked:
-            raise Refusal(
+            raise RequestError(
                 f"{name} cannot be used together with {other}", param=name, code="conflict"
             )
     for name, other, word in _NEEDS:
         if name in asked and not given(getattr(body, other)):
-            raise Refusal(
+            raise RequestError(
                 f"{name} can only be used with {other}: {word}", param=name, code="conflict"
             )
     choice = None if isinstance(body.tool_choice, Unset) else body.tool_choice
     _check_tool_choice(choice, "tools" in asked)
     max_tokens, alias = given(body.max_tokens), given(body.max_completion_tokens)
     if max_tokens is not None and alias is not None and max_tokens != alias:
-        raise Refusal(
+        raise RequestError(
             "max_completion_tokens is another name of max_tokens: give one, or the same number",
             param="max_completion_tokens",
             code="conflict",
         )
     bound = max_tokens if max_tokens is not None else alias
     if bound is not None and (given(body.min_tokens) or 0) > bound:
-        raise Refusal(
+        raise RequestError(
             f"min_tokens must be at most max_tokens, {bound}", param="min_tokens", code="conflict"
         )
 
 
 def _check_tool_choice(choice: str | ChatCompleteBodyToolChoice | None, has_tools: bool) -> None:
     if isinstance(choice, str) and choice not in _TOOL_CHOICES:
-        raise Refusal(
+        raise RequestError(
             f"tool_choice must be {', '.join(_TOOL_CHOICES)}, or name a function, not {choice!r}",
             param="tool_choice",
             code="unknown_value",
         )
     if choice is not None and not has_tools and choice not in ("none", "auto"):
-        raise Refusal(
+        raise RequestError(
             "tool_choice can only be none or auto where no tools are given",
             param="tool_choice",
             code="conflict",
@@ -233,19 +233,19 @@ def _check_tool_choice(choice: str | ChatCompleteBodyToolChoice | None, has_tool
 def _check_counts(body: DedicatedChatCompletionBody, limits: Limits) -> None:
     choices = given(body.n) or 1
     if choices > limits.choices:
-        raise Refusal(
+        raise RequestError(
             f"n must be at most {limits.choices}, not {choices}", param="n", code="out_of_range"
         )
     tools = given(body.tools) or ()
     if len(tools) > limits.tools:
-        raise Refusal(
+        raise RequestError(
             f"there may be at most {limits.tools} tools, not {len(tools)}",
             param="tools",
             code="out_of_range",
         )
     seed = given(body.seed)
     if isinstance(seed, list) and len(seed) != choices:
-        raise Refusal(
+        raise RequestError(
             f"seed must be a number or a list of exactly n = {choices} numbers, not {len(seed)}",
             param="seed",
             code="conflict",
@@ -257,14 +257,14 @@ def _check_counts(body: DedicatedChatCompletionBody, limits: Limits) -> None:
 def _check_stops(stop: str | list[str], limits: Limits) -> None:
     stops = [stop] if isinstance(stop, str) else stop
     if len(stops) > limits.stops:
-        raise Refusal(
+        raise RequestError(
             f"stop must be at most {limits.stops} strings, not {len(stops)}",
             param="stop",
             code="out_of_range",
         )
     for index, text in enumerate(stops):
         if not 1 <= len(text) <= limits.stop_length:
-            raise Refusal(
+            raise RequestError(
                 f"a stop string must have 1 to {limits.stop_length} characters, not {len(text)}",
                 param="stop" if isinstance(stop, str) else f"stop[{index}]",
                 code="out_of_range",
@@ -277,7 +277,7 @@ def _check_messages(messages: Iterable[Message]) -> None:
         path = f"messages[{index}]"
         called.update(call.id for call in given(getattr(message, "tool_calls", None)) or ())
         if isinstance(message, ToolMessage) and message.tool_call_id not in called:
-            raise Refusal(
+            raise RequestError(
                 f"no earlier message calls a tool with the id {message.tool_call_id!r}",
                 param=f"{path}.tool_call_id",
                 code="unknown_value",
@@ -287,7 +287,7 @@ def _check_messages(messages: Iterable[Message]) -> None:
             continue
         for number, part in enumerate(content):
             if not isinstance(part, TextContent):
-                raise Refusal(
+                raise RequestError(
                     f"this model takes text only, no part of type {part.type!r}",
                     param=f"{path}.content[{number}]",
                     code="unsupported_content",

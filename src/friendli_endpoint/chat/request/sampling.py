@@ -9,7 +9,7 @@ from friendli.models import DedicatedChatCompletionBody
 from friendli.types import Unset
 from friendli_endpoint.chat.request.given import given
 from friendli_endpoint.chat.tokens import spelling
-from friendli_endpoint.generation import Refusal, SamplingParams, Vocabulary
+from friendli_endpoint.generation import RequestError, SamplingParams, Vocabulary
 
 __all__ = ["check_token", "sampling_params"]
 
@@ -30,7 +30,7 @@ def sampling_params(
         protected: Tokens that XTC may not remove.
 
     Raises:
-        Refusal: A key or value of `logit_bias` is invalid.
+        RequestError: A key or value of `logit_bias` is invalid.
     """
     seed = None if isinstance(body.seed, Unset) else body.seed
     bias = _logit_bias(given(body.logit_bias) or {}, vocabulary)
@@ -80,7 +80,7 @@ def _bias_token(key: str, vocabulary: Vocabulary) -> int:
         return token
     ids = spelling(vocabulary, key)
     if len(ids) != 1:
-        raise Refusal(
+        raise RequestError(
             f"a key of logit_bias must be a token id or the text of exactly one token; "
             f"{key!r} is {len(ids)} tokens",
             param=f"logit_bias.{key}",
@@ -94,7 +94,7 @@ def _bias_value(value: object, path: str) -> float:
         return _BAN
     # NaN is not itself; math.isnan would make a float of an integer that may be too long for one.
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        raise Refusal(
+        raise RequestError(
             "a value of logit_bias must be a number from -100 to 100, or false to ban the token",
             param=path,
             code="out_of_range",
@@ -112,10 +112,10 @@ def check_token(token: int, vocabulary: Vocabulary, path: str) -> None:
         path: The field that names it.
 
     Raises:
-        Refusal: It is outside the vocabulary.
+        RequestError: It is outside the vocabulary.
     """
     if not 0 <= token < vocabulary.size:
-        raise Refusal(
+        raise RequestError(
             f"{path} is no token of this model: ids go from 0 to {vocabulary.size - 1}",
             param=path,
             code="out_of_range",

@@ -8,7 +8,7 @@ from typing import Any
 from friendli.models import ChatCompleteBodyToolChoice, DedicatedChatCompletionBody, Tool
 from friendli_endpoint.chat.request.chat_request import OfferedTool
 from friendli_endpoint.chat.request.given import given
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["ToolChoice", "tool_choice"]
 
@@ -36,7 +36,7 @@ def tool_choice(body: DedicatedChatCompletionBody) -> ToolChoice:
     """The tools that a request lets the model call.
 
     Raises:
-        Refusal: A name is invalid, is used twice, or is chosen without being offered; or the
+        RequestError: A name is invalid, is used twice, or is chosen without being offered; or the
             arguments of a tool are not an object.
     """
     tools = tuple(_offered(index, tool) for index, tool in enumerate(given(body.tools) or ()))
@@ -52,7 +52,7 @@ def tool_choice(body: DedicatedChatCompletionBody) -> ToolChoice:
 def _offered(index: int, tool: Tool) -> OfferedTool:
     function = tool.function
     if not _NAME.fullmatch(function.name):
-        raise Refusal(
+        raise RequestError(
             "a function's name must be 1 to 64 letters, digits, dots, dashes and underscores, "
             f"not {function.name!r}",
             param=f"tools[{index}].function.name",
@@ -60,7 +60,7 @@ def _offered(index: int, tool: Tool) -> OfferedTool:
         )
     schema: dict[str, Any] = function.parameters or {"properties": {}}
     if schema.get("type", "object") != "object":
-        raise Refusal(
+        raise RequestError(
             f"arguments are an object, so the type must be object, not {schema['type']!r}",
             param=f"tools[{index}].function.parameters.type",
             code="invalid_schema",
@@ -78,7 +78,7 @@ def _check_names(tools: Sequence[OfferedTool]) -> None:
     seen: set[str] = set()
     for tool in tools:
         if tool.name in seen:
-            raise Refusal(
+            raise RequestError(
                 f"there are two tools with the name {tool.name!r}",
                 param=f"tools[{tool.position}].function.name",
                 code="conflict",
@@ -89,7 +89,7 @@ def _check_names(tools: Sequence[OfferedTool]) -> None:
 def _chosen(name: str, tools: Iterable[OfferedTool]) -> OfferedTool:
     by_name = {tool.name: tool for tool in tools}
     if name not in by_name:
-        raise Refusal(
+        raise RequestError(
             f"tool_choice names {name!r}, which is not one of the tools: {', '.join(by_name)}",
             param="tool_choice.function.name",
             code="unknown_value",

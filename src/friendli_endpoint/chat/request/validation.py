@@ -11,7 +11,7 @@ from friendli_endpoint.chat.request.given import given
 from friendli_endpoint.chat.request.rules import Limits, check_body
 from friendli_endpoint.chat.request.sampling import check_token, sampling_params
 from friendli_endpoint.chat.request.tool_choice import tool_choice
-from friendli_endpoint.generation import Refusal, Vocabulary
+from friendli_endpoint.generation import RequestError, Vocabulary
 
 __all__ = ["ModelFacts", "adapter_route", "validate"]
 
@@ -47,7 +47,7 @@ def validate(body: DedicatedChatCompletionBody, facts: ModelFacts) -> ChatReques
         facts: Facts that rules depend on.
 
     Raises:
-        Refusal: The request breaks a rule, or names an endpoint that does not exist.
+        RequestError: The request breaks a rule, or names an endpoint that does not exist.
     """
     check_body(body, facts.limits)
     adapter = adapter_route(body.model, facts.endpoint_ids)
@@ -93,13 +93,13 @@ def adapter_route(name: str, endpoint_ids: Collection[str]) -> str | None:
         endpoint_ids: The ids that are answered; with none, any is.
 
     Raises:
-        Refusal: 404: there is no such endpoint.
+        RequestError: 404: there is no such endpoint.
     """
     if name in endpoint_ids:
         return None
     endpoint, colon, route = name.partition(":")
     if endpoint_ids and endpoint not in endpoint_ids:
-        raise Refusal(
+        raise RequestError(
             f"there is no endpoint {endpoint!r} here",
             param="model",
             status=404,
@@ -114,7 +114,7 @@ def _check_reasoning(body: DedicatedChatCompletionBody, facts: ModelFacts) -> No
         ("reasoning_effort", facts.takes_effort),
     ):
         if given(getattr(body, name)) is not None and not served:
-            raise Refusal(
+            raise RequestError(
                 f"{name} is not served: this model's chat template knows nothing of it",
                 param=name,
                 code="not_supported",

@@ -68,7 +68,7 @@ class Constraint:
             np.bitwise_or.at(self._mask, words, ~bits)
         return self._mask
 
-    def forced(self) -> list[int]:
+    def fast_forward_tokens(self) -> list[int]:
         """Tokens that the grammar leaves no choice about."""
         tokens: list[int] = []
         if not self._failed:
@@ -91,7 +91,7 @@ class Constraint:
         if not self._failed:
             with self._guarded():
                 if self._matcher.consume_token(token_id):
-                    self._number.feed(self._vocabulary.piece(token_id))
+                    self._number.feed(self._vocabulary.token_bytes(token_id))
                     stopped = bool(self._matcher.is_stopped())
                 else:
                     self._give_up(f"token {token_id} was refused: {self._matcher.get_error()}")

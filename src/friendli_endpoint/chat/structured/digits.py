@@ -27,7 +27,7 @@ def digit_masks(vocabulary: Vocabulary) -> DigitMasks:
     leading = re.compile(rb"[0-9]*")
     counts = np.zeros(vocabulary.size, np.int64)
     for token in range(vocabulary.size):
-        found = leading.match(vocabulary.piece(token))
+        found = leading.match(vocabulary.token_bytes(token))
         counts[token] = found.end() if found else 0
     longest = int(counts.max())
     return {

@@ -20,7 +20,7 @@ from friendli_endpoint.chat.structured.json_schema import (
 from friendli_endpoint.chat.structured.matchers import MatcherCompiler
 from friendli_endpoint.chat.structured.native import ConstraintError, first_line
 from friendli_endpoint.chat.structured.regex import PatternError, whole_pattern
-from friendli_endpoint.generation import Grammar, Refusal
+from friendli_endpoint.generation import Grammar, RequestError
 
 __all__ = ["GrammarMaker"]
 
@@ -58,7 +58,7 @@ class GrammarMaker:
         """The grammar of the JSON values that a schema allows.
 
         Raises:
-            Refusal: The schema cannot be enforced; names the keyword and its place.
+            RequestError: The schema cannot be enforced; names the keyword and its place.
         """
         text = schema_text(schema, param)
         with self._lock:
@@ -75,10 +75,10 @@ class GrammarMaker:
         """The grammar of the texts that a regular expression matches as a whole.
 
         Raises:
-            Refusal: The pattern cannot be enforced.
+            RequestError: The pattern cannot be enforced.
         """
         if len(pattern) > _MAX_REGEX:
-            raise Refusal(
+            raise RequestError(
                 f"{param} must have at most {_MAX_REGEX:,} characters",
                 param=param,
                 code="invalid_regex",
@@ -93,7 +93,7 @@ class GrammarMaker:
         """A grammar in llguidance's dialect of Lark.
 
         Raises:
-            Refusal: The grammar cannot be enforced.
+            RequestError: The grammar cannot be enforced.
         """
         return self._checked(Grammar("lark", text), param)
 
@@ -126,7 +126,7 @@ class GrammarMaker:
         finally:
             self._compiled(monotonic() - begun)
 
-    def _unfit(self, fit: FitSchema, message: str, param: str) -> Refusal:
+    def _unfit(self, fit: FitSchema, message: str, param: str) -> RequestError:
         """The compiler's refusal, at the innermost schema that has the same fault."""
 
         def complaint(part: dict[str, object]) -> str | None:
@@ -142,5 +142,5 @@ class GrammarMaker:
         return Grammar("json_schema", json.dumps({**schema, "x-guidance": self._layout}))
 
 
-def _refusal(param: str, reason: str, code: str) -> Refusal:
-    return Refusal(f"{param} cannot be enforced: {reason}", param=param, code=code)
+def _refusal(param: str, reason: str, code: str) -> RequestError:
+    return RequestError(f"{param} cannot be enforced: {reason}", param=param, code=code)

@@ -44,7 +44,7 @@ class _TokenizerView:
         self.bos_token_id = vocabulary.bos_id
         self.special_token_ids = sorted(vocabulary.control_ids)
         self.tokens = [
-            b"\xff" * (token in vocabulary.control_ids) + vocabulary.piece(token)
+            b"\xff" * (token in vocabulary.control_ids) + vocabulary.token_bytes(token)
             for token in range(vocabulary.size)
         ]
 

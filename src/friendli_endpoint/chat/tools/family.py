@@ -121,7 +121,7 @@ class Family(Protocol):
             marker: The Lark form of markers.
 
         Raises:
-            Refusal: The form cannot carry what a tool's schema asks for.
+            RequestError: The form cannot carry what a tool's schema asks for.
         """
         ...
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from friendli_endpoint.chat.tools.family import ToolSpec
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["Field", "Raw", "fields_of", "name_refusal", "raw_of"]
 
@@ -58,7 +58,7 @@ def fields_of(tool: ToolSpec) -> Sequence[Field]:
     """The properties of a tool's arguments, in the schema's order.
 
     Raises:
-        Refusal: The schema says something of the object that no list of properties can keep.
+        RequestError: The schema says something of the object that no list of properties can keep.
     """
     root = tool.parameters
     schema = _resolved(root, root)
@@ -100,9 +100,9 @@ def raw_of(schema: Mapping[str, Any]) -> Raw | None:
     return Raw(listed, schema.get("minLength", 0), schema.get("maxLength"))
 
 
-def name_refusal(field: Field) -> Refusal:
+def name_refusal(field: Field) -> RequestError:
     """That a form cannot carry an argument because of its name."""
-    return Refusal(
+    return RequestError(
         f"the argument {field.name!r} has a name that this model's tool calls cannot carry",
         param="tools",
         code="unsupported_schema",
@@ -129,8 +129,8 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
     return schema
 
 
-def _refusal(tool: ToolSpec, what: str) -> Refusal:
-    return Refusal(
+def _refusal(tool: ToolSpec, what: str) -> RequestError:
+    return RequestError(
         f"{what} cannot be enforced in the form of this model's tool calls (tool {tool.name})",
         param="tools",
         code="unsupported_schema",

@@ -13,7 +13,7 @@ from friendli_endpoint.chat.tools.family import Marker, ToolSpec
 from friendli_endpoint.chat.tools.form import Ahead, Form, Name, Part, Space
 from friendli_endpoint.chat.tools.lark import ANYTHING, arguments, choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["FunctionaryRecipients", "FunctionaryTags"]
 
@@ -39,7 +39,7 @@ class FunctionaryRecipients:
     ) -> str:
         """Text is for the user; `>>>` in it means something only before a function's name."""
         if any(tool.name == _USER for tool in tools):
-            raise Refusal(
+            raise RequestError(
                 f"a tool cannot be called {_USER!r} here: this model addresses the user by it",
                 param="tools",
                 code="not_supported",

@@ -28,7 +28,7 @@ def keyword_rules(tool: ToolSpec, suffix: str) -> str:
             `args_SUFFIX_0`.
 
     Raises:
-        Refusal: The arguments cannot be written one by one.
+        RequestError: The arguments cannot be written one by one.
     """
     fields = fields_of(tool)
     first, later = f"args_{suffix}", f"more_{suffix}"

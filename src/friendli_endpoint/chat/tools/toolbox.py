@@ -14,7 +14,7 @@ from friendli_endpoint.chat.structured import GrammarMaker
 from friendli_endpoint.chat.structured.json_schema import fit_schema, schema_text
 from friendli_endpoint.chat.tools.family import Family, Marker, ToolSpec
 from friendli_endpoint.chat.tools.lark import quoted
-from friendli_endpoint.generation import Grammar, Refusal, Vocabulary
+from friendli_endpoint.generation import Grammar, RequestError, Vocabulary
 
 __all__ = ["CompiledTool", "ToolCompiler", "Toolbox", "control_markers", "marker_of"]
 
@@ -92,7 +92,7 @@ class ToolCompiler:
         """The tools of a request; None where none may be called.
 
         Raises:
-            Refusal: A tool's schema cannot be enforced; names the keyword and its place.
+            RequestError: A tool's schema cannot be enforced; names the keyword and its place.
         """
         compiled = {tool.name: self._compiled(tool) for tool in request.offered_tools}
         if not request.tools:
@@ -109,14 +109,14 @@ class ToolCompiler:
         """The grammar of an answer with these tools.
 
         Raises:
-            Refusal: A tool's schema cannot be enforced; names the keyword and its place.
+            RequestError: A tool's schema cannot be enforced; names the keyword and its place.
         """
         for tool, offered in zip(toolbox.tools, toolbox.offered, strict=True):
             if not tool.is_plain:
                 self._grammars.json_schema(offered.parameters, offered.param)
         try:
             return self._grammars.lark(self._text(toolbox), "tools")
-        except Refusal:
+        except RequestError:
             for offered in toolbox.offered:  # one of them may be at fault alone: its place helps
                 self._grammars.json_schema(offered.parameters, offered.param)
             raise
@@ -153,13 +153,13 @@ class ToolCompiler:
 def control_markers(family: Family, vocabulary: Vocabulary) -> frozenset[int]:
     """The control tokens in which a family's calls are written; they must be read as text."""
     texts = {marker.encode() for marker in family.markers}
-    return frozenset(t for t in vocabulary.control_ids if vocabulary.piece(t) in texts)
+    return frozenset(t for t in vocabulary.control_ids if vocabulary.token_bytes(t) in texts)
 
 
 def marker_of(family: Family, vocabulary: Vocabulary) -> Marker:
     """The Lark form of a family's markers in a vocabulary."""
     control = {
-        vocabulary.piece(token).decode(errors="replace"): token
+        vocabulary.token_bytes(token).decode(errors="replace"): token
         for token in control_markers(family, vocabulary)
     }
 

@@ -14,7 +14,7 @@ from friendli_endpoint.chat.tools.fields import fields_of, raw_of
 from friendli_endpoint.chat.tools.form import SPACE, Form
 from friendli_endpoint.chat.tools.literal import compact, is_json
 from friendli_endpoint.chat.tools.nesting import Nesting
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["XmlArguments", "XmlSyntax", "raw_names"]
 
@@ -41,7 +41,7 @@ def raw_names(tool: ToolSpec) -> Mapping[str, bool]:
     properties = tool.parameters.get("properties", {})
     try:
         return {field.name: raw_of(field.schema) is not None for field in fields_of(tool)}
-    except Refusal:
+    except RequestError:
         return dict.fromkeys(properties, False)
 
 

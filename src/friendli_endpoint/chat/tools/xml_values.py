@@ -7,7 +7,7 @@ every other value is JSON. Text must not hold what ends it; in the strings of JS
 from friendli_endpoint.chat.tools.family import Marker
 from friendli_endpoint.chat.tools.fields import Field, raw_of
 from friendli_endpoint.chat.tools.lark import choice, is_token, json_value, quoted, without
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["ValueGrammar"]
 
@@ -39,7 +39,7 @@ class ValueGrammar:
             return f"{json_value(field.schema)} {self._closed('')}"
         if raw.texts:
             if any(self._ending in each for each in raw.texts):
-                raise Refusal(
+                raise RequestError(
                     f"the values of {field.name} must not contain {self._ending}, which ends them",
                     param="tools",
                     code="unsupported_schema",

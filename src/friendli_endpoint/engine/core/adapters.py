@@ -40,7 +40,7 @@ class Adapters:
         """The adapter of a route; None for the model as it is.
 
         Raises:
-            Refusal: 404: there is none.
+            RequestError: 404: there is none.
         """
         if route is None:
             return None
@@ -59,7 +59,7 @@ class Adapters:
         """Removes and returns an adapter: no new request may name it.
 
         Raises:
-            Refusal: 404: there is none.
+            RequestError: 404: there is none.
         """
         try:
             return self._by_route.pop(route)

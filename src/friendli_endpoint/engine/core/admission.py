@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import Lock
 from time import monotonic
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["Admission"]
 
@@ -40,13 +40,13 @@ class Admission:
         """A request with a prompt of so many tokens begins to wait.
 
         Raises:
-            Refusal: 429: there is no room; it says when there should be.
+            RequestError: 429: there is no room; it says when there should be.
         """
         with self._lock:
             full = self._requests >= self._most_requests
             if full or (self._requests and self._tokens + tokens > self._most_tokens):
                 wait = self._wait()
-                raise Refusal(
+                raise RequestError(
                     f"{self._requests} requests with {self._tokens:,} prompt tokens are waiting, "
                     f"and no more may; try again in {wait} s",
                     status=429,

@@ -40,7 +40,7 @@ class Backend(Protocol):
     """
 
     @property
-    def alike(self) -> int:
+    def batch_invariant_positions(self) -> int:
         """The number of first positions at which decoded tokens have the bits of prefilled ones.
 
         There, tokens of an answer count as a cached prefix, and drafts change no bit.

@@ -7,7 +7,7 @@ from operator import eq
 import numpy as np
 
 from friendli_endpoint.engine.core.backend import MAX_RUN, Backend, Logits, SlotId
-from friendli_endpoint.engine.core.forced import SHORTEST_RUN, ForcedRuns
+from friendli_endpoint.engine.core.fast_forward import SHORTEST_RUN, FastForward
 from friendli_endpoint.engine.core.running import Outcome, Running, attempt, look_ahead
 
 __all__ = ["Decoding"]
@@ -24,7 +24,7 @@ class Decoding:
     def __init__(self, piece: int, drafts: bool) -> None:
         self._drafted = self._accepted = 0
         self._drafts = drafts
-        self._forced = ForcedRuns(max(piece, MAX_RUN))
+        self._forced = FastForward(max(piece, MAX_RUN))
         self._guides = ThreadPoolExecutor(1, thread_name_prefix="guides")
 
     def step(
@@ -42,7 +42,7 @@ class Decoding:
             A slot, and what came of its turn; nothing of those whose forced tokens must wait.
         """
         for slot in slots:
-            running[slot].ask_forced()
+            running[slot].ask_fast_forward()
         forced = {slot: len(running[slot].forced) for slot in slots}
         runs = {slot: count for slot, count in forced.items() if count >= SHORTEST_RUN}
         for slot in self._forced.due(runs):
@@ -74,7 +74,7 @@ class Decoding:
     ) -> Iterator[tuple[SlotId, Outcome]]:
         """Computes what is guessed to come, as far as that gives the bits of one at a time."""
         one = running[slot]
-        draft = one.draft(backend.alike)
+        draft = one.draft(backend.batch_invariant_positions)
         if not draft:
             yield from self._decode(backend, running, {slot: one})
             return

@@ -11,12 +11,12 @@ from pathlib import Path
 from friendli_endpoint.engine.core.backend import AdapterError
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.generation import (
-    EngineFailure,
+    EngineError,
     Event,
     Generated,
     GenerationRequest,
     ModelCard,
-    Refusal,
+    RequestError,
 )
 from friendli_endpoint.own_thread import on_own_thread
 
@@ -65,7 +65,7 @@ class LocalEngine:
         """Runs a request: entering submits it, iterating gives its events, leaving cancels it.
 
         Raises:
-            Refusal: The engine does not take it.
+            RequestError: The engine does not take it.
         """
         inbox = _Inbox(request)
         self._loop.submit(request, inbox.deliver)
@@ -79,7 +79,7 @@ class LocalEngine:
         """Makes an adapter known under a route, once a process of its own has tried the file.
 
         Raises:
-            Refusal: The file is not an adapter for this model, or the engine is closing.
+            RequestError: The file is not an adapter for this model, or the engine is closing.
         """
         await asyncio.to_thread(self._load_adapter, route, path)
 
@@ -87,7 +87,7 @@ class LocalEngine:
         """Removes an adapter; requests that use it run on to their end.
 
         Raises:
-            Refusal: There is no such adapter, or the engine is closing.
+            RequestError: There is no such adapter, or the engine is closing.
         """
         self._loop.unload_adapter(route)
 
@@ -104,7 +104,7 @@ class LocalEngine:
             with self._tried_adapter(path) as tried:
                 self._loop.load_adapter(route, tried)
         except AdapterError as error:
-            raise Refusal(str(error), param="file", code="adapter_refused") from error
+            raise RequestError(str(error), param="file", code="adapter_refused") from error
 
 
 class _Inbox:
@@ -116,10 +116,10 @@ class _Inbox:
 
     def __init__(self, request: GenerationRequest) -> None:
         self._loop = asyncio.get_running_loop()
-        self._arrived: asyncio.Queue[list[Event | EngineFailure]] = asyncio.Queue()
-        self._ready: deque[Event | EngineFailure] = deque()
+        self._arrived: asyncio.Queue[list[Event | EngineError]] = asyncio.Queue()
+        self._ready: deque[Event | EngineError] = deque()
         self._max_held = 1 if request.stream else MAX_HELD
-        self._held: list[Event | EngineFailure] = []
+        self._held: list[Event | EngineError] = []
         self._unfinished = len(request.choices)
         self.is_over = False
 
@@ -132,7 +132,7 @@ class _Inbox:
         if not self._ready:
             self._ready.extend(await self._arrived.get())
         event = self._ready.popleft()
-        if isinstance(event, EngineFailure):
+        if isinstance(event, EngineError):
             self.is_over = True
             raise event
         if isinstance(event, Generated):
@@ -140,7 +140,7 @@ class _Inbox:
             self.is_over = self._unfinished == 0
         return event
 
-    def deliver(self, event: Event | EngineFailure) -> None:
+    def deliver(self, event: Event | EngineError) -> None:
         """Takes an event; called on the engine's thread."""
         self._held.append(event)
         waits = isinstance(event, Generated) and not event.num_finished

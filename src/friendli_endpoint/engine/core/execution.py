@@ -17,11 +17,11 @@ from friendli_endpoint.engine.core.decoding import Decoding
 from friendli_endpoint.engine.core.outbox import Deliver, Outbox
 from friendli_endpoint.engine.core.running import Outcome, Running, attempt
 from friendli_endpoint.engine.core.sampling import History
-from friendli_endpoint.engine.core.scheduler import Piece, Placement, Scheduler
+from friendli_endpoint.engine.core.scheduler import Placement, PrefillChunk, Scheduler
 from friendli_endpoint.engine.core.sequence import SequenceGroup
 from friendli_endpoint.generation import GenerationRequest, GuideMaker, StepReport
 
-__all__ = ["Execution", "Plan"]
+__all__ = ["EngineConfig", "Execution"]
 
 log = logging.getLogger("friendli_endpoint.engine")
 
@@ -30,28 +30,28 @@ MOST_TRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class EngineConfig:
     """How much an engine takes on.
 
     Attributes:
         slots: How many sequences the backend holds.
         context: Tokens that each of them can hold.
         piece: Most prompt tokens computed between two tokens of a running choice.
-        full_piece: Most prompt tokens computed at once.
-        least_piece: Fewest of them, unless a prompt has fewer.
+        idle_chunk_tokens: Most prompt tokens computed at once.
+        min_chunk_tokens: Fewest of them, unless a prompt has fewer.
         drafts: Whether a choice that runs alone may be drafted, where that changes no bit.
-        queue_requests: Most requests that may wait.
-        queue_tokens: Most prompt tokens that may wait, all together.
+        max_queue: Most requests that may wait.
+        max_queue_tokens: Most prompt tokens that may wait, all together.
     """
 
     slots: int
     context: int
-    piece: int
-    full_piece: int
-    least_piece: int = 2
+    chunk_tokens: int
+    idle_chunk_tokens: int
+    min_chunk_tokens: int = 2
     drafts: bool = True
-    queue_requests: int = 1024
-    queue_tokens: int = 1 << 20
+    max_queue: int = 1024
+    max_queue_tokens: int = 1 << 20
 
 
 class Execution:
@@ -65,15 +65,19 @@ class Execution:
     """
 
     def __init__(
-        self, backend: Backend, make_guide: GuideMaker, plan: Plan, admission: Admission
+        self, backend: Backend, make_guide: GuideMaker, plan: EngineConfig, admission: Admission
     ) -> None:
         self._backend = backend
         self._make_guide = make_guide
         self._plan = plan
         self._scheduler = Scheduler(
-            plan.slots, plan.piece, plan.full_piece, plan.least_piece, backend.alike
+            plan.slots,
+            plan.chunk_tokens,
+            plan.idle_chunk_tokens,
+            plan.min_chunk_tokens,
+            backend.batch_invariant_positions,
         )
-        self._decoding = Decoding(plan.piece, plan.drafts)
+        self._decoding = Decoding(plan.chunk_tokens, plan.drafts)
         self._running: dict[SlotId, Running] = {}
         self._prompt_logits: dict[str, Logits] = {}
         self._retired: list[Adapter] = []
@@ -123,7 +127,7 @@ class Execution:
         step = self._scheduler.schedule()
         prefilled = 0
         for work in step.work:
-            if isinstance(work, Piece):
+            if isinstance(work, PrefillChunk):
                 self._prefill(work)
                 prefilled += len(work.tokens)
             else:
@@ -189,12 +193,12 @@ class Execution:
             running=len(self._running),
             queued=len(queued),
             held_tokens=self._scheduler.held_tokens + generated,
-            room_tokens=self._plan.slots * self._plan.context,
+            capacity_tokens=self._plan.slots * self._plan.context,
             drafted=drafted,
             accepted=accepted,
         )
 
-    def _prefill(self, piece: Piece) -> None:
+    def _prefill(self, piece: PrefillChunk) -> None:
         group = piece.group
         if piece.source is not None:
             self._backend.copy(piece.source, piece.slot)

@@ -18,13 +18,13 @@ from typing import TypeVar
 from friendli_endpoint.engine.core.adapters import Adapter, Adapters
 from friendli_endpoint.engine.core.admission import Admission
 from friendli_endpoint.engine.core.backend import Backend
-from friendli_endpoint.engine.core.execution import Execution, Plan
+from friendli_endpoint.engine.core.execution import EngineConfig, Execution
 from friendli_endpoint.engine.core.outbox import Deliver
 from friendli_endpoint.generation import (
     VERSION,
     GenerationRequest,
     GuideMaker,
-    Refusal,
+    RequestError,
     StepReport,
     TextSegment,
 )
@@ -66,13 +66,13 @@ class EngineLoop:
         self,
         open_backend: Callable[[], Backend],
         make_guide: GuideMaker,
-        plan: Plan,
+        plan: EngineConfig,
         report: Callable[[StepReport], None] = lambda _report: None,
     ) -> None:
         self._open_backend = open_backend
         self._make_guide = make_guide
         self._report = report
-        self._admission = Admission(plan.queue_requests, plan.queue_tokens)
+        self._admission = Admission(plan.max_queue, plan.max_queue_tokens)
         self._plan = plan
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._gate = threading.Lock()
@@ -109,7 +109,8 @@ class EngineLoop:
             deliver: Takes what comes of it, on the engine's thread.
 
         Raises:
-            Refusal: The engine is closing or broken, too much waits, there is no such adapter, or
+            RequestError: The engine is closing or broken, too much waits, there is no such
+            adapter, or
                 the request is of a form that this engine does not take.
         """
         submitted = monotonic()
@@ -135,7 +136,7 @@ class EngineLoop:
 
         Raises:
             AdapterError: The file is not an adapter for this model.
-            Refusal: The engine is closing.
+            RequestError: The engine is closing.
         """
 
         def load() -> None:
@@ -151,7 +152,7 @@ class EngineLoop:
         """Takes an adapter away; what uses it runs on to its end.
 
         Raises:
-            Refusal: There is none, or the engine is closing.
+            RequestError: There is none, or the engine is closing.
         """
         with self._gate:
             self._check_open()
@@ -180,11 +181,11 @@ class EngineLoop:
 
     def _check_open(self) -> None:
         if self._closing:
-            raise Refusal(
+            raise RequestError(
                 "the endpoint is shutting down", status=503, code="draining", retry_after=1
             )
         if self._broken is not None:
-            raise Refusal(self._broken, status=503, code="engine_failure")
+            raise RequestError(self._broken, status=503, code="engine_failure")
 
     def _ask(self, work: Callable[[], T]) -> T:
         """Has work done on the engine's thread, and waits for it."""
@@ -294,10 +295,12 @@ class EngineLoop:
 
 def _check_form(request: GenerationRequest) -> None:
     if request.version != VERSION:
-        raise Refusal(
+        raise RequestError(
             f"this engine takes requests of version {VERSION}, not {request.version}",
             status=500,
             code="wrong_version",
         )
     if not all(isinstance(segment, TextSegment) for segment in request.prompt):
-        raise Refusal("this model takes text only", param="messages", code="unsupported_content")
+        raise RequestError(
+            "this model takes text only", param="messages", code="unsupported_content"
+        )

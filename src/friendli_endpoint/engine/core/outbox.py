@@ -7,7 +7,7 @@ from time import monotonic
 
 from friendli_endpoint.engine.core.admission import Admission
 from friendli_endpoint.generation import (
-    EngineFailure,
+    EngineError,
     Event,
     Generated,
     GenerationRequest,
@@ -17,7 +17,7 @@ from friendli_endpoint.generation import (
 
 __all__ = ["Deliver", "Outbox"]
 
-Deliver = Callable[[Event | EngineFailure], None]
+Deliver = Callable[[Event | EngineError], None]
 """Takes the events of a request; called on the engine's thread, must not block or raise."""
 
 log = logging.getLogger("friendli_endpoint.engine")
@@ -44,7 +44,7 @@ class _Delivery:
     steps: list[TokenStep] = field(default_factory=list)
     failed: bool = False
 
-    def send(self, message: Event | EngineFailure) -> None:
+    def send(self, message: Event | EngineError) -> None:
         """Delivers a message; a fault in that is logged, and costs this request alone."""
         try:
             self.deliver(message)
@@ -107,7 +107,7 @@ class Outbox:
                 steps, delivery.steps = tuple(delivery.steps), []
                 delivery.send(Generated(steps, monotonic() - delivery.submitted))
             if delivery.failed:
-                delivery.send(EngineFailure("the answer cannot be passed on"))
+                delivery.send(EngineError("the answer cannot be passed on"))
                 failed.append(request_id)
             if delivery.failed or not goes_on(request_id):
                 del self._deliveries[request_id]
@@ -119,13 +119,13 @@ class Outbox:
 
     def fail(self, request: GenerationRequest, message: str) -> None:
         """Tells a request that it has failed, and forgets it."""
-        self._pop(request).send(EngineFailure(message))
+        self._pop(request).send(EngineError(message))
 
     def end(self, message: str) -> None:
         """Tells all requests that they have failed, and forgets them."""
         deliveries, self._deliveries = self._deliveries, {}
         for delivery in deliveries.values():
-            delivery.send(EngineFailure(message))
+            delivery.send(EngineError(message))
 
     def _pop(self, request: GenerationRequest) -> _Delivery:
         delivery = self._deliveries.pop(request.request_id)

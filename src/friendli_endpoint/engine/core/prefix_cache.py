@@ -1,7 +1,8 @@
 """What every slot holds, and where a prompt is best put: the cache of prefixes.
 
 A slot holds one sequence. What a finished request has left in its slot stays there until the slot
-is needed, the least recently used first, and a later prompt that begins alike starts from it: in
+is needed, the least recently used first, and a later prompt that begins batch_invariant_positions
+starts from it: in
 place where hardly anything is lost by that, else from a copy.
 
 Only tokens that have the bits of a prompt's count as held. A token that was generated was computed
@@ -78,11 +79,12 @@ class Slots:
 
     Args:
         count: How many there are, at least 1.
-        least_piece: Shorter prompts were computed otherwise than the beginnings of longer ones.
+        min_chunk_tokens: Shorter prompts were computed otherwise than the beginnings of longer
+        ones.
     """
 
-    def __init__(self, count: int, least_piece: int = 2) -> None:
-        self._least_shared = max(LEAST_SHARED, least_piece)
+    def __init__(self, count: int, min_chunk_tokens: int = 2) -> None:
+        self._least_shared = max(LEAST_SHARED, min_chunk_tokens)
         self._slots = [Slot(SlotId(number)) for number in range(count)]
         self._turn = 0
 

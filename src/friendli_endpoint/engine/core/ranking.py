@@ -63,19 +63,21 @@ def _nucleus(weights: NDArray[np.float64], mass: float) -> Ids:
     """Sorts only the weights that are about as heavy as the last that belongs.
 
     The bits of a float that is not negative, taken as an integer, are in the order of the floats;
-    so their upper ones number buckets of weights that are alike.
+    so their upper ones number buckets of weights that are batch_invariant_positions.
     """
     buckets = weights.view(np.int64) >> _BUCKET_BITS
     buckets -= buckets.min()
     down_to = np.bincount(buckets, weights)[::-1].cumsum()
     passed = min(int(np.searchsorted(down_to, mass)), down_to.size - 1)
     bucket = down_to.size - 1 - passed
-    alike = np.flatnonzero(buckets == bucket)
-    alike = alike[np.argsort(-weights[alike], kind="stable")]
-    before = np.cumsum(weights[alike]) - weights[alike]
+    batch_invariant_positions = np.flatnonzero(buckets == bucket)
+    batch_invariant_positions = batch_invariant_positions[
+        np.argsort(-weights[batch_invariant_positions], kind="stable")
+    ]
+    before = np.cumsum(weights[batch_invariant_positions]) - weights[batch_invariant_positions]
     before[0] = 0.0
     if passed:
         before += down_to[passed - 1]
     kept = buckets > bucket
-    kept[alike[: max(1, int(np.searchsorted(before, mass)))]] = True
+    kept[batch_invariant_positions[: max(1, int(np.searchsorted(before, mass)))]] = True
     return np.flatnonzero(kept)

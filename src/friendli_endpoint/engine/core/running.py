@@ -37,7 +37,8 @@ class Running:
         context: Tokens that it can hold.
         tokens: What it has generated.
         drafts: Guesses of what it generates next.
-        forced: What must come next, once `ask_forced` was called: no more than there is room for.
+        forced: What must come next, once `ask_fast_forward` was called: no more than there is room
+        for.
     """
 
     sequence: Sequence
@@ -67,19 +68,19 @@ class Running:
         """Whether `look_ahead` saves time."""
         return self.guide.looks_ahead
 
-    def ask_forced(self) -> None:
+    def ask_fast_forward(self) -> None:
         """Asks the guide what must come next, once a position."""
         if self._asked_forced:
             return
         self._asked_forced = True
         try:
-            self.forced = tuple(self.guide.forced())[: min(MAX_RUN, self._room)]
+            self.forced = tuple(self.guide.fast_forward_tokens())[: min(MAX_RUN, self._room)]
         except Exception as error:
             self._fault = error
 
     def look_ahead(self) -> None:
         """Asks the guide what may come next, once a position, unless something must."""
-        self.ask_forced()
+        self.ask_fast_forward()
         if self.forced or self._fault is not None or self._asked_mask:
             return
         self._asked_mask = True

@@ -19,14 +19,14 @@ from friendli_endpoint.engine.core.backend import SlotId, Tokens
 from friendli_endpoint.engine.core.prefix_cache import Slot, Slots
 from friendli_endpoint.engine.core.sequence import Sequence, SequenceGroup, Status
 
-__all__ = ["Piece", "Placement", "Scheduler", "Step"]
+__all__ = ["Placement", "PrefillChunk", "Scheduler", "Step"]
 
-LEAST_PIECE = 16
+MIN_CHUNK_TOKENS = 16
 """Smaller pieces take more time a token, and are left for the next step."""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class PrefillChunk:
     """Tokens of a slot are to be prefilled.
 
     Attributes:
@@ -75,7 +75,7 @@ class Step:
         decode: Slots whose sequence decodes one token after that, those that start included.
     """
 
-    work: tuple[Piece | Placement, ...]
+    work: tuple[PrefillChunk | Placement, ...]
     decode: tuple[SlotId, ...]
 
 
@@ -85,21 +85,32 @@ class Scheduler:
     Args:
         slots: How many sequences fit, at least 1.
         piece: Most prompt tokens in a step while other choices run: bounds how long they stall.
-        full_piece: Most prompt tokens in a step while none runs.
-        least_piece: Fewest tokens of a piece, at least 2; a prompt that is shorter is one piece.
-        alike: Positions, from the first on, where what was generated is held like a prompt.
+        idle_chunk_tokens: Most prompt tokens in a step while none runs.
+        min_chunk_tokens: Fewest tokens of a piece, at least 2; a prompt that is shorter is one
+        piece.
+        batch_invariant_positions: Positions, from the first on, where what was generated is held
+        like a prompt.
     """
 
     def __init__(
-        self, slots: int, piece: int, full_piece: int, least_piece: int = 2, alike: int = 0
+        self,
+        slots: int,
+        piece: int,
+        idle_chunk_tokens: int,
+        min_chunk_tokens: int = 2,
+        batch_invariant_positions: int = 0,
     ) -> None:
-        if slots < 1 or least_piece < 2 or not 2 * least_piece - 1 <= piece <= full_piece:
+        if (
+            slots < 1
+            or min_chunk_tokens < 2
+            or not 2 * min_chunk_tokens - 1 <= piece <= idle_chunk_tokens
+        ):
             raise ValueError("a scheduler needs a slot, and room for nearly two least pieces")
         self._piece = piece
-        self._full_piece = full_piece
-        self._least_piece = least_piece
-        self._alike = alike
-        self._slots = Slots(slots, least_piece)
+        self._idle_chunk_tokens = idle_chunk_tokens
+        self._min_chunk_tokens = min_chunk_tokens
+        self._batch_invariant_positions = batch_invariant_positions
+        self._slots = Slots(slots, min_chunk_tokens)
         self._waiting: deque[SequenceGroup] = deque()
         self._filling: SequenceGroup | None = None
         self._placing: SequenceGroup | None = None
@@ -136,8 +147,8 @@ class Scheduler:
 
     def schedule(self) -> Step:
         """The next step. The scheduler counts all of it as done; `finish` and `remove` follow."""
-        work: list[Piece | Placement] = list(self._place())
-        bound = room = self._piece if self._running else self._full_piece
+        work: list[PrefillChunk | Placement] = list(self._place())
+        bound = room = self._piece if self._running else self._idle_chunk_tokens
         while self._placing is None and (piece := self._next_piece(room, room < bound)):
             work.append(piece)
             room -= len(piece.tokens)
@@ -146,12 +157,12 @@ class Scheduler:
                 work.extend(self._place())
         return Step(tuple(work), tuple(_slot_of(sequence).number for sequence in self._running))
 
-    def settle(self) -> Piece | None:
+    def settle(self) -> PrefillChunk | None:
         """Work for idle times: what slots would do good to hold, for the prompts to come."""
         slot = self._slots.unsettled()
         while slot is not None:
             size = self._size(self._piece, slot.tokens.size - slot.held)
-            if min(slot.held, size) >= self._least_piece:
+            if min(slot.held, size) >= self._min_chunk_tokens:
                 return self._advance(slot, size, None, None)
             self._slots.leave(slot)
             slot = self._slots.unsettled()
@@ -167,8 +178,8 @@ class Scheduler:
         """
         group, slot = sequence.group, _slot_of(sequence)
         tokens = np.concatenate((group.tokens, np.array((generated or ())[:-1], np.int32)))
-        if group.tokens.size >= self._least_piece:
-            slot.held = max(slot.held, min(self._alike, tokens.size))
+        if group.tokens.size >= self._min_chunk_tokens:
+            slot.held = max(slot.held, min(self._batch_invariant_positions, tokens.size))
         self._slots.leave(slot, tokens)
         self._running.remove(sequence)
         sequence.status, sequence.slot = Status.FINISHED, None
@@ -191,7 +202,7 @@ class Scheduler:
 
     def restart(self) -> None:
         """Every slot has lost what it held; the requests, without output so far, begin anew."""
-        self._slots = Slots(len(list(self._slots)), self._least_piece)
+        self._slots = Slots(len(list(self._slots)), self._min_chunk_tokens)
         self._filling = self._placing = None
         self._running.clear()
         self._waiting = deque(self._groups.values())
@@ -232,10 +243,10 @@ class Scheduler:
         self._running.append(sequence)
         self._placing = sequence.group if sequence.group.next_waiting is not None else None
 
-    def _next_piece(self, room: int, later: bool) -> Piece | None:
+    def _next_piece(self, room: int, later: bool) -> PrefillChunk | None:
         """A piece of the prompt that is being prefilled, or of the next one, if that fits."""
         source = None
-        if self._filling is None and self._waiting and room >= LEAST_PIECE * later:
+        if self._filling is None and self._waiting and room >= MIN_CHUNK_TOKENS * later:
             source = self._begin(self._waiting[0])
         group = self._filling
         if group is None:
@@ -243,14 +254,14 @@ class Scheduler:
         slot = _slot_of(group.first)
         left = group.tokens.size - slot.held
         size = self._size(room, left)
-        if size < (min(left, LEAST_PIECE) if later and source is None else 1):
+        if size < (min(left, MIN_CHUNK_TOKENS) if later and source is None else 1):
             return None
         if size == left:
             self._filling = None
         return self._advance(slot, size, source, group)
 
     def _begin(self, group: SequenceGroup) -> SlotId | None:
-        most = group.tokens.size - self._least_piece
+        most = group.tokens.size - self._min_chunk_tokens
         claim = self._slots.claim(group.tokens, group.adapter, most)
         if claim is None:
             return None
@@ -264,18 +275,18 @@ class Scheduler:
     def _size(self, room: int, left: int) -> int:
         """How many of the tokens that are left to take, so that none or enough for a piece stay."""
         size = min(room, left)
-        if 0 < left - size < self._least_piece:
-            size = left - self._least_piece
-        return size if size >= self._least_piece or size == left else 0
+        if 0 < left - size < self._min_chunk_tokens:
+            size = left - self._min_chunk_tokens
+        return size if size >= self._min_chunk_tokens or size == left else 0
 
     @staticmethod
     def _advance(
         slot: Slot, size: int, source: SlotId | None, group: SequenceGroup | None
-    ) -> Piece:
+    ) -> PrefillChunk:
         start, slot.held = slot.held, slot.held + size
         tokens = slot.tokens[start : slot.held]
         last = slot.held == slot.tokens.size
-        return Piece(slot.number, source, tokens, start, slot.adapter, group, last)
+        return PrefillChunk(slot.number, source, tokens, start, slot.adapter, group, last)
 
 
 def _slot_of(sequence: Sequence) -> Slot:

@@ -77,7 +77,7 @@ class LlamaContext:
             self._short = None
 
     @property
-    def alike(self) -> int:
+    def batch_invariant_positions(self) -> int:
         """At so many positions, from the first on, tokens get the bits of one at a time.
 
         So generated tokens are like those of prompts there.
@@ -97,7 +97,8 @@ class LlamaContext:
 
         Args:
             slot: The slot of the sequence.
-            tokens: At most `MICRO_BATCH` ids, and no fewer than `Kernels.least_piece` unless the
+            tokens: At most `MICRO_BATCH` ids, and no fewer than `Kernels.min_chunk_tokens` unless
+            the
                 whole prompt is shorter.
             position: How many tokens the sequence holds already.
             output: Whether the logits after the last token are wanted.
@@ -121,7 +122,8 @@ class LlamaContext:
     ) -> list[Logits] | None:
         """Appends tokens that are known to the answer in one sequence.
 
-        Beyond `alike` they may get other bits than one at a time, and the same ones whatever else
+        Beyond `batch_invariant_positions` they may get other bits than one at a time, and the same
+        ones whatever else
         is computed.
 
         Args:
@@ -232,7 +234,7 @@ class LlamaContext:
         cache = self._lay(slot, position + part.start)
         self._use(cache, adapter)
         own = np.asarray(tokens[part.start : part.stop], np.int32)
-        least = min(self._model.kernels.least_piece, len(tokens))
+        least = min(self._model.kernels.min_chunk_tokens, len(tokens))
         spare = max(0, least - own.size)
         filled, wanted = np.pad(own, (0, spare), mode="edge"), np.pad(outputs, (0, spare))
         cache.append(slot, filled, position + part.start, wanted)

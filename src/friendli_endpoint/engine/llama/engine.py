@@ -9,7 +9,7 @@ from pathlib import Path
 
 from friendli_endpoint.engine.core.backend import AdapterError
 from friendli_endpoint.engine.core.engine import LocalEngine
-from friendli_endpoint.engine.core.execution import Plan
+from friendli_endpoint.engine.core.execution import EngineConfig
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.engine.llama.capacity import available_memory, available_threads, fit
 from friendli_endpoint.engine.llama.context import SHORT_ROOM, LlamaContext
@@ -36,12 +36,12 @@ __all__ = ["LlamaOptions", "LlamaSource", "locate"]
 
 log = logging.getLogger("friendli_endpoint.engine")
 
-PIECE = 64
+CHUNK_TOKENS = 64
 """Prompt tokens between two tokens of a running stream: about a sixth of a second of the embedded
 model on two cores. With smaller pieces prompts that come together start one long after the other,
 and many steps are made with few of them."""
 
-FULL_PIECE = 128
+IDLE_CHUNK_TOKENS = 128
 """Prompt tokens in a batch while nothing runs; larger batches take more time a token."""
 
 
@@ -153,15 +153,15 @@ class LlamaSource:
         )
         for note in capacity.notes:
             log.warning("%s", note)
-        plan = Plan(
+        plan = EngineConfig(
             slots=capacity.sequences,
             context=capacity.context,
-            piece=PIECE,
-            full_piece=FULL_PIECE,
-            least_piece=model.kernels.least_piece,
+            chunk_tokens=CHUNK_TOKENS,
+            idle_chunk_tokens=IDLE_CHUNK_TOKENS,
+            min_chunk_tokens=model.kernels.min_chunk_tokens,
             drafts=options.drafts,
-            queue_requests=options.max_queue,
-            queue_tokens=options.max_queue_tokens,
+            max_queue=options.max_queue,
+            max_queue_tokens=options.max_queue_tokens,
         )
         threads = options.threads or available_threads()
         loop = EngineLoop(

@@ -42,7 +42,7 @@ class Kernels:
     """How to compute so that what else is computed changes nothing.
 
     Attributes:
-        least_piece: Fewest tokens of a prompt in a batch, if it has as many.
+        min_chunk_tokens: Fewest tokens of a prompt in a batch, if it has as many.
         least: Fewest sequences in a batch of one token each.
         most: Most of them, or None for any number.
         repack: Whether weights may be laid out anew as they are loaded.
@@ -51,7 +51,7 @@ class Kernels:
             more of them.
     """
 
-    least_piece: int = 2
+    min_chunk_tokens: int = 2
     least: int = 1
     most: int | None = None
     repack: bool = True
@@ -73,7 +73,7 @@ def choose_kernels(tensors: Iterable[Tensor]) -> Kernels:
     experts = {tensor.type for tensor in matrices.values() if tensor.dimensions > 2}
     tiled = bool(types - _SAME - _OTHER_ALONE)
     return Kernels(
-        least_piece=_TILES_FROM if tiled else 2,
+        min_chunk_tokens=_TILES_FROM if tiled else 2,
         least=2 if types - _SAME - _TILED else 1,
         most=_TILES_FROM - 1 if tiled else None,
         repack=not types - _SAME - _SAME_REPACKED,

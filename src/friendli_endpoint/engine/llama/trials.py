@@ -19,7 +19,7 @@ from friendli_endpoint.engine.llama.gguf.lora_file import (
 from friendli_endpoint.engine.llama.gguf.reading import GgufError, read_header
 from friendli_endpoint.engine.llama.model import ModelError
 from friendli_endpoint.files import private_copy
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["Trials"]
 
@@ -54,7 +54,7 @@ class Trials:
 
         Raises:
             ModelError: It cannot be served; the message says why in a sentence.
-            Refusal: `close` has been called.
+            RequestError: `close` has been called.
         """
         try:
             check_layout(read_header(path))
@@ -73,7 +73,7 @@ class Trials:
 
         Raises:
             ModelError: One of them cannot be served; the message says which, and why.
-            Refusal: `close` has been called.
+            RequestError: `close` has been called.
         """
         if paths:
             self._check_adapters(model, paths)
@@ -91,7 +91,7 @@ class Trials:
 
         Raises:
             ModelError: It cannot be served; the message says why, of `path`.
-            Refusal: `close` has been called.
+            RequestError: `close` has been called.
         """
         self._check_adapters(model, [path])  # what is plainly wrong is not copied
         try:
@@ -171,7 +171,7 @@ class Trials:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise Refusal(
+            raise RequestError(
                 "the endpoint is shutting down", status=503, code="draining", retry_after=1
             )
 

@@ -58,7 +58,7 @@ class LlamaVocabulary:
             special: Whether control tokens written out in the text are recognised.
 
         Raises:
-            Refusal: 503: there is no memory for the stack that a long text may need.
+            RequestError: 503: there is no memory for the stack that a long text may need.
         """
         encoded = text.encode()
         if len(encoded) <= _SHALLOW_BYTES:
@@ -77,7 +77,7 @@ class LlamaVocabulary:
                 return ids[:count]
             room = -count
 
-    def piece(self, token_id: int) -> bytes:
+    def token_bytes(self, token_id: int) -> bytes:
         """The bytes of a token; a control token's are its text."""
         return self._pieces[token_id]
 

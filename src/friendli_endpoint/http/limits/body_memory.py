@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.body import parse_body
 
 __all__ = ["BodyMemory", "HeldBody", "memory_full"]
@@ -43,9 +43,9 @@ class BodyMemory:
             self._num_bytes -= num_bytes
 
 
-def memory_full() -> Refusal:
+def memory_full() -> RequestError:
     """The answer to a request for whose body there is no memory."""
-    return Refusal(
+    return RequestError(
         "the endpoint holds as many bytes of request bodies as it may",
         status=503,
         code="body_memory_full",
@@ -95,12 +95,12 @@ class HeldBody:
             max_messages: As for `parse_body`.
 
         Raises:
-            Refusal: As of `parse_body`; 408 where the request has ended before.
+            RequestError: As of `parse_body`; 408 where the request has ended before.
         """
         try:
             content = self._content.pop()
         except IndexError:
-            raise Refusal("the request has ended", status=408, code="ended") from None
+            raise RequestError("the request has ended", status=408, code="ended") from None
         try:
             return parse_body(content, kind, max_messages)
         finally:

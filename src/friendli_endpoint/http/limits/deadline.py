@@ -2,7 +2,7 @@
 
 import re
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["HEADER", "deadline_of", "too_late"]
 
@@ -20,12 +20,12 @@ def deadline_of(asked: str | None, most: float | None, now: float) -> float | No
         now: When the request came, in seconds.
 
     Raises:
-        Refusal: The header is no number above 0.
+        RequestError: The header is no number above 0.
     """
     granted = [most] if most is not None else []
     if asked is not None:
         if not _SECONDS.fullmatch(asked) or not float(asked):
-            raise Refusal(
+            raise RequestError(
                 f"{HEADER} must be a number of seconds above 0, such as 30 or 2.5",
                 param=HEADER,
                 code="out_of_range",
@@ -34,6 +34,6 @@ def deadline_of(asked: str | None, most: float | None, now: float) -> float | No
     return now + min(granted) if granted else None
 
 
-def too_late() -> Refusal:
+def too_late() -> RequestError:
     """What a request hears whose time is over."""
-    return Refusal("the answer was not done in time", status=504, code="timeout")
+    return RequestError("the answer was not done in time", status=504, code="timeout")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["Bucket", "Rates"]
 
@@ -71,7 +71,7 @@ class Rates:
         """Counts a request.
 
         Raises:
-            Refusal: 429, with the seconds after which there is room for one.
+            RequestError: 429, with the seconds after which there is room for one.
         """
         self._take(caller, "requests", 1)
 
@@ -79,7 +79,7 @@ class Rates:
         """Counts the tokens of a prompt; one larger than a minute's grant passes at a full one.
 
         Raises:
-            Refusal: 429, with the seconds after which there is room for them.
+            RequestError: 429, with the seconds after which there is room for them.
         """
         self._take(caller, "tokens", tokens)
 
@@ -96,7 +96,7 @@ class Rates:
         now = self._clock()
         seconds = math.ceil(round(bucket.wait(amount, now), 6))
         if seconds:
-            raise Refusal(
+            raise RequestError(
                 f"this token may use {bucket.per_minute:,} {what} a minute: "
                 f"there is room for this request in {seconds} s",
                 status=429,

@@ -8,10 +8,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from friendli_endpoint.http.errors import error_response
 from friendli_endpoint.http.middleware.tokens import Tokens, find
 
-__all__ = ["Auth"]
+__all__ = ["AuthMiddleware"]
 
 
-class Auth:
+class AuthMiddleware:
     """ASGI middleware; writes into the request's state who the `caller` is, as a digest.
 
     Args:

@@ -6,23 +6,23 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.limits.body_memory import BodyMemory, HeldBody, memory_full
 
-__all__ = ["Arrival", "read_body"]
+__all__ = ["BodyTimeoutMiddleware", "read_body"]
 
 MOST_IGNORED = 64 * 1024
 """Bytes of an unwanted body that are cheaper to throw away than a new connection is to make."""
 
 
-class Arrival:
+class BodyTimeoutMiddleware:
     """ASGI middleware: bounds the time that a body takes, and closes on one that is not read.
 
     The request's state has its `body`, to be read by `read_body`; a server that counts what arrives
     has written it there.
 
     Args:
-        app: The application; `receive` raises a 408 or 503 `Refusal` in it.
+        app: The application; `receive` raises a 408 or 503 `RequestError` in it.
         seconds: How long the whole body of a request may take.
         memory: What is held of all bodies together.
     """
@@ -53,7 +53,7 @@ class Arrival:
                     message = await receive()
             except TimeoutError:
                 read = False
-                raise Refusal(
+                raise RequestError(
                     f"the body did not arrive within {self._seconds:g} seconds",
                     status=408,
                     code="body_too_slow",
@@ -85,10 +85,11 @@ async def read_body(request: Request, max_bytes: int) -> HeldBody:
         max_bytes: Bytes that it may have.
 
     Raises:
-        Refusal: 413 as soon as it is known to be larger, 400 where there is none, 503 where there
+        RequestError: 413 as soon as it is known to be larger, 400 where there is none, 503 where
+        there
             is no memory for it.
     """
-    too_large = Refusal(
+    too_large = RequestError(
         f"the body must be at most {max_bytes:,} bytes", status=413, code="body_too_large"
     )
     declared = request.headers.get("content-length", "")
@@ -101,7 +102,9 @@ async def read_body(request: Request, max_bytes: int) -> HeldBody:
             raise too_large
         content += chunk
     if not content:
-        raise Refusal("the request has no body: a JSON object is expected", code="invalid_json")
+        raise RequestError(
+            "the request has no body: a JSON object is expected", code="invalid_json"
+        )
     held.fill(bytes(content))
     return held
 

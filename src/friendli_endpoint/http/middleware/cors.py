@@ -9,10 +9,10 @@ from starlette.types import ASGIApp
 
 from friendli_endpoint.http.errors import error_response
 
-__all__ = ["Cors"]
+__all__ = ["EndpointCORSMiddleware"]
 
 
-class Cors(CORSMiddleware):
+class EndpointCORSMiddleware(CORSMiddleware):
     """Starlette's, with the one form of errors.
 
     Args:

@@ -11,17 +11,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from friendli_endpoint.http.errors import error_response
 from friendli_endpoint.telemetry import Telemetry
 
-__all__ = ["RequestIds"]
+__all__ = ["RequestIdMiddleware"]
 
 log = logging.getLogger("friendli_endpoint.http")
 
 _ALLOWED = re.compile(r"[\x21-\x7e]{1,128}")
 
 
-class RequestIds:
+class RequestIdMiddleware:
     """ASGI middleware; the outermost, so that what fails inside is answered and logged here.
 
-    It writes into the request's state the `passage` that its stations write into.
+    It writes into the request's state the `record` that its stations write into.
 
     Args:
         app: The application.
@@ -43,10 +43,10 @@ class RequestIds:
         sent = headers.get("x-request-id", "")
         request_id = sent if _ALLOWED.fullmatch(sent) else uuid.uuid4().hex
         status = 0
-        passage = self._telemetry.begin(
+        record = self._telemetry.begin(
             scope["method"], scope["path"], request_id, headers, self._completions
         )
-        scope.setdefault("state", {})["passage"] = passage
+        scope.setdefault("state", {})["record"] = record
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -66,4 +66,4 @@ class RequestIds:
             response = error_response(500, "the endpoint failed; it has logged why")
             await response(scope, receive, send_with_id)
         finally:
-            self._telemetry.ended(passage, status)
+            self._telemetry.ended(record, status)

@@ -14,8 +14,8 @@ from friendli_endpoint.http.limits.body_memory import HeldBody
 from friendli_endpoint.http.limits.deadline import HEADER, deadline_of, too_late
 from friendli_endpoint.http.middleware.body_timeout import read_body
 from friendli_endpoint.http.policy import Policy
-from friendli_endpoint.http.service import Exchange, Service
-from friendli_endpoint.telemetry import Passage, Telemetry
+from friendli_endpoint.http.service import PendingResponse, Service
+from friendli_endpoint.telemetry import RequestRecord, Telemetry
 
 __all__ = ["COMPLETIONS", "add_chat_route"]
 
@@ -25,14 +25,14 @@ COMPLETIONS = "/dedicated/v1/chat/completions"
 def add_chat_route(app: FastAPI, service: Service, policy: Policy, telemetry: Telemetry) -> None:
     """Adds the route to an application."""
 
-    def accept(body: HeldBody) -> tuple[DedicatedChatCompletionBody, Exchange]:
+    def accept(body: HeldBody) -> tuple[DedicatedChatCompletionBody, PendingResponse]:
         asked = body.parse(DedicatedChatCompletionBody, policy.max_messages)
-        return asked, service.accept(asked)
+        return asked, service.prepare(asked)
 
     @app.post(COMPLETIONS, summary="Chat completions")
     async def complete(request: Request) -> Response:
         caller = getattr(request.state, "caller", None)
-        passage: Passage = request.state.passage
+        record: RequestRecord = request.state.record
         now = asyncio.get_running_loop().time()
         deadline = deadline_of(request.headers.get(HEADER), policy.answer_seconds, now)
         policy.rates.take_request(caller)
@@ -42,16 +42,16 @@ def add_chat_route(app: FastAPI, service: Service, policy: Policy, telemetry: Te
                 asked, exchange = await asyncio.to_thread(accept, body)
         except TimeoutError:
             raise too_late() from None
-        telemetry.accepted(passage, exchange.request, asked)
+        telemetry.accepted(record, exchange.request, asked)
         policy.rates.take_prompt(caller, exchange.request.num_prompt_tokens)
         stack = AsyncExitStack()
         events = await stack.enter_async_context(service.engine.run(exchange.request))
-        telemetry.submitted(passage)
+        telemetry.submitted(record)
         answering = Answering(
             exchange,
             events,
             stack.aclose,
-            passage,
+            record,
             telemetry,
             deadline,
             partial(policy.rates.add_tokens, caller),

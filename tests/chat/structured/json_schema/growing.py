@@ -7,7 +7,7 @@ dies where the compiler's recursion exceeds the stack, and is killed where somet
 from collections.abc import Callable
 from typing import Any
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.support.chat import ConstraintMaker
 from tests.support.scripted import ScriptedVocabulary
 
@@ -94,7 +94,7 @@ def main() -> None:
     for name, family in FAMILIES.items():
         try:
             compiler.json_schema(family(), vocabulary.end_ids, "schema").mask()
-        except Refusal as refusal:
+        except RequestError as refusal:
             assert refusal.status == 400, name
         print(name, flush=True)
 

@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.chat.structured.walking import COMPILER, ENDS
 
 __all__ = ["Schema", "check", "refusal_of"]
@@ -21,9 +21,9 @@ def check(schema: Schema, text: str) -> None:
     kind(schema, format_checker=kind.FORMAT_CHECKER).validate(json.loads(text))
 
 
-def refusal_of(schema: object) -> Refusal:
+def refusal_of(schema: object) -> RequestError:
     """What is said against a schema, called `s`."""
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         COMPILER.json_schema(schema, ENDS, "s")
     assert caught.value.status == 400
     assert caught.value.param is not None and caught.value.param in caught.value.message

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from friendli_endpoint.chat.structured.json_schema.document import subschemas
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.chat.structured.json_schema.helpers import check, refusal_of
 from tests.chat.structured.json_schema.random_schemas import ANY_SCHEMA
 from tests.chat.structured.schemas import D4, D6, D7, D2019, D2020
@@ -68,7 +68,7 @@ def test_any_schema_in_any_draft(
     schema = {**({"$schema": draft} if draft else {}), "allOf": [root, {}], **target}
     try:
         constraint = COMPILER.json_schema(schema, ENDS, "s")
-    except Refusal as refusal:
+    except RequestError as refusal:
         assert refusal.status == 400 and refusal.param is not None
         return
     output = walk(constraint, seed)
@@ -86,7 +86,7 @@ def test_prefix_items_are_refused_or_ignored_before_the_draft_that_brought_them(
     }
     try:
         constraint = COMPILER.json_schema(schema, ENDS, "s")
-    except Refusal as refusal:
+    except RequestError as refusal:
         assert refusal.param == "s.prefixItems"
         return
     assert not follows(constraint, '[""]')

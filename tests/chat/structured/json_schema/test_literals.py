@@ -3,7 +3,7 @@
 import pytest
 
 from friendli_endpoint.chat.structured.json_schema import fit_schema
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.chat.structured.json_schema.helpers import Schema, refusal_of
 from tests.chat.structured.walking import COMPILER, ENDS, walk
 
@@ -48,7 +48,7 @@ def test_characters_that_need_four_digits_are_refused_in_names_and_constants() -
         for schema in schemas:
             try:
                 fit_schema(schema, "s")
-            except Refusal as refusal:
+            except RequestError as refusal:
                 assert code in refused and "control character" in refusal.message
             else:
                 assert code not in refused

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from friendli_endpoint.chat.structured.regex import PatternError, search_pattern
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.chat.structured.walking import COMPILER, ENDS, follows
 
 __all__ = ["check_meaning", "check_named"]
@@ -19,7 +19,7 @@ def check_meaning(pattern: str, yes: list[str], no: list[str]) -> None:
 
 def check_named(pattern: str, named: str) -> None:
     """That a pattern is refused with these words, alone and in a schema."""
-    with pytest.raises(Refusal, match=re.escape(named)) as caught:
+    with pytest.raises(RequestError, match=re.escape(named)) as caught:
         COMPILER.regex(pattern, ENDS, "response_format.schema")
     assert caught.value.status == 400
     assert caught.value.param == "response_format.schema"

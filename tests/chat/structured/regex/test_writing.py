@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from friendli_endpoint.chat.structured.regex import PatternError, whole_pattern
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 from tests.chat.structured.regex.helpers import check_meaning, check_named
 from tests.chat.structured.walking import COMPILER, ENDS, follows, walk
 
@@ -45,7 +45,7 @@ def test_the_whole_output_matches_as_in_python(pattern: str, texts: list[str]) -
         return
     try:
         COMPILER.regex(pattern, ENDS, "r")
-    except Refusal as refusal:
+    except RequestError as refusal:
         assert "nothing satisfies it" in refusal.message or "empty" in refusal.message
         assert not any(re.fullmatch(pattern, text, re.ASCII) for text in texts)
         return
@@ -62,7 +62,7 @@ def test_a_schemas_pattern_is_found_somewhere_by_every_dialect(
     schema = {"type": "string", "pattern": pattern}
     try:
         COMPILER.json_schema(schema, ENDS, "s")
-    except Refusal as refusal:
+    except RequestError as refusal:
         assert refusal.param == "s.pattern"
         return
     for text in texts:
@@ -97,12 +97,12 @@ def test_what_cannot_be_enforced_is_named(pattern: str, named: str) -> None:
 
 
 def test_a_pattern_that_explodes_is_refused() -> None:
-    with pytest.raises(Refusal, match="too much work"):
+    with pytest.raises(RequestError, match="too much work"):
         COMPILER.regex("(a?){500}a{500}", ENDS, "r")
 
 
 def test_a_pattern_is_bounded_in_length() -> None:
-    with pytest.raises(Refusal, match="16,384"):
+    with pytest.raises(RequestError, match="16,384"):
         COMPILER.regex("a" * 16_385, ENDS, "r")
 
 

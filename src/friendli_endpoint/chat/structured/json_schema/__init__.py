@@ -9,7 +9,7 @@ sent. What has no such rewriting is refused with the keyword and its place.
 `fit.py` leads through it; `rewriting.py` has the table from keywords to their rewritings.
 """
 
-from friendli_endpoint.chat.structured.json_schema.complaints import fault_of, in_words
+from friendli_endpoint.chat.structured.json_schema.error_messages import fault_of, in_words
 from friendli_endpoint.chat.structured.json_schema.fit import FitSchema, fit_schema
 from friendli_endpoint.chat.structured.json_schema.layout import LAYOUTS, JsonLayout
 from friendli_endpoint.chat.structured.json_schema.size import schema_text

@@ -39,7 +39,7 @@ def fit_schema(schema: object, param: str) -> FitSchema:
         param: Where it is in the request.
 
     Raises:
-        Refusal: It is no valid schema, too large, or has a keyword that cannot be enforced.
+        RequestError: It is no valid schema, too large, or has a keyword that cannot be enforced.
     """
     schema_text(schema, param)
     try:

@@ -3,7 +3,7 @@
 import json
 import re
 
-from friendli_endpoint.generation import Refusal
+from friendli_endpoint.generation import RequestError
 
 __all__ = ["Place", "SchemaFault", "definition_name", "definition_pointer", "path_of"]
 
@@ -38,7 +38,7 @@ class SchemaFault(Exception):
         self.reason = reason
         self.invalid = invalid
 
-    def refusal(self, param: str) -> Refusal:
+    def refusal(self, param: str) -> RequestError:
         """What the client is told.
 
         Args:
@@ -46,8 +46,10 @@ class SchemaFault(Exception):
         """
         path = path_of(param, self.place)
         if self.invalid:
-            return Refusal(f"{path} is not valid: {self.reason}", param=path, code="invalid_schema")
-        return Refusal(
+            return RequestError(
+                f"{path} is not valid: {self.reason}", param=path, code="invalid_schema"
+            )
+        return RequestError(
             f"{path} cannot be enforced: {self.reason}", param=path, code="unsupported_schema"
         )
 

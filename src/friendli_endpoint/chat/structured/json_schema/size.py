@@ -19,7 +19,7 @@ def schema_text(schema: object, param: str) -> str:
         param: Where it is in the request.
 
     Raises:
-        Refusal: It is too long or too deep.
+        RequestError: It is too long or too deep.
     """
     limit = f"it is nested deeper than {_MOST_NESTING} levels"
     if _nesting(schema) <= _MOST_NESTING:

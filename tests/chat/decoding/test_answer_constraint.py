@@ -1,0 +1,392 @@
+"""Constrained answers that reasoning may come before: random outputs of what is allowed."""
+
+import codecs
+import itertools
+import json
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from friendli_endpoint.chat.conversation import ChatModel
+from friendli_endpoint.chat.decoding.rules import RuleCompiler
+from friendli_endpoint.chat.output.reader import Reader
+from friendli_endpoint.chat.reasoning.styles import STYLES, ReasoningStyle, tag_ids
+from friendli_endpoint.chat.structured import Constraint
+from friendli_endpoint.chat.tools import (
+    CallArguments,
+    CallBegin,
+    CallEnd,
+    Text,
+    ToolSpec,
+    family_named,
+)
+from friendli_endpoint.chat.tools.toolbox import control_markers, marker_of
+from friendli_endpoint.generation import FinishReason
+from tests.support.chat import (
+    ChoiceReader,
+    ConstraintMaker,
+    OpenVocabulary,
+    body_of,
+    borders_of,
+    choice_guide,
+    criteria_of,
+    set_bits,
+)
+
+NAMED = {style.name: style for style in STYLES}
+ANGLES = ReasoningStyle("angles", "<", ">")
+BARS = ReasoningStyle("bars", "<|a|>", "<|/a|>", preludes=("<|b|>",))
+"""Short tags, so that random outputs come upon them, and upon half of them."""
+
+
+class Spanning(OpenVocabulary):
+    """A vocabulary with tokens of its own, some of which span the ends of tags."""
+
+    def __init__(self, *pieces: str, control: tuple[str, ...] = ()) -> None:
+        own = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|tool|>")
+        super().__init__(context=4096)
+        self._texts = [*(text.encode() for text in own), *self._texts[4:]]
+        self._texts += [text.encode() for text in (*control, *pieces)]
+        self.control_ids |= set(range(self.size, self.size + len(control)))
+        self._ids = {text: token for token, text in enumerate(self._texts)}
+        self._max_length = max(map(len, self._texts))
+        self.size = len(self._texts)
+
+
+SPANS = (">\n", ">\n\n", "><", ">{", ">[", ">1", "></", "<t", "<think", "think", "think>", "ink>4")
+TAGGED = ("<think>\n", "</think>\n\n", "</think>x", "<think></think>1", "\n<", " <think>")
+CALLS = ("_call>", "_call>\n", "<tool_call>", "<tool", "][", "[TOOL", "[T", "|>", "|>1", "<|b|>x")
+VOCABULARIES = {
+    "bytes": Spanning(),
+    "spanning": Spanning(*SPANS, *TAGGED, *CALLS),
+    "control": Spanning(
+        *SPANS,
+        "][",
+        control=("<think>", "</think>", "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "<|a|>"),
+    ),
+}
+MODELS = {name: ConstraintMaker(vocabulary) for name, vocabulary in VOCABULARIES.items()}
+
+SMALL = {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "additionalProperties": False}
+TOOLS = [ToolSpec("go", None, SMALL)]
+REGEXES = [
+    "<[a-z]{1,3}>",
+    "(<think>)?[0-9]",
+    r"\s{0,3}<t?",
+    r"[ \n]{1,2}x",
+    "a?",
+    ">{1,3}",
+    "<{1,3}>?",
+    r"<\|(a|b|c)\|>[0-9]?",
+    r"\[[A-Z]{1,5}[\]/]",
+    "Here is [a-z]{1,4}:?",
+    "</?think>",
+    "(<think></think>)?1",
+]
+SCHEMAS = [
+    SMALL,
+    {"type": "array", "items": {"enum": [1, [2]]}, "maxItems": 2},
+    {"const": "<think>"},
+]
+FAMILIES = ["hermes", "mistral", "llama3", "functionary_tags", "glm", "qwen_coder", "pythonic"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What an answer must be like: a pattern, a schema, or calls."""
+
+    regex: str = ""
+    schema: int = -1
+    family: str = ""
+    required: bool = False
+
+    @property
+    def calls(self) -> bool:
+        return bool(self.family)
+
+    def constraint(self, name: str) -> Constraint:
+        compiler, vocabulary = MODELS[name], VOCABULARIES[name]
+        if self.regex:
+            return compiler.regex(self.regex, vocabulary.end_ids, "r")
+        if not self.family:
+            return compiler.json_schema(SCHEMAS[self.schema], vocabulary.end_ids, "s")
+        family = family_named(self.family)
+        grammar = family.grammar(
+            TOOLS, required=self.required, parallel=True, marker=marker_of(family, vocabulary)
+        )
+        return compiler.lark(grammar, vocabulary.end_ids, "t")
+
+
+FORMS = [
+    *(Form(regex=pattern) for pattern in REGEXES),
+    *(Form(schema=index) for index in range(len(SCHEMAS))),
+    *(Form(family=family, required=required) for family in FAMILIES for required in (True, False)),
+]
+
+
+class Choice:
+    """One choice of a request: its guide, and readers of what it does.
+
+    Args:
+        name: Of the vocabulary.
+        style: The tags.
+        form: What the answer must be like.
+        prompt: How the prompt ends.
+        budget: Of the reasoning.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        style: ReasoningStyle,
+        form: Form,
+        prompt: str = "",
+        budget: int | None = None,
+    ) -> None:
+        self.vocabulary = VOCABULARIES[name]
+        self.form = form
+        markers = family_named(form.family).markers[:1] if form.calls else ()
+        visible = tag_ids(style, self.vocabulary)
+        if form.calls:
+            visible |= control_markers(family_named(form.family), self.vocabulary)
+        silent = self.vocabulary.control_ids - visible
+        self._rule = style.rule(prompt, markers, trims=form.calls, budget=budget)
+        tag_masks = borders_of(self._rule, self.vocabulary, silent)
+        texts = (style.open, style.close, *style.preludes, *markers)
+        self._openings = tuple(text.encode() for text in (style.open, *style.preludes))
+        self._liked = [text.encode() for text in texts]
+        self._criteria = criteria_of(self.vocabulary, silent=silent | self.vocabulary.end_ids)
+        self.constraint = form.constraint(name)
+        self.guide = choice_guide(
+            self._criteria, self.vocabulary, self._rule, tag_masks, form.constraint(name)
+        )
+
+    def allowed(self) -> set[int]:
+        mask = self.guide.mask()
+        assert mask is not None
+        return set_bits(mask, self.vocabulary)
+
+    def opens(self, out: bytes) -> bool:
+        """Whether an output has begun with a whole tag."""
+        return out.lstrip(b" \t\r\n").startswith(self._openings)
+
+    def begins(self, out: bytes) -> bool:
+        """Whether an output may yet turn out to begin with a tag."""
+        return any(tag.startswith(out.lstrip(b" \t\r\n")) for tag in self._openings)
+
+    def read(
+        self,
+        pieces: Iterable[bytes],
+        finish: FinishReason,
+        *,
+        parse: bool = True,
+        include: bool = True,
+    ) -> tuple[str, str]:
+        """Reasoning and answer, as they are given for an output in these pieces."""
+        free = choice_guide(self._criteria, self.vocabulary, self._rule)
+        reading = ChoiceReader(free, Reader(self.vocabulary, parse=parse, include=include))
+        reading.read(map(self.vocabulary.token_of, pieces))
+        reading.end(finish)
+        return reading.reasoning, reading.text
+
+    def walk(self, seed: int, most: int) -> tuple[list[bytes], FinishReason]:
+        """A random output of tokens that are allowed, with a liking for tags; and how it ends."""
+        draw = random.Random(seed)
+        liking, out = draw.choice([0.0, 0.6, 0.95]), list[bytes]()
+        for _ in range(most):
+            token = self._next(draw, liking, b"".join(out))
+            out.append(
+                b""
+                if token in self._criteria.suppressed_ids
+                else self.vocabulary.token_bytes(token)
+            )
+            finish = self.guide.accept(token, False).finish
+            if finish is not None:
+                return out, finish
+        return out, "length"
+
+    def _next(self, draw: random.Random, liking: float, before: bytes) -> int:
+        forced = self.guide.fast_forward_tokens()
+        if forced:
+            return forced[0]
+        choices = self.allowed()
+        assert choices, f"nothing may follow {before!r}"
+        rests = [
+            text[length:]
+            for text in self._liked
+            for length in range(len(text))
+            if before.endswith(text[:length])
+        ]
+        liked = [
+            token
+            for token in choices
+            if any(_goes_on(rest, self.vocabulary.token_bytes(token)) for rest in rests)
+        ]
+        return draw.choice(sorted(liked if liked and draw.random() < liking else choices))
+
+
+def _goes_on(rest: bytes, piece: bytes) -> bool:
+    return rest.startswith(piece) or piece.startswith(rest)
+
+
+def holds(form: Form, name: str, answer: str) -> bool:
+    """Whether a finished answer is what it must be, judged without what went before."""
+    if not form.calls:
+        constraint = form.constraint(name)
+        tokens = constraint.spelt(answer.encode())
+        if not constraint.takes(tokens):
+            return False
+        for token in tokens:
+            constraint.accept(token)
+        return constraint.satisfied
+    parser = family_named(form.family).parser(TOOLS)
+    events = [*parser.feed(answer), *parser.finish()]
+    begun = [event for event in events if isinstance(event, CallBegin)]
+    ended = [event for event in events if isinstance(event, CallEnd)]
+    texts = "".join(event.text for event in events if isinstance(event, Text))
+    if len(begun) != len(ended) or (form.required and (texts.strip() or not ended)):
+        return False
+    arguments = [
+        "".join(
+            event.fragment
+            for event in events
+            if isinstance(event, CallArguments) and event.index == call.index
+        )
+        for call in begun
+    ]
+    return all(json.loads(text) in ({}, {"a": 1}, {"a": 2}) for text in arguments)
+
+
+STYLED = [NAMED["think"], NAMED["magistral"], NAMED["granite"], NAMED["harmony"], ANGLES, BARS]
+Case: TypeAlias = tuple[str, ReasoningStyle, Form, str, int | None]
+cases: st.SearchStrategy[Case] = st.tuples(
+    st.sampled_from(sorted(VOCABULARIES)),
+    st.sampled_from(STYLED),
+    st.sampled_from(FORMS),
+    st.sampled_from(["", "", "open", "close"]),
+    st.one_of(st.none(), st.integers(1, 6)),
+)
+
+
+def made(case: Case) -> Choice:
+    name, style, form, begun, budget = case
+    prompt = {"": "", "open": style.open + "\n", "close": style.close}[begun]
+    return Choice(name, style, form, prompt, budget)
+
+
+@settings(max_examples=400, deadline=None)
+@given(cases, st.integers(0, 10**6), st.integers(1, 60))
+def test_the_answer_is_what_it_must_be_whatever_the_reasoning(
+    case: Case, seed: int, most: int
+) -> None:
+    choice = made(case)
+    out, finish = choice.walk(seed, most)
+    _, answer = choice.read(out, finish)
+    if finish == "stop":
+        assert holds(case[2], case[0], answer), (out, answer)
+    else:
+        assert len(out) == most, f"nothing more was possible after {out}"
+
+
+@settings(max_examples=200, deadline=None)
+@given(cases, st.integers(0, 10**6), st.integers(1, 60), st.randoms(use_true_random=False))
+def test_the_answer_is_the_same_however_it_is_asked_for_and_cut(
+    case: Case, seed: int, most: int, draw: random.Random
+) -> None:
+    choice = made(case)
+    out, finish = choice.walk(seed, most)
+    whole = b"".join(out)
+    reasoning, answer = choice.read(out, finish)
+    cuts = sorted(draw.randint(0, len(whole)) for _ in range(8))
+    chopped = [whole[a:b] for a, b in itertools.pairwise([0, *cuts, len(whole)])]
+    assert choice.read(chopped, finish) == (reasoning, answer)
+    assert choice.read(out, finish, include=False) == ("", answer)
+    _, unparsed = choice.read(out, finish, parse=False)
+    assert unparsed == codecs.getincrementaldecoder("utf-8")("replace").decode(whole)
+    assert unparsed.endswith(answer)
+    assert reasoning in unparsed
+
+
+models = pytest.mark.parametrize("name", sorted(VOCABULARIES))
+styles = pytest.mark.parametrize("style", STYLED, ids=lambda style: style.name)
+
+
+@models
+@styles
+@pytest.mark.parametrize("special", [True, False])
+def test_reasoning_may_come_before_any_answer(
+    name: str, style: ReasoningStyle, special: bool
+) -> None:
+    vocabulary = VOCABULARIES[name]
+    for form in FORMS:
+        choice = Choice(name, style, form)
+        for text in (style.open, "hm", style.close):
+            for token in vocabulary.tokenize(text, special):
+                assert token in choice.allowed(), (form, text)
+                assert choice.guide.accept(token, False).finish is None
+        mask = choice.guide.mask()
+        assert mask is not None and np.array_equal(mask, choice.constraint.mask())
+        assert choice.guide.fast_forward_tokens() == choice.constraint.fast_forward_tokens()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(sorted(VOCABULARIES)),
+    st.sampled_from(STYLED),
+    st.sampled_from(FORMS),
+    st.integers(0, 10**6),
+)
+def test_any_answer_may_come_without_reasoning(
+    name: str, style: ReasoningStyle, form: Form, seed: int
+) -> None:
+    choice, draw, out = Choice(name, style, form), random.Random(seed), b""
+    for _ in range(30):
+        either, may_end = choice.allowed(), choice.constraint.satisfied
+        alone = set_bits(choice.constraint.mask(), choice.vocabulary)
+        assert bool(either & choice.vocabulary.end_ids) == may_end
+        opens = {
+            token for token in alone if choice.opens(out + choice.vocabulary.token_bytes(token))
+        }
+        assert alone - opens <= either
+        going_on = sorted(alone - opens - choice.vocabulary.end_ids)
+        if not going_on:
+            return
+        token = draw.choice(going_on)
+        out += choice.vocabulary.token_bytes(token)
+        finished = choice.constraint.accept(token)
+        assert choice.guide.accept(token, False).finish == (
+            "stop" if finished and not choice.begins(out) else None
+        )
+        if finished:
+            return
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "opened"),
+    [
+        ("{{ messages[0].content }}", "say <think>", False),
+        ("{{ messages[0].content }}<think>\n", "say <think>", True),
+        ("{{ messages[0].content }}", "say", False),
+    ],
+)
+def test_only_the_template_opens_the_reasoning_of_a_request(
+    source: str, text: str, opened: bool
+) -> None:
+    # The first template speaks of no tags, so it is told of them in a comment.
+    vocabulary = VOCABULARIES["bytes"]
+    rules = RuleCompiler(vocabulary)
+    model = ChatModel(rules, source + "{# <think> #}", vocabulary.context)
+    body = body_of(
+        messages=[{"role": "user", "content": text}],
+        response_format={"type": "regex", "schema": "[0-9]"},
+    )
+    mask = rules.guide(model.prepare(body).request.rules).mask()
+    assert mask is not None
+    free = vocabulary.byte("x") in set_bits(mask, vocabulary)
+    assert free == opened

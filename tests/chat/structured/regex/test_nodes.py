@@ -1,0 +1,46 @@
+"""The size of a pattern counts what a matcher must tell apart."""
+
+import pytest
+
+from friendli_endpoint.chat.structured.regex.classes import ASCII_ONLY
+from friendli_endpoint.chat.structured.regex.nodes import (
+    Anchor,
+    Group,
+    Node,
+    Repeat,
+    Text,
+    size_of,
+)
+from friendli_endpoint.chat.structured.regex.reading import read
+from tests.chat.structured.regex.helpers import check_named
+
+A = Text("a")
+
+
+@pytest.mark.parametrize(
+    ("node", "size"),
+    [
+        (A, 1),
+        (Anchor("^"), 1),
+        (Group(((),)), 1),
+        (Group(((A, A),)), 3),
+        (Group(((A,), (A, A), ())), 4),
+        (Repeat(A, 0, 0), 1),
+        (Repeat(A, 0, None), 1),
+        (Repeat(A, 7, None), 7),
+        (Repeat(A, 2, 5), 5),
+        (Repeat(Repeat(A, 3, 3), 4, 4), 12),
+        (Repeat(Group(((A, A),)), 0, 10), 30),
+    ],
+)
+def test_repetitions_count_as_often_as_they_can(node: Node, size: int) -> None:
+    assert size_of(node) == size
+
+
+@pytest.mark.parametrize("pattern", ["a{19999}", "a{0,19999}", "(?:a{99}){199}b{98}"])
+def test_a_pattern_of_the_largest_size_is_read(pattern: str) -> None:
+    assert size_of(read(pattern, ASCII_ONLY).root) <= 20_000
+
+
+def test_a_pattern_beyond_the_largest_size_is_refused() -> None:
+    check_named("a{20000}", "its repetitions make up more than 20,000 characters")
