@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from fastapi.responses import JSONResponse
 
-from friendli_endpoint.bench import rest
-from tests.bench.loopback import obedient, serving
+from friendli_endpoint.bench import idle
+from tests.bench.loopback import exact_reply, serving
 
 from .command import run, sentence
 
@@ -16,9 +16,9 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture(autouse=True)
-def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here is measured: whatever else the machine does, nobody waits for it for long."""
-    monkeypatch.setattr(rest, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(idle, "POLL_SECONDS", 0.02)
 
 
 def rows(output: str) -> list[list[str]]:
@@ -34,7 +34,7 @@ def test_two_addresses_are_measured_in_turns_and_compared(tmp_path: Path) -> Non
     def reply(server: int) -> Any:
         def replied(body: dict[str, Any]) -> Any:
             order.append(server)
-            return obedient(body)
+            return exact_reply(body)
 
         return replied
 
@@ -79,7 +79,7 @@ def test_two_addresses_are_measured_in_turns_and_compared(tmp_path: Path) -> Non
 
 def test_one_address_has_values_and_no_ratio(tmp_path: Path) -> None:
     plot = tmp_path / "plot.png"
-    with serving(obedient) as server:
+    with serving(exact_reply) as server:
         result = run(
             *("bench", "--url", server.url, "--workload", "single", "--rounds", "1"),
             *("--plot", str(plot)),
@@ -94,9 +94,9 @@ def test_one_address_has_values_and_no_ratio(tmp_path: Path) -> None:
 @pytest.mark.load
 def test_a_server_that_fails_at_a_workload_is_left_out_of_that() -> None:
     def lazy(body: dict[str, Any]) -> Any:
-        return obedient(body | {"max_tokens": min(body["max_tokens"], 40)})
+        return exact_reply(body | {"max_tokens": min(body["max_tokens"], 40)})
 
-    with serving(obedient) as good, serving(lazy) as bad:
+    with serving(exact_reply) as good, serving(lazy) as bad:
         result = run(
             *("bench", "--url", good.url, "--url", bad.url, "--rounds", "2", "--table"),
             *("--workload", "single", "--workload", "prefix16"),
@@ -104,9 +104,9 @@ def test_a_server_that_fails_at_a_workload_is_left_out_of_that() -> None:
     assert result.exit_code == 1
     lazy_name = bad.url.split("/")[2]
     failed = [row for row in rows(result.stdout) if row[:2] == ["single", lazy_name]]
-    assert "40 tokens came where 96 were due" in failed[-1][2]
+    assert "expected 96 tokens, got 40" in failed[-1][2]
     assert "--end-token" in failed[-1][2]
-    assert sum("40 tokens came" in line for line in result.stderr.splitlines()) == 1
+    assert sum("got 40" in line for line in result.stderr.splitlines()) == 1
     prefix, *_ = [row for row in rows(result.stdout) if row[0] == "prefix16"]
     assert prefix[4] == lazy_name and "(" in prefix[6]
 
@@ -118,7 +118,7 @@ def test_a_server_that_refuses_is_quoted() -> None:
 
 
 def test_a_server_that_does_not_count_tokens_cannot_be_measured() -> None:
-    with serving(lambda body: obedient(body)[:-1]) as server:
+    with serving(lambda body: exact_reply(body)[:-1]) as server:
         said = sentence(run("bench", "--url", server.url))
     assert "how many tokens" in said
 
@@ -128,12 +128,12 @@ def test_a_server_that_does_not_count_tokens_cannot_be_measured() -> None:
     [
         (["--workload", "fastest"], "there is no workload 'fastest'"),
         (["--peer", "ollama"], "there is no peer 'ollama'"),
-        (["--url", "localhost"], "is no address"),
+        (["--url", "localhost"], "is not an address"),
         (["--no-ours"], "there is nothing to measure"),
         (["--vocabulary", "model.gguf"], "SIZE=GGUF"),
-        (["--peer", "llama.cpp", "--peer", "llama.cpp"], "llama.cpp is named twice"),
-        (["--url", "http://h:1", "--url", "openai=http://h:1"], "h:1 is named twice"),
-        (["--json", "missing/raw.json"], "no folder missing"),
+        (["--peer", "llama.cpp", "--peer", "llama.cpp"], "llama.cpp is given twice"),
+        (["--url", "http://h:1", "--url", "openai=http://h:1"], "h:1 is given twice"),
+        (["--json", "missing/raw.json"], "the folder missing does not exist"),
         (["--plot", "plot.svg"], "plot.svg"),
         (["--model", "missing.gguf"], "missing.gguf"),
         (["--url", "http://127.0.0.1:9"], "127.0.0.1:9"),
@@ -147,7 +147,7 @@ def test_a_plot_without_what_draws_it_is_refused_before_anything_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("friendli_endpoint.bench.plots.find_spec", lambda _name: None)
-    with serving(obedient) as server:
+    with serving(exact_reply) as server:
         said = sentence(run("bench", "--url", server.url, "--plot", "x.png"))
     assert "friendli-dedicated[bench]" in said
     assert server.received == []

@@ -1,4 +1,4 @@
-"""The embedded model under the names of other pre-tokenizers."""
+"""Copies of the embedded model with another pre-tokenizer."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +19,8 @@ def write_with_pre_tokenizer(path: Path, name: str, *, weights: bool = True) -> 
 
     Args:
         path: The file to write.
-        name: Of the pre-tokenizer, as llama.cpp calls it.
-        weights: Whether the file has the model's tensors; without them only its vocabulary can be
+        name: llama.cpp's name of the pre-tokenizer.
+        weights: Whether to write the model's tensors; without them only its vocabulary can be
             loaded.
     """
     source = find_embedded_model()

@@ -55,7 +55,7 @@ class Spanning(OpenVocabulary):
         self._texts += [text.encode() for text in (*control, *pieces)]
         self.control_ids |= set(range(self.size, self.size + len(control)))
         self._ids = {text: token for token, text in enumerate(self._texts)}
-        self._longest = max(map(len, self._texts))
+        self._max_length = max(map(len, self._texts))
         self.size = len(self._texts)
 
 

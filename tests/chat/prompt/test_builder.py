@@ -28,7 +28,7 @@ class Overlapping(ScriptedVocabulary):
         own = [b"<a>", b"<a><b>", b"><", b"aa"]
         self._texts[:4] = own
         self._ids = {text: token for token, text in enumerate(self._texts)}
-        self._longest = max(map(len, self._texts))
+        self._max_length = max(map(len, self._texts))
 
 
 VOCABULARY = ScriptedVocabulary(context=4096)

@@ -1,27 +1,27 @@
-"""What the real endpoint shows of its own work is the work that it has done."""
+"""Metrics of the real endpoint agree with the usage of its answers."""
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from .conftest import Endpoint, asking
+from .conftest import Endpoint, chat_body
 
 TEAM = "seen"
 CONSTRAINED = {"type": "regex", "schema": "(seen|unseen){1,3}"}
 
 
 def series(endpoint: Endpoint) -> dict[str, float]:
-    """All that there is of this team and of nobody in particular, by name."""
+    """Returns the samples of this team and those without labels, by name."""
     page = endpoint.send("/metrics", None, "GET").body.decode()
     return {
-        each.name: each.value
+        sample.name: sample.value
         for family in text_string_to_metric_families(page)
-        for each in family.samples
-        if each.labels in ({}, {"team": TEAM})
+        for sample in family.samples
+        if sample.labels in ({}, {"team": TEAM})
     }
 
 
-def test_the_page_follows_the_engine(endpoint: Endpoint) -> None:
+def test_metrics_count_tokens_and_times_of_a_request(endpoint: Endpoint) -> None:
     before = series(endpoint)
-    body = asking(response_format=CONSTRAINED, max_tokens=5)
+    body = chat_body(response_format=CONSTRAINED, max_tokens=5)
     answer = endpoint.post(body, {"x-friendli-team": TEAM}).json()
     after = series(endpoint)
     usage = answer["usage"]

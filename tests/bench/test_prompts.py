@@ -1,13 +1,13 @@
-"""Prompts of words."""
+"""Generated prompts."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.bench.prose import fresh_words, words
+from friendli_endpoint.bench.prompts import fresh_words, words
 
 
 @given(st.integers(1, 500), st.text(max_size=5))
-def test_prompts_have_exactly_so_many_words_and_follow_from_their_seed(
+def test_prompts_have_the_given_number_of_words_and_depend_only_on_the_seed(
     count: int, seed: str
 ) -> None:
     assert len(words(count, seed).split()) == count

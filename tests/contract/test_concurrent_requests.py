@@ -1,4 +1,4 @@
-"""Sixteen requests of all kinds that run together: each gets the bytes that it gets alone."""
+"""Sixteen mixed concurrent requests: each gets the same answer as when it runs alone."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -54,54 +54,54 @@ MIXED: list[dict[str, Any]] = [
 
 @pytest.fixture(scope="module")
 def alone(endpoint: Endpoint) -> list[dict[str, Any]]:
-    """What each gets when nothing else runs."""
-    return [whole(endpoint, seed) for seed in range(len(MIXED))]
+    """Returns the answer to each request when nothing else runs."""
+    return [complete(endpoint, seed) for seed in range(len(MIXED))]
 
 
-def whole(endpoint: Endpoint, seed: int) -> dict[str, Any]:
-    return told(endpoint.whole(seed=seed, **MIXED[seed]))
+def complete(endpoint: Endpoint, seed: int) -> dict[str, Any]:
+    return comparable(endpoint.complete(seed=seed, **MIXED[seed]))
 
 
 def streamed(endpoint: Endpoint, seed: int) -> dict[str, Any]:
     accumulator = Accumulator()
     for chunk in endpoint.stream(seed=seed, stream_options={"include_usage": True}, **MIXED[seed]):
         accumulator.add(StreamedChatData.model_validate(chunk))
-    return told(accumulator.completion().model_dump())
+    return comparable(accumulator.completion().model_dump())
 
 
-def told(answer: dict[str, Any]) -> dict[str, Any]:
-    """What must be the same: all but the id, the time and what was cached."""
+def comparable(answer: dict[str, Any]) -> dict[str, Any]:
+    """Returns the fields that must be equal: all but id, time and cached tokens."""
     return {**{key: answer[key] for key in ("choices", "model")}, "usage": counted(answer["usage"])}
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_together_they_get_what_they_get_alone(
+def test_concurrent_answers_equal_those_without_load(
     endpoint: Endpoint, alone: list[dict[str, Any]], order: int
 ) -> None:
-    """Every other one is streamed; the cache is warm from before, in ways that the order makes."""
+    """Every second request is streamed; the order determines the contents of the prefix cache."""
     seeds = random.Random(order).sample(range(len(MIXED)), len(MIXED))
     with ThreadPoolExecutor(len(MIXED)) as pool:
-        asked = {
-            seed: pool.submit(whole if place % 2 else streamed, endpoint, seed)
-            for place, seed in enumerate(seeds)
+        futures = {
+            seed: pool.submit(complete if index % 2 else streamed, endpoint, seed)
+            for index, seed in enumerate(seeds)
         }
-        together = {seed: each.result() for seed, each in asked.items()}
+        together = {seed: future.result() for seed, future in futures.items()}
     for seed, expected in enumerate(alone):
         assert together[seed] == expected, MIXED[seed]
 
 
-def test_adapters_come_and_go_beside_a_stream(
+def test_loading_and_unloading_adapters_does_not_change_running_streams(
     endpoint: Endpoint, alone: list[dict[str, Any]]
 ) -> None:
     path = "/dedicated/v1/adapters"
     with ThreadPoolExecutor(2) as pool:
-        beside = [pool.submit(streamed, endpoint, seed) for seed in (0, 11)]
+        running = [pool.submit(streamed, endpoint, seed) for seed in (0, 11)]
         loaded = endpoint.send(path, {"route": "two", "file": "lora-1.gguf"})
         assert loaded.status == 201
-        other = endpoint.whole(seed=11, **{**MIXED[11], "model": "m:two"})
+        second = endpoint.complete(seed=11, **{**MIXED[11], "model": "m:two"})
         assert endpoint.send(f"{path}/two", None, "DELETE").status == 200
-        assert [each.result() for each in beside] == [alone[0], alone[11]]
-    assert other["choices"][0]["logprobs"] != alone[11]["choices"][0]["logprobs"]
-    refused = endpoint.post({"model": "m:two", "messages": [{"role": "user", "content": "a"}]})
-    assert refused.status == 404
-    assert refused.error()["param"] == "model" and "one" in refused.error()["message"]
+        assert [stream.result() for stream in running] == [alone[0], alone[11]]
+    assert second["choices"][0]["logprobs"] != alone[11]["choices"][0]["logprobs"]
+    rejected = endpoint.post({"model": "m:two", "messages": [{"role": "user", "content": "a"}]})
+    assert rejected.status == 404
+    assert rejected.error()["param"] == "model" and "one" in rejected.error()["message"]

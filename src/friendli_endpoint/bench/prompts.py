@@ -1,4 +1,4 @@
-"""Prompts of an exact number of words, new ones for every seed; it knows no workload."""
+"""Prompts with an exact number of words, different for each seed."""
 
 import random
 from collections.abc import Iterator
@@ -17,19 +17,19 @@ PLACES = (
 TIMES = "morning evening winter summer night week spring afternoon year day month autumn".split()
 
 OPENINGS = 10**8
-"""How many first words there are; two prompts of a run hardly ever get the same one."""
+"""Number of possible first words, large enough that two prompts of a run rarely share one."""
 
 
 def words(count: int, seed: str) -> str:
-    """Plain sentences, cut off after so many words; the same for the same seed."""
+    """Returns plain sentences, cut off after `count` words, determined by the seed."""
     source = _endless(random.Random(seed))
     return " ".join(next(source) for _ in range(count))
 
 
 def fresh_words(count: int, seed: str) -> str:
-    """As `words`, but the first one is a number that no other seed begins with.
+    """Returns `words` whose first word is a random number, determined by the seed.
 
-    A cache of prefixes finds nothing of it but what every prompt of a model begins with.
+    A prefix cache therefore matches nothing but the beginning of the chat template.
     """
     opening = random.Random(f"opening {seed}").randrange(OPENINGS, 10 * OPENINGS)
     return f"{opening} {words(count - 1, seed)}"

@@ -1,4 +1,4 @@
-"""The same program under the published client and under ours: the same words on the screen."""
+"""The same program prints the same output with the published client and with ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.client.wire import (
     stream_answer,
     words,
 )
-from tests.contract.conftest import Rooms
+from tests.contract.conftest import ClientEnvironments
 
 PROGRAM = """
     import logging, sys
@@ -90,18 +90,20 @@ def answers() -> list[bytes]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("room", "streams"), [("friendli-0.12", "stream"), ("friendli-0.16", "")])
-def test_the_same_words(
+@pytest.mark.parametrize(
+    ("client", "streams"), [("friendli-0.12", "stream"), ("friendli-0.16", "")]
+)
+def test_our_client_prints_the_same_as_the_published_one(
     serve: Callable[..., Server],  # noqa: F811
-    rooms: Rooms,
-    room: str,
+    client_environments: ClientEnvironments,
+    client: str,
     streams: str,
 ) -> None:
     theirs, ours = serve(*answers()), serve(*answers())
     program = textwrap.dedent(PROGRAM)
-    before = rooms.run(room, program, theirs.url, streams)
-    after = rooms.run("ours", program, ours.url, streams)
-    # The newer generation shows one more field of usage, the older one does not.
+    before = client_environments.run(client, program, theirs.url, streams)
+    after = client_environments.run("ours", program, ours.url, streams)
+    # Version 0.16 prints one more field of usage than 0.12.
     assert after == before.replace(", prompt_tokens_details=Unset()", "")
     sent = [{**r.json, "stream": None} for r in theirs.requests]
     assert [{**r.json, "stream": None} for r in ours.requests] == sent

@@ -1,4 +1,4 @@
-"""The workloads that are more than requests sent at once."""
+"""Workloads that do more than send a set of concurrent requests."""
 
 import asyncio
 import json
@@ -7,25 +7,25 @@ from typing import Any
 import jsonschema
 import pytest
 
-from friendli_endpoint.bench.scenes import ANSWER_SCHEMA, is_answer
+from friendli_endpoint.bench.scenarios import ANSWER_SCHEMA, is_answer
 from friendli_endpoint.bench.wire import BenchError
-from friendli_endpoint.bench.workload import Stage
+from friendli_endpoint.bench.workload import RoundInputs
 from tests.bench.loopback import chunk, usage
-from tests.bench.played import SHAPE, Scripted, outcome_of, played, texts
+from tests.bench.simulated import SHAPE, ScriptedServer, run_on, run_workload, texts
 
 ANSWER = {"name": "Ada", "age": 36, "city": "Lima", "member": True, "scores": [1, 2, 3]}
 
 
 @pytest.mark.parametrize(("name", "deep"), [("deep8", 16), ("mixed16", 2)])
-def test_what_is_prefilled_before_is_the_same_in_all_rounds_of_a_run(name: str, deep: int) -> None:
-    rounds = [texts(played(name, seed, run="r")[0])[:deep] for seed in ("a", "b")]
+def test_prefilled_prompts_are_the_same_in_all_rounds_of_a_run(name: str, deep: int) -> None:
+    rounds = [texts(run_workload(name, seed, run_seed="r")[0])[:deep] for seed in ("a", "b")]
     assert rounds[0] == rounds[1]
     assert len(set(rounds[0])) == deep // 2, "each is prefilled, and measured"
-    assert set(rounds[0]).isdisjoint(texts(played(name, run="s")[0]))
+    assert set(rounds[0]).isdisjoint(texts(run_workload(name, run_seed="s")[0]))
 
 
 def test_a_deep_stream_runs_among_short_ones() -> None:
-    requests, outcome = played("mixed16")
+    requests, outcome = run_workload("mixed16")
     first, again, *short = requests
     assert first.messages == again.messages and (first.tokens, again.tokens) == (1, 64)
     assert [len(text.split()) for text in texts(short)] == [24] * 15
@@ -34,7 +34,7 @@ def test_a_deep_stream_runs_among_short_ones() -> None:
 
 
 def test_deep_streams_are_prefilled_before_they_are_measured() -> None:
-    requests, outcome = played("deep8")
+    requests, outcome = run_workload("deep8")
     before, measured = requests[:8], requests[8:]
     assert [request.tokens for request in before] == [1] * 8
     assert [request.tokens for request in measured] == [48] * 8
@@ -43,48 +43,48 @@ def test_deep_streams_are_prefilled_before_they_are_measured() -> None:
     assert len(outcome.first_tokens) == 8
 
 
-def test_a_chat_sends_all_that_was_said_before() -> None:
-    requests, outcome = played("conversation")
+def test_a_chat_turn_sends_all_previous_messages() -> None:
+    requests, outcome = run_workload("conversation")
     assert len(requests) == 8 * 6
-    longest = [request.messages for request in requests if len(request.messages) == 11]
-    assert len(longest) == 8
-    for messages in longest:
+    last_turns = [request.messages for request in requests if len(request.messages) == 11]
+    assert len(last_turns) == 8
+    for messages in last_turns:
         assert [message["role"] for message in messages] == ["user", "assistant"] * 5 + ["user"]
         assert all(len(m["content"].split()) == 24 for m in messages if m["role"] == "user")
-        # A turn is its history and one more question.
+        # Each turn adds one answer and one question to the previous request.
         shorter = [request.messages for request in requests if request.messages == messages[:9]]
         assert len(shorter) == 1
     assert len(outcome.first_tokens) == 8 * 5
 
 
-def test_a_long_prompt_comes_when_all_streams_run_and_ends_them() -> None:
-    server = Scripted()
-    outcome = asyncio.run(outcome_of("long", server, Stage("a", SHAPE)))
+def test_the_long_prompt_is_sent_while_all_streams_run_and_then_cancels_them() -> None:
+    server = ScriptedServer()
+    outcome = asyncio.run(run_on("long", server, RoundInputs("a", SHAPE)))
     *streams, late = server.requests
     assert [request.tokens for request in streams] == [1024] * 8
     assert (len(texts([late])[0].split()), late.tokens) == (3990, 16)
     assert server.ended == [late]
-    # Each stream had begun, and had not come to its end.
+    # Each stream had begun and had not finished.
     assert 8 * 8 <= len(outcome.gaps) + 8 < 8 * 1024
     assert 0 < outcome.value <= max(outcome.gaps)
     assert len(outcome.first_tokens) == 1
 
 
-def test_a_stream_that_ends_before_the_long_prompt_comes_is_no_measurement() -> None:
+def test_a_stream_that_ends_before_the_long_prompt_is_an_error() -> None:
     def brief(_body: Any) -> list[Any]:
         return [chunk("word"), chunk(finish="stop"), usage(10, 1)]
 
     with pytest.raises(BenchError, match="ended before"):
-        played("long", reply=brief)
+        run_workload("long", reply=brief)
 
 
-def test_answers_that_break_the_schema_do_not_count() -> None:
+def test_answers_that_violate_the_schema_count_as_failed() -> None:
     answers = iter([json.dumps(ANSWER)] * 6 + ["{", json.dumps(ANSWER | {"age": "36"})])
 
     def reply(_body: Any) -> list[Any]:
         return [chunk(next(answers)), chunk(finish="stop"), usage(30, 20)]
 
-    requests, outcome = played("schema8", reply=reply)
+    requests, outcome = run_workload("schema8", reply=reply)
     assert len(requests) == 8
     assert all(request.schema is ANSWER_SCHEMA for request in requests)
     assert outcome.failed == 2
@@ -107,7 +107,7 @@ def test_answers_that_break_the_schema_do_not_count() -> None:
         {"more": 1},
     ],
 )
-def test_the_check_of_answers_is_the_schema(change: dict[str, Any]) -> None:
+def test_the_answer_check_agrees_with_the_schema(change: dict[str, Any]) -> None:
     validator = jsonschema.Draft202012Validator(ANSWER_SCHEMA)
     assert is_answer(json.dumps(ANSWER)) and validator.is_valid(ANSWER)
     assert not is_answer(json.dumps(ANSWER | change))
@@ -115,5 +115,5 @@ def test_the_check_of_answers_is_the_schema(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", '{"name": "Ada"}', json.dumps(ANSWER) + "x"])
-def test_what_is_no_object_of_all_fields_is_no_answer(text: str) -> None:
+def test_a_text_that_is_not_an_object_with_all_fields_is_invalid(text: str) -> None:
     assert not is_answer(text)
