@@ -97,7 +97,7 @@ class ScriptedVocabulary:
         assert len(control) == len(_CONTROL)
         self._texts = [*control, *(bytes([value]) for value in range(256)), *_PIECES]
         self._ids = {text: token for token, text in enumerate(self._texts)}
-        self._longest = max(map(len, self._texts))
+        self._max_length = max(map(len, self._texts))
         self.size = len(self._texts)
         self.context = context
         self.end_ids = frozenset({0, 2})
@@ -118,7 +118,7 @@ class ScriptedVocabulary:
     def tokenize(self, text: str, special: bool) -> list[int]:
         encoded, ids, start = text.encode(), [], 0
         while start < len(encoded):
-            for length in range(self._longest, 0, -1):
+            for length in range(self._max_length, 0, -1):
                 token = self._ids.get(encoded[start : start + length])
                 if token is not None and (special or token not in self.control_ids):
                     ids.append(token)
