@@ -17,7 +17,7 @@ from tests.support.chat import USER, body_of
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 JSON = {"type": "json_object"}
-LIMITS = Limits(choices=4, tools=2, stops=3, stop_length=5)
+LIMITS = Limits(max_choices=4, max_tools=2, max_stops=3, max_stop_length=5)
 
 
 def check(**fields: Any) -> None:

@@ -216,7 +216,7 @@ def test_an_endpoint_that_does_not_exist_is_not_found(name: str) -> None:
 
 
 def test_rules_and_tools_are_checked() -> None:
-    facts = ModelFacts(VOCABULARY, limits=Limits(choices=2))
+    facts = ModelFacts(VOCABULARY, limits=Limits(max_choices=2))
     assert error_of(facts, n=3).param == "n"
     assert error_of(facts, tools=[TOOL, TOOL]).param == "tools[1].function.name"
     assert error_of(facts, logit_bias={"x" * 9: 1}).param == "logit_bias.xxxxxxxxx"

@@ -29,7 +29,7 @@ READ = called("get", '{"city": "x"}')
 
 
 @both
-def test_text_may_stand_around_blocks_of_calls(family: DeepSeek, call: Call) -> None:
+def test_text_may_be_around_blocks_of_calls(family: DeepSeek, call: Call) -> None:
     single = call("get", '{"city": "x"}')
     text = f"A {BEGIN}{single}{single}{END} B {BEGIN}{single}{END}\nC"
     assert parsed(family, text) == Reading("A  B \nC", [READ] * 3)

@@ -46,16 +46,16 @@ class Limits:
     """Limits that the operator sets on one request.
 
     Attributes:
-        choices: Maximum number of choices (`n`).
-        tools: Maximum number of tools.
-        stops: Maximum number of stop strings.
-        stop_length: Maximum number of characters of a stop string.
+        max_choices: Maximum number of choices (`n`).
+        max_tools: Maximum number of tools.
+        max_stops: Maximum number of stop strings.
+        max_stop_length: Maximum number of characters of a stop string.
     """
 
-    choices: int = 128
-    tools: int = 1024
-    stops: int = 64
-    stop_length: int = 1024
+    max_choices: int = 128
+    max_tools: int = 1024
+    max_stops: int = 64
+    max_stop_length: int = 1024
 
 
 Check = Callable[[Any], bool]
@@ -234,14 +234,14 @@ def _check_tool_choice(choice: str | ChatCompleteBodyToolChoice | None, has_tool
 
 def _check_counts(body: DedicatedChatCompletionBody, limits: Limits) -> None:
     choices = value_or_none(body.n) or 1
-    if choices > limits.choices:
+    if choices > limits.max_choices:
         raise RequestError(
-            f"n must be at most {limits.choices}, not {choices}", param="n", code="out_of_range"
+            f"n must be at most {limits.max_choices}, not {choices}", param="n", code="out_of_range"
         )
     tools = value_or_none(body.tools) or ()
-    if len(tools) > limits.tools:
+    if len(tools) > limits.max_tools:
         raise RequestError(
-            f"tools must contain at most {limits.tools} tools, not {len(tools)}",
+            f"tools must contain at most {limits.max_tools} tools, not {len(tools)}",
             param="tools",
             code="out_of_range",
         )
@@ -258,16 +258,17 @@ def _check_counts(body: DedicatedChatCompletionBody, limits: Limits) -> None:
 
 def _check_stops(stop: str | list[str], limits: Limits) -> None:
     stops = [stop] if isinstance(stop, str) else stop
-    if len(stops) > limits.stops:
+    if len(stops) > limits.max_stops:
         raise RequestError(
-            f"stop must contain at most {limits.stops} strings, not {len(stops)}",
+            f"stop must contain at most {limits.max_stops} strings, not {len(stops)}",
             param="stop",
             code="out_of_range",
         )
     for index, text in enumerate(stops):
-        if not 1 <= len(text) <= limits.stop_length:
+        if not 1 <= len(text) <= limits.max_stop_length:
             raise RequestError(
-                f"a stop string must have 1 to {limits.stop_length} characters, not {len(text)}",
+                f"a stop string must have 1 to {limits.max_stop_length} characters, "
+                f"not {len(text)}",
                 param="stop" if isinstance(stop, str) else f"stop[{index}]",
                 code="out_of_range",
             )

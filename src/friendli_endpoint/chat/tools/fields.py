@@ -69,9 +69,9 @@ def fields_of(tool: ToolSpec) -> Sequence[Field]:
     required: Sequence[str] = schema.get("required", ())
     others = schema.get("additionalProperties", True)
     fields = [
-        Field(name, _with_definitions(schema, root), name in required)
-        for name, schema in named.items()
-        if schema is not False
+        Field(name, _with_definitions(subschema, root), name in required)
+        for name, subschema in named.items()
+        if subschema is not False
     ]
     known = {field.name for field in fields}
     for name in dict.fromkeys(required):
