@@ -13,7 +13,7 @@ from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.output.response_builder import ResponseBuilder
 from friendli_endpoint.chat.prompt.inspection import Rendering, detokenize, rendering
-from friendli_endpoint.chat.prompt.template import TemplateFault
+from friendli_endpoint.chat.prompt.template import ChatTemplateError
 from friendli_endpoint.chat.request.rules import Limits
 from friendli_endpoint.files import read_text
 from friendli_endpoint.generation import (
@@ -279,7 +279,7 @@ class EndpointService:
             )
         except BaseException as error:
             asyncio.run(engine.aclose())
-            if isinstance(error, TemplateFault | KeyError):
+            if isinstance(error, ChatTemplateError | KeyError):
                 raise StartError(str(error.args[0])) from error
             raise
         return _Serving(engine, chat, vocabulary)

@@ -14,7 +14,7 @@ from friendli_endpoint.chat.decoding.interpreter import OutputInterpreter, StopC
 from friendli_endpoint.chat.decoding.reasoning_state import ReasoningState
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.output.reader import Delta, Reader
-from friendli_endpoint.chat.reasoning.splitter import Splitter
+from friendli_endpoint.chat.reasoning.splitter import ReasoningSplitter
 from friendli_endpoint.chat.reasoning.tag_masks import TagMasks
 from friendli_endpoint.chat.request.validation import ModelFacts, validate
 from friendli_endpoint.chat.stop_strings import StopSet
@@ -41,12 +41,12 @@ __all__ = [
     "ConstraintMaker",
     "OpenVocabulary",
     "body_of",
-    "borders_of",
     "chat_model",
     "choice_guide",
     "criteria_of",
     "prompt_ids",
     "set_bits",
+    "tag_masks_of",
     "tool_compiler",
     "toolbox_of",
 ]
@@ -147,20 +147,20 @@ def criteria_of(
     *stops: str,
     min_tokens: int = 0,
     ends: Collection[int] | None = None,
-    silent: Collection[int] | None = None,
+    suppressed: Collection[int] | None = None,
 ) -> StopCriteria:
     """Returns stop criteria, with the EOS ids and control tokens of the model by default."""
     end_ids = vocabulary.end_ids if ends is None else frozenset(ends)
     return StopCriteria(
         end_ids,
-        vocabulary.control_ids | end_ids if silent is None else frozenset(silent),
+        vocabulary.control_ids | end_ids if suppressed is None else frozenset(suppressed),
         StopSet(stops) if stops else None,
         min_tokens,
         bitmask_without(end_ids, vocabulary.size),
     )
 
 
-def borders_of(
+def tag_masks_of(
     rule: ReasoningRule, vocabulary: Vocabulary, suppressed_ids: Collection[int] | None = None
 ) -> TagMasks:
     """Returns the token masks of a reasoning rule; all control tokens are suppressed by default."""
@@ -185,12 +185,12 @@ def choice_guide(
             applies from the first token on.
         constraint: Constraint of the answer, not shared with other guides, or None.
     """
-    splitter = Splitter(rule) if rule is not None else None
+    splitter = ReasoningSplitter(rule) if rule is not None else None
     interpreter = OutputInterpreter(criteria, vocabulary, splitter)
-    thinking = None
+    reasoning_state = None
     if rule is not None and splitter is not None and tag_masks is not None:
-        thinking = ReasoningState(splitter, interpreter, tag_masks, rule.budget)
-    return ChoiceGuide(criteria, vocabulary, interpreter, constraint, thinking)
+        reasoning_state = ReasoningState(splitter, interpreter, tag_masks, rule.budget)
+    return ChoiceGuide(criteria, vocabulary, interpreter, constraint, reasoning_state)
 
 
 class ChoiceReader:

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from friendli_endpoint.access import AccessError, policy_of
-from friendli_endpoint.chat.prompt.template import ChatTemplate, TemplateFault
+from friendli_endpoint.chat.prompt.template import ChatTemplate, ChatTemplateError
 from friendli_endpoint.engine.llama.capacity import available_memory, available_threads, fit
 from friendli_endpoint.engine.llama.context import SHORT_ROOM
 from friendli_endpoint.engine.llama.gguf.model_file import ModelFile, read_model_file
@@ -134,7 +134,7 @@ def _template(named: Path | None, model: Path) -> Finding:
         ChatTemplate(str(source), {})
     except (OSError, UnicodeDecodeError) as error:
         return Finding("template", f"cannot read {named}: {error}", "name another file")
-    except TemplateFault as error:
+    except ChatTemplateError as error:
         return Finding("template", str(error), "name another file with --chat-template")
     return Finding("template", str(named) if given else "the model's own")
 

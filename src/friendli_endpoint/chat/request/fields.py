@@ -1,6 +1,6 @@
-"""The fields of a body that ask for something.
+"""The fields of a body that have an effect.
 
-A parameter that is null counts as absent; so do values that ask for nothing, such as `tools: []`.
+A parameter that is null counts as absent; so do values without effect, such as `tools: []`.
 """
 
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from friendli.models import DedicatedChatCompletionBody, ResponseFormatText
 from friendli.types import Unset
 
-__all__ = ["given", "given_fields"]
+__all__ = ["effective_fields", "value_or_none"]
 
 T = TypeVar("T")
 
-_ASKS_NOTHING: dict[str, Callable[[Any], bool]] = {
+_HAS_NO_EFFECT: dict[str, Callable[[Any], bool]] = {
     "tools": lambda value: value == [],
     "stop": lambda value: value == [],
     "eos_token": lambda value: value == [],
@@ -22,19 +22,19 @@ _ASKS_NOTHING: dict[str, Callable[[Any], bool]] = {
     "response_format": lambda value: isinstance(value, ResponseFormatText),
     "chat_template_kwargs": lambda value: value == {},
 }
-"""Field to the value that counts as absent."""
+"""By field: whether a value counts as absent."""
 
 
-def given(value: T | Unset | None) -> T | None:
-    """A field's value; None where it is absent or null."""
+def value_or_none(value: T | Unset | None) -> T | None:
+    """Returns a field's value; None if it is absent or null."""
     return None if isinstance(value, Unset) else value
 
 
-def given_fields(body: DedicatedChatCompletionBody) -> frozenset[str]:
-    """Names of the fields that ask for something."""
+def effective_fields(body: DedicatedChatCompletionBody) -> frozenset[str]:
+    """Returns the names of the fields that have an effect."""
     return frozenset(
         name
         for name in type(body).model_fields
-        if (value := given(getattr(body, name))) is not None
-        and not (name in _ASKS_NOTHING and _ASKS_NOTHING[name](value))
+        if (value := value_or_none(getattr(body, name))) is not None
+        and not (name in _HAS_NO_EFFECT and _HAS_NO_EFFECT[name](value))
     )

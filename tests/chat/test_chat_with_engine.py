@@ -1,4 +1,4 @@
-"""Requests through both rooms, on a scripted backend: what is promised for every one of them."""
+"""Requests through chat and engine, on a scripted backend: guarantees for every request."""
 
 import json
 import re
@@ -33,28 +33,28 @@ from tests.support.chat import body_of
 from tests.support.scripted import Inbox, serving
 
 
-def answered(
+def answer_of(
     engine: EngineLoop, source: str, body: dict[str, Any], stream: bool
 ) -> tuple[ContainerChatCompleteSuccess, list[TokenStep], int]:
-    """A request's whole answer, its steps, and how many of its chunks carried usage."""
-    asked = {**body, "stream": stream}
+    """Returns the whole answer of a request, its steps, and the number of its usage chunks."""
+    fields = {**body, "stream": stream}
     if stream:
-        asked["stream_options"] = {"include_usage": True}
-    wire = DedicatedChatCompletionBody.model_validate_json(json.dumps(asked), strict=True)
-    exchange = MODELS[source].prepare(wire)
-    inbox = Inbox(len(exchange.request.choices))
-    engine.submit(exchange.request, inbox)
+        fields["stream_options"] = {"include_usage": True}
+    wire = DedicatedChatCompletionBody.model_validate_json(json.dumps(fields), strict=True)
+    response = MODELS[source].prepare(wire)
+    inbox = Inbox(len(response.request.choices))
+    engine.submit(response.request, inbox)
     inbox.wait()
     assert inbox.failure is None
-    chunks = exchange.opening()
+    chunks = response.opening()
     for step in inbox.steps:
-        assert not exchange.finished
-        read = exchange.read(Generated((step,), 0.0))
-        chunks += (written_out(exchange, chunk) for chunk in read)
-    assert exchange.finished
+        assert not response.finished
+        new = response.read(Generated((step,), 0.0))
+        chunks += (full_chunk(response, chunk) for chunk in new)
+    assert response.finished
     usages = sum(bool(chunk.usage) for chunk in chunks)
     if not stream:
-        return exchange.completion(), inbox.steps, usages
+        return response.completion(), inbox.steps, usages
     accumulator = Accumulator()
     for chunk in chunks:
         assert chunk.usage or chunk.choices
@@ -62,8 +62,8 @@ def answered(
     return accumulator.completion(), inbox.steps, usages
 
 
-def written_out(exchange: ResponseBuilder, chunk: StreamedChatData | TextDelta) -> StreamedChatData:
-    return exchange.text_chunk(*chunk) if isinstance(chunk, TextDelta) else chunk
+def full_chunk(response: ResponseBuilder, chunk: StreamedChatData | TextDelta) -> StreamedChatData:
+    return response.text_chunk(*chunk) if isinstance(chunk, TextDelta) else chunk
 
 
 def plain(answer: ContainerChatCompleteSuccess) -> dict[str, Any]:
@@ -79,7 +79,7 @@ cases = given(
 
 @settings(max_examples=120, deadline=None)
 @cases
-def test_a_stream_adds_up_to_the_whole_answer_at_any_load(
+def test_a_stream_accumulates_to_the_whole_answer_for_any_batch_size(
     source: str, body: dict[str, Any], budget: int | None
 ) -> None:
     body = budgeted(source, body, budget)
@@ -89,14 +89,14 @@ def test_a_stream_adds_up_to_the_whole_answer_at_any_load(
         engine,
         _,
     ):
-        whole, steps, usages = answered(engine, source, body, stream=False)
+        whole, steps, usages = answer_of(engine, source, body, stream=False)
     with serving(
         babble, slots=3, vocabulary=VOCABULARY, make_guide=RULES.guide, idle_chunk_tokens=9
     ) as (
         engine,
         _,
     ):
-        streamed, _, streamed_usages = answered(engine, source, body, stream=True)
+        streamed, _, streamed_usages = answer_of(engine, source, body, stream=True)
     assert plain(streamed) == plain(whole)
     assert usages == streamed_usages == 1
     assert whole.usage
@@ -109,14 +109,16 @@ def test_a_stream_adds_up_to_the_whole_answer_at_any_load(
 
 @settings(max_examples=120, deadline=None)
 @cases
-def test_what_every_answer_keeps_to(source: str, body: dict[str, Any], budget: int | None) -> None:
+def test_every_answer_satisfies_its_request(
+    source: str, body: dict[str, Any], budget: int | None
+) -> None:
     body = budgeted(source, body, budget)
     with serving(babble, slots=2, vocabulary=VOCABULARY, make_guide=RULES.guide) as (engine, _):
-        answer, steps, _ = answered(engine, source, body, stream=False)
+        answer, steps, _ = answer_of(engine, source, body, stream=False)
     for choice in answer.choices:
-        mine = [step for step in steps if step.choice == choice.index]
-        _check_end(body, choice, mine)
-        _check_logprobs(body, choice, mine)
+        own_steps = [step for step in steps if step.choice == choice.index]
+        _check_end(body, choice, own_steps)
+        _check_logprobs(body, choice, own_steps)
         _check_form(body, choice)
         if not body.get("include_reasoning", True) or source == PLAIN:
             assert not choice.message.reasoning_content
@@ -146,19 +148,19 @@ def _check_logprobs(body: dict[str, Any], choice: Any, steps: list[TokenStep]) -
         return
     assert choice.logprobs.content is not None
     assert all(len(entry.top_logprobs) == body["top_logprobs"] for entry in choice.logprobs.content)
-    given = [bytes(entry.bytes_) for entry in choice.logprobs.content]
+    reported = [bytes(entry.bytes_) for entry in choice.logprobs.content]
     ends = set(body.get("eos_token") or VOCABULARY.end_ids)
     tokens = [step.token_id for step in steps if step.token_id is not None]
     written = [VOCABULARY.token_bytes(token) for token in tokens if token not in ends]
     if body.get("include_reasoning", True) or not body.get("parse_reasoning", True):
-        assert given == written[: len(given)]
+        assert reported == written[: len(reported)]
         if choice.finish_reason == "length" and not body["stop"]:
-            assert given == written
+            assert reported == written
 
 
 def _check_form(body: dict[str, Any], choice: Any) -> None:
     content, calls = choice.message.content or "", choice.message.tool_calls or []
-    apart = body.get("parse_reasoning", True)
+    separate = body.get("parse_reasoning", True)
     for call in calls if choice.finish_reason == "tool_calls" else ():
         assert call.function.name == "look"
         arguments = json.loads(call.function.arguments)
@@ -167,15 +169,15 @@ def _check_form(body: dict[str, Any], choice: Any) -> None:
         assert calls and len({call.id for call in calls}) == len(calls)
     if body.get("tool_choice") == "required":
         assert choice.finish_reason in ("tool_calls", "length") or body["stop"]
-    if body.get("tool_choice") == "required" and apart:
-        # A tag, or a call before its name is known, that is cut off is given as what it is.
-        cut = ("<think>", '<tool_call>\n{"name": "look", "arguments": {')
-        assert any(whole.startswith(content.strip()) for whole in cut)
+    if body.get("tool_choice") == "required" and separate:
+        # A truncated tag, or a truncated call before its name is known, is text.
+        truncated = ("<think>", '<tool_call>\n{"name": "look", "arguments": {')
+        assert any(whole.startswith(content.strip()) for whole in truncated)
         assert content.strip() == "" or choice.finish_reason != "tool_calls"
     if body.get("parallel_tool_calls") is False:
         assert len(calls) <= 1
     form = body.get("response_format", {})
-    if form and apart and choice.finish_reason == "stop" and not body["stop"]:
+    if form and separate and choice.finish_reason == "stop" and not body["stop"]:
         if form["type"] == "regex":
             assert re.fullmatch("(a|é|日本){2,5}", content)
         else:
@@ -183,16 +185,16 @@ def _check_form(body: dict[str, Any], choice: Any) -> None:
 
 
 @pytest.mark.parametrize("parse", [True, False])
-def test_the_operator_decides_on_reasoning_where_a_request_does_not(parse: bool) -> None:
+def test_the_operator_sets_the_default_of_parse_reasoning(parse: bool) -> None:
     defaults = ChatDefaults(parse_reasoning=parse)
     model = ChatModel(RULES, OPENED, VOCABULARY.context, defaults)
     messages = [{"role": "user", "content": "Hi"}]
-    exchange = model.prepare(body_of(messages=messages, seed=1, max_tokens=9))
+    response = model.prepare(body_of(messages=messages, seed=1, max_tokens=9))
     with serving(babble, vocabulary=VOCABULARY, make_guide=RULES.guide) as (engine, _):
         inbox = Inbox(1)
-        engine.submit(exchange.request, inbox)
-        exchange.opening()
-        exchange.read(Generated(tuple(inbox.wait().steps), 0.0))
-    message = exchange.completion().choices[0].message
+        engine.submit(response.request, inbox)
+        response.opening()
+        response.read(Generated(tuple(inbox.wait().steps), 0.0))
+    message = response.completion().choices[0].message
     assert bool(message.reasoning_content) == parse
     assert bool(message.content) != parse
