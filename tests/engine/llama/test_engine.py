@@ -54,16 +54,16 @@ def test_a_source_loads_the_vocabulary_of_its_model(
     embedded: LocalEngine, vocabulary: LlamaVocabulary
 ) -> None:
     source = LlamaSource(None, LlamaOptions(sequences=1, context=CONTEXT))
-    found: Vocabulary = source.vocabulary()
-    assert found.size == vocabulary.size == embedded.card.vocabulary_size
-    assert (found.end_ids, found.control_ids) == (vocabulary.end_ids, vocabulary.control_ids)
-    assert (found.bos_id, found.eos_id) == (vocabulary.bos_id, vocabulary.eos_id)
-    assert found.adds_bos == vocabulary.adds_bos
+    loaded: Vocabulary = source.vocabulary()
+    assert loaded.size == vocabulary.size == embedded.card.vocabulary_size
+    assert (loaded.end_ids, loaded.control_ids) == (vocabulary.end_ids, vocabulary.control_ids)
+    assert (loaded.bos_id, loaded.eos_id) == (vocabulary.bos_id, vocabulary.eos_id)
+    assert loaded.adds_bos == vocabulary.adds_bos
     ids = range(vocabulary.size)
-    assert list(map(found.token_bytes, ids)) == list(map(vocabulary.token_bytes, ids))
+    assert list(map(loaded.token_bytes, ids)) == list(map(vocabulary.token_bytes, ids))
     for text in ("", "The sea is wide.", "<|im_start|>user é日本🙂"):
         for special in (False, True):
-            assert found.tokenize(text, special) == vocabulary.tokenize(text, special)
+            assert loaded.tokenize(text, special) == vocabulary.tokenize(text, special)
 
 
 def test_answers_are_the_same_alone_and_in_a_batch(loop: EngineLoop) -> None:

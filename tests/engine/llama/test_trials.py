@@ -162,21 +162,21 @@ def test_closing_kills_a_running_trial(
 ) -> None:
     os.mkfifo(tmp_path / "started")
     program(f"open({str(tmp_path / 'started')!r}, 'w').close()\nimport signal\nsignal.pause()")
-    tested = Trials()
+    running_trials = Trials()
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            tested.try_model(model)
+            running_trials.try_model(model)
         except RequestError as error:
             errors.append(error)
 
     thread = threading.Thread(target=run)
     thread.start()
     (tmp_path / "started").open().close()
-    tested.close()
+    running_trials.close()
     thread.join(20)
     assert not thread.is_alive()
     assert isinstance(errors[0], RequestError) and errors[0].code == "draining"
     with pytest.raises(RequestError):
-        tested.try_model(model)
+        running_trials.try_model(model)

@@ -10,6 +10,8 @@ _SHARE = 0.8
 """Fraction of the free memory for KV caches; the rest is for buffers and other processes."""
 
 _MIN_CONTEXT = 256
+"""Context length in tokens below which short memory does not lower it; also its granularity."""
+
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -79,7 +81,7 @@ def fit(
 
 
 def available_memory() -> int | None:
-    """Returns the free memory in bytes by /proc/meminfo and the cgroup limit; None if unknown."""
+    """Returns the free memory in bytes: the minimum of /proc/meminfo and the cgroup; or None."""
     limits = [limit for limit in (_free_by_kernel(), _free_by_cgroup()) if limit is not None]
     return min(limits, default=None)
 

@@ -1,9 +1,9 @@
 """`Backend` over llama.cpp that chooses flash attention by the position of a token.
 
-Flash attention skips unused positions, for which the other kernels pay: it is faster for short
-sequences and slower for long ones. But it sums in a different order, so it gives different bits.
-So whether a token is computed with flash attention depends only on its position in the sequence,
-never on the rest of the batch.
+Flash attention skips unused positions of the cache, which attention without it computes. So it is
+faster for short sequences, and slower for long ones. But it sums in a different order, so it gives
+different bits. To keep results independent of the batch, the position of a token in its sequence
+alone decides whether it is computed with flash attention.
 
 There are two KV caches. The flash cache holds the first `FLASH_POSITIONS` positions of every
 sequence that is not longer, and computes with flash attention. The main cache holds whole
@@ -213,6 +213,9 @@ class LlamaContext:
     def load_adapter(self, path: Path) -> int:
         """Loads a LoRA adapter for this model.
 
+        Returns:
+            The adapter, for the `adapter` argument of other methods and for `free_adapter`.
+
         Raises:
             AdapterError: The file is missing, not a GGUF file, or not a LoRA for this model.
         """
@@ -293,7 +296,7 @@ class LlamaContext:
         self._free_unused_adapters()
 
     def _free_unused_adapters(self) -> None:
-        """Frees the adapters to free that are not set on any cache, which could use them again."""
+        """Frees unused adapters; a cache keeps using those that are set until others are set."""
         if self._adapters_to_free:
             used = {adapter for cache in self._caches for adapter in cache.adapters}
             for adapter in self._adapters_to_free - used:

@@ -10,8 +10,8 @@ Measured for every type on x86-64 with AVX2, for all batch sizes from 1 to 16 an
 
 - Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, MXFP4, TQ1_0 and TQ2_0: the same bits in batches of all sizes.
 - F32, F16, BF16 and IQ4_NL: a single token is multiplied by dot products, two or more by blocks of
-  the matrix. So a token is never decoded alone. This also holds for LoRA adapters, whose matrices
-  have such types.
+  the matrix. So a token is never decoded alone: a lone sequence is padded with a token of another
+  one. This also holds with LoRA adapters, whose matrices usually have such types.
 - Types with blocks of 256 weights ("K" and "IQ" types): tiled kernels from 8 tokens on, dot
   products below. So decode batches have at most 7 sequences and prompt chunks at least 8 tokens.
 - Q4_K, if repacked while loading: four tokens at a time, and the remaining ones one by one. So

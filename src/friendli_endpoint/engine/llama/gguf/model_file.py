@@ -54,13 +54,13 @@ def read_model_file(path: Path) -> ModelFile:
     architecture = metadata.get("general.architecture")
     if not isinstance(architecture, str):
         raise GgufError(f"{path} does not name its architecture in general.architecture")
-    kind = metadata.get("general.file_type")
+    file_type = metadata.get("general.file_type")
     context = metadata.get(f"{architecture}.context_length")
     return ModelFile(
         path,
         path.stat().st_size,
         architecture,
-        QUANTISATIONS.get(kind) if isinstance(kind, int) else None,
+        QUANTISATIONS.get(file_type) if isinstance(file_type, int) else None,
         context if isinstance(context, int) else None,
         kv_bytes_per_token(metadata, architecture),
         header.tensors,
