@@ -85,7 +85,7 @@ def source_of(settings: Settings) -> ModelSource:
         sequences=settings.max_sequences,
         context=settings.context,
         threads=settings.threads,
-        parts=settings.repack == "auto",
+        split_q4_1=settings.repack == "auto",
         repack_into=cache_folder() / "repacked" if settings.repack == "q8_0" else None,
         drafts=settings.speculation,
         max_queue=settings.max_queue,

@@ -60,7 +60,7 @@ def test_a_model_that_ends_llama_cpp(tmp_path: Path) -> None:
     draft.pairs.append(number("llama.block_count", 4, 600))
     assert set(problems("--model", str(draft.write(path)))) == {"model"}
     result = run("serve", "--model", str(path), "--port", "0")
-    assert "llama.cpp ends on" in sentence(result) and "GGML_ASSERT" in sentence(result)
+    assert "llama.cpp fails on" in sentence(result) and "GGML_ASSERT" in sentence(result)
 
 
 @pytest.mark.timeout(60)

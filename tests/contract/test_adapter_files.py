@@ -64,16 +64,16 @@ def cut_short(path: Path, draft: GgufDraft) -> None:
 
 FILES: dict[str, tuple[Write, str]] = {
     "a key of another type": (without_adapter_type, "general.type is not 'adapter'"),
-    **{f"type {type}": (of_type(type), "is of type") for type in (9, 15, 24, 25, 26, 27, 28)},
+    **{f"type {type}": (of_type(type), "has type") for type in (9, 15, 24, 25, 26, 27, 28)},
     "three dimensions": (of_three_dimensions, "is not a matrix"),
-    "embeddings": (of_embeddings, "is the matrix of the output, too"),
-    "not finite": (not_finite, "gives numbers that are not finite"),
+    "embeddings": (of_embeddings, "is also the output matrix"),
+    "not finite": (not_finite, "produces logits that are not finite"),
     "cut short": (cut_short, "it ends before"),
     "a FIFO": (lambda path, _: os.mkfifo(path), "it is not a regular file"),
     "a directory": (lambda path, _: path.mkdir(), "Is a directory"),
     "a dangling link": (lambda path, _: path.symlink_to("absent"), "No such file"),
     "a link to itself": (lambda path, _: path.symlink_to(path.name), "cannot read case.gguf"),
-    "an empty file": (lambda path, _: path.touch(), "it ends too early"),
+    "an empty file": (lambda path, _: path.touch(), "it is truncated"),
 }
 
 

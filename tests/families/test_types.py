@@ -43,7 +43,7 @@ def context(
     shape = Shape(width=width, head=64, forward=2 * width, type=request.param)
     write_byte_pairs(path, LLAMA, shape)
     model = LlamaModel(library, path)
-    assert bool(model.offsets) == in_parts
+    assert bool(model.offset_adapters) == in_parts
     context = LlamaContext(model, SEQUENCES, CONTEXT, 2 if request.param in WITH_THREADS else 1)
     yield context
     context.close()

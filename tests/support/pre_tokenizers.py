@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from friendli_endpoint.engine.llama.gguf.reading import Tensor, read_header
-from friendli_endpoint.engine.llama.gguf.writing import Bytes, NewTensor, text_pair, write_gguf
+from friendli_endpoint.engine.llama.gguf.writing import Bytes, NewTensor, string_pair, write_gguf
 from friendli_endpoint.engine.llama.model import find_embedded_model
 
 __all__ = ["write_with_pre_tokenizer"]
@@ -27,7 +27,7 @@ def write_with_pre_tokenizer(path: Path, name: str, *, weights: bool = True) -> 
     header = read_header(source)
     content = np.memmap(source, np.uint8, "r")
     pairs = bytes(content[header.pairs.start : header.pairs.stop])
-    before = text_pair(KEY, str(header.metadata[KEY]))
+    before = string_pair(KEY, str(header.metadata[KEY]))
     assert pairs.count(before) == 1
 
     def data_of(tensor: Tensor) -> Callable[[], Bytes]:
@@ -37,6 +37,6 @@ def write_with_pre_tokenizer(path: Path, name: str, *, weights: bool = True) -> 
         NewTensor(tensor.name, tensor.shape, tensor.type, tensor.nbytes or 0, data_of(tensor))
         for tensor in (header.tensors if weights else ())
     ]
-    pairs = pairs.replace(before, text_pair(KEY, name))
-    write_gguf(path, header.keys, pairs, tensors, header.alignment)
+    pairs = pairs.replace(before, string_pair(KEY, name))
+    write_gguf(path, header.num_keys, pairs, tensors, header.alignment)
     return path

@@ -14,7 +14,7 @@ from pathlib import Path
 from friendli_endpoint.access import AccessError, policy_of
 from friendli_endpoint.chat.prompt.template import ChatTemplate, ChatTemplateError
 from friendli_endpoint.engine.llama.capacity import available_memory, available_threads, fit
-from friendli_endpoint.engine.llama.context import SHORT_ROOM
+from friendli_endpoint.engine.llama.context import FLASH_CACHE_TOKENS
 from friendli_endpoint.engine.llama.gguf.model_file import ModelFile, read_model_file
 from friendli_endpoint.engine.llama.gguf.reading import GgufError, read_header
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
@@ -151,11 +151,11 @@ def _memory(sequences: int, context: int, file: ModelFile) -> Finding:
         context,
         train_context=trained,
         bytes_per_token=file.kv_bytes_per_token,
-        free=left,
-        beside=SHORT_ROOM,
+        free_bytes=left,
+        extra_tokens=FLASH_CACHE_TOKENS,
     )
     wanted = min(context, trained)
-    needed = sequences * (wanted + SHORT_ROOM) * file.kv_bytes_per_token
+    needed = sequences * (wanted + FLASH_CACHE_TOKENS) * file.kv_bytes_per_token
     says = (
         f"{sequences} x {wanted} tokens need {needed // MIB:,} MiB beside the model's "
         f"{file.size // MIB:,} MiB; {free // MIB:,} MiB are free"
