@@ -66,7 +66,7 @@ def test_the_template_of_the_settings_goes_before_the_one_of_the_model(
 @pytest.mark.parametrize(
     ("template", "settings", "words"),
     [
-        (None, {}, "m has no chat template; name a file with --chat-template"),
+        (None, {}, "m has no chat template; set --chat-template"),
         ("{% for %}", {}, "chat template"),
         ("{{ messages }}", {"tool_family": "unheard-of"}, "unheard-of"),
     ],
