@@ -22,7 +22,7 @@ from friendli_endpoint.bench.wire import DIALECTS, Address, BenchError
 from friendli_endpoint.bench.workload import Workload
 from friendli_endpoint.bench.workloads import WORKLOADS, chosen
 from friendli_endpoint.cli.errors import exit_with_error
-from friendli_endpoint.cli.signals import handling
+from friendli_endpoint.cli.signals import signal_handler
 from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.engine import locate
 from friendli_endpoint.generation import StartError
@@ -158,7 +158,7 @@ def bench(
             end_tokens=end_tokens,
         )
         # A request to end is an interrupt, so that no server that was started stays behind.
-        with handling(signal.SIGTERM, signal.default_int_handler):
+        with signal_handler(signal.SIGTERM, signal.default_int_handler):
             report = run(plan, lambda line: progress.print(line, markup=False, highlight=False))
     except (BenchError, StartError) as error:
         exit_with_error(str(error))
