@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     host: Annotated[str, Flag("Network")] = "127.0.0.1"
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535), Flag("Network")] = 8000
-    """TCP port to listen on; 0 for a free port."""
+    """TCP port to listen on, up to 65535; 0 for a free port."""
     endpoint_id: Annotated[tuple[str, ...], Flag("Network", "any")] = ()
     """Endpoint id that requests may name as their model; may be repeated."""
     max_body: Annotated[int, Field(ge=1024), Flag("Network")] = 4 * 1024 * 1024
@@ -131,13 +131,13 @@ class Settings(BaseSettings):
     metrics: Annotated[bool, Flag("Operation")] = True
     """Serve Prometheus metrics at /metrics."""
     team_limit: Annotated[int, Field(ge=0, le=10_000), Flag("Operation")] = 50
-    """Maximum number of `x-friendli-team` values with their own metrics; the rest share one."""
+    """Maximum number of `x-friendli-team` values with their own metrics, up to 10000."""
     log_format: Annotated[Literal["pretty", "json"], Flag("Operation")] = "pretty"
-    """Format of the log, which has one line per request."""
+    """Format of the log, which has one line per request: `pretty` (text) or `json`."""
     log_prompts: Annotated[bool, Flag("Operation")] = False
     """Include the messages of requests in the log."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Flag("Operation")] = "info"
-    """Minimum level of log messages; `debug` includes llama.cpp's own log."""
+    """Minimum level of the log: `debug` (with llama.cpp's own log), `info`, `warning`, `error`."""
 
     @classmethod
     def settings_customise_sources(

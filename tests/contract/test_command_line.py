@@ -63,7 +63,7 @@ def garbage(tmp_path: Path) -> Path:
         (["--host", "0.0.0.0"], "0.0.0.0 can be reached from other machines"),
         (["--host", "::"], ":: can be reached from other machines"),
         (["--host", "here.example"], "here.example can be reached from other machines"),
-        (["--no-auth", "--token-file", __file__], "no token"),
+        (["--no-auth", "--token-file", __file__], "not a token"),
         (["--token-file", "/nowhere/tokens"], "cannot read /nowhere/tokens"),
         (["--token-file", os.devnull], "is not a regular file"),
         (["--tls-key", __file__], "--tls-key needs --tls-cert"),
