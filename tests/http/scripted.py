@@ -172,7 +172,7 @@ class ScriptedService:
     def __init__(self, *, loaded: bool = True) -> None:
         self.scripted = ScriptedLoop()
         self.loaded = loaded
-        self.accepted: list[DedicatedChatCompletionBody] = []
+        self.prepared: list[DedicatedChatCompletionBody] = []
         self.error: Exception | None = None
         self.named: list[str] = []
         self.loaded_adapters: dict[str, str] = {}
@@ -192,7 +192,7 @@ class ScriptedService:
     def prepare(self, body: DedicatedChatCompletionBody) -> ScriptedResponse:
         if self.error is not None:
             raise self.error
-        self.accepted.append(body)
+        self.prepared.append(body)
         return ScriptedResponse(body.stream is True)
 
     def render(self, body: DedicatedChatCompletionBody) -> Rendering:
@@ -314,7 +314,7 @@ class Call:
                 self.ended = not message.get("more_body", False)
             self._sent.notify_all()
 
-    def leave(self) -> None:
+    def disconnect(self) -> None:
         """Disconnects the client."""
         self._disconnected.set()
 

@@ -134,7 +134,7 @@ def test_a_client_that_disconnects_cancels_once(before: tuple[str, ...]) -> None
             await service.scripted.submitted.wait()
             service.scripted.deliver(steps(*before))
             await call.until(lambda call: call.body.count(b"\n\n") > len(before))
-            call.leave()
+            call.disconnect()
             await call.done()
         assert service.scripted.cancelled == ["chatcmpl-1"]
         assert contents(call) == ["", *before]
@@ -148,7 +148,7 @@ def test_a_client_that_disconnects_after_the_end_cancels_nothing() -> None:
         async with completions(service, stream=True) as call:
             await service.scripted.submitted.wait()
             service.scripted.deliver(steps("a", finish=True))
-            call.leave()
+            call.disconnect()
             await call.until(lambda call: call.ended)
             await call.done()
         assert service.scripted.cancelled == []

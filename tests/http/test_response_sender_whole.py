@@ -79,7 +79,7 @@ def test_a_client_that_disconnects_cancels_once(before: tuple[str, ...]) -> None
         async with completions(service) as call:
             await service.scripted.submitted.wait()
             service.scripted.deliver(steps(*before))
-            call.leave()
+            call.disconnect()
             await call.done()
         assert service.scripted.cancelled == ["chatcmpl-1"]
 

@@ -32,7 +32,7 @@ async def eventful() -> ObservedApp:
     observed.service.scripted.submitted.clear()
     async with observed.call(stream=True) as cancelled:
         await observed.service.scripted.submitted.wait()
-        cancelled.leave()
+        cancelled.disconnect()
         await cancelled.done()
 
     observed.service.scripted.submit_error = RequestError("full", status=429, code="queue_full")
@@ -159,7 +159,7 @@ def test_gauges_are_0_after_the_last_request_was_cancelled() -> None:
             await observed.service.scripted.submitted.wait()
             observed.telemetry.metrics.record_step(report)
             assert [observed.value(gauge) for gauge in gauges] == [1, 1, 7]
-            call.leave()
+            call.disconnect()
             await call.done()
         assert [observed.value(gauge) for gauge in gauges] == [0, 0, 7]
 

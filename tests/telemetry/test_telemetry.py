@@ -85,7 +85,7 @@ def test_a_disconnect_is_the_reason(stream: bool, status: str) -> None:
         observed = ObservedApp()
         async with observed.call(stream=stream) as call:
             await observed.service.scripted.submitted.wait()
-            call.leave()
+            call.disconnect()
             await call.done()
         assert observed.ended == {(status, "cancelled"): 1}
         assert observed.value("friendli_cancelled_total") == 1

@@ -49,7 +49,7 @@ def build_app(
         lifespan=lifespan,
         docs_url=None,  # FastAPI's pages load scripts from other hosts
         redoc_url=None,
-        telemetry={"tracing": False},  # newer versions trace too; the spans of requests are ours
+        telemetry={"tracing": False},  # newer versions trace too; we make our own spans
         redirect_slashes=False,
         exception_handlers={HTTPException: _http_error, RequestError: _request_error},
     )

@@ -14,7 +14,7 @@ __all__ = ["check_strict_json", "path_of"]
 _MAY_BE_INFINITE = re.compile(rb"NaN|Infinity|[0-9]{200}|[eE]\+?[0-9]{2}")
 """Matches every body with a non-finite number: 199 digits and a one-digit exponent are finite."""
 
-Path = tuple[int | str, ...]
+JsonPath = tuple[int | str, ...]
 """Keys and indices that lead to a value in a body."""
 
 
@@ -42,7 +42,7 @@ def path_of(keys: Sequence[int | str]) -> str:
     return path
 
 
-def _check_names(parsed: object, wire: Any, path: Path) -> None:
+def _check_names(parsed: object, wire: Any, path: JsonPath) -> None:
     """Checks names: programs may write `ROLE`; on the wire the field is `role`, and required."""
     if isinstance(parsed, BaseModel):
         for name, field in type(parsed).model_fields.items():
@@ -58,7 +58,7 @@ def _check_names(parsed: object, wire: Any, path: Path) -> None:
             _check_names(item, wire_item, (*path, index))
 
 
-def _check_finite(wire: object, path: Path) -> None:
+def _check_finite(wire: object, path: JsonPath) -> None:
     if isinstance(wire, dict):
         for name, value in wire.items():
             _check_finite(value, (*path, name))

@@ -33,7 +33,7 @@ class RequestRecord:
         completion_id: Id of the completion, once the request is prepared.
         prompt_tokens: Number of prompt tokens, once the request is prepared.
         messages: The request's messages; set only if prompts are logged.
-        submitted_at: Time at which the engine accepted the request; None before.
+        submitted_at: Time of the submission to the engine; None before.
         started: The engine's report after prefill; None before.
         started_at: Time of the end of prefill.
         first_token_at: Time of the first token; None before.

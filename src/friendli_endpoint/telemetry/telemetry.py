@@ -119,7 +119,7 @@ class Telemetry:
             record.messages = content["messages"]
 
     def record_submitted(self, record: RequestRecord) -> None:
-        """Records that the engine has accepted a chat completion."""
+        """Records that a chat completion was submitted to the engine."""
         record.submitted_at = monotonic()
         self.metrics.record_submitted()
 

@@ -170,7 +170,7 @@ def test_a_body_that_waits_for_a_thread_is_counted(is_late: bool) -> None:
             assert connected.body_memory.num_bytes == 0, "its memory is not released after parsing"
             connected.service.scripted.deliver(steps("a", finish=True))
             await until(lambda: b"[DONE]" in connected.transport.written)
-        assert bool(connected.service.accepted) is not is_late
+        assert bool(connected.service.prepared) is not is_late
         await connected.until_closed()
         assert connected.body_memory.num_bytes == 0
 

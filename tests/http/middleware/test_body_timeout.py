@@ -49,7 +49,7 @@ def test_a_body_that_does_not_arrive_in_time_gets_408(chunks: list[bytes]) -> No
             await call.done()
         assert check_error(call, 408)["code"] == "body_too_slow"
         assert call.header("connection") == "close"
-        assert service.accepted == []
+        assert service.prepared == []
 
     run(scenario)
 
@@ -124,7 +124,7 @@ def test_a_body_that_is_too_large_gets_413_and_is_not_read_to_the_end(
     assert check_error(call, 413)["code"] == "body_too_large"
     assert call.chunks_read == read
     assert call.header("connection") == "close"
-    assert service.accepted == []
+    assert service.prepared == []
 
 
 def test_a_body_of_exactly_the_maximum_size_is_read() -> None:
@@ -147,7 +147,7 @@ def test_a_body_in_several_chunks_is_the_same(split: Callable[[bytes], list[byte
     service = ScriptedService()
     service.scripted.submit_error = RequestError("enough", status=404)
     assert posted(service, split(json.dumps(VALID).encode())).status == 404
-    assert [body.messages[0].content for body in service.accepted] == ["Hello!"]
+    assert [body.messages[0].content for body in service.prepared] == ["Hello!"]
 
 
 @pytest.mark.parametrize("chunks", [[b"{"], [b"{", b"x", b""]])

@@ -110,7 +110,7 @@ def test_a_prompt_above_the_rate_limit_gets_429_and_is_not_submitted() -> None:
             await call.done()
         assert check_error(call, 429)["code"] == "rate_limited"
         assert call.header("retry-after") == "60"
-        assert len(service.accepted) == 1
+        assert len(service.prepared) == 1
         assert not service.scripted.submitted.is_set()
 
     run(scenario)
@@ -146,6 +146,6 @@ def test_a_body_that_does_not_arrive_before_the_deadline_gets_504() -> None:
             await call.done()
         assert check_error(call, 504)["code"] == "timeout"
         assert call.header("connection") == "close"
-        assert service.accepted == []
+        assert service.prepared == []
 
     run_shifted(scenario)

@@ -75,7 +75,7 @@ def test_a_prompt_is_rendered_and_nothing_is_generated(
         "prompt_tokens": 1,
         "room": SCRIPTED.context - 1,
     }
-    assert [body.messages[0].content for body in service.accepted] == ["Hello!"]
+    assert [body.messages[0].content for body in service.prepared] == ["Hello!"]
     assert not service.scripted.submitted.is_set()
 
 

@@ -30,7 +30,7 @@ class AuthMiddleware:
         self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request, or answers 401."""
+        """Serves one request, or responds with 401."""
         if scope["type"] == "http" and scope["path"] not in self._open_paths:
             caller = find_token(self._tokens(), _bearer_token(Headers(scope=scope)))
             if caller is None:

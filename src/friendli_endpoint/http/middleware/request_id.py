@@ -21,8 +21,8 @@ _ALLOWED = re.compile(r"[\x21-\x7e]{1,128}")
 class RequestIdMiddleware:
     """ASGI middleware that sets `x-request-id` on every response, to the client's own if valid.
 
-    It is the outermost middleware, so it also logs unhandled exceptions and answers them with an
-    error 500. It sets the request state's `record`, which all later parts write to.
+    It is the outermost middleware, so it also logs unhandled exceptions and responds with an error
+    500. It sets the request state's `record`, which all later parts write to.
 
     Args:
         app: The application.
