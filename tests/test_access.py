@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from friendli_endpoint.access import AccessError, policy_of
-from friendli_endpoint.http.middleware.tokens import find
+from friendli_endpoint.http.middleware.tokens import find_token
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.settings import Settings
 
@@ -39,14 +39,14 @@ def test_tokens_of_the_setting_and_of_the_file_are_combined(tmp_path: Path) -> N
     assert tokens is not None
     known = tokens()
     assert len(known) == 3
-    assert all(find(known, token) for token in (b"a", b"b", b"c"))
+    assert all(find_token(known, token) for token in (b"a", b"b", b"c"))
 
 
 def test_tokens_and_no_auth_exclude_each_other(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text("c\n")
     for given in ({"tokens": "a"}, {"token_file": file}):
-        with pytest.raises(AccessError, match="exclude"):
+        with pytest.raises(AccessError, match="cannot be combined"):
             policy(auth=False, **given)
 
 

@@ -40,7 +40,7 @@ class RunningApp:
 
     async def run(self, scenario: Callable[[FastAPI], Awaitable[None]]) -> FastAPI:
         app = create_app(
-            self.service, Policy(max_body=10_000), ready=self.ready.set, failed=self._fail
+            self.service, Policy(max_body=10_000), on_ready=self.ready.set, on_failed=self._fail
         )
         async with app.router.lifespan_context(app):
             try:

@@ -66,7 +66,7 @@ def test_the_template_of_the_settings_takes_precedence_over_the_models(
 @pytest.mark.parametrize(
     ("template", "settings", "words"),
     [
-        (None, {}, "m has no chat template; name a file with --chat-template"),
+        (None, {}, "m has no chat template; set --chat-template"),
         ("{% for %}", {}, "chat template"),
         ("{{ messages }}", {"tool_family": "unheard-of"}, "unheard-of"),
     ],

@@ -55,8 +55,8 @@ class Served:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        assert self._service._serving is not None
-        return self._service._serving.vocabulary
+        assert self._service._model is not None
+        return self._service._model.vocabulary
 
     def token(self, text: str) -> int:
         """Returns the id of a control token."""
