@@ -1,1 +1,1 @@
-"""What is measured, as ratios against a named peer in the same run."""
+"""Benchmarks that report ratios to a named peer in the same run."""

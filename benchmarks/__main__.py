@@ -1,7 +1,7 @@
-"""Runs every benchmark and writes it into docs/benchmarks.md: `make bench`.
+"""Runs all benchmarks and writes their results into docs/benchmarks.md: `make bench`.
 
-`python -m benchmarks endpoint` runs one part, as `client` and `repack` do; what else is given
-goes to its command, such as `--rounds 5`.
+`python -m benchmarks NAME` runs one of them, such as `client`, `repack` or `endpoint`; further
+arguments, such as `--rounds 5`, are passed to its command.
 """
 
 import subprocess
@@ -29,18 +29,18 @@ COMMANDS = {
 IMAGES = {
     "client": "",
     "repack": "",
-    "vocabulary": "![How the time of a step grows with the vocabulary](images/vocabulary.png)\n\n",
+    "vocabulary": "![Step time by vocabulary size](images/vocabulary.png)\n\n",
     "step": "",
     "schemas": "",
     "endpoint": (
-        "![How many times better than llama.cpp's server](images/endpoint.png)\n\n"
-        "![How the time of a step grows](images/endpoint-growth.png)\n\n"
+        "![Ratio to llama.cpp's server by workload](images/endpoint.png)\n\n"
+        "![Step time by number of streams and by context length](images/endpoint-growth.png)\n\n"
     ),
 }
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the parts that are named, or all; the exit code is the worst of theirs."""
+    """Runs the named benchmark or all of them; returns the maximum of their exit codes."""
     names = [name for name in COMMANDS if name in arguments[:1]] or [*COMMANDS]
     more = arguments[1:] if len(names) == 1 else arguments
     (ROOT / PLOT).parent.mkdir(exist_ok=True)
@@ -48,15 +48,15 @@ def main(arguments: list[str]) -> int:
 
 
 def write(name: str, more: list[str]) -> int:
-    """Runs one part and puts what it prints into the page; nothing, if it prints nothing."""
+    """Runs one benchmark and writes its output into the page, unless it is empty."""
     command = [*COMMANDS[name], *more]
     ran = subprocess.run(
         [sys.executable, "-m", *command], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
     )
     print(ran.stdout, flush=True)
     if ran.stdout and "--help" not in more:
-        said = f"{machine()}; `python -m {' '.join(command)}`.\n\n{IMAGES[name]}{ran.stdout}"
-        PAGE.write_text(rewritten(PAGE.read_text(), name, said))
+        content = f"{machine()}; `python -m {' '.join(command)}`.\n\n{IMAGES[name]}{ran.stdout}"
+        PAGE.write_text(rewritten(PAGE.read_text(), name, content))
     return ran.returncode
 
 

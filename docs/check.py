@@ -1,6 +1,6 @@
-"""Checks that every relative link of the documentation leads somewhere, and so does every module.
+"""Checks that relative links and module paths in the documentation exist in the repository.
 
-Run it with `make docs`; it prints what is broken and exits with 1.
+Run it with `make docs`. It prints every broken link or path, and then exits with 1.
 """
 
 import re
@@ -14,18 +14,18 @@ SOURCES = ("", "src/friendli", "src/friendli_endpoint")
 
 
 def main() -> int:
-    """Checks all pages."""
+    """Checks all pages; returns 1 if a link or path is broken, else 0."""
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
         for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
         for target in missing(page)
     ]
-    print("\n".join(broken) or "every link and every module named in the documentation is there")
+    print("\n".join(broken) or "all links and module paths in the documentation exist")
     return bool(broken)
 
 
 def missing(page: Path) -> list[str]:
-    """What a page names and the repository has not."""
+    """Returns the links and module paths of a page that do not exist in the repository."""
     text = page.read_text()
     links = [link for link in LINK.findall(text) if not (page.parent / link).exists()]
     modules = [

@@ -1,4 +1,4 @@
-"""The main job in one go: a real endpoint on a free port, a completion and a stream, and the end.
+"""Demo: starts a real endpoint on a free port, requests a completion and a stream, and stops it.
 
 Run it with `make demo`, or with any Python that has the project and its endpoint extra installed.
 """
@@ -21,14 +21,14 @@ MESSAGES = [
 
 def main() -> None:
     """Runs the demo."""
-    with endpoint() as address, SyncFriendli(server_url=address) as friendli:
+    with endpoint() as url, SyncFriendli(server_url=url) as friendli:
         complete(friendli)
         stream(friendli)
 
 
 @contextmanager
 def endpoint() -> Iterator[str]:
-    """Starts the endpoint on a free loopback port and stops it again; gives its address."""
+    """Starts the endpoint on a free loopback port, yields its URL, and stops it."""
     print("Starting the endpoint ...", flush=True)
     command = [sys.executable, "-m", "friendli_endpoint.cli", "serve", "--port", "0"]
     settings = {
@@ -42,13 +42,13 @@ def endpoint() -> Iterator[str]:
         env={**os.environ, **settings},
     ) as process:
         try:
-            yield address_of(process)
+            yield url_of(process)
         finally:
             process.terminate()
 
 
-def address_of(process: "subprocess.Popen[str]") -> str:
-    """Waits for the line in which the endpoint says where it listens."""
+def url_of(process: "subprocess.Popen[str]") -> str:
+    """Waits for the line with the endpoint's URL, and returns the URL."""
     assert process.stdout is not None
     for line in process.stdout:
         print(line, end="", flush=True)
@@ -58,20 +58,20 @@ def address_of(process: "subprocess.Popen[str]") -> str:
 
 
 def complete(friendli: SyncFriendli) -> None:
-    """A whole answer."""
-    begun = time.perf_counter()
+    """Prints a whole answer."""
+    start = time.perf_counter()
     answer = friendli.dedicated.chat.complete(
         model="(endpoint-id)", messages=MESSAGES, max_tokens=48, temperature=0.6, seed=7
     )
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - start
     tokens = answer.usage.completion_tokens
     words = str(answer.choices[0].message.content)
     print(f"\ncomplete: {one_line(words)} ({tokens} tokens, {tokens / seconds:.0f} tok/s)")
 
 
 def stream(friendli: SyncFriendli) -> None:
-    """The same answer as it is made."""
-    begun = time.perf_counter()
+    """Prints a streamed answer."""
+    start = time.perf_counter()
     first = tokens = 0.0
     words = ""
     print("\n  ", end="")
@@ -86,12 +86,12 @@ def stream(friendli: SyncFriendli) -> None:
         for event in events:
             for choice in event.data.choices:
                 if choice.delta.content:
-                    first = first or time.perf_counter() - begun
+                    first = first or time.perf_counter() - start
                     words += choice.delta.content
                     print(choice.delta.content.replace("\n", " "), end="", flush=True)
             if event.data.usage:
                 tokens = event.data.usage.completion_tokens
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - start
     print(
         f"\n\nstream: {one_line(words)} ({tokens} tokens, {tokens / seconds:.0f} tok/s, "
         f"first after {first * 1000:.0f} ms)"
@@ -99,7 +99,7 @@ def stream(friendli: SyncFriendli) -> None:
 
 
 def one_line(words: str) -> str:
-    """The words on one line."""
+    """Returns the words on one line."""
     return " ".join(words.split())
 
 

@@ -1,4 +1,4 @@
-"""Markers that follow from what a test is, and the guard that keeps them true."""
+"""Automatic markers of tests, and a guard against tests that open a model without the marker."""
 
 import sys
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ TESTS = Path(__file__).parent
 
 LOAD_FOLDER = TESTS / "load"
 MODEL_FOLDERS = (TESTS / "contract", TESTS / "families")
-"""Folders whose tests all ask a model, or an endpoint that serves one."""
+"""Folders whose tests all use a model, or an endpoint that serves one."""
 
 MODEL_FIXTURES = frozenset({"context", "embedded"})
-"""Fixtures that open a model, in whatever module."""
+"""Fixtures that open a model, in any module."""
 
 MODEL_PROGRAMS = (
     {"friendli_endpoint.cli", "serve"},
@@ -28,17 +28,17 @@ MODEL_PROGRAMS = (
 
 FAST = "fast"
 FAST_EXAMPLES = 20
-"""Max examples of a property in `make check`, also of one that asks for more."""
+"""Maximum number of examples of a property in `make check`, even if the test sets more."""
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""Nothing is asserted by the clock, which says little on a busy machine."""
+"""No deadlines, because times mean little on a busy machine."""
 
 settings.register_profile("untimed", UNTIMED)
 settings.register_profile(FAST, UNTIMED, max_examples=FAST_EXAMPLES)
 settings.load_profile("untimed")
 
 _without_model: str | None = None
-"""Node id of the running test, where it may open no model."""
+"""Node id of the running test if it must not open a model, else None."""
 
 _open = LlamaModel.__init__
 
@@ -57,9 +57,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def limit_examples(test: Any) -> None:
-    """Lowers what `@settings` of a test asks for; no profile does that.
+    """Lowers the `max_examples` of a test's own `@settings`, which a profile cannot do.
 
-    The attribute is where hypothesis keeps the settings that a test will run with.
+    The attribute is where hypothesis stores the settings of a test.
     """
     given: settings = test._hypothesis_internal_use_settings
     limit = min(given.max_examples, FAST_EXAMPLES)
@@ -83,9 +83,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         _without_model = None
 
 
-def _check_marked(what: str) -> None:
+def _check_marked(action: str) -> None:
     if _without_model is not None:
-        raise AssertionError(f"{_without_model} {what}, but has no marker `model`")
+        raise AssertionError(f"{_without_model} {action}, but has no marker `model`")
 
 
 def _checked_open(self: LlamaModel, *args: Any, **kwargs: Any) -> None:

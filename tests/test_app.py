@@ -1,4 +1,4 @@
-"""The application while its model is loading, when it cannot be loaded, and when it stops."""
+"""The application while its model loads, when loading fails, and during shutdown."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,8 +24,8 @@ from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 from tests.support.source import HeldSource
 
 
-class Started:
-    """An application under its lifespan, and what it said of its loading."""
+class RunningApp:
+    """An application within its lifespan, and the failures that it reported."""
 
     def __init__(self) -> None:
         self.source = HeldSource()
@@ -40,7 +40,7 @@ class Started:
 
     async def run(self, scenario: Callable[[FastAPI], Awaitable[None]]) -> FastAPI:
         app = create_app(
-            self.service, Policy(max_body=10_000), ready=self.ready.set, failed=self._fail
+            self.service, Policy(max_body=10_000), on_ready=self.ready.set, on_failed=self._fail
         )
         async with app.router.lifespan_context(app):
             try:
@@ -71,9 +71,9 @@ async def check_unavailable(app: FastAPI, code: str) -> None:
         assert int(call.header("retry-after") or 0) >= 1
 
 
-def test_it_answers_503_until_the_model_is_loaded_and_after_it_is_closed() -> None:
+def test_requests_get_503_before_the_model_is_loaded_and_after_shutdown() -> None:
     async def main() -> None:
-        started = Started()
+        started = RunningApp()
 
         async def scenario(app: FastAPI) -> None:
             await check_unavailable(app, "loading")
@@ -90,9 +90,9 @@ def test_it_answers_503_until_the_model_is_loaded_and_after_it_is_closed() -> No
     run(main)
 
 
-def test_a_draining_endpoint_takes_nothing_more_but_is_not_closed() -> None:
+def test_a_draining_endpoint_rejects_requests_but_keeps_its_engine() -> None:
     async def main() -> None:
-        started = Started()
+        started = RunningApp()
 
         async def scenario(app: FastAPI) -> None:
             started.source.go_on.set()
@@ -118,7 +118,7 @@ def test_a_draining_endpoint_takes_nothing_more_but_is_not_closed() -> None:
 )
 def test_a_model_that_cannot_be_loaded_is_reported(fault: Exception, words: str) -> None:
     async def main() -> None:
-        started = Started()
+        started = RunningApp()
         started.source.fault = fault
 
         async def scenario(app: FastAPI) -> None:
@@ -134,7 +134,7 @@ def test_a_model_that_cannot_be_loaded_is_reported(fault: Exception, words: str)
     run(main)
 
 
-def test_without_anybody_to_report_to_it_does_not_start() -> None:
+def test_without_a_failure_callback_a_load_failure_fails_the_startup() -> None:
     async def main() -> None:
         source = HeldSource()
         source.fault = StartError("there is no model")
@@ -142,14 +142,14 @@ def test_without_anybody_to_report_to_it_does_not_start() -> None:
         app = create_app(EndpointService(Settings(), source, Telemetry()), Policy(max_body=10_000))
         with pytest.raises(StartError, match="there is no model"):
             async with app.router.lifespan_context(app):
-                pytest.fail("it has started")
+                pytest.fail("the application has started")
 
     run(main)
 
 
-def test_stopped_while_loading_it_closes_what_was_loaded() -> None:
+def test_shutdown_while_loading_closes_the_engine() -> None:
     async def main() -> None:
-        started = Started()
+        started = RunningApp()
 
         async def scenario(app: FastAPI) -> None:
             await check_unavailable(app, "loading")
@@ -164,7 +164,7 @@ def test_stopped_while_loading_it_closes_what_was_loaded() -> None:
 
 
 @pytest.mark.model
-def test_the_application_of_the_environment_serves_its_model(
+def test_an_application_built_from_the_environment_serves_its_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = write_byte_pairs(tmp_path / "model.gguf", LLAMA)
@@ -185,12 +185,12 @@ def test_the_application_of_the_environment_serves_its_model(
     run(main)
 
 
-def test_without_a_model_there_is_no_application(tmp_path: Path) -> None:
+def test_building_an_application_without_a_model_raises(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"absent\.gguf"):
         build(Settings(model=tmp_path / "absent.gguf"))
 
 
-def test_an_application_that_others_could_call_by_mistake_is_not_made(tmp_path: Path) -> None:
+def test_building_an_application_on_a_public_host_without_tokens_raises(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF")
     with pytest.raises(StartError, match="--no-auth"):

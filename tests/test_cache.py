@@ -1,4 +1,4 @@
-"""Where models are kept, on each platform."""
+"""Cache folder of each platform."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from friendli_endpoint.cache import cache_folder
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own, with nothing set."""
+    """Sets an empty home folder, and unsets the environment variables."""
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
@@ -21,7 +21,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("platform", "folder"),
     [("linux", ".cache"), ("darwin", "Library/Caches"), ("win32", "AppData/Local")],
 )
-def test_each_platform_has_its_folder(
+def test_each_platform_has_its_default_folder(
     platform: str, folder: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "platform", platform)
@@ -31,7 +31,7 @@ def test_each_platform_has_its_folder(
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
-def test_the_folder_of_the_environment_goes_first(
+def test_xdg_cache_home_takes_precedence(
     platform: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "platform", platform)
@@ -40,9 +40,7 @@ def test_the_folder_of_the_environment_goes_first(
     assert cache_folder() == home / "chosen" / "friendli-endpoint"
 
 
-def test_windows_names_its_folder_in_the_environment(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_windows_uses_localappdata(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(home / "local"))
     assert cache_folder() == home / "local" / "friendli-endpoint"

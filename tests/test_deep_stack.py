@@ -1,4 +1,4 @@
-"""Calls on a stack of their own: what they return, and how many there are at once."""
+"""Calls on deep stacks: results, errors and concurrency."""
 
 import threading
 
@@ -9,7 +9,7 @@ from friendli_endpoint.deep_stack import on_deep_stack
 from friendli_endpoint.generation import RequestError
 
 
-def test_a_call_on_a_deep_stack_returns_or_raises_what_it_does() -> None:
+def test_the_result_or_exception_of_a_call_is_passed_on() -> None:
     before = threading.stack_size()
     assert on_deep_stack(lambda: 3, 1 << 20) == 3
     assert on_deep_stack(lambda: threading.current_thread().name, 256 << 20) == "deep-stack"
@@ -18,11 +18,11 @@ def test_a_call_on_a_deep_stack_returns_or_raises_what_it_does() -> None:
     assert threading.stack_size() == before
 
 
-def test_a_stack_for_which_there_is_no_address_space_is_refused() -> None:
+def test_a_stack_that_cannot_be_allocated_is_503() -> None:
     before = threading.stack_size()
-    with pytest.raises(RequestError, match="no memory for a stack") as refused:
+    with pytest.raises(RequestError, match="no memory for a stack") as caught:
         on_deep_stack(lambda: 0, 1 << 50)
-    assert (refused.value.status, refused.value.retry_after) == (503, 1)
+    assert (caught.value.status, caught.value.retry_after) == (503, 1)
     assert threading.stack_size() == before
     assert on_deep_stack(lambda: 1, 0) == 1
 
@@ -39,7 +39,7 @@ def test_very_deep_stacks_are_used_one_at_a_time() -> None:
     assert done.is_set()
 
 
-def test_an_exit_within_a_call_is_raised_to_the_caller() -> None:
+def test_system_exit_within_a_call_is_raised_to_the_caller() -> None:
     def leave() -> None:
         raise SystemExit(3)
 

@@ -1,4 +1,4 @@
-"""Files that are named by others: regular ones are opened, and nothing waits for the rest."""
+"""Opening files from untrusted paths: only regular files, without blocking on any other."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ def test_a_regular_file_and_a_link_to_it_are_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(20)
-def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+def test_a_fifo_is_rejected_without_waiting_for_a_writer(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(OSError, match="is not a regular file"):
         open_regular(tmp_path / "fifo")
@@ -28,12 +28,12 @@ def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/null"])
-def test_a_device_is_refused(path: str) -> None:
+def test_a_device_is_rejected(path: str) -> None:
     with pytest.raises(OSError, match="is not a regular file"):
         read_text(Path(path))
 
 
-def test_a_directory_a_socket_and_a_dangling_link_are_refused(tmp_path: Path) -> None:
+def test_a_directory_a_socket_and_a_dangling_link_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         open_regular(tmp_path)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -45,7 +45,7 @@ def test_a_directory_a_socket_and_a_dangling_link_are_refused(tmp_path: Path) ->
         open_regular(tmp_path / "link")
 
 
-def test_descriptors_of_refused_files_are_closed(tmp_path: Path) -> None:
+def test_descriptors_of_rejected_files_are_closed(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         with pytest.raises(IsADirectoryError):
@@ -53,12 +53,14 @@ def test_descriptors_of_refused_files_are_closed(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_text_has_line_feeds_whatever_ended_the_lines(tmp_path: Path) -> None:
+def test_line_endings_are_normalized_to_line_feeds(tmp_path: Path) -> None:
     (tmp_path / "text").write_bytes("one\r\ntwo\rü\n".encode())
     assert read_text(tmp_path / "text") == "one\ntwo\nü\n"
 
 
-def test_text_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_that_is_too_large_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(files, "MAX_TEXT_BYTES", 1 << 20)
     (tmp_path / "text").write_bytes(bytes(1 << 20))
     assert len(read_text(tmp_path / "text")) == 1 << 20
@@ -67,7 +69,7 @@ def test_text_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.M
         read_text(tmp_path / "text")
 
 
-def test_a_copy_stays_as_it_was_and_is_gone_afterwards(tmp_path: Path) -> None:
+def test_a_private_copy_does_not_change_and_is_deleted_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"before")
     with private_copy(path) as copy:

@@ -1,4 +1,4 @@
-"""The rules of language that a program can hold: terms, names, and how docstrings begin."""
+"""Rules for names, docstrings and wording that a program can check."""
 
 import ast
 import re
@@ -19,13 +19,13 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 VAGUE_VARIABLES = frozenset({"each", "other", "one"})
 SUPERLATIVES = frozenset({"most", "least", "longest", "largest", "fewest", "shortest", "smallest"})
-"""Words for bounds; names of bounds begin with `max_`, `min_` or `num_`."""
+"""Words that must not name bounds; names of bounds begin with `max_`, `min_` or `num_`."""
 
 NO_NOUN = re.compile(r"(What|How|Who|Where|Which|Those|That|When|All that|As many)\b")
-"""Beginnings of docstrings that are relative clauses without a noun."""
+"""First words of docstrings that are relative clauses without a noun."""
 
 IS_NO = re.compile(r"(?<![Tt]here )\b(?:is|are|was|were) no (?!longer\b|more\b)\w+")
-"""`X is no Y`, which is said `X is not a Y`."""
+"""`X is no Y`, which should be `X is not a Y`."""
 
 
 def trees() -> Iterator[tuple[Path, ast.Module]]:
@@ -38,7 +38,7 @@ def words_of(name: str) -> set[str]:
 
 
 def identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Names that a module gives: of variables, arguments, attributes, functions and classes."""
+    """Yields names of variables, arguments, attributes, functions and classes of a module."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
@@ -62,7 +62,7 @@ def test_a_public_class_name_has_one_meaning_in_a_package(package: str) -> None:
     assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}
 
 
-def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
+def test_docstrings_do_not_begin_with_a_relative_clause() -> None:
     found = []
     for path, tree in trees():
         for node in ast.walk(tree):
@@ -75,7 +75,7 @@ def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
     assert found == []
 
 
-def test_variables_are_named_for_their_values() -> None:
+def test_variables_have_no_vague_names() -> None:
     found = [
         f"{path}:{line}: {name}"
         for path, tree in trees()
@@ -85,7 +85,7 @@ def test_variables_are_named_for_their_values() -> None:
     assert found == []
 
 
-def test_bounds_are_named_max_min_or_num() -> None:
+def test_names_of_bounds_have_no_superlatives() -> None:
     found = [
         f"{path}:{line}: {name}"
         for path, tree in trees()
@@ -95,7 +95,7 @@ def test_bounds_are_named_max_min_or_num() -> None:
     assert found == []
 
 
-def test_nothing_is_said_to_be_no_something() -> None:
+def test_no_sentence_says_is_no() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {match.group()}"
         for path in (*SOURCES, *PAGES)

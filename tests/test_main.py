@@ -1,4 +1,4 @@
-"""`python -m friendli_endpoint`, where what it needs is not installed."""
+"""`python -m friendli_endpoint` without the packages that it needs."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The guard of tests/conftest.py: these tests have no marker `model`, and open none."""
+"""The guard in tests/conftest.py against tests that open a model without the marker `model`."""
 
 import ctypes
 import subprocess
@@ -19,7 +19,7 @@ def test_a_test_without_the_marker_cannot_open_a_model() -> None:
     "arguments",
     [("friendli_endpoint.cli", "serve"), ("friendli_endpoint.engine.llama.trial", "absent.gguf")],
 )
-def test_a_test_without_the_marker_cannot_start_a_process_that_opens_one(
+def test_a_test_without_the_marker_cannot_start_a_process_that_opens_a_model(
     arguments: tuple[str, ...],
 ) -> None:
     with pytest.raises(AssertionError, match="starts a process that opens a model"):
@@ -27,6 +27,6 @@ def test_a_test_without_the_marker_cannot_start_a_process_that_opens_one(
 
 
 @pytest.mark.model
-def test_a_test_with_the_marker_can() -> None:
+def test_a_test_with_the_marker_can_open_a_model() -> None:
     with pytest.raises(Exception, match="cannot read"):
         LlamaModel(ctypes.CDLL(None), Path("absent.gguf"))

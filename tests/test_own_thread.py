@@ -1,4 +1,4 @@
-"""Blocking calls on threads of their own, however busy the others are."""
+"""Blocking calls on dedicated threads, independent of the executor's worker threads."""
 
 import asyncio
 import threading
@@ -35,7 +35,7 @@ def test_two_calls_do_not_wait_for_each_other() -> None:
     run(scenario)
 
 
-def test_what_a_call_raises_is_raised_where_it_is_awaited() -> None:
+def test_an_exception_of_a_call_is_raised_where_it_is_awaited() -> None:
     async def scenario() -> None:
         with pytest.raises(ZeroDivisionError):
             await on_own_thread(lambda: 1 // 0)
@@ -43,7 +43,7 @@ def test_what_a_call_raises_is_raised_where_it_is_awaited() -> None:
     run(scenario)
 
 
-def test_who_no_longer_waits_is_not_held_up_by_the_call() -> None:
+def test_cancelling_the_await_does_not_wait_for_the_call() -> None:
     async def scenario() -> None:
         begun, free, ended = threading.Event(), threading.Event(), threading.Event()
 

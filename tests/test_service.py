@@ -1,4 +1,4 @@
-"""The model behind the routes: how it is loaded, named, watched, and given adapters."""
+"""The endpoint service: loading, model names, health and adapters."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tests.support.source import HeldSource
 
 @pytest.fixture
 def source() -> HeldSource:
-    """A model that is there at once."""
+    """Returns a source whose model loads immediately."""
     source = HeldSource()
     source.go_on.set()
     return source
@@ -34,7 +34,7 @@ def loaded(source: HeldSource, **settings: Any) -> EndpointService:
     return service
 
 
-def refusal(call: Callable[[], object]) -> RequestError:
+def request_error(call: Callable[[], object]) -> RequestError:
     with pytest.raises(RequestError) as caught:
         call()
     return caught.value
@@ -43,8 +43,8 @@ def refusal(call: Callable[[], object]) -> RequestError:
 # ── loading ──────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("content", [None, b"\xff"], ids=["absent", "no UTF-8"])
-def test_a_chat_template_that_cannot_be_read_is_seen_before_the_model_is_loaded(
+@pytest.mark.parametrize("content", [None, b"\xff"], ids=["absent", "not UTF-8"])
+def test_an_unreadable_chat_template_is_an_error_before_the_model_is_loaded(
     source: HeldSource, tmp_path: Path, content: bytes | None
 ) -> None:
     template = tmp_path / "chat.jinja"
@@ -54,7 +54,7 @@ def test_a_chat_template_that_cannot_be_read_is_seen_before_the_model_is_loaded(
         service_of(source, chat_template=template).check()
 
 
-def test_the_template_of_the_settings_goes_before_the_one_of_the_model(
+def test_the_template_of_the_settings_takes_precedence_over_the_models(
     source: HeldSource, tmp_path: Path
 ) -> None:
     template = tmp_path / "chat.jinja"
@@ -66,13 +66,13 @@ def test_the_template_of_the_settings_goes_before_the_one_of_the_model(
 @pytest.mark.parametrize(
     ("template", "settings", "words"),
     [
-        (None, {}, "m has no chat template; name a file with --chat-template"),
+        (None, {}, "m has no chat template; set --chat-template"),
         ("{% for %}", {}, "chat template"),
         ("{{ messages }}", {"tool_family": "unheard-of"}, "unheard-of"),
     ],
     ids=["no template", "a broken template", "an unknown family"],
 )
-def test_an_engine_that_cannot_be_served_is_closed_again(
+def test_an_engine_is_closed_if_its_template_or_tool_family_is_invalid(
     source: HeldSource, template: str | None, settings: dict[str, Any], words: str
 ) -> None:
     source.card = replace(source.card, chat_template=template)
@@ -80,16 +80,16 @@ def test_an_engine_that_cannot_be_served_is_closed_again(
     with pytest.raises(StartError, match=words):
         service.load()
     assert source.loop.closed == 1
-    assert refusal(service.check_ready).code == "loading"
+    assert request_error(service.check_ready).code == "loading"
 
 
-def test_a_refusal_while_loading_is_a_reason_not_to_start(source: HeldSource) -> None:
+def test_a_request_error_while_loading_becomes_a_start_error(source: HeldSource) -> None:
     source.fault = RequestError("no memory for a stack", status=503)
     with pytest.raises(StartError, match=r"^no memory for a stack$"):
         service_of(source).load()
 
 
-# ── what is served ───────────────────────────────────────────────────────────────────────────
+# ── models and tokens ────────────────────────────────────────────────────────────────────────
 
 
 def test_a_model_is_listed_under_its_own_name(source: HeldSource) -> None:
@@ -120,7 +120,7 @@ def test_each_endpoint_id_is_listed_with_every_adapter(source: HeldSource) -> No
     ]
 
 
-def test_text_and_tokens_are_of_a_model_that_is_served(source: HeldSource) -> None:
+def test_tokens_restore_the_text_and_an_unknown_model_is_404(source: HeldSource) -> None:
     source.loop.adapters = ("x",)
     service = loaded(source, endpoint_id=("a",))
     for name in ("a", "a:x"):
@@ -132,7 +132,7 @@ def test_text_and_tokens_are_of_a_model_that_is_served(source: HeldSource) -> No
             lambda name=name: service.tokenize(name, "x", False),
             lambda name=name: service.detokenize(name, [5]),
         ):
-            found = refusal(call)
+            found = request_error(call)
             assert (found.status, found.param) == (404, "model")
             assert code is None or found.code == code
 
@@ -150,7 +150,7 @@ def test_text_and_tokens_are_of_a_model_that_is_served(source: HeldSource) -> No
         (False, 0.0, "engine_failure", "engine_failure"),
     ],
 )
-def test_health_and_live_tell_of_an_engine_that_stalls_or_has_ended(
+def test_health_and_live_fail_if_the_engine_stalls_or_has_ended(
     source: HeldSource, alive: bool, stalled: float, health: str | None, live: str | None
 ) -> None:
     service = loaded(source)
@@ -159,25 +159,25 @@ def test_health_and_live_tell_of_an_engine_that_stalls_or_has_ended(
         if code is None:
             check()
             continue
-        found = refusal(check)
+        found = request_error(check)
         assert (found.status, found.code) == (503, code)
-        assert (found.retry_after is None) == (code == "engine_failure"), "it never comes back"
+        assert (found.retry_after is None) == (code == "engine_failure"), "it never recovers"
 
 
-def test_a_stall_is_measured_by_the_operators_own_bound(source: HeldSource) -> None:
+def test_the_step_limit_for_a_stall_can_be_configured(source: HeldSource) -> None:
     service = loaded(source, step_seconds=0.5)
     source.loop.stalled_seconds = 4.0
-    assert "0.5 seconds" in refusal(service.check_ready).message
+    assert "0.5 seconds" in request_error(service.check_ready).message
     service.check_live()
     source.loop.stalled_seconds = 5.5
-    assert "5 seconds" in refusal(service.check_live).message
+    assert "5 seconds" in request_error(service.check_live).message
 
 
 # ── adapters ─────────────────────────────────────────────────────────────────────────────────
 
 
 class Adapters:
-    """The part of an engine that loads adapters, which fails where a test says so."""
+    """Replacement for the engine's adapter loading, which can be made to fail."""
 
     def __init__(self) -> None:
         self.loaded: list[tuple[str, Path]] = []
@@ -201,7 +201,7 @@ def adapters(source: HeldSource, monkeypatch: pytest.MonkeyPatch) -> Adapters:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of adapters, beside one that nobody may read from."""
+    """Creates a folder of adapters, and next to it a folder from which none may be loaded."""
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "lora.gguf").touch()
     folder = tmp_path / "adapters"
@@ -227,7 +227,7 @@ def test_an_adapter_is_loaded_from_the_folder(
 
 
 def test_without_a_folder_no_adapter_is_loaded(source: HeldSource, adapters: Adapters) -> None:
-    found = refusal(load_of(loaded(source), "a.gguf"))
+    found = request_error(load_of(loaded(source), "a.gguf"))
     assert (found.status, found.code) == (403, "not_allowed")
     assert "--adapter-dir" in found.message
     assert adapters.loaded == []
@@ -244,43 +244,41 @@ def test_without_a_folder_no_adapter_is_loaded(source: HeldSource, adapters: Ada
         "../adapters2/lora.gguf",
     ],
 )
-def test_a_name_that_leads_out_of_the_folder_is_refused(
+def test_a_path_out_of_the_folder_is_rejected(
     source: HeldSource, adapters: Adapters, folder: Path, name: str
 ) -> None:
     outside = folder.parent / "other"
     (folder / "link").symlink_to(outside)
     service = loaded(source, adapter_dir=folder)
-    found = refusal(load_of(service, name.format(outside=outside)))
+    found = request_error(load_of(service, name.format(outside=outside)))
     assert (found.status, found.param, found.code) == (400, "file", "not_allowed")
     assert str(folder.parent) not in found.message
     assert adapters.loaded == []
 
 
-def test_links_that_lead_to_each_other_are_refused(
-    source: HeldSource, adapters: Adapters, folder: Path
-) -> None:
+def test_a_loop_of_links_is_rejected(source: HeldSource, adapters: Adapters, folder: Path) -> None:
     (folder / "a").symlink_to(folder / "b")
     (folder / "b").symlink_to(folder / "a")
-    found = refusal(load_of(loaded(source, adapter_dir=folder), "a"))
+    found = request_error(load_of(loaded(source, adapter_dir=folder), "a"))
     assert (found.message, found.code) == ("cannot read a", "adapter_refused")
     assert adapters.loaded == []
 
 
-def test_a_refusal_of_the_engine_names_the_file_and_not_where_it_is(
+def test_an_error_of_the_engine_has_the_files_name_without_its_folder(
     source: HeldSource, adapters: Adapters, folder: Path
 ) -> None:
     adapters.fault = lambda path: RequestError(
-        f"{path} is no adapter", param="file", status=422, code="odd", retry_after=2
+        f"{path} is not an adapter", param="file", status=422, code="odd", retry_after=2
     )
-    found = refusal(load_of(loaded(source, adapter_dir=folder), "a.gguf"))
-    said = (found.message, found.param, found.status, found.code, found.retry_after)
-    assert said == ("a.gguf is no adapter", "file", 422, "odd", 2)
+    found = request_error(load_of(loaded(source, adapter_dir=folder), "a.gguf"))
+    fields = (found.message, found.param, found.status, found.code, found.retry_after)
+    assert fields == ("a.gguf is not an adapter", "file", 422, "odd", 2)
 
 
-# ── the end ──────────────────────────────────────────────────────────────────────────────────
+# ── closing ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_service_is_closed_once_however_often_it_is_told(source: HeldSource) -> None:
+def test_closing_a_service_twice_closes_its_engine_once(source: HeldSource) -> None:
     service = loaded(source)
 
     async def close() -> None:
@@ -289,5 +287,5 @@ def test_a_service_is_closed_once_however_often_it_is_told(source: HeldSource) -
 
     asyncio.run(close())
     assert source.loop.closed == 1
-    assert refusal(service.check_ready).code == "draining"
+    assert request_error(service.check_ready).code == "draining"
     service.check_live()

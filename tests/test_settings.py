@@ -1,4 +1,4 @@
-"""Settings by argument, environment and file: which one counts, and what cannot be."""
+"""Settings from arguments, environment and file: precedence and validation."""
 
 import os
 from pathlib import Path
@@ -23,19 +23,19 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_file_sets_what_nothing_else_does(file: Path) -> None:
+def test_the_file_sets_values_that_are_not_set_elsewhere(file: Path) -> None:
     settings = Settings(config=file)
     assert (settings.context, settings.port) == (512, 9000)
     assert settings.endpoint_id == ("first", "second")
     assert settings.max_sequences == Settings().max_sequences
 
 
-def test_the_environment_names_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_can_name_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRIENDLI_ENDPOINT_CONFIG", str(file))
     assert Settings().context == 512
 
 
-def test_a_flag_goes_before_a_variable_and_that_before_the_file(
+def test_arguments_take_precedence_over_environment_and_file(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FRIENDLI_ENDPOINT_CONTEXT", "1024")
@@ -44,17 +44,17 @@ def test_a_flag_goes_before_a_variable_and_that_before_the_file(
     assert (settings.context, settings.port) == (1024, 9002)
 
 
-def test_settings_never_show_their_tokens() -> None:
+def test_the_repr_of_settings_does_not_contain_tokens() -> None:
     assert "very-secret" not in repr(Settings(tokens="very-secret"))
 
 
-def test_an_argument_names_another_file_than_the_environment(
+def test_the_file_of_the_argument_takes_precedence_over_the_environments(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = tmp_path / "other.toml"
-    other.write_text("context = 1024\n")
+    second = tmp_path / "second.toml"
+    second.write_text("context = 1024\n")
     monkeypatch.setenv("FRIENDLI_ENDPOINT_CONFIG", str(file))
-    settings = Settings(config=other)
+    settings = Settings(config=second)
     assert (settings.context, settings.port) == (1024, Settings.model_fields["port"].default)
 
 
@@ -66,7 +66,7 @@ def test_lists_are_json_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "fits", "does_not"),
+    ("name", "valid", "invalid"),
     [
         ("max_sequences", [1, 256], [0, 257]),
         ("context", [256], [255]),
@@ -86,12 +86,10 @@ def test_lists_are_json_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
         ("colour", [], ["red"]),
     ],
 )
-def test_what_is_out_of_bounds_cannot_be_set(
-    name: str, fits: list[Any], does_not: list[Any]
-) -> None:
-    for value in fits:
+def test_values_out_of_range_are_rejected(name: str, valid: list[Any], invalid: list[Any]) -> None:
+    for value in valid:
         assert getattr(Settings(**{name: value}), name) == value
-    for value in does_not:
+    for value in invalid:
         with pytest.raises(ValidationError) as caught:
             Settings(**{name: value})
         assert {error["loc"][0] for error in caught.value.errors()} == {name}

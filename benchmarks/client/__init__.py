@@ -1,1 +1,1 @@
-"""The client against the published one, openai's, bare httpx2 and a raw socket."""
+"""Benchmark of the client against the published one, openai's, bare httpx2 and a raw socket."""

@@ -1,7 +1,7 @@
-"""Measures what the client costs, beside its peers; prints tables. Some five minutes.
+"""Measures the cost of the client and of its peers, and prints tables. Takes some five minutes.
 
-Every number is a median over rounds, and in each round every client is measured once, in a
-process of its own. A ratio is the peer's cost divided by ours in the same round.
+Every number is a median over rounds. In each round every client is measured once, in its own
+process. A ratio is the cost of the peer divided by that of our client in the same round.
 """
 
 from statistics import median
@@ -31,12 +31,12 @@ STREAMS = ((1_000, 0), (10_000, 0), (100_000, 0), (200, 64 * 1024), (20, 1024 * 
 
 
 def main() -> None:
-    """Runs everything."""
+    """Runs all measurements."""
     for client in (OURS, *PEERS):
         client.prepare()
     print(
-        f"Medians of {ROUNDS} interleaved rounds ({START_ROUNDS} for starts); in cells: the peer = "
-        "peer / ours × (least to most)."  # noqa: RUF001
+        f"Medians of {ROUNDS} interleaved rounds ({START_ROUNDS} for starts). In a peer's cell: "
+        "value = ratio to ours × (min to max of the ratio)."  # noqa: RUF001
     )
     with canned_server() as url:
         print_table("sync, CPU µs", SYNC_ROWS, PEERS, rounds("sync", url, ROUNDS))
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def rounds(mode: str, url: str, count: int) -> Results:
-    """Measures every client in every round; one round before them is thrown away."""
+    """Measures every client in every round; for starts, a warm-up round is discarded."""
     results: Results = {client.name: [] for client in (OURS, *PEERS)}
     if mode == "start":
         for client in (OURS, *PEERS):
@@ -58,7 +58,7 @@ def rounds(mode: str, url: str, count: int) -> Results:
 
 
 def flatness(url: str) -> None:
-    """Ours alone: what an event costs in longer streams and in larger events."""
+    """Measures our client only: the cost of an event in longer streams and in larger events."""
     costs: dict[tuple[int, int], list[float]] = {stream: [] for stream in STREAMS}
     for _ in range(ROUNDS):
         for events, size in STREAMS:

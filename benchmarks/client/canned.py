@@ -1,4 +1,4 @@
-"""The bytes that the canned server answers."""
+"""Responses of the canned server, as bytes."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ BLOCK = 65536
 
 
 def whole() -> bytes:
-    """A response with a whole completion."""
+    """Returns an HTTP response with a whole completion."""
     body = _json(
         {
             "id": "chatcmpl-0123456789abcdef",
@@ -33,15 +33,16 @@ def whole() -> bytes:
 
 
 def stream_head() -> bytes:
-    """The head of a streamed response."""
+    """Returns the head of a streamed HTTP response."""
     head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
     return head.encode() + b"X-Request-Id: req-0123456789abcdef\r\n\r\n"
 
 
 def event(size: int = 0, finish_reason: str | None = None) -> bytes:
-    """An event in a chunk of its own, as servers send it; with `size`, of at least so many bytes.
+    """Returns an event in its own HTTP chunk, as servers send it.
 
-    An ordinary one carries a word of text; with its chunk it is 237 bytes long.
+    With a `size` of at least 64 KiB, its text has about `size` bytes; otherwise it has one word of
+    text, and is 237 bytes long with its chunk.
     """
     text = " word" if size < BLOCK else " word" * (size // 5)
     chunk = {
@@ -63,7 +64,7 @@ def event(size: int = 0, finish_reason: str | None = None) -> bytes:
 
 
 def stream_end() -> bytes:
-    """The last event, the sentinel, and the end of the body."""
+    """Returns the last event, `[DONE]`, and the end of the body."""
     return event(finish_reason="stop") + _chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 
 

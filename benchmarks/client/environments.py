@@ -1,4 +1,4 @@
-"""The clients under measurement, each in an environment of its own, made once in `.cache/`."""
+"""Clients under measurement, each in its own virtual environment, created once in `.cache/`."""
 
 import subprocess
 import sys
@@ -14,11 +14,13 @@ INSTALL_SECONDS = 600
 
 @dataclass(frozen=True)
 class Client:
-    """A client: its name, the program that uses it, and what its environment holds.
+    """Client, the program that uses it, and its environment.
 
     Attributes:
-        requirements: Lists for pip, installed one after the other.
-        source: A folder to import from, beside what is installed.
+        name: Name in the tables.
+        program: Module in `programs/`.
+        requirements: Lists of requirements for pip, installed one after the other.
+        source: Additional folder to import from.
     """
 
     name: str
@@ -28,7 +30,7 @@ class Client:
 
     @property
     def python(self) -> Path:
-        """The environment's interpreter."""
+        """Interpreter of the environment."""
         return self._home / "bin" / "python"
 
     @property
@@ -36,10 +38,10 @@ class Client:
         return CACHE / self.name.replace(" ", "-")
 
     def prepare(self) -> None:
-        """Makes the environment, unless it is there already.
+        """Creates the environment, unless it exists.
 
         Raises:
-            RuntimeError: pip could not install what is needed.
+            RuntimeError: pip could not install the requirements.
         """
         recipe = f"{sys.version}\n{self.requirements}\n{self.source}\n"
         ready = self._home / "ready"

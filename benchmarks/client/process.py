@@ -1,4 +1,4 @@
-"""Runs processes: the canned server, and one measurement after the other."""
+"""Processes of the benchmark: the canned server, and the measurements."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ MEASURE_SECONDS = 60
 
 @contextmanager
 def canned_server() -> Iterator[str]:
-    """Starts the canned server, gives its address, and stops it by process id."""
+    """Starts the canned server, yields its URL, and stops it."""
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.client.server"],
         cwd=ROOT,
@@ -36,36 +36,36 @@ def canned_server() -> Iterator[str]:
 
 
 def measure(client: Client, mode: str, url: str, *rest: str) -> dict[str, float]:
-    """Runs one process of a client, and gives what it reports.
+    """Runs one process of a client and returns the values that it reports.
 
-    Beside that, `wall`: seconds from the process's start to its first report.
+    `wall` is added: seconds from the start of the process to its first report.
 
     Raises:
         RuntimeError: The process failed, or took too long.
     """
     command = [str(client.python), str(METER), client.program, mode, url, *rest]
-    begun = time.perf_counter()
+    start = time.perf_counter()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=_environment()
     ) as process:
-        late = threading.Timer(MEASURE_SECONDS, process.kill)
-        late.start()
+        watchdog = threading.Timer(MEASURE_SECONDS, process.kill)
+        watchdog.start()
         try:
             assert process.stdout is not None
             first = process.stdout.readline()
-            wall = time.perf_counter() - begun
-            others = process.stdout.read()
+            wall = time.perf_counter() - start
+            rest_of_output = process.stdout.read()
         finally:
-            late.cancel()
+            watchdog.cancel()
             if sys.exc_info()[0] is not None:
                 process.kill()
     if process.returncode:
         raise RuntimeError(f"{client.name}: {mode} failed with status {process.returncode}")
-    lines = (line.split() for line in [first, *others.splitlines()])
+    lines = (line.split() for line in [first, *rest_of_output.splitlines()])
     return {"wall": wall, **{name: float(value) for name, value in lines}}
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment, without what would lead clients or Python elsewhere."""
-    strange = ("PROXY", "PYTHON", "FRIENDLI_", "OPENAI_")
-    return {k: v for k, v in os.environ.items() if not any(part in k.upper() for part in strange)}
+    """Returns the environment without variables that configure clients, proxies or Python."""
+    excluded = ("PROXY", "PYTHON", "FRIENDLI_", "OPENAI_")
+    return {k: v for k, v in os.environ.items() if not any(name in k.upper() for name in excluded)}

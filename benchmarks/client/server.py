@@ -1,10 +1,11 @@
-"""The canned server: answers every POST with the same bytes, in a process of its own.
+"""Canned server: answers every POST with the same bytes, in its own process.
 
 Usage: python -m benchmarks.client.server
 
-The path's first part says what: `/whole/...` a completion, `/stream-EVENTS-PACE-SIZE/...` a stream
-of so many events of so many bytes (0: ordinary ones), one every PACE µs (0: as fast as they are
-read). Prints the address it listens on and serves until its standard input is closed.
+The first segment of the path selects the response: `/whole/...` is a completion;
+`/stream-EVENTS-PACE-SIZE/...` is a stream of EVENTS events of SIZE bytes (0: one word of text), one
+every PACE µs (0: as fast as the client reads). Prints its URL and serves until its standard input
+is closed.
 """
 
 import asyncio
@@ -23,11 +24,11 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             head = await reader.readuntil(b"\r\n\r\n")
             length = head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0]
             await reader.readexactly(int(length))
-            what = head.split(b" ", 2)[1].split(b"/")[1].decode()
-            if what == "whole":
+            segment = head.split(b" ", 2)[1].split(b"/")[1].decode()
+            if segment == "whole":
                 writer.write(WHOLE)
             else:
-                events, pace, size = (int(number) for number in what.split("-")[1:])
+                events, pace, size = (int(number) for number in segment.split("-")[1:])
                 await (_paced(writer, events, pace) if pace else _flood(writer, events, size))
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
@@ -43,26 +44,26 @@ async def _flood(writer: asyncio.StreamWriter, events: int, size: int) -> None:
     writer.write(stream_end())
 
 
-def _blocks(one: bytes, count: int) -> Iterator[bytes]:
-    most = max(1, BLOCK // len(one))
+def _blocks(data: bytes, count: int) -> Iterator[bytes]:
+    max_count = max(1, BLOCK // len(data))
     while count > 0:
-        yield one * min(most, count)
-        count -= most
+        yield data * min(max_count, count)
+        count -= max_count
 
 
 async def _paced(writer: asyncio.StreamWriter, events: int, pace: int) -> None:
     clock = asyncio.get_running_loop().time
     writer.write(stream_head())
-    one, due = event(), clock()
+    data, due = event(), clock()
     for _ in range(events - 1):
         due += pace / 1e6
         await asyncio.sleep(max(0.0, due - clock()))
-        writer.write(one)
+        writer.write(data)
     writer.write(stream_end())
 
 
 async def main() -> None:
-    """Serves on a free port of the loopback."""
+    """Serves on a free loopback port."""
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()[:2]
     print(f"Serving on http://{host}:{port}", flush=True)

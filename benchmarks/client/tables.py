@@ -1,4 +1,4 @@
-"""Rounds of results as Markdown tables: medians, and what each peer costs against ours."""
+"""Markdown tables of results: medians, and the cost of each peer relative to our client."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +8,18 @@ from typing import TypeAlias
 from benchmarks.client.environments import OURS, Client
 
 Results: TypeAlias = dict[str, list[dict[str, float]]]
-"""By client: one report for each round."""
+"""One report per round, by client."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: what it shows of the reports, in which unit.
+    """Row of a table.
 
     Attributes:
-        scale: How many of the shown unit make one of the reported.
+        label: Text of the first cell.
+        name: Name of the value in the reports.
+        scale: Factor from the reported unit to the shown one.
+        digits: Number of digits after the decimal point.
     """
 
     label: str
@@ -26,7 +29,7 @@ class Row:
 
 
 def print_table(title: str, rows: Sequence[Row], peers: Sequence[Client], results: Results) -> None:
-    """Prints a table with a column for each client."""
+    """Prints a table with one column per client."""
     print(f"\n| {title} | ours | {' | '.join(peer.name for peer in peers)} |")
     print("|---" * (len(peers) + 2) + "|")
     for row in rows:
@@ -42,10 +45,10 @@ def _values(results: Results, client: Client, row: Row) -> list[float]:
 
 def _cell(mine: list[float], theirs: list[float], digits: int) -> str:
     ratios = [b / a for a, b in zip(mine, theirs, strict=True)]
-    least, middle, most = min(ratios), median(ratios), max(ratios)
-    shown = 1 if middle >= 1.95 else 2
-    spread = f"{least:.{shown}f}–{most:.{shown}f}"  # noqa: RUF001  (a range of numbers)
-    return f"{_number(median(theirs), digits)} = {middle:.{shown}f} × ({spread})"  # noqa: RUF001
+    min_ratio, ratio, max_ratio = min(ratios), median(ratios), max(ratios)
+    shown = 1 if ratio >= 1.95 else 2
+    spread = f"{min_ratio:.{shown}f}–{max_ratio:.{shown}f}"  # noqa: RUF001  (a range of numbers)
+    return f"{_number(median(theirs), digits)} = {ratio:.{shown}f} × ({spread})"  # noqa: RUF001
 
 
 def _number(value: float, digits: int) -> str:

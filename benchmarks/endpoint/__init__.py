@@ -1,1 +1,1 @@
-"""Measures parts of the endpoint in one process, without HTTP."""
+"""Benchmarks of parts of the endpoint in one process, without HTTP."""

@@ -1,4 +1,4 @@
-"""Copies of a model file that differ from it in what is measured."""
+"""Modified copies of a model file."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,13 +18,13 @@ def write_copy(
     changed: Mapping[str, object],
     data: Callable[[ReaderTensor], tuple[NDArray[Any], GGMLQuantizationType]],
 ) -> None:
-    """Writes a copy.
+    """Writes a copy of a model file with other metadata or tensor data.
 
     Args:
         reader: The file.
-        target: Where the copy goes.
-        changed: Metadata by key that the copy has in the place of the file's.
-        data: What the copy has in the place of a tensor, and its type.
+        target: Path of the copy.
+        changed: Metadata by key that replaces the file's.
+        data: Returns the data and type that replace those of a tensor.
     """
     writer = GGUFWriter(target, str(reader.fields["general.architecture"].contents()))
     copy_metadata(reader, writer, changed)

@@ -1,7 +1,8 @@
-"""What `--repack` changes: how far next-token distributions are from those of the weights in full.
+"""Measures the effect of `--repack` on next-token distributions, relative to 32-bit weights.
 
-Each setting on a fixed text, beside the same weights as 32-bit numbers, which nothing rounds.
-`python -m benchmarks.endpoint.repack MODEL.gguf` takes another file than the embedded one.
+Each setting computes the log probabilities of a fixed text; the reference uses the same weights
+dequantized to 32-bit floats. `python -m benchmarks.endpoint.repack MODEL.gguf` takes another file
+than the embedded model.
 """
 
 import sys
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> int:
     copy = repack(source, cache_folder() / "repacked")
     with TemporaryDirectory() as folder:
         full = _log_probabilities(_in_full(source, Path(folder, "full.gguf")), False)
-    print("| `--repack` | positions | mean KL, nats | largest | same likeliest token |")
+    print("| `--repack` | positions | mean KL, nats | max KL, nats | same likeliest token |")
     print("|---|---|---|---|---|")
     for setting, path in (("none", source), ("auto", source), ("q8_0", copy)):
         served = _log_probabilities(path, setting == "auto")
@@ -68,7 +69,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _in_full(source: Path, target: Path) -> Path:
-    """A copy whose matrices are of 32 bits."""
+    """Writes a copy whose tensors are dequantized to 32-bit floats."""
 
     def numbers(tensor: ReaderTensor) -> tuple[NDArray[np.float32], GGMLQuantizationType]:
         values = quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
@@ -79,7 +80,15 @@ def _in_full(source: Path, target: Path) -> Path:
 
 
 def _log_probabilities(path: Path, parts: bool) -> NDArray[np.float64]:
-    """Of every next token of the text, shape (positions, vocabulary)."""
+    """Computes the log probabilities of each next token of the text.
+
+    Args:
+        path: A GGUF file.
+        parts: Whether the model repacks its tensors as `--repack auto` does.
+
+    Returns:
+        An array of shape (positions, vocabulary), float64.
+    """
     library = load(find_library())
     model = LlamaModel(library, path, parts)
     vocabulary = LlamaVocabulary(model)

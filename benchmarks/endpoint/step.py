@@ -1,7 +1,7 @@
-"""What of a step is not llama.cpp's: `python -m benchmarks.endpoint.step`.
+"""Measures the engine's overhead over llama.cpp: `python -m benchmarks.endpoint.step`.
 
-16 sequences at once in one process, without HTTP, on vocabularies of two sizes: the time of a turn
-of the engine, and of the calls into llama.cpp in it.
+16 sequences run at once in one process, without HTTP, on vocabularies of two sizes. The table has
+the time of an engine step, and the time that it spends in calls into llama.cpp.
 """
 
 import sys
@@ -40,14 +40,14 @@ from friendli_endpoint.generation import (
 SEQUENCES, CONTEXT = 16, 1024
 PROMPT, TOKENS = 40, 64
 LARGE = 262_144
-DRAWN = {
+SAMPLING = {
     "greedy": SamplingParams(0, temperature=0),
     "temperature 0.8, top_p 0.95": SamplingParams(0, temperature=0.8, top_p=0.95),
 }
 
 
-class Timed(LlamaContext):
-    """Knows how long it has decoded."""
+class TimedContext(LlamaContext):
+    """A context that adds up the time spent in `decode`, in seconds."""
 
     seconds = 0.0
 
@@ -58,39 +58,39 @@ class Timed(LlamaContext):
         positions: Sequence[int],
         adapter: int | None = None,
     ) -> list[Logits]:
-        """As `LlamaContext.decode`."""
+        """Decodes as `LlamaContext.decode` does, and measures the time."""
         begun = time.perf_counter()
         rows = super().decode(slots, tokens, positions, adapter)
         self.seconds += time.perf_counter() - begun
         return rows
 
 
-class Free:
-    """Lets everything come."""
+class UnconstrainedGuide:
+    """A guide that allows every token."""
 
     looks_ahead = False
 
     def mask(self) -> NDArray[np.uint32] | None:
-        """No mask."""
+        """Returns None: every token is allowed."""
         return None
 
     def fast_forward_tokens(self) -> Sequence[int]:
-        """Nothing is."""
+        """Returns no tokens."""
         return ()
 
     def accept(self, token_id: int, is_last: bool) -> TokenFindings:
-        """Goes on to the last token."""
+        """Finishes with `length` at the last token."""
         return TokenFindings(0, (), "length" if is_last else None)
 
     def exhausted(self) -> TokenFindings:
-        """Never happens."""
+        """Finishes with `stop`; never called, because there are no grammars."""
         return TokenFindings(0, (), "stop")
 
 
 def main() -> int:
-    """Prints a table."""
+    """Prints the table."""
     source = locate(None)
-    print("| tokens of the vocabulary | drawn | a turn, ms | in llama.cpp, ms | the rest |")
+    print("| vocabulary size | sampling | step, ms | of which llama.cpp, ms | outside llama.cpp |")
     print("|---|---|---|---|---|")
     with TemporaryDirectory() as folder:
         wide = Path(folder) / "wide.gguf"
@@ -104,39 +104,39 @@ def measure(path: Path) -> None:
     """Prints the rows of one model."""
     library = load(find_library())
     model = LlamaModel(library, path)
-    backends: list[Timed] = []
-    turns: list[tuple[float, float]] = []
+    backends: list[TimedContext] = []
+    steps: list[tuple[float, float]] = []
     before = 0.0
 
-    def opened() -> Timed:
-        backends.append(Timed(model, SEQUENCES, CONTEXT, available_threads()))
+    def open_backend() -> TimedContext:
+        backends.append(TimedContext(model, SEQUENCES, CONTEXT, available_threads()))
         return backends[-1]
 
     def report(step: StepReport) -> None:
         nonlocal before
         decoding = backends[-1].seconds
         if step.decoded == SEQUENCES and not step.prefilled:
-            turns.append((step.seconds * 1000, (decoding - before) * 1000))
+            steps.append((step.seconds * 1000, (decoding - before) * 1000))
         before = decoding
 
-    plan = EngineConfig(
+    config = EngineConfig(
         SEQUENCES, CONTEXT, CHUNK_TOKENS, IDLE_CHUNK_TOKENS, model.kernels.min_chunk_tokens
     )
-    engine = EngineLoop(opened, lambda _rules: Free(), plan, report)
-    for name, sampling in DRAWN.items():
-        turns.clear()
+    engine = EngineLoop(open_backend, lambda _rules: UnconstrainedGuide(), config, report)
+    for name, sampling in SAMPLING.items():
+        steps.clear()
         generate(engine, sampling)
-        turn, decoding = (median(each) for each in zip(*turns, strict=True))
-        rest = turn - decoding
+        step_time, decoding = (median(times) for times in zip(*steps, strict=True))
+        rest = step_time - decoding
         print(
-            f"| {model.vocabulary_size:,} | {name} | {turn:.1f} | {decoding:.1f} "
-            f"| {rest:.1f} ms, {rest / turn:.1%} |"
+            f"| {model.vocabulary_size:,} | {name} | {step_time:.1f} | {decoding:.1f} "
+            f"| {rest:.1f} ms, {rest / step_time:.1%} |"
         )
     engine.close()
 
 
 def generate(engine: EngineLoop, sampling: SamplingParams) -> None:
-    """Has all sequences run at once, and waits for their ends.
+    """Runs all sequences at once, and waits until they finish.
 
     Raises:
         RuntimeError: The engine failed.

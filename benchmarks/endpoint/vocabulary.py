@@ -1,7 +1,7 @@
-"""Times a step by the size of the vocabulary: `python -m benchmarks.endpoint.vocabulary [ROUNDS]`.
+"""Measures step time by vocabulary size: `python -m benchmarks.endpoint.vocabulary [ROUNDS]`.
 
-The models are the embedded one with further tokens that nothing is likely to be followed by, so
-nothing differs but how many logits there are to compute and to draw from.
+The models are copies of the embedded one with additional tokens of low probability, so that they
+differ only in the number of logits to compute and to sample from.
 """
 
 import sys
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from benchmarks.endpoint.copies import write_copy
 from friendli_endpoint.bench.plots import plot_growth
 from friendli_endpoint.bench.report import markdown, tables
-from friendli_endpoint.bench.servers import Capacity
-from friendli_endpoint.bench.session import Plan, run
+from friendli_endpoint.bench.servers import ServerCapacity
+from friendli_endpoint.bench.session import BenchPlan, run
 from friendli_endpoint.cli.bench import END_TOKENS
 from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.engine import locate
@@ -30,14 +30,14 @@ EMBEDDINGS = "token_embd.weight"
 
 
 def main(arguments: list[str]) -> int:
-    """Prints a table, and draws it."""
+    """Prints a table and writes a plot; returns 1 if a measurement failed."""
     source = locate(None)
     own = len(GGUFReader(source).fields[TOKENS].contents())
     with TemporaryDirectory() as folder:
         files = [(size, Path(folder) / f"{size}.gguf") for size in SIZES]
         for size, path in files:
             widen(source, path, size)
-        plan = Plan(
+        plan = BenchPlan(
             addresses=[],
             ours=True,
             peers=["llama.cpp"],
@@ -47,17 +47,17 @@ def main(arguments: list[str]) -> int:
             vocabularies=[(own, source), *files],
             workloads=[],
             rounds=int(arguments[0]) if arguments else 3,
-            capacity=Capacity(16, 4096, available_threads()),
+            capacity=ServerCapacity(16, 4096, available_threads()),
             end_tokens=END_TOKENS,
         )
         report = run(plan, lambda line: print(line, file=sys.stderr))
     plot_growth(report, PLOT)
     print("\n\n".join(markdown(table) for table in tables(report)))
-    return int(any(each.faults for each in report.measured))
+    return int(any(measurement.faults for measurement in report.measured))
 
 
 def widen(source: Path, target: Path, size: int) -> None:
-    """Writes a copy of a model with so many tokens; the rows of the further ones are zero."""
+    """Writes a copy of a model with `size` tokens; the embeddings of added tokens are zero."""
     reader = GGUFReader(source)
     tokens, kinds = (reader.fields[key].contents() for key in (TOKENS, KINDS))
     more = size - len(tokens)

@@ -1,4 +1,4 @@
-"""Friendli Dedicated Chat: the Python client.
+"""Python client of Friendli Dedicated Chat.
 
     from friendli import SyncFriendli
 
@@ -7,8 +7,8 @@
             model="(endpoint-id)", messages=[{"role": "user", "content": "Hello!"}]
         )
 
-Importing this package costs nothing: what is used is imported when it is first named, and the
-HTTP library when the first request is sent.
+Importing this package is cheap: each name is imported at its first use, and the HTTP library at
+the first request.
 """
 
 from __future__ import annotations
@@ -44,8 +44,10 @@ if TYPE_CHECKING:
         UnexpectedResponseError,
         UnprocessableEntityError,
     )
+    from friendli._params import ChatParams
     from friendli._raw import RawResponse
     from friendli._streaming.stream import EventStream, EventStreamAsync
+    from friendli._tools import ToolRun
     from friendli._transport.aiohttp import AiohttpClient as AiohttpClient
     from friendli._transport.network import ConnectFailedError, NetworkError, RequestTimeoutError
     from friendli._transport.parse import ParsedCompletion
@@ -60,6 +62,7 @@ __all__ = [
     "AuthenticationError",
     "BackoffStrategy",
     "BadRequestError",
+    "ChatParams",
     "ClientClosedError",
     "ConnectFailedError",
     "EventStream",
@@ -85,6 +88,7 @@ __all__ = [
     "StreamIncompleteError",
     "SyncFriendli",
     "ToolLoopError",
+    "ToolRun",
     "UnexpectedResponseError",
     "UnprocessableEntityError",
     "models",
@@ -102,7 +106,9 @@ _HOMES = {
     "EventStream": "_streaming.stream",
     "EventStreamAsync": "_streaming.stream",
     "ParsedCompletion": "_transport.parse",
+    "ChatParams": "_params",
     "RawResponse": "_raw",
+    "ToolRun": "_tools",
     "ConnectFailedError": "_transport.network",
     "NetworkError": "_transport.network",
     "RequestTimeoutError": "_transport.network",

@@ -1,22 +1,31 @@
-"""`dedicated.chat`: complete() and stream().
+"""`dedicated.chat`: the methods `complete`, `stream` and `run_tools`, sync and async.
 
-Only signatures are here, sync and async; `_transport/request.py` makes the call and reads the
-answer, `_transport/flow.py` decides how it is sent.
+This module has signatures only: `_transport/request.py` builds the request and reads the response,
+`_transport/flow.py` decides how it is sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias, TypeVar, cast, overload
+from typing import Any, Literal, TypeVar, cast, overload
 
 from typing_extensions import Unpack
 
-from friendli._params import ChatParams, Format, Messages, NotStream, documented, request_of
+from friendli._params import (
+    ChatParams,
+    Format,
+    Messages,
+    NotStream,
+    documented,
+    documented_as,
+    request_of,
+    with_params,
+)
 from friendli._raw import RawResponse
 from friendli._streaming.stream import EventStream, EventStreamAsync
 from friendli._tools import MAX_ROUNDS, ToolRun, drive_tools, drive_tools_async, tool_loop
 from friendli._transport.drive import drive, drive_async
-from friendli._transport.http import AsyncOwned, SyncOwned
+from friendli._transport.http import AsyncHttpProvider, SyncHttpProvider
 from friendli._transport.options import Options
 from friendli._transport.parse import ParsedCompletion
 from friendli._transport.request import Request
@@ -25,14 +34,12 @@ from friendli.models.completion import ContainerChatCompleteSuccess
 from friendli.types import UNSET, Unset
 
 P = TypeVar("P")
-Completion: TypeAlias = ContainerChatCompleteSuccess
-Result: TypeAlias = ContainerChatCompletionStreamSuccess
 
 
 class SyncChat:
-    """Chat completions of a dedicated endpoint."""
+    """Chat completions of a dedicated endpoint, for programs without an event loop."""
 
-    def __init__(self, options: Options, http: SyncOwned) -> None:
+    def __init__(self, options: Options, http: SyncHttpProvider) -> None:
         self._options = options
         self._http = http
 
@@ -45,7 +52,7 @@ class SyncChat:
         stream: Literal[True],
         response_format: Format = ...,
         **params: Unpack[ChatParams],
-    ) -> EventStream[Result]: ...
+    ) -> EventStream[ContainerChatCompletionStreamSuccess]: ...
     @overload
     def complete(
         self,
@@ -65,7 +72,7 @@ class SyncChat:
         stream: NotStream = ...,
         response_format: Format = ...,
         **params: Unpack[ChatParams],
-    ) -> Completion: ...
+    ) -> ContainerChatCompleteSuccess: ...
     @overload
     def complete(
         self,
@@ -75,30 +82,39 @@ class SyncChat:
         stream: bool | Unset | None = ...,
         response_format: Format = ...,
         **params: Unpack[ChatParams],
-    ) -> Completion | EventStream[Result]: ...
+    ) -> ContainerChatCompleteSuccess | EventStream[ContainerChatCompletionStreamSuccess]: ...
 
     @documented
     def complete(self, **params: Any) -> Any:
-        """Have the model answer a conversation.
+        """Return the model's answer to a conversation.
 
-        The arguments are those of `ChatParams`, and three more. A type (a pydantic model, a
-        dataclass) as `response_format` makes the model write JSON of that type, read into
-        `.parsed`. `stream=True` gives the stream that `stream()` gives.
+        Example:
+            with SyncFriendli() as friendli:
+                answer = friendli.dedicated.chat.complete(model="e", messages=messages)
+                print(answer.choices[0].message.content)
 
         Args:
-            model: The endpoint's id, or `ENDPOINT_ID:ADAPTER_ROUTE`.
-            messages: The conversation, as models or dicts.
+            model: ID of the endpoint, or `ENDPOINT_ID:ADAPTER_ROUTE` for one of its adapters.
+            messages: The conversation so far, at least one message: models of `friendli.models`, or
+                dicts.
+            stream: Whether to return a stream, as `stream()` does. Default: False.
+            response_format: Format that the output must match. A type (a pydantic model, a
+                dataclass) makes the model write JSON of that type, parsed into `.parsed`.
+                Default: free text. Not together with `tools` or `min_tokens`.
             **params: See `ChatParams`.
 
         Returns:
-            The whole answer.
+            A `friendli.models.ContainerChatCompleteSuccess`; a `friendli.ParsedCompletion` if
+            `response_format` is a type; a `friendli.EventStream` if `stream` is True.
 
         Raises:
-            SDKError: The server answered with an error.
-            ResponseValidationError: The answer is not what it should be.
-            NetworkError: No answer came.
-            AnswerNotParsedError: The answer does not fit the type given as `response_format`.
-            pydantic.ValidationError: An argument has the wrong type.
+            friendli.SDKError: The server returned an error, or a response of the wrong kind.
+            friendli.NetworkError: The connection failed, or timed out.
+            friendli.ResponseValidationError: The response is not a valid completion.
+            friendli.AnswerNotParsedError: The answer does not match the type `response_format`.
+            pydantic.ValidationError: An argument of the body has the wrong type.
+            TypeError: An argument is missing or unknown.
+            ValueError: An argument is not usable, for example NaN or `timeout_ms=0`.
         """
         return self._send(request_of("complete", self._options, params))
 
@@ -111,30 +127,47 @@ class SyncChat:
         stream: bool | Unset | None = True,
         response_format: Format | type[Any] = UNSET,
         **params: Unpack[ChatParams],
-    ) -> EventStream[Result]:
-        """Have the model answer a conversation, and read the answer as it is made.
+    ) -> EventStream[ContainerChatCompletionStreamSuccess]:
+        """Return the model's answer to a conversation as a stream of events.
+
+        Example:
+            with friendli.dedicated.chat.stream(model="e", messages=messages) as stream:
+                for text in stream.text_deltas:
+                    print(text, end="", flush=True)
 
         Args:
-            model: The endpoint's id, or `ENDPOINT_ID:ADAPTER_ROUTE`.
-            messages: The conversation, as models or dicts.
-            stream: Sent as it is; true unless given.
-            response_format: The format forced on the answer.
+            model: ID of the endpoint, or `ENDPOINT_ID:ADAPTER_ROUTE` for one of its adapters.
+            messages: The conversation so far, at least one message: models of `friendli.models`, or
+                dicts.
+            stream: Value of the field `stream`. Default: True.
+            response_format: Format that the output must match. A type (a pydantic model, a
+                dataclass) makes the model write JSON of that type; `get_final_completion()`
+                parses it. Default: free text. Not together with `tools` or `min_tokens`.
             **params: See `ChatParams`.
 
         Returns:
-            The events; a context manager.
+            A `friendli.EventStream` of `friendli.models.ContainerChatCompletionStreamSuccess`,
+            an iterator and a context manager.
 
         Raises:
-            SDKError: The server answered with an error.
-            NetworkError: No answer came.
-            pydantic.ValidationError: An argument has the wrong type.
+            friendli.SDKError: The server returned an error, or a response that is not a stream.
+            friendli.NetworkError: The connection failed, or timed out.
+            pydantic.ValidationError: An argument of the body has the wrong type.
+            TypeError: An argument is missing or unknown.
+            ValueError: An argument is not usable, for example NaN or `timeout_ms=0`.
         """
-        given: dict[str, Any] = {"model": model, "messages": messages, "stream": stream, **params}
-        given["response_format"] = response_format
-        del params  # so that no frame of ours holds headers in clear
-        request = request_of("stream", self._options, given)
-        return cast("EventStream[Result]", self._send(request))
+        arguments: dict[str, Any] = {
+            "model": model,
+            "messages": messages,
+            "stream": stream,
+            **params,
+        }
+        arguments["response_format"] = response_format
+        del params  # so that no frame of the client holds headers in the clear
+        request = request_of("stream", self._options, arguments)
+        return cast("EventStream[ContainerChatCompletionStreamSuccess]", self._send(request))
 
+    @with_params
     def run_tools(
         self,
         *,
@@ -147,30 +180,37 @@ class SyncChat:
     ) -> ToolRun:
         """Let the model call functions of the program until it answers.
 
+        Example:
+            chat = friendli.dedicated.chat
+            run = chat.run_tools(model="e", messages=messages, functions=[weather])
+            print(run.text)
+
         Args:
-            model: The endpoint's id, or `ENDPOINT_ID:ADAPTER_ROUTE`.
-            messages: The conversation, as models or dicts.
-            functions: What the model may call. Schemas come from the signatures' annotations,
-                descriptions from the docstrings.
-            max_rounds: Most requests; >= 1.
-            response_format: The format forced on the answers.
-            **params: See `ChatParams`; every request is made with them.
+            model: ID of the endpoint, or `ENDPOINT_ID:ADAPTER_ROUTE` for one of its adapters.
+            messages: The conversation so far, at least one message: models of `friendli.models`, or
+                dicts.
+            functions: Functions that the model may call. Schemas come from the annotations of the
+                signatures, descriptions from the docstrings.
+            max_rounds: Maximum number of requests. Minimum: 1. Default: 10.
+            response_format: Format that the answers must match. Default: free text.
+            **params: See `ChatParams`.
 
         Returns:
-            The last answer and the whole conversation.
+            A `friendli.ToolRun`: the last answer and the whole conversation.
 
         Raises:
-            ToolLoopError: The model still called functions in the last round.
-            TypeError: A function's signature cannot be described.
-            ValueError: `n` is above 1, or two functions share a name.
+            friendli.ToolLoopError: The model still called functions in the last round.
+            TypeError: The signature of a function cannot be described as a JSON Schema.
+            ValueError: `n` is above 1, `max_rounds` is below 1, or two functions share a name.
+            Exception: Any exception of `complete()`, and any that a function raises.
         """
-        given = {"model": model, "messages": messages, "response_format": response_format}
-        loop = tool_loop(functions, max_rounds, {**given, **params})
+        arguments = {"model": model, "messages": messages, "response_format": response_format}
+        loop = tool_loop(functions, max_rounds, {**arguments, **params})
         return drive_tools(loop, self.complete)
 
     @property
     def with_raw_response(self) -> SyncRawChat:
-        """The same methods, giving the HTTP response beside the answer."""
+        """The same methods, returning the HTTP response: a `friendli.RawResponse`."""
         return SyncRawChat(self._options, self._http)
 
     def _send(self, request: Request) -> Any:
@@ -183,9 +223,9 @@ class SyncChat:
 
 
 class AsyncChat:
-    """Chat completions of a dedicated endpoint."""
+    """Chat completions of a dedicated endpoint, for programs with an event loop."""
 
-    def __init__(self, options: Options, http: AsyncOwned) -> None:
+    def __init__(self, options: Options, http: AsyncHttpProvider) -> None:
         self._options = options
         self._http = http
 
@@ -198,7 +238,7 @@ class AsyncChat:
         stream: Literal[True],
         response_format: Format = ...,
         **params: Unpack[ChatParams],
-    ) -> EventStreamAsync[Result]: ...
+    ) -> EventStreamAsync[ContainerChatCompletionStreamSuccess]: ...
     @overload
     async def complete(
         self,
@@ -218,7 +258,7 @@ class AsyncChat:
         stream: NotStream = ...,
         response_format: Format = ...,
         **params: Unpack[ChatParams],
-    ) -> Completion: ...
+    ) -> ContainerChatCompleteSuccess: ...
     @overload
     async def complete(
         self,
@@ -228,30 +268,39 @@ class AsyncChat:
         stream: bool | Unset | None = ...,
         response_format: Format = ...,
         **params: Unpack[ChatParams],
-    ) -> Completion | EventStreamAsync[Result]: ...
+    ) -> ContainerChatCompleteSuccess | EventStreamAsync[ContainerChatCompletionStreamSuccess]: ...
 
     @documented
     async def complete(self, **params: Any) -> Any:
-        """Have the model answer a conversation.
+        """Return the model's answer to a conversation.
 
-        The arguments are those of `ChatParams`, and three more. A type (a pydantic model, a
-        dataclass) as `response_format` makes the model write JSON of that type, read into
-        `.parsed`. `stream=True` gives the stream that `stream()` gives.
+        Example:
+            async with AsyncFriendli() as friendli:
+                answer = await friendli.dedicated.chat.complete(model="e", messages=messages)
+                print(answer.choices[0].message.content)
 
         Args:
-            model: The endpoint's id, or `ENDPOINT_ID:ADAPTER_ROUTE`.
-            messages: The conversation, as models or dicts.
+            model: ID of the endpoint, or `ENDPOINT_ID:ADAPTER_ROUTE` for one of its adapters.
+            messages: The conversation so far, at least one message: models of `friendli.models`, or
+                dicts.
+            stream: Whether to return a stream, as `stream()` does. Default: False.
+            response_format: Format that the output must match. A type (a pydantic model, a
+                dataclass) makes the model write JSON of that type, parsed into `.parsed`.
+                Default: free text. Not together with `tools` or `min_tokens`.
             **params: See `ChatParams`.
 
         Returns:
-            The whole answer.
+            A `friendli.models.ContainerChatCompleteSuccess`; a `friendli.ParsedCompletion` if
+            `response_format` is a type; a `friendli.EventStreamAsync` if `stream` is True.
 
         Raises:
-            SDKError: The server answered with an error.
-            ResponseValidationError: The answer is not what it should be.
-            NetworkError: No answer came.
-            AnswerNotParsedError: The answer does not fit the type given as `response_format`.
-            pydantic.ValidationError: An argument has the wrong type.
+            friendli.SDKError: The server returned an error, or a response of the wrong kind.
+            friendli.NetworkError: The connection failed, or timed out.
+            friendli.ResponseValidationError: The response is not a valid completion.
+            friendli.AnswerNotParsedError: The answer does not match the type `response_format`.
+            pydantic.ValidationError: An argument of the body has the wrong type.
+            TypeError: An argument is missing or unknown.
+            ValueError: An argument is not usable, for example NaN or `timeout_ms=0`.
         """
         return await self._send(request_of("complete", self._options, params))
 
@@ -264,30 +313,49 @@ class AsyncChat:
         stream: bool | Unset | None = True,
         response_format: Format | type[Any] = UNSET,
         **params: Unpack[ChatParams],
-    ) -> EventStreamAsync[Result]:
-        """Have the model answer a conversation, and read the answer as it is made.
+    ) -> EventStreamAsync[ContainerChatCompletionStreamSuccess]:
+        """Return the model's answer to a conversation as a stream of events.
+
+        Example:
+            async with await friendli.dedicated.chat.stream(model="e", messages=messages) as stream:
+                async for text in stream.text_deltas:
+                    print(text, end="", flush=True)
 
         Args:
-            model: The endpoint's id, or `ENDPOINT_ID:ADAPTER_ROUTE`.
-            messages: The conversation, as models or dicts.
-            stream: Sent as it is; true unless given.
-            response_format: The format forced on the answer.
+            model: ID of the endpoint, or `ENDPOINT_ID:ADAPTER_ROUTE` for one of its adapters.
+            messages: The conversation so far, at least one message: models of `friendli.models`, or
+                dicts.
+            stream: Value of the field `stream`. Default: True.
+            response_format: Format that the output must match. A type (a pydantic model, a
+                dataclass) makes the model write JSON of that type; `get_final_completion()`
+                parses it. Default: free text. Not together with `tools` or `min_tokens`.
             **params: See `ChatParams`.
 
         Returns:
-            The events; a context manager.
+            A `friendli.EventStreamAsync` of `friendli.models.ContainerChatCompletionStreamSuccess`,
+            an async iterator and an async context manager.
 
         Raises:
-            SDKError: The server answered with an error.
-            NetworkError: No answer came.
-            pydantic.ValidationError: An argument has the wrong type.
+            friendli.SDKError: The server returned an error, or a response that is not a stream.
+            friendli.NetworkError: The connection failed, or timed out.
+            pydantic.ValidationError: An argument of the body has the wrong type.
+            TypeError: An argument is missing or unknown.
+            ValueError: An argument is not usable, for example NaN or `timeout_ms=0`.
         """
-        given: dict[str, Any] = {"model": model, "messages": messages, "stream": stream, **params}
-        given["response_format"] = response_format
-        del params  # so that no frame of ours holds headers in clear
-        request = request_of("stream", self._options, given)
-        return cast("EventStreamAsync[Result]", await self._send(request))
+        arguments: dict[str, Any] = {
+            "model": model,
+            "messages": messages,
+            "stream": stream,
+            **params,
+        }
+        arguments["response_format"] = response_format
+        del params  # so that no frame of the client holds headers in the clear
+        request = request_of("stream", self._options, arguments)
+        return cast(
+            "EventStreamAsync[ContainerChatCompletionStreamSuccess]", await self._send(request)
+        )
 
+    @with_params
     async def run_tools(
         self,
         *,
@@ -300,30 +368,38 @@ class AsyncChat:
     ) -> ToolRun:
         """Let the model call functions of the program until it answers.
 
+        Example:
+            chat = friendli.dedicated.chat
+            run = await chat.run_tools(model="e", messages=messages, functions=[weather])
+            print(run.text)
+
         Args:
-            model: The endpoint's id, or `ENDPOINT_ID:ADAPTER_ROUTE`.
-            messages: The conversation, as models or dicts.
-            functions: What the model may call. Schemas come from the signatures' annotations,
-                descriptions from the docstrings. Async ones of one round run side by side.
-            max_rounds: Most requests; >= 1.
-            response_format: The format forced on the answers.
-            **params: See `ChatParams`; every request is made with them.
+            model: ID of the endpoint, or `ENDPOINT_ID:ADAPTER_ROUTE` for one of its adapters.
+            messages: The conversation so far, at least one message: models of `friendli.models`, or
+                dicts.
+            functions: Functions that the model may call. Schemas come from the annotations of the
+                signatures, descriptions from the docstrings. Async functions of one
+                round run concurrently.
+            max_rounds: Maximum number of requests. Minimum: 1. Default: 10.
+            response_format: Format that the answers must match. Default: free text.
+            **params: See `ChatParams`.
 
         Returns:
-            The last answer and the whole conversation.
+            A `friendli.ToolRun`: the last answer and the whole conversation.
 
         Raises:
-            ToolLoopError: The model still called functions in the last round.
-            TypeError: A function's signature cannot be described.
-            ValueError: `n` is above 1, or two functions share a name.
+            friendli.ToolLoopError: The model still called functions in the last round.
+            TypeError: The signature of a function cannot be described as a JSON Schema.
+            ValueError: `n` is above 1, `max_rounds` is below 1, or two functions share a name.
+            Exception: Any exception of `complete()`, and any that a function raises.
         """
-        given = {"model": model, "messages": messages, "response_format": response_format}
-        loop = tool_loop(functions, max_rounds, {**given, **params})
+        arguments = {"model": model, "messages": messages, "response_format": response_format}
+        loop = tool_loop(functions, max_rounds, {**arguments, **params})
         return await drive_tools_async(loop, self.complete)
 
     @property
     def with_raw_response(self) -> AsyncRawChat:
-        """The same methods, giving the HTTP response beside the answer."""
+        """The same methods, returning the HTTP response: a `friendli.RawResponse`."""
         return AsyncRawChat(self._options, self._http)
 
     async def _send(self, request: Request) -> Any:
@@ -336,21 +412,61 @@ class AsyncChat:
 
 
 class SyncRawChat:
-    """`SyncChat` whose methods give the HTTP response beside the answer."""
+    """Methods of `SyncChat` that return the HTTP response instead of the answer."""
 
-    def __init__(self, options: Options, http: SyncOwned) -> None:
+    def __init__(self, options: Options, http: SyncHttpProvider) -> None:
         self._chat = SyncChat(options, http)
         self._options = options
         self._http = http
 
-    @documented
+    @documented_as(SyncChat.complete)
     def complete(self, **params: Any) -> RawResponse[Any]:
-        """As `SyncChat.complete`; the answer is read by `parse()`."""
+        """Return the HTTP response to a request for a completion.
+
+        Example:
+            chat = friendli.dedicated.chat.with_raw_response
+            raw = chat.complete(model="e", messages=messages)
+            print(raw.status_code, raw.parse())
+
+        Args:
+            **params: The arguments of `SyncChat.complete`.
+
+        Returns:
+            A `friendli.RawResponse`, whose `parse()` returns the result of `SyncChat.complete`.
+
+        Raises:
+            friendli.SDKError: The server returned an error, or a response of the wrong kind.
+            friendli.NetworkError: The connection failed, or timed out.
+            pydantic.ValidationError: An argument of the body has the wrong type.
+            TypeError: An argument is missing or unknown.
+            ValueError: An argument is not usable, for example NaN or `timeout_ms=0`.
+        """
         return self._send(request_of("complete", self._options, params))
 
-    @documented
-    def stream(self, **params: Any) -> RawResponse[EventStream[Result]]:
-        """As `SyncChat.stream`; the stream is given by `parse()`."""
+    @documented_as(SyncChat.stream)
+    def stream(
+        self, **params: Any
+    ) -> RawResponse[EventStream[ContainerChatCompletionStreamSuccess]]:
+        """Return the HTTP response to a request for a stream.
+
+        Example:
+            chat = friendli.dedicated.chat.with_raw_response
+            raw = chat.stream(model="e", messages=messages)
+            print(raw.status_code, list(raw.parse().text_deltas))
+
+        Args:
+            **params: The arguments of `SyncChat.stream`.
+
+        Returns:
+            A `friendli.RawResponse`, whose `parse()` returns the result of `SyncChat.stream`.
+
+        Raises:
+            friendli.SDKError: The server returned an error, or a response of the wrong kind.
+            friendli.NetworkError: The connection failed, or timed out.
+            pydantic.ValidationError: An argument of the body has the wrong type.
+            TypeError: An argument is missing or unknown.
+            ValueError: An argument is not usable, for example NaN or `timeout_ms=0`.
+        """
         return self._send(request_of("stream", self._options, params))
 
     def _send(self, request: Request) -> RawResponse[Any]:
@@ -359,21 +475,61 @@ class SyncRawChat:
 
 
 class AsyncRawChat:
-    """`AsyncChat` whose methods give the HTTP response beside the answer."""
+    """Methods of `AsyncChat` that return the HTTP response instead of the answer."""
 
-    def __init__(self, options: Options, http: AsyncOwned) -> None:
+    def __init__(self, options: Options, http: AsyncHttpProvider) -> None:
         self._chat = AsyncChat(options, http)
         self._options = options
         self._http = http
 
-    @documented
+    @documented_as(AsyncChat.complete)
     async def complete(self, **params: Any) -> RawResponse[Any]:
-        """As `AsyncChat.complete`; the answer is read by `parse()`."""
+        """Return the HTTP response to a request for a completion.
+
+        Example:
+            chat = friendli.dedicated.chat.with_raw_response
+            raw = await chat.complete(model="e", messages=messages)
+            print(raw.status_code, raw.parse())
+
+        Args:
+            **params: The arguments of `AsyncChat.complete`.
+
+        Returns:
+            A `friendli.RawResponse`, whose `parse()` returns the result of `AsyncChat.complete`.
+
+        Raises:
+            friendli.SDKError: The server returned an error, or a response of the wrong kind.
+            friendli.NetworkError: The connection failed, or timed out.
+            pydantic.ValidationError: An argument of the body has the wrong type.
+            TypeError: An argument is missing or unknown.
+            ValueError: An argument is not usable, for example NaN or `timeout_ms=0`.
+        """
         return await self._send(request_of("complete", self._options, params))
 
-    @documented
-    async def stream(self, **params: Any) -> RawResponse[EventStreamAsync[Result]]:
-        """As `AsyncChat.stream`; the stream is given by `parse()`."""
+    @documented_as(AsyncChat.stream)
+    async def stream(
+        self, **params: Any
+    ) -> RawResponse[EventStreamAsync[ContainerChatCompletionStreamSuccess]]:
+        """Return the HTTP response to a request for a stream.
+
+        Example:
+            chat = friendli.dedicated.chat.with_raw_response
+            raw = await chat.stream(model="e", messages=messages)
+            print(raw.status_code, [text async for text in raw.parse().text_deltas])
+
+        Args:
+            **params: The arguments of `AsyncChat.stream`.
+
+        Returns:
+            A `friendli.RawResponse`, whose `parse()` returns the result of `AsyncChat.stream`.
+
+        Raises:
+            friendli.SDKError: The server returned an error, or a response of the wrong kind.
+            friendli.NetworkError: The connection failed, or timed out.
+            pydantic.ValidationError: An argument of the body has the wrong type.
+            TypeError: An argument is missing or unknown.
+            ValueError: An argument is not usable, for example NaN or `timeout_ms=0`.
+        """
         return await self._send(request_of("stream", self._options, params))
 
     async def _send(self, request: Request) -> RawResponse[Any]:

@@ -1,4 +1,4 @@
-"""`SyncFriendli` and `AsyncFriendli`: options, ownership of the HTTP client, namespaces."""
+"""`SyncFriendli` and `AsyncFriendli`: options, HTTP client and namespaces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing_extensions import TypedDict, Unpack
 from friendli._chat import AsyncChat, SyncChat
 from friendli._streaming.sse import MAX_EVENT
 from friendli._transport.hooks import SDKConfiguration
-from friendli._transport.http import AsyncOwned, SyncOwned
+from friendli._transport.http import AsyncHttpProvider, SyncHttpProvider
 from friendli._transport.log import configure_from_environment
 from friendli._transport.options import (
     DEFAULT_URL,
@@ -36,12 +36,12 @@ class ClientOptions(TypedDict, total=False):
     """Options that `with_options()` may change.
 
     Attributes:
-        token: As at construction.
-        server_url: As at construction.
-        x_friendli_team: As at construction; None takes the team away.
-        retries: As `retry_config` at construction.
-        timeout_ms: As at construction.
-        http_headers: Added to the client's own.
+        token: As in the constructor.
+        server_url: As in the constructor; None keeps the client's.
+        x_friendli_team: As in the constructor; None removes the team.
+        retries: As `retry_config` in the constructor; UNSET keeps the client's.
+        timeout_ms: As in the constructor; None keeps the client's.
+        http_headers: Headers to add to the client's own.
     """
 
     token: str | Callable[[], str] | None
@@ -53,12 +53,12 @@ class ClientOptions(TypedDict, total=False):
 
 
 class _BadClientError(TypeError, AssertionError):
-    """A `client=` or `async_client=` that lacks the methods of the protocol."""
+    """Raised for a `client=` or `async_client=` that lacks methods of its protocol."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Configuration of a client, for reading."""
+    """Configuration of a client, read-only."""
 
     x_friendli_team: str | None = None
     retries: RetryOption = UNSET
@@ -68,7 +68,11 @@ class Config:
 
 
 class Dedicated(Generic[Chat]):
-    """Operations of dedicated endpoints. Here: `chat`."""
+    """Operations of dedicated endpoints.
+
+    Attributes:
+        chat: Chat completions.
+    """
 
     def __init__(self, chat: Chat) -> None:
         self.chat: Chat = chat
@@ -103,48 +107,51 @@ class _Client(ABC):
         max_event_bytes: int = MAX_EVENT,
         **unknown: Any,
     ) -> None:
-        """Make a client; nothing is opened until the first call.
+        """Create a client; no connection is opened before the first call.
 
         Args:
-            token: The token, or a callable asked once a call; FRIENDLI_TOKEN where None. An empty
-                token sends no Authorization header.
-            server_idx: 0 or None: there is one server.
-            server_url: Where the endpoint is; FRIENDLI_BASE_URL where None, else the public
-                service. A path prefix is kept.
+            token: API token, or a callable that returns it, called once per call, not per
+                retry. Default: the environment variable FRIENDLI_TOKEN. An empty token sends no
+                Authorization header.
+            server_idx: 0 or None; there is only one server.
+            server_url: Base URL of the endpoint; a path prefix is kept. Default: the environment
+                variable FRIENDLI_BASE_URL, or the public service if it is not set.
             url_params: Values for `{name}` in `server_url`.
-            client: A sync HTTP client to use instead of our own; it is never closed.
-            async_client: An async HTTP client to use instead of our own; it is never closed.
-            retry_config: When to try again; None: never. See `friendli.utils.RetryConfig`.
-            timeout_ms: For each of connect, read, write and pool, in ms. Where None: connect 5 s,
-                the others 600 s, or what a passed-in client says.
-            debug_logger: An object with `.debug(message, *args)`, instead of logger `friendli`.
-            *compatibility: Positions that the published client knew; ignored.
-            x_friendli_team: Team that requests are made as.
-            http_headers: Headers of every request.
-            max_event_bytes: Bound on one event of a stream.
-            **unknown: `retries` is another name of `retry_config`; the rest is ignored with a
+            client: Sync HTTP client to use in place of the built-in one; it is never closed.
+            async_client: Async HTTP client to use in place of the built-in one; it is never closed.
+            retry_config: A `friendli.RetryConfig`; None disables retries. Default: two retries.
+            timeout_ms: Timeout of each of connect, read, write and pool, in milliseconds; greater
+                than 0. Default: 5,000 for connect and 600,000 for the others, or the timeouts of
+                the HTTP client that is passed in.
+            debug_logger: Object with a method `debug(message, *args)`. Default: the logger
+                `friendli`.
+            *compatibility: Positional arguments of the published client; ignored.
+            x_friendli_team: ID of the team that makes the requests. Default: none.
+            http_headers: Headers to add to every request. Default: none.
+            max_event_bytes: Maximum size of one event of a stream, in bytes. Default: 16 MiB.
+            **unknown: `retries` is an alias of `retry_config`; other names are ignored with a
                 warning.
 
         Raises:
-            TypeError: A passed-in client lacks the methods of its protocol.
-            ValueError: `server_url`, `server_idx` or `timeout_ms` is not usable.
+            TypeError: An HTTP client that is passed in lacks methods of its protocol.
+            ValueError: `server_url`, `server_idx` or `timeout_ms` is invalid.
         """
-        held = token_of(token)
+        wrapped_token = token_of(token)
         del token
         if server_idx not in (None, 0):
-            raise ValueError(f"server_idx is {server_idx!r}, but there is only server 0")
-        for given, protocol, name in (
+            raise ValueError(f"`server_idx` must be 0 or None, got {server_idx!r}")
+        for supplied, protocol, name in (
             (client, HttpClient, "HttpClient"),
             (async_client, AsyncHttpClient, "AsyncHttpClient"),
         ):
-            if given is not None and not isinstance(given, protocol):
+            if supplied is not None and not isinstance(supplied, protocol):
                 raise _BadClientError(f"The provided client must implement the {name} protocol.")
         retries = unknown.pop("retries", UNSET) if isinstance(retry_config, Unset) else retry_config
         for name in unknown.keys() - {"core_cls", "config_cls", "retries"}:
             warnings.warn(f"{type(self).__name__} ignores the option {name!r}", stacklevel=3)
         server_url = base_url(server_url, url_params)
         self._options = Options(
-            token=held,
+            token=wrapped_token,
             url=operation_url(server_url),
             team=x_friendli_team,
             retries=retries,
@@ -160,7 +167,7 @@ class _Client(ABC):
 
     @property
     def core(self) -> Any:
-        """The client itself; programs for the published client reach for it by this name."""
+        """The client itself; programs for the published client access it by this name."""
         return self
 
     @property
@@ -177,7 +184,7 @@ class _Client(ABC):
 
     @property
     def sdk_configuration(self) -> SDKConfiguration:
-        """The configuration as hooks see it; its `_hooks` registers them."""
+        """The configuration as hooks see it; hooks are registered at its `_hooks`."""
         return self._options.configuration
 
     def __repr__(self) -> str:
@@ -189,7 +196,7 @@ class _Client(ABC):
         raise absent_attribute(self, "", name)
 
     def _changed(self, changes: Mapping[str, Any]) -> Any:
-        """Copy with changed options; the HTTP client stays shared and belongs to the original."""
+        """Copy with changed options; the HTTP client is shared, and owned by the original."""
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)
         copy._options = _apply(self._options, changes)
@@ -227,32 +234,32 @@ def _apply(options: Options, changes: Mapping[str, Any]) -> Options:
 
 
 class SyncFriendli(_Client):
-    """A client of the Friendli API, for programs without an event loop.
+    """Client of the Friendli API, for programs without an event loop.
 
-    Usable from many threads at once, and in forked children. Close it when done: as a context
-    manager, or by `close()`. The arguments are described at `__init__`.
+    Thread-safe, and usable in forked child processes. Close it as a context manager or by
+    `close()`. See `__init__` for the arguments.
 
     Attributes:
         dedicated: Operations of dedicated endpoints.
     """
 
     dedicated: Dedicated[SyncChat]
-    _http: SyncOwned
+    _http: SyncHttpProvider
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> SyncFriendli:
-        """Give a client with some options changed, on the same connections.
+        """Return a client with changed options that shares the connections of this one.
 
-        Closing it closes nothing.
+        Closing the returned client has no effect.
 
         Raises:
             TypeError: An option is unknown.
-            ValueError: `server_url` or `timeout_ms` is not usable.
+            ValueError: `server_url` or `timeout_ms` is invalid.
         """
         copy: SyncFriendli = self._changed(changes)
         return copy
 
     def close(self) -> None:
-        """Close our connections; a client that was passed in stays open."""
+        """Close the connections; an HTTP client that was passed in stays open."""
         if self._owns:
             self._http.close()
 
@@ -268,39 +275,39 @@ class SyncFriendli(_Client):
         self.close()
 
     def _attach(self, client: HttpClient | None, async_client: AsyncHttpClient | None) -> None:
-        self._http = SyncOwned(client, self._options.url)
+        self._http = SyncHttpProvider(client, self._options.url)
 
     def _namespaces(self) -> None:
         self.dedicated = Dedicated(SyncChat(self._options, self._http))
 
 
 class AsyncFriendli(_Client):
-    """A client of the Friendli API, for programs with an event loop.
+    """Client of the Friendli API, for programs with an event loop.
 
-    Usable in one event loop after another. Close it when done: as an async context manager, or by
-    `aclose()`. The arguments are described at `__init__`.
+    Usable in several event loops, one after another or at once. Close it as an async context
+    manager or by `aclose()`. See `__init__` for the arguments.
 
     Attributes:
         dedicated: Operations of dedicated endpoints.
     """
 
     dedicated: Dedicated[AsyncChat]
-    _http: AsyncOwned
+    _http: AsyncHttpProvider
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> AsyncFriendli:
-        """Give a client with some options changed, on the same connections.
+        """Return a client with changed options that shares the connections of this one.
 
-        Closing it closes nothing.
+        Closing the returned client has no effect.
 
         Raises:
             TypeError: An option is unknown.
-            ValueError: `server_url` or `timeout_ms` is not usable.
+            ValueError: `server_url` or `timeout_ms` is invalid.
         """
         copy: AsyncFriendli = self._changed(changes)
         return copy
 
     async def aclose(self) -> None:
-        """Close our connections; a client that was passed in stays open."""
+        """Close the connections; an HTTP client that was passed in stays open."""
         if self._owns:
             await self._http.aclose()
 
@@ -316,7 +323,7 @@ class AsyncFriendli(_Client):
         await self.aclose()
 
     def _attach(self, client: HttpClient | None, async_client: AsyncHttpClient | None) -> None:
-        self._http = AsyncOwned(async_client, self._options.url)
+        self._http = AsyncHttpProvider(async_client, self._options.url)
 
     def _namespaces(self) -> None:
         self.dedicated = Dedicated(AsyncChat(self._options, self._http))

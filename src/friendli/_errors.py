@@ -1,8 +1,8 @@
-"""The errors of the client.
+"""Errors of the client.
 
-    FriendliError                          everything this client raises on its own account
-    ├── FriendliCoreError                  an answer came, and it is not what was asked for
-    │   ├── SDKError                       a status error, or an answer of the wrong kind
+    FriendliError                          base of all errors of this client
+    ├── FriendliCoreError                  a response arrived, but not the expected one
+    │   ├── SDKError                       an error status, or a response of the wrong kind
     │   │   ├── BadRequestError            400
     │   │   ├── AuthenticationError        401
     │   │   ├── PermissionDeniedError      403
@@ -11,26 +11,26 @@
     │   │   ├── UnprocessableEntityError   422
     │   │   ├── RateLimitError             429
     │   │   ├── ServerError                5XX
-    │   │   ├── UnexpectedResponseError    2XX or 3XX of the wrong kind
+    │   │   ├── UnexpectedResponseError    2XX or 3XX, but not a valid response
     │   │   └── StreamError                the server reported an error in mid-stream
-    │   ├── ResponseValidationError        the answer's JSON is broken or misses required fields
+    │   ├── ResponseValidationError        the response is invalid JSON or lacks required fields
     │   └── HTTPValidationError            kept for programs that import it; never raised here
-    ├── NoResponseError                    no answer, or not all of it
+    ├── NoResponseError                    no response, or an incomplete one
     │   └── NetworkError                   also a builtin ConnectionError
-    │       ├── ConnectFailedError         nobody answered at server_url
+    │       ├── ConnectFailedError         the connection to server_url failed
     │       └── RequestTimeoutError        also a builtin TimeoutError
     ├── StreamIncompleteError              the stream ended before every choice had finished
-    ├── AnswerNotParsedError               the answer does not fit the requested format
+    ├── AnswerNotParsedError               the answer does not match the requested format
     ├── ToolLoopError                      run_tools() reached its limit
     ├── ClientClosedError                  the client was used after it was closed (RuntimeError)
-    ├── NotCoveredError                    a part of the API this client lacks (AttributeError)
-    └── NotCoveredImportError              a name of the package it lacks (ImportError)
+    ├── NotCoveredError                    part of the API that this client lacks (AttributeError)
+    └── NotCoveredImportError              name of the package that it lacks (ImportError)
 
-`NetworkError` and its children are in `_transport/network.py`, which joins them with the classes
-of the HTTP library. Wrong arguments raise pydantic's ValidationError, or builtin TypeError and
-ValueError.
+`NetworkError` and its subclasses are in `_transport/network.py`, which combines them with the
+classes of the HTTP library. Invalid arguments raise pydantic's ValidationError, or the builtin
+TypeError and ValueError.
 
-No message, attribute or pickle of these errors holds the token.
+Messages, attributes and pickles of these errors never contain the token.
 """
 
 from __future__ import annotations
@@ -45,26 +45,26 @@ if TYPE_CHECKING:
     from friendli.models.validation import HTTPValidationErrorData
 
 _SHOWN_BODY = 10_000
-"""Characters of a body that a message shows."""
+"""Maximum number of characters of a body that a message shows."""
 
 
 class FriendliError(Exception):
-    """Base of everything this client raises on its own account."""
+    """Base class of all errors of this client."""
 
 
 class FriendliCoreError(FriendliError):
-    """An answer came, and it is not what was asked for.
+    """Base class of errors with a response: one arrived, but not the expected one.
 
     Attributes:
-        message: What `str()` gives.
-        status_code: HTTP status, 100..599.
-        body: The answer's body as text.
-        headers: The answer's headers, case-insensitive.
-        raw_response: The transport's response; None once unpickled.
-        error: The body's `error` object (or the whole object where it has none), if it is JSON.
-        code: `error["code"]`, if any.
-        param: The request field that the server objects to, if it names one.
-        request_id: The server's `x-request-id`, for reports to whoever runs the endpoint.
+        message: Message of the error, as `str()` returns it.
+        status_code: HTTP status code, 100 to 599.
+        body: Body of the response as text.
+        headers: Headers of the response; names are case-insensitive.
+        raw_response: Response of the HTTP client; None after unpickling.
+        error: Object `error` of a JSON body, or the whole object if it has none; else None.
+        code: `error["code"]`, or None.
+        param: Name of the invalid request field, or None.
+        request_id: Value of the header `x-request-id`, for reports to the endpoint's operator.
     """
 
     def __init__(self, message: str, raw_response: Any, body: str | None = None) -> None:
@@ -81,17 +81,17 @@ class FriendliCoreError(FriendliError):
 
     @property
     def code(self) -> Any:
-        """The server's own code of the error, or None."""
+        """Error code of the server, or None."""
         return self.error.get("code") if self.error else None
 
     @property
     def param(self) -> Any:
-        """The request field that the server objects to, or None."""
+        """Name of the invalid request field, or None."""
         return self.error.get("param") if self.error else None
 
     @property
     def request_id(self) -> str | None:
-        """The server's `x-request-id`, or None."""
+        """Value of the header `x-request-id`, or None."""
         return self.headers.get("x-request-id")
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -101,13 +101,13 @@ class FriendliCoreError(FriendliError):
 
 
 class SDKError(FriendliCoreError):
-    """A status error, or an answer of the wrong kind."""
+    """Error status, or a response of the wrong kind."""
 
     hint: ClassVar[str] = ""
 
 
 class BadRequestError(SDKError):
-    """400: a rule of the request is broken; `param` names the field."""
+    """400: a field of the request is invalid; `param` names it."""
 
 
 class AuthenticationError(SDKError):
@@ -129,7 +129,7 @@ class NotFoundError(SDKError):
 
 
 class RequestTooLargeError(SDKError):
-    """413: the request's body is larger than the server takes."""
+    """413: the body of the request exceeds the server's limit."""
 
 
 class UnprocessableEntityError(SDKError):
@@ -145,21 +145,21 @@ class RateLimitError(SDKError):
 class ServerError(SDKError):
     """5XX: the server failed, or is not ready."""
 
-    hint = "Retry later; give the request id when you report it."
+    hint = "Retry later; include the request id in a report."
 
 
 class UnexpectedResponseError(SDKError):
-    """An answer without an error status that is not what was asked for."""
+    """Response without an error status, but not a valid one."""
 
-    hint = "Check that server_url= leads to a Friendli endpoint."
+    hint = "Check that server_url= is the URL of a Friendli endpoint."
 
 
 class StreamError(SDKError):
-    """The server reported an error in mid-stream. `status_code` is still that of the headers."""
+    """Error that the server reported in mid-stream; `status_code` is that of the headers, 200."""
 
 
 class ResponseValidationError(FriendliCoreError):
-    """The answer's JSON is broken, or misses required fields; `body` is the offending text."""
+    """Invalid JSON, or a response without required fields; `body` is the invalid text."""
 
     def __init__(
         self, message: str, raw_response: Any, cause: Exception, body: str | None = None
@@ -169,19 +169,19 @@ class ResponseValidationError(FriendliCoreError):
 
     @property
     def cause(self) -> BaseException | None:
-        """The validator's own error."""
+        """Error of the validator."""
         return self.__cause__
 
 
 class HTTPValidationError(FriendliCoreError):
-    """Kept for programs that import it: this operation answers 422 with an SDKError."""
+    """Kept for programs that import it; the status 422 raises UnprocessableEntityError."""
 
     @property
     def data(self) -> HTTPValidationErrorData:
-        """The body, which has an entry for each wrong field.
+        """The parsed body, with one entry per invalid field.
 
         Raises:
-            pydantic.ValidationError: The body is not of that shape.
+            pydantic.ValidationError: The body has another form.
         """
         from friendli.models.validation import HTTPValidationErrorData
 
@@ -189,7 +189,7 @@ class HTTPValidationError(FriendliCoreError):
 
 
 class NoResponseError(FriendliError):
-    """No answer came, or not all of it."""
+    """No response arrived, or an incomplete one."""
 
     def __init__(self, message: str = "No response received") -> None:
         super().__init__(message)
@@ -203,7 +203,7 @@ class StreamIncompleteError(FriendliError):
     """The stream ended before every choice had finished.
 
     Attributes:
-        completion: The answer as far as it came, or None where no event came.
+        completion: Answer accumulated from the received events; None if there were none.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class StreamIncompleteError(FriendliError):
 
 
 class AnswerNotParsedError(FriendliError):
-    """The answer does not fit the requested format, mostly because it was cut off.
+    """The answer does not match the requested format, usually because it was cut off.
 
     Attributes:
         completion: The whole answer.
@@ -248,11 +248,11 @@ class ClientClosedError(FriendliError, RuntimeError):
 
 
 class NotCoveredError(FriendliError, AttributeError):
-    """A part of the published API that this client does not have."""
+    """Part of the published API that this client does not have."""
 
 
 class NotCoveredImportError(FriendliError, ImportError):
-    """A name of the published package that this client does not have."""
+    """Name of the published package that this client does not have."""
 
 
 _BY_STATUS: dict[int, type[SDKError]] = {
@@ -267,10 +267,10 @@ _BY_STATUS: dict[int, type[SDKError]] = {
 
 
 def status_error(response: Any, body: str, where: str) -> SDKError:
-    """Build the error for an answer that is not a success, or not of the kind asked for.
+    """Build the error for a response with an error status, or of the wrong kind.
 
     Args:
-        response: The transport's response.
+        response: Response of the HTTP client.
         body: Its body as text.
         where: Method and URL, without secrets.
     """
@@ -286,7 +286,7 @@ def status_error(response: Any, body: str, where: str) -> SDKError:
 
 
 def describe(prefix: str, response: Any, body: str, where: str, hint: str = "") -> str:
-    """Compose a message: what happened, and on the next line where and what to do."""
+    """Compose a message of two lines: the error; then method, URL, request id and hint."""
     content_type = response.headers.get("content-type", "")
     message = f"{prefix}: Status {response.status_code}"
     if content_type != "application/json":
@@ -302,7 +302,7 @@ def describe(prefix: str, response: Any, body: str, where: str, hint: str = "") 
 
 
 def parse_error(body: str) -> dict[str, Any] | None:
-    """Find the error object in a body; None where there is none."""
+    """Return the error object of a body, or None."""
     try:
         parsed = json.loads(body)
     except ValueError:
@@ -324,7 +324,7 @@ def _unpickle(kind: type[Exception], args: tuple[Any, ...], state: dict[str, Any
 
 
 class CaseInsensitive(dict[str, str]):
-    """Headers of an unpickled error: looked up whatever their case."""
+    """Case-insensitive headers of an unpickled error."""
 
     def __init__(self, items: Mapping[str, str]) -> None:
         super().__init__({name.lower(): value for name, value in items.items()})
@@ -336,5 +336,5 @@ class CaseInsensitive(dict[str, str]):
         return isinstance(name, str) and super().__contains__(name.lower())
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Give a header's value, or `default`."""
+        """Return the value of a header, or `default`."""
         return super().get(name.lower(), default)

@@ -1,7 +1,7 @@
-"""The arguments of a chat call: one table for both methods, sync and async.
+"""Arguments of the chat methods: one table for all of them, sync and async.
 
-`ChatParams` is what type checkers and editors see; `signature()` is what `help()` and `inspect`
-see; `request_of` is what happens at run time.
+`ChatParams` serves type checkers and editors, `documented` serves `help()` and `inspect`, and
+`request_of` sorts the arguments at run time.
 """
 
 from __future__ import annotations
@@ -32,81 +32,192 @@ ReasoningEffort: TypeAlias = (
 
 
 class ChatParams(TypedDict, total=False):
-    """The optional arguments of a chat call but `stream` and `response_format`.
+    """Optional arguments of a chat call, except `stream` and `response_format`.
 
-    UNSET leaves a field out, None sends null. Ranges are the endpoint's to check.
+    UNSET leaves a field out of the request; None sends null. The endpoint checks the ranges.
 
     Attributes:
-        x_friendli_team: Team to run the request as; sent as a header.
-        chat_template_kwargs: Variables for the chat template.
-        eos_token: Ids of the tokens that end the answer, instead of the model's own.
-        frequency_penalty: -2..2; 0 is off.
-        logit_bias: Token id (or text that is one token) to bias, -100..100.
-        logprobs: Whether to return log probabilities.
-        max_tokens: Most tokens to generate, per choice; >= 1.
-        min_p: 0..1; tokens less likely than min_p times the likeliest are dropped; 0 is off.
-        n: How many choices; >= 1.
-        parallel_tool_calls: Whether the model may make several calls at once.
-        presence_penalty: -2..2; 0 is off.
-        repetition_penalty: > 0; 1 is off.
-        reasoning_effort: How hard to think, for models that have such levels.
-        reasoning_budget: Most tokens to think with; >= 1.
-        seed: Seed of the draws; a list holds one for each choice.
-        stop: Texts that end the answer, left out of it.
-        stream_options: Only for streams.
-        parse_reasoning: Whether thinking goes to `reasoning_content`.
-        include_reasoning: Whether parsed thinking is returned at all.
-        temperature: >= 0; 0 is greedy.
-        tool_choice: "none", "auto", "required", or a named function; None is left out.
-        top_k: >= 0; 0 is off.
-        top_logprobs: How many alternatives to report at each position; needs logprobs.
-        top_p: 0 (exclusive)..1; 1 is off.
-        xtc_threshold: 0..1; 0 is off.
-        xtc_probability: 0..1; 0 is off.
-        tools: Functions the model may call; not together with min_tokens or response_format.
-        min_tokens: >= 0; not together with tools or response_format.
-        retries: Overrides the client's retries; None: no retries.
-        server_url: Overrides the client's server.
-        accept_header_override: Sent as Accept.
-        timeout_ms: Overrides the client's timeout: ms for each of connect, read, write and pool.
-        http_headers: Headers to add or, whatever their case, to replace.
-        extra_body: Fields of the body that have no argument yet.
+        x_friendli_team: ID of the team that makes the request, sent as the header
+            `X-Friendli-Team`. Default: the client's. None sends no header.
+        chat_template_kwargs: Additional variables for the model's chat template, by name. Default:
+            none.
+        eos_token: Token ids that end the answer, in place of the model's own EOS ids. Default, and
+            for an empty list: the model's own.
+        frequency_penalty: Subtracted from a token's logit once for each occurrence in the output.
+            Range: -2.0 to 2.0. Default: 0.0 (off).
+        logit_bias: Values added to logits before sampling, by token id or by text that is exactly
+            one token. Range: -100 to 100; -100 and False ban the token. Default: none.
+        logprobs: Whether to return the log probability (natural logarithm) of each output token.
+            Default: False.
+        max_tokens: Maximum number of tokens to generate per choice. Minimum: 1. Default: as many as
+            the model's context length leaves.
+        min_p: Minimum probability of a token as a fraction of the highest one; less likely tokens
+            are excluded. Range: 0.0 to 1.0. Default: 0.0 (off).
+        n: Number of choices to generate. Minimum: 1; the endpoint sets the maximum. Default: 1.
+        parallel_tool_calls: Whether one answer may contain several tool calls. Default: True.
+        presence_penalty: Subtracted once from the logit of each token that occurs in the output.
+            Range: -2.0 to 2.0. Default: 0.0 (off).
+        repetition_penalty: Divides the positive logits, and multiplies the other logits, of tokens
+            that occur in the prompt or the output. Range: greater than 0.0. Default: 1.0 (off).
+        reasoning_effort: Reasoning effort, for example "low" or "high", passed to the chat template
+            of models that have such levels. Default: the template's.
+        reasoning_budget: Maximum number of reasoning tokens, for models that reason. Minimum: 1.
+            Default: no maximum.
+        seed: Seed of the random draws, an integer, or a list with one seed for each of the `n`
+            choices. Default: random. Each choice returns its seed.
+        stop: A string, or several, that end the answer and are excluded from it. Default: none.
+        stream_options: Options of a stream: `{"include_usage": True}` adds a last event with token
+            counts. Only for streams. Default: none.
+        parse_reasoning: Whether to return reasoning in `reasoning_content`, apart from `content`.
+            Default: set by the endpoint.
+        include_reasoning: Whether to return parsed reasoning at all. Default: True.
+        temperature: Sampling temperature, by which logits are divided. Minimum: 0.0 (greedy: the
+            most likely token). Default: 1.0.
+        tool_choice: Tool calling: "none", "auto", "required" (at least one call), or `{"type":
+            "function", "function": {"name": ...}}` to force one function. Default: "auto". None is
+            left out of the request.
+        top_k: Number of the most likely tokens to sample from. Minimum: 0. Default: 0 (all tokens).
+        top_logprobs: Number of the most likely tokens to return at each position, with their log
+            probabilities. Range: 0 to 20. Default: 0. Requires `logprobs=True`.
+        top_p: Nucleus sampling: the most likely tokens whose probabilities add up to at least
+            `top_p` are kept. Range: greater than 0.0, at most 1.0. Default: 1.0 (off).
+        xtc_threshold: Minimum probability of the tokens that XTC (Exclude Top Choices) excludes;
+            the least likely of them stays. Range: 0.0 to 1.0. Default: 0.0 (off).
+        xtc_probability: Probability that XTC (Exclude Top Choices) is applied at a position. Range:
+            0.0 to 1.0. Default: 0.0 (off).
+        tools: Functions that the model may call. Not together with `min_tokens` or
+            `response_format`. Default: none.
+        min_tokens: Minimum number of tokens to generate per choice. Range: 0 to `max_tokens`.
+            Default: 0. Not together with `tools` or `response_format`.
+        retries: Retries of this call; None disables them. Default: the client's.
+        server_url: Base URL of the server for this call. Default: the client's.
+        accept_header_override: Value of the `Accept` header. Default: `text/event-stream` for
+            streams, else `application/json`.
+        timeout_ms: Timeout of each of connect, read, write and pool, in milliseconds; greater than
+            0. Default: the client's.
+        http_headers: Headers to add or to replace, by case-insensitive name. Default: none.
+        extra_body: Fields of the JSON body that are not arguments here; they override arguments of
+            the same name. Default: none.
     """
 
     x_friendli_team: OptionalNullable[str]
+    """ID of the team that makes the request, sent as the header `X-Friendli-Team`. Default: the
+    client's. None sends no header.
+    """
     chat_template_kwargs: OptionalNullable[Mapping[str, Any]]
+    """Additional variables for the model's chat template, by name. Default: none."""
     eos_token: OptionalNullable[Iterable[int]]
+    """Token ids that end the answer, in place of the model's own EOS ids. Default, and for an empty
+    list: the model's own.
+    """
     frequency_penalty: OptionalNullable[float]
+    """Subtracted from a token's logit once for each occurrence in the output. Range: -2.0 to 2.0.
+    Default: 0.0 (off).
+    """
     logit_bias: OptionalNullable[Mapping[str, Any]]
+    """Values added to logits before sampling, by token id or by text that is exactly one token.
+    Range: -100 to 100; -100 and False ban the token. Default: none.
+    """
     logprobs: OptionalNullable[bool]
+    """Whether to return the log probability (natural logarithm) of each output token. Default:
+    False.
+    """
     max_tokens: OptionalNullable[int]
+    """Maximum number of tokens to generate per choice. Minimum: 1. Default: as many as the model's
+    context length leaves.
+    """
     min_p: OptionalNullable[float]
+    """Minimum probability of a token as a fraction of the highest one; less likely tokens are
+    excluded. Range: 0.0 to 1.0. Default: 0.0 (off).
+    """
     n: OptionalNullable[int]
+    """Number of choices to generate. Minimum: 1; the endpoint sets the maximum. Default: 1."""
     parallel_tool_calls: OptionalNullable[bool]
+    """Whether one answer may contain several tool calls. Default: True."""
     presence_penalty: OptionalNullable[float]
+    """Subtracted once from the logit of each token that occurs in the output. Range: -2.0 to 2.0.
+    Default: 0.0 (off).
+    """
     repetition_penalty: OptionalNullable[float]
+    """Divides the positive logits, and multiplies the other logits, of tokens that occur in the
+    prompt or the output. Range: greater than 0.0. Default: 1.0 (off).
+    """
     reasoning_effort: OptionalNullable[ReasoningEffort]
+    """Reasoning effort, for example "low" or "high", passed to the chat template of models that
+    have such levels. Default: the template's.
+    """
     reasoning_budget: OptionalNullable[int]
+    """Maximum number of reasoning tokens, for models that reason. Minimum: 1. Default: no maximum.
+    """
     seed: OptionalNullable[Seed]
+    """Seed of the random draws, an integer, or a list with one seed for each of the `n` choices.
+    Default: random. Each choice returns its seed.
+    """
     stop: OptionalNullable[str | Iterable[str]]
+    """A string, or several, that end the answer and are excluded from it. Default: none."""
     stream_options: OptionalNullable[StreamOptions | StreamOptionsTypedDict]
+    """Options of a stream: `{"include_usage": True}` adds a last event with token counts. Only for
+    streams. Default: none.
+    """
     parse_reasoning: OptionalNullable[bool]
+    """Whether to return reasoning in `reasoning_content`, apart from `content`. Default: set by the
+    endpoint.
+    """
     include_reasoning: OptionalNullable[bool]
+    """Whether to return parsed reasoning at all. Default: True."""
     temperature: OptionalNullable[float]
+    """Sampling temperature, by which logits are divided. Minimum: 0.0 (greedy: the most likely
+    token). Default: 1.0.
+    """
     tool_choice: OptionalNullable[ToolChoice | ToolChoiceTypedDict]
+    """Tool calling: "none", "auto", "required" (at least one call), or `{"type": "function",
+    "function": {"name": ...}}` to force one function. Default: "auto". None is left out of the
+    request.
+    """
     top_k: OptionalNullable[int]
+    """Number of the most likely tokens to sample from. Minimum: 0. Default: 0 (all tokens)."""
     top_logprobs: OptionalNullable[int]
+    """Number of the most likely tokens to return at each position, with their log probabilities.
+    Range: 0 to 20. Default: 0. Requires `logprobs=True`.
+    """
     top_p: OptionalNullable[float]
+    """Nucleus sampling: the most likely tokens whose probabilities add up to at least `top_p` are
+    kept. Range: greater than 0.0, at most 1.0. Default: 1.0 (off).
+    """
     xtc_threshold: OptionalNullable[float]
+    """Minimum probability of the tokens that XTC (Exclude Top Choices) excludes; the least likely
+    of them stays. Range: 0.0 to 1.0. Default: 0.0 (off).
+    """
     xtc_probability: OptionalNullable[float]
+    """Probability that XTC (Exclude Top Choices) is applied at a position. Range: 0.0 to 1.0.
+    Default: 0.0 (off).
+    """
     tools: OptionalNullable[Iterable[Tool | ToolTypedDict]]
+    """Functions that the model may call. Not together with `min_tokens` or `response_format`.
+    Default: none.
+    """
     min_tokens: OptionalNullable[int]
+    """Minimum number of tokens to generate per choice. Range: 0 to `max_tokens`. Default: 0. Not
+    together with `tools` or `response_format`.
+    """
     retries: OptionalNullable[RetryConfig]
+    """Retries of this call; None disables them. Default: the client's."""
     server_url: str | None
+    """Base URL of the server for this call. Default: the client's."""
     accept_header_override: Any
+    """Value of the `Accept` header. Default: `text/event-stream` for streams, else
+    `application/json`.
+    """
     timeout_ms: int | None
+    """Timeout of each of connect, read, write and pool, in milliseconds; greater than 0. Default:
+    the client's.
+    """
     http_headers: Mapping[str, str] | None
+    """Headers to add or to replace, by case-insensitive name. Default: none."""
     extra_body: Mapping[str, Any] | None
+    """Fields of the JSON body that are not arguments here; they override arguments of the same
+    name. Default: none.
+    """
 
 
 _OPTION_DEFAULTS: Final[dict[str, Any]] = {
@@ -127,45 +238,48 @@ _OPTIONAL: Final = (*ChatParams.__annotations__, "stream", "response_format")
 _NAMES: Final = frozenset((*_REQUIRED, *_OPTIONAL))
 
 
-def request_of(method: str, options: Options, given: dict[str, Any]) -> Request:
-    """Make the request that the arguments of `method` ask for.
+def request_of(method: str, options: Options, arguments: dict[str, Any]) -> Request:
+    """Build the request for the arguments of `method`.
 
     Raises:
         TypeError: An argument is missing or unknown.
         pydantic.ValidationError: An argument of the body has the wrong type.
-        ValueError: An argument cannot be sent.
+        ValueError: An argument cannot be sent, or has an invalid value.
     """
-    return Request.of(method, options, _sort(method, given))
+    return Request.of(method, options, _sort(method, arguments))
 
 
-def _sort(method: str, given: dict[str, Any]) -> Arguments:
+def _sort(method: str, arguments: dict[str, Any]) -> Arguments:
     for name in _REQUIRED:
-        if name not in given:
+        if name not in arguments:
             raise TypeError(f"{method}() missing required keyword-only argument: {name!r}")
-    if not given.keys() <= _NAMES:
-        unknown = sorted(given.keys() - _NAMES)[0]
+    if not arguments.keys() <= _NAMES:
+        unknown = sorted(arguments.keys() - _NAMES)[0]
         raise TypeError(
-            f"{method}() got an unexpected keyword argument {unknown!r}; a field of the body "
-            "that this client does not know goes into extra_body={...}"
+            f"{method}() got an unexpected keyword argument {unknown!r}; pass a field of "
+            "the body that is not an argument in `extra_body={...}`"
         )
     options = CallOptions()
     for name in _OPTION_DEFAULTS:
-        if name in given:
-            setattr(options, name, given.pop(name))
-    return Arguments(body=given, options=options, extra_body=given.pop("extra_body", None))
+        if name in arguments:
+            setattr(options, name, arguments.pop(name))
+    return Arguments(body=arguments, options=options, extra_body=arguments.pop("extra_body", None))
 
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_PLACEHOLDER: Final = "**params: See `ChatParams`.\n"
+"""Entry of a docstring's `Args:` that `help()` shows as all entries of `ChatParams`."""
+
 
 def documented(function: F) -> F:
-    """Give a chat method the signature that its callers may rely on."""
+    """Set the signature and the `Args:` that `help()` shows for a chat method."""
     keyword = inspect.Parameter.KEYWORD_ONLY
     hints = {
         "model": "str",
-        "messages": "Messages",
+        "messages": "Iterable[Message | MessageTypedDict | ChatChoiceMessage]",
         "stream": "OptionalNullable[bool]",
-        "response_format": "Format | type",
+        "response_format": "ResponseFormat | ResponseFormatTypedDict | type | Unset | None",
         **{name: _text(hint) for name, hint in ChatParams.__annotations__.items()},
     }
     default = True if function.__name__ == "stream" else UNSET
@@ -181,6 +295,39 @@ def documented(function: F) -> F:
         for name in _OPTIONAL
     ]
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return with_params(function)
+
+
+def documented_as(method: Callable[..., Any]) -> Callable[[F], F]:
+    """Decorate a method that takes the arguments of the documented `method`.
+
+    `help()` shows the signature and the `Args:` of `method`.
+    """
+
+    def decorate(function: F) -> F:
+        function.__signature__ = method.__signature__  # type: ignore[attr-defined]
+        if function.__doc__ and method.__doc__:
+            entries = method.__doc__.partition("Args:\n")[2].partition("\n\n")[0]
+            head, _, tail = function.__doc__.partition("Args:\n")
+            _, _, rest = tail.partition("\n\n")
+            function.__doc__ = f"{head}Args:\n{entries}\n\n{rest}"
+        return function
+
+    return decorate
+
+
+def with_params(function: F) -> F:
+    """Replace the entry `**params` of a docstring's `Args:` by the entries of `ChatParams`.
+
+    Plain string operations: this runs at import.
+    """
+    # Python -OO leaves no docstrings; Python 3.13 and later strip their indentation.
+    if function.__doc__ and ChatParams.__doc__:
+        head, _, tail = function.__doc__.partition(_PLACEHOLDER)
+        entries = ChatParams.__doc__.partition("Attributes:\n")[2].rstrip()
+        own = entries[: len(entries) - len(entries.lstrip())]
+        wanted = head[head.rindex("\n") :]
+        function.__doc__ = head + entries.lstrip().replace(f"\n{own}", wanted) + "\n" + tail
     return function
 
 

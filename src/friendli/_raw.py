@@ -1,4 +1,4 @@
-"""The HTTP response beside the answer that it carries."""
+"""HTTP responses together with the answers that they carry."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 class RawResponse(Generic[T]):
-    """An HTTP response, and the answer in it.
+    """HTTP response whose answer is parsed on demand.
 
     Attributes:
-        http_response: The transport's response.
+        http_response: Response of the HTTP client, for example an `httpx2.Response`.
     """
 
     def __init__(self, response: Any, read: Callable[[], T]) -> None:
@@ -22,26 +22,27 @@ class RawResponse(Generic[T]):
 
     @property
     def status_code(self) -> int:
-        """HTTP status."""
+        """HTTP status code."""
         status: int = self.http_response.status_code
         return status
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """HTTP headers, case-insensitive."""
+        """Response headers; names are case-insensitive."""
         headers: Mapping[str, str] = self.http_response.headers
         return headers
 
     @property
     def request_id(self) -> str | None:
-        """The server's `x-request-id`, or None."""
+        """Value of the header `x-request-id`, or None."""
         return self.headers.get("x-request-id")
 
     def parse(self) -> T:
-        """Give the answer, or the stream; the same object each time.
+        """Return the answer or the stream; the same object each time.
 
         Raises:
-            ResponseValidationError: The answer is not what it should be.
+            friendli.ResponseValidationError: The response is not a valid completion.
+            friendli.AnswerNotParsedError: The answer does not match the type `response_format`.
         """
         if not self._parsed:
             self._parsed.append(self._read())

@@ -1,7 +1,4 @@
-"""An endpoint that answers what a test tells it to, on a loopback port.
-
-Knows the wire and no model: for tests of programs that use this client.
-"""
+"""Scripted endpoint on a loopback port, without a model, for tests of programs."""
 
 from __future__ import annotations
 
@@ -20,11 +17,11 @@ _PATH = "/dedicated/v1/chat/completions"
 
 @dataclass(frozen=True, slots=True)
 class SeenRequest:
-    """A request that came.
+    """Request that a scripted endpoint received.
 
     Attributes:
-        headers: Names in lower case.
-        body: The parsed JSON.
+        headers: Headers; names in lower case.
+        body: Parsed JSON body.
     """
 
     headers: dict[str, str]
@@ -41,11 +38,11 @@ class _Answer:
 
 
 class ScriptedEndpoint:
-    """Serves the answers that a test queues, one a request; then it says "ok".
+    """Endpoint that serves the queued answers, one per request; after the last one, "ok".
 
     Attributes:
-        url: The address, for `server_url=`.
-        requests: What came, in order.
+        url: Base URL, for `server_url=`.
+        requests: Received requests, in order.
     """
 
     real = False
@@ -61,10 +58,10 @@ class ScriptedEndpoint:
         self._thread.start()
 
     def answer(self, answer: str | dict[str, Any] | pydantic.BaseModel, **headers: str) -> None:
-        """Queue an answer: a text, or a whole completion. Streamed if the request asks for it."""
+        """Queue an answer: a text, or a whole completion. It is streamed if the request is."""
         if isinstance(answer, pydantic.BaseModel):
             answer = answer.model_dump()
-        body = whole(answer) if isinstance(answer, str) else answer
+        body = completion_body(answer) if isinstance(answer, str) else answer
         self._answers.append(_Answer(200, body, headers))
 
     def error(self, status: int, message: str = "scripted", **headers: str) -> None:
@@ -75,9 +72,9 @@ class ScriptedEndpoint:
         """Queue a stream: texts become content deltas, dicts and models whole events.
 
         Args:
-            events: What is sent, in order; the end and `[DONE]` are added if the last is a text.
-            cut: Break the connection instead of ending the stream.
-            **headers: Headers of the answer.
+            events: Events in order; the final chunk and `[DONE]` are added if the last is a text.
+            cut: Whether to cut the connection instead of ending the stream.
+            **headers: Headers of the response.
         """
         self._answers.append(_Answer(200, None, headers, _events(list(events), cut), cut))
 
@@ -89,18 +86,18 @@ class ScriptedEndpoint:
 
     def _next(self, request: SeenRequest) -> _Answer:
         self.requests.append(request)
-        return self._answers.popleft() if self._answers else _Answer(200, whole("ok"), {})
+        return self._answers.popleft() if self._answers else _Answer(200, completion_body("ok"), {})
 
 
 class _QuietServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # a program that leaves early is no news
+        pass  # clients may disconnect early
 
 
-def whole(text: str) -> dict[str, Any]:
-    """Make the JSON of a whole answer that says `text`."""
+def completion_body(text: str) -> dict[str, Any]:
+    """Build the JSON of a whole answer with the content `text`."""
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": text},
@@ -128,11 +125,11 @@ def _chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
     }
 
 
-def _events(given: list[Any], cut: bool) -> tuple[Any, ...]:
-    events = [_chunk({"content": e}) if isinstance(e, str) else e for e in given]
-    if given and isinstance(given[0], str):
+def _events(items: list[Any], cut: bool) -> tuple[Any, ...]:
+    events = [_chunk({"content": e}) if isinstance(e, str) else e for e in items]
+    if items and isinstance(items[0], str):
         events.insert(0, _chunk({"role": "assistant", "content": ""}))
-    if not cut and (not given or isinstance(given[-1], str)):
+    if not cut and (not items or isinstance(items[-1], str)):
         events += [_chunk({}, "stop"), "[DONE]"]
     return tuple(e.model_dump() if isinstance(e, pydantic.BaseModel) else e for e in events)
 

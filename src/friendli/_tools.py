@@ -1,7 +1,7 @@
-"""Functions of the program as tools of the model: schemas from signatures, and the loop of calls.
+"""Python functions as tools of the model: JSON Schemas from signatures, and the tool-call loop.
 
-The loop is an I/O-free generator like the exchange: it yields `Ask` (send the conversation) and
-`Run` (call functions), so sync and async programs share it.
+The loop is a generator without I/O, like the exchange: it yields `Complete` (request a completion)
+and `CallFunctions` (call functions), so sync and async programs share it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from friendli._errors import ToolLoopError
 from friendli.models.completion import ChatChoiceMessage, ContainerChatCompleteSuccess
 
 MAX_ROUNDS = 10
-"""Default bound on the requests of one `run_tools()`."""
+"""Default of the maximum number of requests of one `run_tools()`."""
 
 
 class FunctionTool:
-    """A function, and its description for the model.
+    """A Python function and its tool definition.
 
     Args:
-        function: Its parameters need type annotations; its docstring tells the model what it does;
-            `Annotated[..., pydantic.Field(description=...)]` tells it of a parameter. It may be
-            async where the client is.
+        function: Its parameters need type annotations. Its docstring becomes the description of
+            the tool, `Annotated[..., pydantic.Field(description=...)]` that of a parameter. It may
+            be async if the client is.
 
     Raises:
-        TypeError: The signature cannot be described.
+        TypeError: The signature cannot be described as a JSON Schema.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -40,7 +40,7 @@ class FunctionTool:
         self._arguments = pydantic.TypeAdapter(_arguments_type(function))
 
     def definition(self) -> dict[str, Any]:
-        """Give the tool as a request carries it."""
+        """Return the tool definition, as in the field `tools` of a request."""
         schema = self._arguments.json_schema()
         schema.pop("title", None)
         described = {"name": self.name, "parameters": schema}
@@ -50,10 +50,10 @@ class FunctionTool:
         return {"type": "function", "function": described}
 
     def arguments(self, text: str) -> dict[str, Any]:
-        """Read the arguments of a call.
+        """Parse the arguments of a call, JSON text.
 
         Raises:
-            pydantic.ValidationError: They do not fit the signature.
+            pydantic.ValidationError: The arguments do not match the signature.
         """
         return dict(self._arguments.validate_json(text or "{}"))
 
@@ -63,7 +63,9 @@ def _arguments_type(function: Callable[..., Any]) -> Any:
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise TypeError(f"{function.__name__}() has {parameter}, which has no JSON Schema")
+            raise TypeError(
+                f"parameter {str(parameter)!r} of {function.__name__}() has no JSON Schema"
+            )
         if name not in hints:
             raise TypeError(f"parameter {name!r} of {function.__name__}() needs a type annotation")
         hint = hints[name]
@@ -75,12 +77,12 @@ def _arguments_type(function: Callable[..., Any]) -> Any:
 
 @dataclass(slots=True)
 class ToolRun:
-    """Result of a conversation in which the model could call functions.
+    """Result of `run_tools()`.
 
     Attributes:
         completion: The last answer.
-        messages: The whole conversation, ready to be continued.
-        rounds: How many requests it took.
+        messages: The whole conversation as request messages, the last answer included.
+        rounds: Number of requests.
     """
 
     completion: ContainerChatCompleteSuccess
@@ -89,92 +91,96 @@ class ToolRun:
 
     @property
     def text(self) -> str:
-        """The content of the last answer."""
+        """Content of the last answer; empty if it has none."""
         return self.completion.choices[0].message.content or ""
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Send these arguments; gives the completion."""
+class Complete:
+    """Step of a tool loop: call `complete()` with `params` and send back the completion."""
 
     params: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Call these functions, in order; gives their results."""
+class CallFunctions:
+    """Step of a tool loop: call the functions and send back their results, in order."""
 
     calls: list[tuple[Callable[..., Any], dict[str, Any]]] = field(default_factory=list)
 
 
-Loop: TypeAlias = Generator[Ask | Run, Any, ToolRun]
+ToolLoop: TypeAlias = Generator[Complete | CallFunctions, Any, ToolRun]
 
 
 def tool_loop(
     functions: Sequence[Callable[..., Any]], max_rounds: int, params: dict[str, Any]
-) -> Loop:
-    """Ask, call what the model wants called, and ask again, until it answers.
+) -> ToolLoop:
+    """Request completions and call the requested functions until the model answers.
 
-    A call of an unknown function, or with arguments that do not fit, is told to the model. What a
-    function raises goes to the program. A forced `tool_choice` holds for the first request only.
+    A call of an unknown function, or with invalid arguments, is answered with an error message to
+    the model. An exception of a function propagates. `tool_choice` is sent with the first request
+    only.
 
     Args:
-        functions: What the model may call.
-        max_rounds: Most requests; >= 1.
-        params: The arguments of `complete()`.
+        functions: Functions that the model may call.
+        max_rounds: Maximum number of requests; at least 1.
+        params: Arguments of `complete()`.
 
     Raises:
         ToolLoopError: The model still called functions in the last round.
-        ValueError: `n` is above 1, `max_rounds` below 1, or two functions share a name.
+        ValueError: `n` is above 1, `max_rounds` is below 1, or two functions share a name.
     """
     if max_rounds < 1:
-        raise ValueError(f"max_rounds must be at least 1, not {max_rounds}")
+        raise ValueError(f"`max_rounds` must be at least 1, got {max_rounds}")
     if (params.get("n") or 1) > 1:
-        raise ValueError("run_tools() follows one choice; n must be 1")
+        raise ValueError(f"`n` must be 1 in run_tools(), got {params['n']}")
     tools = {tool.name: tool for tool in map(FunctionTool, functions)}
     if len(tools) < len(functions):
-        raise ValueError("two functions share a name")
+        raise ValueError("two functions in `functions` share a name")
     messages = list(params["messages"])
     offered = [*(params.get("tools") or ()), *(tool.definition() for tool in tools.values())]
     params = {**params, "tools": offered}
-    for done in range(1, max_rounds + 1):
-        completion: ContainerChatCompleteSuccess = yield Ask({**params, "messages": messages})
+    for rounds in range(1, max_rounds + 1):
+        completion: ContainerChatCompleteSuccess = yield Complete({**params, "messages": messages})
         choice = completion.choices[0]
         messages = [*messages, choice.message]
         if not choice.message.tool_calls or choice.finish_reason == "length":
-            return ToolRun(completion, messages, done)
+            return ToolRun(completion, messages, rounds)
         messages += yield from _answer_calls(tools, choice.message)
         params.pop("tool_choice", None)
     raise ToolLoopError(
-        f"the model still called functions after {max_rounds} requests; raise max_rounds=", messages
+        f"the model still called functions after {max_rounds} requests; increase `max_rounds`",
+        messages,
     )
 
 
 def _answer_calls(
     tools: dict[str, FunctionTool], message: ChatChoiceMessage
-) -> Generator[Run, list[Any], list[dict[str, Any]]]:
-    said: dict[int, str] = {}
-    run = Run()
-    places = []
+) -> Generator[CallFunctions, list[Any], list[dict[str, Any]]]:
+    contents: dict[int, str] = {}
+    step = CallFunctions()
+    indices = []
     calls = message.tool_calls or []
-    for place, call in enumerate(calls):
+    for index, call in enumerate(calls):
         tool = tools.get(call.function.name)
         if tool is None:
-            said[place] = f"error: there is no function {call.function.name!r}"
+            contents[index] = f"error: there is no function {call.function.name!r}"
             continue
         try:
             arguments = tool.arguments(call.function.arguments)
         except pydantic.ValidationError as error:
-            said[place] = f"error: {error}"
+            contents[index] = f"error: {error}"
             continue
-        run.calls.append((tool.function, arguments))
-        places.append(place)
-    if run.calls:
-        results = yield run
-        said |= {place: _as_text(result) for place, result in zip(places, results, strict=True)}
+        step.calls.append((tool.function, arguments))
+        indices.append(index)
+    if step.calls:
+        results = yield step
+        contents |= {
+            index: _as_text(result) for index, result in zip(indices, results, strict=True)
+        }
     return [
-        {"role": "tool", "tool_call_id": call.id, "content": said[place]}
-        for place, call in enumerate(calls)
+        {"role": "tool", "tool_call_id": call.id, "content": contents[index]}
+        for index, call in enumerate(calls)
     ]
 
 
@@ -182,36 +188,36 @@ def _as_text(result: Any) -> str:
     return result if isinstance(result, str) else to_json(result, fallback=str).decode()
 
 
-def drive_tools(loop: Loop, complete: Callable[..., Any]) -> ToolRun:
-    """Run a loop on a sync `complete`."""
+def drive_tools(loop: ToolLoop, complete: Callable[..., Any]) -> ToolRun:
+    """Run a tool loop on a sync `complete`."""
     try:
         step = next(loop)
         while True:
-            if isinstance(step, Ask):
+            if isinstance(step, Complete):
                 step = loop.send(complete(**step.params))
             else:
-                step = loop.send([function(**given) for function, given in step.calls])
+                step = loop.send([function(**arguments) for function, arguments in step.calls])
     except StopIteration as end:
         run: ToolRun = end.value
         return run
 
 
-async def drive_tools_async(loop: Loop, complete: Callable[..., Any]) -> ToolRun:
-    """Run a loop on an async `complete`; async functions of one round run side by side."""
+async def drive_tools_async(loop: ToolLoop, complete: Callable[..., Any]) -> ToolRun:
+    """Run a tool loop on an async `complete`; async functions of one round run concurrently."""
     import asyncio
 
     try:
         step = next(loop)
         while True:
-            if isinstance(step, Ask):
+            if isinstance(step, Complete):
                 step = loop.send(await complete(**step.params))
             else:
-                results = (function(**given) for function, given in step.calls)
-                step = loop.send(await asyncio.gather(*map(_settled, results)))
+                results = (function(**arguments) for function, arguments in step.calls)
+                step = loop.send(await asyncio.gather(*map(_awaited, results)))
     except StopIteration as end:
         run: ToolRun = end.value
         return run
 
 
-async def _settled(result: Any) -> Any:
+async def _awaited(result: Any) -> Any:
     return await result if inspect.isawaitable(result) else result

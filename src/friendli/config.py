@@ -1,4 +1,4 @@
-"""`friendli.config`: what a client was configured with."""
+"""`friendli.config`: import path of the configuration of a client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clients under an import path that programs use."""
+"""Import path that programs use for the clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP clients that a program may pass in, under the path that programs import them by."""
+"""Import path that programs use for the protocols of HTTP clients."""
 
 from __future__ import annotations
 

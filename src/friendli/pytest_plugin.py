@@ -1,8 +1,8 @@
 """pytest fixtures for programs that use this client.
 
-`friendli_endpoint` is an endpoint to test against: the real embedded one where `friendli_endpoint`
-is installed (one process for the whole run), the scripted one where it is not. `friendli_scripted`
-is always the scripted one, new for each test. Both have `.url` for `server_url=`, and `.real`.
+`friendli_endpoint` is an endpoint to test against: the real embedded one if `friendli_endpoint` is
+installed (one process for the whole run), else the scripted one. `friendli_scripted` is always the
+scripted one, new for each test. Both have `.url` for `server_url=`, and `.real`.
 
     def test_my_program(friendli_scripted):
         friendli_scripted.answer("Hello!")
@@ -32,7 +32,7 @@ START_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class RealEndpoint:
-    """The embedded endpoint, running in a process of its own."""
+    """Embedded endpoint, running in its own process."""
 
     url: str
     real: bool = True
@@ -40,7 +40,7 @@ class RealEndpoint:
 
 @pytest.fixture
 def friendli_scripted() -> Iterator[ScriptedEndpoint]:
-    """An endpoint that answers what the test tells it to."""
+    """Endpoint that serves the answers that the test queues."""
     from friendli._scripted import ScriptedEndpoint
 
     endpoint = ScriptedEndpoint()
@@ -58,13 +58,13 @@ def _friendli_process() -> Iterator[RealEndpoint | None]:
     command = [sys.executable, "-m", "friendli_endpoint.cli", "serve", "--port", "0"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with (
-        tempfile.TemporaryFile("w+") as said,
+        tempfile.TemporaryFile("w+") as stderr,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=said, text=True, env=environment
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment
         ) as process,
     ):
         try:
-            yield RealEndpoint(_address(process, said))
+            yield RealEndpoint(_address(process, stderr))
         finally:
             process.terminate()
 
@@ -73,29 +73,30 @@ def _friendli_process() -> Iterator[RealEndpoint | None]:
 def friendli_endpoint(
     request: pytest.FixtureRequest, _friendli_process: RealEndpoint | None
 ) -> RealEndpoint | ScriptedEndpoint:
-    """The embedded endpoint where it is installed, else the scripted one."""
+    """Embedded endpoint if it is installed, else the scripted one."""
     if _friendli_process is not None:
         return _friendli_process
     scripted: ScriptedEndpoint = request.getfixturevalue("friendli_scripted")
     return scripted
 
 
-def _address(process: subprocess.Popen[str], said: TextIO) -> str:
-    """Wait for the line that says where the endpoint answers; it is printed when it does."""
+def _address(process: subprocess.Popen[str], stderr: TextIO) -> str:
+    """Return the URL in the line that the endpoint prints as soon as it serves."""
     assert process.stdout is not None
-    late = threading.Timer(START_SECONDS, process.kill)
-    late.start()
+    watchdog = threading.Timer(START_SECONDS, process.kill)
+    watchdog.start()
     try:
         for line in process.stdout:
             found = re.search(r"https?://[\w.\[\]:-]+:\d+", line)
             if found:
-                # Read on, so that the endpoint never waits for its own output.
+                # Keep reading, so that the endpoint never blocks on a full pipe.
                 threading.Thread(target=process.stdout.read, daemon=True).start()
                 return found.group()
     finally:
-        late.cancel()
+        watchdog.cancel()
     code = process.wait()
-    said.seek(0)
+    stderr.seek(0)
     pytest.fail(
-        f"friendli-endpoint did not start (exit code {code}):\n{said.read()[-2000:]}", pytrace=False
+        f"friendli-endpoint did not start (exit code {code}):\n{stderr.read()[-2000:]}",
+        pytrace=False,
     )

@@ -1,10 +1,8 @@
-"""UNSET and the base of every wire type.
+"""UNSET and the base class of the wire types, which are in `friendli.models`.
 
-A field of the wire is in one of three states: absent (`UNSET`), null (`None`), or a value.
-The types keep them apart: an absent optional field reads as `UNSET` and is left out when the
-model is dumped, an explicit null reads as `None` and is dumped as null.
-
-This module knows no field of any message; `friendli.models` does.
+A JSON field is in one of three states: absent (`UNSET`), null (`None`), or a value. The types keep
+them apart: an absent optional field reads as `UNSET` and is left out of a dump, an explicit null
+reads as `None` and is dumped as null.
 """
 
 from __future__ import annotations
@@ -33,20 +31,20 @@ __all__ = [
 ]
 
 UNSET_SENTINEL = "~?~unset~?~sentinel~?~"
-"""Kept for programs that import the name; nothing here compares with it."""
+"""Kept for programs that import it; unused by this client."""
 
 
 class Unset:
-    """The type of `UNSET`: falsy, and one object however it is copied or unpickled."""
+    """Type of `UNSET`: falsy, and a singleton, also after copying and unpickling."""
 
     __slots__ = ()
-    _only: ClassVar[Unset | None] = None
+    _instance: ClassVar[Unset | None] = None
 
     def __new__(cls) -> Unset:
-        """Give the one object there is."""
-        if cls._only is None:
-            cls._only = super().__new__(cls)
-        return cls._only
+        """Return the only instance."""
+        if cls._instance is None:
+            cls._instance = super().__new__(cls)
+        return cls._instance
 
     def __bool__(self) -> Literal[False]:
         return False
@@ -54,8 +52,8 @@ class Unset:
     def __repr__(self) -> str:
         return "Unset()"
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Unset)
+    def __eq__(self, value: object) -> bool:
+        return isinstance(value, Unset)
 
     def __hash__(self) -> int:
         return hash(Unset)
@@ -71,13 +69,13 @@ class Unset:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        # Asked for by JSON Schemas only, which cannot say "absent": null means the same.
+        # Used by JSON Schemas only, which cannot express "absent": null means the same.
         to_null = core_schema.plain_serializer_function_ser_schema(lambda _: None)
         return core_schema.is_instance_schema(cls, serialization=to_null)
 
 
 UNSET: Final = Unset()
-"""Stands for "this field is absent"."""
+"""Marks a field as absent."""
 
 T = TypeVar("T")
 
@@ -89,17 +87,17 @@ def _pass_unset(value: Any, validate: Callable[[Any], Any]) -> Any:
 
 
 class _OrUnset:
-    """Validates `T | None | Unset`.
+    """Validator of `T | None | Unset`.
 
     UNSET can only come from Python, never from JSON, so the JSON branch is the plain schema of
-    `T | None`: it costs nothing, and an error's `loc` names the field and nothing else.
+    `T | None`: it has no cost, and the `loc` of an error contains only the field.
     """
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        given: Any = Union[tuple(arg for arg in get_args(source) if arg is not Unset)]  # noqa: UP007
-        schema = handler.generate_schema(given)
+        value_type: Any = Union[tuple(arg for arg in get_args(source) if arg is not Unset)]  # noqa: UP007
+        schema = handler.generate_schema(value_type)
         return core_schema.json_or_python_schema(
             json_schema=schema,
             python_schema=core_schema.no_info_wrap_validator_function(_pass_unset, schema),
@@ -111,11 +109,11 @@ OptionalNullable = Annotated[
     _OrUnset(),
     Field(exclude_if=partial(is_, UNSET)),
 ]
-"""A field that may be absent (`UNSET`), null (`None`) or a `T`."""
+"""Field that may be absent (`UNSET`), null (`None`) or a `T`."""
 
 
 class _FailFast:
-    """Ends the validation of a list at its first wrong item.
+    """Ends the validation of a list at its first invalid item.
 
     pydantic's own `FailFast` has no hash, which branches of a union need.
     """
@@ -127,27 +125,27 @@ class _FailFast:
 
 
 FailFastList = Annotated[list[T], _FailFast()]
-"""A list with one error at most.
+"""List whose validation reports at most one error.
 
-With an error for each wrong item, a body of 3.8 MB takes 10 seconds and 2 GiB.
+With an error for each invalid item, a body of 3.8 MB takes 10 seconds and 2 GiB.
 """
 
 
 class UnrecognizedStr(str):
-    """A string that is none of the values known when this client was written."""
+    """String that is not among the values that this client knows."""
 
     __slots__ = ()
 
 
 class UnrecognizedInt(int):
-    """An integer that is none of the values known when this client was written."""
+    """Integer that is not among the values that this client knows."""
 
 
 class BaseModel(pydantic.BaseModel):
-    """What all wire types share.
+    """Base class of all wire types.
 
-    Unknown fields are kept and dumped again; fields are accepted by name and by alias and dumped
-    by alias; UNSET is never dumped. `quiet_fields` are left out of `repr` and `str` while UNSET.
+    Unknown fields are kept and dumped; fields are accepted by name and by alias, and dumped by
+    alias; UNSET is never dumped. `quiet_fields` are left out of `repr` and `str` while UNSET.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(

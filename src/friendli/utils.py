@@ -1,4 +1,4 @@
-"""`friendli.utils`: the import path of the retry configuration."""
+"""`friendli.utils`: import path of the retry configuration."""
 
 from __future__ import annotations
 

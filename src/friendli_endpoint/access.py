@@ -1,12 +1,17 @@
-"""From settings to what callers are granted; refuses an endpoint that would be open by mistake."""
+"""Makes the access policy from the settings; rejects settings that are open by mistake."""
 
 import ipaddress
 from collections.abc import Callable
 
 from friendli_endpoint.generation import StartError
-from friendli_endpoint.http.limits.body_memory import BodyMemory
-from friendli_endpoint.http.limits.rates import Rates
-from friendli_endpoint.http.middleware.tokens import TokenError, TokenFile, Tokens, parse_tokens
+from friendli_endpoint.http.limits.body_memory import BodyMemoryBudget
+from friendli_endpoint.http.limits.rates import RateLimiter
+from friendli_endpoint.http.middleware.tokens import (
+    TokenDigests,
+    TokenError,
+    TokenFile,
+    parse_tokens,
+)
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.settings import Settings
 
@@ -16,47 +21,47 @@ ALWAYS_OPEN = frozenset({"/health", "/live"})
 METRICS = "/metrics"
 
 _CHUNK = 1 << 20
-"""Bytes by which a body may be too large before that is seen: a server reads 256 KiB at once."""
+"""Bytes by which a body may exceed its limit unnoticed: a server reads 256 KiB at once."""
 
 
 class AccessError(StartError):
-    """Settings under which nobody should serve; the message says why in a sentence."""
+    """Invalid or insecure access settings; the message says why in a sentence."""
 
 
 def policy_of(settings: Settings) -> Policy:
-    """What callers are granted.
+    """Returns the access policy of the settings.
 
     Args:
-        settings: The operator's.
+        settings: Settings of the endpoint.
 
     Raises:
-        AccessError: The tokens cannot be used, or there are none and others could call.
+        AccessError: The tokens are invalid, or there are none and other machines can connect.
     """
     tokens = _tokens(settings)
     local = _is_loopback(settings.host)
     if not settings.auth and tokens is not None:
-        raise AccessError("--no-auth and tokens exclude each other")
+        raise AccessError("--no-auth cannot be combined with tokens")
     if settings.auth and tokens is None and not local:
         raise AccessError(
-            f"{settings.host} can be reached by others: name a --token-file, or say --no-auth"
+            f"{settings.host} can be reached from other machines: set --token-file or --no-auth"
         )
     open_metrics = local if settings.open_metrics is None else settings.open_metrics
     return Policy(
         max_body=settings.max_body,
         max_messages=settings.max_messages,
-        bodies=BodyMemory(max(settings.max_body_memory, settings.max_body + _CHUNK)),
+        body_memory=BodyMemoryBudget(max(settings.max_body_memory, settings.max_body + _CHUNK)),
         receive_seconds=settings.receive_seconds,
         answer_seconds=settings.timeout,
         tokens=tokens,
         open_paths=ALWAYS_OPEN | ({METRICS} if open_metrics else frozenset()),
         cors_origins=settings.cors_origin,
-        rates=Rates(settings.requests_per_minute, settings.tokens_per_minute),
+        rates=RateLimiter(settings.requests_per_minute, settings.tokens_per_minute),
         shows_metrics=settings.metrics,
     )
 
 
-def _tokens(settings: Settings) -> Callable[[], Tokens] | None:
-    """Gives the tokens that are valid now; None where there are none."""
+def _tokens(settings: Settings) -> Callable[[], TokenDigests] | None:
+    """Returns a function that returns the valid tokens; None without tokens."""
     try:
         fixed = frozenset[bytes]()
         if settings.tokens is not None:

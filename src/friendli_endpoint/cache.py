@@ -1,4 +1,4 @@
-"""Where models are kept that were pulled or repacked."""
+"""Folder of pulled and repacked models."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ NAME = "friendli-endpoint"
 
 
 def cache_folder() -> Path:
-    """The folder that the platform gives programs for what can be brought again."""
+    """Returns the platform's cache folder of this program; `XDG_CACHE_HOME` overrides it."""
     if chosen := os.environ.get("XDG_CACHE_HOME"):
         return Path(chosen) / NAME
     if sys.platform == "win32":

@@ -1,4 +1,4 @@
-"""Calls C code that recurses deeply, on a stack that is large enough for it."""
+"""Runs C code that recurses deeply on a thread with a large enough stack."""
 
 import threading
 from collections.abc import Callable
@@ -12,30 +12,30 @@ __all__ = ["on_deep_stack"]
 T = TypeVar("T")
 
 _OWN_BYTES = 1 << 20
-"""Stack for what the call needs beside its recursion."""
+"""Stack size for everything but the recursion."""
 
 _SHARED_BYTES = 64 << 20
-"""Calls that may need more stack than this run one at a time: what they touch is resident."""
+"""Calls with larger stacks run one at a time, because the used part of a stack is resident."""
 
 _starting = threading.Lock()
 _deep = threading.Lock()
 
 
 def on_deep_stack(call: Callable[[], T], stack_bytes: int) -> T:
-    """Makes a call on a thread of its own, and waits for it.
+    """Runs a function on a thread of its own, and waits for it.
 
-    A stack is address space; only what the recursion reaches becomes resident, until the call
-    returns.
+    A stack is only address space: the part that the recursion uses becomes resident, until the
+    function returns.
 
     Args:
-        call: The call; what it raises is raised here.
-        stack_bytes: How much of the stack its recursion may need.
+        call: The function; its exceptions are raised here.
+        stack_bytes: Maximum size of the stack that its recursion needs.
 
     Returns:
-        The value that the call returns.
+        The function's return value.
 
     Raises:
-        RequestError: 503: there is no address space for such a stack.
+        RequestError: 503: there is not enough address space for the stack.
     """
     if stack_bytes <= _SHARED_BYTES:
         return _on_thread(call, stack_bytes)
@@ -53,7 +53,7 @@ def _on_thread(call: Callable[[], T], stack_bytes: int) -> T:
             result.set_exception(error)
 
     thread = threading.Thread(target=run, name="deep-stack", daemon=True)
-    with _starting:  # the size is that of all threads that are started
+    with _starting:  # the stack size applies to every thread that is started
         before = threading.stack_size(_OWN_BYTES + stack_bytes // 4096 * 4096)
         try:
             thread.start()

@@ -1,7 +1,7 @@
-"""Opens files that an operator or a client names: never waits, and takes regular files only.
+"""Opens files that an operator or a client names: regular files only, without blocking.
 
-Opening a FIFO waits for a writer, and reading a device may never end: either would hold up the
-thread that does it for good.
+Opening a FIFO waits for a writer, and reading a device may never end: either would block its thread
+forever.
 """
 
 import errno
@@ -18,7 +18,7 @@ from typing import BinaryIO
 __all__ = ["open_regular", "private_copy", "read_text"]
 
 MAX_TEXT_BYTES = 16 << 20
-"""Of a file that is read as a whole; chat templates have some tens of kilobytes."""
+"""Maximum size for `read_text`; chat templates have some tens of kilobytes."""
 
 _FLAGS = (
     os.O_RDONLY
@@ -33,7 +33,7 @@ def open_regular(path: Path) -> BinaryIO:
     """Opens a regular file for reading; links are followed.
 
     Raises:
-        OSError: It cannot be opened, or is a FIFO, a device, a directory or a socket.
+        OSError: The file cannot be opened, or is a FIFO, a device, a directory or a socket.
     """
     descriptor = os.open(path, _FLAGS)
     try:
@@ -49,11 +49,11 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_text(path: Path) -> str:
-    """The text of a regular file in UTF-8; lines end with a line feed, whatever ends them there.
+    """Returns the text of a regular file in UTF-8, with all line ends converted to line feeds.
 
     Raises:
-        OSError: It cannot be opened, is not a regular file, or is larger than 16 MiB.
-        UnicodeDecodeError: It is not UTF-8.
+        OSError: The file cannot be opened, is not a regular file, or is larger than 16 MiB.
+        UnicodeDecodeError: The file is not UTF-8.
     """
     with open_regular(path) as file:
         content = file.read(MAX_TEXT_BYTES + 1)
@@ -64,10 +64,13 @@ def read_text(path: Path) -> str:
 
 @contextmanager
 def private_copy(path: Path) -> Iterator[Path]:
-    """Copies a regular file to where nobody else writes; the copy is gone afterwards.
+    """Copies a regular file to a private temporary folder, and deletes the copy on exit.
+
+    Yields:
+        Path of the copy, which no other process modifies.
 
     Raises:
-        OSError: It cannot be read, is not a regular file, or there is no space for the copy.
+        OSError: The file cannot be read, is not a regular file, or there is no space for the copy.
     """
     with (
         open_regular(path) as source,

@@ -1,4 +1,4 @@
-"""Blocking calls that must not wait for others: worker threads may be busy for long."""
+"""Runs a blocking function without the default worker threads, which may be busy for long."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,16 @@ T = TypeVar("T")
 
 
 async def on_own_thread(call: Callable[[], T]) -> T:
-    """Makes a blocking call on a thread that is there for it alone."""
+    """Runs a blocking function on a new thread, and awaits it.
+
+    Cancelling does not wait for the function, which runs to its end.
+
+    Args:
+        call: The function; its exceptions are raised here.
+
+    Returns:
+        The function's return value.
+    """
     executor = ThreadPoolExecutor(1)
     try:
         return await asyncio.get_running_loop().run_in_executor(executor, call)

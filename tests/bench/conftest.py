@@ -1,11 +1,11 @@
-"""What the tests of benchmarks have in common."""
+"""Fixtures of the benchmark tests."""
 
 import pytest
 
-from friendli_endpoint.bench import rest
+from friendli_endpoint.bench import idle
 
 
 @pytest.fixture(autouse=True)
-def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here is measured: whatever else the machine does, nobody waits for it for long."""
-    monkeypatch.setattr(rest, "LOOK_SECONDS", 0.02)
+def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shortens the wait for idle servers, because these tests measure nothing."""
+    monkeypatch.setattr(idle, "POLL_SECONDS", 0.02)

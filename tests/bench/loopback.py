@@ -1,4 +1,4 @@
-"""A server on the loopback address whose streams a test writes."""
+"""A server on the loopback address that replies with streams from a test."""
 
 import contextlib
 import json
@@ -16,12 +16,12 @@ PATH = "/v1/chat/completions"
 WORDS_OF_TEMPLATE = 10
 
 Reply = Callable[[dict[str, Any]], Sequence[Any] | Response]
-"""From a request's body to the payloads of its stream, or to another response."""
+"""Function from a request's body to the payloads of its stream, or to another response."""
 
 
 @dataclass
 class Loopback:
-    """Where the server is, and what it was sent."""
+    """The server's URL, and the bodies and Authorization headers that it received."""
 
     url: str
     received: list[dict[str, Any]] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Loopback:
 
 @contextlib.contextmanager
 def serving(reply: Reply) -> Iterator[Loopback]:
-    """Serves until the block ends."""
+    """Runs the server until the block ends."""
     app = FastAPI()
     listener = socket.create_server(("127.0.0.1", 0))
     loopback = Loopback(f"http://127.0.0.1:{listener.getsockname()[1]}{PATH}")
@@ -63,18 +63,18 @@ async def _events(payloads: Sequence[Any]) -> AsyncIterator[bytes]:
 
 
 def chunk(text: str | None = None, finish: str | None = None, index: int = 0) -> dict[str, Any]:
-    """A payload with some text, or with the end of a choice."""
+    """Returns a payload with text, or with the finish reason of a choice."""
     delta = {} if text is None else {"content": text}
     return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}]}
 
 
 def usage(prompt: int, completion: int) -> dict[str, Any]:
-    """The payload that counts."""
+    """Returns the payload with the usage."""
     return {"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": completion}}
 
 
-def obedient(body: dict[str, Any]) -> list[Any]:
-    """As many tokens as were asked for, one an event, for every choice; a word is a token."""
+def exact_reply(body: dict[str, Any]) -> list[Any]:
+    """Replies to each choice with exactly `max_tokens` tokens, one word and event per token."""
     tokens, choices = body["max_tokens"], range(body.get("n", 1))
     prompt = sum(len(message["content"].split()) for message in body["messages"])
     texts = [chunk("word ", index=choice) for _ in range(tokens) for choice in choices]

@@ -1,4 +1,4 @@
-"""Streams: asked for, received with their times, and read afterwards."""
+"""Recording and parsing of streamed responses."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.bench.load import BEGUN_EVENTS, Reception, connect, read
+from friendli_endpoint.bench.load import BEGUN_EVENTS, RecordedResponse, connect, read
 from friendli_endpoint.bench.wire import Address, BenchError, Request, user
 from tests.bench.loopback import chunk, usage
 
@@ -35,44 +35,43 @@ STREAM = b"".join(
 )
 
 
-def received(*pieces: bytes) -> Reception:
-    """Pieces of a stream, one a second."""
-    moments = enumerate(pieces)
-    return Reception(GREEDY, sent=-1.0, pieces=[(float(at), piece) for at, piece in moments])
+def received(*chunks: bytes) -> RecordedResponse:
+    """Returns a response whose chunks arrive one per second."""
+    timed = [(float(second), chunk) for second, chunk in enumerate(chunks)]
+    return RecordedResponse(GREEDY, sent=-1.0, chunks=timed)
 
 
 @given(st.sets(st.integers(1, len(STREAM) - 1)))
-def test_a_stream_says_the_same_in_any_pieces(cuts: set[int]) -> None:
+def test_a_stream_parses_the_same_however_it_is_chunked(cuts: set[int]) -> None:
     bounds = [0, *sorted(cuts), len(STREAM)]
-    pieces = [STREAM[a:b] for a, b in pairwise(bounds)]
-    answer = read(received(*pieces))
+    answer = read(received(*(STREAM[a:b] for a, b in pairwise(bounds))))
     assert answer.texts == {0: "abcd", 1: "é"}
     assert answer.finishes == {0: "length", 1: "stop"}
-    # One server counts once and another once a choice: what is counted is added up.
+    # Some servers send one usage, others one per choice: completion tokens are summed.
     assert (answer.prompt_tokens, answer.tokens) == (7, 5)
     assert {index: len(times) for index, times in answer.times.items()} == {0: 2, 1: 1}
 
 
-def test_an_event_has_the_time_of_the_piece_that_completes_it() -> None:
+def test_an_event_has_the_time_of_the_chunk_that_completes_it() -> None:
     head, tail = STREAM.split(b'"cd"')
     answer = read(received(head, b'"cd"', tail))
     assert answer.times == {0: [0.0, 2.0], 1: [0.0]}
     assert answer.last == 2.0
 
 
-def test_an_error_in_a_stream_is_told() -> None:
-    broken = STREAM.replace(b"data: [DONE]", b'data: {"error": {"message": "out of room"}}')
-    with pytest.raises(BenchError, match="out of room"):
+def test_an_error_event_in_a_stream_raises() -> None:
+    broken = STREAM.replace(b"data: [DONE]", b'data: {"error": {"message": "out of memory"}}')
+    with pytest.raises(BenchError, match="out of memory"):
         read(received(broken))
 
 
-def test_a_stream_that_was_given_up_has_no_count() -> None:
+def test_a_cancelled_stream_has_no_token_count() -> None:
     answer = read(received(STREAM[: STREAM.index(b'"cd"')]))
     assert answer.texts == {0: "ab", 1: "é"}
     assert answer.tokens is None
 
 
-def test_the_reasoning_of_a_choice_is_text_of_it() -> None:
+def test_reasoning_counts_as_text_of_its_choice() -> None:
     thought = {"choices": [{"index": 0, "delta": {"reasoning_content": "hm, "}}]}
     events = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in (thought, chunk("so"))]
     answer = read(received(*events))
@@ -80,23 +79,23 @@ def test_the_reasoning_of_a_choice_is_text_of_it() -> None:
     assert answer.times == {0: [0.0, 1.0]}
 
 
-def test_a_stream_is_under_way_after_some_events() -> None:
-    reception = Reception(GREEDY)
+def test_a_stream_has_begun_after_some_events() -> None:
+    response = RecordedResponse(GREEDY)
     for _ in range(BEGUN_EVENTS - 1):
-        reception.take(b"data: {}\n\n")
-        assert not reception.begun.is_set()
-    reception.take(b"\n")
-    assert not reception.begun.is_set()
-    reception.take(b"data: {}\n\n")
-    assert reception.begun.is_set()
-    assert len(reception.pieces) == BEGUN_EVENTS + 1
+        response.add(b"data: {}\n\n")
+        assert not response.begun.is_set()
+    response.add(b"\n")
+    assert not response.begun.is_set()
+    response.add(b"data: {}\n\n")
+    assert response.begun.is_set()
+    assert len(response.chunks) == BEGUN_EVENTS + 1
 
 
-# ── asking ───────────────────────────────────────────────────────────────────────────────────
+# ── sending ──────────────────────────────────────────────────────────────────────────────────
 
 
 def asked(answer: httpx2.Response | Exception, token: str | None = None) -> httpx2.Request:
-    """The request that a server gets which answers, or fails, like this."""
+    """Sends a request to a server with this answer or failure; returns what the server got."""
     seen: list[httpx2.Request] = []
 
     def serve(request: httpx2.Request) -> httpx2.Response:
@@ -105,42 +104,42 @@ def asked(answer: httpx2.Response | Exception, token: str | None = None) -> http
             raise answer
         return answer
 
-    async def ask() -> None:
+    async def send_request() -> None:
         async with httpx2.AsyncClient(transport=httpx2.MockTransport(serve)) as client:
-            reception = Reception(GREEDY)
-            await connect(client, Address("s", "http://s/here", "openai", token=token))(reception)
-            assert read(reception).tokens == 2
-            assert 0 < reception.sent <= reception.pieces[0][0]
+            response = RecordedResponse(GREEDY)
+            await connect(client, Address("s", "http://s/here", "openai", token=token))(response)
+            assert read(response).tokens == 2
+            assert 0 < response.sent <= response.chunks[0][0]
 
-    asyncio.run(ask())
+    asyncio.run(send_request())
     return seen[0]
 
 
 async def sent(*events: Any) -> AsyncIterator[bytes]:
-    """A stream of these events."""
+    """Yields a stream of these events."""
     for event in events:
         yield b"data: " + json.dumps(event).encode() + b"\n\n"
 
 
 @pytest.mark.parametrize("token", [None, "secret"])
-def test_a_token_is_shown_where_there_is_one(token: str | None) -> None:
+def test_a_token_is_sent_as_bearer_authorization(token: str | None) -> None:
     request = asked(httpx2.Response(200, content=sent(chunk("a"), usage(1, 2))), token)
     assert (request.method, str(request.url)) == ("POST", "http://s/here")
     assert json.loads(request.content)["max_tokens"] == 5
     assert request.headers.get("authorization") == (token and f"Bearer {token}")
 
 
-def test_a_server_that_refuses_is_quoted_at_no_length() -> None:
+def test_an_error_response_is_quoted_up_to_300_characters() -> None:
     with pytest.raises(BenchError) as caught:
         asked(httpx2.Response(429, content=b"x" * 10_000))
     assert str(caught.value) == "s answers 429: " + "x" * 300
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [(httpx2.ConnectError("no route"), "s: no route"), (httpx2.ReadTimeout(""), "s: ReadTimeout")],
 )
-def test_a_connection_that_breaks_is_named_by_its_server(error: Exception, said: str) -> None:
+def test_a_connection_error_names_the_server(error: Exception, message: str) -> None:
     with pytest.raises(BenchError) as caught:
         asked(error)
-    assert str(caught.value) == said
+    assert str(caught.value) == message

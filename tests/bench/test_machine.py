@@ -1,4 +1,4 @@
-"""What is told of the machine."""
+"""Description of the machine."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ from friendli_endpoint.bench.machine import machine, versions
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A system that tells what a test writes."""
+    """Redirects `/proc` to a folder that the test fills."""
     monkeypatch.setattr(module, "Path", lambda path: tmp_path / path.lstrip("/"))
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.setattr(platform, "system", lambda: "Linux")
@@ -24,7 +24,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_processor_and_memory_are_those_that_the_system_tells(root: Path) -> None:
+def test_processor_and_memory_are_read_from_proc(root: Path) -> None:
     (root / "proc" / "cpuinfo").write_text(
         "processor\t: 0\nmodel name\t: Some CPU \nprocessor\t: 1\nmodel name\t: Other CPU\n"
     )
@@ -33,15 +33,13 @@ def test_processor_and_memory_are_those_that_the_system_tells(root: Path) -> Non
 
 
 @pytest.mark.parametrize("content", [None, "hart\t: 0\n"], ids=["no file", "no name"])
-def test_where_the_system_does_not_tell_the_kind_of_machine_is_said(
-    root: Path, content: str | None
-) -> None:
+def test_without_a_processor_name_the_architecture_is_used(root: Path, content: str | None) -> None:
     if content is not None:
         (root / "proc" / "cpuinfo").write_text(content)
         (root / "proc" / "meminfo").write_text(content)
     assert machine() == "riscv64, 2 cores, Linux, Python 3.11.7"
 
 
-def test_versions_are_of_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_versions_of_installed_packages_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MEASURED", ("httpx2", "not-installed-anywhere"))
     assert versions() == {"httpx2": version("httpx2")}

@@ -1,4 +1,4 @@
-"""The parts of the page of benchmarks that are written by a program."""
+"""Generated sections of the benchmarks page."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from benchmarks.__main__ import COMMANDS, PAGE
 from benchmarks.page import rewritten
 
 
-def test_a_part_is_replaced_and_nothing_else() -> None:
+def test_only_the_named_section_is_replaced() -> None:
     page = PAGE.read_text()
     for name in COMMANDS:
         once = rewritten(page, name, "NEW")
@@ -17,6 +17,6 @@ def test_a_part_is_replaced_and_nothing_else() -> None:
         assert rewritten(once, name, "NEW") == once
 
 
-def test_a_page_without_the_part_is_not_written() -> None:
-    with pytest.raises(ValueError, match="no part 'other'"):
+def test_a_page_without_the_section_raises() -> None:
+    with pytest.raises(ValueError, match="no section 'other'"):
         rewritten(PAGE.read_text(), "other", "NEW")

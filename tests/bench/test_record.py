@@ -1,18 +1,18 @@
-"""A run as JSON."""
+"""JSON form of a benchmark run."""
 
 import json
 
 from friendli_endpoint.bench.record import as_json
-from friendli_endpoint.bench.rounds import Measured
+from friendli_endpoint.bench.rounds import Measurement
 from friendli_endpoint.bench.workloads import WORKLOADS
-from tests.bench.measured import report, samples
+from tests.bench.reports import report, samples
 
 
-def test_everything_that_was_measured_is_in_the_record() -> None:
+def test_the_json_contains_every_sample_and_fault() -> None:
     single, running = WORKLOADS["single"], WORKLOADS["running-4"]
     whole = report(
-        Measured(single, {"a": samples(50.5, failed=1), "b": []}, {"b": "it answers 500"}),
-        Measured(running, {"a": samples(0.25, 0.5)}),
+        Measurement(single, {"a": samples(50.5, failed=1), "b": []}, {"b": "it answers 500"}),
+        Measurement(running, {"a": samples(0.25, 0.5)}),
         a=300 << 20,
     )
     record = json.loads(as_json(whole, "friendli-endpoint bench"))
@@ -28,7 +28,7 @@ def test_everything_that_was_measured_is_in_the_record() -> None:
     gaps = samples(1)[0].outcome.gaps
     assert workloads[0] == {
         "name": "single",
-        "about": single.about,
+        "about": single.description,
         "unit": "tokens/s",
         "higher_is_better": True,
         "sweep": None,

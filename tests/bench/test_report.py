@@ -1,14 +1,14 @@
-"""Tables of a run with chosen values."""
+"""Tables of reports with given values."""
 
 from friendli_endpoint.bench.report import markdown, tables
-from friendli_endpoint.bench.rounds import Measured
+from friendli_endpoint.bench.rounds import Measurement
 from friendli_endpoint.bench.workloads import WORKLOADS
-from tests.bench.measured import report, samples
+from tests.bench.reports import report, samples
 
 
-def test_ratios_are_of_rounds_and_ours_to_theirs() -> None:
-    single = Measured(WORKLOADS["single"], {"a": samples(50, 60, 90), "b": samples(100, 60, 30)})
-    long = Measured(WORKLOADS["long"], {"a": samples(0.25), "b": samples(0.5)})
+def test_ratios_are_the_first_server_to_the_peer_by_round() -> None:
+    single = Measurement(WORKLOADS["single"], {"a": samples(50, 60, 90), "b": samples(100, 60, 30)})
+    long = Measurement(WORKLOADS["long"], {"a": samples(0.25), "b": samples(0.5)})
     values, *_ = tables(report(single, long))
     assert values.columns[3] == "a"
     assert [row[0] for row in values.rows] == ["single", "long"]
@@ -19,7 +19,7 @@ def test_ratios_are_of_rounds_and_ours_to_theirs() -> None:
 
 
 def test_latencies_are_percentiles_over_all_rounds() -> None:
-    single = Measured(WORKLOADS["single"], {"a": samples(50, 60)})
+    single = Measurement(WORKLOADS["single"], {"a": samples(50, 60)})
     _, latencies = tables(report(single))
     (row,) = latencies.rows
     assert list(row) == ["single", "a", "100 ms", "100 ms", *ranks("50", "95", "99", "100"), "4%"]
@@ -29,8 +29,8 @@ def ranks(*milliseconds: str) -> list[str]:
     return [f"{time} ms" for time in milliseconds]
 
 
-def test_memory_faults_and_answers_that_do_not_count_are_told() -> None:
-    schema = Measured(
+def test_memory_failed_servers_and_invalid_answers_have_rows() -> None:
+    schema = Measurement(
         WORKLOADS["schema8"], {"a": samples(2, 3, failed=1), "b": []}, {"b": "it answers 500"}
     )
     values, _, memory, faults = tables(report(schema, a=300 << 20))
@@ -42,9 +42,9 @@ def test_memory_faults_and_answers_that_do_not_count_are_told() -> None:
     ]
 
 
-def test_every_line_of_a_table_in_markdown_is_as_wide() -> None:
-    single = Measured(WORKLOADS["single"], {"a": samples(1), "b": samples(2), "c": samples(3)})
-    curve = Measured(WORKLOADS["depth-256"], {"a": samples(1), "b": samples(2)})
+def test_all_lines_of_a_markdown_table_have_the_same_number_of_cells() -> None:
+    single = Measurement(WORKLOADS["single"], {"a": samples(1), "b": samples(2), "c": samples(3)})
+    curve = Measurement(WORKLOADS["depth-256"], {"a": samples(1), "b": samples(2)})
     for table in tables(report(single, curve, a=1 << 20)):
         widths = {line.count("|") for line in markdown(table).splitlines()}
         assert widths == {len(table.columns) + 1}

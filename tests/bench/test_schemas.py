@@ -1,4 +1,4 @@
-"""The corpus of JSON schemas, what is timed over it, and the verdicts that two runs compare."""
+"""The corpus of JSON schemas, its timings, and the comparison of verdicts."""
 
 import json
 import sys
@@ -50,7 +50,7 @@ API: dict[str, Any] = {
 }
 
 
-def test_schemas_of_an_openapi_document_stand_alone() -> None:
+def test_schemas_of_an_openapi_document_are_self_contained() -> None:
     found = dict(schemas_in(API))
     assert list(found) == [f"#/components/schemas/{name}" for name in ("Pet", "Person", "Name")]
     assert found["#/components/schemas/Name"] == {"type": "string"}
@@ -63,7 +63,7 @@ def test_schemas_of_an_openapi_document_stand_alone() -> None:
     }
 
 
-def test_a_json_schema_is_taken_whole_and_by_definition() -> None:
+def test_a_json_schema_yields_itself_and_its_definitions() -> None:
     schema = {"$ref": "#/definitions/a~1b", "definitions": {"a/b": {"type": "null"}}}
     assert dict(schemas_in(schema)) == {"#": schema, "#/definitions/a/b": {"type": "null"}}
     assert not [*schemas_in({"name": "package"})] and not [*schemas_in([schema])]
@@ -86,7 +86,7 @@ def test_definitions_of_the_same_name_are_kept_apart() -> None:
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder into which two packages have been downloaded."""
+    """Returns a folder into which two packages have been downloaded."""
     sources = (
         Source("pypi", "wheel", "1", "*/schemas/*.json"),
         Source("npm", "@scope/tarball", "2", "package/*.yaml"),
@@ -112,7 +112,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_corpus_has_each_schema_once_and_none_that_is_too_large(packages: Path) -> None:
+def test_a_corpus_has_no_duplicate_and_no_oversized_schema(packages: Path) -> None:
     assert load(gather(packages)) == [
         Entry("wheel", "a/schemas/1.json#", {"type": "null", "title": "x"}),
         Entry(
@@ -139,12 +139,12 @@ def test_models_of_a_package_are_printed_as_schemas(
     assert entry.schema["properties"] == {"n": {"title": "N", "type": "integer"}}
 
 
-def test_a_package_that_cannot_be_downloaded_is_named() -> None:
+def test_a_failed_download_names_its_command() -> None:
     with pytest.raises(RuntimeError, match=r"exit\(3\) failed"):
         gathering._run([sys.executable, "-c", "exit(3)"])
 
 
-def test_each_schema_is_timed_and_those_taken_are_told_apart() -> None:
+def test_each_schema_is_timed_and_marked_as_accepted_or_not() -> None:
     schemas: list[dict[str, Any]] = [
         {"type": "object", "properties": {"a": {"type": "string"}}},
         {"type": "integer", "minimum": 3},
@@ -152,15 +152,15 @@ def test_each_schema_is_timed_and_those_taken_are_told_apart() -> None:
         {"type": "string", "pattern": "("},
     ]
     timings = measure(schemas, ScriptedVocabulary(), 2)
-    assert [timing.is_taken for timing in timings] == [True, True, False, False]
+    assert [timing.is_accepted for timing in timings] == [True, True, False, False]
     assert all(timing.rewriting > 0 and timing.compiling > 0 for timing in timings)
     lines = table(timings)
     assert len({line.count("|") for line in lines}) == 1
     assert [line for line in lines if line.startswith("| 4, all | rewriting / llguidance's |")]
-    assert [line for line in lines if line.startswith("| 2, taken by both | rewriting, ms |")]
+    assert [line for line in lines if line.startswith("| 2, accepted by both | rewriting, ms |")]
 
 
-def test_the_packages_are_named_with_their_versions() -> None:
+def test_packages_are_listed_with_versions_and_counts() -> None:
     entries = [Entry("openai", "a", {}), Entry("webpack", "b", {}), Entry("openai", "c", {})]
     openai, webpack = (
         next(source.version for source in gathering.SOURCES if source.name == name)
@@ -169,7 +169,7 @@ def test_the_packages_are_named_with_their_versions() -> None:
     assert packages_of(entries).endswith(f": openai {openai} (2), webpack {webpack} (1).")
 
 
-def test_verdicts_that_changed_are_told(tmp_path: Path) -> None:
+def test_changed_verdicts_are_listed(tmp_path: Path) -> None:
     compiler = GrammarMaker(MatcherCompiler(ScriptedVocabulary()))
     schemas: dict[str, dict[str, Any]] = {
         "a": {"type": "integer"},
@@ -191,7 +191,7 @@ def test_verdicts_that_changed_are_told(tmp_path: Path) -> None:
     ]
 
 
-def test_help_tells_of_the_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_the_compare_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "--compare FILE" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Scores on chosen moments."""
+"""Scores of answers with given times."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from friendli_endpoint.bench.scores import (
     decode_rate,
     first_tokens,
     gaps,
-    longest_gap_since,
+    max_gap_since,
     rate,
     step_time,
 )
@@ -40,28 +40,29 @@ def test_choices_share_the_tokens_of_their_answer() -> None:
     assert decode_rate([both]) == pytest.approx(4 / 4 + 4 / 8)
 
 
-def test_a_step_takes_as_long_as_a_stream_waits_for_its_next_token() -> None:
+def test_the_step_time_is_the_time_between_two_tokens_of_a_stream() -> None:
     assert step_time([STEADY, STEADY]) == pytest.approx(1.0)
-    assert step_time([answer(0.0, [1.0, 3.0, 5.0], tokens=5)]) == pytest.approx(1.0), "two a text"
+    two_per_event = answer(0.0, [1.0, 3.0, 5.0], tokens=5)
+    assert step_time([two_per_event]) == pytest.approx(1.0)
 
 
-def test_a_step_is_counted_while_all_streams_run() -> None:
+def test_the_step_time_counts_only_while_all_streams_run() -> None:
     early = answer(0.0, [1.0, 1.5, 2.0, 2.5, 3.0, 5.0, 7.0], tokens=7)
     late = answer(0.0, [2.6, 4.6, 6.6, 6.7, 6.8, 7.3], tokens=6)
     assert step_time([early, late]) == pytest.approx((4.0 + 4.2) / (2 + 4))
 
 
-def test_streams_that_never_ran_together_tell_no_step() -> None:
+def test_streams_that_never_ran_together_have_no_step_time() -> None:
     with pytest.raises(BenchError, match="did not run together"):
         step_time([STEADY, answer(0.0, [14.5, 15.5], tokens=2)])
 
 
-def test_what_came_all_at_once_has_no_decode_rate() -> None:
+def test_a_stream_that_comes_all_at_once_has_no_decode_rate() -> None:
     with pytest.raises(BenchError, match="all at once"):
         decode_rate([answer(0.0, [1.0, 1.0], tokens=2)])
 
 
-def test_times_to_the_first_token_are_of_every_choice() -> None:
+def test_every_choice_has_a_time_to_first_token() -> None:
     assert first_tokens([STEADY, answer(1.0, [2.0], [4.0], tokens=2)]) == [1.0, 1.0, 3.0]
 
 
@@ -69,7 +70,7 @@ def test_gaps_stay_within_a_choice() -> None:
     assert gaps([answer(0.0, [1.0, 2.0], [5.0, 9.0], tokens=4)]) == [1.0, 4.0]
 
 
-def test_a_silence_before_the_moment_does_not_count_and_one_across_it_does() -> None:
+def test_a_gap_that_ends_before_the_moment_does_not_count_and_one_across_it_does() -> None:
     silent = answer(0.0, [1.0, 8.0, 9.0], tokens=3)
-    assert longest_gap_since(8.0, [silent, STEADY]) == 1.0
-    assert longest_gap_since(7.9, [silent, STEADY]) == 7.0
+    assert max_gap_since(8.0, [silent, STEADY]) == 1.0
+    assert max_gap_since(7.9, [silent, STEADY]) == 7.0

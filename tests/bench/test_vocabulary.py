@@ -1,4 +1,4 @@
-"""A model with more tokens is the same model."""
+"""Copies of a model with a larger vocabulary."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def logits_of(path: Path) -> np.ndarray:
 
 
 @pytest.mark.model
-def test_added_tokens_change_nothing_of_the_others(tmp_path: Path) -> None:
+def test_added_tokens_do_not_change_the_logits_of_the_others(tmp_path: Path) -> None:
     source = find_embedded_model()
     widen(source, tmp_path / "wide.gguf", SIZE)
     before, after = logits_of(source), logits_of(tmp_path / "wide.gguf")

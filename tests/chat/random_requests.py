@@ -1,4 +1,4 @@
-"""Random requests, and a model that likes what rules are about."""
+"""Random requests, and logits of a model that often writes stop strings, tags and ends."""
 
 import hashlib
 from typing import Any
@@ -46,7 +46,7 @@ LIKELY = [
 
 
 def babble(tokens: tuple[int, ...]) -> NDArray[np.float32]:
-    """Logits by the history, that like what rules are about: ends, stops, tags, broken UTF-8."""
+    """Returns logits that depend on the history and prefer ends, stops, tags and partial UTF-8."""
     digest = hashlib.blake2b(repr(tokens).encode(), digest_size=8).digest()
     random = np.random.default_rng(int.from_bytes(digest))
     logits = random.normal(-4, 1, VOCABULARY.size)

@@ -1,4 +1,4 @@
-"""Requests on their way to an engine: what is made of them, as data, and what is refused early."""
+"""Preparation of requests: the generation request, and early rejection."""
 
 import dataclasses
 from typing import Any
@@ -25,7 +25,7 @@ TEMPLATE = (
 
 
 class Vocabulary(ScriptedVocabulary):
-    """Counts what it tokenises."""
+    """A vocabulary that counts the characters it tokenizes."""
 
     tokenized = 0
 
@@ -34,58 +34,58 @@ class Vocabulary(ScriptedVocabulary):
         return super().tokenize(text, special)
 
 
-def accepted(vocabulary: Vocabulary, **fields: Any) -> ResponseBuilder:
+def prepared(vocabulary: Vocabulary, **fields: Any) -> ResponseBuilder:
     model = chat_model(vocabulary, TEMPLATE)
     vocabulary.tokenized = 0
     return model.prepare(body_of(**fields))
 
 
-def refusal(vocabulary: Vocabulary, **fields: Any) -> RequestError:
+def error_of(vocabulary: Vocabulary, **fields: Any) -> RequestError:
     with pytest.raises(RequestError) as caught:
-        accepted(vocabulary, **fields)
+        prepared(vocabulary, **fields)
     return caught.value
 
 
-def called(arguments: str) -> list[Any]:
+def messages_with_call(arguments: str) -> list[Any]:
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": arguments}}
     return [USER, {"role": "assistant", "tool_calls": [call]}]
 
 
 @pytest.mark.parametrize("depth", [10, 190, 210, 900, 1_100, 100_000])
-def test_calls_with_deep_arguments_are_read_or_left_as_text(depth: int) -> None:
+def test_calls_with_deep_arguments_are_parsed_or_left_as_text(depth: int) -> None:
     vocabulary = Vocabulary(context=1 << 20)
-    messages = called("[" * depth + "]" * depth)
-    prompt = vocabulary.text(prompt_ids(accepted(vocabulary, messages=messages).request))
+    messages = messages_with_call("[" * depth + "]" * depth)
+    prompt = vocabulary.text(prompt_ids(prepared(vocabulary, messages=messages).request))
     assert ('"arguments": [' in prompt) == (depth < 200)
     assert ("[" * depth + "]" * depth) in prompt
 
 
-def test_a_prompt_that_cannot_fit_is_not_tokenised() -> None:
+def test_a_prompt_that_cannot_fit_is_rejected_without_tokenizing() -> None:
     vocabulary = Vocabulary(context=100)
     message = {"role": "user", "content": "x" * 100_000}
-    found = refusal(vocabulary, messages=[message])
-    assert (found.param, found.code) == ("messages", "context_length_exceeded")
+    error = error_of(vocabulary, messages=[message])
+    assert (error.param, error.code) == ("messages", "context_length_exceeded")
     assert vocabulary.tokenized == 0
     fits = {"role": "user", "content": "<|endoftext|>" * 7}
-    assert accepted(Vocabulary(context=100), messages=[fits])
+    assert prepared(Vocabulary(context=100), messages=[fits])
 
 
-def test_there_may_be_many_messages() -> None:
-    """How many at most is for the part that parses bodies to say."""
+def test_many_messages_are_valid() -> None:
+    """The HTTP layer, which parses bodies, limits the number of messages."""
     empty = {"role": "user", "content": ""}
-    assert accepted(Vocabulary(), messages=[USER, *[empty] * 2047])
+    assert prepared(Vocabulary(), messages=[USER, *[empty] * 2047])
 
 
 @pytest.mark.parametrize("model", ["../../etc/passwd", "\0", "a\r\nb: c", "m:../x", "x" * 256])
-def test_a_models_name_is_only_a_name(model: str) -> None:
-    assert accepted(Vocabulary(), model=model).completion is not None
+def test_a_model_name_may_contain_any_characters(model: str) -> None:
+    assert prepared(Vocabulary(), model=model).completion is not None
 
 
-def test_a_models_name_has_an_end() -> None:
-    assert refusal(Vocabulary(), model="x" * 257).param == "model"
+def test_a_model_name_that_is_too_long_is_rejected() -> None:
+    assert error_of(Vocabulary(), model="x" * 257).param == "model"
 
 
-def test_requests_of_the_same_body_have_equal_rules_and_other_ids() -> None:
+def test_requests_of_the_same_body_differ_only_in_their_ids() -> None:
     fields = {"response_format": {"type": "regex", "schema": "[0-9]"}, "stop": "a", "seed": 1}
     first, second = (MODELS[SOURCES[1]].prepare(body_of(**fields)).request for _ in range(2))
     assert first.request_id != second.request_id
@@ -104,15 +104,15 @@ def test_requests_of_the_same_body_have_equal_rules_and_other_ids() -> None:
         ),
     ],
 )
-def test_the_rules_of_a_model_without_reasoning(
+def test_decoding_rules_of_a_model_without_reasoning(
     fields: dict[str, Any], rules: DecodingRules
 ) -> None:
     vocabulary = Vocabulary()
     assert chat_model(vocabulary, TEMPLATE).prepare(body_of(**fields)).request.rules == rules
 
 
-def test_eos_token_replaces_the_models_ends_which_are_then_shown() -> None:
-    request = accepted(Vocabulary(), eos_token=[10, 0]).request
+def test_eos_token_replaces_the_end_tokens_of_the_model_which_become_text() -> None:
+    request = prepared(Vocabulary(), eos_token=[10, 0]).request
     compiled = RuleCompiler(Vocabulary()).compile(request.rules)
     findings = {token: compiled.guide().accept(token, False) for token in range(Vocabulary().size)}
     assert {token for token, found in findings.items() if found.is_end} == {10, 0}
@@ -131,34 +131,34 @@ def test_eos_token_replaces_the_models_ends_which_are_then_shown() -> None:
         ),
     ],
 )
-def test_the_reasoning_ends_by_what_the_answer_is(
+def test_the_reasoning_rule_depends_on_the_form_of_the_answer(
     fields: dict[str, Any], trims: bool, interruptions: tuple[str, ...]
 ) -> None:
     reasoning = MODELS[SOURCES[1]].prepare(body_of(**fields)).request.rules.reasoning
     assert reasoning == STYLES[0].rule("", interruptions, trims=trims)
 
 
-@pytest.mark.parametrize(("length", "room"), [(0, 10), (9, 1), (10, 0), (11, -1)])
-def test_the_prompt_must_leave_room_for_a_token(length: int, room: int) -> None:
+@pytest.mark.parametrize(("length", "remaining"), [(0, 10), (9, 1), (10, 0), (11, -1)])
+def test_the_prompt_must_leave_at_least_one_token(length: int, remaining: int) -> None:
     vocabulary = Vocabulary(context=10)
     message = {"role": "user", "content": "x" * length}
     model = ChatModel(RuleCompiler(vocabulary), "{{ messages[0].content }}", 10)
-    if length and room > 0:
-        assert model.prepare(body_of(messages=[message])).request.max_tokens == room
+    if length and remaining > 0:
+        assert model.prepare(body_of(messages=[message])).request.max_tokens == remaining
         return
     with pytest.raises(RequestError) as caught:
         model.prepare(body_of(messages=[message]))
     assert caught.value.param == "messages"
 
 
-def test_max_tokens_are_what_is_asked_for_or_what_the_prompt_leaves() -> None:
-    assert accepted(Vocabulary(), max_tokens=7).request.max_tokens == 7
-    assert accepted(Vocabulary(), max_completion_tokens=7).request.max_tokens == 7
-    request = accepted(Vocabulary()).request
+def test_max_tokens_defaults_to_the_tokens_that_the_prompt_leaves() -> None:
+    assert prepared(Vocabulary(), max_tokens=7).request.max_tokens == 7
+    assert prepared(Vocabulary(), max_completion_tokens=7).request.max_tokens == 7
+    request = prepared(Vocabulary()).request
     assert request.max_tokens + request.num_prompt_tokens == Vocabulary().context
 
 
-def test_an_adapter_is_named_by_its_route() -> None:
+def test_the_adapter_is_the_route_in_the_model_name() -> None:
     model = chat_model(Vocabulary(), TEMPLATE, ChatDefaults(endpoint_ids=("e",)))
     assert model.prepare(body_of(model="e:a")).request.adapter == model.adapter_of("e:a") == "a"
     assert model.prepare(body_of(model="e")).request.adapter is None

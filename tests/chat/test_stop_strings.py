@@ -1,4 +1,4 @@
-"""Stop strings: the first to be complete, the longest of those, however the text arrives."""
+"""Stop strings: the first to complete and the longest of those wins, for any chunking."""
 
 import itertools
 
@@ -6,32 +6,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.stop_strings import DelayedStopMatcher, Match, StopMatcher, StopSet
+from friendli_endpoint.chat.stop_strings import DelayedStopMatcher, StopMatch, StopMatcher, StopSet
 
 STOPS = st.lists(st.text(alphabet="abé", min_size=1, max_size=4), min_size=1, max_size=5)
 TEXTS = st.text(alphabet="abéc", max_size=16).map(str.encode)
 CUTS = st.lists(st.integers(0, 24), max_size=6)
 
 
-def chopped(text: bytes, cuts: list[int]) -> list[bytes]:
+def split_at(text: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     return [text[a:b] for a, b in itertools.pairwise(edges)]
 
 
-def found(stops: list[str], pieces: list[bytes]) -> tuple[int, int] | None:
-    """Begin and end of the match in the whole text."""
+def first_match(stops: list[str], chunks: list[bytes]) -> tuple[int, int] | None:
+    """Returns start and end of the match in the whole text."""
     matcher = StopMatcher(StopSet(stops))
     before = 0
-    for piece in pieces:
-        match = matcher.feed(piece)
+    for chunk in chunks:
+        match = matcher.feed(chunk)
         if match is not None:
             end = before + match.end
             return end - match.length, end
-        before += len(piece)
+        before += len(chunk)
     return None
 
 
-def naive(stops: list[str], text: bytes) -> tuple[int, int] | None:
+def expected_match(stops: list[str], text: bytes) -> tuple[int, int] | None:
     for end in range(1, len(text) + 1):
         lengths = [len(s.encode()) for s in stops if text[:end].endswith(s.encode())]
         if lengths:
@@ -41,24 +41,24 @@ def naive(stops: list[str], text: bytes) -> tuple[int, int] | None:
 
 @settings(max_examples=200, deadline=None)
 @given(STOPS, TEXTS, CUTS)
-def test_the_first_complete_and_longest_is_found_however_the_text_is_cut(
+def test_the_first_complete_and_longest_is_found_for_any_chunking(
     stops: list[str], text: bytes, cuts: list[int]
 ) -> None:
-    expected = naive(stops, text)
-    assert found(stops, [text]) == expected
-    assert found(stops, chopped(text, cuts)) == expected
-    assert found(stops, [bytes([byte]) for byte in text]) == expected
+    expected = expected_match(stops, text)
+    assert first_match(stops, [text]) == expected
+    assert first_match(stops, split_at(text, cuts)) == expected
+    assert first_match(stops, [bytes([byte]) for byte in text]) == expected
 
 
 @settings(max_examples=200, deadline=None)
 @given(STOPS, TEXTS)
-def test_held_is_the_longest_suffix_that_is_a_proper_prefix_of_a_stop(
+def test_held_is_the_length_of_the_longest_suffix_that_is_a_proper_prefix_of_a_stop(
     stops: list[str], text: bytes
 ) -> None:
     matcher = StopMatcher(StopSet(stops))
     encoded = [stop.encode() for stop in stops]
     for end, byte in enumerate(text, 1):
-        matcher.feed(bytes([byte]), armed=False)
+        matcher.feed(bytes([byte]), enabled=False)
         read = text[:end]
         assert matcher.held == max(
             length
@@ -69,15 +69,15 @@ def test_held_is_the_longest_suffix_that_is_a_proper_prefix_of_a_stop(
 
 @settings(max_examples=150, deadline=None)
 @given(STOPS, TEXTS, TEXTS)
-def test_a_match_that_completes_unarmed_does_not_count_but_one_under_way_does(
+def test_a_stop_completed_while_disabled_is_ignored_but_one_begun_while_disabled_counts(
     stops: list[str], early: bytes, late: bytes
 ) -> None:
     matcher = StopMatcher(StopSet(stops))
-    assert matcher.feed(early, armed=False) is None
+    assert matcher.feed(early, enabled=False) is None
     text = early + late
     expected = next(
         (
-            Match(end - len(early), max(lengths))
+            StopMatch(end - len(early), max(lengths))
             for end in range(len(early) + 1, len(text) + 1)
             if (lengths := [len(s.encode()) for s in stops if text[:end].endswith(s.encode())])
         ),
@@ -89,47 +89,49 @@ def test_a_match_that_completes_unarmed_does_not_count_but_one_under_way_does(
 @pytest.mark.parametrize(
     ("stops", "text", "match"),
     [
-        (["ab", "abcd"], b"abcd", Match(2, 2)),
-        (["bcd", "abcd"], b"abcd", Match(4, 4)),
-        (["bc", "abcd"], b"abcd", Match(3, 2)),
-        (["aab"], b"aaab", Match(4, 3)),
-        (["é"], "né".encode(), Match(3, 2)),
+        (["ab", "abcd"], b"abcd", StopMatch(2, 2)),
+        (["bcd", "abcd"], b"abcd", StopMatch(4, 4)),
+        (["bc", "abcd"], b"abcd", StopMatch(3, 2)),
+        (["aab"], b"aaab", StopMatch(4, 3)),
+        (["é"], "né".encode(), StopMatch(3, 2)),
         (["x"], b"", None),
-        (["same", "same"], b"same", Match(4, 4)),
+        (["same", "same"], b"same", StopMatch(4, 4)),
     ],
 )
-def test_which_stop_wins(stops: list[str], text: bytes, match: Match | None) -> None:
+def test_the_stop_that_completes_first_wins_and_then_the_longest(
+    stops: list[str], text: bytes, match: StopMatch | None
+) -> None:
     assert StopMatcher(StopSet(stops)).feed(text) == match
 
 
-def test_a_set_is_shared_by_matchers_without_one_disturbing_another() -> None:
+def test_matchers_that_share_a_set_are_independent() -> None:
     stops = StopSet(["end"])
-    one, other = StopMatcher(stops), StopMatcher(stops)
-    assert one.feed(b"en") is None
-    assert (one.held, other.held) == (2, 0)
-    assert other.feed(b"d") is None
-    assert one.feed(b"d") == Match(1, 3)
+    first, second = StopMatcher(stops), StopMatcher(stops)
+    assert first.feed(b"en") is None
+    assert (first.held, second.held) == (2, 0)
+    assert second.feed(b"d") is None
+    assert first.feed(b"d") == StopMatch(1, 3)
 
 
 @settings(max_examples=200, deadline=None)
 @given(STOPS, TEXTS, CUTS, st.integers(0, 6), st.data())
-def test_a_stop_counts_by_the_token_that_completes_it_however_late_the_text_is_read(
+def test_the_token_that_completes_a_stop_decides_however_late_its_text_is_read(
     stops: list[str], text: bytes, cuts: list[int], min_tokens: int, data: st.DataObject
 ) -> None:
-    tokens = chopped(text, cuts)
-    unarmed = len(b"".join(tokens[:min_tokens]))
+    tokens = split_at(text, cuts)
+    ignored = len(b"".join(tokens[:min_tokens]))
     expected = None
-    for end in range(unarmed + 1, len(text) + 1):
+    for end in range(ignored + 1, len(text) + 1):
         if lengths := [len(s.encode()) for s in stops if text[:end].endswith(s.encode())]:
             expected = end - max(lengths), end
             break
-    reading, held, before = DelayedStopMatcher(StopSet(stops), min_tokens), b"", 0
+    matcher, held, before = DelayedStopMatcher(StopSet(stops), min_tokens), b"", 0
     for index, token in enumerate(tokens):
-        reading.next_token(len(token))
+        matcher.next_token(len(token))
         held += token
         if index < len(tokens) - 1 and data.draw(st.booleans()):
             continue
-        match = reading.feed(held)
+        match = matcher.feed(held)
         if match is not None:
             assert (before + match.end - match.length, before + match.end) == expected
             return

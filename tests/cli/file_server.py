@@ -1,4 +1,4 @@
-"""A server of one file that misbehaves as a test tells it to."""
+"""A server of one file that can be made to misbehave."""
 
 import contextlib
 import re
@@ -12,15 +12,15 @@ class FileServer:
     """Serves bytes on a loopback port.
 
     Attributes:
-        content: The file.
-        etag: The server's mark for it.
-        cuts: After how many bytes each of the next answers breaks off.
-        ranges: Whether it knows of ranges.
-        conditions: Whether it knows that a range can depend on the mark.
-        redirect: Headers of a redirect that comes before the file, as a hub's; None for none.
-        status: What it answers instead of 200, with the same bytes.
-        halfway: Called when half of what was asked for is sent.
-        seen: Path and headers of what was asked for.
+        content: Content of the file.
+        etag: ETag of the file.
+        cuts: Number of bytes after which each of the next responses breaks off.
+        ranges: Whether the server supports ranges.
+        conditions: Whether the server supports `if-range`.
+        redirect: Headers of a redirect before the file, as a hub's; None for no redirect.
+        status: Status of the response instead of 200, with the same bytes.
+        halfway: Called when half of a response has been sent.
+        seen: Path and headers of each request.
     """
 
     def __init__(self, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The command from its flags to its files, on servers that a test writes."""
+"""Tests of `friendli-endpoint bench`, from flags to files, on scripted servers."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from fastapi.responses import JSONResponse
 
-from friendli_endpoint.bench import rest
-from tests.bench.loopback import obedient, serving
+from friendli_endpoint.bench import idle
+from tests.bench.loopback import exact_reply, serving
 
 from .command import run, sentence
 
@@ -16,25 +16,25 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture(autouse=True)
-def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here is measured: whatever else the machine does, nobody waits for it for long."""
-    monkeypatch.setattr(rest, "LOOK_SECONDS", 0.02)
+def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shortens the wait for an idle machine, because these tests do not depend on timings."""
+    monkeypatch.setattr(idle, "POLL_SECONDS", 0.02)
 
 
 def rows(output: str) -> list[list[str]]:
-    """The cells of Markdown tables."""
+    """Returns the cells of Markdown tables."""
     lines = [line for line in output.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 @pytest.mark.load
-def test_two_addresses_are_measured_in_turns_and_compared(tmp_path: Path) -> None:
+def test_two_addresses_are_measured_in_interleaved_rounds_and_compared(tmp_path: Path) -> None:
     order: list[int] = []
 
     def reply(server: int) -> Any:
         def replied(body: dict[str, Any]) -> Any:
             order.append(server)
-            return obedient(body)
+            return exact_reply(body)
 
         return replied
 
@@ -55,9 +55,9 @@ def test_two_addresses_are_measured_in_turns_and_compared(tmp_path: Path) -> Non
     assert {body["model"] for body in first.received} == {"m"}
     assert set(first.authorizations) == {"Bearer secret"}
     assert first.received[0].keys() - second.received[0].keys() == {"top_k"}
-    said = [{str(body["messages"]) for body in each.received} for each in (first, second)]
-    # Warm-ups, and two rounds of two workloads: all different, on both servers the same.
-    assert said[0] == said[1] and len(said[0]) == 2 + 2 + 2
+    prompts = [{str(body["messages"]) for body in peer.received} for peer in (first, second)]
+    # Two warm-ups and two rounds of two workloads: different prompts, the same on both servers.
+    assert prompts[0] == prompts[1] and len(prompts[0]) == 2 + 2 + 2
 
     names = [first.url.split("/")[2], second.url.split("/")[2]]
     table = rows(result.stdout)
@@ -65,7 +65,7 @@ def test_two_addresses_are_measured_in_turns_and_compared(tmp_path: Path) -> Non
     assert "secret" not in result.output + raw.read_text()
 
     document = json.loads(raw.read_text())
-    assert [each["name"] for each in document["workloads"]] == ["single", "running-1"]
+    assert [workload["name"] for workload in document["workloads"]] == ["single", "running-1"]
     assert document["workloads"][1]["sweep"] == {"axis": "running", "position": 1}
     for workload in document["workloads"]:
         assert [*workload["servers"]] == names
@@ -79,7 +79,7 @@ def test_two_addresses_are_measured_in_turns_and_compared(tmp_path: Path) -> Non
 
 def test_one_address_has_values_and_no_ratio(tmp_path: Path) -> None:
     plot = tmp_path / "plot.png"
-    with serving(obedient) as server:
+    with serving(exact_reply) as server:
         result = run(
             *("bench", "--url", server.url, "--workload", "single", "--rounds", "1"),
             *("--plot", str(plot)),
@@ -92,11 +92,11 @@ def test_one_address_has_values_and_no_ratio(tmp_path: Path) -> None:
 
 
 @pytest.mark.load
-def test_a_server_that_fails_at_a_workload_is_left_out_of_that() -> None:
+def test_a_server_that_fails_a_workload_is_excluded_from_it() -> None:
     def lazy(body: dict[str, Any]) -> Any:
-        return obedient(body | {"max_tokens": min(body["max_tokens"], 40)})
+        return exact_reply(body | {"max_tokens": min(body["max_tokens"], 40)})
 
-    with serving(obedient) as good, serving(lazy) as bad:
+    with serving(exact_reply) as good, serving(lazy) as bad:
         result = run(
             *("bench", "--url", good.url, "--url", bad.url, "--rounds", "2", "--table"),
             *("--workload", "single", "--workload", "prefix16"),
@@ -104,21 +104,21 @@ def test_a_server_that_fails_at_a_workload_is_left_out_of_that() -> None:
     assert result.exit_code == 1
     lazy_name = bad.url.split("/")[2]
     failed = [row for row in rows(result.stdout) if row[:2] == ["single", lazy_name]]
-    assert "40 tokens came where 96 were due" in failed[-1][2]
+    assert "expected 96 tokens, got 40" in failed[-1][2]
     assert "--end-token" in failed[-1][2]
-    assert sum("40 tokens" in line for line in result.stderr.splitlines()) == 1
+    assert sum("got 40" in line for line in result.stderr.splitlines()) == 1
     prefix, *_ = [row for row in rows(result.stdout) if row[0] == "prefix16"]
     assert prefix[4] == lazy_name and "(" in prefix[6]
 
 
-def test_a_server_that_refuses_is_quoted() -> None:
+def test_the_error_of_a_server_is_quoted() -> None:
     with serving(lambda _body: JSONResponse({"error": "no such model"}, 404)) as server:
         said = sentence(run("bench", "--url", server.url))
     assert "404" in said and "no such model" in said
 
 
 def test_a_server_that_does_not_count_tokens_cannot_be_measured() -> None:
-    with serving(lambda body: obedient(body)[:-1]) as server:
+    with serving(lambda body: exact_reply(body)[:-1]) as server:
         said = sentence(run("bench", "--url", server.url))
     assert "how many tokens" in said
 
@@ -128,26 +128,26 @@ def test_a_server_that_does_not_count_tokens_cannot_be_measured() -> None:
     [
         (["--workload", "fastest"], "there is no workload 'fastest'"),
         (["--peer", "ollama"], "there is no peer 'ollama'"),
-        (["--url", "localhost"], "is no address"),
+        (["--url", "localhost"], "is not an address"),
         (["--no-ours"], "there is nothing to measure"),
         (["--vocabulary", "model.gguf"], "SIZE=GGUF"),
-        (["--peer", "llama.cpp", "--peer", "llama.cpp"], "llama.cpp is named twice"),
-        (["--url", "http://h:1", "--url", "openai=http://h:1"], "h:1 is named twice"),
-        (["--json", "missing/raw.json"], "no folder missing"),
+        (["--peer", "llama.cpp", "--peer", "llama.cpp"], "llama.cpp is given twice"),
+        (["--url", "http://h:1", "--url", "openai=http://h:1"], "h:1 is given twice"),
+        (["--json", "missing/raw.json"], "the folder missing does not exist"),
         (["--plot", "plot.svg"], "plot.svg"),
         (["--model", "missing.gguf"], "missing.gguf"),
         (["--url", "http://127.0.0.1:9"], "127.0.0.1:9"),
     ],
 )
-def test_what_cannot_be_measured_is_refused_in_a_sentence(flags: list[str], said: str) -> None:
+def test_invalid_flags_are_rejected_with_one_sentence(flags: list[str], said: str) -> None:
     assert said in sentence(run("bench", *flags))
 
 
-def test_a_plot_without_what_draws_it_is_refused_before_anything_runs(
+def test_a_plot_without_matplotlib_is_rejected_before_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("friendli_endpoint.bench.plots.find_spec", lambda _name: None)
-    with serving(obedient) as server:
+    with serving(exact_reply) as server:
         said = sentence(run("bench", "--url", server.url, "--plot", "x.png"))
     assert "friendli-dedicated[bench]" in said
     assert server.received == []

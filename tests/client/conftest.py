@@ -12,7 +12,7 @@ from friendli import AsyncFriendli, SyncFriendli
 
 from .wire import MESSAGES, Serve, Server
 
-# Machines that run other things at the same time are slow now and then.
+# A busy machine may be slow.
 settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("calm")
 
@@ -25,7 +25,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts servers that answer what the test says, and stops them after it."""
+    """Start servers with the given answers, and stop them after the test."""
     with contextlib.ExitStack() as stack:
         yield lambda *answers: stack.enter_context(Server(list(answers)).running())
 
@@ -35,17 +35,17 @@ class Sync:
 
     name = "sync"
 
-    def call(self, url: str, method: str = "complete", /, **given: Any) -> Any:
-        options = given.pop("client_options", {})
-        token = given.pop("token", "t")
-        arguments = {"model": "e", "messages": MESSAGES, **given}
+    def call(self, url: str, method: str = "complete", /, **arguments: Any) -> Any:
+        options = arguments.pop("client_options", {})
+        token = arguments.pop("token", "t")
+        arguments = {"model": "e", "messages": MESSAGES, **arguments}
         with SyncFriendli(token, server_url=url, **options) as client:
             return getattr(client.dedicated.chat, method)(**arguments)
 
-    def events(self, url: str, take: int | None = None, /, **given: Any) -> Outcome:
-        options = given.pop("client_options", {})
-        token = given.pop("token", "t")
-        arguments = {"model": "e", "messages": MESSAGES, **given}
+    def events(self, url: str, take: int | None = None, /, **arguments: Any) -> Outcome:
+        options = arguments.pop("client_options", {})
+        token = arguments.pop("token", "t")
+        arguments = {"model": "e", "messages": MESSAGES, **arguments}
         outcome = Outcome()
         with SyncFriendli(token, server_url=url, **options) as client:
             try:
@@ -66,10 +66,10 @@ class Async:
 
     name = "async"
 
-    def call(self, url: str, method: str = "complete", /, **given: Any) -> Any:
-        options = given.pop("client_options", {})
-        token = given.pop("token", "t")
-        arguments = {"model": "e", "messages": MESSAGES, **given}
+    def call(self, url: str, method: str = "complete", /, **arguments: Any) -> Any:
+        options = arguments.pop("client_options", {})
+        token = arguments.pop("token", "t")
+        arguments = {"model": "e", "messages": MESSAGES, **arguments}
 
         async def main() -> Any:
             async with AsyncFriendli(token, server_url=url, **options) as client:
@@ -77,10 +77,10 @@ class Async:
 
         return asyncio.run(main())
 
-    def events(self, url: str, take: int | None = None, /, **given: Any) -> Outcome:
-        options = given.pop("client_options", {})
-        token = given.pop("token", "t")
-        arguments = {"model": "e", "messages": MESSAGES, **given}
+    def events(self, url: str, take: int | None = None, /, **arguments: Any) -> Outcome:
+        options = arguments.pop("client_options", {})
+        token = arguments.pop("token", "t")
+        arguments = {"model": "e", "messages": MESSAGES, **arguments}
         outcome = Outcome()
 
         async def main() -> None:
@@ -102,7 +102,7 @@ class Async:
 
 
 class Outcome:
-    """Events, error and final answer of a stream."""
+    """Events, error and final completion of a stream."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []
@@ -111,21 +111,21 @@ class Outcome:
 
     @property
     def texts(self) -> list[str]:
-        """The content deltas that are not empty."""
+        """Content deltas that are not empty."""
         choices = [choice for event in self.events for choice in event.data.choices]
         return [choice.delta.content for choice in choices if choice.delta.content]
 
 
-Way = Sync | Async
-"""The fixture that runs calls through either client."""
+Caller = Sync | Async
+"""Type of the fixture that runs calls through either client."""
 
 
-@pytest.fixture(params=[Sync(), Async()], ids=lambda way: way.name)
-def way(request: pytest.FixtureRequest) -> Way:
-    """The sync and the async client, under one face."""
-    chosen: Way = request.param
+@pytest.fixture(params=[Sync(), Async()], ids=lambda caller: caller.name)
+def caller(request: pytest.FixtureRequest) -> Caller:
+    """Runs calls through the sync and the async client, with one interface."""
+    chosen: Caller = request.param
     return chosen
 
 
-def ask(client: SyncFriendli, **given: Any) -> Any:
-    return client.dedicated.chat.complete(model="e", messages=MESSAGES, **given)
+def ask(client: SyncFriendli, **arguments: Any) -> Any:
+    return client.dedicated.chat.complete(model="e", messages=MESSAGES, **arguments)

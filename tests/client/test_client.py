@@ -1,4 +1,4 @@
-"""Options of a client, its names, and the programs of the reference page."""
+"""Options and names of a client, and the programs of the reference page."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .wire import Serve, completion, json_answer, stream_answer, words
 
 
 class TestWithOptions:
-    def test_changes_on_the_same_connections(self, serve: Serve) -> None:
+    def test_changed_client_shares_the_connections(self, serve: Serve) -> None:
         server = serve(json_answer(completion()))
         with SyncFriendli("t", server_url=server.url, http_headers={"x-a": "1"}) as client:
             ask(client)
-            other = client.with_options(
+            changed = client.with_options(
                 token="u",
                 server_url=server.url + "/p",
                 x_friendli_team="team",
@@ -30,8 +30,8 @@ class TestWithOptions:
                 timeout_ms=5000,
                 http_headers={"x-b": "2"},
             )
-            ask(other)
-            other.close()
+            ask(changed)
+            changed.close()
             ask(client)
         assert server.connections == 1
         first, second, third = server.requests
@@ -40,15 +40,15 @@ class TestWithOptions:
         assert second.header("x-friendli-team") == "team"
         assert (second.header("x-a"), second.header("x-b")) == ("1", "2")
         assert first.headers == third.headers
-        assert (other.config.timeout_ms, client.config.timeout_ms) == (5000, None)
+        assert (changed.config.timeout_ms, client.config.timeout_ms) == (5000, None)
 
-    def test_unknown(self) -> None:
+    def test_unknown_option_raises_type_error(self) -> None:
         with pytest.raises(TypeError, match="'tokn'"):
             SyncFriendli().with_options(tokn="x")  # type: ignore[call-arg]
 
 
 class TestNames:
-    def test_what_is_not_covered_says_so(self) -> None:
+    def test_uncovered_attributes_raise_not_covered_error(self) -> None:
         client: Any = SyncFriendli()
         for name in ("serverless", "container", "dataset", "file"):
             with pytest.raises(friendli.NotCoveredError, match=r"covers dedicated\.chat"):
@@ -59,12 +59,12 @@ class TestNames:
         with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
             _ = client.nonsense
 
-    def test_chat_is_one_object(self) -> None:
+    def test_chat_and_core_are_stable_objects(self) -> None:
         client = SyncFriendli()
         assert client.dedicated.chat is client.dedicated.chat
         assert client.core is client
 
-    def test_options_of_the_published_client(self) -> None:
+    def test_constructor_accepts_options_of_the_published_client(self) -> None:
         from friendli.utils import BackoffStrategy
 
         config = RetryConfig("backoff", BackoffStrategy(1, 2, 3, 4), False)
@@ -74,14 +74,14 @@ class TestNames:
         with pytest.warns(UserWarning, match="ignores the option 'nonsense'"):
             SyncFriendli(nonsense=1)
 
-    def test_all_exported_names_exist(self) -> None:
+    def test_exported_names_exist(self) -> None:
         for name in friendli.__all__:
             assert getattr(friendli, name) is not None
             assert name in dir(friendli)
         with pytest.raises(AttributeError):
             _ = friendli.nonsense
 
-    def test_paths_of_the_published_client(self) -> None:
+    def test_import_paths_of_the_published_client(self) -> None:
         program = """
             from friendli.core import models as a
             from friendli.core.models import SDKError, ContainerChatCompleteSuccess
@@ -113,7 +113,7 @@ def run(program: str, **environment: str) -> str:
 
 
 class TestImport:
-    def test_is_silent_and_brings_no_http(self) -> None:
+    def test_import_is_silent_and_does_not_import_http(self) -> None:
         program = """
             import sys
             import friendli
@@ -183,7 +183,7 @@ ASYNC_STREAM = """
 
 
 @pytest.mark.parametrize(
-    "program, reply, begins",
+    "program, reply, expected_start",
     [
         (COMPLETE, json_answer(completion()), "id='chatcmpl-1' choices=[ChatChoice(index=0,"),
         (STREAM, stream_answer(words("a")), "data=StreamedChatData(id='chatcmpl-1', choices=["),
@@ -191,8 +191,10 @@ ASYNC_STREAM = """
     ],
     ids=["complete", "stream", "async stream"],
 )
-def test_the_programs_of_the_page(serve: Serve, program: str, reply: bytes, begins: str) -> None:
+def test_programs_of_the_reference_page(
+    serve: Serve, program: str, reply: bytes, expected_start: str
+) -> None:
     server = serve(reply)
-    assert run(program, FRIENDLI_BASE_URL=server.url, FRIENDLI_TOKEN="").startswith(begins)
+    assert run(program, FRIENDLI_BASE_URL=server.url, FRIENDLI_TOKEN="").startswith(expected_start)
     assert server.requests[0].header("authorization") is None
     assert server.requests[0].json["max_tokens"] == 200

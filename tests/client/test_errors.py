@@ -7,7 +7,7 @@ import pytest
 import friendli
 from friendli import SyncFriendli, _errors, models
 
-from .conftest import Sync, Way
+from .conftest import Caller, Sync
 from .wire import ERROR, MESSAGES, SECRET, Serve, answer, json_answer
 
 
@@ -28,10 +28,12 @@ from .wire import ERROR, MESSAGES, SECRET, Serve, answer, json_answer
     ],
 )
 @pytest.mark.parametrize("method", ["complete", "stream"])
-def test_leaves(serve: Serve, way: Way, method: str, status: int, kind: str) -> None:
+def test_status_codes_map_to_error_classes(
+    serve: Serve, caller: Caller, method: str, status: int, kind: str
+) -> None:
     server = serve(json_answer(ERROR, status, x_request_id="r-7"))
     with pytest.raises(models.SDKError) as caught:
-        way.call(server.url, method, retries=None)
+        caller.call(server.url, method, retries=None)
     error = caught.value
     assert type(error) is getattr(friendli, kind)
     assert (error.status_code, error.request_id) == (status, "r-7")
@@ -53,56 +55,60 @@ def test_leaves(serve: Serve, way: Way, method: str, status: int, kind: str) -> 
         (answer(b"{}", content_type="a/b; c=d"), 'Content-Type "a/b; c=d"'),
     ],
 )
-def test_unexpected(serve: Serve, way: Way, reply: bytes, text: str) -> None:
+def test_responses_of_the_wrong_kind_raise_unexpected_response_error(
+    serve: Serve, caller: Caller, reply: bytes, text: str
+) -> None:
     with pytest.raises(friendli.UnexpectedResponseError) as caught:
-        way.call(serve(reply).url)
+        caller.call(serve(reply).url)
     assert str(caught.value).startswith("Unexpected response received: Status 20")
     assert text in str(caught.value)
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"id": 1}', b"\xff"])
-def test_broken_answers(serve: Serve, way: Way, body: bytes) -> None:
+def test_invalid_bodies_raise_response_validation_error(
+    serve: Serve, caller: Caller, body: bytes
+) -> None:
     with pytest.raises(
         models.ResponseValidationError, match="Response validation failed"
     ) as caught:
-        way.call(serve(answer(body)).url)
+        caller.call(serve(answer(body)).url)
     assert caught.value.cause is caught.value.__cause__ is not None
     assert caught.value.body == body.decode(errors="replace")
 
 
-def test_content_type_is_read_loosely(serve: Serve, way: Way) -> None:
+def test_content_type_ignores_case_and_parameters(serve: Serve, caller: Caller) -> None:
     import json
 
     from .wire import completion
 
     body = json.dumps(completion()).encode()
-    way.call(serve(answer(body, content_type="Application/JSON; charset=utf-8")).url)
+    caller.call(serve(answer(body, content_type="Application/JSON; charset=utf-8")).url)
 
 
-def test_long_bodies_are_cut(serve: Serve) -> None:
+def test_long_bodies_are_truncated_in_messages(serve: Serve) -> None:
     with pytest.raises(models.SDKError) as caught:
         Sync().call(serve(answer(b"x" * 10_005, 400)).url)
     assert "x...and 5 more chars" in str(caught.value)
     assert len(caught.value.body) == 10_005
 
 
-def test_old_names_and_bases() -> None:
+def test_base_classes_of_the_published_client() -> None:
     assert issubclass(models.SDKError, models.FriendliCoreError)
     assert issubclass(models.ResponseValidationError, models.FriendliCoreError)
     assert issubclass(models.HTTPValidationError, models.FriendliCoreError)
     assert not issubclass(models.NoResponseError, models.FriendliCoreError)
 
 
-def test_the_tree_in_the_docstring_is_the_tree() -> None:
-    drawn = _errors.__doc__ or ""
+def test_docstring_tree_lists_every_error() -> None:
+    tree = _errors.__doc__ or ""
     for name in friendli.__all__:
         cls = getattr(friendli, name)
         if isinstance(cls, type) and issubclass(cls, Exception):
-            assert f" {name} " in drawn.replace("\n", " \n"), name
+            assert f" {name} " in tree.replace("\n", " \n"), name
             assert issubclass(cls, friendli.FriendliError)
 
 
-def test_answers_errors_pickle_without_the_request(serve: Serve) -> None:
+def test_errors_pickle_without_the_request(serve: Serve) -> None:
     server = serve(json_answer(ERROR, 404, x_request_id="r"))
     with (
         SyncFriendli(SECRET, server_url=server.url) as client,

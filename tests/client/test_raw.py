@@ -5,7 +5,7 @@ from friendli import SyncFriendli
 from .wire import MESSAGES, Serve, completion, json_answer, stream_answer, words
 
 
-def test_raw_response(serve: Serve) -> None:
+def test_raw_response_has_status_headers_and_the_parsed_answer(serve: Serve) -> None:
     server = serve(json_answer(completion(), x_request_id="r"), stream_answer(words("a", "b")))
     with SyncFriendli("t", server_url=server.url) as client:
         chat = client.dedicated.chat.with_raw_response

@@ -32,14 +32,14 @@ NAMES = {
 
 
 @pytest.mark.parametrize("module", NAMES)
-def test_names_are_there(module: str) -> None:
+def test_names_of_the_published_client_can_be_imported(module: str) -> None:
     for name in NAMES[module].split():
         scope: dict[str, Any] = {}
         exec(f"from {module} import {name}", scope)
         assert scope[name] is not None
 
 
-def test_the_answer_of_both_generations() -> None:
+def test_dedicated_chat_complete_response_is_an_answer_or_a_stream() -> None:
     from friendli import models
 
     members = typing.get_args(models.DedicatedChatCompleteResponse)
@@ -48,7 +48,7 @@ def test_the_answer_of_both_generations() -> None:
     assert origins == [friendli.EventStream, friendli.EventStreamAsync]
 
 
-def test_validation_errors() -> None:
+def test_http_validation_error_parses_its_body() -> None:
     from friendli import models
 
     detail = [{"loc": ["body", "messages", 0], "msg": "Field required", "type": "missing"}]
@@ -60,7 +60,7 @@ def test_validation_errors() -> None:
     assert not models.HTTPValidationError("m", httpx2.Response(422, json={})).data.detail
 
 
-def test_the_configuration_is_read_only() -> None:
+def test_sdk_configuration_is_frozen_and_hides_the_token() -> None:
     from friendli.core import SERVERS, SDKConfiguration
 
     configuration = SyncFriendli("secret", timeout_ms=1500).sdk_configuration

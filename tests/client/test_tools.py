@@ -22,7 +22,7 @@ class Place(pydantic.BaseModel):
 def weather(
     place: Place,
     unit: Literal["C", "F"] = "C",
-    days: Annotated[int, pydantic.Field(ge=1, description="how far ahead")] = 1,
+    days: Annotated[int, pydantic.Field(ge=1, description="days ahead")] = 1,
 ) -> dict[str, Any]:
     """Tell the weather."""
     return {"city": place.city, "unit": unit, "days": days}
@@ -37,23 +37,23 @@ def calls(*named: tuple[str, Any], finish: str = "tool_calls") -> bytes:
             "type": "function",
             "function": {
                 "name": name,
-                "arguments": given if isinstance(given, str) else json.dumps(given),
+                "arguments": arguments if isinstance(arguments, str) else json.dumps(arguments),
             },
         }
-        for index, (name, given) in enumerate(named)
+        for index, (name, arguments) in enumerate(named)
     ]
     return json_answer(raw)
 
 
-def run(url: str, functions: list[Callable[..., Any]], **given: Any) -> Any:
+def run(url: str, functions: list[Callable[..., Any]], **arguments: Any) -> Any:
     with SyncFriendli("t", server_url=url) as client:
         return client.dedicated.chat.run_tools(
-            model="e", messages=MESSAGES, functions=functions, **given
+            model="e", messages=MESSAGES, functions=functions, **arguments
         )
 
 
 class TestSchema:
-    def test_of_a_signature(self) -> None:
+    def test_definition_of_a_function(self) -> None:
         definition = FunctionTool(weather).definition()
         assert definition["type"] == "function"
         assert definition["function"]["name"] == "weather"
@@ -62,10 +62,10 @@ class TestSchema:
         assert schema["required"] == ["place"]
         assert schema["additionalProperties"] is False
         assert schema["properties"]["unit"]["enum"] == ["C", "F"]
-        assert schema["properties"]["days"]["description"] == "how far ahead"
+        assert schema["properties"]["days"]["description"] == "days ahead"
         assert schema["properties"]["days"]["minimum"] == 1
 
-    def test_what_cannot_be_described(self) -> None:
+    def test_signatures_without_a_json_schema_are_rejected(self) -> None:
         def bare(x) -> None:  # type: ignore[no-untyped-def]
             pass
 
@@ -79,13 +79,13 @@ class TestSchema:
 
 
 class TestLoop:
-    def test_until_the_model_answers(self, serve: Serve) -> None:
+    def test_loop_ends_when_the_model_answers(self, serve: Serve) -> None:
         server = serve(
             calls(("weather", {"place": {"city": "Seoul"}}), ("weather", {"place": {"city": "B"}})),
             json_answer(completion("Sunny.")),
         )
-        done = run(server.url, [weather], tool_choice="required", max_tokens=9)
-        assert (done.text, done.rounds) == ("Sunny.", 2)
+        run_result = run(server.url, [weather], tool_choice="required", max_tokens=9)
+        assert (run_result.text, run_result.rounds) == ("Sunny.", 2)
         first, second = (request.json for request in server.requests)
         assert first["tools"] == [FunctionTool(weather).definition()]
         assert first["tool_choice"] == "required" and "tool_choice" not in second
@@ -96,45 +96,45 @@ class TestLoop:
             "tool_call_id": "c0",
             "content": '{"city":"Seoul","unit":"C","days":1}',
         }
-        assert len(done.messages) == 5 and len(MESSAGES) == 1
+        assert len(run_result.messages) == 5 and len(MESSAGES) == 1
 
-    def test_the_model_is_told_of_its_mistakes(self, serve: Serve) -> None:
+    def test_invalid_calls_are_reported_to_the_model(self, serve: Serve) -> None:
         server = serve(
-            calls(("nobody", {}), ("weather", {"days": 0}), ("weather", "{")),
+            calls(("unknown", {}), ("weather", {"days": 0}), ("weather", "{")),
             json_answer(completion("Sorry.")),
         )
         assert run(server.url, [weather]).text == "Sorry."
-        told = [m["content"] for m in server.requests[1].json["messages"][2:]]
-        assert told[0] == "error: there is no function 'nobody'"
-        assert "place" in told[1] and "Field required" in told[1]
-        assert told[2].startswith("error: ") and "Invalid JSON" in told[2]
+        contents = [m["content"] for m in server.requests[1].json["messages"][2:]]
+        assert contents[0] == "error: there is no function 'unknown'"
+        assert "place" in contents[1] and "Field required" in contents[1]
+        assert contents[2].startswith("error: ") and "Invalid JSON" in contents[2]
 
-    def test_limit(self, serve: Serve) -> None:
+    def test_max_rounds_raises_tool_loop_error(self, serve: Serve) -> None:
         server = serve(calls(("weather", {"place": {"city": "Seoul"}})))
         with pytest.raises(friendli.ToolLoopError, match="after 3 requests") as caught:
             run(server.url, [weather], max_rounds=3)
         assert len(server.requests) == 3
         assert len(caught.value.messages) == 1 + 3 * 2
 
-    def test_an_answer_cut_off_is_the_last(self, serve: Serve) -> None:
+    def test_truncated_answer_ends_the_loop(self, serve: Serve) -> None:
         server = serve(calls(("weather", '{"pla'), finish="length"))
         assert run(server.url, [weather]).completion.choices[0].finish_reason == "length"
 
-    def test_what_a_function_raises_is_the_programs(self, serve: Serve) -> None:
+    def test_exceptions_of_functions_propagate(self, serve: Serve) -> None:
         def breaks() -> None:
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
             run(serve(calls(("breaks", {}))).url, [breaks])
 
-    def test_bad_arguments(self) -> None:
-        for given in ({"n": 2}, {"max_rounds": 0}):
+    def test_invalid_arguments_raise_value_error(self) -> None:
+        for arguments in ({"n": 2}, {"max_rounds": 0}):
             with pytest.raises(ValueError):
-                run("http://127.0.0.1:9", [weather], **given)
+                run("http://127.0.0.1:9", [weather], **arguments)
         with pytest.raises(ValueError, match="share a name"):
             run("http://127.0.0.1:9", [weather, weather])
 
-    def test_async_functions_run_side_by_side(self, serve: Serve) -> None:
+    def test_async_functions_run_concurrently(self, serve: Serve) -> None:
         server = serve(calls(("left", {}), ("right", {}), ("plain", {})), json_answer(completion()))
 
         async def main() -> Any:
@@ -156,5 +156,5 @@ class TestLoop:
                     model="e", messages=MESSAGES, functions=[left, right, plain]
                 )
 
-        done = asyncio.run(main())
-        assert [m["content"] for m in done.messages[2:5]] == ["l", "r", "1"]
+        run_result = asyncio.run(main())
+        assert [m["content"] for m in run_result.messages[2:5]] == ["l", "r", "1"]

@@ -1,4 +1,4 @@
-"""A server on a loopback socket that answers what a test writes, byte for byte."""
+"""HTTP server on a loopback socket that sends the bytes that a test provides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MESSAGES: list[UserMessageTypedDict] = [{"role": "user", "content": "Hello!"}]
 
 @dataclass
 class Recorded:
-    """A request as it came."""
+    """Request that the server received."""
 
     line: str
     headers: list[tuple[str, str]]
@@ -35,7 +35,7 @@ class Recorded:
 
 
 class Peer:
-    """The server's end of one connection, for answers that act."""
+    """Server side of one connection, for answers that are functions."""
 
     def __init__(self, sock: socket.socket, stop: threading.Event) -> None:
         self.sock = sock
@@ -49,8 +49,8 @@ class Peer:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
-    def wait_until_left(self) -> bool:
-        """Wait until the other side goes away; False if the server stops first."""
+    def wait_for_disconnect(self) -> bool:
+        """Wait until the client disconnects; return False if the server stops first."""
         self.sock.settimeout(0.05)
         while not self.stop.is_set():
             try:
@@ -68,7 +68,7 @@ Answer = bytes | Callable[[Peer], object]
 
 @dataclass
 class Server:
-    """Serves `answers` one after the other; the last is repeated."""
+    """Server that sends `answers` in order and repeats the last one."""
 
     answers: list[Answer]
     requests: list[Recorded] = field(default_factory=list)
@@ -102,7 +102,7 @@ class Server:
                 thread.join(5)
 
     def join(self) -> None:
-        """Wait until the connections that clients have left are gone here too."""
+        """Wait until the connections that clients have closed are closed here too."""
         for thread in self._threads:
             thread.join(2)
         with self._lock:
@@ -148,7 +148,7 @@ class Server:
 
 
 Serve = Callable[..., Server]
-"""The fixture that starts servers."""
+"""Type of the fixture that starts servers."""
 
 
 def _read(reader: Any) -> Recorded | None:
@@ -175,7 +175,7 @@ def answer(
     content_type: str | None = "application/json",
     **headers: str,
 ) -> bytes:
-    """A whole answer with its length."""
+    """HTTP response with a content-length."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     if content_type is not None:
         named["content-type"] = content_type
@@ -198,13 +198,13 @@ def stream_head(**headers: str) -> bytes:
     )
 
 
-def chunked(piece: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(piece), piece)
+def chunked(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def stream_answer(pieces: Iterable[bytes], **headers: str) -> bytes:
-    """A streamed answer with a proper end, one HTTP chunk for each piece."""
-    body = b"".join(chunked(piece) for piece in pieces if piece)
+def stream_answer(chunks: Iterable[bytes], **headers: str) -> bytes:
+    """HTTP response with a complete stream, in these HTTP chunks."""
+    body = b"".join(chunked(data) for data in chunks if data)
     return stream_head(**headers) + body + b"0\r\n\r\n"
 
 
@@ -217,7 +217,7 @@ DONE = event(b"[DONE]")
 
 
 def completion(content: str | None = "Hi", **changes: Any) -> dict[str, Any]:
-    """The JSON of a whole answer."""
+    """JSON of a whole answer."""
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -239,7 +239,7 @@ def completion(content: str | None = "Hi", **changes: Any) -> dict[str, Any]:
 def chunk(
     delta: dict[str, Any] | None = None, finish: str | None = None, **changes: Any
 ) -> dict[str, Any]:
-    """The JSON of one event."""
+    """JSON of one event."""
     choices = (
         []
         if delta is None
@@ -257,7 +257,7 @@ def chunk(
 
 
 def words(*texts: str) -> list[bytes]:
-    """The events of a proper stream that says these texts."""
+    """Events of a complete stream with these content deltas."""
     return [
         event(chunk({"role": "assistant", "content": ""})),
         *(event(chunk({"content": text})) for text in texts),

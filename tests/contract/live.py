@@ -1,4 +1,4 @@
-"""Ways in which tests talk to a running endpoint, down to the bytes."""
+"""Test client for a running endpoint, from JSON down to bytes on a connection."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ HELLO: list[dict[str, Any]] = [{"role": "user", "content": "Hello!"}]
 
 
 def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Polls until a condition holds, and returns its value.
+    """Polls until a condition is true, and returns its value.
 
     Raises:
-        AssertionError: It does not hold in time.
+        AssertionError: The condition is not true within `seconds`; the message contains `what`.
     """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -38,13 +38,13 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of this process without what would configure our programs."""
+    """Returns the environment of this process without variables that configure our programs."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FRIENDLI_")}
     return {**kept, "PYTHONUNBUFFERED": "1", **more}
 
 
 def serve_command(*flags: str) -> list[str]:
-    """The command line that serves on a free port."""
+    """Returns the command line that serves on a free port."""
     return [sys.executable, "-m", "friendli_endpoint.cli", "serve", "--port", "0", *flags]
 
 
@@ -52,7 +52,7 @@ class Live:
     """A running endpoint.
 
     Args:
-        address: Where it listens.
+        address: Its URL.
     """
 
     def __init__(self, address: str) -> None:
@@ -60,23 +60,23 @@ class Live:
         self.port = int(address.rpartition(":")[2])
 
     def request(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        """One request, on a connection of its own."""
+        """Sends one request on a new connection."""
         with httpx2.Client(timeout=ANSWER_SECONDS, trust_env=False) as client:
             return client.request(method, self.address + path, **options)
 
     def post(self, body: Any) -> httpx2.Response:
-        """Posts a body as JSON, or as it is where it is bytes."""
+        """Posts a body to the chat completions route: bytes unchanged, anything else as JSON."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.request("POST", COMPLETIONS, content=content)
 
     def complete(self, **fields: Any) -> dict[str, Any]:
-        """The JSON of a whole answer."""
+        """Returns the JSON of a completion."""
         response = self.post(request(**fields))
         assert response.status_code == 200, response.text
         return dict(response.json())
 
     def stream(self, first: Callable[[], None] = lambda: None, /, **fields: Any) -> Streamed:
-        """A stream, read to its end; `first` is called when the first text is there."""
+        """Reads a stream to its end; calls `first` when the first text has arrived."""
         streamed = Streamed()
         body = json.dumps(request(stream=True, **fields)).encode()
         with (
@@ -93,29 +93,29 @@ class Live:
         return streamed
 
     def answer(self, **fields: Any) -> Answer:
-        """The answer, whichever way it comes."""
+        """Returns the answer to a request, streamed or not."""
         if fields.pop("stream", False):
             return self.stream(stream_options={"include_usage": True}, **fields).answer()
         return Answer.of(self.complete(**fields))
 
     def connect(self) -> socket.socket:
-        """A connection on which nothing has been sent."""
+        """Opens a connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=ANSWER_SECONDS)
 
     def send(self, body: Any) -> socket.socket:
-        """A connection on which a body has been posted."""
+        """Opens a connection and posts a body on it."""
         connection = self.connect()
         connection.sendall(http_request(json.dumps(body).encode()))
         return connection
 
 
 def request(**fields: Any) -> dict[str, Any]:
-    """A valid body with these fields."""
+    """Returns a valid body with these fields."""
     return {"model": "any", "messages": HELLO, **fields}
 
 
 def http_request(body: bytes, *headers: str) -> bytes:
-    """A request that posts a body."""
+    """Returns the bytes of an HTTP request that posts a body."""
     lines = [
         f"POST {COMPLETIONS} HTTP/1.1",
         "host: 127.0.0.1",
@@ -126,21 +126,21 @@ def http_request(body: bytes, *headers: str) -> bytes:
 
 
 def abort(connection: socket.socket) -> None:
-    """Closes a connection as a client that dies: with a reset, not a farewell."""
+    """Closes a connection with a TCP reset, as when a client process dies."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
 
 @dataclass
 class Answer:
-    """What must not depend on how an answer was made or sent."""
+    """The fields of an answer that must not depend on streaming or on other requests."""
 
     choices: list[dict[str, Any]]
     usage: dict[str, int] | None
 
     @classmethod
     def of(cls, completion: dict[str, Any]) -> Answer:
-        """From the JSON of a whole answer."""
+        """Extracts the fields from the JSON of a completion."""
         return cls(
             [
                 {
@@ -157,19 +157,19 @@ class Answer:
 
 
 def counted(usage: dict[str, Any] | None) -> dict[str, int] | None:
-    """Usage but for what was cached, which depends on what was asked before."""
+    """Returns the usage without the cached tokens, which depend on earlier requests."""
     return usage and {key: n for key, n in usage.items() if key != "prompt_tokens_details"}
 
 
 @dataclass
 class Streamed:
-    """The lines of a stream, taken apart."""
+    """Parsed chunks of a stream."""
 
     chunks: list[dict[str, Any]] = field(default_factory=list)
     done: bool = False
 
     def add(self, line: str) -> None:
-        """Takes a line."""
+        """Parses a line."""
         if line == "" or line.startswith(":"):
             return
         name, _, value = line.partition(": ")
@@ -185,19 +185,19 @@ class Streamed:
         return any(c["delta"].get("content") for chunk in self.chunks for c in chunk["choices"])
 
     def texts(self, index: int = 0) -> list[str]:
-        """The content deltas of a choice."""
+        """Returns the content deltas of a choice."""
         choices = [choice for chunk in self.chunks for choice in chunk["choices"]]
         return [c["delta"].get("content", "") for c in choices if c["index"] == index]
 
     def answer(self) -> Answer:
-        """The answer that the chunks make up."""
+        """Accumulates the chunks to an answer."""
         assert self.done
-        made: dict[int, dict[str, Any]] = {}
+        choices: dict[int, dict[str, Any]] = {}
         usage = None
         for chunk in self.chunks:
             usage = chunk["usage"] or usage
             for choice in chunk["choices"]:
-                so_far = made.setdefault(
+                so_far = choices.setdefault(
                     choice["index"],
                     {
                         "index": choice["index"],
@@ -214,11 +214,11 @@ class Streamed:
                     so_far["logprobs"] = entries + choice["logprobs"]["content"]
                 so_far["finish_reason"] = choice["finish_reason"]
                 so_far["seed"] = choice.get("seed", so_far["seed"])
-        return Answer([made[index] for index in sorted(made)], counted(usage))
+        return Answer([choices[index] for index in sorted(choices)], counted(usage))
 
 
 def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
-    """Stops a process by its pid; returns its exit code."""
+    """Sends a signal to a process, and kills it if it does not exit; returns its exit code."""
     if process.poll() is None:
         process.send_signal(number)
     try:

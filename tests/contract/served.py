@@ -1,4 +1,4 @@
-"""A real endpoint in a process of its own, and what the system says of that process."""
+"""A real endpoint in its own process, with that process's memory and open files."""
 
 import os
 import shlex
@@ -17,19 +17,19 @@ __all__ = ["FLAGS", "Served", "served"]
 
 SERVE = ("-m", "friendli_endpoint.cli")
 FLAGS = "SERVED_FLAGS"
-"""Environment variable with flags of every endpoint that is started here, as in a shell."""
+"""Environment variable with further flags for every started endpoint, in shell syntax."""
 
-PATIENCE = 120
-"""Seconds until an endpoint that does not start is killed."""
+TIMEOUT_SECONDS = 120
+"""Seconds after which an endpoint that has not started is killed."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """An endpoint that runs.
+    """A running endpoint.
 
     Attributes:
-        address: Where it listens.
-        process: Itself.
+        address: Its URL.
+        process: Its process.
     """
 
     address: str
@@ -40,12 +40,12 @@ class Served:
         return int(self.address.rpartition(":")[2])
 
     def resident(self) -> int:
-        """Resident memory in bytes."""
+        """Returns the resident memory in bytes."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def descriptors(self) -> int:
-        """How many files and sockets are open."""
+        """Returns the number of open files and sockets."""
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
 
@@ -53,16 +53,16 @@ class Served:
 def served(
     *flags: str, program: tuple[str, ...] = SERVE, port: int = 0, **variables: str
 ) -> Iterator[Served]:
-    """Starts an endpoint, and stops it by its process at the end, if it still runs.
+    """Starts an endpoint, and stops it at the end if it still runs.
 
     Args:
-        flags: More flags of `serve`.
-        program: What Python is to run instead of the command line.
-        port: Where to listen; 0 takes a free one.
-        variables: Of its environment.
+        flags: Further flags of `serve`.
+        program: Python arguments that replace the command line's module.
+        port: Port to listen on; 0 selects a free one.
+        variables: Further environment variables.
 
     Raises:
-        AssertionError: It did not start; with what it said.
+        AssertionError: The endpoint did not start; the message contains its log.
     """
     command = [sys.executable, *program, "serve", "--port", str(port), "--log-level", "error"]
     command += shlex.split(os.environ.get(FLAGS, ""))
@@ -70,7 +70,7 @@ def served(
         process = subprocess.Popen(
             [*command, *flags], stdout=subprocess.PIPE, stderr=log, env=environment(**variables)
         )
-        guard = threading.Timer(PATIENCE, process.kill)
+        guard = threading.Timer(TIMEOUT_SECONDS, process.kill)
         guard.start()
         assert process.stdout is not None
         try:

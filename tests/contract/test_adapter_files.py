@@ -1,4 +1,4 @@
-"""Adapter files that harm a server that opens them: each is refused with its reason."""
+"""Adapter files that could harm a server: each is rejected with a reason."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,8 +16,8 @@ Write = Callable[[Path, GgufDraft], object]
 
 
 @pytest.fixture
-def place(loras: list[Path]) -> Iterator[Path]:
-    """Where a test may put a file in the adapters' folder."""
+def case_path(loras: list[Path]) -> Iterator[Path]:
+    """Yields a path in the adapters' folder, which is removed after the test."""
     path = loras[0].parent / "case.gguf"
     yield path
     if path.is_dir() and not path.is_symlink():
@@ -26,7 +26,7 @@ def place(loras: list[Path]) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def smallest(path: Path, _draft: GgufDraft) -> None:
+def without_adapter_type(path: Path, _draft: GgufDraft) -> None:
     path.write_bytes(GgufDraft([number("general.type", 4, 1)], [], b"").header()[:52])
 
 
@@ -63,48 +63,48 @@ def cut_short(path: Path, draft: GgufDraft) -> None:
 
 
 FILES: dict[str, tuple[Write, str]] = {
-    "a key of another type": (smallest, "general.type is not 'adapter'"),
-    **{f"type {type}": (of_type(type), "is of type") for type in (9, 15, 24, 25, 26, 27, 28)},
+    "a key of another type": (without_adapter_type, "general.type is not 'adapter'"),
+    **{f"type {type}": (of_type(type), "has type") for type in (9, 15, 24, 25, 26, 27, 28)},
     "three dimensions": (of_three_dimensions, "is not a matrix"),
-    "embeddings": (of_embeddings, "is the matrix of the output, too"),
-    "not finite": (not_finite, "gives numbers that are not finite"),
+    "embeddings": (of_embeddings, "is also the output matrix"),
+    "not finite": (not_finite, "produces logits that are not finite"),
     "cut short": (cut_short, "it ends before"),
     "a FIFO": (lambda path, _: os.mkfifo(path), "it is not a regular file"),
     "a directory": (lambda path, _: path.mkdir(), "Is a directory"),
     "a dangling link": (lambda path, _: path.symlink_to("absent"), "No such file"),
     "a link to itself": (lambda path, _: path.symlink_to(path.name), "cannot read case.gguf"),
-    "an empty file": (lambda path, _: path.touch(), "it ends too early"),
+    "an empty file": (lambda path, _: path.touch(), "it is truncated"),
 }
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_harms_is_refused_with_the_reason(
-    name: str, endpoint: Endpoint, loras: list[Path], place: Path
+def test_a_harmful_file_is_rejected_with_a_reason(
+    name: str, endpoint: Endpoint, loras: list[Path], case_path: Path
 ) -> None:
     write, reason = FILES[name]
-    write(place, GgufDraft.read(loras[1]))
-    refused = endpoint.send(PATH, {"route": "case", "file": place.name})
-    error = refused.error()
-    assert (refused.status, error["param"], error["code"]) == (400, "file", "adapter_refused")
-    assert reason in error["message"] and str(place.parent) not in error["message"]
-    assert endpoint.whole(max_tokens=1)["choices"]
+    write(case_path, GgufDraft.read(loras[1]))
+    rejected = endpoint.send(PATH, {"route": "case", "file": case_path.name})
+    error = rejected.error()
+    assert (rejected.status, error["param"], error["code"]) == (400, "file", "adapter_refused")
+    assert reason in error["message"] and str(case_path.parent) not in error["message"]
+    assert endpoint.complete(max_tokens=1)["choices"]
 
 
 @pytest.mark.timeout(60)
-def test_a_link_to_a_device_leads_out_of_the_folder(endpoint: Endpoint, place: Path) -> None:
-    place.symlink_to("/dev/zero")
-    refused = endpoint.send(PATH, {"route": "case", "file": place.name})
-    assert (refused.status, refused.error()["code"]) == (400, "not_allowed")
+def test_a_link_out_of_the_folder_is_rejected(endpoint: Endpoint, case_path: Path) -> None:
+    case_path.symlink_to("/dev/zero")
+    rejected = endpoint.send(PATH, {"route": "case", "file": case_path.name})
+    assert (rejected.status, rejected.error()["code"]) == (400, "not_allowed")
 
 
-def test_an_adapter_that_was_taken_works_at_once_for_several_choices(
-    endpoint: Endpoint, loras: list[Path], place: Path
+def test_a_loaded_adapter_works_for_several_choices_after_its_file_is_deleted(
+    endpoint: Endpoint, loras: list[Path], case_path: Path
 ) -> None:
-    GgufDraft.read(loras[1]).write(place)
-    assert endpoint.send(PATH, {"route": "case", "file": place.name}).status == 201
-    place.unlink()
-    answer = endpoint.whole(
+    GgufDraft.read(loras[1]).write(case_path)
+    assert endpoint.send(PATH, {"route": "case", "file": case_path.name}).status == 201
+    case_path.unlink()
+    answer = endpoint.complete(
         content="A prompt of some words, " * 8, model="m:case", n=3, max_tokens=4
     )
     assert len(answer["choices"]) == 3

@@ -1,4 +1,4 @@
-"""What the parameters do, on the real model; no test knows a sentence of it."""
+"""Streams, choices and lengths on the real model, without assumptions about its text."""
 
 from typing import Any
 
@@ -28,35 +28,35 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def told(answer: dict[str, Any]) -> dict[str, Any]:
-    """What must be the same: all but the id, the time and what was cached."""
+def comparable(answer: dict[str, Any]) -> dict[str, Any]:
+    """Returns the fields that must be equal: all but id, time and cached tokens."""
     return {**{key: answer[key] for key in ("choices", "model")}, "usage": counted(answer["usage"])}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_stream_equals_the_whole(name: str, endpoint: Endpoint) -> None:
-    asked = {"max_tokens": 24, **CASES[name]}
-    whole = endpoint.whole(**asked)
+def test_a_stream_equals_the_completion(name: str, endpoint: Endpoint) -> None:
+    fields = {"max_tokens": 24, **CASES[name]}
+    complete = endpoint.complete(**fields)
     accumulator = Accumulator()
-    for chunk in endpoint.stream(**asked, stream_options={"include_usage": True}):
+    for chunk in endpoint.stream(**fields, stream_options={"include_usage": True}):
         accumulator.add(StreamedChatData.model_validate(chunk))
     streamed = accumulator.completion().model_dump()
-    if "seed" not in asked:
-        for answer in (whole, streamed):
+    if "seed" not in fields:
+        for answer in (complete, streamed):
             for choice in answer["choices"]:
                 del choice["seed"]
-    assert told(streamed) == told(whole)
+    assert comparable(streamed) == comparable(complete)
 
 
-def test_more_choices_than_sequences(endpoint: Endpoint) -> None:
-    answer = endpoint.whole(n=11, seed=1, max_tokens=6)
+def test_a_request_can_have_more_choices_than_sequences(endpoint: Endpoint) -> None:
+    answer = endpoint.complete(n=11, seed=1, max_tokens=6)
     assert [choice["index"] for choice in answer["choices"]] == list(range(11))
-    one = endpoint.whole(n=1, seed=11, max_tokens=6)["choices"][0]
-    assert answer["choices"][10]["message"] == one["message"]
+    last = endpoint.complete(n=1, seed=11, max_tokens=6)["choices"][0]
+    assert answer["choices"][10]["message"] == last["message"]
 
 
-def test_lengths(endpoint: Endpoint) -> None:
-    answer = endpoint.whole(max_tokens=5, logit_bias=dict.fromkeys("024", False))
+def test_answers_end_at_max_tokens_and_at_the_end_of_the_context(endpoint: Endpoint) -> None:
+    answer = endpoint.complete(max_tokens=5, logit_bias=dict.fromkeys("024", False))
     assert answer["choices"][0]["finish_reason"] == "length"
     assert answer["usage"]["completion_tokens"] == 5
     long = endpoint.post(
@@ -65,6 +65,8 @@ def test_lengths(endpoint: Endpoint) -> None:
     assert long.status == 400
     error = long.error()
     assert error["code"] == "context_length_exceeded" and str(CONTEXT) in error["message"]
-    filled = endpoint.whole(content="sea " * (CONTEXT - 60), logit_bias=dict.fromkeys("024", -100))
+    filled = endpoint.complete(
+        content="sea " * (CONTEXT - 60), logit_bias=dict.fromkeys("024", -100)
+    )
     assert filled["choices"][0]["finish_reason"] == "length"
     assert filled["usage"]["total_tokens"] == CONTEXT

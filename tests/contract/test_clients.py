@@ -1,8 +1,8 @@
-"""Clients against the real endpoint: ours, the published one in two generations, openai's."""
+"""Clients against the real endpoint: two versions of the published client, and openai's."""
 
 import pytest
 
-from tests.contract.conftest import Endpoint, Rooms
+from tests.contract.conftest import ClientEnvironments, Endpoint
 
 PUBLISHED = """
 import os
@@ -37,12 +37,12 @@ from openai import BadRequestError, OpenAI
 
 client = OpenAI(api_key="k", base_url=os.environ["ADDRESS"] + "/dedicated/v1", max_retries=0)
 messages = [{"role": "user", "content": "Hello!"}]
-asked = dict(model="m", messages=messages, max_tokens=12, seed=4, n=2, logprobs=True)
-whole = client.chat.completions.create(**asked, top_logprobs=1)
+fields = dict(model="m", messages=messages, max_tokens=12, seed=4, n=2, logprobs=True)
+whole = client.chat.completions.create(**fields, top_logprobs=1)
 texts = [choice.message.content for choice in whole.choices]
 streamed, usage = ["", ""], None
 for chunk in client.chat.completions.create(
-    **asked, stream=True, stream_options={"include_usage": True}
+    **fields, stream=True, stream_options={"include_usage": True}
 ):
     usage = chunk.usage or usage
     for choice in chunk.choices:
@@ -60,17 +60,21 @@ assert [model.id for model in client.models.list()]
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("room", "stream"),
+    ("client", "stream"),
     [
         ("friendli-0.12", "chat.stream"),
         ("friendli-0.16", "__import__('functools').partial(chat.complete, stream=True)"),
     ],
 )
-def test_the_published_client(room: str, stream: str, endpoint: Endpoint, rooms: Rooms) -> None:
+def test_the_published_client_completes_streams_and_raises(
+    client: str, stream: str, endpoint: Endpoint, client_environments: ClientEnvironments
+) -> None:
     program = PUBLISHED.replace("STREAM", stream)
-    assert rooms.run(room, program, endpoint.address).split() == ["400", "True"]
+    assert client_environments.run(client, program, endpoint.address).split() == ["400", "True"]
 
 
 @pytest.mark.timeout(600)
-def test_openais_client(endpoint: Endpoint, rooms: Rooms) -> None:
-    assert rooms.run("openai", OPENAI, endpoint.address).split() == ["400", "top_p"]
+def test_openais_client_completes_streams_and_raises(
+    endpoint: Endpoint, client_environments: ClientEnvironments
+) -> None:
+    assert client_environments.run("openai", OPENAI, endpoint.address).split() == ["400", "top_p"]

@@ -1,4 +1,4 @@
-"""The command line as a process: how it refuses to start, and how it stops."""
+"""The command line as a process: errors at the start, and shutdown."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ COMMAND = [sys.executable, "-m", "friendli_endpoint.cli"]
 SMALL = ["--port", "0", "--max-sequences", "2", "--context", "512", "--threads", "1"]
 
 
-def refused(*flags: str, **variables: str) -> str:
-    """What `serve` says on standard error when it does not start."""
+def start_error(*flags: str, **variables: str) -> str:
+    """Runs `serve`, which must not start; returns its standard error."""
     ended = subprocess.run(
         [*COMMAND, "serve", *flags],
         capture_output=True,
@@ -36,9 +36,9 @@ def refused(*flags: str, **variables: str) -> str:
     return ended.stderr
 
 
-def sentence(said: str) -> str:
-    """The one line that was said, without the program's name."""
-    (line,) = said.splitlines()
+def sentence(output: str) -> str:
+    """Returns the only line of the output, without the program's name."""
+    (line,) = output.splitlines()
     name, _, rest = line.partition(": ")
     assert name == "friendli-endpoint"
     return rest
@@ -47,7 +47,7 @@ def sentence(said: str) -> str:
 @pytest.fixture
 def garbage(tmp_path: Path) -> Path:
     path = tmp_path / "model.gguf"
-    path.write_bytes(b"this is no model" * 100)
+    path.write_bytes(b"this is not a model" * 100)
     return path
 
 
@@ -60,10 +60,10 @@ def garbage(tmp_path: Path) -> Path:
         (["--max-sequences", "0"], "--max-sequences: "),
         (["--log-level", "loud"], "--log-level: .*'loud'"),
         (["--host", "256.1.1.1", "--no-auth"], "cannot listen on 256.1.1.1:0"),
-        (["--host", "0.0.0.0"], "0.0.0.0 can be reached by others"),
-        (["--host", "::"], ":: can be reached by others"),
-        (["--host", "here.example"], "here.example can be reached by others"),
-        (["--no-auth", "--token-file", __file__], "no token"),
+        (["--host", "0.0.0.0"], "0.0.0.0 can be reached from other machines"),
+        (["--host", "::"], ":: can be reached from other machines"),
+        (["--host", "here.example"], "here.example can be reached from other machines"),
+        (["--no-auth", "--token-file", __file__], "not a token"),
         (["--token-file", "/nowhere/tokens"], "cannot read /nowhere/tokens"),
         (["--token-file", os.devnull], "is not a regular file"),
         (["--tls-key", __file__], "--tls-key needs --tls-cert"),
@@ -71,12 +71,12 @@ def garbage(tmp_path: Path) -> Path:
         (["--tls-cert", "/nowhere/cert"], "cannot use the certificate /nowhere/cert"),
     ],
 )
-def test_a_bad_value_is_one_sentence(flags: list[str], words: str) -> None:
-    assert re.search(words, sentence(refused("--port", "0", *flags)))
+def test_an_invalid_flag_prints_one_line(flags: list[str], words: str) -> None:
+    assert re.search(words, sentence(start_error("--port", "0", *flags)))
 
 
-def test_a_port_that_is_no_number_is_refused() -> None:
-    assert "--port" in refused("--port", "high")
+def test_a_port_that_is_not_a_number_is_an_error() -> None:
+    assert "--port" in start_error("--port", "high")
 
 
 @pytest.mark.parametrize(
@@ -86,33 +86,36 @@ def test_a_port_that_is_no_number_is_refused() -> None:
         ("ENDPOINT_ID", "first", r"endpoint_id.*\[\"first\"\]"),
     ],
 )
-def test_a_bad_value_in_the_environment_is_one_sentence(name: str, value: str, words: str) -> None:
-    said = sentence(refused(**{f"FRIENDLI_ENDPOINT_{name}": value}))
-    assert re.search(words, said)
+def test_an_invalid_environment_variable_prints_one_line(name: str, value: str, words: str) -> None:
+    message = sentence(start_error(**{f"FRIENDLI_ENDPOINT_{name}": value}))
+    assert re.search(words, message)
 
 
-def test_a_port_in_use_is_one_sentence() -> None:
+def test_a_port_in_use_prints_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = sentence(refused("--port", str(port)))
-    assert said.startswith(f"cannot listen on 127.0.0.1:{port}: ")
+        message = sentence(start_error("--port", str(port)))
+    assert message.startswith(f"cannot listen on 127.0.0.1:{port}: ")
 
 
-def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    said = sentence(refused("--port", "0", "--model", str(tmp_path / "none.gguf")))
-    assert "none.gguf" in said
+def test_a_missing_model_prints_one_line(tmp_path: Path) -> None:
+    message = sentence(start_error("--port", "0", "--model", str(tmp_path / "none.gguf")))
+    assert "none.gguf" in message
 
 
-def test_a_model_that_is_garbage_is_one_sentence(garbage: Path) -> None:
-    assert str(garbage) in sentence(refused("--port", "0", "--model", str(garbage)))
+def test_a_model_that_is_not_gguf_prints_one_line(garbage: Path) -> None:
+    assert str(garbage) in sentence(start_error("--port", "0", "--model", str(garbage)))
 
 
-def test_a_model_that_begins_well_is_refused_in_the_end(garbage: Path) -> None:
+def test_a_model_that_is_invalid_after_its_magic_is_an_error(garbage: Path) -> None:
     garbage.write_bytes(b"GGUF\x03\x00\x00\x00" + b"\xff" * 1000)
-    assert "friendli-endpoint: " in refused("--port", "0", "--model", str(garbage)).splitlines()[-1]
+    assert (
+        "friendli-endpoint: "
+        in start_error("--port", "0", "--model", str(garbage)).splitlines()[-1]
+    )
 
 
-def test_version() -> None:
+def test_version_prints_a_version_number() -> None:
     ended = subprocess.run(
         [*COMMAND, "version"], capture_output=True, text=True, timeout=60, check=True
     )
@@ -126,7 +129,7 @@ Start = Callable[..., tuple[subprocess.Popen[bytes], Live, Path]]
 
 @pytest.fixture
 def start(tmp_path: Path, small_model: Path) -> Iterator[Start]:
-    """Starts endpoints, and stops them by their pids after the test."""
+    """Returns a function that starts endpoints, which are stopped after the test."""
     started: list[subprocess.Popen[bytes]] = []
 
     def launch(*flags: str) -> tuple[subprocess.Popen[bytes], Live, Path]:
@@ -158,7 +161,7 @@ def listening(live: Live) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_well(start: Start, number: signal.Signals) -> None:
+def test_a_signal_shuts_the_endpoint_down(start: Start, number: signal.Signals) -> None:
     process, live, log = start()
     assert live.request("GET", "/health").status_code == 200
     assert stop(process, number) == 0
@@ -167,19 +170,19 @@ def test_a_signal_ends_it_well(start: Start, number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_it_at_once(start: Start, number: signal.Signals) -> None:
+def test_a_second_signal_ends_the_process_at_once(start: Start, number: signal.Signals) -> None:
     process, live, _log = start("--drain-seconds", "10000")
-    with live.send(request(stream=True, max_tokens=400, min_tokens=400)) as connection:
+    with live.send(request(stream=True, n=128, max_tokens=400, min_tokens=400)) as connection:
         read = b""
         while b"data: " not in read:
             read += connection.recv(65536)
         process.send_signal(signal.SIGTERM)
-        until(lambda: live.request("GET", "/health").status_code == 503, STOP_SECONDS, "drains")
+        until(lambda: live.request("GET", "/health").status_code == 503, STOP_SECONDS, "draining")
         process.send_signal(number)
         assert process.wait(STOP_SECONDS) == -number
 
 
-def test_a_signal_while_threads_tokenise_and_compile_ends_it_well(start: Start) -> None:
+def test_a_signal_while_threads_tokenize_and_compile_shuts_the_endpoint_down(start: Start) -> None:
     process, live, log = start("--drain-seconds", "0", "--context", "4096")
     texts = [HELLO[0] | {"content": f"{number} " + "a" * 300_000} for number in range(12)]
     schemas = [{"enum": [f"{number} {n}" for n in range(4000)]} for number in range(12)]
@@ -193,29 +196,29 @@ def test_a_signal_while_threads_tokenise_and_compile_ends_it_well(start: Start) 
     assert "Traceback" not in log.read_text()
 
 
-def test_what_runs_may_end_before_it_stops(start: Start) -> None:
+def test_running_streams_finish_within_the_drain_time(start: Start) -> None:
     process, live, log = start("--drain-seconds", "60")
     with live.send(request(stream=True, max_tokens=20, min_tokens=20)) as connection:
         read = b""
         while read.count(b"data: ") < 3:
             read += connection.recv(65536)
         process.send_signal(signal.SIGTERM)
-        while piece := connection.recv(65536):
-            read += piece
+        while chunk := connection.recv(65536):
+            read += chunk
     assert b"data: [DONE]\n\n" in read
     assert process.wait(STOP_SECONDS) == 0
     assert "Traceback" not in log.read_text()
 
 
-def test_what_takes_too_long_is_told_so(start: Start) -> None:
+def test_streams_that_exceed_the_drain_time_end_with_an_error_event(start: Start) -> None:
     process, live, log = start("--drain-seconds", "0")
-    with live.send(request(stream=True, n=50, max_tokens=400, min_tokens=400)) as connection:
+    with live.send(request(stream=True, n=128, max_tokens=400, min_tokens=400)) as connection:
         read = b""
         while b"data: " not in read:
             read += connection.recv(65536)
         process.send_signal(signal.SIGTERM)
-        while piece := connection.recv(65536):
-            read += piece
+        while chunk := connection.recv(65536):
+            read += chunk
     last = read.rstrip().split(b"\n\n")[-1] if b"[DONE]" in read else read
     assert b'data: {"error": {' in last
     assert b"shutting down" in last

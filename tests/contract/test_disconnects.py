@@ -1,4 +1,4 @@
-"""A client that goes away frees what it held, whatever way it was being answered."""
+"""A client that disconnects frees its sequences, whether its answer is streamed or not."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import pytest
 from .live import Live, abort, request
 
 HOLDING: dict[str, Any] = {"n": 100, "max_tokens": 900, "min_tokens": 900, "logprobs": True}
-"""Holds all sequences for minutes."""
+"""Fields of a request that occupies all sequences for minutes."""
 
 
-class Waiting:
-    """A small stream that has been posted, as far as it has been read."""
+class SmallStream:
+    """A small streaming request, and what has been read of its answer."""
 
     def __init__(self, live: Live) -> None:
         self.connection = live.send(request(stream=True, max_tokens=2, min_tokens=2))
         self._read = b""
 
     def read_until(self, *marks: bytes) -> bytes:
-        """Reads until one of the marks has come; the socket's own timeout bounds the wait."""
+        """Reads until one of the marks has arrived; the socket's timeout bounds the wait."""
         while not any(mark in self._read for mark in marks):
-            piece = self.connection.recv(65536)
-            assert piece, self._read
-            self._read += piece
+            chunk = self.connection.recv(65536)
+            assert chunk, self._read
+            self._read += chunk
         return self._read
 
 
-def _blocked(live: Live, sockets: list[socket.socket]) -> Waiting:
-    """A stream that finds no room. Those that overtook who takes all of it are served before."""
+def _queued(live: Live, sockets: list[socket.socket]) -> SmallStream:
+    """Returns a queued stream; earlier tries may be served before `HOLDING` has all sequences."""
     for _ in range(5):
-        waiting = Waiting(live)
+        waiting = SmallStream(live)
         sockets.append(waiting.connection)
         if b"[DONE]" not in waiting.read_until(b": \n\n", b"data: [DONE]\n\n"):
             return waiting
@@ -42,15 +42,15 @@ def _blocked(live: Live, sockets: list[socket.socket]) -> Waiting:
 
 @pytest.fixture
 def sockets() -> Iterator[list[socket.socket]]:
-    """Connections that are closed, whatever happens."""
+    """Yields a list of connections, which are closed after the test."""
     opened: list[socket.socket] = []
     yield opened
     for connection in opened:
         connection.close()
 
 
-@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
-def test_a_client_that_leaves_makes_room(
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "complete"])
+def test_a_disconnecting_client_frees_its_sequences(
     live: Live, sockets: list[socket.socket], stream: bool
 ) -> None:
     holder = live.send(request(stream=stream, **HOLDING))
@@ -59,25 +59,25 @@ def test_a_client_that_leaves_makes_room(
         seen = b""
         while seen.count(b"data: ") <= HOLDING["n"]:
             seen += holder.recv(65536)
-    waiting = _blocked(live, sockets)
+    waiting = _queued(live, sockets)
     abort(holder)
     assert b'"finish_reason":"length"' in waiting.read_until(b"data: [DONE]\n\n")
 
 
-def test_a_queued_client_that_leaves_is_never_served(
+def test_a_queued_client_that_disconnects_is_never_served(
     live: Live, sockets: list[socket.socket]
 ) -> None:
     holder, queued = (live.send(request(stream=True, **HOLDING)) for _ in range(2))
     sockets += [holder, queued]
     for connection in (holder, queued):
         assert connection.recv(15) == b"HTTP/1.1 200 OK"
-    waiting = _blocked(live, sockets)
+    waiting = _queued(live, sockets)
     abort(queued)
     abort(holder)
     assert b'"finish_reason":"length"' in waiting.read_until(b"data: [DONE]\n\n")
 
 
-def test_a_client_that_leaves_half_way_through_its_body_harms_nobody(live: Live) -> None:
+def test_a_disconnect_within_a_request_body_does_not_affect_other_requests(live: Live) -> None:
     connection = live.connect()
     connection.sendall(b"POST /dedicated/v1/chat/completions HTTP/1.1\r\nhost: a\r\n")
     connection.sendall(b'content-length: 100\r\n\r\n{"model"')

@@ -1,8 +1,8 @@
-"""The examples that users read: those of the client's reference page, and of our own.
+"""Published examples: those of the client's reference page, and of our documentation.
 
-The reference page's two programs are here, and the same with async. They stand as on the page,
-which has lost its indentation where it is more than one space; only the last lines of the second,
-which would be no Python, have it back.
+The two programs of the reference page are here, each also with async. Their text is that of the
+page, which has lost all indentation beyond one space; only the last lines of the second program
+are indented again, because they would not be valid Python otherwise.
 """
 
 from __future__ import annotations
@@ -143,7 +143,9 @@ def printed(program: str, live: Live, token: dict[str, str]) -> str:
     [(COMPLETE, {}), (COMPLETE, {"FRIENDLI_TOKEN": "flp_secret"}), (ASYNC_COMPLETE, {})],
     ids=["sync", "sync with a token", "async"],
 )
-def test_the_example_of_complete(live: Live, program: str, token: dict[str, str]) -> None:
+def test_the_example_of_complete_prints_a_completion(
+    live: Live, program: str, token: dict[str, str]
+) -> None:
     (line,) = printed(program, live, token).splitlines()
     assert re.match(r"id='[^']+' choices=\[ChatChoice\(index=0, message=ChatChoiceMessage\(", line)
     assert re.search(r"content=(['\"]).+\1", line)
@@ -156,7 +158,7 @@ def test_the_example_of_complete(live: Live, program: str, token: dict[str, str]
 
 
 @pytest.mark.parametrize("program", [STREAM, ASYNC_STREAM], ids=["sync", "async"])
-def test_the_example_of_stream(live: Live, program: str) -> None:
+def test_the_example_of_stream_prints_events(live: Live, program: str) -> None:
     lines = printed(program, live, {}).splitlines()
     assert all(line.startswith("data=StreamedChatData(id='") for line in lines)
     assert "role='assistant'" in lines[0]
@@ -168,13 +170,15 @@ def test_the_example_of_stream(live: Live, program: str) -> None:
 
 
 @pytest.mark.parametrize("example", documentation.examples(), ids=str)
-def test_what_the_page_of_parameters_says_of_an_answer(live: Live, example: Example) -> None:
+def test_answers_have_the_facts_that_the_parameters_page_states(
+    live: Live, example: Example
+) -> None:
     response = live.post(example.body)
     assert response.status_code == example.status, response.text
     if example.status != 200:
         error = response.json()["error"]
-        told = [f"`{error['code']}`", f"`{error['param']}`", error["message"]]
-        assert list(example.told) == [each for each in told if each != "`None`"]
+        facts = [f"`{error['code']}`", f"`{error['param']}`", error["message"]]
+        assert list(example.facts) == [fact for fact in facts if fact != "`None`"]
         return
     if response.headers["content-type"].startswith("text/event-stream"):
         streamed = Streamed()
@@ -183,20 +187,20 @@ def test_what_the_page_of_parameters_says_of_an_answer(live: Live, example: Exam
         answer = {"chunks": streamed.chunks}
     else:
         answer = response.json()
-    assert example.told
-    for fact in example.told:
+    assert example.facts
+    for fact in example.facts:
         left, right = fact.strip("`").split("` = `")
         assert documentation.value(left, answer) == documentation.value(right, answer), fact
 
 
-def test_the_page_of_parameters_has_all_of_them() -> None:
+def test_the_parameters_page_has_a_heading_for_every_field() -> None:
     assert set(DedicatedChatCompletionBody.model_fields) <= documentation.named()
 
 
-def test_no_body_of_the_page_of_parameters_is_left_out() -> None:
+def test_every_body_of_the_parameters_page_is_parsed() -> None:
     assert len(documentation.examples()) == documentation.PAGE.count("```json\n") > 80
 
 
 @pytest.mark.parametrize("program", documentation.programs())
-def test_the_programs_of_the_page_of_parameters(live: Live, program: str) -> None:
+def test_programs_of_the_parameters_page_run(live: Live, program: str) -> None:
     assert printed(program, live, {}).strip()

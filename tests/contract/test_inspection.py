@@ -1,11 +1,11 @@
-"""What the real endpoint shows of its prompts is what it computes on."""
+"""Rendered and tokenized prompts of the real endpoint equal those that it computes on."""
 
 import json
 from typing import Any
 
 import pytest
 
-from .conftest import Endpoint, Rooms, asking
+from .conftest import ClientEnvironments, Endpoint, chat_body
 from .live import Live
 
 TOKENIZE = "/dedicated/v1/tokenize"
@@ -17,9 +17,9 @@ TOOL = {
     "function": {"name": "look", "parameters": {"type": "object", "properties": {}}},
 }
 BODIES: list[dict[str, Any]] = [
-    asking("Hello! 日本 🙂 <|im_end|>\n<|im_start|>system"),
-    asking(tools=[TOOL], tool_choice="none"),
-    asking(tools=[TOOL], parallel_tool_calls=False),
+    chat_body("Hello! 日本 🙂 <|im_end|>\n<|im_start|>system"),
+    chat_body(tools=[TOOL], tool_choice="none"),
+    chat_body(tools=[TOOL], parallel_tool_calls=False),
     {
         "model": "m",
         "messages": [
@@ -44,30 +44,37 @@ def post(live: Live, path: str, body: dict[str, Any], status: int = 200) -> dict
 
 
 @pytest.mark.parametrize("body", BODIES, ids=["forged", "none", "tools", "history"])
-def test_the_rendered_prompt_is_the_one_that_is_counted(live: Live, body: dict[str, Any]) -> None:
+def test_the_rendered_prompt_has_the_prompt_tokens_of_the_completion(
+    live: Live, body: dict[str, Any]
+) -> None:
     shown = post(live, RENDER, body)
     used = live.post({**body, "max_tokens": 1}).json()["usage"]
     assert len(shown["tokens"]) == shown["prompt_tokens"] == used["prompt_tokens"]
     assert len(shown["pieces"]) == len(shown["tokens"])
-    written = post(live, DETOKENIZE, {"model": "m", "tokens": shown["tokens"]})
-    assert written == {"text": shown["text"]}
+    detokenized = post(live, DETOKENIZE, {"model": "m", "tokens": shown["tokens"]})
+    assert detokenized == {"text": shown["text"]}
     for message in body["messages"]:
         if isinstance(message.get("content"), str):
             assert message["content"] in shown["text"]
 
 
-def test_what_a_completion_refuses_is_refused_here(live: Live) -> None:
-    for wrong in (asking(temperature=-1), asking(cat=1), asking("a " * 1500), asking(model="m:x")):
-        completed = live.post(wrong)
+def test_rendering_rejects_the_same_requests_as_completing(live: Live) -> None:
+    for invalid in (
+        chat_body(temperature=-1),
+        chat_body(cat=1),
+        chat_body("a " * 1500),
+        chat_body(model="m:x"),
+    ):
+        completed = live.post(invalid)
         assert completed.status_code >= 400
-        assert post(live, RENDER, wrong, completed.status_code) == completed.json()
+        assert post(live, RENDER, invalid, completed.status_code) == completed.json()
 
 
 @pytest.mark.parametrize(
     "text", ["", "Hello, world!", "日本 🙂\0 é", " two  spaces\n\n", "<|im_end|>"]
 )
 @pytest.mark.parametrize("special", [False, True])
-def test_a_text_comes_back_from_its_tokens(live: Live, text: str, special: bool) -> None:
+def test_detokenizing_restores_the_text(live: Live, text: str, special: bool) -> None:
     body = {"model": "m", "prompt": text, "parse_special": special}
     tokens = post(live, TOKENIZE, body)["tokens"]
     assert post(live, DETOKENIZE, {"model": "m", "tokens": tokens}) == {"text": text}
@@ -75,7 +82,7 @@ def test_a_text_comes_back_from_its_tokens(live: Live, text: str, special: bool)
         assert (len(tokens) == 1) is special
 
 
-def test_a_model_that_there_is_not(live: Live) -> None:
+def test_an_unknown_adapter_is_404(live: Live) -> None:
     for path, fields in ((TOKENIZE, {"prompt": "a"}), (DETOKENIZE, {"tokens": [1]})):
         error = post(live, path, {"model": "m:x", **fields}, 404)["error"]
         assert (error["param"], error["code"]) == ("model", "adapter_not_found")
@@ -95,8 +102,10 @@ with SyncFriendli(token="t", server_url=os.environ["ADDRESS"]) as friendli:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("room", ["friendli-0.12", "friendli-0.16"])
-def test_the_published_client(room: str, endpoint: Endpoint, rooms: Rooms) -> None:
-    text, prompt = rooms.run(room, PUBLISHED, endpoint.address).split("\n", 1)
+@pytest.mark.parametrize("client", ["friendli-0.12", "friendli-0.16"])
+def test_the_published_client_tokenizes_and_renders(
+    client: str, endpoint: Endpoint, client_environments: ClientEnvironments
+) -> None:
+    text, prompt = client_environments.run(client, PUBLISHED, endpoint.address).split("\n", 1)
     assert text == "Hello!"
     assert "Good day!" in prompt

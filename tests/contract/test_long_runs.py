@@ -1,4 +1,4 @@
-"""Long runs of one letter, sent to a model whose pre-tokenizer recurses once for each."""
+"""Long runs of one letter, for a model whose pre-tokenizer recurses once per letter."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_with_pre_tokenizer(tmp_path_factory.mktemp("pre") / "m.gguf", "deepseek-v3")
 
 
-def test_a_run_of_letters_costs_its_own_request_only(model: Path) -> None:
+def test_a_long_run_of_letters_does_not_affect_other_requests(model: Path) -> None:
     flags = ("--model", str(model), "--context", "1024", "--repack", "none", "--threads", "1")
     with (
         served(*flags) as endpoint,

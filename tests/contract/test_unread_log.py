@@ -1,4 +1,4 @@
-"""An endpoint whose log nobody reads goes on answering, and ends when it is told to."""
+"""An endpoint whose log is not read keeps answering, and shuts down on a signal."""
 
 import subprocess
 from pathlib import Path
@@ -10,7 +10,7 @@ from .live import environment, serve_command, stop
 
 
 @pytest.mark.parametrize("level", ["info", "debug"])
-def test_a_pipe_that_nobody_reads_stops_nothing(level: str, small_model: Path) -> None:
+def test_an_unread_log_pipe_does_not_block_the_endpoint(level: str, small_model: Path) -> None:
     flags = ("--model", str(small_model), "--context", "256", "--threads", "1")
     with subprocess.Popen(
         serve_command(*flags, "--log-level", level),

@@ -1,4 +1,4 @@
-"""The bytes of answers: events, headers, connections."""
+"""Bytes of answers: events, headers, connections."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .live import Live, request
 
 
 def raw_answer(live: Live, body: dict[str, Any]) -> tuple[dict[str, str], bytes]:
-    """Headers and body of a stream, read from the socket and rid of their chunking."""
+    """Reads a stream from the socket; returns its headers and its body without chunk framing."""
     with live.send(body) as connection:
         read = b""
         while not read.endswith(b"\r\n0\r\n\r\n"):
-            piece = connection.recv(65536)
-            assert piece, read
-            read += piece
+            chunk = connection.recv(65536)
+            assert chunk, read
+            read += chunk
     head, _, rest = read.partition(b"\r\n\r\n")
     status, *lines = head.decode("ascii").split("\r\n")
     assert status == "HTTP/1.1 200 OK"
@@ -33,7 +33,9 @@ def raw_answer(live: Live, body: dict[str, Any]) -> tuple[dict[str, str], bytes]
 
 
 @pytest.mark.parametrize("include_usage", [True, False, None])
-def test_the_events_of_three_choices(live: Live, include_usage: bool | None) -> None:
+def test_events_of_three_choices_have_the_documented_form(
+    live: Live, include_usage: bool | None
+) -> None:
     options = {"include_usage": include_usage}
     body = request(stream=True, n=3, max_tokens=4, min_tokens=4, seed=1, stream_options=options)
     headers, content = raw_answer(live, body)
@@ -44,9 +46,9 @@ def test_the_events_of_three_choices(live: Live, include_usage: bool | None) -> 
 
     *events, last, end = content.split(b"\n\n")
     assert (last, end) == (b"data: [DONE]", b"")
-    told = [event for event in events if not event.startswith(b":")]
-    assert all(event.startswith(b"data: {") and b"\n" not in event for event in told)
-    chunks = [json.loads(event[6:]) for event in told]
+    data = [event for event in events if not event.startswith(b":")]
+    assert all(event.startswith(b"data: {") and b"\n" not in event for event in data)
+    chunks = [json.loads(event[6:]) for event in data]
 
     for index, chunk in enumerate(chunks[:3]):
         (choice,) = chunk["choices"]
@@ -63,25 +65,25 @@ def test_the_events_of_three_choices(live: Live, include_usage: bool | None) -> 
         assert usages == [None] * len(chunks)
     answers = [choice for chunk in chunks for choice in chunk["choices"]]
     for index in range(3):
-        mine = [choice for choice in answers if choice["index"] == index]
-        assert [c["finish_reason"] for c in mine] == [None] * (len(mine) - 1) + ["length"]
-        assert mine[-1]["delta"] == {}
-        assert all("role" not in choice["delta"] for choice in mine[1:])
+        own = [choice for choice in answers if choice["index"] == index]
+        assert [c["finish_reason"] for c in own] == [None] * (len(own) - 1) + ["length"]
+        assert own[-1]["delta"] == {}
+        assert all("role" not in choice["delta"] for choice in own[1:])
     assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
     for name in ("id", "created", "model"):
         assert len({chunk[name] for chunk in chunks}) == 1
     assert chunks[0]["model"] == "any"
 
 
-def test_a_connection_serves_one_request_after_another(live: Live) -> None:
-    refused = json.dumps(request(temperature=-1)).encode()
-    ask = b"POST /dedicated/v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n"
+def test_a_connection_serves_several_requests(live: Live) -> None:
+    invalid = json.dumps(request(temperature=-1)).encode()
+    head = b"POST /dedicated/v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n"
     with live.connect() as connection:
         for _ in range(3):
-            connection.sendall(ask % len(refused) + refused)
+            connection.sendall(head % len(invalid) + invalid)
             read = b""
             while b'"code":"out_of_range"}}' not in read:
-                piece = connection.recv(65536)
-                assert piece, read
-                read += piece
+                chunk = connection.recv(65536)
+                assert chunk, read
+                read += chunk
             assert read.startswith(b"HTTP/1.1 400 ")

@@ -1,4 +1,4 @@
-"""The files of operations: that they parse, and name what there is."""
+"""Checks that the deployment files parse and name existing settings, metrics and files."""
 
 import json
 import re
@@ -16,7 +16,7 @@ VARIABLE = re.compile(r"\bFRIENDLI_ENDPOINT_([A-Z_]+)\b")
 METRIC = re.compile(r"\bfriendli_\w+")
 
 LISTED: dict[str, dict[str, Any]] = json.loads((DEPLOY / "metrics.json").read_text())
-"""The endpoint's metrics by name: the one list of them."""
+"""The endpoint's metrics by name, each with its type and labels."""
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def panels() -> list[dict[str, Any]]:
 
 
 def series(name: str, kind: str) -> list[str]:
-    """What Prometheus calls the series of a metric."""
+    """Returns the names of the Prometheus series of a metric."""
     ends = ("_bucket", "_sum", "_count") if kind == "histogram" else ("",)
     return [name + end for end in ends]
 
@@ -40,28 +40,32 @@ def expressions(panels: list[dict[str, Any]]) -> list[str]:
 
 
 def mounted(compose: dict[str, Any], service: str) -> dict[str, Path]:
-    """The files that a service sees of ours, by where it sees them."""
+    """Returns the mounted files of this folder by their path inside the container."""
     volumes = (volume.split(":") for volume in compose["services"][service]["volumes"])
-    return {inside: DEPLOY / ours for ours, inside, *_ in volumes if ours.startswith(".")}
+    return {target: DEPLOY / source for source, target, *_ in volumes if source.startswith(".")}
 
 
-def test_every_metric_listed_has_a_kind_that_prometheus_knows() -> None:
+def test_every_listed_metric_has_the_name_suffix_of_its_prometheus_type() -> None:
     for name, metric in LISTED.items():
         assert metric["type"] in ("counter", "gauge", "histogram")
         assert name.endswith("_total") == (metric["type"] == "counter")
         assert name.endswith("_seconds") == (metric["type"] == "histogram")
 
 
-def test_the_dashboard_names_only_what_is_listed_and_all_of_it(
+def test_the_dashboard_uses_exactly_the_listed_metrics(
     panels: list[dict[str, Any]],
 ) -> None:
-    known = {each: name for name, of in LISTED.items() for each in series(name, of["type"])}
-    named = {each for expression in expressions(panels) for each in METRIC.findall(expression)}
-    assert named <= known.keys()
-    assert {known[each] for each in named} == LISTED.keys()
+    known = {
+        series_name: name
+        for name, metric in LISTED.items()
+        for series_name in series(name, metric["type"])
+    }
+    used = {name for expression in expressions(panels) for name in METRIC.findall(expression)}
+    assert used <= known.keys()
+    assert {known[name] for name in used} == LISTED.keys()
 
 
-def test_the_dashboard_groups_by_labels_that_there_are(panels: list[dict[str, Any]]) -> None:
+def test_the_dashboard_groups_by_existing_labels(panels: list[dict[str, Any]]) -> None:
     grouped = 0
     for expression in expressions(panels):
         (name,) = METRIC.findall(expression)
@@ -72,13 +76,13 @@ def test_the_dashboard_groups_by_labels_that_there_are(panels: list[dict[str, An
     assert grouped
 
 
-def test_the_panels_do_not_overlap(panels: list[dict[str, Any]]) -> None:
+def test_panels_have_distinct_positions_and_ids(panels: list[dict[str, Any]]) -> None:
     places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
     assert len(set(places)) == len(places)
     assert len({panel["id"] for panel in panels}) == len(panels)
 
 
-def test_prometheus_scrapes_the_service_of_the_endpoint(compose: dict[str, Any]) -> None:
+def test_prometheus_scrapes_the_endpoint_service(compose: dict[str, Any]) -> None:
     path = mounted(compose, "prometheus")["/etc/prometheus/prometheus.yml"]
     (job,) = yaml.safe_load(path.read_text())["scrape_configs"]
     (target,) = job["static_configs"][0]["targets"]
@@ -88,7 +92,7 @@ def test_prometheus_scrapes_the_service_of_the_endpoint(compose: dict[str, Any])
     assert f"EXPOSE {port}\n" in (DEPLOY / "Dockerfile").read_text()
 
 
-def test_grafana_is_given_its_source_and_its_dashboard(
+def test_grafana_is_provisioned_with_the_data_source_and_the_dashboard(
     compose: dict[str, Any], panels: list[dict[str, Any]]
 ) -> None:
     files = mounted(compose, "grafana")
@@ -101,30 +105,30 @@ def test_grafana_is_given_its_source_and_its_dashboard(
     ]
     assert source["url"] == "http://prometheus:9090"
     assert {panel["datasource"]["uid"] for panel in panels} == {source["uid"]}
-    shown = {str(Path(inside).parent): path for inside, path in files.items()}
-    assert shown[provider["options"]["path"]].is_file()
+    folders = {str(Path(target).parent): path for target, path in files.items()}
+    assert folders[provider["options"]["path"]].is_file()
 
 
-def test_nothing_is_published_beyond_this_machine(compose: dict[str, Any]) -> None:
+def test_ports_are_published_on_loopback_only(compose: dict[str, Any]) -> None:
     ports = [port for service in compose["services"].values() for port in service["ports"]]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml"])
-def test_only_settings_that_there_are_are_set(name: str) -> None:
+def test_only_existing_settings_are_set(name: str) -> None:
     text = (DEPLOY / name).read_text()
-    named = {variable.lower() for variable in VARIABLE.findall(text)}
-    assert named
-    assert named <= Settings.model_fields.keys()
+    used = {variable.lower() for variable in VARIABLE.findall(text)}
+    assert used
+    assert used <= Settings.model_fields.keys()
 
 
-def test_the_image_holds_the_model_that_make_installs() -> None:
+def test_the_image_pins_the_same_model_as_the_makefile() -> None:
     (pinned,) = re.findall(r"^MODEL := (\S+)$", (ROOT / "Makefile").read_text(), re.M)
     assert f"--no-deps {pinned}\n" in (DEPLOY / "Dockerfile").read_text()
 
 
-def test_the_image_gets_every_file_that_it_copies() -> None:
+def test_the_build_context_holds_exactly_the_copied_files() -> None:
     allowed = re.findall(r"^!(\S+)$", (DEPLOY / "Dockerfile.dockerignore").read_text(), re.M)
     copied = re.findall(r"^COPY (?!--)(.+) \S+$", (DEPLOY / "Dockerfile").read_text(), re.M)
     assert {file for line in copied for file in line.split()} == set(allowed)

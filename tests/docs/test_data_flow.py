@@ -1,4 +1,4 @@
-"""The table of parameters in docs/data-flow.md, held against the body and the code."""
+"""Checks the parameter table in docs/data-flow.md against the request body and the code."""
 
 import re
 from dataclasses import fields
@@ -20,25 +20,33 @@ SOURCE = ROOT / "src" / "friendli_endpoint"
 PAGE = (ROOT / "docs" / "data-flow.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(\w+)` \| `([\w/]+\.py)` \| (.+) \| `([\w/]+\.py)` \|$", re.MULTILINE)
 TYPES = {
-    kind.__name__: kind
-    for kind in (ChatRequest, DecodingRules, GenerationRequest, ReasoningRule, SamplingParams)
+    resolved.__name__: resolved
+    for resolved in (ChatRequest, DecodingRules, GenerationRequest, ReasoningRule, SamplingParams)
 }
 ROWS: list[tuple[str, str, str, str]] = ROW.findall(PAGE)
 
 
-def test_every_field_of_the_body_has_one_row_in_its_order() -> None:
+def test_every_body_field_has_exactly_one_row() -> None:
     listed = [name for name, *_ in ROWS]
     assert len(set(listed)) == len(listed)
     assert set(listed) == set(DedicatedChatCompletionBody.model_fields)
 
 
-@pytest.mark.parametrize(("name", "checked", "turned", "effect"), ROWS, ids=lambda value: value)
-def test_a_row_names_what_the_code_has(name: str, checked: str, turned: str, effect: str) -> None:
-    texts = {path: (SOURCE / path).read_text(encoding="utf-8") for path in (checked, effect)}
-    targets = re.findall(r"`(\w+)\.(\w+)`", turned)
+@pytest.mark.parametrize(
+    ("name", "checked_in", "resolved_to", "takes_effect_in"), ROWS, ids=lambda value: value
+)
+def test_each_row_names_existing_modules_and_fields(
+    name: str, checked_in: str, resolved_to: str, takes_effect_in: str
+) -> None:
+    checking = (SOURCE / checked_in).read_text(encoding="utf-8")
+    applying = (SOURCE / takes_effect_in).read_text(encoding="utf-8")
+    targets = re.findall(r"`(\w+)\.(\w+)`", resolved_to)
     assert targets
-    for kind, field in targets:
-        assert field in {known.name for known in fields(TYPES[kind])}
-    assert name in texts[checked] or any(field in texts[checked] for _, field in targets)
-    words = {name, *(field for _, field in targets)}
-    assert any(word in texts[effect] for word in words), f"{effect} has none of {sorted(words)}"
+    for type_name, field in targets:
+        assert field in {known.name for known in fields(TYPES[type_name])}
+    resolved_fields = [field for _, field in targets]
+    assert name in checking or any(field in checking for field in resolved_fields)
+    names = {name, *resolved_fields}
+    assert any(field in applying for field in names), (
+        f"{takes_effect_in} contains none of {sorted(names)}"
+    )

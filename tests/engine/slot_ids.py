@@ -1,4 +1,4 @@
-"""Numbers of slots, as the engine's types want them."""
+"""Conversion of numbers to slot ids, for the type checker."""
 
 from collections.abc import Iterable
 
@@ -6,5 +6,5 @@ from friendli_endpoint.engine.core.backend import SlotId
 
 
 def slot_ids(numbers: Iterable[int]) -> list[SlotId]:
-    """The ids of these slots."""
+    """Returns the slot ids of these numbers."""
     return [SlotId(number) for number in numbers]

@@ -1,4 +1,4 @@
-"""Models that are written once, and served for as long as the tests of them take."""
+"""Session fixtures that write models of several families, and serve them."""
 
 from collections.abc import Iterator
 
@@ -12,14 +12,14 @@ from tests.support.models.phi import write_phi
 
 @pytest.fixture(scope="session")
 def gemma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A model with the whole vocabulary of Gemma 3's size."""
+    """Serves a model with a vocabulary of Gemma 3's size."""
     with Served(write_gemma(tmp_path_factory.mktemp("models") / "gemma.gguf")) as served:
         yield served
 
 
 @pytest.fixture(scope="session")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A model like Llama 3."""
+    """Serves a model like Llama 3."""
     path = tmp_path_factory.mktemp("models") / "llama.gguf"
     with Served(write_byte_pairs(path, LLAMA)) as served:
         yield served
@@ -27,7 +27,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="session")
 def qwen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A model like Qwen 2."""
+    """Serves a model like Qwen 2."""
     path = tmp_path_factory.mktemp("models") / "qwen.gguf"
     with Served(write_byte_pairs(path, QWEN)) as served:
         yield served
@@ -35,6 +35,6 @@ def qwen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="session")
 def phi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A model like Phi 3."""
+    """Serves a model like Phi 3."""
     with Served(write_phi(tmp_path_factory.mktemp("models") / "phi.gguf")) as served:
         yield served

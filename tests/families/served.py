@@ -1,4 +1,4 @@
-"""The whole endpoint over a model file, asked in this process."""
+"""The whole endpoint over a model file, called in this process."""
 
 import asyncio
 import json
@@ -21,15 +21,17 @@ SEQUENCES, CONTEXT = 4, 512
 
 
 class Served:
-    """A model that is served; a context manager that loads and closes it.
+    """A served model; a context manager that loads and closes it.
 
     Args:
         path: A GGUF file.
-        more: Settings that are not the usual ones.
+        extra: Further settings.
     """
 
-    def __init__(self, path: Path, **more: Any) -> None:
-        settings = Settings(model=path, max_sequences=SEQUENCES, context=CONTEXT, threads=1, **more)
+    def __init__(self, path: Path, **extra: Any) -> None:
+        settings = Settings(
+            model=path, max_sequences=SEQUENCES, context=CONTEXT, threads=1, **extra
+        )
         self._service = EndpointService(settings, source_of(settings), Telemetry())
         self._app = create_app(self._service, Policy(max_body=1 << 20))
         self._runner = asyncio.Runner()
@@ -53,64 +55,64 @@ class Served:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        assert self._service._serving is not None
-        return self._service._serving.vocabulary
+        assert self._service._model is not None
+        return self._service._model.vocabulary
 
     def token(self, text: str) -> int:
-        """The control token of a text."""
+        """Returns the id of a control token."""
         (token,) = self.vocabulary.tokenize(text, True)
         return token
 
     def ids(self, content: str = "Hello", **fields: Any) -> tuple[int, ...]:
-        """Token ids of the prompt."""
+        """Returns the token ids of the rendered prompt."""
         body = DedicatedChatCompletionBody.model_validate(_body(content, fields))
         return self._service.render(body).tokens
 
     def prompt(self, content: str = "Hello", **fields: Any) -> list[bytes]:
-        """The pieces of the prompt."""
+        """Returns the token bytes of the rendered prompt."""
         return [self.vocabulary.token_bytes(t) for t in self.ids(content, **fields)]
 
     def text(self, content: str = "Hello", **fields: Any) -> str:
-        """The prompt as text."""
+        """Returns the rendered prompt as text."""
         return b"".join(self.prompt(content, **fields)).decode()
 
     def call(self, *bodies: dict[str, Any]) -> list[Call]:
-        """Calls that run together and have ended, in their order; of bodies' fields."""
+        """Sends requests with these fields concurrently; returns the finished calls in order."""
 
-        async def one(body: dict[str, Any]) -> Call:
+        async def call_app(body: dict[str, Any]) -> Call:
             sent = json.dumps(_body(body.get("content", "Hello"), body)).encode()
             async with asyncio.timeout(BOUND):
                 async with Call(self._app, "POST", COMPLETIONS, body=[sent]) as call:
                     return await call.done()
 
-        async def all_of_them() -> list[Call]:
-            return await asyncio.gather(*map(one, bodies))
+        async def call_all() -> list[Call]:
+            return await asyncio.gather(*map(call_app, bodies))
 
-        return self._runner.run(all_of_them())
+        return self._runner.run(call_all())
 
     def ask(self, *bodies: dict[str, Any]) -> list[list[dict[str, Any]]]:
-        """The choices of whole answers that are made together."""
+        """Sends requests concurrently; returns the choices of each completion."""
         calls = self.call(*bodies)
         for call in calls:
             assert call.status == 200, call.body
         return [call.json["choices"] for call in calls]
 
     def choice(self, content: str = "Hello", **fields: Any) -> dict[str, Any]:
-        """The one choice of a whole answer."""
+        """Returns the only choice of a completion."""
         ((choice,),) = self.ask({"content": content, **fields})
         return choice
 
     def content(self, content: str = "Hello", **fields: Any) -> str:
-        """The text of the one choice of a whole answer."""
-        said: str = self.choice(content, **fields)["message"]["content"]
-        return said
+        """Returns the text of the only choice of a completion."""
+        text: str = self.choice(content, **fields)["message"]["content"]
+        return text
 
-    def refused(self, **fields: Any) -> str:
-        """The parameter that is blamed for a refusal."""
+    def rejected_param(self, **fields: Any) -> str:
+        """Sends an invalid request; returns the `param` of its error."""
         (call,) = self.call(fields)
         assert call.status == 400, call.body
-        blamed: str = call.json["error"]["param"]
-        return blamed
+        param: str = call.json["error"]["param"]
+        return param
 
 
 def _body(content: str, fields: dict[str, Any]) -> dict[str, Any]:

@@ -15,12 +15,12 @@ SYSTEM = {"role": "system", "content": "Be brief."}
 USER = {"role": "user", "content": "hi"}
 
 
-def test_the_system_speaks_in_the_users_turn(gemma: Served) -> None:
+def test_the_system_message_is_part_of_the_first_user_turn(gemma: Served) -> None:
     text = f"{OPENING}Be brief.\n\nhi{CLOSING}"
     assert gemma.text(messages=[SYSTEM, USER]) == text
 
 
-def test_the_prompt_begins_with_one_bos(gemma: Served) -> None:
+def test_the_prompt_begins_with_exactly_one_bos(gemma: Served) -> None:
     assert gemma.vocabulary.adds_bos
     assert gemma.prompt("hi").count(b"<bos>") == 1
     own = PromptBuilder(ChatTemplate("{{ messages[0].content }}", {}), gemma.vocabulary, CONTEXT)
@@ -28,7 +28,7 @@ def test_the_prompt_begins_with_one_bos(gemma: Served) -> None:
     assert own.build([{"role": "user", "content": "<bos>hi"}], {}).ids.count(2) == 1
 
 
-def test_both_ends_are_known(gemma: Served) -> None:
+def test_both_eos_tokens_are_known(gemma: Served) -> None:
     vocabulary = gemma.vocabulary
     ends = {gemma.token("<eos>"), gemma.token("<end_of_turn>")}
     assert vocabulary.size == SIZE
@@ -36,15 +36,15 @@ def test_both_ends_are_known(gemma: Served) -> None:
     assert vocabulary.eos_id == gemma.token("<eos>")
 
 
-def test_control_tokens_are_those_of_the_file(gemma: Served) -> None:
+def test_control_tokens_are_read_from_the_file(gemma: Served) -> None:
     tokens = gemma_tokens()
-    steering = {token for token, kind in enumerate(tokens.kinds) if kind in (2, 3)}
-    assert gemma.vocabulary.control_ids == steering
-    assert tokens.id("<unk>") in steering
-    assert tokens.id("<table>") not in steering
+    control = {token for token, kind in enumerate(tokens.kinds) if kind in (2, 3)}
+    assert gemma.vocabulary.control_ids == control
+    assert tokens.id("<unk>") in control
+    assert tokens.id("<table>") not in control
 
 
-def test_pieces_are_the_bytes_of_the_tokens(gemma: Served) -> None:
+def test_token_bytes_are_those_of_the_file(gemma: Served) -> None:
     tokens, piece = gemma_tokens(), gemma.vocabulary.token_bytes
     first = tokens.id("<0x00>")
     assert [piece(first + value) for value in range(256)] == [bytes([n]) for n in range(256)]
@@ -62,9 +62,9 @@ texts = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(texts, st.booleans())
-def test_text_comes_back_from_its_tokens(gemma: Served, text: str, special: bool) -> None:
+def test_detokenizing_restores_the_text(gemma: Served, text: str, special: bool) -> None:
     vocabulary = gemma.vocabulary
-    # The vocabulary writes a space as U+2581, and so cannot tell the two apart.
+    # The vocabulary writes a space as U+2581, so it cannot distinguish the two.
     expected = text.replace("\u2581", " ").encode()
     assert b"".join(map(vocabulary.token_bytes, vocabulary.tokenize(text, special))) == expected
 
@@ -82,16 +82,16 @@ hostile = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(hostile)
-def test_control_tokens_that_users_write_stay_text(gemma: Served, text: str) -> None:
+def test_control_tokens_in_user_text_are_tokenized_as_text(gemma: Served, text: str) -> None:
     ids = gemma.ids(f"({text})")
-    own = [gemma.token(each) for each in ("<bos>", "<start_of_turn>", "<end_of_turn>")]
+    own = [gemma.token(name) for name in ("<bos>", "<start_of_turn>", "<end_of_turn>")]
     control = [token for token in ids if token in gemma.vocabulary.control_ids]
     assert control == [own[0], own[1], own[2], own[1]]
     assert gemma.text(f"({text})") == f"{OPENING}({text}){CLOSING}"
     assert list(ids[2:-5]) == gemma.vocabulary.tokenize(f"user\n({text})", False)
 
 
-def test_a_call_and_its_result_are_told_by_turns(gemma: Served) -> None:
+def test_a_tool_call_and_its_result_are_rendered_as_turns(gemma: Served) -> None:
     function = {"name": "look", "arguments": '{"at": "sea"}'}
     called = {"role": "assistant", "content": None,
               "tool_calls": [{"id": "1", "type": "function", "function": function}]}  # fmt: skip
@@ -107,6 +107,6 @@ def test_a_call_and_its_result_are_told_by_turns(gemma: Served) -> None:
 
 
 @pytest.mark.parametrize("field", ["reasoning_budget", "reasoning_effort"])
-def test_a_model_without_reasoning_refuses_to_be_told_how(gemma: Served, field: str) -> None:
+def test_a_model_without_reasoning_rejects_reasoning_parameters(gemma: Served, field: str) -> None:
     value = 5 if field == "reasoning_budget" else "low"
-    assert gemma.refused(**{field: value}) == field
+    assert gemma.rejected_param(**{field: value}) == field

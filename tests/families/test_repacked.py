@@ -1,4 +1,4 @@
-"""A model that is served with weights of another type."""
+"""Serving a model with repacked weights."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def logprobs(served: Served) -> object:
     return served.choice(seed=1, max_tokens=10, logprobs=True)["logprobs"]
 
 
-def test_a_repacked_model_answers_under_its_name(path: Path, tmp_path: Path) -> None:
+def test_a_repacked_model_keeps_its_name(path: Path, tmp_path: Path) -> None:
     with Served(path) as plain:
         before = logprobs(plain)
     with Served(path, repack="q8_0") as repacked:
@@ -34,7 +34,9 @@ def test_a_repacked_model_answers_under_its_name(path: Path, tmp_path: Path) -> 
         assert logprobs(same) == after
 
 
-def test_a_copy_that_cannot_be_kept_is_one_sentence(path: Path, tmp_path: Path) -> None:
+def test_a_repacked_copy_that_cannot_be_written_is_a_start_error(
+    path: Path, tmp_path: Path
+) -> None:
     (tmp_path / "cache").touch()
     with pytest.raises(StartError, match="cannot repack"), Served(path, repack="q8_0"):
         pass

@@ -1,4 +1,4 @@
-"""Every type that weights can have: what else is computed never changes a bit."""
+"""Bitwise equal logits for every weight type, whatever is computed in the same batches."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ TYPES = [
     Type.IQ2_XXS, Type.MXFP4, Type.TQ2_0,
 ]  # fmt: skip
 WITH_THREADS = (Type.F32, Type.Q4_1, Type.Q8_0)
-"""Types that two threads compute with: threads that wait for each other crawl beside other work."""
+"""Types tested with two threads; threads that wait for each other are slow on a busy machine."""
 TEXT = tuple(random.Random(3).choices(range(256), k=1000))
 START = 40
 
@@ -32,18 +32,18 @@ Logits = NDArray[np.float32]
 ZERO, ONE, TWO = SlotId(0), SlotId(1), SlotId(2)
 
 
-@pytest.fixture(scope="module", params=TYPES, ids=lambda each: each.name)
+@pytest.fixture(scope="module", params=TYPES, ids=lambda kind: kind.name)
 def context(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LlamaContext]:
     library = load(find_library())
     path = tmp_path_factory.mktemp("types") / "model.gguf"
-    in_parts = request.param is Type.Q4_1  # where matrices are large enough
+    in_parts = request.param is Type.Q4_1  # with matrices that are large enough
     width = 512 if in_parts else 256
     shape = Shape(width=width, head=64, forward=2 * width, type=request.param)
     write_byte_pairs(path, LLAMA, shape)
     model = LlamaModel(library, path)
-    assert bool(model.offsets) == in_parts
+    assert bool(model.offset_adapters) == in_parts
     context = LlamaContext(model, SEQUENCES, CONTEXT, 2 if request.param in WITH_THREADS else 1)
     yield context
     context.close()
@@ -60,11 +60,11 @@ def prefilled(context: LlamaContext, slot: int, length: int, cuts: Sequence[int]
 
 
 def decoded(context: LlamaContext, own: int, others: Sequence[int]) -> list[Logits]:
-    """What a sequence says of the same tokens, beside others that are elsewhere in the text."""
+    """Decodes fixed tokens in a sequence, in batches with others at other positions of the text."""
     sequences = sorted([own, *others])
-    starts = [START if each == own else START - 1 - each for each in sequences]
-    for each, start in zip(sequences, starts, strict=True):
-        prefilled(context, each, start)
+    starts = [START if sequence == own else START - 1 - sequence for sequence in sequences]
+    for sequence, start in zip(sequences, starts, strict=True):
+        prefilled(context, sequence, start)
     rows = []
     for step in range(12):
         at = [start + step for start in starts]
@@ -88,12 +88,14 @@ def decoded(context: LlamaContext, own: int, others: Sequence[int]) -> list[Logi
         (SEQUENCES - 1, range(SEQUENCES - 1)),
     ],
 )
-def test_neighbours_change_no_bit(context: LlamaContext, own: int, others: Sequence[int]) -> None:
+def test_logits_do_not_depend_on_other_sequences(
+    context: LlamaContext, own: int, others: Sequence[int]
+) -> None:
     alone = decoded(context, 3, [])
     assert np.array_equal(alone, decoded(context, own, others))
 
 
-def test_longer_neighbours_change_no_bit(context: LlamaContext) -> None:
+def test_logits_do_not_depend_on_longer_sequences(context: LlamaContext) -> None:
     def rows(lengths: Sequence[int]) -> list[Logits]:
         for sequence, length in enumerate(lengths):
             prefilled(context, sequence, length, range(300, length - 8, 300))
@@ -111,13 +113,13 @@ def test_longer_neighbours_change_no_bit(context: LlamaContext) -> None:
         assert np.array_equal(alone, rows([40, *others]))
 
 
-def test_pieces_change_no_bit(context: LlamaContext) -> None:
+def test_logits_do_not_depend_on_prompt_chunks(context: LlamaContext) -> None:
     whole = prefilled(context, 0, 101)
     for cuts in ([64], [8], [93], [8, 17, 26, 36, 47, 59], [50, 92]):
         assert np.array_equal(whole, prefilled(context, 1, 101, cuts))
 
 
-def test_generated_tokens_have_the_bits_of_prompts_where_they_are_said_to(
+def test_decoded_tokens_have_the_kv_of_prefilled_ones_where_declared(
     context: LlamaContext,
 ) -> None:
     end = START + 40
@@ -127,8 +129,8 @@ def test_generated_tokens_have_the_bits_of_prompts_where_they_are_said_to(
     for at in range(START, end, 5):
         context.decode([ONE, TWO], [TEXT[at]] * 2, [at, at])
         context.extend(ONE, np.array(TEXT[at + 1 : at + 5]), at + 1, False)
-        for each in range(at + 1, at + 5):
-            context.decode([TWO], [TEXT[each]], [each])
+        for position in range(at + 1, at + 5):
+            context.decode([TWO], [TEXT[position]], [position])
     for sequence in (1, 2):
         after = context.prefill(SlotId(sequence), np.array(TEXT[end : end + 20]), end, True)
         assert after is not None
@@ -136,13 +138,13 @@ def test_generated_tokens_have_the_bits_of_prompts_where_they_are_said_to(
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 7, 8, 16])
-def test_tokens_that_were_guessed_have_the_bits_of_one_at_a_time(
+def test_verified_draft_tokens_have_the_logits_of_single_steps(
     context: LlamaContext, size: int
 ) -> None:
     prefilled(context, 0, START)
     prefilled(context, 1, START)
     for start in range(START, min(context.batch_invariant_positions, START + 48), size):
-        one = [
+        expected = [
             context.decode([SlotId(0)], [TEXT[at]], [at])[0].copy()
             for at in range(start, start + size)
         ]
@@ -150,10 +152,10 @@ def test_tokens_that_were_guessed_have_the_bits_of_one_at_a_time(
         context.extend(ONE, tokens, start, True)
         context.truncate(ONE, start)
         rows = context.extend(ONE, np.array(TEXT[start : start + size]), start, True)
-        assert rows is not None and np.array_equal(one, rows)
+        assert rows is not None and np.array_equal(expected, rows)
 
 
-def test_only_tiles_keep_generated_tokens_from_having_the_bits_of_prompts(
+def test_decoded_tokens_differ_from_prefilled_ones_only_for_tiled_types(
     context: LlamaContext, request: pytest.FixtureRequest
 ) -> None:
     name = request.node.callspec.params["context"].name
@@ -162,8 +164,8 @@ def test_only_tiles_keep_generated_tokens_from_having_the_bits_of_prompts(
     )
 
 
-def test_what_is_computed_beside_leaves_no_trace(context: LlamaContext) -> None:
-    """A batch that would be too small takes a neighbour along."""
+def test_padding_a_batch_with_another_sequence_does_not_change_it(context: LlamaContext) -> None:
+    """A batch that would be too small is padded with another sequence."""
     prefilled(context, 4, 60)
     expected = prefilled(context, 5, 60), context.decode([SlotId(5)], [7], [60])[0].copy()
     decoded(context, 3, [])

@@ -1,4 +1,4 @@
-"""Sliding windows: layers that look back 32 positions change nothing about what is promised."""
+"""Sliding windows: models with layers that attend to 32 positions keep all guarantees."""
 
 import logging
 import random
@@ -37,7 +37,7 @@ def opened(path: Path, sequences: int) -> Iterator[EngineLoop]:
 
 @pytest.fixture
 def fresh(path: Path) -> Iterator[EngineLoop]:
-    """An engine that has computed nothing yet."""
+    """Opens an engine that has computed nothing yet."""
     with opened(path, 2) as loop:
         yield loop
 
@@ -48,65 +48,67 @@ def engine(path: Path) -> Iterator[EngineLoop]:
         yield loop
 
 
-def asked(name: str, prompt: Sequence[int], choices: int = 1, length: int = 8) -> GenerationRequest:
+def request_to(
+    name: str, prompt: Sequence[int], choices: int = 1, length: int = 8
+) -> GenerationRequest:
     guides = [ScriptedGuide() for _ in range(choices)]
     return request(name, prompt, *guides, max_tokens=length, top_logprobs=4, temperature=1.0)
 
 
-def said(engine: EngineLoop, *requests: GenerationRequest) -> list[list[list[TokenStep]]]:
-    """The steps of each choice of each request."""
+def steps(engine: EngineLoop, *requests: GenerationRequest) -> list[list[list[TokenStep]]]:
+    """Runs requests together; returns the steps of each choice of each request."""
     return [
         [inbox.of(choice) for choice in range(inbox.choices)] for inbox in run(engine, *requests)
     ]
 
 
-def test_neighbours_change_no_bit(engine: EngineLoop) -> None:
+def test_answers_do_not_depend_on_concurrent_requests(engine: EngineLoop) -> None:
     requests = [
-        asked(str(n), TEXT[40 * n : 40 * n + 20 + 33 * n], choices=1 + n % 2) for n in range(5)
+        request_to(str(n), TEXT[40 * n : 40 * n + 20 + 33 * n], choices=1 + n % 2) for n in range(5)
     ]
-    together = said(engine, *requests)
-    assert together == [said(engine, each)[0] for each in requests]
+    together = steps(engine, *requests)
+    assert together == [steps(engine, single)[0] for single in requests]
 
 
-def test_a_context_is_filled_to_its_end(engine: EngineLoop, fresh: EngineLoop) -> None:
-    long = asked("long", TEXT[5:], length=CONTEXT)
-    beside, *_ = said(engine, long, asked("beside", TEXT[:50]))
-    assert len(beside[0]) == CONTEXT - long.num_prompt_tokens
-    assert beside == said(fresh, long)[0]
+def test_an_answer_can_fill_the_whole_context(engine: EngineLoop, fresh: EngineLoop) -> None:
+    long = request_to("long", TEXT[5:], length=CONTEXT)
+    result, *_ = steps(engine, long, request_to("short", TEXT[:50]))
+    assert len(result[0]) == CONTEXT - long.num_prompt_tokens
+    assert result == steps(fresh, long)[0]
 
 
-def test_a_prompt_is_the_same_in_whatever_pieces(engine: EngineLoop, fresh: EngineLoop) -> None:
-    """Pieces are small while others run, and large where nothing else does."""
-    others = [asked(f"other {n}", TEXT[n : n + 9], length=40) for n in range(2)]
-    long = asked("long", TEXT[::-1][:370])
-    beside = said(engine, *others, long)[-1]
-    assert beside == said(fresh, long)[0]
+def test_an_answer_does_not_depend_on_prompt_chunks(engine: EngineLoop, fresh: EngineLoop) -> None:
+    """Chunks are small while other requests run, and large otherwise."""
+    others = [request_to(f"other {n}", TEXT[n : n + 9], length=40) for n in range(2)]
+    long = request_to("long", TEXT[::-1][:370])
+    result = steps(engine, *others, long)[-1]
+    assert result == steps(fresh, long)[0]
 
 
 @pytest.mark.parametrize("kept", [9, WINDOW - 1, WINDOW, WINDOW + 1, 100, 197])
-def test_what_goes_back_behind_the_window_sees_all_of_it(
+def test_a_prefix_shorter_than_the_cached_one_can_be_continued(
     engine: EngineLoop, fresh: EngineLoop, kept: int
 ) -> None:
-    """The cache keeps what the windows have passed, or a shorter prefix could not be gone on."""
+    """The cache keeps positions outside the windows, which a shorter prefix still needs."""
     own = [440 + kept + n for n in range(2)]
     whole = [*own, *TEXT[:198]]
-    said(engine, asked("whole", whole))
-    branch = asked("branch", [*whole[:kept], *TEXT[300:340]])
+    steps(engine, request_to("whole", whole))
+    branch = request_to("branch", [*whole[:kept], *TEXT[300:340]])
     (inbox,) = run(engine, branch)
     assert inbox.started is not None and inbox.started.cached_tokens == kept
-    assert [inbox.of(0)] == said(fresh, branch)[0]
+    assert [inbox.of(0)] == steps(fresh, branch)[0]
 
 
-def test_the_memory_for_a_token_is_what_llama_cpp_takes(
+def test_the_computed_kv_size_per_token_equals_llama_cpps(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, "friendli_endpoint.llama"):
         with opened(path, 2):
             pass
     sizes = re.findall(r"llama_kv_cache: size = +([\d.]+) MiB", caplog.text)
-    taken = sum(map(float, sizes)) * (1 << 20)
+    allocated = sum(map(float, sizes)) * (1 << 20)
     assert len(sizes) == 2, "one with windows, and one without"
-    told = read_model_file(path).kv_bytes_per_token
-    assert told is not None
-    assert told * 2 * CONTEXT == pytest.approx(taken, rel=0.02)
-    assert told == LlamaModel(load(find_library()), path).kv_bytes_per_token
+    computed = read_model_file(path).kv_bytes_per_token
+    assert computed is not None
+    assert computed * 2 * CONTEXT == pytest.approx(allocated, rel=0.02)
+    assert computed == LlamaModel(load(find_library()), path).kv_bytes_per_token

@@ -1,4 +1,4 @@
-"""The whole endpoint but for its model: real rooms over a scripted vocabulary and backend."""
+"""The whole endpoint without a model: real components over a scripted vocabulary and backend."""
 
 import asyncio
 import contextlib
@@ -21,13 +21,13 @@ from tests.http.scripted import Call
 from tests.support.scripted import ScriptedVocabulary, chaotic, serving
 
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
-"""How many spoilt requests are tried."""
+"""Number of mutated requests."""
 
 CASES_OF_DOCUMENT = max(1, CASES // 20)
-"""How many of each kind are made from the OpenAPI document, which makes ten a second."""
+"""Number of cases of each kind from the OpenAPI document, which generates about ten per second."""
 
 SECONDS = 20.0
-"""After so long a case has hung."""
+"""Time after which a case counts as hung."""
 
 CONTEXT = 512
 TEMPLATE = (
@@ -40,7 +40,7 @@ TEMPLATE = (
 
 
 def fuzzing(cases: int) -> settings:
-    """Settings of a test that tries so many cases: the same ones unless a number is asked for."""
+    """Returns settings for this number of cases, deterministic unless FUZZ_CASES is set."""
     return settings(
         max_examples=cases,
         derandomize="FUZZ_CASES" not in os.environ,
@@ -51,7 +51,7 @@ def fuzzing(cases: int) -> settings:
 
 
 class Endpoint:
-    """An application that is asked one thing after another."""
+    """An application that is called with one request after another."""
 
     def __init__(self, app: Any, runner: asyncio.Runner) -> None:
         self._app = app
@@ -60,27 +60,27 @@ class Endpoint:
     def ask(
         self, method: str, path: str, body: bytes = b"", headers: tuple[tuple[str, str], ...] = ()
     ) -> Call:
-        """A call that is over, and answered as every call must be."""
+        """Sends a request, checks its answer with `check`, and returns the finished call."""
 
-        async def asking() -> Call:
+        async def call_app() -> Call:
             async with asyncio.timeout(SECONDS):
                 async with Call(self._app, method, path, headers=headers, body=[body]) as call:
                     return await call.done()
 
-        call = self._runner.run(asking())
+        call = self._runner.run(call_app())
         check(call)
         return call
 
 
 def check(call: Call) -> None:
-    """Checks that an answer is whole, or an error in the one form that blames the request."""
+    """Checks that an answer is complete, or is a 4xx error in the common format."""
     assert call.ended
     assert call.header("x-request-id")
     if call.status in (200, 201):
         if (call.header("content-type") or "").startswith("text/event-stream"):
             assert call.events[-1] == "[DONE]", call.events[-1]
         else:
-            json.loads(call.body, parse_constant=_no_such_number)
+            json.loads(call.body, parse_constant=_reject_constant)
         return
     assert 400 <= call.status < 500, call.body
     error = call.json["error"]
@@ -90,12 +90,12 @@ def check(call: Call) -> None:
     assert len(call.body) < 20_000
 
 
-def _no_such_number(name: str) -> float:
-    raise AssertionError(f"{name} is no JSON: {math.nan}")
+def _reject_constant(name: str) -> float:
+    raise AssertionError(f"{name} is not valid JSON: {math.nan}")
 
 
 class ScriptedSource:
-    """A scripted backend as a model that can be served; a context manager that closes it."""
+    """A model source with a scripted backend."""
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
@@ -123,7 +123,7 @@ class ScriptedSource:
 
 @contextlib.contextmanager
 def endpoint() -> Iterator[Endpoint]:
-    """The endpoint, until the block ends; its backend must have been used well."""
+    """Yields the endpoint; at the end, the backend must not have seen a contract violation."""
     source = ScriptedSource()
     service = EndpointService(Settings(max_choices=4), source, Telemetry())
     service.load()

@@ -1,4 +1,4 @@
-"""Good requests of every kind, and ways to spoil them."""
+"""Valid requests of every kind, and mutations of them."""
 
 import copy
 import json
@@ -22,7 +22,7 @@ USER = {"role": "user", "content": "Hello!"}
 
 
 def request(**fields: Json) -> dict[str, Json]:
-    """A request with a short answer."""
+    """Returns a request with a short answer."""
     return {"model": "m", "messages": [USER], "max_tokens": 3, **fields}
 
 
@@ -69,7 +69,7 @@ GOOD = [
 
 
 def nested(depth: int, value: Json, key: str | None) -> Json:
-    """A value inside so many lists, or objects."""
+    """Nests a value in `depth` lists, or in objects with this key."""
     for _ in range(depth):
         value = [value] if key is None else {key: value}
     return value
@@ -83,8 +83,8 @@ TEXTS = [
     *("../../etc/passwd", "m:../x", "a\r\nx-evil: 1", "__class__", "$ref", "NaN"),
     *("[" * 3_000, '{"a":' * 3_000, "(" * 300, "a{1000}{1000}", "(a|a)*" * 50),
 ]
-HOLLOW: list[Json] = [None, True, False, [], {}, [[]], [{}], {"": {}}, [None], {"a": None}]
-EXTREMES = st.sampled_from([*INTEGERS, *FLOATS, *TEXTS, *HOLLOW]) | st.builds(
+EMPTY: list[Json] = [None, True, False, [], {}, [[]], [{}], {"": {}}, [None], {"a": None}]
+EXTREMES = st.sampled_from([*INTEGERS, *FLOATS, *TEXTS, *EMPTY]) | st.builds(
     nested, st.integers(1, 220), st.none() | st.integers(), st.none() | st.sampled_from(["a", ""])
 )
 SAME_TYPE: dict[type, st.SearchStrategy[Json]] = {
@@ -101,12 +101,12 @@ JUNK = EXTREMES | st.recursive(
 
 
 def places(value: Json) -> Iterator[tuple[Step, ...]]:
-    """The places in a value, itself aside."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value)
-    for step, each in inner:
+    """Yields the paths of all values inside a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for step, inner in items:
         yield (step,)
-        if isinstance(each, dict | list):
-            yield from ((step, *more) for more in places(each))
+        if isinstance(inner, dict | list):
+            yield from ((step, *path) for path in places(inner))
 
 
 def _delete(parent: Json, step: Step, _junk: Json) -> None:
@@ -145,30 +145,30 @@ def _add(parent: Json, step: Step, junk: Json) -> None:
         parent.append(junk)
 
 
-SPOIL: list[Callable[[Json, Step, Json], None]] = [
+MUTATIONS: list[Callable[[Json, Step, Json], None]] = [
     *(_delete, _replace, _replace, _replace, _retype, _nest, _repeat, _rename, _add)
 ]
 
 
 @st.composite
-def spoilt(draw: st.DrawFn) -> bytes:
-    """A good request after one to three mutations, as JSON that may give a key twice."""
+def mutated_bodies(draw: st.DrawFn) -> bytes:
+    """Draws a valid request with one to three mutations, as JSON that may have a duplicate key."""
     body = copy.deepcopy(draw(st.sampled_from(GOOD)))
     for _ in range(draw(st.integers(1, 3))):
         found = list(places(body))
         if not found:
             break
-        *way, step = draw(st.sampled_from(found))
+        *path, step = draw(st.sampled_from(found))
         parent: Json = body
-        for each in way:
-            parent = parent[each]
-        same = SAME_TYPE.get(type(parent[step]))
-        if same is not None and draw(st.booleans()):
-            parent[step] = draw(same)
+        for key in path:
+            parent = parent[key]
+        same_type = SAME_TYPE.get(type(parent[step]))
+        if same_type is not None and draw(st.booleans()):
+            parent[step] = draw(same_type)
         else:
-            draw(st.sampled_from(SPOIL))(parent, step, copy.deepcopy(draw(JUNK)))
+            draw(st.sampled_from(MUTATIONS))(parent, step, copy.deepcopy(draw(JUNK)))
     text = json.dumps(body, ensure_ascii=draw(st.booleans()))
     if body and draw(st.integers(0, 9)) == 0:
-        again = draw(st.sampled_from(list(body)))
-        text = f"{text[:-1]}, {json.dumps(again)}: {json.dumps(draw(JUNK))}}}"
+        key = draw(st.sampled_from(list(body)))
+        text = f"{text[:-1]}, {json.dumps(key)}: {json.dumps(draw(JUNK))}}}"
     return text.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is no 5xx, comes soon, and has the one form."""
+"""Fuzzing: every answer comes in time, is never a 5xx, and errors have the common format."""
 
 import json
 from collections.abc import Iterator
@@ -17,25 +17,25 @@ from friendli_endpoint.http.routes.chat import COMPLETIONS
 from tests.http.scripted import ScriptedService, scripted_app
 
 from .endpoint import CASES, CASES_OF_DOCUMENT, Endpoint, endpoint, fuzzing
-from .requests import GOOD, spoilt
+from .requests import GOOD, mutated_bodies
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Endpoint]:
-    with endpoint() as made:
-        yield made
-        made.ask("POST", COMPLETIONS, json.dumps(GOOD[0]).encode())
+    with endpoint() as running:
+        yield running
+        running.ask("POST", COMPLETIONS, json.dumps(GOOD[0]).encode())
 
 
 @pytest.mark.parametrize("body", GOOD, ids=lambda body: "-".join(list(body)[3:]) or "plain")
-def test_what_is_spoilt_below_is_good(served: Endpoint, body: dict[str, Any]) -> None:
+def test_unmutated_requests_are_accepted(served: Endpoint, body: dict[str, Any]) -> None:
     call = served.ask("POST", COMPLETIONS, json.dumps(body).encode())
     assert call.status == 200, call.body
 
 
 @fuzzing(CASES)
-@given(spoilt())
-def test_spoilt_requests(served: Endpoint, body: bytes) -> None:
+@given(mutated_bodies())
+def test_mutated_requests_are_answered(served: Endpoint, body: bytes) -> None:
     served.ask("POST", COMPLETIONS, body)
 
 
@@ -55,7 +55,9 @@ HEADERS = st.lists(
 @given(
     st.sampled_from(["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "X"]), st.text(), HEADERS
 )
-def test_any_path_and_headers(served: Endpoint, method: str, path: str, headers: Any) -> None:
+def test_any_path_and_headers_are_answered(
+    served: Endpoint, method: str, path: str, headers: Any
+) -> None:
     call = served.ask(method, f"/{path}", json.dumps(GOOD[0]).encode(), headers)
     assert all("\n" not in value and "\r" not in value for _, value in call.headers)
 
@@ -77,12 +79,12 @@ POSTED = [operation for operation in OPERATIONS if operation.method.upper() == "
 
 @pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", POSTED, ids=lambda operation: operation.path)
-def test_what_the_openapi_document_describes(
+def test_requests_generated_from_the_openapi_document_are_answered(
     served: Endpoint, operation: Any, mode: GenerationMode
 ) -> None:
     @fuzzing(CASES_OF_DOCUMENT)
     @given(operation.as_strategy(generation_mode=mode))
-    def asking(case: Any) -> None:
+    def send(case: Any) -> None:
         served.ask("POST", operation.path, json.dumps(case.body, default=repr).encode())
 
-    asking()
+    send()

@@ -1,4 +1,4 @@
-"""Events are plain data: the same in another process, where finished choices are counted."""
+"""Events are plain data that survives serialization, and count finished choices."""
 
 import msgpack  # type: ignore[import-untyped]
 import pytest
@@ -41,7 +41,7 @@ GENERATED = st.builds(Generated, st.lists(STEPS, min_size=1, max_size=4).map(tup
 
 
 @given(GENERATED | st.builds(Started, COUNTS, SECONDS, SECONDS))
-def test_an_event_is_the_same_in_another_process(event: Event) -> None:
+def test_an_event_survives_serialization(event: Event) -> None:
     packed = msgpack.packb(EVENTS.dump_python(event))
     received = EVENTS.validate_python(msgpack.unpackb(packed))
     assert received == event and type(received) is type(event)
@@ -60,14 +60,14 @@ def step(choice: int, finish: FinishReason | None) -> TokenStep:
         (["stop", "tool_calls", None, "length"], 3),
     ],
 )
-def test_the_choices_that_finished_in_a_step_are_counted(
+def test_num_finished_counts_the_choices_that_finish_in_a_step(
     finishes: list[FinishReason | None], count: int
 ) -> None:
     steps = tuple(step(choice, finish) for choice, finish in enumerate(finishes))
     assert Generated(steps, 0.5).num_finished == count
 
 
-def test_a_choice_that_ends_without_a_token_has_finished() -> None:
+def test_num_finished_counts_a_choice_that_ends_without_a_token() -> None:
     assert (
         Generated((TokenStep(0, None, TokenFindings(0, finish="length")),), 0.5).num_finished == 1
     )

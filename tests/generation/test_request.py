@@ -1,4 +1,4 @@
-"""Requests to an engine are plain data, the same in another process."""
+"""Requests and their rules are plain data that survives serialization."""
 
 import dataclasses
 import random
@@ -31,7 +31,7 @@ REQUESTS = TypeAdapter(GenerationRequest)
 
 
 def transported(request: GenerationRequest) -> GenerationRequest:
-    """The same request after it has been sent to another process."""
+    """Serializes and deserializes a request."""
     packed = msgpack.packb(REQUESTS.dump_python(request))
     return REQUESTS.validate_python(msgpack.unpackb(packed, strict_map_key=False))
 
@@ -41,13 +41,15 @@ def allowed(guide: ChoiceGuide, vocabulary: ScriptedVocabulary) -> set[int] | No
     return None if mask is None else set_bits(mask, vocabulary)
 
 
-def walk_together(here: ChoiceGuide, there: ChoiceGuide, draw: random.Random, most: int) -> None:
-    """Checks that two guides do the same on a random walk."""
+def walk_together(
+    here: ChoiceGuide, there: ChoiceGuide, draw: random.Random, max_tokens: int
+) -> None:
+    """Checks that two guides behave equally on a random walk."""
     assert here.looks_ahead == there.looks_ahead
     likely = [VOCABULARY.byte(character) for character in '<think>/{"a": tru1}_cl']
-    for number in range(most):
-        forced = list(here.fast_forward_tokens())
-        assert list(there.fast_forward_tokens()) == forced
+    for number in range(max_tokens):
+        fast_forward = list(here.fast_forward_tokens())
+        assert list(there.fast_forward_tokens()) == fast_forward
         choices = allowed(here, VOCABULARY)
         assert allowed(there, VOCABULARY) == choices
         if choices is None:
@@ -55,9 +57,10 @@ def walk_together(here: ChoiceGuide, there: ChoiceGuide, draw: random.Random, mo
         if not choices:
             break
         liked = sorted(choices.intersection(likely)) if draw.random() < 0.8 else []
-        token = forced[0] if forced else draw.choice(liked or sorted(choices))
-        findings = here.accept(token, number == most - 1)
-        assert there.accept(token, number == most - 1) == findings
+        token = fast_forward[0] if fast_forward else draw.choice(liked or sorted(choices))
+        is_last = number == max_tokens - 1
+        findings = here.accept(token, is_last)
+        assert there.accept(token, is_last) == findings
         if findings.finish is not None:
             return
     assert there.exhausted() == here.exhausted()
@@ -71,7 +74,7 @@ def walk_together(here: ChoiceGuide, there: ChoiceGuide, draw: random.Random, mo
     st.booleans(),
     st.integers(0, 10**6),
 )
-def test_a_request_is_the_same_in_another_process(
+def test_a_request_and_its_guides_survive_serialization(
     source: str, body: dict[str, Any], budget: int | None, stream: bool, seed: int
 ) -> None:
     asked = body_of(**budgeted(source, body, budget), stream=stream)
@@ -85,7 +88,7 @@ def test_a_request_is_the_same_in_another_process(
         walk_together(here, there, random.Random(seed + index), 40)
 
 
-def test_a_request_with_all_that_a_request_can_have_is_the_same_in_another_process() -> None:
+def test_a_request_with_every_field_set_survives_serialization() -> None:
     request = GenerationRequest(
         "r",
         (TextSegment((1, 2)), MediaSegment(3, bytes(range(32)), b"\xff\x00"), TextSegment((3,))),
@@ -123,28 +126,28 @@ def test_a_request_with_all_that_a_request_can_have_is_the_same_in_another_proce
     assert received.num_prompt_tokens == 6
 
 
-PICTURE = MediaSegment(3, bytes(32), b"\xff")
+IMAGE = MediaSegment(3, bytes(32), b"\xff")
 
 
 def of_prompt(*segments: Segment) -> GenerationRequest:
     return GenerationRequest("r", segments, (SamplingParams(0),), DecodingRules((0,)), 1)
 
 
-def test_the_tokens_of_a_prompt_are_those_of_its_segments_in_order() -> None:
+def test_prompt_ids_are_those_of_the_segments_in_order() -> None:
     request = of_prompt(TextSegment((7, 1)), TextSegment((1,)), TextSegment((0, 3)))
     assert request.prompt_ids == (7, 1, 1, 0, 3)
     assert request.num_prompt_tokens == 5
 
 
-@pytest.mark.parametrize("segments", [(PICTURE,), (TextSegment((1,)), PICTURE)])
-def test_a_prompt_with_media_is_counted_but_has_no_token_ids(segments: tuple[Segment, ...]) -> None:
+@pytest.mark.parametrize("segments", [(IMAGE,), (TextSegment((1,)), IMAGE)])
+def test_a_prompt_with_media_has_a_length_but_no_token_ids(segments: tuple[Segment, ...]) -> None:
     request = of_prompt(*segments)
     assert request.num_prompt_tokens == 2 + len(segments)
-    with pytest.raises(ValueError, match="holds media"):
+    with pytest.raises(ValueError, match="contains media"):
         _ = request.prompt_ids
 
 
-def test_a_request_without_a_version_is_of_the_present_one() -> None:
+def test_the_version_defaults_to_the_current_one() -> None:
     fields = REQUESTS.dump_python(of_prompt(TextSegment((1,))))
     del fields["version"]
     assert REQUESTS.validate_python(fields).version == VERSION

@@ -1,1 +1,1 @@
-"""Proofs of reliability on the real model: `python -m tests.load`."""
+"""Reliability experiments on the real model: `python -m tests.load`."""

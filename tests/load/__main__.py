@@ -1,4 +1,4 @@
-"""Runs one proof or all, and writes what came of it into docs/reliability.md."""
+"""Runs one reliability experiment or all, and writes the results into docs/reliability.md."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ from tests.load.queue_full import queue_full
 from tests.load.shapes import shapes
 from tests.load.soak import soak
 
-PROOFS = [
+EXPERIMENTS = [
     *("soak", "faults", "queue", "inputs"),
     *("bodies", "shapes", "adapter-files", "model-files"),
 ]
@@ -25,42 +25,45 @@ PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 
 def main(arguments: list[str]) -> int:
-    """Runs what is named; the page keeps what was measured of the rest."""
+    """Runs the named experiments; the page keeps the earlier results of the others."""
     parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
-    parser.add_argument("proofs", nargs="*", default=PROOFS)
-    parser.add_argument("--seconds", type=float, default=600, help="of the soak")
-    parser.add_argument("--concurrent", type=int, default=32, help="requests of the soak at once")
-    parser.add_argument("--requests", type=int, default=60, help="that meet the full queue")
-    parser.add_argument("--cases", type=int, default=2500, help="of each kind of bad input")
-    parser.add_argument("--attempts", type=int, default=1000, help="of bodies, and of shapes")
-    parser.add_argument("--files", type=int, default=1000, help="mutated, of each kind")
-    asked = parser.parse_args(arguments)
-    proofs: Mapping[str, Callable[[], Mapping[str, Any]]] = {
-        "soak": lambda: soak(asked.seconds, asked.concurrent),
+    parser.add_argument("experiments", nargs="*", default=EXPERIMENTS)
+    parser.add_argument("--seconds", type=float, default=600, help="duration of the soak")
+    parser.add_argument(
+        "--concurrent", type=int, default=32, help="concurrent requests of the soak"
+    )
+    parser.add_argument("--requests", type=int, default=60, help="requests to the full queue")
+    parser.add_argument("--cases", type=int, default=2500, help="cases of each kind of bad input")
+    parser.add_argument("--attempts", type=int, default=1000, help="cases of bodies and of shapes")
+    parser.add_argument("--files", type=int, default=1000, help="mutated files of each kind")
+    options = parser.parse_args(arguments)
+    experiments: Mapping[str, Callable[[], Mapping[str, Any]]] = {
+        "soak": lambda: soak(options.seconds, options.concurrent),
         "faults": lambda: {name: fault() for name, fault in FAULTS.items()},
-        "queue": lambda: queue_full(asked.requests),
-        "inputs": lambda: inputs(asked.cases),
-        "bodies": lambda: bodies(asked.attempts),
-        "shapes": lambda: shapes(asked.attempts),
-        "adapter-files": lambda: adapter_files(asked.files),
-        "model-files": lambda: model_files(asked.files),
+        "queue": lambda: queue_full(options.requests),
+        "inputs": lambda: inputs(options.cases),
+        "bodies": lambda: bodies(options.attempts),
+        "shapes": lambda: shapes(options.attempts),
+        "adapter-files": lambda: adapter_files(options.files),
+        "model-files": lambda: model_files(options.files),
     }
-    for name in asked.proofs:
-        table = _table(proofs[name]())
+    for name in options.experiments:
+        table = _table(experiments[name]())
         print(table, flush=True)
         command = " ".join(["python -m tests.load", name, *_options(arguments)])
-        said = f"{machine()}; `{command}`.\n\n{table}"
-        PAGE.write_text(rewritten(PAGE.read_text(), name, said))
+        content = f"{machine()}; `{command}`.\n\n{table}"
+        PAGE.write_text(rewritten(PAGE.read_text(), name, content))
     return 0
 
 
 def _options(arguments: list[str]) -> list[str]:
-    first = next((n for n, each in enumerate(arguments) if each.startswith("-")), len(arguments))
-    return arguments[first:]
+    """Returns the arguments from the first option on."""
+    options = (n for n, argument in enumerate(arguments) if argument.startswith("-"))
+    return arguments[next(options, len(arguments)) :]
 
 
 def _table(found: Mapping[str, Any]) -> str:
-    """Two columns, or three where a value is a table of its own."""
+    """Formats results as a Markdown table of two columns, or three for nested results."""
     if all(isinstance(value, dict) for value in found.values()):
         rows = [(name, key, value) for name, part in found.items() for key, value in part.items()]
         lines = ["| fault | | |", "|---|---|---|"]
@@ -75,7 +78,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, (list, dict)):
-        parts = value.items() if isinstance(value, dict) else ((each,) for each in value)
+        parts = value.items() if isinstance(value, dict) else ((item,) for item in value)
         return ", ".join(": ".join(map(_shown, part)) for part in parts)
     return str(value)
 

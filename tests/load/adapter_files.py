@@ -1,4 +1,4 @@
-"""Mutated adapter files by the hundred, loaded into a real endpoint beside a stream."""
+"""Loads mutated adapter files into a real endpoint while a stream runs."""
 
 import copy
 import json
@@ -24,8 +24,8 @@ from tests.support.lora import write_loras
 __all__ = ["adapter_files"]
 
 PATH = "/dedicated/v1/adapters"
-PATIENCE = 60.0
-"""An answer that takes longer hangs."""
+TIMEOUT_SECONDS = 60.0
+"""Timeout of a request; an answer that takes longer counts as hung."""
 
 RANKS = (0, 1, 2, 7, 32, 64, 256, 1024, 2**32)
 FIRST, SECOND = ".lora_a", ".lora_b"
@@ -33,13 +33,13 @@ STREAM = {"seed": 3, "max_tokens": 40, "min_tokens": 40}
 
 
 class _Targets:
-    """Mutations that know the model."""
+    """Mutations that depend on the tensors of the model."""
 
     def __init__(self, model: Path) -> None:
         self._shapes = {tensor.name: tensor.shape for tensor in read_header(model).tensors}
 
     def another_target(self, draft: GgufDraft, draw: random.Random) -> None:
-        """Changes another tensor, in a shape that fits it or in that of before."""
+        """Targets another tensor, with a shape that fits it or with the previous shape."""
         name = draw.choice(list(self._shapes))
         shape = (*self._shapes[name], 1)[:2]
         fits = draw.random() < 0.8
@@ -50,7 +50,7 @@ class _Targets:
         lay_out(draft, draw)
 
     def embeddings(self, draft: GgufDraft, draw: random.Random) -> None:
-        """Changes the embeddings, in either order of their sizes."""
+        """Targets the embeddings, with their dimensions in either order."""
         width, vocabulary = self._shapes["token_embd.weight"]
         lookup = draw.random() < 0.5
         shapes = ([4, vocabulary], [4, width]) if lookup else ([width, 4], [4, vocabulary])
@@ -82,14 +82,14 @@ def _more_keys(draft: GgufDraft, draw: random.Random) -> None:
 
 
 def adapter_files(cases: int, model: Path | None = None) -> dict[str, Any]:
-    """Loads each of them, uses it where it was taken, and takes it away again.
+    """Loads each mutated adapter; if it is accepted, uses and unloads it.
 
     Args:
-        cases: How many.
-        model: What to serve; the embedded one by default.
+        cases: Number of files.
+        model: GGUF file to serve; the embedded model by default.
     """
     path = model or find_embedded_model()
-    # One thread: a trial beside two that wait for each other would take many times as long.
+    # One thread: two threads that wait for each other would slow down a trial many times.
     flags = ("--model", str(path), "--context", "512", "--max-sequences", "4", "--threads", "1")
     with tempfile.TemporaryDirectory() as folder:
         (lora,) = write_loras(Path(folder), path, range(1))
@@ -110,8 +110,10 @@ def _load_all(endpoint: Served, cases: int, model: Path, lora: Path) -> dict[str
     }
     found: Counter[str] = Counter()
     slowest = 0.0
-    beside = _Beside(endpoint.address)
-    with httpx2.Client(base_url=endpoint.address, timeout=PATIENCE, trust_env=False) as client:
+    background = _BackgroundStream(endpoint.address)
+    with httpx2.Client(
+        base_url=endpoint.address, timeout=TIMEOUT_SECONDS, trust_env=False
+    ) as client:
         for case in range(cases):
             draw, draft = random.Random(case), copy.deepcopy(good)
             names = mutate(draft, mutations, draw)
@@ -122,38 +124,38 @@ def _load_all(endpoint: Served, cases: int, model: Path, lora: Path) -> dict[str
             found[outcome] += 1
             if outcome == "failed":
                 print(f"adapter_files: case {case} failed: {names}", file=sys.stderr)
-    streams, wrong = beside.end()
+    streams, wrong = background.end()
     return {
-        "tried": cases,
-        **{name: found[name] for name in ("refused", "taken and used", "failed")},
-        "streams beside": streams,
+        "files": cases,
+        **{name: found[name] for name in ("rejected", "accepted and used", "failed")},
+        "concurrent streams": streams,
         "of these wrong": wrong,
         "slowest, seconds": round(slowest, 2),
-        "the process lives": endpoint.process.poll() is None,
+        "the process is still running": endpoint.process.poll() is None,
     }
 
 
 def _load_one(client: httpx2.Client) -> str:
-    """What became of a file: it was refused, or taken and used, or something failed."""
+    """Loads and uses one file; returns `rejected`, `accepted and used` or `failed`."""
     loaded = client.post(PATH, json={"route": "case", "file": "case.gguf"})
     if loaded.status_code != 201:
-        return "refused" if loaded.json()["error"]["code"] == "adapter_refused" else "failed"
+        return "rejected" if loaded.json()["error"]["code"] == "adapter_refused" else "failed"
     body = {
         "model": "m:case",
         "messages": [{"role": "user", "content": "A prompt of some words. " * 4}],
         "max_tokens": 4,
         "n": 2,
     }
-    whole = client.post(COMPLETIONS, json=body)
+    complete = client.post(COMPLETIONS, json=body)
     streamed = client.post(COMPLETIONS, content=json.dumps({**body, "stream": True}))
-    gone = client.delete(f"{PATH}/case")
-    good = [answer.status_code for answer in (whole, streamed, gone)] == [200, 200, 200]
+    unloaded = client.delete(f"{PATH}/case")
+    good = [answer.status_code for answer in (complete, streamed, unloaded)] == [200, 200, 200]
     done = streamed.text.rstrip().endswith("data: [DONE]")
-    return "taken and used" if good and done else "failed"
+    return "accepted and used" if good and done else "failed"
 
 
-class _Beside:
-    """One stream after the other, each of which must be like the first, which ran alone."""
+class _BackgroundStream:
+    """Requests one stream after another; each must equal the first, which ran alone."""
 
     def __init__(self, address: str) -> None:
         self._live = Live(address)
@@ -173,7 +175,7 @@ class _Beside:
                 self._right.append(answer == self._expected)
 
     def end(self) -> tuple[int, int]:
-        """How many there were, and how many of them were wrong."""
+        """Stops, and returns the number of streams and the number of wrong ones."""
         self._ended.set()
         self._thread.join()
         return len(self._right), self._right.count(False)

@@ -1,4 +1,4 @@
-"""Cases of a generator with fixed seeds, sent to a real endpoint that must outlive them."""
+"""Sends generated cases with fixed seeds to a real endpoint, which must survive them."""
 
 import random
 import time
@@ -11,36 +11,38 @@ import httpx2
 from tests.contract.live import COMPLETIONS, HELLO
 from tests.contract.served import Served, served
 
-__all__ = ["PATIENCE", "Attempt", "attack"]
+__all__ = ["TIMEOUT_SECONDS", "Attempt", "attack"]
 
-PATIENCE = 30.0
-"""Seconds after which an answer hangs."""
+TIMEOUT_SECONDS = 30.0
+"""Seconds after which a request counts as hung."""
 
 FLAGS = ("--threads", "1", "--context", "256", "--max-choices", "4", "--receive-seconds", "2")
 GOOD_EVERY = 20
-"""Cases after which a completion is asked for; whether the endpoint is healthy, after each."""
+"""Number of cases between two good completions; `/health` is requested after each case."""
 
 Attempt = Callable[[Served, random.Random], Iterable[int]]
-"""Sends the case of a generator, and gives the statuses that came back; a TimeoutError hangs."""
+"""Sends one case, and returns the status codes of the answers; raises TimeoutError if it hangs."""
 
 
 def attack(name: str, cases: int, attempt: Attempt, first: int = 0) -> dict[str, Any]:
     """Sends cases one after the other.
 
     Args:
-        name: Of the generator; with a case's number it is the seed of that case.
-        cases: How many.
-        attempt: Sends one.
-        first: Number of the first, to send one again that has failed.
+        name: Name of the generator. Together with its number it is the seed of a case.
+        cases: Number of cases.
+        attempt: Sends one case.
+        first: Number of the first case, to repeat a failed one.
     """
     statuses: Counter[int] = Counter()
     failed: list[str] = []
     slowest = 0.0
     with (
         served(*FLAGS) as endpoint,
-        httpx2.Client(base_url=endpoint.address, timeout=PATIENCE, trust_env=False) as client,
+        httpx2.Client(
+            base_url=endpoint.address, timeout=TIMEOUT_SECONDS, trust_env=False
+        ) as client,
     ):
-        _is_well(client, True)
+        _is_healthy(client, True)
         before = endpoint.resident()
         for number in range(first, first + cases):
             begun = time.monotonic()
@@ -53,26 +55,26 @@ def attack(name: str, cases: int, attempt: Attempt, first: int = 0) -> dict[str,
                 failed += [f"{number}: {s}" for s in found if s >= 500 and s != 503]
             slowest = max(slowest, time.monotonic() - begun)
             is_last = number == first + cases - 1
-            if not _is_well(client, is_last or number % GOOD_EVERY == 0):
+            if not _is_healthy(client, is_last or number % GOOD_EVERY == 0):
                 failed.append(f"{number} ends it: {endpoint.process.poll()}")
                 break
         grown = endpoint.resident() - before
     return {
         "cases": cases,
-        "answers": statuses.total(),
+        "responses": statuses.total(),
         "2xx": sum(count for status, count in statuses.items() if 200 <= status < 300),
         "4xx": sum(count for status, count in statuses.items() if 400 <= status < 500),
         "503": statuses[503],
         "failed": failed or "none",
         "slowest, seconds": round(slowest, 2),
-        "memory grew, MiB": round(grown / (1 << 20), 1),
+        "memory growth, MiB": round(grown / (1 << 20), 1),
     }
 
 
-def _is_well(client: httpx2.Client, asks: bool) -> bool:
-    """Whether the endpoint is healthy, and answers a good request if it is asked one."""
+def _is_healthy(client: httpx2.Client, completes: bool) -> bool:
+    """Whether `/health` answers 200 or, if `completes` is set, whether a good completion does."""
     try:
-        if not asks:
+        if not completes:
             return client.get("/health").status_code == 200
         good = {"model": "m", "messages": HELLO, "max_tokens": 2}
         return client.post(COMPLETIONS, json=good).status_code == 200

@@ -1,4 +1,4 @@
-"""Bodies by the shape of a request: every field, well and wrongly filled, wide, deep and odd."""
+"""Generated request bodies: every field with valid and invalid values, wide, deep and unusual."""
 
 import json
 import random
@@ -10,7 +10,7 @@ import httpx2
 
 from tests.contract.live import COMPLETIONS
 from tests.contract.served import Served
-from tests.load.attack import PATIENCE, attack
+from tests.load.attack import TIMEOUT_SECONDS, attack
 
 __all__ = ["FIELDS", "bodies", "body"]
 
@@ -30,9 +30,9 @@ PATHS += ["/dedicated/v1/adapters"]
 # ── values of any kind ───────────────────────────────────────────────────────────────────────
 
 
-def size(draw: Draw, largest: int) -> int:
-    """A length: most are small, and a few are as large as a body can be."""
-    return int(largest ** (draw.random() ** 2))
+def size(draw: Draw, max_size: int) -> int:
+    """Draws a length up to `max_size`, with small ones more likely."""
+    return int(max_size ** (draw.random() ** 2))
 
 
 def text(draw: Draw) -> str:
@@ -68,12 +68,12 @@ def any_value(draw: Draw, depth: int = 0) -> Json:
     return items if kind == 6 else {draw.choice(TEXTS): item for item in items}
 
 
-# ── values that fit ──────────────────────────────────────────────────────────────────────────
+# ── values of the right type ─────────────────────────────────────────────────────────────────
 
 
-def several(draw: Draw, make: Callable[[Draw], Json], largest: int = 4) -> list[Json]:
-    """A list of a few, which may hold something else, or very much of the same."""
-    items = [make(draw) for _ in range(draw.randrange(largest))]
+def several(draw: Draw, make: Callable[[Draw], Json], max_size: int = 4) -> list[Json]:
+    """Draws a short list, sometimes with an item of another type or with very many equal items."""
+    items = [make(draw) for _ in range(draw.randrange(max_size))]
     if draw.random() < 0.15:
         items.insert(draw.randrange(len(items) + 1), any_value(draw, 2))
     return wide(draw, items[0]) if items and draw.random() < 0.15 else items
@@ -105,7 +105,7 @@ def message(draw: Draw) -> Json:
 
 
 def schema(draw: Draw, depth: int = 0) -> Json:
-    """A JSON schema of up to a few hundred parts."""
+    """Draws a JSON schema with up to a few hundred nodes."""
     kind = draw.choice(["string", "integer", "boolean", "enum", *["object", "array", "anyOf"] * 2])
     if depth > 3 or kind in ("string", "integer", "boolean"):
         bound = draw.choice(["maxLength", "minimum", "pattern", "format", "multipleOf", "$ref"])
@@ -170,14 +170,14 @@ FIELDS: dict[str, Callable[[Draw], Json]] = {
     "tools": lambda draw: several(draw, tool),
     "response_format": response_format,
 }
-"""Field of a chat completion to what makes a value of it."""
+"""Generators of values by field of a chat completion."""
 
 
 def body(draw: Draw) -> bytes:
-    """A body of a few fields, whose text may be spoilt in the end."""
+    """Draws a body with a few fields, whose JSON text may be corrupted at the end."""
     names = draw.sample(sorted(FIELDS), draw.randrange(6))
     fields = {"model": "m", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 2}
-    if draw.random() < 0.15:  # the other calls
+    if draw.random() < 0.15:  # fields of the other routes
         fields |= {name: any_value(draw) for name in ("prompt", "tokens", "route", "file", "x")}
     for name in names:
         fields[name] = FIELDS[name](draw) if draw.random() < 0.7 else any_value(draw)
@@ -197,8 +197,13 @@ def body(draw: Draw) -> bytes:
 
 
 def bodies(cases: int, first: int = 0) -> dict[str, Any]:
-    """Posts bodies to a real endpoint; most of them as chat completions."""
-    client = httpx2.Client(timeout=PATIENCE, trust_env=False)
+    """Posts generated bodies to a real endpoint, mostly as chat completions.
+
+    Args:
+        cases: Number of bodies.
+        first: Number of the first case, to repeat a failed one.
+    """
+    client = httpx2.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
 
     def attempt(endpoint: Served, draw: Draw) -> list[int]:
         path = COMPLETIONS if draw.random() < 0.85 else draw.choice(PATHS)
@@ -207,7 +212,7 @@ def bodies(cases: int, first: int = 0) -> dict[str, Any]:
         except httpx2.TimeoutException as error:
             raise TimeoutError from error
         except httpx2.TransportError:
-            return []  # the connection was closed on a body that is too large
+            return []  # the endpoint closed the connection because the body is too large
 
     with client:
         return attack("bodies", cases, attempt, first)

@@ -1,4 +1,4 @@
-"""A client that waits to be killed: `python -m tests.load.dying ADDRESS`."""
+"""A client that streams until it is killed: `python -m tests.load.dying ADDRESS`."""
 
 import sys
 

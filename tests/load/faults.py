@@ -1,4 +1,4 @@
-"""What breaks: clients, the server, the engine, the disk; and what it costs the others."""
+"""Faults of clients, the server, the engine and the disk, and their effect on other requests."""
 
 import asyncio
 import contextlib
@@ -24,18 +24,18 @@ from friendli.utils import BackoffStrategy, RetryConfig
 from tests.cli.file_server import FileServer
 from tests.contract.live import environment, until
 from tests.contract.served import served
-from tests.load.traffic import Traffic, alone, asked, told
+from tests.load.traffic import Traffic, alone, comparable, request_of
 
 __all__ = ["FAULTS"]
 
-Told = dict[str, Any]
+Result = dict[str, Any]
 FLAGS = ("--context", "1024")
 RUNNING = "friendli_running_choices "
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
-def killed_clients(count: int = 6) -> Told:
-    """Processes that read streams of two choices are killed; their places are free at once."""
+def killed_clients(count: int = 6) -> Result:
+    """Kills processes that read streams of two choices; their sequences are freed at once."""
     with served(*FLAGS) as endpoint:
         (before,) = asyncio.run(alone(endpoint.address, range(1)))
         command = [sys.executable, "-m", "tests.load.dying", endpoint.address]
@@ -45,11 +45,11 @@ def killed_clients(count: int = 6) -> Told:
         ]
         for client in clients:
             assert client.stdout is not None and client.stdout.readline() == b"alive\n"
-        until(lambda: _running(endpoint.address) == 2 * count, PATIENCE, "all of them run")
+        until(lambda: _running(endpoint.address) == 2 * count, TIMEOUT_SECONDS, "all choices run")
         killed = time.monotonic()
         for client in clients:
             client.kill()
-        until(lambda: _running(endpoint.address) == 0, PATIENCE, "every place is free")
+        until(lambda: _running(endpoint.address) == 0, TIMEOUT_SECONDS, "no choice runs")
         freed = time.monotonic() - killed
         for client in clients:
             client.wait()
@@ -58,14 +58,14 @@ def killed_clients(count: int = 6) -> Told:
         (after,) = asyncio.run(alone(endpoint.address, range(1)))
     return {
         "clients killed": count,
-        "choices that ran": 2 * count,
-        "seconds until all places were free": round(freed, 2),
-        "the next answer is right": after == before,
+        "running choices": 2 * count,
+        "seconds until all slots were free": round(freed, 2),
+        "the next response is correct": after == before,
     }
 
 
-def killed_server(count: int = 8) -> Told:
-    """The server is killed under load; clients hear of it, and their retries meet the next one."""
+def killed_server(count: int = 8) -> Result:
+    """Kills the server under load; clients get an error, and retries reach the restarted server."""
     outcomes: Counter[str] = Counter()
     with served(*FLAGS) as endpoint:
         port, address = endpoint.port, endpoint.address
@@ -76,51 +76,53 @@ def killed_server(count: int = 8) -> Told:
                 try:
                     for number, _event in enumerate(_long_stream(client)):
                         if number == 1:
-                            flowing.wait(PATIENCE)
+                            flowing.wait(TIMEOUT_SECONDS)
                 except FriendliError as error:
                     return type(error).__name__
             return "no error"
 
         with ThreadPoolExecutor(count) as pool:
             streams = [pool.submit(read) for _ in range(count)]
-            flowing.wait(PATIENCE)
+            flowing.wait(TIMEOUT_SECONDS)
             endpoint.process.kill()
             outcomes.update(stream.result() for stream in streams)
     with ThreadPoolExecutor(count) as pool:
         retried = [pool.submit(_retry, address) for _ in range(count)]
         with served(*FLAGS, port=port):
-            finished = sum(each.result() == "stop or length" for each in retried)
+            finished = sum(retry.result() == "stop or length" for retry in retried)
     return {
-        "streams cut": count,
+        "streams interrupted": count,
         "errors": dict(outcomes),
-        "retries begun while it was down": count,
-        "of these answered after the restart": finished,
+        "retries started during the outage": count,
+        "of these successful after the restart": finished,
     }
 
 
-def failing_engine(count: int = 8) -> Told:
-    """The engine fails twice under load; who ran hears of it, and the rest is answered rightly."""
-    with served(*FLAGS) as sound:
-        expected = asyncio.run(alone(sound.address, range(count)))
+def failing_engine(count: int = 8) -> Result:
+    """Lets the engine fail twice under load; only running requests fail, the rest is correct."""
+    with served(*FLAGS) as healthy:
+        expected = asyncio.run(alone(healthy.address, range(count)))
     program = ("-m", "tests.load.faulty")
     with served(*FLAGS, program=program, FAULTS="9,40") as endpoint:
         answers = asyncio.run(_ask_twice(endpoint.address, count))
         with httpx2.Client(trust_env=False) as client:
             health = client.get(endpoint.address + "/health").status_code
-    failed = [each for each in answers if isinstance(each[1], int)]
-    right = [each == expected[number] for number, each in answers if not isinstance(each, int)]
+    failed = [answer for answer in answers if isinstance(answer[1], int)]
+    right = [
+        answer == expected[number] for number, answer in answers if not isinstance(answer, int)
+    ]
     return {
         "requests": len(answers),
         "failed with a 500": sum(status == 500 for _, status in failed),
-        "failed otherwise": sum(status != 500 for _, status in failed),
-        "answered": len(right),
-        "answered wrongly": right.count(False),
-        "health at the end": health,
+        "failed with another status": sum(status != 500 for _, status in failed),
+        "completed": len(right),
+        "of these wrong": right.count(False),
+        "status of /health at the end": health,
     }
 
 
-def full_disk() -> Told:
-    """A disk fills in the middle of `pull`; with room, the same command goes on from there."""
+def full_disk() -> Result:
+    """Fills the disk in the middle of `pull`; with free space, the same command resumes."""
     content = b"GGUF" + bytes(24 << 20)
     server = FileServer(content)
     with tempfile.TemporaryDirectory() as folder:
@@ -138,15 +140,15 @@ def full_disk() -> Told:
             if disk:
                 subprocess.run(["umount", folder], check=True)
     return {
-        "how": "a disk of 32 MiB, filled up" if disk else "a bound on the size of files",
+        "method": "a disk of 32 MiB that is filled" if disk else "a limit on the file size",
         "exit codes": [first.returncode, second.returncode],
-        "said": first.stderr.decode().strip().splitlines()[-1].replace(folder, "…"),
-        "asked for the rest only": "range" in server.seen[-1][1],
-        "the file is whole": whole,
+        "message": first.stderr.decode().strip().splitlines()[-1].replace(folder, "…"),
+        "the second run requests only the rest": "range" in server.seen[-1][1],
+        "the file is complete": whole,
     }
 
 
-FAULTS: Mapping[str, Callable[[], Told]] = {
+FAULTS: Mapping[str, Callable[[], Result]] = {
     "clients killed": killed_clients,
     "server killed": killed_server,
     "engine failing": failing_engine,
@@ -171,8 +173,8 @@ def _long_stream(client: SyncFriendli) -> Any:
 
 
 def _retry(address: str) -> str:
-    """A whole answer, asked for until there is one."""
-    backoff = BackoffStrategy(100, 1000, 1.5, int(PATIENCE * 1000))
+    """Requests a completion with retries until it succeeds; returns its finish reason."""
+    backoff = BackoffStrategy(100, 1000, 1.5, int(TIMEOUT_SECONDS * 1000))
     with SyncFriendli("", server_url=address) as client:
         answer = client.dedicated.chat.complete(
             model="m",
@@ -185,20 +187,20 @@ def _retry(address: str) -> str:
 
 
 async def _ask_twice(address: str, count: int) -> list[tuple[int, Any]]:
-    """All at once, and all at once again: an answer each, or the status of its error."""
+    """Sends all requests concurrently, twice; returns number and answer or error status of each."""
     async with Traffic(address) as traffic:
 
         async def ask(number: int) -> tuple[int, Any]:
-            response = await traffic.post(json.dumps(asked(number)).encode())
+            response = await traffic.post(json.dumps(request_of(number)).encode())
             good = response.status_code == 200
-            return number, told(response.json()) if good else response.status_code
+            return number, comparable(response.json()) if good else response.status_code
 
         first = await asyncio.gather(*map(ask, range(count)))
         return [*first, *await asyncio.gather(*map(ask, range(count)))]
 
 
 def _mount(folder: str, size: str) -> bool:
-    """Puts a disk in memory on a folder; whether this user may."""
+    """Mounts a tmpfs on a folder; returns whether this user may."""
     if shutil.which("mount") is None:
         return False
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
@@ -206,14 +208,14 @@ def _mount(folder: str, size: str) -> bool:
 
 
 def _fill(path: Path) -> None:
-    """Writes until there is no room."""
+    """Writes to a file until the disk is full."""
     with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(1 << 16))
 
 
 def _pull(url: str, folder: str, bound: int | None = None) -> subprocess.CompletedProcess[bytes]:
-    """Brings a file, by a process that may write no more than so many bytes of it."""
+    """Runs `pull` in a process, with a limit on the size of written files if `bound` is given."""
     command = ["-m", "friendli_endpoint.cli", "pull", f"{url}/model.gguf", "--to", folder]
     return subprocess.run(
         [sys.executable, *command],
@@ -222,6 +224,6 @@ def _pull(url: str, folder: str, bound: int | None = None) -> subprocess.Complet
         preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (bound, bound)))
         if bound
         else None,
-        timeout=PATIENCE,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )

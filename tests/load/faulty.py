@@ -1,6 +1,7 @@
-"""The command line of an endpoint whose engine fails: `python -m tests.load.faulty serve`.
+"""Command line of an endpoint whose engine fails: `python -m tests.load.faulty serve`.
 
-FAULTS names the decodes that fail, counted from 1 and separated by commas.
+The environment variable FAULTS has the numbers of the decode calls that fail, counted from 1 and
+separated by commas.
 """
 
 import os
@@ -17,7 +18,7 @@ _decode = LlamaContext.decode
 
 def _fail(self: LlamaContext, *arguments: Any, **named: Any) -> Any:
     if next(_numbers) in _FAULTS:
-        raise DecodeError("a fault that was asked for")
+        raise DecodeError("an injected fault")
     return _decode(self, *arguments, **named)
 
 

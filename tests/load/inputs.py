@@ -1,4 +1,4 @@
-"""Spoilt requests by the thousand, sent to a real endpoint."""
+"""Sends thousands of mutated and random bodies to a real endpoint."""
 
 import json
 import time
@@ -12,25 +12,27 @@ from hypothesis import strategies as st
 from tests.contract.conftest import PATH
 from tests.contract.served import served
 from tests.fuzz.endpoint import fuzzing
-from tests.fuzz.requests import spoilt
+from tests.fuzz.requests import mutated_bodies
 
 __all__ = ["inputs"]
 
-PATIENCE = 30.0
-"""An answer that takes longer hangs."""
+TIMEOUT_SECONDS = 30.0
+"""Timeout of a request; an answer that takes longer counts as hung."""
 
 
 def inputs(cases: int) -> dict[str, Any]:
-    """Sends what is spoilt, garbled or long, one after the other.
+    """Sends mutated requests and random bytes, one after the other.
 
     Args:
-        cases: How many of each kind.
+        cases: Number of bodies of each kind.
     """
     statuses: Counter[int] = Counter()
     slowest = 0.0
     with (
         served("--context", "1024", "--max-body", "1048576") as endpoint,
-        httpx2.Client(base_url=endpoint.address, timeout=PATIENCE, trust_env=False) as client,
+        httpx2.Client(
+            base_url=endpoint.address, timeout=TIMEOUT_SECONDS, trust_env=False
+        ) as client,
     ):
 
         def send(body: bytes) -> None:
@@ -39,16 +41,16 @@ def inputs(cases: int) -> dict[str, Any]:
             statuses[client.post(PATH, content=body).status_code] += 1
             slowest = max(slowest, time.monotonic() - begun)
 
-        for kind in (spoilt(), st.binary(max_size=2000)):
+        for kind in (mutated_bodies(), st.binary(max_size=2000)):
             trying = settings(fuzzing(cases), phases=[Phase.generate])
             seed(cases)(trying(given(kind)(send)))()
         good = {"model": "m", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
         after = client.post(PATH, content=json.dumps(good).encode()).status_code
     return {
-        "tried": statuses.total(),
+        "requests": statuses.total(),
         "4xx": sum(number for status, number in statuses.items() if 400 <= status < 500),
         "2xx": sum(number for status, number in statuses.items() if status < 300),
         "5xx": sum(number for status, number in statuses.items() if status >= 500),
         "slowest, seconds": round(slowest, 2),
-        "a good request afterwards": after,
+        "status of a valid request afterwards": after,
     }

@@ -1,4 +1,4 @@
-"""Mutated model files by the hundred: each is served, or refused by a sentence."""
+"""Serves mutated model files; each must work, or be rejected with an error message."""
 
 import contextlib
 import copy
@@ -16,18 +16,18 @@ from typing import Any
 
 from friendli_endpoint.engine.llama.model import find_embedded_model
 from tests.contract.live import environment
+from tests.load.forking_server import HUNG, REJECTED, SERVED
 from tests.load.mutations import MUTATIONS, Mutation, mutate
-from tests.load.opening import HUNG, REFUSED, SERVED
 from tests.support.gguf_edit import ARRAY, FORMATS, GgufDraft, number, text, texts
 from tests.support.models.byte_pairs import LLAMA, QWEN_3, write_byte_pairs
 
 __all__ = ["model_files"]
 
 EMBEDDED_SHARE = 0.1
-"""Of the files, those made of the embedded model; they take a second or more each."""
+"""Share of the files made from the embedded model, which take a second or more each."""
 
-OWN_SHARE = 0.5
-"""Of the files, those that are sound GGUF files of a model that cannot be, or of another one."""
+MODEL_MUTATION_SHARE = 0.5
+"""Share of the files that are valid GGUF files of an impossible or another model."""
 
 UINT32 = 4
 WORDS = ("a", "", "Ġa", "a b", "ü", "<|im_end|>", "x" * 300)
@@ -55,7 +55,16 @@ SIZES = (
     4096,
     1 << 31,
 )
-CUTTINGS = ("default", "llama-bpe", "qwen2", "deepseek-llm", "falcon", "gpt-4o", "tekken", "smollm")
+PRE_TOKENIZERS = (
+    "default",
+    "llama-bpe",
+    "qwen2",
+    "deepseek-llm",
+    "falcon",
+    "gpt-4o",
+    "tekken",
+    "smollm",
+)
 TEMPLATES = (
     "",
     "{{ messages }}",
@@ -66,7 +75,7 @@ TEMPLATES = (
 
 
 def _another_size(draft: GgufDraft, draw: random.Random) -> None:
-    """Another size of the model, or number of a token."""
+    """Replaces a size of the model or a token id."""
     pairs = draft.pairs
     sizes = [index for index, pair in enumerate(pairs) if pair.kind == UINT32]
     if sizes:
@@ -75,7 +84,7 @@ def _another_size(draft: GgufDraft, draw: random.Random) -> None:
 
 
 def _another_vocabulary(draft: GgufDraft, draw: random.Random) -> None:
-    """Other tokens, merges, kinds or scores, fewer or more of them."""
+    """Replaces tokens, merges, kinds or scores, with fewer or more entries."""
     listed = [pair for pair in draft.pairs if pair.kind == ARRAY and len(pair.value) > 11]
     if not listed:
         return
@@ -91,10 +100,10 @@ def _another_vocabulary(draft: GgufDraft, draw: random.Random) -> None:
 
 
 def _another_text(draft: GgufDraft, draw: random.Random) -> None:
-    """Another way of cutting text, or another chat template."""
+    """Replaces the pre-tokenizer, tokenizer model, chat template or architecture."""
     key, value = draw.choice(
         (
-            ("tokenizer.ggml.pre", draw.choice(CUTTINGS)),
+            ("tokenizer.ggml.pre", draw.choice(PRE_TOKENIZERS)),
             ("tokenizer.ggml.model", draw.choice(("llama", "bert", "t5", "rwkv", "none"))),
             ("tokenizer.chat_template", draw.choice(TEMPLATES)),
             ("general.architecture", draw.choice(("llama", "qwen2", "gemma3", "t5", "mamba"))),
@@ -103,25 +112,25 @@ def _another_text(draft: GgufDraft, draw: random.Random) -> None:
     draft.pairs = [pair for pair in draft.pairs if pair.key != key] + [text(key, value)]
 
 
-OWN: Mapping[str, Mutation] = {
+MODEL_MUTATIONS: Mapping[str, Mutation] = {
     "another size": _another_size,
     "another vocabulary": _another_vocabulary,
     "another text": _another_text,
 }
 
-OUTCOMES = {SERVED: "served", REFUSED: "refused", HUNG: "hung"}
+OUTCOMES = {SERVED: "served", REJECTED: "rejected", HUNG: "hung"}
 
 
 def model_files(cases: int, embedded: float = EMBEDDED_SHARE) -> dict[str, Any]:
-    """Has each of them served, and looked at as `doctor` does.
+    """Serves each mutated file, and checks it as `doctor` does.
 
     Args:
-        cases: How many.
-        embedded: Share of them that are the embedded model with another header.
+        cases: Number of files.
+        embedded: Share of the files that are the embedded model with another header.
     """
     found: Counter[str] = Counter()
     slowest = 0.0
-    with tempfile.TemporaryDirectory() as folder, _opening() as opening:
+    with tempfile.TemporaryDirectory() as folder, _forking_server() as server:
         sources = _sources(Path(folder))
         path = Path(folder) / "case.gguf"
         for case in range(cases):
@@ -129,28 +138,28 @@ def model_files(cases: int, embedded: float = EMBEDDED_SHARE) -> dict[str, Any]:
             of_embedded = draw.random() < embedded
             source = sources[-1] if of_embedded else draw.choice(sources[:-1])
             draft = copy.deepcopy(source)
-            mutations = OWN if draw.random() < OWN_SHARE else MUTATIONS
+            mutations = MODEL_MUTATIONS if draw.random() < MODEL_MUTATION_SHARE else MUTATIONS
             names = mutate(draft, mutations, draw, laid_out=0.0 if of_embedded else 0.5)
             draft.write(path)
             begun = time.monotonic()
-            code, said = _served(opening, path)
+            code, output = _serve(server, path)
             slowest = max(slowest, time.monotonic() - begun)
-            agreed = said.rstrip().endswith("doctor: ok" if code == SERVED else "doctor: problem")
-            outcome = OUTCOMES.get(code, "ended otherwise")
+            agreed = output.rstrip().endswith("doctor: ok" if code == SERVED else "doctor: problem")
+            outcome = OUTCOMES.get(code, "ended abnormally")
             found[outcome] += 1
-            found["doctor says the same"] += agreed
-            if outcome not in ("served", "refused") or not agreed:
-                print(f"model_files: case {case}, {names}: {code} {said}", file=sys.stderr)
-    counted = ("served", "refused", "hung", "ended otherwise", "doctor says the same")
+            found["doctor agrees"] += agreed
+            if outcome not in ("served", "rejected") or not agreed:
+                print(f"model_files: case {case}, {names}: {code} {output}", file=sys.stderr)
+    counted = ("served", "rejected", "hung", "ended abnormally", "doctor agrees")
     return {
-        "tried": cases,
+        "files": cases,
         **{name: found[name] for name in counted},
         "slowest, seconds": round(slowest, 2),
     }
 
 
 def _sources(folder: Path) -> list[GgufDraft]:
-    """Small models of two families, and the embedded one at the end."""
+    """Returns small models of two families, and the embedded model at the end."""
     written = [
         write_byte_pairs(folder / f"{family.architecture}.gguf", family)
         for family in (LLAMA, QWEN_3)
@@ -159,10 +168,10 @@ def _sources(folder: Path) -> list[GgufDraft]:
 
 
 @contextlib.contextmanager
-def _opening() -> Iterator[subprocess.Popen[str]]:
-    """The process that has files served."""
+def _forking_server() -> Iterator[subprocess.Popen[str]]:
+    """Runs `tests.load.forking_server` until the block ends."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.load.opening"],
+        [sys.executable, "-m", "tests.load.forking_server"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -174,9 +183,9 @@ def _opening() -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def _served(opening: subprocess.Popen[str], path: Path) -> tuple[int, str]:
-    assert opening.stdin is not None and opening.stdout is not None
-    opening.stdin.write(f"{path}\n")
-    opening.stdin.flush()
-    code, said = json.loads(opening.stdout.readline())
-    return code, said
+def _serve(server: subprocess.Popen[str], path: Path) -> tuple[int, str]:
+    assert server.stdin is not None and server.stdout is not None
+    server.stdin.write(f"{path}\n")
+    server.stdin.flush()
+    code, output = json.loads(server.stdout.readline())
+    return code, output

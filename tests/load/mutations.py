@@ -1,7 +1,7 @@
-"""Mutations of GGUF files that know the format: each leaves a file that is wrong in a few places.
+"""Format-aware mutations of GGUF files: a mutated file is invalid in a few places.
 
-Half of them are laid out anew, so that the sizes and offsets of tensors are right again and the
-rest of the header is all that a check can go by.
+In half of the files the tensors are laid out again, so that their sizes and offsets are consistent
+and a check can only find faults in the rest of the header.
 """
 
 import math
@@ -21,7 +21,7 @@ __all__ = ["MUTATIONS", "Mutation", "lay_out", "mutate"]
 Mutation: TypeAlias = Callable[[GgufDraft, random.Random], None]
 
 MAX_DATA_BYTES = 32 << 20
-"""Of a file that is laid out anew; beyond it, data are missing."""
+"""Maximum tensor data of a file that is laid out again; data beyond it are missing."""
 
 _UNNAMED_BLOCKS = {"9": (32, 36), "15": (256, 292)}
 _INTEGERS = (
@@ -38,13 +38,13 @@ def mutate(
     draw: random.Random,
     laid_out: float = 0.5,
 ) -> str:
-    """Changes a file in one to three ways; gives their names.
+    """Applies one to three mutations to a file; returns their names.
 
     Args:
         draft: The file.
-        mutations: By name.
-        draw: Decides.
-        laid_out: How often it is laid out anew.
+        mutations: Mutations by name.
+        draw: Source of random choices.
+        laid_out: Probability that the tensors are laid out again.
     """
     names = draw.choices(list(mutations), k=draw.choice((1, 1, 2, 3)))
     for name in names:
@@ -56,7 +56,7 @@ def mutate(
 
 
 def lay_out(draft: GgufDraft, draw: random.Random) -> None:
-    """Gives each tensor the place and the amount of data that its shape and type ask for."""
+    """Gives each tensor the offset and the amount of data that its shape and type require."""
     chunks: list[bytes] = []
     offset = 0
     random_data = np.random.default_rng(draw.randrange(1 << 32))
@@ -75,7 +75,7 @@ def lay_out(draft: GgufDraft, draw: random.Random) -> None:
 
 
 def _weights(length: int, name: str, draw: np.random.Generator) -> bytes:
-    """Small numbers for floats, and any bytes with small scales for the rest."""
+    """Draws small numbers for floats, and bytes with small scales for the other types."""
     if name == "F32":
         return draw.normal(0, 0.1, length // 4).astype("<f4").tobytes()
     if name == "F16":
@@ -103,7 +103,7 @@ def _random_pair(key: str, draw: random.Random) -> Pair:
 
 
 def _another_value(draft: GgufDraft, draw: random.Random) -> None:
-    """Another number or text of the same type."""
+    """Replaces a number or text by another of the same type."""
     index = draw.randrange(len(draft.pairs))
     pair = draft.pairs[index]
     if pair.kind == STRING:
@@ -133,11 +133,11 @@ def _a_key_twice(draft: GgufDraft, draw: random.Random) -> None:
 
 
 def _a_length_in_a_value(draft: GgufDraft, draw: random.Random) -> None:
-    """Another length of a text or a list, whose bytes stay."""
-    having = [pair for pair in draft.pairs if pair.kind in (STRING, ARRAY) and len(pair.value) > 11]
-    if not having:
+    """Replaces the length of a text or a list, and keeps its bytes."""
+    sized = [pair for pair in draft.pairs if pair.kind in (STRING, ARRAY) and len(pair.value) > 11]
+    if not sized:
         return
-    pair = draw.choice(having)
+    pair = draw.choice(sized)
     at = 0 if pair.kind == STRING else 4
     pair.value = pair.value[:at] + struct.pack("<Q", draw.choice(_INTEGERS)) + pair.value[at + 8 :]
 
@@ -175,13 +175,13 @@ def _other_dimensions(draft: GgufDraft, draw: random.Random) -> None:
 
 def _another_offset(draft: GgufDraft, draw: random.Random) -> None:
     tensor = draw.choice(draft.tensors)
-    other = draw.choice(draft.tensors).offset
-    tensor.offset = draw.choice((tensor.offset + 1, tensor.offset + 32, other, *_INTEGERS)) % 2**64
+    drawn = draw.choice(draft.tensors).offset
+    tensor.offset = draw.choice((tensor.offset + 1, tensor.offset + 32, drawn, *_INTEGERS)) % 2**64
 
 
 def _another_name(draft: GgufDraft, draw: random.Random) -> None:
-    tensor, other = draw.choice(draft.tensors), draw.choice(draft.tensors)
-    tensor.name = draw.choice((other.name, "", "a" * 63, "a" * 64, tensor.name[:-1], "blk.0."))
+    tensor, drawn = draw.choice(draft.tensors), draw.choice(draft.tensors)
+    tensor.name = draw.choice((drawn.name, "", "a" * 63, "a" * 64, tensor.name[:-1], "blk.0."))
 
 
 def _without_a_tensor(draft: GgufDraft, draw: random.Random) -> None:

@@ -1,4 +1,4 @@
-"""More requests than there is room for: none that is accepted is lost, the rest come back."""
+"""Sends more requests than fit the queue: accepted ones are answered, rejected ones are retried."""
 
 import asyncio
 import json
@@ -8,16 +8,16 @@ from typing import Any
 import httpx2
 
 from tests.contract.served import served
-from tests.load.traffic import Traffic, alone, asked
+from tests.load.traffic import Traffic, alone, request_of
 
 __all__ = ["queue_full"]
 
 
 def queue_full(requests: int) -> dict[str, Any]:
-    """Sends requests at once to an endpoint of two places and a queue of four.
+    """Sends concurrent requests to an endpoint with two sequences and a queue of four.
 
     Args:
-        requests: How many.
+        requests: Number of requests.
     """
     flags = ("--max-sequences", "2", "--max-queue", "4", "--context", "1024")
     with served(*flags) as endpoint:
@@ -25,38 +25,38 @@ def queue_full(requests: int) -> dict[str, Any]:
 
 
 async def _fill(address: str, requests: int) -> dict[str, Any]:
-    numbers = [0, 2, 4, 8]  # of one choice, and no adapter
+    numbers = [0, 2, 4, 8]  # requests with one choice and no adapter
     expected = dict(zip(numbers, await alone(address, numbers), strict=True))
-    refusals: list[int] = []
-    rounds: list[int] = []
+    waits: list[int] = []
+    retries: list[int] = []
     begun = time.monotonic()
 
     async def ask(number: int) -> httpx2.Response:
-        return await traffic.post(json.dumps(asked(number)).encode())
+        return await traffic.post(json.dumps(request_of(number)).encode())
 
-    async def come_back(place: int) -> bool:
-        """Asks until there is room, each time as late as it is told to."""
-        number = numbers[place % len(numbers)]
-        times = 0
+    async def ask_until_accepted(index: int) -> bool:
+        """Repeats a request after `retry-after` until it is accepted; returns if it is correct."""
+        number = numbers[index % len(numbers)]
+        num_retries = 0
         while (response := await ask(number)).status_code == 429:
             assert response.json()["error"]["code"] == "queue_full"
             wait = int(response.headers["retry-after"])
-            refusals.append(wait)
-            times += 1
+            waits.append(wait)
+            num_retries += 1
             await asyncio.sleep(wait)
-        rounds.append(times)
+        retries.append(num_retries)
         assert response.status_code == 200, response.text
         answer = response.json()
         return bool(answer["choices"] == expected[number]["choices"])
 
     async with Traffic(address, requests) as traffic:
-        right = await asyncio.gather(*(come_back(place) for place in range(requests)))
+        right = await asyncio.gather(*(ask_until_accepted(index) for index in range(requests)))
     return {
         "requests": requests,
-        "accepted at once": rounds.count(0),
-        "refused": len(refusals),
-        "told to wait, seconds": [min(refusals, default=0), max(refusals, default=0)],
-        "most times refused": max(rounds),
-        "answered rightly in the end": sum(right),
+        "accepted at once": retries.count(0),
+        "rejected with 429": len(waits),
+        "Retry-After, seconds (min, max)": [min(waits, default=0), max(waits, default=0)],
+        "max rejections of one request": max(retries),
+        "answered correctly in the end": sum(right),
         "seconds": round(time.monotonic() - begun, 1),
     }

@@ -1,6 +1,6 @@
-"""Mixed traffic for a time: every answer as alone, and memory and descriptors level.
+"""Runs mixed traffic for some time: answers equal those without load, memory stays level.
 
-Adapters are loaded and taken away throughout.
+Adapters are loaded and unloaded throughout, and open file descriptors are counted.
 """
 
 import asyncio
@@ -17,68 +17,79 @@ import numpy as np
 
 from friendli_endpoint.engine.llama.model import find_embedded_model
 from tests.contract.served import Served, served
-from tests.load.traffic import BAD, Told, Traffic, alone
+from tests.load.traffic import BAD, Comparable, Traffic, alone
 from tests.support.lora import write_loras
 
 __all__ = ["soak"]
 
-COUNTED = ("answers", "adapters loaded", "wrong", "left", "refused", "errors")
+COUNTED = (
+    "responses",
+    "adapters loaded",
+    "wrong responses",
+    "cancelled by the client",
+    "rejected (4xx)",
+    "errors",
+)
 
 SAMPLES = 200
-"""How often memory and descriptors are looked at."""
+"""Number of samples of memory and descriptors."""
 
 ROUTES = ("two", "three", "team/four")
-"""Of the adapters that come and go, under each of which one file or the other is loaded."""
+"""Routes under which adapters are loaded and unloaded, each time from one of `FILES`."""
 
 FILES = ("lora-1.gguf", "lora-2.gguf")
 NUMBER = 5
-"""Of the request that is sent to them: a long prompt, and log probabilities."""
+"""Number of the request to these adapters: a long prompt with log probabilities."""
 
-LEFT, REFUSED = 0.15, 0.1
-"""Shares of requests whose client leaves, and of those that are bad."""
+LEFT, REJECTED = 0.15, 0.1
+"""Shares of requests whose client disconnects, and of invalid requests."""
 
 
 def soak(
     seconds: float,
     concurrent: int,
     kinds: int = 48,
-    least: int = 1,
+    min_requests: int = 1,
     model: Path | None = None,
     context: int = 1024,
 ) -> dict[str, Any]:
-    """Runs traffic, and tells what came of it.
+    """Runs traffic, and returns counts of the results.
 
     Args:
-        seconds: How long.
-        concurrent: Requests at once.
-        kinds: How many different ones, each of which is asked for again and again.
-        least: How often each of the concurrent clients asks, however long that takes.
-        model: A GGUF file; the embedded one if None.
-        context: Max tokens of a prompt and its answer.
+        seconds: Duration.
+        concurrent: Number of concurrent clients.
+        kinds: Number of different requests, each of which is repeated.
+        min_requests: Minimum number of requests of each client, regardless of the duration.
+        model: A GGUF file; the embedded model if None.
+        context: Context length, in tokens.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = model or find_embedded_model()
         lora, *_ = write_loras(Path(folder), path, range(3))
         adapters = ("--adapter", f"one={lora}", "--adapter-dir", folder)
         with served("--model", str(path), "--context", str(context), *adapters) as endpoint:
-            return asyncio.run(_soak(endpoint, seconds, concurrent, range(kinds), least))
+            return asyncio.run(_soak(endpoint, seconds, concurrent, range(kinds), min_requests))
 
 
 async def _soak(
-    endpoint: Served, seconds: float, concurrent: int, numbers: range, least: int
+    endpoint: Served, seconds: float, concurrent: int, numbers: range, min_requests: int
 ) -> dict[str, Any]:
     expected = await alone(endpoint.address, numbers)
-    said_alone = await _said_alone(endpoint.address)
+    expected_by_file = await _adapter_answers(endpoint.address)
     counts: Counter[str] = Counter()
     samples: list[tuple[float, int, int]] = []
     begun = time.monotonic()
     async with Traffic(endpoint.address, concurrent + 3) as traffic:
         workers = [
-            asyncio.create_task(_work(traffic, expected, counts, worker, begun + seconds, least))
+            asyncio.create_task(
+                _work(traffic, expected, counts, worker, begun + seconds, min_requests)
+            )
             for worker in range(concurrent)
         ]
         workers.append(
-            asyncio.create_task(_come_and_go(traffic, said_alone, counts, begun + seconds))
+            asyncio.create_task(
+                _reload_adapters(traffic, expected_by_file, counts, begun + seconds)
+            )
         )
         while not all(worker.done() for worker in workers):
             now = time.monotonic() - begun
@@ -90,32 +101,36 @@ async def _soak(
     slope = np.polyfit(times, resident, 1)[0] if len(times) > 1 else 0.0
     return {
         "seconds": seconds,
-        "concurrent": concurrent,
+        "concurrent requests": concurrent,
         **{name: counts[name] for name in COUNTED},
-        "as before at the end": after == expected[:4],
-        "memory MiB": round(float(resident.mean()) / (1 << 20), 1),
-        "slope KiB/min": round(float(slope) * 60 / 1024, 1),
-        "descriptors": [int(descriptors.min()), int(descriptors.max()), endpoint.descriptors()],
+        "same responses at the end": after == expected[:4],
+        "mean resident memory, MiB": round(float(resident.mean()) / (1 << 20), 1),
+        "slope of memory, KiB/min": round(float(slope) * 60 / 1024, 1),
+        "file descriptors (min, max, end)": [
+            int(descriptors.min()),
+            int(descriptors.max()),
+            endpoint.descriptors(),
+        ],
     }
 
 
-async def _said_alone(address: str) -> dict[str, Any]:
-    """The choices that each file that comes and goes gives when nothing else runs."""
-    said: dict[str, Any] = {}
+async def _adapter_answers(address: str) -> dict[str, Any]:
+    """Returns the choices of each adapter file when nothing else runs."""
+    choices: dict[str, Any] = {}
     async with Traffic(address, 1) as traffic:
         for file in FILES:
             await traffic.load_adapter(ROUTES[0], file)
-            answer = await traffic.whole(NUMBER, model=f"m:{ROUTES[0]}")
-            assert answer["choices"] not in said.values()
-            said[file] = answer["choices"]
+            answer = await traffic.complete(NUMBER, model=f"m:{ROUTES[0]}")
+            assert answer["choices"] not in choices.values()
+            choices[file] = answer["choices"]
             await traffic.unload_adapter(ROUTES[0])
-    return said
+    return choices
 
 
-async def _come_and_go(
+async def _reload_adapters(
     traffic: Traffic, expected: dict[str, Any], counts: Counter[str], end: float
 ) -> None:
-    """Loads adapters, uses them, and takes them away while a request for them is on its way."""
+    """Loads adapters, uses them, and unloads them while a request for them is in flight."""
     draw = random.Random(0)
     while not counts["adapters loaded"] or time.monotonic() < end:
         route, file = draw.choice(ROUTES), draw.choice(FILES)
@@ -123,45 +138,47 @@ async def _come_and_go(
         try:
             await traffic.load_adapter(route, file)
             answers = await asyncio.gather(
-                traffic.whole(NUMBER, model=model), traffic.streamed(NUMBER, model=model)
+                traffic.complete(NUMBER, model=model), traffic.streamed(NUMBER, model=model)
             )
-            on_its_way = asyncio.create_task(traffic.left(NUMBER, draw, model=model))
+            in_flight = asyncio.create_task(traffic.abandon(NUMBER, draw, model=model))
             await traffic.unload_adapter(route)
-            await on_its_way
+            await in_flight
         except (httpx2.HTTPError, AssertionError) as error:
             counts["errors"] += 1
             print(f"soak: the adapter {route} failed: {error!r}", file=sys.stderr)
             return
         counts["adapters loaded"] += 1
-        counts["wrong"] += sum(answer["choices"] != expected[file] for answer in answers)
+        counts["wrong responses"] += sum(answer["choices"] != expected[file] for answer in answers)
 
 
 async def _work(
     traffic: Traffic,
-    expected: list[Told],
+    expected: list[Comparable],
     counts: Counter[str],
     worker: int,
     end: float,
-    least: int,
+    min_requests: int,
 ) -> None:
     draw = random.Random(worker)
-    asked = 0
-    while asked < least or time.monotonic() < end:
-        asked += 1
+    num_requests = 0
+    while num_requests < min_requests or time.monotonic() < end:
+        num_requests += 1
         number = draw.randrange(len(expected))
         kind = draw.random()
         if kind < LEFT:
-            await traffic.left(number, draw)
-            counts["left"] += 1
-        elif kind < LEFT + REFUSED:
+            await traffic.abandon(number, draw)
+            counts["cancelled by the client"] += 1
+        elif kind < LEFT + REJECTED:
             status = (await traffic.post(draw.choice(BAD))).status_code
-            counts["refused" if 400 <= status < 500 else "errors"] += 1
+            counts["rejected (4xx)" if 400 <= status < 500 else "errors"] += 1
         else:
             try:
-                answer = await (traffic.whole if draw.random() < 0.5 else traffic.streamed)(number)
+                answer = await (traffic.complete if draw.random() < 0.5 else traffic.streamed)(
+                    number
+                )
             except (httpx2.HTTPError, AssertionError) as error:
                 counts["errors"] += 1
                 print(f"soak: request {number} failed: {error!r}", file=sys.stderr)
             else:
-                counts["answers"] += 1
-                counts["wrong"] += answer != expected[number]
+                counts["responses"] += 1
+                counts["wrong responses"] += answer != expected[number]

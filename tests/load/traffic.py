@@ -1,4 +1,4 @@
-"""Requests of all kinds, and what must be the same of their answers at any load."""
+"""Mixed requests, and the fields of their answers that must not depend on the load."""
 
 import asyncio
 import json
@@ -11,11 +11,11 @@ import httpx2
 from friendli._streaming.accumulate import Accumulator
 from friendli.models import StreamedChatData
 from tests.contract.live import COMPLETIONS
-from tests.contract.test_neighbours import MIXED, told
+from tests.contract.test_concurrent_requests import MIXED, comparable
 
-__all__ = ["BAD", "Told", "Traffic", "alone", "asked", "told"]
+__all__ = ["BAD", "Comparable", "Traffic", "alone", "comparable", "request_of"]
 
-Told = dict[str, Any]
+Comparable = dict[str, Any]
 
 ADAPTERS = "/dedicated/v1/adapters"
 
@@ -34,11 +34,11 @@ BAD: list[bytes] = [
         }
     ).encode(),
 ]
-"""Bodies that are refused."""
+"""Bodies that are rejected."""
 
 
-def asked(number: int) -> dict[str, Any]:
-    """The request of a number; those of equal numbers are equal, seeds included."""
+def request_of(number: int) -> dict[str, Any]:
+    """Returns the request of a number; equal numbers give equal requests, seeds included."""
     return {
         "model": "m",
         "messages": [{"role": "user", "content": TEXTS[number % len(TEXTS)]}],
@@ -48,17 +48,19 @@ def asked(number: int) -> dict[str, Any]:
 
 
 class Traffic:
-    """A client that asks for whole answers and for streams.
+    """A client that requests completions and streams.
 
     Args:
-        address: Of the endpoint.
-        most: Connections at once.
+        address: Address of the endpoint.
+        max_connections: Maximum number of concurrent connections.
     """
 
-    def __init__(self, address: str, most: int = 64) -> None:
+    def __init__(self, address: str, max_connections: int = 64) -> None:
         self._url = address + COMPLETIONS
         self._adapters = address + ADAPTERS
-        limits = httpx2.Limits(max_connections=most, max_keepalive_connections=most)
+        limits = httpx2.Limits(
+            max_connections=max_connections, max_keepalive_connections=max_connections
+        )
         self._client = httpx2.AsyncClient(timeout=120, limits=limits, trust_env=False)
 
     async def __aenter__(self) -> "Traffic":
@@ -72,26 +74,26 @@ class Traffic:
         return await self._client.post(self._url, content=body)
 
     async def load_adapter(self, route: str, file: str) -> None:
-        """Has an adapter loaded under a route."""
+        """Loads an adapter under a route."""
         response = await self._client.post(self._adapters, json={"route": route, "file": file})
         assert response.status_code == 201, response.text
 
     async def unload_adapter(self, route: str) -> None:
-        """Has an adapter taken away."""
+        """Unloads an adapter."""
         response = await self._client.delete(f"{self._adapters}/{route}")
         assert response.status_code == 200, response.text
 
-    async def whole(self, number: int, **fields: Any) -> Told:
-        """A whole answer to the request of a number with these fields."""
-        response = await self.post(json.dumps({**asked(number), **fields}).encode())
+    async def complete(self, number: int, **fields: Any) -> Comparable:
+        """Returns the answer to the request of a number with these fields."""
+        response = await self.post(json.dumps({**request_of(number), **fields}).encode())
         assert response.status_code == 200, response.text
-        return told(response.json())
+        return comparable(response.json())
 
-    async def streamed(self, number: int, **fields: Any) -> Told:
-        """The same answer, streamed."""
+    async def streamed(self, number: int, **fields: Any) -> Comparable:
+        """Returns the same answer, accumulated from a stream."""
         accumulator = Accumulator()
         streaming = {"stream": True, "stream_options": {"include_usage": True}}
-        body = {**asked(number), **fields, **streaming}
+        body = {**request_of(number), **fields, **streaming}
         async with self._client.stream("POST", self._url, json=body) as response:
             assert response.status_code == 200
             last = ""
@@ -100,18 +102,18 @@ class Traffic:
                     accumulator.add(StreamedChatData.model_validate_json(line[6:]))
                 last = line or last
             assert last == "data: [DONE]"
-        return told(accumulator.completion().model_dump())
+        return comparable(accumulator.completion().model_dump())
 
-    async def left(self, number: int, draw: random.Random, **fields: Any) -> None:
-        """Asks, and leaves at some time: queued, in the prompt, or in the middle of the answer."""
-        body = {**asked(number), **fields, "stream": draw.random() < 0.7, "max_tokens": 400}
-        asking = asyncio.create_task(self.post(json.dumps(body).encode()))
-        await asyncio.wait([asking], timeout=draw.expovariate(1.5))
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
+    async def abandon(self, number: int, draw: random.Random, **fields: Any) -> None:
+        """Sends a request and disconnects while it is queued, being prefilled or decoded."""
+        body = {**request_of(number), **fields, "stream": draw.random() < 0.7, "max_tokens": 400}
+        posting = asyncio.create_task(self.post(json.dumps(body).encode()))
+        await asyncio.wait([posting], timeout=draw.expovariate(1.5))
+        posting.cancel()
+        await asyncio.gather(posting, return_exceptions=True)
 
 
-async def alone(address: str, numbers: Iterable[int]) -> list[Told]:
-    """What each request gets when nothing else runs."""
+async def alone(address: str, numbers: Iterable[int]) -> list[Comparable]:
+    """Returns the answers to requests when nothing else runs."""
     async with Traffic(address, 1) as traffic:
-        return [await traffic.whole(number) for number in numbers]
+        return [await traffic.complete(number) for number in numbers]

@@ -1,4 +1,4 @@
-"""Helpers for the tests of `chat/`: bodies, constraints, and choices that are read as they grow."""
+"""Helpers for the tests of `chat/`: bodies, guides, constraints, and a reader of choices."""
 
 import dataclasses
 from collections.abc import Collection, Iterable
@@ -14,7 +14,7 @@ from friendli_endpoint.chat.decoding.interpreter import OutputInterpreter, StopC
 from friendli_endpoint.chat.decoding.reasoning_state import ReasoningState
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.output.reader import Delta, Reader
-from friendli_endpoint.chat.reasoning.splitter import Splitter
+from friendli_endpoint.chat.reasoning.splitter import ReasoningSplitter
 from friendli_endpoint.chat.reasoning.tag_masks import TagMasks
 from friendli_endpoint.chat.request.validation import ModelFacts, validate
 from friendli_endpoint.chat.stop_strings import StopSet
@@ -41,12 +41,12 @@ __all__ = [
     "ConstraintMaker",
     "OpenVocabulary",
     "body_of",
-    "borders_of",
     "chat_model",
     "choice_guide",
     "criteria_of",
     "prompt_ids",
     "set_bits",
+    "tag_masks_of",
     "tool_compiler",
     "toolbox_of",
 ]
@@ -71,54 +71,54 @@ CHOICES: list[tuple[dict[str, Any], bool, bool, list[str]]] = [
         ["look"],
     ),
 ]
-"""Fields beside the tools `look` and `ask`, to whether a call is required, whether several may be
-made, and the tools that may be called."""
+"""Fields next to the tools `look` and `ask`, with the expected results: whether a call is required,
+whether several calls are allowed, and the tools that may be called."""
 
 
 def body_of(**fields: Any) -> DedicatedChatCompletionBody:
-    """A body of a request with these fields, of one message where they hold none."""
+    """Returns a request body with these fields, and with one message unless they have messages."""
     return DedicatedChatCompletionBody.model_validate({"model": "m", "messages": [USER], **fields})
 
 
 def chat_model(
     vocabulary: ScriptedVocabulary, template: str, defaults: ChatDefaults | None = None
 ) -> ChatModel:
-    """A chat model of a vocabulary, with a compiler of rules of its own."""
+    """Returns a chat model with a new rule compiler."""
     return ChatModel(RuleCompiler(vocabulary), template, vocabulary.context, defaults)
 
 
 def prompt_ids(request: GenerationRequest) -> list[int]:
-    """The tokens of a prompt that is all text."""
+    """Returns the token ids of a prompt without media."""
     return list(request.prompt_ids)
 
 
 def set_bits(mask: Bitmask, vocabulary: Vocabulary) -> set[int]:
-    """The tokens that a mask allows."""
+    """Returns the token ids that a mask allows."""
     bits = np.unpackbits(mask.view(np.uint8), bitorder="little")
     return {int(token) for token in np.flatnonzero(bits[: vocabulary.size])}
 
 
 class OpenVocabulary(ScriptedVocabulary):
-    """A vocabulary that makes a token of any bytes; its id lies beyond the others."""
+    """A vocabulary that adds a token for any bytes, with an id after the existing ones."""
 
-    def token_of(self, piece: bytes) -> int:
-        """A token of these bytes, made if it does not exist; none of the others is used."""
-        if piece not in self._made:
-            self._made[piece] = len(self._texts)
-            self._texts.append(piece)
-        return self._made[piece]
+    def token_of(self, content: bytes) -> int:
+        """Returns the added token with these bytes, and adds it if necessary."""
+        if content not in self._added:
+            self._added[content] = len(self._texts)
+            self._texts.append(content)
+        return self._added[content]
 
     @cached_property
-    def _made(self) -> dict[bytes, int]:
+    def _added(self) -> dict[bytes, int]:
         return {}
 
 
 class ConstraintMaker:
-    """Makes the constraints of requests as a grammar maker and a matcher compiler do together.
+    """Makes constraints with a grammar maker and a matcher compiler.
 
     Args:
-        vocabulary: The model's tokens.
-        layout: How the JSON of a schema is written.
+        vocabulary: The model's vocabulary.
+        layout: White space of the JSON of a schema.
     """
 
     def __init__(self, vocabulary: Vocabulary, layout: JsonLayout = "free") -> None:
@@ -126,19 +126,19 @@ class ConstraintMaker:
         self.grammars = GrammarMaker(self.matchers, layout=layout)
 
     def json_schema(self, schema: object, end_ids: frozenset[int], param: str) -> Constraint:
-        """A constraint to the JSON values that a schema allows."""
+        """Returns a constraint to the JSON values that a schema allows."""
         return self.of_grammar(self.grammars.json_schema(schema, param), end_ids)
 
     def regex(self, pattern: str, end_ids: frozenset[int], param: str) -> Constraint:
-        """A constraint to the texts that a regular expression matches as a whole."""
+        """Returns a constraint to the texts that a regular expression matches completely."""
         return self.of_grammar(self.grammars.regex(pattern, param), end_ids)
 
     def lark(self, text: str, end_ids: frozenset[int], param: str) -> Constraint:
-        """A constraint to what a Lark grammar allows."""
+        """Returns a constraint to the texts that a Lark grammar allows."""
         return self.of_grammar(self.grammars.lark(text, param), end_ids)
 
     def of_grammar(self, grammar: Grammar, end_ids: frozenset[int]) -> Constraint:
-        """A constraint to a grammar."""
+        """Returns a constraint to a grammar."""
         return self.matchers.constraint(self.matchers.compile(grammar), end_ids)
 
 
@@ -147,23 +147,23 @@ def criteria_of(
     *stops: str,
     min_tokens: int = 0,
     ends: Collection[int] | None = None,
-    silent: Collection[int] | None = None,
+    suppressed: Collection[int] | None = None,
 ) -> StopCriteria:
-    """Criteria of a choice: those of the model where nothing else is given."""
+    """Returns stop criteria, with the EOS ids and control tokens of the model by default."""
     end_ids = vocabulary.end_ids if ends is None else frozenset(ends)
     return StopCriteria(
         end_ids,
-        vocabulary.control_ids | end_ids if silent is None else frozenset(silent),
+        vocabulary.control_ids | end_ids if suppressed is None else frozenset(suppressed),
         StopSet(stops) if stops else None,
         min_tokens,
         bitmask_without(end_ids, vocabulary.size),
     )
 
 
-def borders_of(
+def tag_masks_of(
     rule: ReasoningRule, vocabulary: Vocabulary, suppressed_ids: Collection[int] | None = None
 ) -> TagMasks:
-    """The tag_masks of a rule; all control tokens are silent where nothing else is given."""
+    """Returns the token masks of a reasoning rule; all control tokens are suppressed by default."""
     silent = vocabulary.control_ids if suppressed_ids is None else suppressed_ids
     return TagMasks(rule, vocabulary, TokenIndex(vocabulary), silent)
 
@@ -175,37 +175,36 @@ def choice_guide(
     tag_masks: TagMasks | None = None,
     constraint: Constraint | None = None,
 ) -> ChoiceGuide:
-    """A guide made by hand.
+    """Returns a guide with the given parts.
 
     Args:
-        criteria: What ends the choice.
-        vocabulary: The model's tokens.
-        rule: The reasoning before the answer, if any.
-        tag_masks: The tag_masks of that rule; without, the reasoning has no budget, and a
-        constraint
-            holds from the first token on.
-        constraint: What the answer must be like, of this guide alone.
+        criteria: Stop criteria of the choice.
+        vocabulary: The model's vocabulary.
+        rule: Rule of the reasoning before the answer, or None.
+        tag_masks: Token masks of that rule. If None, the reasoning has no budget, and a constraint
+            applies from the first token on.
+        constraint: Constraint of the answer, not shared with other guides, or None.
     """
-    splitter = Splitter(rule) if rule is not None else None
+    splitter = ReasoningSplitter(rule) if rule is not None else None
     interpreter = OutputInterpreter(criteria, vocabulary, splitter)
-    thinking = None
+    reasoning_state = None
     if rule is not None and splitter is not None and tag_masks is not None:
-        thinking = ReasoningState(splitter, interpreter, tag_masks, rule.budget)
-    return ChoiceGuide(criteria, vocabulary, interpreter, constraint, thinking)
+        reasoning_state = ReasoningState(splitter, interpreter, tag_masks, rule.budget)
+    return ChoiceGuide(criteria, vocabulary, interpreter, constraint, reasoning_state)
 
 
 class ChoiceReader:
-    """Reads the tokens of one choice as an engine and a reader do together.
+    """Reads the tokens of one choice with a guide, as an engine does, and a reader.
 
-    What comes after the end of the choice is not read, because an engine never generates it.
+    Tokens after the end of the choice are not read, because an engine never generates them.
 
     Args:
-        guide: Of the choice.
-        reader: Of the choice.
+        guide: Guide of the choice.
+        reader: Reader of the choice.
 
     Attributes:
-        deltas: What has been read so far.
-        finish: How the choice has ended, if it has.
+        deltas: All deltas so far.
+        finish: Finish reason of the choice, or None before its end.
     """
 
     def __init__(self, guide: ChoiceGuide, reader: Reader) -> None:
@@ -216,12 +215,12 @@ class ChoiceReader:
 
     @property
     def text(self) -> str:
-        """The answer so far."""
+        """Text of the answer so far."""
         return "".join(delta.text for delta in self.deltas)
 
     @property
     def reasoning(self) -> str:
-        """The reasoning so far."""
+        """Text of the reasoning so far."""
         return "".join(delta.reasoning for delta in self.deltas)
 
     def read(
@@ -230,14 +229,14 @@ class ChoiceReader:
         is_last: bool = False,
         top: tuple[TokenLogprob, ...] = (),
     ) -> list[Delta]:
-        """Reads tokens up to the end of the choice; gives the delta of each.
+        """Reads tokens up to the end of the choice; returns the delta of each.
 
         Args:
-            ids: The tokens, each with a log probability of -0.5.
-            is_last: Whether the engine has no room for another token after them.
-            top: The likeliest tokens at each position, beside the token itself.
+            ids: Token ids, each with a log probability of -0.5.
+            is_last: Whether the limit on tokens is reached after them.
+            top: The most likely tokens at each position, next to the token itself.
         """
-        tokens, begun = list(ids), len(self.deltas)
+        tokens, num_before = list(ids), len(self.deltas)
         for index, token in enumerate(tokens):
             if self.finish is not None:
                 break
@@ -245,10 +244,10 @@ class ChoiceReader:
             logprob = None if findings.is_end else TokenLogprob(token, -0.5)
             likeliest = () if logprob is None else (logprob, *top)
             self._take(TokenStep(0, token, findings, logprob, likeliest))
-        return self.deltas[begun:]
+        return self.deltas[num_before:]
 
     def end(self, finish: FinishReason) -> Delta:
-        """Ends the choice without a token, with this finish; must not have ended."""
+        """Ends the choice without a token, with this finish reason; it must not have ended."""
         assert self.finish is None
         findings = dataclasses.replace(self._guide.exhausted(), finish=finish)
         self._take(TokenStep(0, None, findings))
@@ -260,12 +259,12 @@ class ChoiceReader:
 
 
 def tool_compiler(vocabulary: Vocabulary, family: Family) -> ToolCompiler:
-    """A compiler of tools with a maker of grammars of its own."""
+    """Returns a tool compiler with a new grammar maker."""
     return ToolCompiler(family, vocabulary, GrammarMaker(MatcherCompiler(vocabulary)))
 
 
 def toolbox_of(
     body: DedicatedChatCompletionBody, vocabulary: Vocabulary, family: Family
 ) -> Toolbox | None:
-    """The tools of a request."""
+    """Returns the toolbox of a request, or None without tools."""
     return tool_compiler(vocabulary, family).toolbox(validate(body, ModelFacts(vocabulary)))

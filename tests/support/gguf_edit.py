@@ -1,4 +1,4 @@
-"""A GGUF file taken apart, so that a test can write one that says something else."""
+"""Reads a GGUF file into editable parts, and writes it back."""
 
 import struct
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from pathlib import Path
 __all__ = ["FORMATS", "GgufDraft", "Pair", "TensorInfo", "number", "text", "texts"]
 
 FORMATS = dict(enumerate("BbHhIif?")) | {10: "Q", 11: "q", 12: "d"}
-"""Of numbers, by the type of a value."""
+"""Struct format of numbers, by GGUF value type."""
 
 STRING, ARRAY = 8, 9
 
 
 @dataclass
 class Pair:
-    """A key and its value, as bytes."""
+    """A metadata key with its value type and its encoded value."""
 
     key: str
     kind: int
@@ -23,7 +23,7 @@ class Pair:
 
 @dataclass
 class TensorInfo:
-    """What a header says of a tensor; its offset is from where the data begin."""
+    """A tensor's entry in the header; its offset is relative to the beginning of the data."""
 
     name: str
     shape: list[int]
@@ -33,7 +33,7 @@ class TensorInfo:
 
 @dataclass
 class GgufDraft:
-    """A file; counts are those of the lists where they are None."""
+    """An editable GGUF file; a count of None is written as the length of its list."""
 
     pairs: list[Pair]
     tensors: list[TensorInfo]
@@ -46,16 +46,16 @@ class GgufDraft:
 
     @classmethod
     def read(cls, path: Path) -> "GgufDraft":
-        """Takes a sound file apart."""
+        """Parses a valid file."""
         return _Reader(path.read_bytes()).draft()
 
     def write(self, path: Path) -> Path:
-        """Writes what it says now."""
+        """Writes the file."""
         path.write_bytes(self.header() + self.data)
         return path
 
     def header(self) -> bytes:
-        """All before the data, with the padding."""
+        """Returns the encoded header with its padding."""
         tensors = len(self.tensors) if self.num_tensors is None else self.num_tensors
         keys = len(self.pairs) if self.num_keys is None else self.num_keys
         head = [self.magic, struct.pack("<IQQ", self.version, tensors, keys)]
@@ -67,22 +67,22 @@ class GgufDraft:
         return header + bytes(-len(header) % self.alignment)
 
     def pair(self, key: str) -> Pair:
-        """The pair of a key."""
+        """Returns the pair with this key."""
         return next(pair for pair in self.pairs if pair.key == key)
 
 
 def number(key: str, kind: int, value: float) -> Pair:
-    """A key with a number."""
+    """Returns a key with a number."""
     return Pair(key, kind, struct.pack(f"<{FORMATS[kind]}", value))
 
 
 def text(key: str, value: str) -> Pair:
-    """A key with a text."""
+    """Returns a key with a text."""
     return Pair(key, STRING, _string(value))
 
 
 def texts(key: str, *values: str) -> Pair:
-    """A key with a list of texts."""
+    """Returns a key with a list of texts."""
     head = struct.pack("<IQ", STRING, len(values))
     return Pair(key, ARRAY, head + b"".join(map(_string, values)))
 
@@ -110,7 +110,7 @@ class _Reader:
         key = self._string()
         (kind,) = self._take("I")
         start = self._at
-        self._pass(kind)
+        self._skip(kind)
         return Pair(key, kind, self._content[start : self._at])
 
     def _tensor(self) -> TensorInfo:
@@ -119,7 +119,7 @@ class _Reader:
         *shape, type, offset = self._take(f"{dimensions}QIQ")
         return TensorInfo(name, shape, type, offset)
 
-    def _pass(self, kind: int) -> None:
+    def _skip(self, kind: int) -> None:
         if kind == STRING:
             self._string()
         elif kind == ARRAY:

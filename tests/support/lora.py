@@ -1,4 +1,4 @@
-"""LoRAs for a model, with random weights: small as files, large enough to change what is said."""
+"""LoRA adapters with random weights: small files, but large enough weights to change answers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +13,14 @@ TARGETS = ("blk.0.attn_q.weight", "blk.1.ffn_down.weight")
 
 
 def write_loras(folder: Path, model: Path, seeds: range, scale: float = 0.5) -> list[Path]:
-    """Writes a LoRA over a few tensors of a model for each seed.
+    """Writes a LoRA for a few tensors of a model for each seed.
 
     Args:
-        folder: Where to.
+        folder: Folder for the files, named `lora-SEED.gguf`.
         model: The GGUF file of the model.
-        seeds: Of the random weights.
-        scale: Standard deviation of the weights of the first matrix; those of the second have a
-            quarter of it.
+        seeds: Seeds of the random weights.
+        scale: Standard deviation of the weights of the first matrix; the second has a quarter of
+            it.
     """
     return list(_write(folder, GGUFReader(model), seeds, scale))
 

@@ -1,7 +1,7 @@
-"""A small vocabulary and a backend with chosen logits, to run the engine's loop on.
+"""A small vocabulary and a backend with scripted logits, to run the engine's loop on.
 
-The backend keeps the contract's books: whatever the loop does that a real backend could not bear
-is written down in `violations`, and `serving` fails the test for it.
+The backend checks its contract: every call of the loop that a real backend does not support is
+recorded in `violations`, and `serving` fails the test for it.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from friendli_endpoint.engine.core.backend import MAX_RUN, AdapterError, Logits, SlotId, Tokens
 from friendli_endpoint.engine.core.execution import EngineConfig
-from friendli_endpoint.engine.core.fast_forward import SHORTEST_RUN
+from friendli_endpoint.engine.core.fast_forward import MIN_RUN
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.generation import (
     DecodingRules,
@@ -55,13 +55,13 @@ __all__ = [
 ]
 
 PATIENCE = 30.0
-"""Seconds after which something that must happen has not."""
+"""Timeout in seconds for events that must happen."""
 
 Rule = Callable[[tuple[int, ...]], Logits]
-"""From all tokens of a sequence to the logits of the next one."""
+"""Function from all tokens of a sequence to the logits of the next one."""
 
 _CONTROL = (b"<|endoftext|>", b"<|im_start|>", b"<|im_end|>", b"<|tool|>")
-_PIECES = (
+_MULTI_BYTE = (
     b" the",
     b"the",
     b"ing",
@@ -86,18 +86,19 @@ _PIECES = (
 
 
 class ScriptedVocabulary:
-    """All bytes, some pieces of several, four control tokens; tokenises by the longest match.
+    """All bytes, some tokens of several bytes, four control tokens; tokenizes by longest match.
 
-    Ids 0 to 3 are control tokens (0 and 2 end), id `byte(b)` is the byte b, then come the pieces.
+    Ids 0 to 3 are control tokens (0 and 2 are EOS ids), id `byte(b)` is the byte b, and tokens of
+    several bytes follow.
     """
 
     def __init__(
         self, context: int = 128, adds_bos: bool = False, control: Sequence[bytes] = _CONTROL
     ) -> None:
         assert len(control) == len(_CONTROL)
-        self._texts = [*control, *(bytes([value]) for value in range(256)), *_PIECES]
+        self._texts = [*control, *(bytes([value]) for value in range(256)), *_MULTI_BYTE]
         self._ids = {text: token for token, text in enumerate(self._texts)}
-        self._longest = max(map(len, self._texts))
+        self._max_length = max(map(len, self._texts))
         self.size = len(self._texts)
         self.context = context
         self.end_ids = frozenset({0, 2})
@@ -108,17 +109,17 @@ class ScriptedVocabulary:
 
     @staticmethod
     def byte(value: int | str) -> int:
-        """The token of one byte, or of one ASCII character."""
+        """Returns the token id of a byte or of an ASCII character."""
         return len(_CONTROL) + (ord(value) if isinstance(value, str) else value)
 
     def token(self, text: str | bytes) -> int:
-        """The token of exactly this text."""
+        """Returns the token id of exactly this text."""
         return self._ids[text.encode() if isinstance(text, str) else text]
 
     def tokenize(self, text: str, special: bool) -> list[int]:
         encoded, ids, start = text.encode(), [], 0
         while start < len(encoded):
-            for length in range(self._longest, 0, -1):
+            for length in range(self._max_length, 0, -1):
                 token = self._ids.get(encoded[start : start + length])
                 if token is not None and (special or token not in self.control_ids):
                     ids.append(token)
@@ -130,13 +131,13 @@ class ScriptedVocabulary:
         return self._texts[token_id]
 
     def text(self, ids: Iterable[int]) -> str:
-        """What tokens say together."""
+        """Decodes tokens to text."""
         return b"".join(map(self.token_bytes, ids)).decode()
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the loop to its backend."""
+    """A call of the loop to its backend."""
 
     name: str
     sequences: tuple[int, ...]
@@ -146,16 +147,17 @@ class Call:
 
 
 class ScriptedBackend:
-    """Sequences as lists of tokens, and logits by a rule.
+    """A backend with sequences as lists of tokens, and logits by a rule.
 
-    What it gives out is spoilt at the next call, as a C library's buffer would be.
+    Returned logits are overwritten with NaN at the next call, like the buffer of a C library.
 
     Args:
-        rule: The logits after a sequence's tokens.
-        sequences: How many there are.
-        context: Most tokens of each.
-        most: Most tokens of a piece.
-        batch_invariant_positions: Positions where tokens that are computed alone are like others.
+        rule: Computes the logits after a sequence's tokens.
+        sequences: Number of sequences.
+        context: Maximum number of tokens of a sequence.
+        max_chunk: Maximum number of tokens of a prefill chunk.
+        batch_invariant_positions: Number of leading positions at which decoded tokens have the
+            same KV entries as prefilled ones.
     """
 
     def __init__(
@@ -163,12 +165,12 @@ class ScriptedBackend:
         rule: Rule,
         sequences: int,
         context: int,
-        most: int = 512,
+        max_chunk: int = 512,
         batch_invariant_positions: int = 0,
     ) -> None:
         self._rule = rule
         self._context = context
-        self._most = most
+        self._max_chunk = max_chunk
         self.batch_invariant_positions = batch_invariant_positions
         self._held: list[list[int]] = [[] for _ in range(sequences)]
         self._computed: list[list[tuple[bool, int | None]]] = [[] for _ in range(sequences)]
@@ -186,10 +188,10 @@ class ScriptedBackend:
         ids = [int(token) for token in tokens]
         self._begin(Call("prefill", (slot,), tuple(ids), position, adapter))
         alone = position == 0 and output and len(ids) == 1
-        self._must(alone or 2 <= len(ids) <= self._most, f"a piece of {len(ids)} tokens")
+        self._must(alone or 2 <= len(ids) <= self._max_chunk, f"a chunk of {len(ids)} tokens")
         self._must(
             all(computed == (False, adapter) for computed in self._computed[slot]),
-            f"a prompt goes on from {self._computed[slot]}",
+            f"a prompt continues {self._computed[slot]}",
         )
         self._append(slot, ids, position, (alone, adapter))
         return self._give(self._logits(slot)) if output else None
@@ -199,7 +201,7 @@ class ScriptedBackend:
     ) -> Sequence[Logits] | None:
         ids = [int(token) for token in tokens]
         self._begin(Call("extend", (slot,), tuple(ids), position, adapter))
-        self._must(SHORTEST_RUN <= len(ids) <= MAX_RUN, f"{len(ids)} tokens at once")
+        self._must(MIN_RUN <= len(ids) <= MAX_RUN, f"{len(ids)} tokens at once")
         rows = []
         for number, token in enumerate(ids):
             at = position + number
@@ -251,7 +253,7 @@ class ScriptedBackend:
         self.closed = True
 
     def opened(self) -> "ScriptedBackend":
-        """Itself, new."""
+        """Resets and returns itself."""
         self._held = [[] for _ in self._held]
         self._computed = [[] for _ in self._held]
         self.opens += 1
@@ -259,7 +261,7 @@ class ScriptedBackend:
         return self
 
     def named(self, name: str) -> list[Call]:
-        """The calls of one kind."""
+        """Returns the calls of one kind."""
         return [call for call in self.calls if call.name == name]
 
     def _begin(self, call: Call) -> None:
@@ -279,7 +281,7 @@ class ScriptedBackend:
         position: int,
         computed: tuple[bool, int | None],
     ) -> None:
-        """Appends tokens that were computed alone or not, with an adapter or without."""
+        """Appends tokens; `computed` is whether each was decoded alone, and its adapter."""
         held = self._held[sequence]
         self._must(
             position == len(held),
@@ -302,13 +304,13 @@ class ScriptedBackend:
 
 
 class ScriptedGuide:
-    """A guide that does what a test says, and writes down what it was told.
+    """A guide with scripted masks and fast-forward tokens, which records accepted tokens.
 
     Args:
-        ends: Tokens that end the choice.
-        masks: By position; None or an absent position allows all.
-        forced: By position.
-        fails_at: The position at which `accept` raises.
+        ends: Token ids that end the choice.
+        masks: Masks by position; a position without a mask allows all tokens.
+        forced: Fast-forward tokens by position.
+        fails_at: Position at which `accept` raises, or None.
     """
 
     def __init__(
@@ -346,20 +348,30 @@ class ScriptedGuide:
 
 @dataclass(frozen=True)
 class ScriptedRules(DecodingRules):
-    """Rules of which these guides are made, one after the other and over again."""
+    """Rules from which these guides are made, in order and repeatedly."""
 
     guides: Iterator[Guide] = field(default_factory=lambda: iter(()), compare=False)
 
 
 def scripted_guide(rules: DecodingRules) -> Guide:
-    """The next guide of scripted rules."""
+    """Returns the next guide of scripted rules."""
     assert isinstance(rules, ScriptedRules)
     return next(rules.guides)
 
 
 @dataclass
 class Inbox:
-    """Takes what an engine delivers for one request, and waits for its end."""
+    """Collects the events of one request, and waits for its end.
+
+    Attributes:
+        choices: Number of choices of the request.
+        steps: Steps of all choices, in order of arrival.
+        started: The first event, or None.
+        failure: Failure of the engine, or None.
+        late: Events that arrived out of order or after the end.
+        begun: Set at the first event.
+        ended: Set when all choices have ended or the engine has failed.
+    """
 
     choices: int
     steps: list[TokenStep] = field(default_factory=list)
@@ -389,24 +401,24 @@ class Inbox:
         self.started = event
 
     def wait(self) -> "Inbox":
-        """Waits for the end of the request, a failure included."""
+        """Waits for the end or the failure of the request."""
         assert self.ended.wait(PATIENCE), "the request did not end"
         return self
 
     def of(self, choice: int) -> list[TokenStep]:
-        """The steps of one choice."""
+        """Returns the steps of a choice."""
         return [step for step in self.steps if step.choice == choice]
 
     def tokens(self, choice: int = 0) -> list[int | None]:
-        """The tokens of one choice."""
+        """Returns the token ids of a choice."""
         return [step.token_id for step in self.of(choice)]
 
     def output(self, choice: int = 0) -> bytes:
-        """The output of one choice that was found certain."""
+        """Returns the bytes of all output spans of a choice."""
         return b"".join(span.raw for step in self.of(choice) for span in step.findings.spans)
 
     def finishes(self) -> list[FinishReason | None]:
-        """How each choice ended."""
+        """Returns the finish reason of each choice."""
         return [self.of(choice)[-1].findings.finish for choice in range(self.choices)]
 
 
@@ -424,7 +436,7 @@ def serving(
     drafts: bool = True,
     report: Callable[[StepReport], None] = lambda _report: None,
 ) -> Iterator[tuple[EngineLoop, ScriptedBackend]]:
-    """An engine on a scripted backend; when it is left, the backend must have been used well."""
+    """Runs an engine on a scripted backend; fails at the end if the contract was violated."""
     vocabulary = vocabulary or ScriptedVocabulary()
     backend = ScriptedBackend(
         rule, slots, vocabulary.context, idle_chunk_tokens, batch_invariant_positions
@@ -445,7 +457,7 @@ def serving(
         engine.close()
     execution = engine._execution
     kept = (execution._running, execution._prompt_logits, len(execution._outbox))
-    assert kept == ({}, {}, 0), "the engine keeps something of requests that have ended"
+    assert kept == ({}, {}, 0), "the engine keeps state of requests that have ended"
     assert backend.violations == []
     assert backend.closed
 
@@ -461,7 +473,7 @@ def request(
     temperature: float = 0.0,
     **sampling: Any,
 ) -> GenerationRequest:
-    """A request with one choice for each guide, or one that ends by its length."""
+    """Returns a request with one choice per guide, or with one choice that ends by length."""
     guides = guides or (ScriptedGuide(),)
     return GenerationRequest(
         name,
@@ -485,7 +497,7 @@ def run(engine: EngineLoop, *requests: GenerationRequest) -> list[Inbox]:
 
 
 def bitmask(allowed: Iterable[int], size: int) -> NDArray[np.uint32]:
-    """A guide's mask that allows these tokens only."""
+    """Returns a guide's mask that allows only these tokens."""
     mask = np.zeros((size + 31) // 32, np.uint32)
     for token in allowed:
         mask[token // 32] |= np.uint32(1 << (token % 32))
@@ -493,7 +505,7 @@ def bitmask(allowed: Iterable[int], size: int) -> NDArray[np.uint32]:
 
 
 def following(size: int) -> Rule:
-    """The likeliest token is the last one plus one, so that a greedy choice counts up."""
+    """Returns logits that favour the last token plus one, so that a greedy choice counts up."""
 
     def rule(tokens: tuple[int, ...]) -> Logits:
         logits = np.zeros(size, np.float32)
@@ -504,7 +516,7 @@ def following(size: int) -> Rule:
 
 
 def chaotic(size: int) -> Rule:
-    """Logits that depend on every token before, so that a wrong history shows."""
+    """Returns logits that depend on all previous tokens, so that a wrong history changes them."""
 
     def rule(tokens: tuple[int, ...]) -> Logits:
         digest = hashlib.blake2b(repr(tokens).encode(), digest_size=8).digest()
@@ -515,7 +527,7 @@ def chaotic(size: int) -> Rule:
 
 
 def repeating(size: int, period: int, share: float) -> Rule:
-    """Logits that mostly want the token a period before, and sometimes depend on all."""
+    """Returns logits that mostly favour the token one period earlier, else those of `chaotic`."""
     chaos = chaotic(size)
 
     def rule(tokens: tuple[int, ...]) -> Logits:

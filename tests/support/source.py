@@ -1,4 +1,4 @@
-"""A model to serve that a test holds back, or lets fail."""
+"""A model source whose loading a test can delay or let fail."""
 
 import threading
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from tests.support.scripted import ScriptedVocabulary
 
 
 class HeldSource:
-    """A model whose loading takes until the test lets it go on.
+    """A model source whose loading waits for the test.
 
     Attributes:
-        go_on: Set when the model may be loaded.
-        fault: What its loading raises.
-        card: Of the model.
-        loop: What computes, and counts how often it is closed.
+        go_on: Loading waits until this is set.
+        fault: Exception that loading raises, or None.
+        card: Card of the model.
+        loop: Scripted engine loop, which counts how often it is closed.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class HeldSource:
 
 
 class CountedLoop(ScriptedLoop):
-    """Counts how often it is closed."""
+    """A scripted engine loop that counts how often it is closed."""
 
     closed = 0
 

@@ -1,4 +1,4 @@
-"""The types of the client, as type checkers see them from outside."""
+"""Types of the client, as type checkers see them from outside."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def basedpyright(folder: Path) -> Found:
 
 @pytest.fixture(scope="module", params=[mypy, basedpyright], ids=lambda checker: checker.__name__)
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Found:
-    """Errors that a type checker finds in the programs, in one run."""
+    """Errors that a type checker reports for both programs, in one run."""
     checker: Callable[[Path], Found] = request.param
     return checker(tmp_path_factory.mktemp("checked"))
 
 
-def test_a_good_program_passes(found: Found) -> None:
+def test_valid_program_has_no_errors(found: Found) -> None:
     assert found[GOOD] == {}
 
 
-def test_mistakes_are_found(found: Found) -> None:
+def test_mistakes_are_reported(found: Found) -> None:
     assert found[BAD].keys() == MARKED

@@ -1,5 +1,5 @@
-"""What is measured: one small program for each kind of client, run by `meter.py`.
+"""Programs under measurement, one per kind of client, run by `meter.py`.
 
-The meter runs as a script in environments that hold one client and nothing of this repository, so
-the programs import each other relatively, and nothing that the client itself would not.
+The meter runs as a script in environments with one client and nothing else of this repository, so
+the programs use relative imports, and import only modules that the client imports anyway.
 """

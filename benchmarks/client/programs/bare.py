@@ -1,4 +1,4 @@
-"""httpx2 alone, a floor: carries the bytes and cuts them into events, but reads no JSON."""
+"""Bare httpx2, a lower bound: splits the bytes into events, but does not parse JSON."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -10,19 +10,19 @@ HEADERS = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}
 
 
 class Sync:
-    """Whole and streamed answers."""
+    """Client for whole and streamed answers."""
 
     def __init__(self, url: str) -> None:
         self.url = url + FRIENDLI_PATH
         self.client = httpx2.Client()
 
     def post(self) -> bool:
-        """One whole answer; whether it is the canned one."""
+        """Requests a whole answer; returns whether it is the canned one."""
         answer = self.client.post(self.url, content=BODY, headers=HEADERS)
         return TEXT.encode() in answer.content
 
     def events(self) -> Iterator[bytes]:
-        """One streamed answer, event by event."""
+        """Yields the events of a streamed answer."""
         rest = b""
         with self.client.stream("POST", self.url, content=BODY, headers=HEADERS) as answer:
             for piece in answer.iter_raw():
@@ -31,19 +31,19 @@ class Sync:
 
 
 class Async:
-    """Whole and streamed answers."""
+    """Client for whole and streamed answers."""
 
     def __init__(self, url: str) -> None:
         self.url = url + FRIENDLI_PATH
         self.client = httpx2.AsyncClient()
 
     async def post(self) -> bool:
-        """One whole answer; whether it is the canned one."""
+        """Requests a whole answer; returns whether it is the canned one."""
         answer = await self.client.post(self.url, content=BODY, headers=HEADERS)
         return TEXT.encode() in answer.content
 
     async def events(self) -> AsyncIterator[bytes]:
-        """One streamed answer, event by event."""
+        """Yields the events of a streamed answer."""
         rest = b""
         async with self.client.stream("POST", self.url, content=BODY, headers=HEADERS) as answer:
             async for piece in answer.aiter_raw():

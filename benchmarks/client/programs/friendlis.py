@@ -1,4 +1,4 @@
-"""The same program for ours and for both generations of the published client."""
+"""Program for our client and for both generations of the published client."""
 
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -12,7 +12,7 @@ GIVEN: dict[str, Any] = {"model": MODEL, "messages": MESSAGES, "max_tokens": 64}
 
 
 class Sync:
-    """Whole and streamed answers."""
+    """Client for whole and streamed answers."""
 
     def __init__(self, url: str) -> None:
         client = SyncFriendli(token=TOKEN, server_url=url, x_friendli_team="team")
@@ -20,18 +20,18 @@ class Sync:
         self.stream = _stream(self.chat)
 
     def post(self) -> bool:
-        """One whole answer; whether it is the canned one."""
+        """Requests a whole answer; returns whether it is the canned one."""
         return bool(self.chat.complete(**GIVEN).choices[0].message.content == TEXT)
 
     def events(self) -> Iterator[str]:
-        """One streamed answer, event by event."""
+        """Yields the events of a streamed answer."""
         with self.stream(**GIVEN) as events:
             for event in events:
                 yield event.data.choices[0].delta.content
 
 
 class Async:
-    """Whole and streamed answers."""
+    """Client for whole and streamed answers."""
 
     def __init__(self, url: str) -> None:
         client = AsyncFriendli(token=TOKEN, server_url=url, x_friendli_team="team")
@@ -39,16 +39,16 @@ class Async:
         self.stream = _stream(self.chat)
 
     async def post(self) -> bool:
-        """One whole answer; whether it is the canned one."""
+        """Requests a whole answer; returns whether it is the canned one."""
         return bool((await self.chat.complete(**GIVEN)).choices[0].message.content == TEXT)
 
     async def events(self) -> AsyncIterator[str]:
-        """One streamed answer, event by event."""
+        """Yields the events of a streamed answer."""
         async with await self.stream(**GIVEN) as events:
             async for event in events:
                 yield event.data.choices[0].delta.content
 
 
 def _stream(chat: Any) -> Any:
-    """`stream()` where there is one: the published client has dropped it."""
+    """Returns `stream()` if there is one: the published client has dropped it."""
     return getattr(chat, "stream", None) or partial(chat.complete, stream=True)

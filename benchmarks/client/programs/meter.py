@@ -2,9 +2,9 @@
 
 Usage: python meter.py PROGRAM MODE URL [STREAM]
 
-PROGRAM is a module beside this file with classes `Sync` and `Async`; MODE is `start`, `sync`,
-`async` or `stream`; URL is the canned server's. Times are CPU seconds of this process, all its
-threads included, for each operation. Imports nothing that would be charged to the client.
+PROGRAM is a module in this folder with classes `Sync` and `Async`; MODE is `start`, `sync`, `async`
+or `stream`; URL is that of the canned server. Times are CPU seconds per operation, of all threads
+of this process. Imports that would distort the measurement are avoided.
 """
 
 import os
@@ -41,7 +41,7 @@ def main(program: str, mode: str, url: str, stream: str = "") -> None:
 
 
 def start(client: Any, url: str) -> None:
-    """From nothing to the first reply."""
+    """Measures a process from its start to the first response."""
     imported = resident()
     check(client.Sync(f"{url}/whole").post())
     report("cpu", time.process_time())
@@ -50,57 +50,57 @@ def start(client: Any, url: str) -> None:
 
 
 async def asynchronous(client: Any, url: str) -> None:
-    """The measurements of mode `async`."""
+    """Runs the measurements of mode `async`."""
     import asyncio
 
-    one = client.Async(f"{url}/whole")
-    report("post", await repeated_async(one.post))
+    program = client.Async(f"{url}/whole")
+    report("post", await repeated_async(program.post))
 
-    async def many() -> bool:
-        return all(await asyncio.gather(*(one.post() for _ in range(PARALLEL))))
+    async def parallel() -> bool:
+        return all(await asyncio.gather(*(program.post() for _ in range(PARALLEL))))
 
-    report("parallel", await repeated_async(many) / PARALLEL)
+    report("parallel", await repeated_async(parallel) / PARALLEL)
     report("saturated", await streamed_async(client.Async, url, SATURATED))
     report("paced", await streamed_async(client.Async, url, PACED, once=True))
 
 
 def repeated(operation: Callable[[], bool]) -> float:
-    """CPU seconds of an operation."""
+    """Returns the CPU seconds per operation."""
     for _ in range(WARM):
         check(operation())
     end = time.perf_counter() + SECONDS
-    begun, count = time.process_time(), 0
+    start_cpu, count = time.process_time(), 0
     while time.perf_counter() < end:
         check(operation())
         count += 1
-    return (time.process_time() - begun) / count
+    return (time.process_time() - start_cpu) / count
 
 
 async def repeated_async(operation: Callable[[], Awaitable[bool]]) -> float:
-    """CPU seconds of an operation."""
+    """Returns the CPU seconds per operation."""
     for _ in range(WARM):
         check(await operation())
     end = time.perf_counter() + SECONDS
-    begun, count = time.process_time(), 0
+    start_cpu, count = time.process_time(), 0
     while time.perf_counter() < end:
         check(await operation())
         count += 1
-    return (time.process_time() - begun) / count
+    return (time.process_time() - start_cpu) / count
 
 
 def streamed(
     client: Callable[[str], Any], url: str, stream: tuple[int, int, int], once: bool = False
 ) -> float:
-    """CPU seconds of an event, from a stream's first event to its end."""
-    one = client(f"{url}/stream-{stream[0]}-{stream[1]}-{stream[2]}")
+    """Returns the CPU seconds per event, from the first event of a stream to its end."""
+    program = client(f"{url}/stream-{stream[0]}-{stream[1]}-{stream[2]}")
     end = time.perf_counter() + SECONDS
     cpu, count = 0.0, 0
     while not count or (time.perf_counter() < end and not once):
-        events: Iterator[Any] = one.events()
+        events: Iterator[Any] = program.events()
         next(events)
-        begun = time.process_time()
+        start_cpu = time.process_time()
         read = sum(1 for _ in events)
-        cpu += time.process_time() - begun
+        cpu += time.process_time() - start_cpu
         check(read >= stream[0] - 1)
         count += read
     return cpu / count
@@ -109,36 +109,36 @@ def streamed(
 async def streamed_async(
     client: Callable[[str], Any], url: str, stream: tuple[int, int, int], once: bool = False
 ) -> float:
-    """CPU seconds of an event, from a stream's first event to its end."""
-    one = client(f"{url}/stream-{stream[0]}-{stream[1]}-{stream[2]}")
+    """Returns the CPU seconds per event, from the first event of a stream to its end."""
+    program = client(f"{url}/stream-{stream[0]}-{stream[1]}-{stream[2]}")
     end = time.perf_counter() + SECONDS
     cpu, count = 0.0, 0
     while not count or (time.perf_counter() < end and not once):
-        events: AsyncIterator[Any] = one.events()
+        events: AsyncIterator[Any] = program.events()
         await anext(events)
-        begun, read = time.process_time(), 0
+        start_cpu, read = time.process_time(), 0
         async for _ in events:
             read += 1
-        cpu += time.process_time() - begun
+        cpu += time.process_time() - start_cpu
         check(read >= stream[0] - 1)
         count += read
     return cpu / count
 
 
-def check(right: bool) -> None:
-    """Stops the measurement where a client did not do its work."""
-    if not right:
-        sys.exit("the client did not give the canned answer")
+def check(correct: bool) -> None:
+    """Exits if a client did not return the canned answer."""
+    if not correct:
+        sys.exit("the client did not return the canned answer")
 
 
 def resident() -> float:
-    """Resident memory of this process, in bytes."""
+    """Returns the resident memory of this process, in bytes."""
     with open("/proc/self/statm") as statm:
         return float(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def report(name: str, value: float) -> None:
-    """Prints a result."""
+    """Prints a result line."""
     print(name, value, flush=True)
 
 

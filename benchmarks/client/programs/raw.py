@@ -1,4 +1,4 @@
-"""Sockets alone, the lowest floor: carries the bytes, reads neither HTTP nor JSON properly."""
+"""Raw sockets, the lowest bound: transfers the bytes, without parsing HTTP or JSON properly."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ END_OF_STREAM = b"\r\n0\r\n\r\n"
 
 
 class Sync:
-    """Whole and streamed answers."""
+    """Client for whole and streamed answers."""
 
     def __init__(self, url: str) -> None:
         address, self.request = _request(url)
@@ -18,7 +18,7 @@ class Sync:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def post(self) -> bool:
-        """One whole answer; whether it is the canned one."""
+        """Requests a whole answer; returns whether it is the canned one."""
         self.socket.sendall(self.request)
         answer = b""
         while not _is_whole(answer):
@@ -26,7 +26,7 @@ class Sync:
         return TEXT.encode() in answer
 
     def events(self) -> Iterator[bytes]:
-        """One streamed answer, event by event."""
+        """Yields the events of a streamed answer."""
         self.socket.sendall(self.request)
         rest = b""
         while not rest.endswith(END_OF_STREAM):
@@ -34,21 +34,21 @@ class Sync:
             yield from events
 
     def _receive(self) -> bytes:
-        piece = self.socket.recv(65536)
-        if not piece:
+        data = self.socket.recv(65536)
+        if not data:
             raise ConnectionError("the server closed the connection")
-        return piece
+        return data
 
 
 class Async:
-    """Whole and streamed answers; connections that are free are used again."""
+    """Client for whole and streamed answers; reuses idle connections."""
 
     def __init__(self, url: str) -> None:
         self.address, self.request = _request(url)
         self.free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def post(self) -> bool:
-        """One whole answer; whether it is the canned one."""
+        """Requests a whole answer; returns whether it is the canned one."""
         reader, writer = await self._connection()
         writer.write(self.request)
         head = await reader.readuntil(b"\r\n\r\n")
@@ -57,7 +57,7 @@ class Async:
         return TEXT.encode() in answer
 
     async def events(self) -> AsyncIterator[bytes]:
-        """One streamed answer, event by event."""
+        """Yields the events of a streamed answer."""
         reader, writer = await self._connection()
         writer.write(self.request)
         rest = b""

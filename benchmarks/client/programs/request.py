@@ -1,4 +1,4 @@
-"""The request that every client makes, and the text that it must get back."""
+"""Request that every client sends, and the text of the canned answer."""
 
 MODEL = "any"
 MESSAGES = [

@@ -1,1 +1,1 @@
-"""Measures the rewriting of JSON schemas, over schemas that are published in packages."""
+"""Benchmarks of the JSON-schema rewriting, on schemas that are published in packages."""

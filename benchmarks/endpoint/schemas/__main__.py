@@ -1,8 +1,8 @@
 """Times the rewriting of JSON schemas: `python -m benchmarks.endpoint.schemas`.
 
-For each schema of the corpus, in turns: our rewriting, llguidance's own compilation of the schema
-as it is, which knows nothing of ours, and all that a request waits for: the rewriting, the
-compilation of what comes of it, and the probe of an output.
+For each schema of the corpus, three times are measured in turn: our rewriting; llguidance's own
+compilation of the original schema; and all that a request waits for, which is the rewriting, the
+compilation of the rewritten schema, and the probe of an output.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from benchmarks.endpoint.schemas.verdicts import (
     verdicts_of,
 )
 from friendli_endpoint.chat.structured import GrammarMaker, MatcherCompiler
-from friendli_endpoint.chat.structured.json_schema import LAYOUTS, fit_schema
-from friendli_endpoint.chat.structured.native import ConstraintError, contained, tokenizer_of
+from friendli_endpoint.chat.structured.json_schema import LAYOUTS, rewrite_schema
+from friendli_endpoint.chat.structured.native import ConstraintError, catch_panics, tokenizer_of
 from friendli_endpoint.deep_stack import on_deep_stack
 from friendli_endpoint.engine.llama.library import find_library
 from friendli_endpoint.engine.llama.library import load as load_library
@@ -38,28 +38,28 @@ from friendli_endpoint.generation import RequestError, Vocabulary
 
 STACK_BYTES = 64 << 20
 LIMITS = LLParserLimits(verbose_errors=False, max_items_in_row=10_000, max_grammar_size=200_000)
-"""Stack and limits are those of our compiler."""
+"""Stack size and limits are the same as in the endpoint's compiler."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Processor times for one schema in ms, the fastest of some runs each.
+    """CPU times for one schema in ms, each the minimum of several runs.
 
     Attributes:
         rewriting: Our rewriting.
-        compiling: llguidance's compilation of the schema as it is.
-        checking: All that a request waits for.
-        is_taken: Whether each of them takes the schema.
+        compiling: llguidance's compilation of the original schema.
+        checking: Rewriting, compilation and probe, as for a request.
+        is_accepted: Whether all three accept the schema.
     """
 
     rewriting: float
     compiling: float
     checking: float
-    is_taken: bool
+    is_accepted: bool
 
 
 def main(arguments: list[str]) -> int:
-    """Prints a table, or writes or compares verdicts; the exit code is 1 where these differ."""
+    """Prints a table, or writes or compares verdicts; returns 1 if verdicts differ."""
     options = _options(arguments)
     corpus = options.into / "corpus.jsonl"
     entries = load(corpus if corpus.exists() else gather(options.into))
@@ -75,23 +75,23 @@ def main(arguments: list[str]) -> int:
     else:
         schemas = [entry.schema for entry in entries]
         gc.collect()
-        gc.freeze()  # A server that is sent a schema does not hold thousands of others.
+        gc.freeze()  # Unlike a server, this process holds thousands of schemas.
         timings = on_deep_stack(lambda: measure(schemas, vocabulary, options.rounds), STACK_BYTES)
         print("\n".join([*table(timings), "", packages(entries)]))
     return 0
 
 
 def embedded_vocabulary() -> Vocabulary:
-    """That of the embedded model, without its weights."""
+    """Loads the vocabulary of the embedded model, without its weights."""
     return LlamaVocabulary(VocabularyFile(load_library(find_library()), find_embedded_model()))
 
 
 def measure(schemas: Sequence[dict[str, Any]], vocabulary: Vocabulary, rounds: int) -> list[Timing]:
-    """Times everything for each schema, in turns."""
+    """Times each schema, the fastest of `rounds` runs over all of them."""
     tokenizer = tokenizer_of(vocabulary)
     timings: list[list[Timing]] = [[] for _ in schemas]
     for _ in range(rounds):
-        # The last round's would know the schemas.
+        # A new cache, because the previous round's contains the schemas.
         grammars = GrammarMaker(MatcherCompiler(vocabulary))
         for schema, runs in zip(schemas, timings, strict=True):
             runs.append(timing(schema, grammars, tokenizer))
@@ -99,15 +99,15 @@ def measure(schemas: Sequence[dict[str, Any]], vocabulary: Vocabulary, rounds: i
 
 
 def timing(schema: dict[str, Any], grammars: GrammarMaker, tokenizer: LLTokenizer) -> Timing:
-    """Times everything for one schema."""
+    """Times one schema once."""
     text = json.dumps({**schema, "x-guidance": LAYOUTS["free"]})
-    rewriting, is_rewritten = _timed(lambda: _is_served(lambda: fit_schema(schema, "schema")))
+    rewriting, is_rewritten = _timed(lambda: _is_served(lambda: rewrite_schema(schema, "schema")))
     compiling, is_compiled = _timed(lambda: _is_compiled(text, tokenizer))
     checking, is_checked = _timed(
         lambda: _is_served(lambda: grammars.json_schema(schema, "schema"))
     )
-    is_taken = is_rewritten and is_compiled and is_checked
-    return Timing(rewriting, compiling, checking, is_taken)
+    is_accepted = is_rewritten and is_compiled and is_checked
+    return Timing(rewriting, compiling, checking, is_accepted)
 
 
 def _fastest(runs: Sequence[Timing]) -> Timing:
@@ -115,12 +115,12 @@ def _fastest(runs: Sequence[Timing]) -> Timing:
         min(run.rewriting for run in runs),
         min(run.compiling for run in runs),
         min(run.checking for run in runs),
-        all(run.is_taken for run in runs),
+        all(run.is_accepted for run in runs),
     )
 
 
 def _timed(call: Callable[[], bool]) -> tuple[float, bool]:
-    """Processor time in ms, and the result."""
+    """Returns the CPU time of a call in ms, and its result."""
     begun = time.process_time()
     result = call()
     return (time.process_time() - begun) * 1000, result
@@ -135,9 +135,9 @@ def _is_served(call: Callable[[], object]) -> bool:
 
 
 def _is_compiled(text: str, tokenizer: LLTokenizer) -> bool:
-    """Whether llguidance takes a schema; a panic of it is an answer, too."""
+    """Whether llguidance compiles a schema; a panic counts as False."""
     try:
-        with contained():
+        with catch_panics():
             grammar = LLMatcher.grammar_from_json_schema(text)
             return not LLMatcher(tokenizer, grammar, log_level=0, limits=LIMITS).is_error()
     except (ConstraintError, ValueError):
@@ -145,15 +145,15 @@ def _is_compiled(text: str, tokenizer: LLTokenizer) -> bool:
 
 
 def table(timings: Sequence[Timing]) -> list[str]:
-    """The lines of a table: all schemas, and those that everything takes."""
+    """Returns the lines of a table for all schemas, and for those that both accept."""
     lines = [
         "| schemas | CPU time | median | 90th percentile | 99th percentile |",
         "|---" * 5 + "|",
     ]
-    taken = [timing for timing in timings if timing.is_taken]
+    accepted = [timing for timing in timings if timing.is_accepted]
     for name, rows in (
         (f"{len(timings):,}, all", timings),
-        (f"{len(taken):,}, taken by both", taken),
+        (f"{len(accepted):,}, accepted by both", accepted),
     ):
         if len(rows) < 2:
             continue
@@ -166,7 +166,7 @@ def table(timings: Sequence[Timing]) -> list[str]:
             ("rewriting, ms", rewriting),
             ("llguidance's compilation, ms", compiling),
             ("rewriting / llguidance's", ratios),
-            ("the same by schema", by_schema),
+            ("ratio per schema", by_schema),
             ("rewriting, compilation and probe, ms", checking),
         ]
         lines += [
@@ -177,7 +177,7 @@ def table(timings: Sequence[Timing]) -> list[str]:
 
 
 def packages(entries: Sequence[Entry]) -> str:
-    """A sentence on where the schemas are from."""
+    """Returns a sentence that lists the source packages and their numbers of schemas."""
     counts = Counter(entry.source for entry in entries)
     versions = {source.name: source.version for source in SOURCES}
     named = [f"{name} {versions[name]} ({count})" for name, count in counts.items()]
@@ -185,7 +185,7 @@ def packages(entries: Sequence[Entry]) -> str:
 
 
 def _percentiles(values: Sequence[float]) -> list[float]:
-    """The median, the 90th and the 99th percentile."""
+    """Returns the median, the 90th and the 99th percentile."""
     cuts = quantiles(values, n=100, method="inclusive")
     return [median(values), cuts[89], cuts[98]]
 
@@ -193,22 +193,22 @@ def _percentiles(values: Sequence[float]) -> list[float]:
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.endpoint.schemas",
-        description="Times the rewriting of JSON schemas beside llguidance's own compilation.",
+        description="Times the rewriting of JSON schemas next to llguidance's own compilation.",
     )
     parser.add_argument(
-        "--into", type=Path, default=default_folder(), help="folder of the packages and the corpus"
+        "--into", type=Path, default=default_folder(), help="folder for the packages and the corpus"
     )
     parser.add_argument(
-        "--rounds", type=int, default=3, help="runs over each schema, of which the fastest counts"
+        "--rounds", type=int, default=3, help="runs over each schema; the fastest counts"
     )
     parser.add_argument(
-        "--verdicts", type=Path, metavar="FILE", help="write the verdict on each schema, and end"
+        "--verdicts", type=Path, metavar="FILE", help="write the verdict on each schema and exit"
     )
     parser.add_argument(
         "--compare",
         type=Path,
         metavar="FILE",
-        help="compare verdicts with those of a file, and end",
+        help="compare the verdicts with those in a file and exit",
     )
     return parser.parse_args(arguments)
 

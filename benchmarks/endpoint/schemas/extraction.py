@@ -1,4 +1,4 @@
-"""Takes the schemas out of a document: the whole of a JSON schema, and each of its definitions."""
+"""Extracts the schemas of a document: a whole JSON schema, and each of its definitions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 __all__ = ["schemas_in"]
 
 _COLLECTIONS = (("components", "schemas"), ("definitions",), ("$defs",))
-"""Where documents keep schemas by name: OpenAPI 3, then Swagger 2 and JSON Schema."""
+"""Paths of named schemas in documents: OpenAPI 3, then Swagger 2 and JSON Schema."""
 
 _API_MARKERS = frozenset({"openapi", "swagger"})
 _SCHEMA_MARKERS = frozenset(
@@ -16,14 +16,14 @@ _LOCAL = "#/"
 
 
 def schemas_in(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every schema of a document, such that it can stand alone.
+    """Yields every schema of a document in self-contained form.
 
     Args:
         document: An OpenAPI document or a JSON schema, as parsed.
 
     Yields:
-        A pointer to the schema in the document, and the schema. What its references lead to is in
-        its `$defs`; references that lead nowhere in the document stay as they are.
+        A pointer to the schema in the document, and the schema. Referenced schemas are copied into
+        its `$defs`; references that cannot be resolved in the document stay as they are.
     """
     if not isinstance(document, dict):
         return
@@ -34,11 +34,11 @@ def schemas_in(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         collection = _found(document, pointer)
         for name in collection if isinstance(collection, dict) else ():
             if isinstance(collection[name], dict):
-                yield f"{pointer}/{name}", _standing_alone(collection[name], document)
+                yield f"{pointer}/{name}", _self_contained(collection[name], document)
 
 
-def _standing_alone(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
-    """A schema with what its references lead to, directly or not, in its `$defs`."""
+def _self_contained(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """Returns a schema with all directly or indirectly referenced schemas in its `$defs`."""
     names: dict[str, str] = {}
     definitions: dict[str, Any] = {}
     pending: list[str] = []
@@ -72,7 +72,7 @@ def _standing_alone(schema: dict[str, Any], document: dict[str, Any]) -> dict[st
 
 
 def _found(document: Any, pointer: str) -> Any:
-    """The value that a pointer leads to; None if it does not lead into the document."""
+    """Returns the value that a JSON pointer refers to, or None if the document has none there."""
     if not pointer.startswith(_LOCAL):
         return None
     value = document

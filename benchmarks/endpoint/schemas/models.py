@@ -1,7 +1,7 @@
 """Prints the JSON schema of every pydantic model in some packages: `python models.py PACKAGE …`.
 
-Runs where the packages are installed, and imports nothing of ours. A line is a JSON object from
-the name of a model to its schema.
+Runs where the packages are installed, and imports neither `friendli` nor `friendli_endpoint`. Each
+line is a JSON object that maps the name of a model to its schema.
 """
 
 import importlib

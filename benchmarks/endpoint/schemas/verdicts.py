@@ -1,4 +1,4 @@
-"""Verdicts on schemas, kept in a file, so that two versions of the code can be compared."""
+"""Verdicts on schemas, stored in a file to compare two versions of the code."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -7,34 +7,34 @@ from pathlib import Path
 
 from benchmarks.endpoint.schemas.gather import Entry
 from friendli_endpoint.chat.structured import GrammarMaker
-from friendli_endpoint.chat.structured.json_schema import fit_schema
+from friendli_endpoint.chat.structured.json_schema import rewrite_schema
 from friendli_endpoint.generation import RequestError
 
 __all__ = ["Verdict", "differences", "load_verdicts", "save_verdicts", "verdict_of", "verdicts_of"]
 
 Verdict = str
-"""The hash of a rewritten schema, and the error if there is one: its code and message."""
+"""Hash of a rewritten schema, followed by the param, code and message of the error, if any."""
 
 
 def verdict_of(schema: object, grammars: GrammarMaker) -> Verdict:
-    """The verdict on one schema.
+    """Returns the verdict on one schema.
 
-    Everything counts that `fit_schema` returns, the order of properties included. The compiler's
-    grammar follows from it.
+    The hash covers everything that `rewrite_schema` returns, including the order of properties,
+    because the compiler's grammar depends on it.
     """
     rewritten = "refused"
     try:
-        fit = fit_schema(schema, "schema")
-        text = json.dumps([fit.root, fit.definitions, fit.parts])
+        rewriting = rewrite_schema(schema, "schema")
+        text = json.dumps([rewriting.root, rewriting.definitions, rewriting.subschemas])
         rewritten = sha256(text.encode()).hexdigest()
         grammars.json_schema(schema, "schema")
-    except RequestError as refusal:
-        return f"{rewritten} {refusal.param} {refusal.code}: {refusal.message}"
+    except RequestError as error:
+        return f"{rewritten} {error.param} {error.code}: {error.message}"
     return rewritten
 
 
 def verdicts_of(entries: Iterable[Entry], grammars: GrammarMaker) -> dict[str, Verdict]:
-    """The verdicts on a corpus, by source and name."""
+    """Returns the verdicts on a corpus, by source and name."""
     return {f"{entry.source} {entry.name}": verdict_of(entry.schema, grammars) for entry in entries}
 
 
@@ -44,13 +44,13 @@ def save_verdicts(verdicts: Mapping[str, Verdict], file: Path) -> None:
 
 
 def load_verdicts(file: Path) -> dict[str, Verdict]:
-    """Reads what `save_verdicts` has written."""
+    """Reads verdicts that `save_verdicts` has written."""
     verdicts: dict[str, Verdict] = json.loads(file.read_text())
     return verdicts
 
 
 def differences(before: Mapping[str, Verdict], after: Mapping[str, Verdict]) -> list[str]:
-    """A line for each schema that has two verdicts, or only one."""
+    """Returns a line for each schema whose verdict changed or is missing on one side."""
     return [
         f"{name}: {before.get(name, 'missing')} -> {after.get(name, 'missing')}"
         for name in sorted(before.keys() | after.keys())

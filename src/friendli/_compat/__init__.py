@@ -1,1 +1,1 @@
-"""Names that exist only for programs written for the published client."""
+"""Names that exist only for programs for the published client."""

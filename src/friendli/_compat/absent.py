@@ -1,4 +1,4 @@
-"""Names of the published client that this one does without, and the errors that say so."""
+"""Names of the published client that this one does not have, and the errors for them."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _OF_OBJECTS: Final = {
 
 
 def absent(module: str, name: str) -> Exception:
-    """Give the error for a name that a module lacks.
+    """Return the error for a name that a module lacks.
 
-    `from module import name` shows the words of an ImportError only; it makes up its own for an
+    It is an ImportError, because `from module import name` replaces the message of an
     AttributeError.
 
     Args:
-        module: Where the name was looked for.
-        name: The name.
+        module: Module of the lookup.
+        name: Name that was looked up.
     """
     if name not in _OF_MODULES[module]:
         return AttributeError(f"module {module!r} has no attribute {name!r}")
@@ -53,12 +53,12 @@ def absent(module: str, name: str) -> Exception:
 
 
 def absent_attribute(owner: object, path: str, name: str) -> AttributeError:
-    """Give the error for an attribute that an object of the client lacks.
+    """Return the error for an attribute that an object of the client lacks.
 
     Args:
-        owner: Where the attribute was looked for.
-        path: Leads from the client to the owner: "" or "dedicated.".
-        name: The attribute.
+        owner: Object of the lookup.
+        path: Path from the client to `owner`: "" or "dedicated.".
+        name: Attribute that was looked up.
     """
     if name not in _OF_OBJECTS[path]:
         return AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Closing of a pair of HTTP clients, for owners of the program's own."""
+"""Closing of a pair of HTTP clients, for owners that the program defines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ClientOwner(Protocol):
-    """An owner of a sync and an async HTTP client."""
+    """Protocol of an owner of a sync and an async HTTP client."""
 
     client: HttpClient | None
     async_client: AsyncHttpClient | None
@@ -25,9 +25,9 @@ def close_clients(
     async_client: AsyncHttpClient | None,
     async_client_supplied: bool,
 ) -> None:
-    """Take both clients from their owner, and close those that were not supplied to it.
+    """Remove both clients from their owner, and close those that were not supplied to it.
 
-    For owners of the program's own; `SyncFriendli` and `AsyncFriendli` close themselves.
+    For owners that the program defines; `SyncFriendli` and `AsyncFriendli` close themselves.
     """
     owner.client = None
     owner.async_client = None
@@ -46,4 +46,4 @@ def close_clients(
 
 
 _closing: set[Task[None]] = set()
-"""Tasks that nobody else holds on to."""
+"""Tasks that need a reference until they are done."""

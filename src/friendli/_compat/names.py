@@ -1,4 +1,4 @@
-"""Classes and constants that programs for the published client name, and nothing here uses."""
+"""Classes and constants for programs for the published client; unused by this one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ OPENAPI_DOC_VERSION: Final = "0.1.0"
 
 @dataclass
 class ServerEvent:
-    """The fields of a server-sent event.
+    """Fields of a server-sent event.
 
-    Kept for programs that name it: streams of chat yield `ContainerChatCompletionStreamSuccess`.
+    Kept for programs that import it; chat streams yield `ContainerChatCompletionStreamSuccess`.
     """
 
     id: str | None = None
@@ -25,7 +25,7 @@ class ServerEvent:
 
 
 class Logger(Protocol):
-    """Type of `debug_logger=`."""
+    """Protocol of `debug_logger=`."""
 
     def debug(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Note a message, to be filled with `args` by `%`."""
+        """Log a message, formatted with `args` by `%`."""

@@ -1,1 +1,1 @@
-"""Streamed answers: bytes to events, events to typed chunks, chunks to a whole answer."""
+"""Streaming: bytes to events, events to typed chunks, chunks to a whole answer."""

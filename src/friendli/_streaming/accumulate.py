@@ -1,12 +1,12 @@
-"""A streamed answer put together again: chunks in, one whole answer out.
+"""Accumulation of a stream: chunks in, one whole answer out.
 
 The endpoint builds its whole answers here too, so a whole answer and an accumulated stream cannot
-differ. Knows no network and no bytes.
+differ. No I/O.
 
-How pieces join: text (content, reasoning_content, arguments, and unknown text of a delta) is
-concatenated, entries of logprobs are appended, a call's id and name are taken from the first piece
-that has them, and of everything else the last value that is not absent wins. An explicit null
-counts only where no value ever came.
+Rules: text (content, reasoning_content, arguments, and unknown text of a delta) is concatenated;
+entries of logprobs are appended; the id and the name of a tool call are taken from the first chunk
+that has them; of every other field the last value that is not absent is kept. A null is kept only
+if no chunk has a value.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Accumulator:
-    """Adds up the chunks of one answer."""
+    """Accumulates the chunks of one answer."""
 
     __slots__ = ("_choices", "_created", "_extra", "_id", "_model", "_usage")
 
@@ -42,7 +42,7 @@ class Accumulator:
         self._choices: dict[int, _Choice] = {}
 
     def add(self, chunk: StreamedChatData) -> None:
-        """Take in the next chunk."""
+        """Add the next chunk."""
         if self._id is None:
             self._id = chunk.id
             self._created = chunk.created
@@ -52,23 +52,22 @@ class Accumulator:
         if chunk.__pydantic_extra__:
             self._extra.update(chunk.__pydantic_extra__)
         choices = self._choices
-        for piece in chunk.choices:
-            choice = choices.get(piece.index)
+        for streamed in chunk.choices:
+            choice = choices.get(streamed.index)
             if choice is None:
-                choice = choices[piece.index] = _Choice(piece.index)
-            choice.add(piece)
+                choice = choices[streamed.index] = _Choice(streamed.index)
+            choice.add(streamed)
 
     def completion(self) -> ContainerChatCompleteSuccess:
-        """Build the answer as far as it has come, choices by index.
+        """Build the answer from the chunks so far, with its choices in the order of their index.
 
-        `finish_reason` of a choice that has not ended, and `usage` if no chunk carried it, are
-        UNSET.
+        `finish_reason` of an unfinished choice, and `usage` if no chunk had it, are UNSET.
 
         Raises:
             ValueError: No chunk has been added.
         """
         if self._id is None:
-            raise ValueError("the stream carried no chunk, so there is no completion")
+            raise ValueError("there is no completion, because no chunk has been added")
         usage: Any = self._usage
         answer = ContainerChatCompleteSuccess.model_construct(
             id=self._id,
@@ -80,34 +79,34 @@ class Accumulator:
         return _with_extra(answer, self._extra)
 
     def unfinished(self) -> list[int]:
-        """Name the choices that have no finish_reason yet, by index."""
+        """Return the indices of the choices without a finish_reason."""
         return sorted(i for i, choice in self._choices.items() if not choice.finish_reason)
 
 
 class _Text:
-    """Text that comes in pieces, and may be absent or null."""
+    """Concatenated fragments of a text, which may be absent or null."""
 
-    __slots__ = ("_null", "_pieces")
+    __slots__ = ("_fragments", "_null")
 
     def __init__(self) -> None:
         self._null = False
-        self._pieces: list[str] = []
+        self._fragments: list[str] = []
 
-    def add(self, piece: OptionalNullable[str]) -> None:
-        if piece is None:
+    def add(self, fragment: OptionalNullable[str]) -> None:
+        if fragment is None:
             self._null = True
-        elif not isinstance(piece, Unset):
-            self._pieces.append(piece)
+        elif not isinstance(fragment, Unset):
+            self._fragments.append(fragment)
 
     def text(self) -> OptionalNullable[str]:
-        if self._pieces:
-            self._pieces = ["".join(self._pieces)]
-            return self._pieces[0]
+        if self._fragments:
+            self._fragments = ["".join(self._fragments)]
+            return self._fragments[0]
         return None if self._null else UNSET
 
 
 class _Choice:
-    """One choice in the making."""
+    """Accumulates one choice."""
 
     __slots__ = (
         "_calls",
@@ -136,8 +135,8 @@ class _Choice:
         self._extra: dict[str, Any] = {}
         self.finish_reason: OptionalNullable[str] = UNSET
 
-    def add(self, piece: StreamedChatChoice) -> None:
-        delta = piece.delta
+    def add(self, streamed: StreamedChatChoice) -> None:
+        delta = streamed.delta
         if delta.content is not UNSET:
             self._content.add(delta.content)
         if delta.reasoning_content is not UNSET:
@@ -151,31 +150,31 @@ class _Choice:
                 self._calls.setdefault(call.index, _Call()).add(call)
         if delta.__pydantic_extra__:
             _join_extra(self._delta_extra, delta.__pydantic_extra__)
-        if piece.logprobs is not UNSET:
-            self._add_logprobs(piece.logprobs)
-        if piece.finish_reason:
-            self.finish_reason = piece.finish_reason
-        if not isinstance(piece.seed, Unset):
-            self._seed = piece.seed
-        if piece.__pydantic_extra__:
-            self._extra.update(piece.__pydantic_extra__)
+        if streamed.logprobs is not UNSET:
+            self._add_logprobs(streamed.logprobs)
+        if streamed.finish_reason:
+            self.finish_reason = streamed.finish_reason
+        if not isinstance(streamed.seed, Unset):
+            self._seed = streamed.seed
+        if streamed.__pydantic_extra__:
+            self._extra.update(streamed.__pydantic_extra__)
 
-    def _add_logprobs(self, piece: OptionalNullable[ChatLogprobs]) -> None:
-        if not piece:
+    def _add_logprobs(self, logprobs: OptionalNullable[ChatLogprobs]) -> None:
+        if not logprobs:
             if self._logprobs is UNSET:
                 self._logprobs = None
             return
         if not self._logprobs:
             self._logprobs = ChatLogprobs()
-        whole = self._logprobs
-        if piece.content:
-            if not whole.content:
-                whole.content = []
-            whole.content.extend(piece.content)
-        elif whole.content is UNSET:
-            whole.content = piece.content
-        for name, value in (piece.__pydantic_extra__ or {}).items():
-            setattr(whole, name, value)
+        total = self._logprobs
+        if logprobs.content:
+            if not total.content:
+                total.content = []
+            total.content.extend(logprobs.content)
+        elif total.content is UNSET:
+            total.content = logprobs.content
+        for name, value in (logprobs.__pydantic_extra__ or {}).items():
+            setattr(total, name, value)
 
     def choice(self) -> ChatChoice:
         calls: OptionalNullable[list[ToolCallResult]] = None if self._calls_null else UNSET
@@ -198,7 +197,7 @@ class _Choice:
 
 
 class _Call:
-    """One tool call in the making."""
+    """Accumulates one tool call."""
 
     __slots__ = ("_arguments", "_extra", "_function_extra", "_id", "_name", "_type")
 
@@ -210,19 +209,19 @@ class _Call:
         self._extra: dict[str, Any] = {}
         self._function_extra: dict[str, Any] = {}
 
-    def add(self, piece: StreamedToolCallResult) -> None:
-        if piece.id and not self._id:
-            self._id = piece.id
-        if piece.TYPE:
-            self._type = piece.TYPE
-        if piece.__pydantic_extra__:
-            self._extra.update(piece.__pydantic_extra__)
-        if piece.function:
-            if piece.function.name and not self._name:
-                self._name = piece.function.name
-            self._arguments.add(piece.function.arguments)
-            if piece.function.__pydantic_extra__:
-                self._function_extra.update(piece.function.__pydantic_extra__)
+    def add(self, streamed: StreamedToolCallResult) -> None:
+        if streamed.id and not self._id:
+            self._id = streamed.id
+        if streamed.TYPE:
+            self._type = streamed.TYPE
+        if streamed.__pydantic_extra__:
+            self._extra.update(streamed.__pydantic_extra__)
+        if streamed.function:
+            if streamed.function.name and not self._name:
+                self._name = streamed.function.name
+            self._arguments.add(streamed.function.arguments)
+            if streamed.function.__pydantic_extra__:
+                self._function_extra.update(streamed.function.__pydantic_extra__)
 
     def call(self) -> ToolCallResult:
         function = FunctionResult.model_construct(
@@ -234,18 +233,18 @@ class _Call:
         return _with_extra(call, self._extra)
 
 
-def _join_extra(whole: dict[str, Any], piece: dict[str, Any]) -> None:
-    for name, value in piece.items():
-        before = whole.get(name)
+def _join_extra(total: dict[str, Any], extra: dict[str, Any]) -> None:
+    for name, value in extra.items():
+        before = total.get(name)
         if isinstance(before, str) and isinstance(value, str):
-            whole[name] = before + value
-        elif value is not None or name not in whole:
-            whole[name] = value
+            total[name] = before + value
+        elif value is not None or name not in total:
+            total[name] = value
 
 
 def _with_extra(model: M, extra: dict[str, Any]) -> M:
     if extra:
-        # Not through the constructor: a server may call a field whatever it likes.
+        # Not through the constructor: unknown fields may have any name, that of a parameter too.
         assert model.model_extra is not None
         model.model_extra.update(extra)
     return model

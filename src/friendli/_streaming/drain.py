@@ -1,9 +1,8 @@
-"""After `[DONE]`: the rest of the body, so that the connection can serve the next request.
+"""Draining of a stream's body after `[DONE]`, so that the connection can be reused.
 
-An HTTP/1.1 connection can be used again only when the body has been read to its end. The end
-mostly comes with `[DONE]` or right behind it, and waiting for it saves the next request a TCP and
-a TLS handshake. A server that holds the connection open instead is given `DRAIN_SECONDS`, and the
-connection is closed.
+An HTTP/1.1 connection can be reused only after the body has been read to its end. The end usually
+arrives with `[DONE]` or right after it, and waiting for it saves the next request a TCP and a TLS
+handshake. If the server holds the connection open instead, it is closed after `DRAIN_SECONDS`.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ DRAIN_SECONDS: Final = 0.05
 
 
 def drain(response: Any, chunks: Iterator[bytes]) -> None:
-    """Read a sync body to its end, if that comes soon."""
+    """Read a sync body to its end, for at most `DRAIN_SECONDS`."""
     network = getattr(response, "extensions", {}).get("network_stream")
     sock = network.get_extra_info("socket") if network is not None else None
     if sock is None:
-        return  # nothing that could be interrupted
+        return  # a blocking read could not be interrupted
 
     def interrupt() -> None:
         with contextlib.suppress(OSError):
             sock.shutdown(socket.SHUT_RDWR)
 
-    # A read blocks, so another thread has to end it. Should it come too late, the pool notices
-    # that the idle connection is dead.
+    # A read blocks, so another thread has to interrupt it. If that happens after the end of the
+    # body, the pool notices that the idle connection is dead.
     watchdog = threading.Timer(DRAIN_SECONDS, interrupt)
     watchdog.daemon = True
     watchdog.start()
@@ -44,7 +43,7 @@ def drain(response: Any, chunks: Iterator[bytes]) -> None:
 
 
 async def drain_async(chunks: AsyncIterator[bytes]) -> None:
-    """Read an async body to its end, if that comes soon."""
+    """Read an async body to its end, for at most `DRAIN_SECONDS`."""
     if current_loop() is None:
         return
     import asyncio

@@ -1,6 +1,6 @@
-"""Meaning of the events of a chat stream: payloads in, results out; errors and the end recognised.
+"""Parsing of the events of a chat stream: typed chunks, errors, and `[DONE]`.
 
-Shared by the sync and the async stream; knows no network.
+Shared by the sync and the async stream; no I/O.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _wrap = ContainerChatCompletionStreamSuccess.__pydantic_validator__.validate_pyt
 
 
 class EventReader:
-    """Reads the events of one stream.
+    """Parser of the events of one stream.
 
     Args:
-        response: The transport's response, for errors.
+        response: Response of the HTTP client, for errors.
         where: Method and URL, without secrets.
-        max_event: Bound on one event, in bytes.
+        max_event: Maximum size of one event, in bytes.
 
     Attributes:
-        done: `[DONE]` has been read: nothing after it counts.
+        done: Whether `[DONE]` has been read; later events are ignored.
     """
 
     __slots__ = ("_accumulator", "_decoder", "_events", "_response", "_where", "done")
@@ -49,16 +49,16 @@ class EventReader:
         self.done = False
 
     def feed(self, chunk: bytes) -> None:
-        """Take bytes of the body; those after `[DONE]` count for nothing."""
+        """Add bytes of the body; bytes after `[DONE]` are ignored."""
         if not self.done:
             self._events.extend(self._decoder.feed(chunk))
 
     def next(self) -> ContainerChatCompletionStreamSuccess | None:
-        """Give the next result, or None if more bytes are needed or `done`.
+        """Return the next result, or None if more bytes are needed or the stream is `done`.
 
         Raises:
             StreamError: The server reported an error.
-            ResponseValidationError: An event is not what the stream should carry, or too large.
+            ResponseValidationError: An event is invalid, or exceeds the maximum size.
         """
         events = self._events
         while events:
@@ -72,47 +72,47 @@ class EventReader:
             try:
                 chunk = _chunk(event.data)
             except pydantic.ValidationError as cause:
-                self._refuse(event, cause)
+                self._raise_error(event, cause)
                 continue
             extra = chunk.__pydantic_extra__
             if event.name == "error" or (extra and "error" in extra):
-                self._refuse(event, None)
+                self._raise_error(event, None)
             self._accumulator.add(chunk)
             result: ContainerChatCompletionStreamSuccess = _wrap({"data": chunk})
             return result
         if self._decoder.too_large:
-            message = "Response validation failed: an event is larger than the client's bound"
+            message = "Response validation failed: an event exceeds the client's `max_event_bytes`"
             raise ResponseValidationError(
                 describe(message, self._response, "", self._where), self._response, ValueError(), ""
             )
         return None
 
     def completion(self) -> ContainerChatCompleteSuccess | None:
-        """Give the answer that the events so far add up to; None where there was no event."""
+        """Return the answer accumulated so far, or None if there was no event."""
         try:
             return self._accumulator.completion()
         except ValueError:
             return None
 
     def final_completion(self) -> ContainerChatCompleteSuccess:
-        """Give the whole answer.
+        """Return the whole answer.
 
         Raises:
             StreamIncompleteError: The stream ended before every choice had a finish_reason.
         """
         completion = self.completion()
         if completion is None:
-            raise StreamIncompleteError(f"the stream carried no event\n{self._where}.")
-        open_ = self._accumulator.unfinished()
-        if open_ or not completion.choices:
-            what = f"choices {open_} have" if open_ else "there is"
+            raise StreamIncompleteError(f"the stream contained no event\n{self._where}.")
+        unfinished = self._accumulator.unfinished()
+        if unfinished or not completion.choices:
+            reason = f"choices {unfinished} have no finish_reason" if unfinished else "no choices"
             raise StreamIncompleteError(
-                f"the stream ended early: {what} no finish_reason\n{self._where}.", completion
+                f"the stream ended early: {reason}\n{self._where}.", completion
             )
         return completion
 
-    def _refuse(self, event: Event, cause: pydantic.ValidationError | None) -> None:
-        """Raise the error that an event stands for; return if it is to be passed over."""
+    def _raise_error(self, event: Event, cause: pydantic.ValidationError | None) -> None:
+        """Raise the error of an event that is not a chunk; return if it is to be ignored."""
         text = event.data.decode()
         try:
             parsed: Any = json.loads(text)
@@ -120,12 +120,12 @@ class EventReader:
             parsed = None
         is_error = event.name == "error" or (isinstance(parsed, dict) and parsed.get("error"))
         if is_error:
-            message = f"The server reported an error in mid-stream: {_said(parsed, text)}"
+            message = f"The server reported an error in mid-stream: {_error_text(parsed, text)}"
             raise StreamError(
                 describe(message, self._response, text, self._where), self._response, text
             )
         if cause is None or event.name not in ("", "message"):
-            return  # an event of a kind that later servers may add
+            return  # an event type that later servers may add
         raise ResponseValidationError(
             describe(f"Response validation failed: {cause}\n", self._response, text, self._where),
             self._response,
@@ -134,7 +134,7 @@ class EventReader:
         )
 
 
-def _said(parsed: Any, text: str) -> str:
+def _error_text(parsed: Any, text: str) -> str:
     error = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
     if isinstance(error, dict):
         code = error.get("code")

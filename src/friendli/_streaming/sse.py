@@ -1,13 +1,13 @@
-"""Event streams: bytes in, events out.
+"""Decoder of server-sent events: bytes in, events out.
 
-Follows https://html.spec.whatwg.org/multipage/server-sent-events.html, section 9.2.6: a leading
-byte order mark is stripped, lines end with LF, CR or CRLF, wherever the bytes were cut; lines that
-begin with a colon are comments; `data` lines of an event are joined by LF; an event without a
-`data` line is nothing; what has not ended with an empty line when the body ends is discarded;
-invalid UTF-8 becomes U+FFFD. `id` and `retry` serve reconnection, which is not ours to do: they
-are read over.
+Implements https://html.spec.whatwg.org/multipage/server-sent-events.html, section 9.2.6: a leading
+byte order mark is stripped; lines end with LF, CR or CRLF, wherever the chunks are split; lines
+that begin with a colon are comments; the `data` lines of an event are joined by LF; an event
+without a `data` line is ignored; an event that is not terminated by an empty line at the end of the
+body is discarded; invalid UTF-8 becomes U+FFFD. `id` and `retry` serve reconnection, which this
+client does not do: they are ignored.
 
-Knows no network and no JSON.
+No I/O, and no JSON.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 MAX_EVENT: Final = 16 * 1024 * 1024
-"""Default bound on one event, in bytes."""
+"""Default maximum size of one event, in bytes."""
 
 _BOM = b"\xef\xbb\xbf"
 
 
 class Event(NamedTuple):
-    """One event.
+    """Server-sent event.
 
     Attributes:
-        data: The payload, valid UTF-8.
-        name: The `event` field; empty where the stream named none.
+        data: Payload, valid UTF-8.
+        name: Value of the field `event`; empty if there is none.
     """
 
     data: bytes
@@ -33,13 +33,13 @@ class Event(NamedTuple):
 
 
 class SSEDecoder:
-    """Cuts a byte stream into events. The cost is linear in the bytes, however they are cut.
+    """Incremental decoder of an event stream; linear in the bytes, however they are split.
 
     Args:
-        max_event: Bound on the bytes kept for one event.
+        max_event: Maximum number of bytes buffered for one event.
 
     Attributes:
-        too_large: An event has exceeded the bound; nothing comes after it.
+        too_large: Whether an event has exceeded the maximum; no event follows it.
     """
 
     __slots__ = (
@@ -59,14 +59,14 @@ class SSEDecoder:
         self._max = max_event
         self._head: bytes | None = b""  # the first bytes, until it is clear whether they are a BOM
         self._after_cr = False
-        self._pending: list[bytes] = []  # pieces of a line that has not ended
+        self._pending: list[bytes] = []  # fragments of an unfinished line
         self._pending_size = 0
         self._data: list[bytes] = []
         self._size = 0
         self._name = b""
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """Take the next bytes and give the events that they complete."""
+        """Add the next bytes and return the events that they complete."""
         if self.too_large:
             return []
         if self._is_one_event(chunk):
@@ -94,7 +94,7 @@ class SSEDecoder:
                 lines[0] = b"".join(self._pending)
                 self._pending.clear()
                 self._pending_size = 0
-            self._take(lines, events)
+            self._parse_lines(lines, events)
         if rest:
             self._pending.append(rest)
             self._pending_size += len(rest)
@@ -103,7 +103,7 @@ class SSEDecoder:
         return events
 
     def _is_one_event(self, chunk: bytes) -> bool:
-        """Tell whether a chunk is one whole event, as servers send them: no line is left to cut."""
+        """Return whether a chunk is exactly one event, as servers send them: the fast path."""
         end = len(chunk) - 2
         return (
             chunk.find(b"\n") == end
@@ -115,7 +115,7 @@ class SSEDecoder:
             and end - 5 <= self._max
         )
 
-    def _take(self, lines: list[bytes], events: list[Event]) -> None:
+    def _parse_lines(self, lines: list[bytes], events: list[Event]) -> None:
         data = self._data
         for line in lines:
             if line.startswith(b"data:"):

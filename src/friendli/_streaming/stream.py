@@ -1,7 +1,7 @@
-"""Streams of a chat answer: sync and async iterators over one `EventReader`.
+"""Streams of a chat answer: sync and async iterators over an `EventReader`.
 
-The connection is given back however a stream ends: exhausted, left early, by an exception, closed,
-collected as garbage, or with its task cancelled.
+The connection is released however a stream ends: exhausted, left early, by an exception, closed,
+garbage-collected, or with its task cancelled.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ class _Stream(Generic[T_co]):
 
     @property
     def request_id(self) -> str | None:
-        """The server's `x-request-id`, or None."""
+        """Value of the header `x-request-id`, or None."""
         value: str | None = self.response.headers.get("x-request-id")
         return value
 
-    def _broken(self, cause: BaseException) -> BaseException:
-        """Give the error to raise, and note it."""
+    def _convert_error(self, cause: BaseException) -> BaseException:
+        """Return the error to raise, and end the span with it."""
         error = network_error(cause, self._request.call.where) or cause
         self._request.end(None, error)
         return error
 
-    def _leave(self) -> bool:
-        """Note the end; False if it was noted before."""
+    def _mark_closed(self) -> bool:
+        """Mark the stream as closed; return False if it was closed already."""
         if self._closed:
             return False
         self._closed = True
@@ -59,32 +59,38 @@ class _Stream(Generic[T_co]):
     def _finish(self) -> ContainerChatCompleteSuccess:
         return self._request.finish(self._reader.final_completion(), self.response)
 
-    def _encoded(self) -> bool:
+    def _has_content_encoding(self) -> bool:
         return "content-encoding" in self.response.headers
 
 
 class EventStream(_Stream[T_co]):
-    """The events of a streamed answer, as they come.
+    """Stream of the events of an answer.
 
-    Iterate over it, preferably as a context manager: leaving the block closes the connection.
-    It is its own iterator and passes once.
+    Usage:
 
-    Iterating raises StreamError where the server reports an error, ResponseValidationError where
-    an event is broken, and NetworkError where the connection is cut.
+        with friendli.dedicated.chat.stream(model="e", messages=messages) as stream:
+            for event in stream:
+                ...
+
+    Leaving the block closes the connection. A stream is an iterator: it can be read once.
+
+    Iteration raises `friendli.StreamError` if the server reports an error,
+    `friendli.ResponseValidationError` if an event is invalid, and `friendli.NetworkError` if the
+    connection fails.
 
     Attributes:
-        response: The transport's response.
+        response: Response of the HTTP client.
     """
 
     def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
         super().__init__(response, client_ref, request=request)
         self._chunks: Iterator[bytes] = (
-            response.iter_bytes() if self._encoded() else response.iter_raw()
+            response.iter_bytes() if self._has_content_encoding() else response.iter_raw()
         )
 
     @property
     def generator(self) -> Iterator[T_co]:
-        """The stream itself."""
+        """The stream itself, for programs for the published client."""
         return self
 
     def __iter__(self) -> EventStream[T_co]:
@@ -104,7 +110,7 @@ class EventStream(_Stream[T_co]):
         except StopIteration:
             pass
         except BaseException as cause:
-            error = self._broken(cause)
+            error = self._convert_error(cause)
             self.close()
             if error is not cause:
                 raise error from cause
@@ -128,54 +134,57 @@ class EventStream(_Stream[T_co]):
             self.close()
 
     def close(self) -> None:
-        """Give the connection back; iterating further ends at once."""
-        if self._leave():
+        """Release the connection; further iteration ends immediately."""
+        if self._mark_closed():
             self.response.close()
 
     @property
     def text_deltas(self) -> Iterator[str]:
-        """The text of the first choice, piece by piece."""
+        """Content deltas of the first choice that are not empty."""
         for event in self:
             text = _text_of(event)
             if text:
                 yield text
 
     def until_done(self) -> EventStream[T_co]:
-        """Read the stream to its end."""
+        """Read the stream to its end and return it."""
         for _ in self:
             pass
         return self
 
     def get_final_completion(self) -> ContainerChatCompleteSuccess:
-        """Read the stream to its end and give the whole answer.
+        """Read the stream to its end and return the whole answer.
+
+        Returns:
+            A `friendli.models.ContainerChatCompleteSuccess`; a `friendli.ParsedCompletion` if
+            `response_format` was a type.
 
         Raises:
-            StreamIncompleteError: The stream ended, or was closed, before every choice had a
-                finish_reason.
+            friendli.StreamIncompleteError: The stream ended, or was closed, before every choice had
+                a finish_reason.
+            friendli.AnswerNotParsedError: The answer does not match the type `response_format`.
         """
         self.until_done()
         return self._finish()
 
 
 class EventStreamAsync(_Stream[T_co]):
-    """The events of a streamed answer, as they come, for `async for`.
-
-    As `EventStream`, with `async with` and `async for`.
+    """Async stream of the events of an answer; as `EventStream`, with `async with` and `async for`.
 
     Attributes:
-        response: The transport's response.
+        response: Response of the HTTP client.
     """
 
     def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
         super().__init__(response, client_ref, request=request)
         self._loop = current_loop()
         self._chunks: AsyncIterator[bytes] = (
-            response.aiter_bytes() if self._encoded() else response.aiter_raw()
+            response.aiter_bytes() if self._has_content_encoding() else response.aiter_raw()
         )
 
     @property
     def generator(self) -> AsyncIterator[T_co]:
-        """The stream itself."""
+        """The stream itself, for programs for the published client."""
         return self
 
     def __aiter__(self) -> EventStreamAsync[T_co]:
@@ -195,7 +204,7 @@ class EventStreamAsync(_Stream[T_co]):
         except StopAsyncIteration:
             pass
         except BaseException as cause:
-            error = self._broken(cause)
+            error = self._convert_error(cause)
             await self.close()
             if error is not cause:
                 raise error from cause
@@ -215,34 +224,39 @@ class EventStreamAsync(_Stream[T_co]):
         await self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_closed", True) is False and self._leave():
+        if getattr(self, "_closed", True) is False and self._mark_closed():
             _close_later(self.response, self._loop)
 
     async def close(self) -> None:
-        """Give the connection back; iterating further ends at once."""
-        if self._leave():
+        """Release the connection; further iteration ends immediately."""
+        if self._mark_closed():
             await self.response.aclose()
 
     @property
     async def text_deltas(self) -> AsyncIterator[str]:
-        """The text of the first choice, piece by piece."""
+        """Content deltas of the first choice that are not empty."""
         async for event in self:
             text = _text_of(event)
             if text:
                 yield text
 
     async def until_done(self) -> EventStreamAsync[T_co]:
-        """Read the stream to its end."""
+        """Read the stream to its end and return it."""
         async for _ in self:
             pass
         return self
 
     async def get_final_completion(self) -> ContainerChatCompleteSuccess:
-        """Read the stream to its end and give the whole answer.
+        """Read the stream to its end and return the whole answer.
+
+        Returns:
+            A `friendli.models.ContainerChatCompleteSuccess`; a `friendli.ParsedCompletion` if
+            `response_format` was a type.
 
         Raises:
-            StreamIncompleteError: The stream ended, or was closed, before every choice had a
-                finish_reason.
+            friendli.StreamIncompleteError: The stream ended, or was closed, before every choice had
+                a finish_reason.
+            friendli.AnswerNotParsedError: The answer does not match the type `response_format`.
         """
         await self.until_done()
         return self._finish()
@@ -259,7 +273,7 @@ _closing: set[Task[None]] = set()
 
 
 def _close_later(response: Any, loop: AbstractEventLoop | None) -> None:
-    """Close an async response from a finalizer, in whatever thread that runs."""
+    """Close an async response from a finalizer, which may run in any thread."""
     if loop is None or loop.is_closed():
         return
 
@@ -268,5 +282,5 @@ def _close_later(response: Any, loop: AbstractEventLoop | None) -> None:
         _closing.add(task)
         task.add_done_callback(_closing.discard)
 
-    with contextlib.suppress(RuntimeError):  # closed in the meantime
+    with contextlib.suppress(RuntimeError):  # the loop was closed in the meantime
         loop.call_soon_threadsafe(close)

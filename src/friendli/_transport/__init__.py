@@ -1,1 +1,1 @@
-"""One exchange with the endpoint: an I/O-free flow, its drivers, and the HTTP client it runs on."""
+"""HTTP exchanges with the endpoint: a flow without I/O, its drivers, and the HTTP client."""

@@ -1,8 +1,8 @@
-"""aiohttp under httpx2, for programs with very many requests at once.
+"""aiohttp as the transport of httpx2, for programs with many concurrent requests.
 
-Needs the extra `friendli-dedicated[aiohttp]`. Requests and answers stay httpx2's, so everything
-above the transport (timeouts, redirects, errors, retries) is as ever; aiohttp's connections cost
-less CPU when many are busy.
+Requires the extra `friendli-dedicated[aiohttp]`. Requests and responses remain those of httpx2, so
+everything above the transport (timeouts, redirects, errors, retries) works as before; aiohttp's
+connections cost less CPU when many are busy.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _PROTOCOL: tuple[type[Exception], ...] = (
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):
-    """An httpx2 transport on aiohttp's connection pool.
+    """httpx2 transport on aiohttp's connection pool.
 
     Args:
-        limit: Most connections at once; 0 is no limit.
-        **connector: Passed to `aiohttp.TCPConnector`.
+        limit: Maximum number of open connections; 0 means unlimited.
+        **connector: Arguments of `aiohttp.TCPConnector`.
     """
 
     def __init__(self, *, limit: int = 0, **connector: Any) -> None:
@@ -48,16 +48,16 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request; the answer's body is read as it is asked for."""
-        waits = request.extensions.get("timeout", {})
+        """Send a request and return the response; its body is read lazily."""
+        timeouts = request.extensions.get("timeout", {})
         timeout = aiohttp.ClientTimeout(
             total=None,
-            connect=waits.get("pool"),
-            sock_connect=waits.get("connect"),
-            sock_read=waits.get("read"),
+            connect=timeouts.get("pool"),
+            sock_connect=timeouts.get("connect"),
+            sock_read=timeouts.get("read"),
         )
         with _as_httpx2(request, connecting=True):
-            answer = await self._current().request(
+            response = await self._current_session().request(
                 request.method,
                 URL(str(request.url), encoded=True),
                 headers=[(k.decode("ascii"), v.decode("latin-1")) for k, v in request.headers.raw],
@@ -67,9 +67,9 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 skip_auto_headers=("User-Agent", "Accept", "Content-Type"),
             )
         return httpx2.Response(
-            answer.status,
-            headers=list(answer.raw_headers),
-            stream=_Body(answer, request),
+            response.status,
+            headers=list(response.raw_headers),
+            stream=_Body(response, request),
             extensions={"http_version": b"HTTP/1.1"},
         )
 
@@ -87,7 +87,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     ) -> None:
         await self.aclose()
 
-    def _current(self) -> aiohttp.ClientSession:
+    def _current_session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         if self._session is None or self._loop is not loop:
             self._loop = loop
@@ -101,29 +101,29 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 
 
 class _Body(httpx2.AsyncByteStream):
-    """The body of an answer, in the pieces that arrive."""
+    """Body of a response, in chunks as they arrive."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, request: httpx2.Request) -> None:
-        self._answer = answer
+    def __init__(self, response: aiohttp.ClientResponse, request: httpx2.Request) -> None:
+        self._response = response
         self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _as_httpx2(self._request, connecting=False):
-            async for piece in self._answer.content.iter_any():
-                yield piece
+            async for chunk in self._response.content.iter_any():
+                yield chunk
 
     async def aclose(self) -> None:
-        self._answer.close()
+        self._response.close()
 
 
 def AiohttpClient(*, limit: int = 0, **connector: Any) -> httpx2.AsyncClient:
-    """Make an HTTP client on aiohttp, to pass as `async_client=`.
+    """Create an HTTP client on aiohttp, to pass as `async_client=`.
 
-    It belongs to the program: close it with `async with` or `aclose()`.
+    The caller owns it: close it by `async with` or `aclose()`.
 
     Args:
-        limit: Most connections at once; 0 is no limit.
-        **connector: Passed to `aiohttp.TCPConnector`.
+        limit: Maximum number of open connections; 0 means unlimited.
+        **connector: Arguments of `aiohttp.TCPConnector`.
     """
     return httpx2.AsyncClient(
         transport=AiohttpTransport(limit=limit, **connector),
@@ -134,12 +134,12 @@ def AiohttpClient(*, limit: int = 0, **connector: Any) -> httpx2.AsyncClient:
 
 @contextlib.contextmanager
 def _as_httpx2(request: httpx2.Request, *, connecting: bool) -> Iterator[None]:
-    """Raise aiohttp's errors as httpx2's."""
+    """Convert errors of aiohttp to those of httpx2."""
     try:
         yield
     except TimeoutError as error:
-        waits = isinstance(error, aiohttp.ConnectionTimeoutError)
-        kind = httpx2.ConnectTimeout if waits else httpx2.ReadTimeout
+        is_connect = isinstance(error, aiohttp.ConnectionTimeoutError)
+        kind = httpx2.ConnectTimeout if is_connect else httpx2.ReadTimeout
         raise kind(str(error), request=request) from error
     except (*_SSL, *_CONNECT) as error:
         raise httpx2.ConnectError(str(error), request=request) from error

@@ -1,7 +1,4 @@
-"""The body of a request: arguments in, JSON bytes out.
-
-Knows what a program may pass for each field, and nothing about sending.
-"""
+"""Body of a request: arguments to JSON bytes."""
 
 from __future__ import annotations
 
@@ -25,29 +22,29 @@ from friendli.types import UNSET
 _MESSAGES = (SystemMessage, DeveloperMessage, UserMessage, AssistantMessage, ToolMessage)
 
 
-def encode(given: Mapping[str, Any], extra_body: Mapping[str, Any] | None) -> bytes:
-    """Build the JSON of a request.
+def encode(arguments: Mapping[str, Any], extra_body: Mapping[str, Any] | None) -> bytes:
+    """Build the JSON body of a request.
 
-    UNSET is left out, None is sent as null (but `tool_choice=None` is left out), keys that the
-    types do not know are sent as they are. Messages of an answer may be passed back as they came.
+    UNSET is left out, None is sent as null (but `tool_choice=None` is left out), unknown keys are
+    sent unchanged. Messages of an answer are valid request messages.
 
     Args:
-        given: The body's fields by name.
-        extra_body: Fields of the body that have no argument yet; they win over `given`.
+        arguments: Fields of the body by name.
+        extra_body: Fields of the body that are not arguments; they override `arguments`.
 
     Raises:
         pydantic.ValidationError: A field has the wrong type, or is NaN or infinite.
-        ValueError: NaN or infinity inside `logit_bias`, `chat_template_kwargs` or `extra_body`.
+        ValueError: `logit_bias`, `chat_template_kwargs` or `extra_body` contains NaN or infinity.
     """
-    fields = {name: value for name, value in given.items() if value is not UNSET}
+    fields = {name: value for name, value in arguments.items() if value is not UNSET}
     if fields.get("tool_choice", UNSET) is None:
         del fields["tool_choice"]
     if extra_body:
-        _refuse_nan(extra_body, "extra_body")
+        _check_finite(extra_body, "extra_body")
         fields.update(extra_body)
     for name in ("logit_bias", "chat_template_kwargs"):
         if fields.get(name):
-            _refuse_nan(fields[name], name)
+            _check_finite(fields[name], name)
     messages = fields.get("messages")
     if isinstance(messages, Iterable) and not isinstance(messages, str | bytes | Mapping):
         fields["messages"] = [_message(message) for message in messages]
@@ -72,13 +69,13 @@ def _message(message: Any) -> Any:
     return message
 
 
-def _refuse_nan(value: Any, path: str) -> None:
+def _check_finite(value: Any, path: str) -> None:
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"{path} is {value}, which JSON cannot carry")
+            raise ValueError(f"`{path}` must be a finite number, got {value}")
     elif isinstance(value, Mapping):
         for name, inner in value.items():
-            _refuse_nan(inner, f"{path}[{name!r}]")
+            _check_finite(inner, f"{path}[{name!r}]")
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            _refuse_nan(inner, f"{path}[{index}]")
+            _check_finite(inner, f"{path}[{index}]")

@@ -1,7 +1,4 @@
-"""One call, ready to be sent: URL, headers, body and limits from all levels of options.
-
-Knows the wire's names and nothing about sending.
-"""
+"""Calls that are ready to be sent: URL, headers, body and limits, merged from all options."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from friendli.types import UNSET, Unset
 
 
 class Headers(dict[str, str]):
-    """Request headers; their repr masks secrets."""
+    """Request headers whose repr masks secrets."""
 
     def __repr__(self) -> str:
         return repr(masked(self))
@@ -26,14 +23,20 @@ class Headers(dict[str, str]):
 
 @dataclass(slots=True)
 class Call:
-    """One call of the operation.
+    """One call of the API operation.
 
     Attributes:
-        stream: Whether the answer is read as it comes.
-        content: The request's body, JSON.
+        url: URL of the operation.
+        headers: Request headers.
+        content: Request body, JSON.
+        stream: Whether the response is a stream of events.
+        retries: As in `Options`.
         timeout: As in `Options`.
         where: Method and URL for messages, without secrets.
-        hooks: None where the program registered none.
+        max_event: Maximum size of one event of a stream, in bytes.
+        model: Value of the field `model`.
+        debug_logger: As in `SyncFriendli`.
+        hooks: Hooks of the client, or None if none are registered.
     """
 
     url: str
@@ -50,13 +53,13 @@ class Call:
 
     @property
     def server_url(self) -> str:
-        """The server that `url` leads to."""
+        """Base URL of the server in `url`."""
         return server_of(self.url)
 
 
 @dataclass(slots=True)
 class CallOptions:
-    """Options of one call; they win over `Options`."""
+    """Options of one call; they override `Options`."""
 
     x_friendli_team: str | Unset | None = UNSET
     retries: RetryOption = UNSET
@@ -68,12 +71,12 @@ class CallOptions:
 
 @dataclass(slots=True)
 class Arguments:
-    """The arguments of a call, sorted.
+    """Arguments of a call, separated by purpose.
 
     Attributes:
-        body: Fields of the request's body, UNSET ones included.
-        options: How the call is sent.
-        extra_body: Fields of the body that have no argument.
+        body: Fields of the request body, UNSET included.
+        options: Options of the call.
+        extra_body: Fields of the body that are not arguments.
     """
 
     body: dict[str, Any]
@@ -81,14 +84,17 @@ class Arguments:
     extra_body: Mapping[str, Any] | None
 
 
-def prepare(options: Options, given: CallOptions, content: bytes, model: str, stream: bool) -> Call:
-    """Put a call together.
+def prepare(
+    options: Options, call_options: CallOptions, content: bytes, model: str, stream: bool
+) -> Call:
+    """Build a call from the options of the client and of the call.
 
     Raises:
-        ValueError: `server_url` or `timeout_ms` is not usable.
+        ValueError: `server_url` or `timeout_ms` is invalid.
     """
-    url = options.url if given.server_url is None else operation_url(given.server_url)
-    accept = given.accept_header_override
+    server_url = call_options.server_url
+    url = options.url if server_url is None else operation_url(server_url)
+    accept = call_options.accept_header_override
     headers = Headers(
         {
             "Accept": str(getattr(accept, "value", accept) or _accept(stream)),
@@ -99,18 +105,21 @@ def prepare(options: Options, given: CallOptions, content: bytes, model: str, st
     authorization = options.token.header()
     if authorization is not None:
         headers["Authorization"] = authorization
-    team = options.team if isinstance(given.x_friendli_team, Unset) else given.x_friendli_team
+    team = call_options.x_friendli_team
+    if isinstance(team, Unset):
+        team = options.team
     if team is not None:
         headers["X-Friendli-Team"] = team
     _merge(headers, options.headers)
-    _merge(headers, given.http_headers or {})
+    _merge(headers, call_options.http_headers or {})
+    retries, timeout_ms = call_options.retries, call_options.timeout_ms
     return Call(
         url=url,
         headers=headers,
         content=content,
         stream=stream,
-        retries=options.retries if isinstance(given.retries, Unset) else given.retries,
-        timeout=options.timeout if given.timeout_ms is None else seconds(given.timeout_ms),
+        retries=options.retries if isinstance(retries, Unset) else retries,
+        timeout=options.timeout if timeout_ms is None else seconds(timeout_ms),
         where=f"POST {shown_url(url)}",
         max_event=options.max_event,
         model=model,

@@ -1,4 +1,4 @@
-"""The two drivers of a flow: one for sync HTTP clients, one for async ones."""
+"""Drivers of a flow, one for sync and one for async HTTP clients."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from friendli._transport import loop
 from friendli._transport.call import Call
-from friendli._transport.flow import Build, Close, Flow, Run, Send, Sleep, Step
+from friendli._transport.flow import Build, Close, Flow, RunHooks, Send, Sleep, Step
 
 
 def drive(flow: Flow, client: Any) -> Any:
-    """Run a flow on a sync HTTP client and return what it returns."""
+    """Run a flow on a sync HTTP client and return its result."""
     try:
         step = next(flow)
         while True:
@@ -37,7 +37,7 @@ def _perform(step: Step, client: Any) -> Any:
         return time.sleep(step.seconds)
     if isinstance(step, Build):
         return _build(step.call, client)
-    if isinstance(step, Run):
+    if isinstance(step, RunHooks):
         try:
             return step.hooks()
         except BaseException:
@@ -54,7 +54,7 @@ def _perform(step: Step, client: Any) -> Any:
 
 
 async def drive_async(flow: Flow, client: Any) -> Any:
-    """Run a flow on an async HTTP client and return what it returns."""
+    """Run a flow on an async HTTP client and return its result."""
     try:
         step = next(flow)
         while True:
@@ -80,7 +80,7 @@ async def _perform_async(step: Step, client: Any) -> Any:
         return await loop.sleep(step.seconds)
     if isinstance(step, Build):
         return _build(step.call, client)
-    if isinstance(step, Run):
+    if isinstance(step, RunHooks):
         try:
             return await loop.in_thread(step.hooks)
         except BaseException:
@@ -97,7 +97,7 @@ async def _perform_async(step: Step, client: Any) -> Any:
 
 
 def _build(call: Call, client: Any) -> Any:
-    """Have the HTTP client build the request."""
+    """Build the request of a call with the HTTP client."""
     if call.timeout is None:
         return client.build_request("POST", call.url, content=call.content, headers=call.headers)
     return client.build_request(

@@ -1,8 +1,13 @@
-"""One exchange, written once: a generator that decides, and leaves it to a driver to act.
+"""HTTP exchange of one call, as a generator without I/O.
 
-`exchange` yields what is to be done (`Send`, `Sleep`, `Read`, ...), is sent what came of it,
-and returns the response. It does no I/O, so it is the same for sync and async programs, and tests
-drive it by hand.
+`exchange` yields steps (`Send`, `Sleep`, `Read`, ...). A driver performs each step and sends back
+its result, or throws its exception; the generator returns the response:
+
+    flow = exchange(call)
+    step = next(flow)           # Send(call)
+    step = flow.send(response)  # Close(response), then Sleep(seconds), then Send(call) again
+
+Sync and async programs share it, and tests drive it by hand.
 """
 
 from __future__ import annotations
@@ -21,10 +26,10 @@ from friendli._transport.schedule import Schedule
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send the call; gives the response, its body unread if the call is a stream.
+    """Send the call. Result: the response, with its body unread if the call is a stream.
 
     Attributes:
-        request: What to send; None: what the HTTP client builds of the call.
+        request: Request to send; None: the HTTP client builds it from the call.
     """
 
     call: Call
@@ -33,17 +38,17 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """Have the HTTP client build the request, and give it."""
+    """Build the request with the HTTP client. Result: the request."""
 
     call: Call
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Run hooks, where they hold up no event loop; gives what they return.
+class RunHooks:
+    """Run hooks, outside of the event loop. Result: their return value.
 
     Attributes:
-        response: Closed if they do not come to their end.
+        response: Response to close if the hooks raise, or the call is cancelled.
     """
 
     hooks: Callable[[], Any]
@@ -52,38 +57,38 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait that many seconds."""
+    """Sleep. Result: None."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read the response's body to its end; gives it as text."""
+    """Read the body of the response to its end. Result: the body as text."""
 
     response: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Give the response's connection back."""
+    """Release the connection of the response. Result: None."""
 
     response: Any
 
 
-Step: TypeAlias = Send | Build | Run | Sleep | Read | Close
+Step: TypeAlias = Send | Build | RunHooks | Sleep | Read | Close
 Flow: TypeAlias = Generator[Step, Any, Any]
 
 
 def exchange(call: Call) -> Flow:
-    """Send a call, again if the schedule grants it, and return the response of a success.
+    """Send a call, with the retries of its schedule, and return the response of a success.
 
-    A streamed call is sent again only before its first byte: once the response is returned, no
-    retry follows.
+    A stream is retried only before its first byte: nothing is retried once the response is
+    returned.
 
     Raises:
-        SDKError: The answer has an error status, or is not of the kind asked for.
-        NetworkError: No answer came.
+        SDKError: The response has an error status, or is of the wrong kind.
+        NetworkError: The connection failed, or timed out.
     """
     hooks = call.hooks
     request = None
@@ -94,7 +99,7 @@ def exchange(call: Call) -> Flow:
             log.sending(schedule.retries)
         if hooks:
             request = yield Build(call)
-            request = yield Run(partial(hooks.before_request, request))
+            request = yield RunHooks(partial(hooks.before_request, request))
         try:
             response = yield Send(call, request)
         except Exception as cause:
@@ -112,7 +117,7 @@ def exchange(call: Call) -> Flow:
                 log.answered(response)
             if _is_success(response, call.stream):
                 if hooks:
-                    response = yield Run(partial(hooks.after_success, response), response)
+                    response = yield RunHooks(partial(hooks.after_success, response), response)
                 return response
             wait = schedule.after_status(status, response.headers)
             if wait is None:
@@ -133,9 +138,9 @@ def exchange(call: Call) -> Flow:
 
 
 def _failed(call: Call, response: Any, error: Exception | None, cause: Exception | None) -> Flow:
-    """Raise what a call fails with, unless a hook gives a success instead."""
+    """Raise the error of a failed call, unless a hook replaces it by a success."""
     if call.hooks:
-        response, error = yield Run(partial(call.hooks.after_error, response, error))
+        response, error = yield RunHooks(partial(call.hooks.after_error, response, error))
     if error is not None:
         raise error from cause
     if response is not None and _is_success(response, call.stream):

@@ -1,15 +1,15 @@
-"""Hooks: code of the program that sees requests before they leave, and what came of them.
+"""Hooks: callbacks of the program on requests, responses and errors.
 
     hooks = client.core.sdk_configuration.__dict__["_hooks"]
     hooks.register_before_request_hook(AddHeader())
 
-`before_request` runs on every attempt, `after_success` and `after_error` once a call, on what
-would otherwise be returned or raised. Hooks of one kind run in the order of their registration,
-each on what the one before it gave; in async programs in a worker thread. An exception that a hook
-returns or raises ends the call, unchanged and without a retry. Clients that `with_options()` gives
+`before_request` runs before every attempt; `after_success` and `after_error` run once per call, on
+the final response or error. Hooks of one kind run in the order of their registration, each on the
+result of the previous one; in async programs in a worker thread. An exception that a hook returns
+or raises ends the call, unchanged and without a retry. The clients that `with_options()` returns
 share the hooks of the original.
 
-Knows requests and responses as what the HTTP client makes of them, and nothing about sending.
+Requests and responses are the objects of the HTTP client.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from friendli._transport.secret import Token
 
 @dataclass(frozen=True)
 class SDKConfiguration:
-    """Configuration of a client, as hooks see it; `with_options()` is how to change it."""
+    """Configuration of a client, as hooks see it; `with_options()` changes it."""
 
     server_url: str
     timeout_ms: float | None
@@ -37,14 +37,14 @@ class SDKConfiguration:
 
 @dataclass(frozen=True)
 class HookContext:
-    """The call that a hook is run for.
+    """Context of the call that a hook runs for.
 
     Attributes:
-        config: The client's configuration.
-        base_url: The server of this call.
+        config: Configuration of the client.
+        base_url: Base URL of the server of this call.
         operation_id: "dedicatedChatComplete" or "dedicatedChatStream", by the method called.
         oauth2_scopes: Always empty.
-        security_source: Holds the token, and shows it as `***`.
+        security_source: Wrapper of the token, shown as `***`.
     """
 
     config: SDKConfiguration
@@ -60,7 +60,7 @@ AfterErrorContext: TypeAlias = HookContext
 
 
 class SDKInitHook(ABC):
-    """Kept for programs that import it: a hook is registered when its client already exists."""
+    """Kept for programs that import it; hooks are registered after the client exists."""
 
     @abstractmethod
     def sdk_init(self, config: Any) -> Any:
@@ -68,39 +68,44 @@ class SDKInitHook(ABC):
 
 
 class BeforeRequestHook(ABC):
-    """Sees, and may change or replace, what is sent."""
+    """Hook that may change or replace a request."""
 
     @abstractmethod
     def before_request(self, hook_ctx: HookContext, request: Any) -> Any:
-        """Give the request to send, or an exception to raise."""
+        """Return the request to send, or an exception to raise.
+
+        Args:
+            hook_ctx: Context of the call.
+            request: Request of this attempt, built by the HTTP client; may be changed in place.
+        """
 
 
 class AfterSuccessHook(ABC):
-    """Sees, and may replace, the response of a success; that of a stream is unread."""
+    """Hook that may replace the response of a success; the body of a stream is unread."""
 
     @abstractmethod
     def after_success(self, hook_ctx: HookContext, response: Any) -> Any:
-        """Give the response to go on with, or an exception to raise."""
+        """Return the response to continue with, or an exception to raise."""
 
 
 class AfterErrorHook(ABC):
-    """Sees, and may replace, a failure that is not tried again."""
+    """Hook that may replace a failure that is not retried."""
 
     @abstractmethod
     def after_error(
         self, hook_ctx: HookContext, response: Any, error: Exception | None
     ) -> tuple[Any, Exception | None] | Exception:
-        """Give the response and the error to go on with, or an exception to raise.
+        """Return the response and the error to continue with, or an exception to raise.
 
         Args:
-            hook_ctx: The call.
-            response: An answer that is not a success, its body read; None where no answer came.
-            error: Why no answer came; None where one came.
+            hook_ctx: Context of the call.
+            response: Response that is not a success, with its body read; None if none arrived.
+            error: The `NetworkError` if no response arrived; else None.
         """
 
 
 class SDKHooks:
-    """The hooks of a client. Registering affects calls that begin afterwards."""
+    """Hooks of a client; a registration affects calls that begin afterwards."""
 
     def __init__(self) -> None:
         self.before_request_hooks: list[BeforeRequestHook] = []
@@ -109,26 +114,26 @@ class SDKHooks:
         self.registered: bool = False
 
     def register_sdk_init_hook(self, hook: SDKInitHook) -> None:
-        """Accept a hook that comes too late to run: the client exists."""
+        """Accept a hook that never runs, because the client already exists."""
 
     def register_before_request_hook(self, hook: BeforeRequestHook) -> None:
-        """Run a hook before each attempt."""
+        """Register a hook to run before each attempt."""
         self.before_request_hooks.append(hook)
         self.registered = True
 
     def register_after_success_hook(self, hook: AfterSuccessHook) -> None:
-        """Run a hook on the responses of successes."""
+        """Register a hook to run on the responses of successes."""
         self.after_success_hooks.append(hook)
         self.registered = True
 
     def register_after_error_hook(self, hook: AfterErrorHook) -> None:
-        """Run a hook on failures."""
+        """Register a hook to run on failures."""
         self.after_error_hooks.append(hook)
         self.registered = True
 
 
 class CallHooks:
-    """The hooks of a client, run for one call."""
+    """Runs the hooks of a client for one call."""
 
     __slots__ = ("_context", "_hooks")
 
@@ -137,37 +142,37 @@ class CallHooks:
         self._context = context
 
     def before_request(self, request: Any) -> Any:
-        """Give the request to send.
+        """Return the request to send.
 
         Raises:
-            Exception: What a hook returned or raised.
+            Exception: Any exception that a hook returned or raised.
         """
         for hook in list(self._hooks.before_request_hooks):
-            request = _given(hook.before_request, self._context, request)
+            request = _call_hook(hook.before_request, self._context, request)
         return request
 
     def after_success(self, response: Any) -> Any:
-        """Give the response to go on with.
+        """Return the response to continue with.
 
         Raises:
-            Exception: What a hook returned or raised.
+            Exception: Any exception that a hook returned or raised.
         """
         for hook in list(self._hooks.after_success_hooks):
-            response = _given(hook.after_success, self._context, response)
+            response = _call_hook(hook.after_success, self._context, response)
         return response
 
     def after_error(self, response: Any, error: Exception | None) -> tuple[Any, Exception | None]:
-        """Give the response and the error to go on with, one of them None.
+        """Return the response and the error to continue with; one of them is None.
 
         Raises:
-            Exception: What a hook returned or raised.
+            Exception: Any exception that a hook returned or raised.
         """
         for hook in list(self._hooks.after_error_hooks):
-            response, error = _given(hook.after_error, self._context, response, error)
+            response, error = _call_hook(hook.after_error, self._context, response, error)
         return response, error
 
 
-def _given(hook: Callable[..., Any], *arguments: Any) -> Any:
+def _call_hook(hook: Callable[..., Any], *arguments: Any) -> Any:
     result = hook(*arguments)
     if isinstance(result, Exception):
         raise result

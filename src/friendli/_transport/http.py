@@ -1,8 +1,8 @@
-"""Ownership of the HTTP client: the program that passed one in, or we.
+"""Providers of the HTTP client: one that the program passed in, or the built-in one.
 
-Ours is built when the first call needs it, once for all threads; anew after a fork, whose child
-must not write on its parent's connections; and anew in another event loop, to which connections
-cannot follow. httpx2 is imported then, and not before.
+The built-in client is created at the first call, once for all threads; again after a fork, because
+the child must not write to the connections of its parent; and again in another event loop, because
+connections cannot move between loops. httpx2 is imported only then.
 """
 
 from __future__ import annotations
@@ -31,101 +31,101 @@ MAX_IDLE_CONNECTIONS = 100
 IDLE_SECONDS = 30.0
 
 
-class _Owned(ABC, Generic[C]):
-    """A client that is either the program's, or ours: one for each place it is used in."""
+class _HttpProvider(ABC, Generic[C]):
+    """Provider of the client that was supplied, or of an owned one per `_current_key()`."""
 
-    def __init__(self, given: C | None, url: str) -> None:
-        self._given = given
+    def __init__(self, supplied: C | None, url: str) -> None:
+        self._supplied = supplied
         self._url = url
-        self._ours: dict[object, C] = {}
-        self._left_behind: dict[object, C] = {}
+        self._clients: dict[object, C] = {}
+        self._parent_clients: dict[object, C] = {}
         self._lock = threading.Lock()
         self._closed = False
-        _owners.add(self)
+        _providers.add(self)
 
     def get(self) -> C:
-        """Give the client to use here and now.
+        """Return the HTTP client for the current process and event loop.
 
         Raises:
-            ClientClosedError: The owner has been closed.
+            ClientClosedError: The provider has been closed.
         """
         if self._closed:
-            raise ClientClosedError("this client is closed; make a new one to send more requests")
-        if self._given is not None:
-            return self._given
-        place = self._here()
-        ours = self._ours.get(place)
-        if ours is None:
+            raise ClientClosedError("this client is closed; create a new one to send requests")
+        if self._supplied is not None:
+            return self._supplied
+        key = self._current_key()
+        owned = self._clients.get(key)
+        if owned is None:
             with self._lock:
-                ours = self._ours.get(place)
-                if ours is None:
-                    ours = self._ours[place] = self._new()
-        return ours
+                owned = self._clients.get(key)
+                if owned is None:
+                    owned = self._clients[key] = self._new()
+        return owned
 
     def after_fork(self) -> None:
-        """Forget the parent's connections, and a lock that one of its threads may hold."""
+        """Drop the connections of the parent, and the lock that one of its threads may hold."""
         self._lock = threading.Lock()
-        self._left_behind |= self._ours  # kept, so that nothing closes them from here
-        self._ours = {}
+        self._parent_clients |= self._clients  # kept, so that this process does not close them
+        self._clients = {}
 
-    def _take(self) -> C | None:
-        """Mark as closed, and give the client that can be closed here, if there is one."""
+    def _detach(self) -> C | None:
+        """Mark as closed and return the client of the current key, or None."""
         self._closed = True
-        ours, self._ours = self._ours, {}
-        return ours.get(self._here())
+        owned, self._clients = self._clients, {}
+        return owned.get(self._current_key())
 
     @abstractmethod
-    def _here(self) -> object: ...
+    def _current_key(self) -> object: ...
 
     @abstractmethod
     def _new(self) -> C: ...
 
 
-class SyncOwned(_Owned[HttpClient]):
-    """A sync HTTP client, one for all threads."""
+class SyncHttpProvider(_HttpProvider[HttpClient]):
+    """Provider of a sync HTTP client, one for all threads."""
 
     def close(self) -> None:
-        """Close our client; a client that was passed in stays open."""
-        ours = self._take()
-        if ours is not None:
-            ours.close()
+        """Close the owned client; a client that was passed in stays open."""
+        owned = self._detach()
+        if owned is not None:
+            owned.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_ours", None):
+        if getattr(self, "_clients", None):
             self.close()
 
-    def _here(self) -> object:
+    def _current_key(self) -> object:
         return None
 
     def _new(self) -> HttpClient:
         import httpx2
 
         settings = _settings()
-        if _needs_no_tls(self._url):
+        if _can_skip_tls(self._url):
             from friendli._transport.plain import PlainHTTPS
 
             settings |= {"verify": False, "mounts": {"https://": PlainHTTPS()}}
         return httpx2.Client(**settings)
 
 
-class AsyncOwned(_Owned[AsyncHttpClient]):
-    """An async HTTP client, one for each event loop.
+class AsyncHttpProvider(_HttpProvider[AsyncHttpClient]):
+    """Provider of async HTTP clients, one per event loop.
 
-    Each is held by an async generator that closes it in the end. Event loops close such generators
-    when they shut down or when they are collected as garbage, so connections never outlive their
-    loop, even if nobody closes the client.
+    Each client is held by an async generator that closes it in its `finally`. Event loops close
+    async generators at shutdown, and when they are garbage-collected, so connections never outlive
+    their loop, even if the program does not close the client.
     """
 
-    def __init__(self, given: AsyncHttpClient | None, url: str) -> None:
-        super().__init__(given, url)
+    def __init__(self, supplied: AsyncHttpClient | None, url: str) -> None:
+        super().__init__(supplied, url)
         self._holders: dict[AbstractEventLoop | None, AsyncGenerator[None, None]] = {}
 
     async def aclose(self) -> None:
-        """Close our client of this event loop; a client that was passed in stays open."""
-        if self._take() is not None:
+        """Close the owned client of this event loop; a client that was passed in stays open."""
+        if self._detach() is not None:
             await self._holders.pop(current_loop()).aclose()
 
-    def _here(self) -> object:
+    def _current_key(self) -> object:
         return current_loop()
 
     def _new(self) -> AsyncHttpClient:
@@ -133,18 +133,18 @@ class AsyncOwned(_Owned[AsyncHttpClient]):
 
         for loop in list(self._holders):
             if loop is not None and loop.is_closed():
-                del self._ours[loop], self._holders[loop]
+                del self._clients[loop], self._holders[loop]
         settings = _settings()
-        if _needs_no_tls(self._url):
+        if _can_skip_tls(self._url):
             from friendli._transport.plain import AsyncPlainHTTPS
 
             settings |= {"verify": False, "mounts": {"https://": AsyncPlainHTTPS()}}
         client = httpx2.AsyncClient(**settings)
-        self._holders[current_loop()] = _held(client)
+        self._holders[current_loop()] = _hold(client)
         return client
 
 
-def _held(client: AsyncHttpClient) -> AsyncGenerator[None, None]:
+def _hold(client: AsyncHttpClient) -> AsyncGenerator[None, None]:
     async def hold() -> AsyncGenerator[None, None]:
         try:
             yield
@@ -153,16 +153,16 @@ def _held(client: AsyncHttpClient) -> AsyncGenerator[None, None]:
 
     holder = hold()
     with contextlib.suppress(StopIteration):
-        holder.__anext__().send(None)  # up to the yield: from here on the loop knows of it
+        holder.__anext__().send(None)  # runs to the yield, which registers it with the loop
     return holder
 
 
-_owners: WeakSet[_Owned[Any]] = WeakSet()
+_providers: WeakSet[_HttpProvider[Any]] = WeakSet()
 
 
 def _after_fork() -> None:
-    for owner in list(_owners):
-        owner.after_fork()
+    for provider in list(_providers):
+        provider.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
@@ -183,8 +183,8 @@ def _settings() -> dict[str, Any]:
     }
 
 
-def _needs_no_tls(url: str) -> bool:
-    """Tell whether loading the certificate store (some 80 ms) would be for nothing."""
+def _can_skip_tls(url: str) -> bool:
+    """Return whether the certificate store, which takes some 80 ms to load, is not needed."""
     from urllib.request import getproxies
 
     return urlsplit(url).scheme == "http" and not getproxies()

@@ -1,7 +1,7 @@
-"""Lines that the client writes to Python's logging: one for each step of an exchange.
+"""Log lines of the client, one per step of an exchange.
 
-Logger `friendli`, level DEBUG. Neither the token nor the bodies are ever logged: a prompt is the
-user's own. `FRIENDLI_LOG=debug` (or info, warning, error) writes the lines to stderr.
+The logger is `friendli`, the level DEBUG. Tokens and bodies are never logged, because prompts are
+private. `FRIENDLI_LOG=debug` (or info, warning, error) writes the lines to stderr.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LEVELS = {
 
 
 def configure_from_environment() -> None:
-    """Let FRIENDLI_LOG take effect; does nothing where the variable is not set."""
+    """Configure the logger from FRIENDLI_LOG, if the variable is set."""
     level = _LEVELS.get(os.environ.get("FRIENDLI_LOG", "").strip().lower())
     if level is None:
         return
@@ -36,7 +36,7 @@ def configure_from_environment() -> None:
 
 
 class ExchangeLog:
-    """The lines of one exchange."""
+    """Log of one exchange."""
 
     __slots__ = ("_call", "_start", "_target")
 
@@ -46,7 +46,7 @@ class ExchangeLog:
         self._start = time.monotonic()
 
     def sending(self, retry: int) -> None:
-        """An attempt begins."""
+        """Log the start of an attempt."""
         call = self._call
         self._target.debug(
             "%s attempt %d, %d bytes, stream=%s, headers %s",
@@ -59,7 +59,7 @@ class ExchangeLog:
         self._start = time.monotonic()
 
     def answered(self, response: Any) -> None:
-        """Headers have come."""
+        """Log the arrival of the response headers."""
         self._target.debug(
             "%s answered %d after %.0f ms, request id %s",
             self._call.where,
@@ -69,20 +69,20 @@ class ExchangeLog:
         )
 
     def failed(self, error: Exception, wait: float | None) -> None:
-        """An attempt failed without an answer."""
+        """Log an attempt that failed without a response."""
         self._target.debug("%s; %s", error, _next(wait))
 
     def retrying(self, status: int, wait: float) -> None:
-        """An answer will be tried again."""
+        """Log a retry after an error status."""
         self._target.debug("%s status %d; %s", self._call.where, status, _next(wait))
 
 
 def exchange_log(call: Any) -> ExchangeLog | None:
-    """Give the log of an exchange, or None where nobody listens."""
+    """Return the log of an exchange, or None if DEBUG logging is off."""
     if call.debug_logger is not None:
         return ExchangeLog(call, call.debug_logger)
     return ExchangeLog(call, logger) if logger.isEnabledFor(logging.DEBUG) else None
 
 
 def _next(wait: float | None) -> str:
-    return "giving up" if wait is None else f"again in {wait:.3f} s"
+    return "giving up" if wait is None else f"retrying in {wait:.3f} s"

@@ -1,4 +1,4 @@
-"""The event loop we run in. asyncio is imported only here and late: sync programs do without it."""
+"""Access to the running event loop. asyncio is imported late: sync programs do not need it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def current_loop() -> asyncio.AbstractEventLoop | None:
-    """Give asyncio's running loop; None in another kind of loop, or in none."""
+    """Return the running asyncio loop; None without a loop, or in a loop of another library."""
     if "asyncio" not in sys.modules:
         return None
     import asyncio
@@ -23,19 +23,19 @@ def current_loop() -> asyncio.AbstractEventLoop | None:
 
 
 async def sleep(seconds: float) -> None:
-    """Wait, in whatever event loop there is."""
+    """Sleep, in asyncio or any event loop that anyio supports."""
     if current_loop() is not None:
         import asyncio
 
         await asyncio.sleep(seconds)
     else:
-        import anyio  # the HTTP client brought it along
+        import anyio  # a dependency of the HTTP client
 
         await anyio.sleep(seconds)
 
 
 async def in_thread(function: Callable[[], Any]) -> Any:
-    """Run a function in a worker thread, in whatever event loop there is."""
+    """Run a function in a worker thread, in asyncio or any event loop that anyio supports."""
     if current_loop() is not None:
         import asyncio
 

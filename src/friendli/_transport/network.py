@@ -1,10 +1,9 @@
-"""Errors of the transport, made ours.
+"""Network errors: the HTTP library's errors, converted to the client's own.
 
-A program may catch a failed connection in three ways, and all of them work on one object: as our
-`NetworkError`, as builtin ConnectionError or TimeoutError, and, where it has imported httpx or
-httpx2, as the class of that library that says the same (`httpx.ReadTimeout`). The last is why
-classes are made here at run time; they are made once for each combination, and pickle as their
-base.
+A program may catch a failed connection in three ways, and all of them work on one object: as
+`NetworkError`, as the builtin ConnectionError or TimeoutError, and, if it has imported httpx or
+httpx2, as the corresponding class of that library (`httpx.ReadTimeout`). For the last, classes are
+created at run time, once per combination; they pickle as their base.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from friendli._errors import NoResponseError
 
 
 class NetworkError(NoResponseError, ConnectionError):
-    """The connection failed, before or in the middle of the answer.
+    """The connection failed, before or during the response.
 
     Attributes:
-        kind: The transport's name of what happened: ConnectError, ReadTimeout, ...
+        kind: Name of the HTTP library's error class: ConnectError, ReadTimeout, ...
     """
 
     kind: str = "NetworkError"
@@ -30,7 +29,7 @@ class NetworkError(NoResponseError, ConnectionError):
 
 
 class ConnectFailedError(NetworkError):
-    """Nobody answered at server_url: refused, unreachable, unknown name, or TLS failed."""
+    """The connection to server_url failed: refused, unreachable, unknown host, or TLS error."""
 
 
 class RequestTimeoutError(NetworkError, TimeoutError):
@@ -38,21 +37,24 @@ class RequestTimeoutError(NetworkError, TimeoutError):
 
 
 _KINDS: dict[str, tuple[type[NetworkError], str]] = {
-    "ConnectTimeout": (RequestTimeoutError, "no connection in time"),
+    "ConnectTimeout": (RequestTimeoutError, "the connection was not established in time"),
     "ReadTimeout": (RequestTimeoutError, "the server sent nothing for longer than the timeout"),
-    "WriteTimeout": (RequestTimeoutError, "the server took the request too slowly"),
+    "WriteTimeout": (RequestTimeoutError, "the server read the request too slowly"),
     "PoolTimeout": (RequestTimeoutError, "no connection of the pool became free in time"),
     "TimeoutException": (RequestTimeoutError, "timed out"),
     "ConnectError": (ConnectFailedError, "the connection could not be made"),
     "ProxyError": (ConnectFailedError, "the proxy could not be used"),
     "UnsupportedProtocol": (ConnectFailedError, "server_url needs http:// or https://"),
-    "ReadError": (NetworkError, "the connection broke while the answer was read"),
-    "WriteError": (NetworkError, "the connection broke while the request was sent"),
+    "ReadError": (NetworkError, "the connection failed while the response was read"),
+    "WriteError": (NetworkError, "the connection failed while the request was sent"),
     "CloseError": (NetworkError, "the connection could not be closed"),
-    "RemoteProtocolError": (NetworkError, "the server broke off or does not speak HTTP"),
+    "RemoteProtocolError": (
+        NetworkError,
+        "the server closed the connection early, or its response is not valid HTTP",
+    ),
     "LocalProtocolError": (NetworkError, "the request is not valid HTTP"),
     "ProtocolError": (NetworkError, "the exchange was not valid HTTP"),
-    "DecodingError": (NetworkError, "the answer's content-encoding is broken"),
+    "DecodingError": (NetworkError, "the content-encoding of the response is invalid"),
     "TooManyRedirects": (NetworkError, "too many redirects"),
     "NetworkError": (NetworkError, "the connection failed"),
     "TransportError": (NetworkError, "the connection failed"),
@@ -67,25 +69,25 @@ _HINTS = {
 NEVER_RETRIED = frozenset(
     {"UnsupportedProtocol", "LocalProtocolError", "TooManyRedirects", "DecodingError", "CloseError"}
 )
-"""Kinds that a second attempt cannot mend."""
+"""Kinds of errors that a retry cannot fix."""
 
 
 def network_error(cause: BaseException, where: str) -> NetworkError | None:
-    """Make the transport's exception ours; None if it is not about the network.
+    """Convert an exception of the HTTP client to a NetworkError.
 
     Args:
-        cause: What the HTTP client raised, ours or the user's.
+        cause: Exception of the built-in HTTP client, or of one that was passed in.
         where: Method and URL, without secrets.
 
     Returns:
-        An error to raise from `cause`.
+        An error to raise from `cause`; None if `cause` is not a network error.
     """
     kind = _kind(cause)
     if kind is None:
         return None
-    base, what = _KINDS[kind]
+    base, description = _KINDS[kind]
     detail = f": {cause}" if str(cause) else ""
-    message = f"{kind}: {what}{detail}\n{where}.{_HINTS[base]}"
+    message = f"{kind}: {description}{detail}\n{where}.{_HINTS[base]}"
     error = _joined(base, _loaded(kind))(message)
     error.kind = kind
     request = getattr(cause, "_request", None)
@@ -109,7 +111,7 @@ def _kind(cause: BaseException) -> str | None:
 
 
 def _loaded(kind: str) -> tuple[type[Exception], ...]:
-    """The classes of that name in the HTTP libraries that the program has imported."""
+    """Return the classes named `kind` of the HTTP libraries that the program has imported."""
     found = []
     for name in ("httpx", "httpx2"):
         cls = getattr(sys.modules.get(name), kind, None)
@@ -124,10 +126,10 @@ _classes: dict[tuple[type, ...], type[NetworkError]] = {}
 def _joined(base: type[NetworkError], others: tuple[type[Exception], ...]) -> type[NetworkError]:
     if not others:
         return base
-    made = _classes.get((base, *others))
-    if made is None:
-        made = _classes[(base, *others)] = _join(base, others)
-    return made
+    joined = _classes.get((base, *others))
+    if joined is None:
+        joined = _classes[(base, *others)] = _join(base, others)
+    return joined
 
 
 def _join(base: type[NetworkError], others: tuple[type[Exception], ...]) -> type[NetworkError]:

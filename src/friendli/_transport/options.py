@@ -1,7 +1,4 @@
-"""The options of a client: addresses, limits, token, hooks.
-
-Knows the wire's addresses and nothing about one call.
-"""
+"""Options of a client: URLs, limits, token, hooks."""
 
 from __future__ import annotations
 
@@ -28,9 +25,16 @@ class Options:
     """Options of a client.
 
     Attributes:
-        url: The whole address of the operation.
-        max_event: Bound on one event of a stream, in bytes.
-        timeout: Seconds for each of connect, read, write and pool; None: the HTTP client's own.
+        token: API token.
+        url: Full URL of the operation.
+        team: ID of the team that makes the requests.
+        retries: Configuration of retries; UNSET: the default schedule.
+        timeout: Timeout of each of connect, read, write and pool, in seconds; None: those of the
+            HTTP client.
+        headers: Headers to add to every request.
+        max_event: Maximum size of one event of a stream, in bytes.
+        debug_logger: Object with a method `debug(message, *args)`; None: the logger `friendli`.
+        hooks: Hooks of the client.
     """
 
     token: Token = field(default_factory=lambda: Token(None))
@@ -45,7 +49,7 @@ class Options:
 
     @property
     def server_url(self) -> str:
-        """The server that `url` leads to."""
+        """Base URL of the server in `url`."""
         return server_of(self.url)
 
     @property
@@ -60,12 +64,12 @@ class Options:
         )
 
     def with_(self, **changes: Any) -> Options:
-        """Copy with changes."""
+        """Return a copy with changes."""
         return replace(self, **changes)
 
 
 def base_url(server_url: str | None, url_params: Mapping[str, str] | None) -> str:
-    """Find the server: the argument, FRIENDLI_BASE_URL, or the public service, in this order."""
+    """Return the first of: the argument, FRIENDLI_BASE_URL, the URL of the public service."""
     if server_url is None:
         return Url(os.environ.get("FRIENDLI_BASE_URL") or DEFAULT_URL)
     for name, value in (url_params or {}).items():
@@ -74,40 +78,40 @@ def base_url(server_url: str | None, url_params: Mapping[str, str] | None) -> st
 
 
 def operation_url(server_url: str) -> str:
-    """Join the operation's path to a server's URL; a path prefix and a query are kept.
+    """Append the path of the operation to a base URL; a path prefix and a query are kept.
 
     Raises:
-        ValueError: The URL is not http or https, or names no host.
+        ValueError: The URL is not http or https, or has no host.
     """
     parts = urlsplit(server_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(
-            "server_url must look like http://host:port or https://host, "
-            f"not {shown_url(server_url)!r}"
+            "`server_url` must have the form http://host:port or https://host, "
+            f"got {shown_url(server_url)!r}"
         )
     path = parts.path.rstrip("/") + PATH
     return Url(urlunsplit((parts.scheme, parts.netloc, path, parts.query, "")))
 
 
 def server_of(url: str) -> str:
-    """Give the server that an operation's URL leads to."""
+    """Return the base URL of the server in an operation's URL."""
     parts = urlsplit(url)
     return Url(urlunsplit(parts._replace(path=parts.path.removesuffix(PATH))))
 
 
 def seconds(timeout_ms: float) -> float:
-    """Turn a timeout in ms into seconds.
+    """Convert a timeout from milliseconds to seconds.
 
     Raises:
-        ValueError: It is not a positive, finite number.
+        ValueError: `timeout_ms` is not a positive, finite number.
     """
     if not isinstance(timeout_ms, int | float) or not 0 < timeout_ms < math.inf:
         raise ValueError(
-            f"timeout_ms must be a positive number of milliseconds, not {timeout_ms!r}"
+            f"`timeout_ms` must be a positive number of milliseconds, got {timeout_ms!r}"
         )
     return timeout_ms / 1000
 
 
 def token_of(token: str | Callable[[], str] | None) -> Token:
-    """Hold the token, or FRIENDLI_TOKEN where none is given."""
+    """Wrap the token; None means that of FRIENDLI_TOKEN."""
     return Token(os.environ.get("FRIENDLI_TOKEN") if token is None else token)

@@ -1,9 +1,8 @@
 """OpenTelemetry spans of chat calls, by the semantic conventions for generative AI clients.
 
-Nothing happens, and nothing is imported, unless the program itself has imported
-`opentelemetry.trace` (extra `friendli-dedicated[otel]`). Spans carry no content of messages. A
-stream's span ends with the stream. The trace context goes to the endpoint in the request's
-headers.
+Inactive, without any import, unless the program itself has imported `opentelemetry.trace` (extra
+`friendli-dedicated[otel]`). Spans do not contain the content of messages. The span of a stream ends
+with the stream. The trace context is sent to the endpoint in the request headers.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ _REQUEST: Final = {
 
 
 class Trace:
-    """The span of one call."""
+    """Span of one call."""
 
     def __init__(self, span: Any) -> None:
         self._span = span
         self._open = True
 
     def during(self, flow: Flow) -> Flow:
-        """Pass an exchange through, and end the span if it fails."""
+        """Run an exchange inside the span, and end the span if it fails."""
         try:
             return (yield from flow)
         except BaseException as error:
@@ -60,7 +59,7 @@ class Trace:
             self._end()
 
     def succeed(self, completion: ContainerChatCompleteSuccess | None) -> None:
-        """End the span with what the answer says of itself."""
+        """End the span with the attributes of the answer, if there is one."""
         if not self._open:
             return
         if completion is not None:
@@ -87,7 +86,7 @@ class Trace:
 
 
 def begin(call: Call, body: Mapping[str, Any]) -> Trace | None:
-    """Begin the span of a call; None where the program does not trace."""
+    """Begin the span of a call; None if the program does not use OpenTelemetry."""
     api: Any = sys.modules.get("opentelemetry.trace")
     if api is None:
         return None

@@ -1,4 +1,4 @@
-"""Answers in a format of the program's own: a type in, its JSON Schema out, and values back."""
+"""Answers parsed into a type of the program: its JSON Schema is sent, its values are returned."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ P = TypeVar("P")
 
 
 class ParsedCompletion(ContainerChatCompleteSuccess, Generic[P]):
-    """A whole answer whose content has been read into a value of the requested type."""
+    """Whole answer whose content has been parsed into the requested type."""
 
     @property
     def parsed(self) -> P:
-        """The value of the first choice."""
+        """Value of the first choice."""
         return self.parsed_choices[0]
 
     @property
     def parsed_choices(self) -> list[P]:
-        """The values of all choices, in their order."""
+        """Values of all choices, in their order."""
         return cast("list[P]", self.__dict__["_parsed"])
 
 
 def is_format_type(value: Any) -> bool:
-    """Tell whether a `response_format` is a type to read the answer into."""
+    """Return whether a `response_format` is a type to parse the answer into."""
     return isinstance(value, type)
 
 
 def format_of(kind: type[Any]) -> dict[str, Any]:
-    """Give the `response_format` that makes the model write a `kind`."""
+    """Return the `response_format` that makes the model write JSON of a type."""
     schema = _adapter(kind).json_schema()
     return {"type": "json_schema", "json_schema": {"name": kind.__name__, "schema": schema}}
 
 
 def parse(completion: ContainerChatCompleteSuccess, kind: type[P]) -> ParsedCompletion[P]:
-    """Read the content of every choice.
+    """Parse the content of every choice.
 
     Raises:
-        AnswerNotParsedError: A choice was cut off, or does not fit the type.
+        AnswerNotParsedError: A choice was cut off, or does not match the type.
     """
     values = []
     for choice in completion.choices:
         try:
             values.append(_adapter(kind).validate_json(choice.message.content or ""))
         except pydantic.ValidationError as cause:
-            why = (
-                "it was cut off: allow more tokens with max_tokens="
+            reason = (
+                "it was cut off; allow more tokens with `max_tokens`"
                 if choice.finish_reason == "length"
                 else f"{cause}"
             )
             raise AnswerNotParsedError(
-                f"choice {choice.index} is not a {kind.__name__}: {why}", completion
+                f"choice {choice.index} is not a valid {kind.__name__}: {reason}", completion
             ) from cause
     parsed: ParsedCompletion[P] = ParsedCompletion.model_construct(
         completion.model_fields_set, **completion.__dict__

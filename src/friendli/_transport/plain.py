@@ -1,7 +1,7 @@
-"""TLS for clients whose server_url is plain http.
+"""TLS on demand, for clients whose server_url is plain http.
 
-Such a client loads no certificates when it is built. Should a redirect or a call's own server_url
-lead to https after all, these transports load them then, and verify as ever.
+Such a client does not load certificates when it is built. If a redirect or the `server_url` of a
+call is https, these transports load them then, and verify the server as usual.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import httpx2
 
 
 class PlainHTTPS(httpx2.BaseTransport):
-    """Builds the verifying transport when the first https request comes."""
+    """Sync transport that builds the verifying transport at the first https request."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -26,13 +26,13 @@ class PlainHTTPS(httpx2.BaseTransport):
         return self._real.handle_request(request)
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close the verifying transport, if it was built."""
         if self._real is not None:
             self._real.close()
 
 
 class AsyncPlainHTTPS(httpx2.AsyncBaseTransport):
-    """Builds the verifying transport when the first https request comes."""
+    """Async transport that builds the verifying transport at the first https request."""
 
     def __init__(self) -> None:
         self._real: httpx2.AsyncHTTPTransport | None = None
@@ -44,6 +44,6 @@ class AsyncPlainHTTPS(httpx2.AsyncBaseTransport):
         return await self._real.handle_async_request(request)
 
     async def aclose(self) -> None:
-        """Close what was opened."""
+        """Close the verifying transport, if it was built."""
         if self._real is not None:
             await self._real.aclose()

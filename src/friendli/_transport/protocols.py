@@ -1,7 +1,7 @@
-"""The HTTP clients that an exchange can run on, as protocols.
+"""Protocols of the HTTP clients that an exchange can run on.
 
-`httpx2.Client`, `httpx.Client` and their async twins fit, and so does anything with these methods.
-A client that is passed in is used and never closed by us.
+`httpx2.Client`, `httpx.Client` and their async counterparts implement them. A client that is
+passed in is used, but never closed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from typing import Any, Protocol, runtime_checkable
 
 @runtime_checkable
 class HttpClient(Protocol):
-    """A sync HTTP client."""
+    """Protocol of a sync HTTP client; it must be thread-safe if the program uses threads.
+
+    Exceptions of `httpx`, `httpx2`, and the builtin ConnectionError and TimeoutError are raised to
+    the program as `friendli.NetworkError`; others propagate unchanged.
+    """
 
     def send(
         self,
@@ -21,7 +25,17 @@ class HttpClient(Protocol):
         auth: Any = ...,
         follow_redirects: Any = ...,
     ) -> Any:
-        """Send a request; with `stream` the response's body is left unread."""
+        """Send a request and return the response.
+
+        Args:
+            request: Result of `build_request()`, or its replacement by a hook.
+            stream: Whether to leave the body of the response unread.
+            auth: Not passed by the client.
+            follow_redirects: Always True.
+
+        Returns:
+            A response with the interface of `httpx2.Response`.
+        """
 
     def build_request(
         self,
@@ -38,15 +52,19 @@ class HttpClient(Protocol):
         timeout: Any = ...,
         extensions: Any = ...,
     ) -> Any:
-        """Build a request, with the client's own headers, cookies and timeouts merged in."""
+        """Build a request, merged with the headers, cookies and timeouts of the HTTP client.
+
+        The client passes `content` (JSON bytes), `headers` and, if the program sets one, `timeout`:
+        four numbers of seconds, for connect, read, write and pool.
+        """
 
     def close(self) -> None:
-        """Close the client's connections."""
+        """Close the connections."""
 
 
 @runtime_checkable
 class AsyncHttpClient(Protocol):
-    """An async HTTP client."""
+    """Protocol of an async HTTP client; see `HttpClient` for its exceptions."""
 
     async def send(
         self,
@@ -56,7 +74,17 @@ class AsyncHttpClient(Protocol):
         auth: Any = ...,
         follow_redirects: Any = ...,
     ) -> Any:
-        """Send a request; with `stream` the response's body is left unread."""
+        """Send a request and return the response.
+
+        Args:
+            request: Result of `build_request()`, or its replacement by a hook.
+            stream: Whether to leave the body of the response unread.
+            auth: Not passed by the client.
+            follow_redirects: Always True.
+
+        Returns:
+            A response with the interface of `httpx2.Response`.
+        """
 
     def build_request(
         self,
@@ -73,7 +101,11 @@ class AsyncHttpClient(Protocol):
         timeout: Any = ...,
         extensions: Any = ...,
     ) -> Any:
-        """Build a request, with the client's own headers, cookies and timeouts merged in."""
+        """Build a request, merged with the headers, cookies and timeouts of the HTTP client.
+
+        The client passes `content` (JSON bytes), `headers` and, if the program sets one, `timeout`:
+        four numbers of seconds, for connect, read, write and pool.
+        """
 
     async def aclose(self) -> None:
-        """Close the client's connections."""
+        """Close the connections."""

@@ -1,4 +1,4 @@
-"""From the arguments of a chat method to a call, and from its response to an answer."""
+"""Requests: from the arguments of a chat method to a call, from its response to an answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _answer = ContainerChatCompleteSuccess.__pydantic_validator__.validate_json
 
 @dataclass(slots=True)
 class Request:
-    """A call, and the type that its answer is read into, if any."""
+    """Call, and the type to parse its answer into, if any."""
 
     call: Call
     kind: type[Any] | None = None
@@ -32,11 +32,11 @@ class Request:
 
     @classmethod
     def of(cls, method: str, options: Options, arguments: Arguments) -> Request:
-        """Make the request that the arguments of `method` ask for.
+        """Build the request for the arguments of `method`.
 
         Raises:
             pydantic.ValidationError: An argument of the body has the wrong type.
-            ValueError: An argument cannot be sent.
+            ValueError: An argument cannot be sent, or has an invalid value.
         """
         body = arguments.body
         kind: Any = body.get("response_format")
@@ -61,16 +61,16 @@ class Request:
         return cls(call, kind, otel.begin(call, body))
 
     def flow(self) -> Flow:
-        """Begin the exchange of this request."""
+        """Return the flow of this request, inside its span if there is one."""
         flow = exchange(self.call)
         return flow if self.trace is None else self.trace.during(flow)
 
     def answer(self, response: Any) -> ContainerChatCompleteSuccess:
-        """Read a whole answer.
+        """Parse the response with a whole answer.
 
         Raises:
-            ResponseValidationError: It is not JSON, or misses required fields.
-            AnswerNotParsedError: It does not fit the requested type.
+            ResponseValidationError: The body is not valid JSON, or lacks required fields.
+            AnswerNotParsedError: The answer does not match the requested type.
         """
         try:
             completion = _answer(response.content)
@@ -88,7 +88,7 @@ class Request:
     def end(
         self, completion: ContainerChatCompleteSuccess | None, error: BaseException | None = None
     ) -> None:
-        """Note that the call is over; what it notes first counts."""
+        """End the span of the call; later calls of this method have no effect."""
         if self.trace is None:
             return
         if error is None:
@@ -99,10 +99,10 @@ class Request:
     def finish(
         self, completion: ContainerChatCompleteSuccess, response: Any
     ) -> ContainerChatCompleteSuccess:
-        """Add to a whole answer what its fields do not hold: the parsed value, the request id.
+        """Add the parsed value and the request id to a whole answer.
 
         Raises:
-            AnswerNotParsedError: It does not fit the requested type.
+            AnswerNotParsedError: The answer does not match the requested type.
         """
         if self.kind is not None:
             completion = parse.parse(completion, self.kind)

@@ -1,4 +1,4 @@
-"""Configuration of retries; `schedule.py` follows it."""
+"""Configuration of retries; `schedule.py` applies it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from friendli.types import Unset
 
 
 class BackoffStrategy:
-    """Waits of `initial_interval * exponent ** n`, plus jitter, up to `max_interval`.
+    """Exponential backoff: waits of `initial_interval * exponent ** n` plus jitter.
+
+    All times are in milliseconds.
 
     Args:
-        initial_interval: Wait before the first retry, in ms.
-        max_interval: Longest computed wait, in ms.
-        exponent: Growth from one wait to the next.
-        max_elapsed_time: No retry is begun when this many ms have passed since the first attempt.
-        jitter_ms: The jitter is drawn from 0..jitter_ms; 1000 where None.
+        initial_interval: Wait before the first retry.
+        max_interval: Maximum computed wait, jitter included.
+        exponent: Factor from one wait to the next.
+        max_elapsed_time: Time since the first attempt after which no retry begins.
+        jitter_ms: Maximum of the uniformly distributed jitter. Default: 1,000.
     """
 
     def __init__(
@@ -41,14 +43,14 @@ class BackoffStrategy:
 
 
 class RetryConfig:
-    """Configuration of retries: whether and when to try again.
+    """Configuration of retries.
 
     Args:
-        strategy: "backoff"; any other value means no retries.
-        backoff: How long to wait.
-        retry_connection_errors: Whether failed connections and timeouts are tried again.
-        status_codes_override: Statuses tried again instead of 429, 500, 502, 503 and 504; an X
-            stands for any digit ("5XX").
+        strategy: "backoff"; any other value disables retries.
+        backoff: Waits between attempts.
+        retry_connection_errors: Whether to retry failed connections and timeouts.
+        status_codes_override: Status codes to retry, where X is any digit ("5XX"). Default: 429,
+            500, 502, 503 and 504.
     """
 
     def __init__(
@@ -73,4 +75,4 @@ class RetryConfig:
 
 
 RetryOption: TypeAlias = RetryConfig | Unset | None
-"""UNSET: ask the next level. None, or a strategy other than "backoff": no retries."""
+"""UNSET: the client's, or the default. None, or a strategy other than "backoff": no retries."""

@@ -1,15 +1,14 @@
-"""The retries of one exchange: whether and when to try again.
+"""Schedule of retries of one exchange.
 
-Two policies. An explicit `RetryConfig` is followed to the letter: exponential backoff with jitter
-until `max_elapsed_time` has passed. Without one, our own: two retries after 0.5 s and 1 s (with
-jitter, never more than 8 s), and never after a read timeout, because a completion that is merely
-slow would be paid for twice.
+There are two policies. An explicit `RetryConfig` is applied exactly: exponential backoff with
+jitter until `max_elapsed_time` has passed. The default policy is two retries after 0.5 s and 1 s
+(with jitter, at most 8 s), and none after a read timeout, because a completion that is only slow
+would be paid for twice.
 
-A server's `retry-after-ms` or `Retry-After` replaces the computed wait. It is bounded by the time
-that is left (`max_elapsed_time`; 60 s without a RetryConfig) and by nothing else: when the server
-asks for more, the attempt at hand was the last.
+The server's `retry-after-ms` or `Retry-After` replaces the computed wait. Its only bound is the
+remaining time (`max_elapsed_time`; 60 s without a RetryConfig): a longer wait ends the retries.
 
-Knows no network: it is asked after each failed attempt, and answers with seconds or None.
+The schedule does no I/O: it returns the wait in seconds, or None, after each failed attempt.
 """
 
 from __future__ import annotations
@@ -25,19 +24,19 @@ from friendli.types import Unset
 
 RETRIED_STATUSES = ("429", "500", "502", "503", "504")
 DEFAULT_RETRIES = 2
-DEFAULT_FIRST = 0.5
-DEFAULT_LONGEST = 8.0
-DEFAULT_RETRY_AFTER = 60.0
+DEFAULT_INITIAL_WAIT = 0.5
+DEFAULT_MAX_WAIT = 8.0
+MAX_RETRY_AFTER = 60.0
 
 
 class Schedule:
-    """The retries of one exchange.
+    """Schedule of retries of one exchange.
 
     Args:
-        option: What was configured.
-        clock: Seconds that only grow.
-        draw: A number in [0, 1).
-        now: Seconds since the epoch, for Retry-After dates.
+        option: Configuration of retries.
+        clock: Monotonic clock, in seconds.
+        draw: Random number in [0, 1), for jitter.
+        now: Wall clock, in seconds since the epoch, for Retry-After dates.
     """
 
     __slots__ = ("_clock", "_config", "_draw", "_now", "_retries", "_start", "_statuses")
@@ -65,17 +64,17 @@ class Schedule:
 
     @property
     def retries(self) -> int:
-        """Number of retries granted so far."""
+        """Number of retries so far."""
         return self._retries
 
     def after_status(self, status: int, headers: Mapping[str, str]) -> float | None:
-        """Give the wait in seconds before the next attempt, or None to give up."""
+        """Return the wait in seconds before the next attempt, or None to give up."""
         if not any(_matches(status, pattern) for pattern in self._statuses):
             return None
         return self._wait(retry_after(headers, self._now()))
 
     def after_error(self, error: NetworkError) -> float | None:
-        """Give the wait in seconds before the next attempt, or None to give up."""
+        """Return the wait in seconds before the next attempt, or None to give up."""
         if error.kind in NEVER_RETRIED:
             return None
         if isinstance(self._config, Unset):
@@ -85,45 +84,46 @@ class Schedule:
             return None
         return self._wait(None)
 
-    def _wait(self, asked: float | None) -> float | None:
+    def _wait(self, requested: float | None) -> float | None:
         config = self._config
         if config is None:
             return None
         if isinstance(config, Unset):
-            wait = self._default_wait(asked)
+            wait = self._default_wait(requested)
         else:
-            wait = self._configured_wait(config.backoff, asked)
+            wait = self._configured_wait(config.backoff, requested)
         if wait is not None:
             self._retries += 1
         return wait
 
-    def _default_wait(self, asked: float | None) -> float | None:
+    def _default_wait(self, requested: float | None) -> float | None:
         if self._retries >= DEFAULT_RETRIES:
             return None
-        if asked is not None:
-            return asked if asked <= DEFAULT_RETRY_AFTER else None
-        wait = min(DEFAULT_FIRST * 2.0**self._retries, DEFAULT_LONGEST)
+        if requested is not None:
+            return requested if requested <= MAX_RETRY_AFTER else None
+        wait = min(DEFAULT_INITIAL_WAIT * 2.0**self._retries, DEFAULT_MAX_WAIT)
         return wait * (1.0 + 0.25 * self._draw())
 
-    def _configured_wait(self, backoff: BackoffStrategy, asked: float | None) -> float | None:
-        left = backoff.max_elapsed_time / 1000 - (self._clock() - self._start)
-        if left < 0:
+    def _configured_wait(self, backoff: BackoffStrategy, requested: float | None) -> float | None:
+        remaining = backoff.max_elapsed_time / 1000 - (self._clock() - self._start)
+        if remaining < 0:
             return None
-        if asked is not None:
-            return asked if asked <= left else None
+        if requested is not None:
+            return requested if requested <= remaining else None
         jitter = (1000 if backoff.jitter_ms is None else backoff.jitter_ms) / 1000
-        longest = backoff.max_interval / 1000
+        max_wait = backoff.max_interval / 1000
         try:
             wait = backoff.initial_interval / 1000 * float(backoff.exponent) ** self._retries
         except OverflowError:
-            wait = longest
-        return max(0.0, min(wait + jitter * self._draw(), longest))
+            wait = max_wait
+        return max(0.0, min(wait + jitter * self._draw(), max_wait))
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Read the wait that a server asks for, in seconds; None where it asks for none.
+    """Return the wait that the server requests, in seconds, or None.
 
-    `retry-after-ms` wins over `Retry-After`, which is seconds or an HTTP date (RFC 9110, 10.2.3).
+    `retry-after-ms` takes precedence over `Retry-After`, which is in seconds or an HTTP date
+    (RFC 9110, 10.2.3).
     """
     for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         value = headers.get(name)

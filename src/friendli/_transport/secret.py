@@ -1,7 +1,7 @@
-"""Values that must not be shown: the token, and headers that carry it.
+"""Secrets: the token, and the headers and URLs that contain it, with a masked repr.
 
-Whatever holds a token in a frame of ours holds one of these, so that a traceback which prints
-locals prints no secret.
+Local variables of the client hold a token only in these types, so that a traceback which prints
+locals does not print a secret.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _SECRET_HEADERS: Final = frozenset(
 
 
 class Token:
-    """A token, or a callable that gives one; shown as `***`.
+    """Token, or a callable that returns one; shown as `***`.
 
     Args:
-        value: The token, a zero-argument callable that returns it, or None. A leading `Bearer `
-            and whitespace round the token are dropped.
+        value: The token, a callable without arguments that returns it, or None. A leading `Bearer `
+            and surrounding whitespace are removed.
     """
 
     __slots__ = ("_value",)
@@ -32,20 +32,22 @@ class Token:
         return "Token(***)" if self._value else "Token()"
 
     def __reduce__(self) -> str:
-        raise TypeError("a token is not pickled")
+        raise TypeError("a token cannot be pickled")
 
     def header(self) -> Header | None:
-        """Give the Authorization header, asking the callable; None where there is no token.
+        """Return the value of the Authorization header, or None without a token.
+
+        Calls the callable, if the token is one.
 
         Raises:
             TypeError: The token is not a string.
-            ValueError: The token holds characters that a header cannot carry.
+            ValueError: The token contains characters that are invalid in an HTTP header.
         """
         return _bearer(self._value() if callable(self._value) else self._value)
 
 
 class Header(str):
-    """A header's value that is shown as `***`."""
+    """Header value that is shown as `***`."""
 
     __slots__ = ()
 
@@ -54,7 +56,7 @@ class Header(str):
 
 
 class Url(str):
-    """A URL that is shown without user name, password, query and fragment."""
+    """URL that is shown without user name, password, query and fragment."""
 
     __slots__ = ()
 
@@ -68,7 +70,7 @@ def _bearer(token: object) -> Header | None:
     if not isinstance(token, str):
         kind = type(token).__name__
         del token
-        raise TypeError(f"token must be a string, not {kind}")
+        raise TypeError(f"`token` must be a string, got {kind}")
     bare = Header(token.strip())
     if bare[:7].lower() == "bearer ":
         bare = Header(bare[7:].strip())
@@ -76,18 +78,18 @@ def _bearer(token: object) -> Header | None:
         return None
     if not (bare.isascii() and bare.isprintable()):
         del token, bare
-        raise ValueError("token holds characters that an HTTP header cannot carry")
+        raise ValueError("`token` contains characters that are invalid in an HTTP header")
     return Header(f"Bearer {bare}")
 
 
 def masked(headers: dict[str, str]) -> dict[str, str]:
-    """Copy headers for showing, secrets replaced by `***`."""
+    """Return a copy of headers with secrets replaced by `***`."""
     return {
         name: "***" if name.lower() in _SECRET_HEADERS else value for name, value in headers.items()
     }
 
 
 def shown_url(url: str) -> str:
-    """Give a URL without user name, password, query and fragment."""
+    """Return a URL without user name, password, query and fragment."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

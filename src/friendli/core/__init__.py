@@ -1,4 +1,4 @@
-"""Import paths that programs for the published client use: everything lives in `friendli`."""
+"""Import paths of the published client; the code is in `friendli`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hooks under the path that programs import them by."""
+"""Import path that programs use for hooks."""
 
 from __future__ import annotations
 

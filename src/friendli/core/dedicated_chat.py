@@ -1,4 +1,4 @@
-"""The classes of `dedicated.chat` under their older path."""
+"""Older import path of the classes of `dedicated.chat`."""
 
 from __future__ import annotations
 

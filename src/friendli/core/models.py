@@ -1,4 +1,4 @@
-"""`friendli.models` under its older path."""
+"""Older import path of `friendli.models`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`friendli.types` under its older path."""
+"""Older import path of `friendli.types`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Import paths that programs for the published client use: everything lives in `friendli`."""
+"""Import paths of the published client; the code is in `friendli`."""

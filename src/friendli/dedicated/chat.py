@@ -1,7 +1,7 @@
-"""The classes of `dedicated.chat` under an import path that programs use."""
+"""Import path that programs use for the classes of `dedicated.chat`."""
 
 from __future__ import annotations
 
-from friendli._chat import AsyncChat, SyncChat
+from friendli._chat import AsyncChat, AsyncRawChat, SyncChat, SyncRawChat
 
-__all__ = ["AsyncChat", "SyncChat"]
+__all__ = ["AsyncChat", "AsyncRawChat", "SyncChat", "SyncRawChat"]

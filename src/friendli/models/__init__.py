@@ -1,4 +1,4 @@
-"""The wire types, under the names that programs import them by."""
+"""Wire types: requests, messages, answers, chunks and errors."""
 
 from __future__ import annotations
 
@@ -328,7 +328,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name != "DedicatedChatCompleteResponse":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Streams read events into the types of this package, so they are imported after it.
+    # Streams import the types of this package, so they are imported after it.
     from friendli._streaming.stream import EventStream, EventStreamAsync
 
     value = (

@@ -1,4 +1,4 @@
-"""The events of a streamed answer."""
+"""Events of a streamed answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ StreamedChatChoiceFinishReason: TypeAlias = FinishReason
 
 
 class StreamedFunctionResult(BaseModel):
-    """A piece of a called function; `arguments` is a fragment of JSON text."""
+    """Delta of a called function; `arguments` is a fragment of JSON text."""
 
     arguments: OptionalNullable[str] = UNSET
     name: OptionalNullable[str] = UNSET
@@ -34,7 +34,7 @@ class StreamedFunctionResultTypedDict(TypedDict):
 
 
 class StreamedToolCallResult(BaseModel):
-    """A piece of a tool call; pieces of one call share `index`."""
+    """Delta of a tool call; all deltas of one call have the same `index`."""
 
     index: int
     function: OptionalNullable[StreamedFunctionResult] = UNSET
@@ -43,7 +43,7 @@ class StreamedToolCallResult(BaseModel):
 
     @property
     def type(self) -> OptionalNullable[str]:
-        """The call's tag on the wire."""
+        """Value of the field `type`."""
         return self.TYPE
 
 
@@ -57,7 +57,7 @@ class StreamedToolCallResultTypedDict(TypedDict):
 
 
 class StreamedChatChoiceDelta(BaseModel):
-    """What an event adds to a choice's message."""
+    """Delta of the message of a choice."""
 
     quiet_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content"})
 
@@ -77,7 +77,7 @@ class StreamedChatChoiceDeltaTypedDict(TypedDict):
 
 
 class StreamedChatChoice(BaseModel):
-    """What an event adds to a choice. `seed` comes with the choice's first event, if at all."""
+    """Delta of a choice. Only the first event of a choice may have `seed`."""
 
     quiet_fields: ClassVar[frozenset[str]] = frozenset({"seed"})
 
@@ -99,7 +99,7 @@ class StreamedChatChoiceTypedDict(TypedDict):
 
 
 class StreamedChatData(BaseModel):
-    """One event's JSON. The event that carries `usage` has no choices."""
+    """JSON of an event, a chunk of the answer. The event with `usage` has no choices."""
 
     id: str
     choices: list[StreamedChatChoice]
@@ -110,7 +110,7 @@ class StreamedChatData(BaseModel):
 
     @property
     def object(self) -> str:
-        """The event's tag on the wire."""
+        """Value of the field `object`."""
         return self.OBJECT
 
 
@@ -126,7 +126,7 @@ class StreamedChatDataTypedDict(TypedDict):
 
 
 class ContainerChatCompletionStreamSuccess(BaseModel):
-    """What iterating over a stream yields: an event and its JSON."""
+    """Event of a stream; `data` is its JSON."""
 
     data: StreamedChatData
 

@@ -1,4 +1,4 @@
-"""A whole answer, and what whole and streamed answers share: log probabilities and usage."""
+"""Whole answers; and log probabilities and usage, which streamed answers share."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from friendli.types import UNSET, BaseModel, OptionalNullable
 if TYPE_CHECKING:
     FinishReason: TypeAlias = Literal["stop", "length", "tool_calls"] | str
 else:
-    # Open: a reason that a later server invents is a string like any other.
+    # Open: later servers may add values.
     FinishReason = str
 ChatChoiceFinishReason: TypeAlias = FinishReason
 
 
 class ChatLogprobsContentTopLogprob(BaseModel):
-    """One of the likeliest tokens at a position; `bytes_` are its raw bytes, 0..255 each."""
+    """One of the most likely tokens at a position; `bytes_` are its raw bytes, 0 to 255 each."""
 
     token: str
     logprob: float
@@ -34,7 +34,7 @@ class ChatLogprobsContentTopLogprobTypedDict(TypedDict):
 
 
 class ChatLogprobsContent(BaseModel):
-    """A generated token, its natural log probability, and the likeliest ones at its position."""
+    """Generated token, its natural log probability, and the most likely tokens at its position."""
 
     token: str
     logprob: float
@@ -52,7 +52,7 @@ class ChatLogprobsContentTypedDict(TypedDict):
 
 
 class ChatLogprobs(BaseModel):
-    """Log probabilities of a choice: one entry a token."""
+    """Log probabilities of a choice, one entry per token."""
 
     content: OptionalNullable[list[ChatLogprobsContent]] = UNSET
 
@@ -70,7 +70,7 @@ ChatLogprobsOutputTypedDict: TypeAlias = ChatLogprobsTypedDict
 
 
 class PromptTokensDetails(BaseModel):
-    """How many of the prompt's tokens came from a cache."""
+    """Number of prompt tokens in a cached prefix."""
 
     cached_tokens: OptionalNullable[int] = UNSET
 
@@ -82,7 +82,7 @@ class PromptTokensDetailsTypedDict(TypedDict):
 
 
 class ChatUsage(BaseModel):
-    """Tokens spent: the prompt once, the choices summed."""
+    """Token counts: the prompt counts once, the tokens of all choices are added up."""
 
     quiet_fields: ClassVar[frozenset[str]] = frozenset({"prompt_tokens_details"})
 
@@ -102,7 +102,7 @@ class ChatUsageTypedDict(TypedDict):
 
 
 class FunctionResult(BaseModel):
-    """The function that the model calls; `arguments` is JSON text."""
+    """Function that the model calls; `arguments` is JSON text."""
 
     arguments: str
     name: str
@@ -116,7 +116,7 @@ class FunctionResultTypedDict(TypedDict):
 
 
 class ToolCallResult(BaseModel):
-    """A call that the model makes."""
+    """Tool call of the model."""
 
     id: str
     function: FunctionResult
@@ -124,7 +124,7 @@ class ToolCallResult(BaseModel):
 
     @property
     def type(self) -> str:
-        """The call's tag on the wire."""
+        """Value of the field `type`."""
         return self.TYPE
 
 
@@ -137,7 +137,7 @@ class ToolCallResultTypedDict(TypedDict):
 
 
 class ChatChoiceMessage(BaseModel):
-    """The message of a choice."""
+    """Message of a choice."""
 
     quiet_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content"})
 
@@ -157,7 +157,7 @@ class ChatChoiceMessageTypedDict(TypedDict):
 
 
 class ChatChoice(BaseModel):
-    """One of the `n` results. `seed` is the seed that drew it, where the server says it."""
+    """One of the `n` choices. `seed` is the seed of its sampling, if the server sends it."""
 
     quiet_fields: ClassVar[frozenset[str]] = frozenset({"seed"})
 
@@ -182,14 +182,14 @@ if TYPE_CHECKING:
     _Usage: TypeAlias = ChatUsage
     _NO_USAGE: Any
 else:
-    # Every whole answer has it, so programs may rely on the type. Only a stream that was not
-    # asked for usage accumulates to an answer without: there it reads as UNSET.
+    # Every whole answer has usage, so programs may rely on the type. Only a stream without
+    # `include_usage` accumulates to an answer without usage: there it reads as UNSET.
     _Usage = OptionalNullable[ChatUsage]
     _NO_USAGE = UNSET
 
 
 class ContainerChatCompleteSuccess(BaseModel):
-    """A whole answer."""
+    """Whole answer."""
 
     id: str
     choices: list[ChatChoice]
@@ -200,14 +200,14 @@ class ContainerChatCompleteSuccess(BaseModel):
 
     @property
     def object(self) -> str:
-        """The answer's tag on the wire."""
+        """Value of the field `object`."""
         return self.OBJECT
 
     @property
     def request_id(self) -> str | None:
-        """The `x-request-id` that came with the answer, or None.
+        """Value of the response header `x-request-id`, or None.
 
-        It is no field of the answer, so it is neither dumped nor compared.
+        It is not a field of the answer, so it is neither dumped nor compared.
         """
         value: str | None = self.__dict__.get("_request_id")
         return value

@@ -1,4 +1,4 @@
-"""Formats that a request may force on the answer."""
+"""Formats of `response_format`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ResponseFormatText(BaseModel):
 
     @property
     def type(self) -> Literal["text"]:
-        """The format's tag on the wire."""
+        """Value of the field `type`."""
         return self.TYPE
 
 
@@ -34,7 +34,7 @@ class ResponseFormatJSONObject(BaseModel):
 
     @property
     def type(self) -> Literal["json_object"]:
-        """The format's tag on the wire."""
+        """Value of the field `type`."""
         return self.TYPE
 
 
@@ -45,7 +45,7 @@ class ResponseFormatJSONObjectTypedDict(TypedDict):
 
 
 class ResponseFormatJSONSchemaSchema(BaseModel):
-    """Holds the JSON Schema that the answer must match."""
+    """JSON Schema that the answer must match."""
 
     schema_: Annotated[dict[str, Any], Field(alias="schema")]
 
@@ -60,14 +60,14 @@ class ResponseFormatJSONSchemaSchemaTypedDict(TypedDict):
 
 
 class ResponseFormatJSONSchema(BaseModel):
-    """JSON that matches a schema."""
+    """JSON that matches a JSON Schema."""
 
     json_schema: ResponseFormatJSONSchemaSchema
     TYPE: Annotated[Literal["json_schema"], Field(alias="type")] = "json_schema"
 
     @property
     def type(self) -> Literal["json_schema"]:
-        """The format's tag on the wire."""
+        """Value of the field `type`."""
         return self.TYPE
 
 
@@ -79,14 +79,14 @@ class ResponseFormatJSONSchemaTypedDict(TypedDict):
 
 
 class ResponseFormatRegex(BaseModel):
-    """Text that matches a regular expression as a whole."""
+    """Text that fully matches a regular expression."""
 
     schema_: Annotated[str, Field(alias="schema")]
     TYPE: Annotated[Literal["regex"], Field(alias="type")] = "regex"
 
     @property
     def type(self) -> Literal["regex"]:
-        """The format's tag on the wire."""
+        """Value of the field `type`."""
         return self.TYPE
 
 

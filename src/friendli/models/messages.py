@@ -1,4 +1,4 @@
-"""Messages of a conversation and the parts of their content, as requests carry them."""
+"""Messages of a request, and the parts of their content."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing_extensions import TypedDict
 
 from friendli.types import UNSET, BaseModel, FailFastList, OptionalNullable
 
-# ── parts of a content ───────────────────────────────────────────────────────────────────────
+# ── content parts ────────────────────────────────────────────────────────────────────────────
 
 
 class TextContent(BaseModel):
-    """A part of a content that is text."""
+    """Text part of a message's content."""
 
     text: str
     TYPE: Annotated[Literal["text"], Field(alias="type")] = "text"
 
     @property
     def type(self) -> Literal["text"]:
-        """The part's tag on the wire."""
+        """Value of the field `type`."""
         return self.TYPE
 
 
@@ -32,7 +32,7 @@ class TextContentTypedDict(TypedDict):
 
 
 class ImageData(BaseModel):
-    """Where an image is: an http(s) URL or a `data:` URL."""
+    """Location of an image: an http(s) URL or a `data:` URL."""
 
     url: str
 
@@ -45,14 +45,14 @@ class ImageDataTypedDict(TypedDict):
 
 
 class ImageContent(BaseModel):
-    """A part of a content that is an image."""
+    """Image part of a message's content."""
 
     image_url: ImageData
     TYPE: Annotated[Literal["image_url"], Field(alias="type")] = "image_url"
 
     @property
     def type(self) -> Literal["image_url"]:
-        """The part's tag on the wire."""
+        """Value of the field `type`."""
         return self.TYPE
 
 
@@ -64,7 +64,7 @@ class ImageContentTypedDict(TypedDict):
 
 
 class AudioData(BaseModel):
-    """Where a sound is: an http(s) URL or a `data:` URL."""
+    """Location of audio: an http(s) URL or a `data:` URL."""
 
     url: str
 
@@ -76,14 +76,14 @@ class AudioDataTypedDict(TypedDict):
 
 
 class AudioContent(BaseModel):
-    """A part of a content that is sound."""
+    """Audio part of a message's content."""
 
     audio_url: AudioData
     TYPE: Annotated[Literal["audio_url"], Field(alias="type")] = "audio_url"
 
     @property
     def type(self) -> Literal["audio_url"]:
-        """The part's tag on the wire."""
+        """Value of the field `type`."""
         return self.TYPE
 
 
@@ -95,7 +95,7 @@ class AudioContentTypedDict(TypedDict):
 
 
 class VideoData(BaseModel):
-    """Where a video is: an http(s) URL or a `data:` URL."""
+    """Location of a video: an http(s) URL or a `data:` URL."""
 
     url: str
 
@@ -107,14 +107,14 @@ class VideoDataTypedDict(TypedDict):
 
 
 class VideoContent(BaseModel):
-    """A part of a content that is a video."""
+    """Video part of a message's content."""
 
     video_url: VideoData
     TYPE: Annotated[Literal["video_url"], Field(alias="type")] = "video_url"
 
     @property
     def type(self) -> Literal["video_url"]:
-        """The part's tag on the wire."""
+        """Value of the field `type`."""
         return self.TYPE
 
 
@@ -143,7 +143,7 @@ TextPartsTypedDict: TypeAlias = str | list[TextContentTypedDict]
 
 
 class SystemMessage(BaseModel):
-    """What the model is told before the conversation."""
+    """Instructions to the model, before the conversation."""
 
     content: TextParts
     ROLE: Annotated[Literal["system"], Field(alias="role")] = "system"
@@ -151,7 +151,7 @@ class SystemMessage(BaseModel):
 
     @property
     def role(self) -> Literal["system"]:
-        """The message's tag on the wire."""
+        """Value of the field `role`."""
         return self.ROLE
 
 
@@ -164,7 +164,7 @@ class SystemMessageTypedDict(TypedDict):
 
 
 class DeveloperMessage(BaseModel):
-    """A system message under its newer name."""
+    """System message, under its newer name."""
 
     content: TextParts
     ROLE: Annotated[Literal["developer"], Field(alias="role")] = "developer"
@@ -172,7 +172,7 @@ class DeveloperMessage(BaseModel):
 
     @property
     def role(self) -> Literal["developer"]:
-        """The message's tag on the wire."""
+        """Value of the field `role`."""
         return self.ROLE
 
 
@@ -185,7 +185,7 @@ class DeveloperMessageTypedDict(TypedDict):
 
 
 class UserMessage(BaseModel):
-    """What the user said: text, or a list of parts."""
+    """Message of the user: text, or a list of parts."""
 
     content: UserMessageContent
     ROLE: Annotated[Literal["user"], Field(alias="role")] = "user"
@@ -193,7 +193,7 @@ class UserMessage(BaseModel):
 
     @property
     def role(self) -> Literal["user"]:
-        """The message's tag on the wire."""
+        """Value of the field `role`."""
         return self.ROLE
 
 
@@ -206,7 +206,7 @@ class UserMessageTypedDict(TypedDict):
 
 
 class AssistantMessageToolCallFunction(BaseModel):
-    """The function an earlier answer called; `arguments` is JSON text."""
+    """Function that an earlier answer called; `arguments` is JSON text."""
 
     name: str
     arguments: str
@@ -220,7 +220,7 @@ class AssistantMessageToolCallFunctionTypedDict(TypedDict):
 
 
 class AssistantMessageToolCall(BaseModel):
-    """A call that an earlier answer made."""
+    """Tool call of an earlier answer."""
 
     id: str
     function: AssistantMessageToolCallFunction
@@ -228,7 +228,7 @@ class AssistantMessageToolCall(BaseModel):
 
     @property
     def type(self) -> Literal["function"]:
-        """The call's tag on the wire."""
+        """Value of the field `type`."""
         return self.TYPE
 
 
@@ -241,7 +241,7 @@ class AssistantMessageToolCallTypedDict(TypedDict):
 
 
 class AssistantMessage(BaseModel):
-    """An earlier answer of the model."""
+    """Earlier answer of the model."""
 
     quiet_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content"})
 
@@ -253,7 +253,7 @@ class AssistantMessage(BaseModel):
 
     @property
     def role(self) -> Literal["assistant"]:
-        """The message's tag on the wire."""
+        """Value of the field `role`."""
         return self.ROLE
 
 
@@ -269,7 +269,7 @@ class AssistantMessageTypedDict(TypedDict):
 
 
 class ToolMessage(BaseModel):
-    """What a called function returned; `tool_call_id` names the call it answers."""
+    """Result of a tool call; `tool_call_id` is the id of the call."""
 
     content: TextParts
     tool_call_id: str
@@ -278,7 +278,7 @@ class ToolMessage(BaseModel):
 
     @property
     def role(self) -> Literal["tool"]:
-        """The message's tag on the wire."""
+        """Value of the field `role`."""
         return self.ROLE
 
 

@@ -1,4 +1,4 @@
-"""The body of a chat request, and the envelopes that carry it."""
+"""Body of a chat request, and its combinations with headers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from friendli.types import UNSET, BaseModel, FailFastList, OptionalNullable
 
 
 class StreamOptions(BaseModel):
-    """What a stream carries beside the answer."""
+    """Options of a stream; `include_usage` adds a last event with token counts."""
 
     include_usage: OptionalNullable[bool] = UNSET
 
@@ -38,9 +38,9 @@ DedicatedChatCompletionBodyReasoningEffort: TypeAlias = str
 
 
 class DedicatedChatCompletionBody(BaseModel):
-    """The body of `POST /dedicated/v1/chat/completions`.
+    """Body of `POST /dedicated/v1/chat/completions`.
 
-    The types hold shapes only: ranges and forbidden combinations are the endpoint's to judge.
+    Only JSON types are validated here; the endpoint checks ranges and invalid combinations.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(allow_inf_nan=False)
@@ -116,12 +116,12 @@ class DedicatedChatCompletionBodyTypedDict(TypedDict):
     response_format: NotRequired[ResponseFormatTypedDict | None]
 
 
-# What follows is kept for programs that name it, and built when they first use it: to compile the
-# body three times more would cost every program's first reply some 10 ms.
+# The following classes are kept for programs that import them, and built at their first use:
+# compiling the body three more times would delay the first response of every program by some 10 ms.
 
 
 class DedicatedChatCompletionStreamBody(DedicatedChatCompletionBody, defer_build=True):
-    """The same body, for a stream unless told otherwise."""
+    """Body of a chat request whose `stream` is True by default."""
 
     stream: OptionalNullable[bool] = True
 
@@ -131,7 +131,7 @@ class DedicatedChatCompletionStreamBodyTypedDict(DedicatedChatCompletionBodyType
 
 
 class DedicatedChatCompleteRequest(BaseModel, defer_build=True):
-    """A body and the headers that belong to it."""
+    """Body of a chat request, and its headers."""
 
     dedicated_chat_completion_body: DedicatedChatCompletionBody
     x_friendli_team: Annotated[OptionalNullable[str], Field(alias="X-Friendli-Team")] = UNSET
@@ -145,7 +145,7 @@ class DedicatedChatCompleteRequestTypedDict(TypedDict):
 
 
 class DedicatedChatStreamRequest(BaseModel, defer_build=True):
-    """The body of a stream and the headers that belong to it."""
+    """Body of a streaming chat request, and its headers."""
 
     dedicated_chat_completion_stream_body: DedicatedChatCompletionStreamBody
     x_friendli_team: Annotated[OptionalNullable[str], Field(alias="X-Friendli-Team")] = UNSET

@@ -1,4 +1,4 @@
-"""Tools that a request offers, and the choice among them."""
+"""Tools of a request, and `tool_choice`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from friendli.types import UNSET, BaseModel, OptionalNullable
 
 
 class Function(BaseModel):
-    """A function the model may call; `parameters` is a JSON Schema of its arguments."""
+    """Function that the model may call; `parameters` is the JSON Schema of its arguments."""
 
     name: str
     parameters: dict[str, Any]
@@ -28,14 +28,14 @@ class FunctionTypedDict(TypedDict):
 
 
 class Tool(BaseModel):
-    """A tool the model may call."""
+    """Tool that the model may call."""
 
     function: Function
     TYPE: Annotated[Literal["function"], Field(alias="type")] = "function"
 
     @property
     def type(self) -> Literal["function"]:
-        """The tool's tag on the wire."""
+        """Value of the field `type`."""
         return self.TYPE
 
 
@@ -47,7 +47,7 @@ class ToolTypedDict(TypedDict):
 
 
 class ChatCompleteBodyToolChoiceFunction(BaseModel):
-    """The name of the function that must be called."""
+    """Name of the function that must be called."""
 
     name: str
 
@@ -59,14 +59,14 @@ class ChatCompleteBodyToolChoiceFunctionTypedDict(TypedDict):
 
 
 class ChatCompleteBodyToolChoice(BaseModel):
-    """Orders the model to call one named function."""
+    """Choice that forces the model to call one function."""
 
     function: ChatCompleteBodyToolChoiceFunction
     TYPE: Annotated[Literal["function"], Field(alias="type")] = "function"
 
     @property
     def type(self) -> Literal["function"]:
-        """The choice's tag on the wire."""
+        """Value of the field `type`."""
         return self.TYPE
 
 

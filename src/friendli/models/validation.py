@@ -1,4 +1,4 @@
-"""What an answer with status 422 may say of the fields that are wrong."""
+"""Body of a response with status 422."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from friendli.types import UNSET, BaseModel, OptionalNullable
 
 
 class ValidationError(BaseModel, defer_build=True):
-    """A wrong field: the path to it, what is wrong, and the name of the rule it breaks."""
+    """Invalid field: its path `loc`, the message, and the type of the error."""
 
     loc: list[str | int]
     msg: str
@@ -26,7 +26,7 @@ class ValidationErrorTypedDict(TypedDict):
 
 
 class HTTPValidationErrorData(BaseModel, defer_build=True):
-    """The body of such an answer."""
+    """Body of a response with status 422, one entry of `detail` per invalid field."""
 
     detail: OptionalNullable[list[ValidationError]] = UNSET
 

@@ -1,5 +1,5 @@
-"""Measures chat completions over HTTP, ours beside others', in interleaved rounds.
+"""Benchmarks chat completions over HTTP, on this endpoint and its peers, in interleaved rounds.
 
-It knows addresses, requests and clocks, and nothing of the endpoint's other rooms: it drives ours
-as it drives any other server.
+The package imports no other package of the endpoint: it drives this endpoint over HTTP as it
+drives any other server.
 """

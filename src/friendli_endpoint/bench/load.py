@@ -1,6 +1,7 @@
-"""One streamed request, timed: bytes with their times now, their meaning when the round is over.
+"""Sends a streamed request and records its raw chunks with their arrival times.
 
-The client shares the processors with the servers, so it keeps what comes and reads it afterwards.
+The client shares the CPU with the servers, so chunks are only stored during a round and parsed
+after it.
 """
 
 import asyncio
@@ -14,58 +15,61 @@ import httpx2
 
 from friendli_endpoint.bench.wire import Address, BenchError, Request, body
 
-__all__ = ["Answer", "Ask", "Reception", "connect", "read"]
+__all__ = ["Answer", "RecordedResponse", "SendRequest", "connect", "read"]
 
 BEGUN_EVENTS = 8
-"""Events after which a stream is under way."""
+"""Number of events after which a stream counts as begun."""
 
 SECONDS = 900.0
-"""How long a server may be silent: as long as it may take to prefill everything before it."""
+"""Read timeout, long enough to prefill all requests that are queued before this one."""
 
 PAYLOADS = (b"data: {", b"data:{")
 
 
 @dataclass(slots=True, eq=False)
-class Reception:
-    """What has come of an answer so far.
+class RecordedResponse:
+    """Raw chunks of one response with their arrival times.
 
     Attributes:
-        request: What was asked.
-        sent: When, in seconds of `time.perf_counter`.
-        pieces: Bytes as they came, each with its time.
-        begun: Set when the stream is under way.
+        request: The request.
+        sent: Time when it was sent, in seconds of `time.perf_counter`.
+        chunks: Pairs of arrival time and bytes, in order.
+        begun: Set after `BEGUN_EVENTS` events.
     """
 
     request: Request
     sent: float = 0.0
-    pieces: list[tuple[float, bytes]] = field(default_factory=list)
+    chunks: list[tuple[float, bytes]] = field(default_factory=list)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     _events: int = 0
 
-    def take(self, piece: bytes) -> None:
-        """Keeps a piece with its time."""
-        self.pieces.append((time.perf_counter(), piece))
+    def add(self, chunk: bytes) -> None:
+        """Stores a chunk with the current time."""
+        self.chunks.append((time.perf_counter(), chunk))
         if self._events < BEGUN_EVENTS:
-            self._events += piece.count(b"data:")
+            self._events += chunk.count(b"data:")
             if self._events >= BEGUN_EVENTS:
                 self.begun.set()
 
 
-Ask: TypeAlias = Callable[[Reception], Awaitable[None]]
-"""Sends the reception's request and fills it; raises `BenchError` where the server refuses."""
+SendRequest: TypeAlias = Callable[[RecordedResponse], Awaitable[None]]
+"""Sends the request of a `RecordedResponse` and records the chunks of the answer in it.
+
+Raises `BenchError` if the server answers with an error or the connection fails.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came.
+    """A parsed response.
 
     Attributes:
-        sent: When the request was, in seconds of `time.perf_counter`.
-        times: By choice: when each event with text came.
-        texts: By choice.
-        finishes: By choice: why it ended; absent for one that was given up.
-        prompt_tokens: By the server's count, or None.
-        tokens: Generated for all choices together, by the server's count, or None.
+        sent: Time when the request was sent, in seconds of `time.perf_counter`.
+        times: Arrival times of the events with text, by choice index.
+        texts: Text by choice index, reasoning included.
+        finishes: Finish reason by choice index; absent if the stream was cancelled.
+        prompt_tokens: The server's count, or None.
+        tokens: The server's count of generated tokens over all choices, or None.
     """
 
     sent: float
@@ -77,48 +81,48 @@ class Answer:
 
     @property
     def last(self) -> float:
-        """When its last text came."""
+        """Arrival time of the last text."""
         return max(times[-1] for times in self.times.values())
 
 
-def connect(client: httpx2.AsyncClient, address: Address) -> Ask:
-    """A way to ask this server."""
+def connect(client: httpx2.AsyncClient, address: Address) -> SendRequest:
+    """Returns a function that sends requests to this server."""
     headers = {"content-type": "application/json", "accept-encoding": "identity"}
     if address.token:
         headers["authorization"] = f"Bearer {address.token}"
 
-    async def ask(reception: Reception) -> None:
-        content = body(reception.request, address)
-        reception.sent = time.perf_counter()
+    async def send_request(recorded: RecordedResponse) -> None:
+        content = body(recorded.request, address)
+        recorded.sent = time.perf_counter()
         try:
             async with client.stream(
                 "POST", address.url, content=content, headers=headers, timeout=SECONDS
             ) as response:
                 if response.status_code != httpx2.codes.OK:
-                    said = (await response.aread()).decode(errors="replace")[:300]
-                    raise BenchError(f"{address.name} answers {response.status_code}: {said}")
-                async for piece in response.aiter_raw():
-                    reception.take(piece)
+                    text = (await response.aread()).decode(errors="replace")[:300]
+                    raise BenchError(f"{address.name} answers {response.status_code}: {text}")
+                async for chunk in response.aiter_raw():
+                    recorded.add(chunk)
         except httpx2.HTTPError as error:
             raise BenchError(f"{address.name}: {str(error) or type(error).__name__}") from error
 
-    return ask
+    return send_request
 
 
-def read(reception: Reception) -> Answer:
-    """What the pieces say; the events of a stream that was given up end where it was.
+def read(response: RecordedResponse) -> Answer:
+    """Parses the chunks of a response; those of a cancelled stream may end anywhere.
 
     Raises:
-        BenchError: The stream broke off with an error.
+        BenchError: The stream contains an error event.
     """
     times: dict[int, list[float]] = {}
     texts: dict[int, str] = {}
     finishes: dict[int, str] = {}
     prompt: int | None = None
     tokens: int | None = None
-    for moment, event in _events(reception):
+    for moment, event in _events(response):
         if "error" in event:
-            raise BenchError(f"a stream broke off: {json.dumps(event['error'])[:300]}")
+            raise BenchError(f"a stream ended with an error: {json.dumps(event['error'])[:300]}")
         for choice in event["choices"]:
             index, delta = choice["index"], choice["delta"]
             text = (delta.get("reasoning_content") or "") + (delta.get("content") or "")
@@ -127,18 +131,18 @@ def read(reception: Reception) -> Answer:
                 texts[index] = texts.get(index, "") + text
             if choice.get("finish_reason"):
                 finishes[index] = choice["finish_reason"]
-        # One server sends the usage once, another once for each choice.
+        # Some servers send one usage event, others one for each choice.
         if usage := event.get("usage"):
             prompt = usage["prompt_tokens"]
             tokens = (tokens or 0) + usage["completion_tokens"]
-    return Answer(reception.sent, times, texts, finishes, prompt, tokens)
+    return Answer(response.sent, times, texts, finishes, prompt, tokens)
 
 
-def _events(reception: Reception) -> list[tuple[float, Any]]:
-    """The payloads, each with the time of the piece in which it was complete."""
+def _events(response: RecordedResponse) -> list[tuple[float, Any]]:
+    """Returns the JSON payloads, each with the arrival time of the chunk that completed it."""
     events = []
     rest = b""
-    for moment, piece in reception.pieces:
-        *lines, rest = (rest + piece).split(b"\n")
+    for moment, chunk in response.chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
         events += [(moment, json.loads(line[5:])) for line in lines if line.startswith(PAYLOADS)]
     return events

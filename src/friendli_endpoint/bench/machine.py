@@ -1,4 +1,4 @@
-"""What a reader must know of the machine: processor, memory, system; no name and no path."""
+"""Machine description for reports: processor, memory and system, but no host name or path."""
 
 import os
 import platform
@@ -12,14 +12,14 @@ MEASURED = ("friendli-dedicated", "xllamacpp", "httpx2")
 
 
 def machine() -> str:
-    """One line, such as `Some CPU, 2 cores, 24 GiB, Linux, Python 3.11.7`."""
+    """Returns one line, such as `Some CPU, 2 cores, 24 GiB, Linux, Python 3.11.7`."""
     facts = [_processor(), f"{os.cpu_count()} cores", _memory(), platform.system()]
     facts.append(f"Python {platform.python_version()}")
     return ", ".join(fact for fact in facts if fact)
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that are measured or measure, where they are installed."""
+    """Returns the versions of the measured and measuring packages that are installed."""
     found = {}
     for name in MEASURED:
         try:
@@ -30,12 +30,12 @@ def versions() -> dict[str, str]:
 
 
 def _processor() -> str:
-    told = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*: (.+)$", told.read_text(), re.M) if told.exists() else None
+    file = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*: (.+)$", file.read_text(), re.M) if file.exists() else None
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
 def _memory() -> str:
-    told = Path("/proc/meminfo")
-    found = re.search(r"^MemTotal:\s+(\d+) kB", told.read_text(), re.M) if told.exists() else None
+    file = Path("/proc/meminfo")
+    found = re.search(r"^MemTotal:\s+(\d+) kB", file.read_text(), re.M) if file.exists() else None
     return f"{round(int(found[1]) / 2**20)} GiB" if found else ""

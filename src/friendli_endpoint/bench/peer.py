@@ -1,4 +1,4 @@
-"""llama.cpp's own server, as its Python wheel has it: `python -m friendli_endpoint.bench.peer`.
+"""llama.cpp's own server, from the xllamacpp wheel: `python -m friendli_endpoint.bench.peer`.
 
 Prints the address that it listens on, and serves until its standard input is closed.
 """
@@ -11,7 +11,7 @@ import xllamacpp  # type: ignore[import-untyped]
 
 
 def main() -> None:
-    """Serves a model with the server's own defaults, but for what is said here."""
+    """Serves a model with the server's defaults, except for the options set here."""
     parser = argparse.ArgumentParser()
     parser.add_argument("model", type=Path)
     parser.add_argument("--max-sequences", type=int, required=True)

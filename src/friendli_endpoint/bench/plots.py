@@ -1,13 +1,13 @@
-"""Draws a run: how many times better the first server is, and how its steps grow."""
+"""Plots of a benchmark run: ratios of the first server to its peers, and step time by sweep."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
-from friendli_endpoint.bench.figures import Spread, ratios
-from friendli_endpoint.bench.rounds import Measured
+from friendli_endpoint.bench.rounds import Measurement
 from friendli_endpoint.bench.session import Report
+from friendli_endpoint.bench.stats import Spread, ratios
 from friendli_endpoint.bench.wire import BenchError
 
 __all__ = ["check_plotting", "growth_path", "plot_growth", "plot_ratios"]
@@ -20,10 +20,10 @@ AXES = {
 
 
 def check_plotting(path: Path) -> None:
-    """Looks whether there is what draws, before anything is measured.
+    """Checks that a plot can be written, before anything is measured.
 
     Raises:
-        BenchError: There is not, or the file is no PNG file.
+        BenchError: matplotlib is not installed, or the path does not end in `.png`.
     """
     if path.suffix != ".png":
         raise BenchError(f"--plot draws a PNG file: {path} does not end in .png")
@@ -32,12 +32,12 @@ def check_plotting(path: Path) -> None:
 
 
 def growth_path(path: Path) -> Path:
-    """Where the curves go, beside the ratios."""
+    """Returns the path for the plot of sweeps, next to the plot of ratios."""
     return path.with_stem(f"{path.stem}-growth")
 
 
 def plot_ratios(report: Report, path: Path) -> bool:
-    """Draws a point for every workload and server beside the first; says whether there was one."""
+    """Plots a point per workload and peer; returns False, and writes no file, if there is none."""
     from matplotlib.figure import Figure
 
     points = _ratios(report.measured)
@@ -46,9 +46,9 @@ def plot_ratios(report: Report, path: Path) -> bool:
     figure = Figure(figsize=(8, 1.2 + 0.3 * len(points)), layout="constrained")
     axes = figure.subplots()
     for row, (_, spread) in enumerate(reversed(points)):
-        better = "tab:green" if spread.middle >= 1 else "tab:red"
-        axes.plot([spread.least, spread.most], [row, row], color=better, alpha=0.4, linewidth=4)
-        axes.plot(spread.middle, row, "o", color=better)
+        color = "tab:green" if spread.median >= 1 else "tab:red"
+        axes.plot([spread.min, spread.max], [row, row], color=color, alpha=0.4, linewidth=4)
+        axes.plot(spread.median, row, "o", color=color)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
@@ -61,13 +61,13 @@ def plot_ratios(report: Report, path: Path) -> bool:
 
 
 def plot_growth(report: Report, path: Path) -> bool:
-    """Draws the time of a step along every axis that was measured; says whether there was one."""
+    """Plots step time along each measured axis; returns False, and writes no file, if none is."""
     from matplotlib.figure import Figure
 
-    sweeps: dict[str, list[Measured]] = {}
-    for each in report.measured:
-        if each.workload.sweep is not None:
-            sweeps.setdefault(each.workload.sweep.axis, []).append(each)
+    sweeps: dict[str, list[Measurement]] = {}
+    for measurement in report.measured:
+        if measurement.workload.sweep is not None:
+            sweeps.setdefault(measurement.workload.sweep.axis, []).append(measurement)
     if not sweeps:
         return False
     figure = Figure(figsize=(max(6, 4.5 * len(sweeps)), 3.5), layout="constrained")
@@ -75,9 +75,9 @@ def plot_growth(report: Report, path: Path) -> bool:
     for axes, (axis, points) in zip(row, sweeps.items(), strict=True):
         for server in points[0].samples:
             curve = [
-                (each.workload.sweep.position, median(each.values(server)) * 1000)
-                for each in points
-                if each.workload.sweep is not None and each.samples.get(server)
+                (point.workload.sweep.position, median(point.values(server)) * 1000)
+                for point in points
+                if point.workload.sweep is not None and point.samples.get(server)
             ]
             axes.plot([x for x, _ in curve], [y for _, y in curve], "o-", label=server)
         axes.set_xlabel(AXES[axis])
@@ -89,17 +89,18 @@ def plot_growth(report: Report, path: Path) -> bool:
     return True
 
 
-def _ratios(measured: Sequence[Measured]) -> list[tuple[str, Spread]]:
-    """Above 1 is better, whatever is counted."""
+def _ratios(measured: Sequence[Measurement]) -> list[tuple[str, Spread]]:
+    """Returns a label and ratios per workload and peer; above 1 is better for every unit."""
     points = []
-    for each in measured:
-        first, *others = each.samples
-        for name in others:
-            mine, theirs = each.values(first), each.values(name)
-            if each.workload.sweep is None and mine and theirs:
-                spread = ratios(mine, theirs)
-                spread = spread if each.workload.higher else spread.inverse()
-                points.append((f"{each.workload.name} ({name})", spread))
+    for measurement in measured:
+        workload = measurement.workload
+        first, *peers = measurement.samples
+        for name in peers:
+            first_values, peer_values = measurement.values(first), measurement.values(name)
+            if workload.sweep is None and first_values and peer_values:
+                spread = ratios(first_values, peer_values)
+                spread = spread if workload.higher_is_better else spread.inverse()
+                points.append((f"{workload.name} ({name})", spread))
     return points
 
 

@@ -1,21 +1,21 @@
-"""A run as JSON: everything that was measured, round by round."""
+"""JSON form of a benchmark run: every sample, round by round."""
 
 import json
 from dataclasses import asdict
 from typing import Any
 
-from friendli_endpoint.bench.rounds import Measured
+from friendli_endpoint.bench.rounds import Measurement
 from friendli_endpoint.bench.session import Report
 
 __all__ = ["as_json"]
 
 
 def as_json(report: Report, command: str) -> str:
-    """The raw results; times are in seconds, memory is in bytes.
+    """Formats the raw results as JSON; times are in seconds, memory is in bytes.
 
     Args:
-        report: Of the run.
-        command: That started it.
+        report: The report of the run.
+        command: The command line that started the run.
     """
     document = {
         "date": report.day,
@@ -24,22 +24,22 @@ def as_json(report: Report, command: str) -> str:
         "command": command,
         "rounds": report.rounds,
         "memory": report.memory,
-        "workloads": [_workload(each) for each in report.measured],
+        "workloads": [_workload(measurement) for measurement in report.measured],
     }
     return json.dumps(document, indent=1)
 
 
-def _workload(measured: Measured) -> dict[str, Any]:
-    workload = measured.workload
+def _workload(measurement: Measurement) -> dict[str, Any]:
+    workload = measurement.workload
     return {
         "name": workload.name,
-        "about": workload.about,
+        "about": workload.description,
         "unit": workload.unit,
-        "higher_is_better": workload.higher,
+        "higher_is_better": workload.higher_is_better,
         "sweep": asdict(workload.sweep) if workload.sweep else None,
         "servers": {
             name: [asdict(sample) for sample in samples]
-            for name, samples in measured.samples.items()
+            for name, samples in measurement.samples.items()
         },
-        "faults": dict(measured.faults),
+        "faults": dict(measurement.faults),
     }

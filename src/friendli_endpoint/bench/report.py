@@ -1,66 +1,71 @@
-"""Tables of a run, as rows of text; it knows neither a terminal nor a file."""
+"""Tables of a benchmark run, as rows of text, independent of the terminal and of file formats."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from friendli_endpoint.bench.figures import Spread, percentile, ratios
-from friendli_endpoint.bench.rounds import Measured, Sample
+from friendli_endpoint.bench.rounds import Measurement, Sample
 from friendli_endpoint.bench.session import Report
+from friendli_endpoint.bench.stats import Spread, percentile, ratios
 
 __all__ = ["Table", "markdown", "tables"]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns and rows; every row is as long as the columns."""
+    """Columns and rows; every row has one cell per column."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
 def tables(report: Report) -> list[Table]:
-    """Values and ratios, curves, latencies, memory; those of which there is something to say."""
-    values = [each for each in report.measured if each.workload.sweep is None]
-    sweeps = [each for each in report.measured if each.workload.sweep is not None]
-    every = [_values(values), _values(sweeps), _latencies(values), _memory(report), _faults(report)]
-    return [table for table in every if table.rows]
+    """Returns tables of values and ratios, sweeps, latencies, memory and failures, if not empty."""
+    values = [item for item in report.measured if item.workload.sweep is None]
+    sweeps = [item for item in report.measured if item.workload.sweep is not None]
+    candidates = [
+        _values(values),
+        _values(sweeps),
+        _latencies(values),
+        _memory(report),
+        _faults(report),
+    ]
+    return [table for table in candidates if table.rows]
 
 
 def markdown(table: Table) -> str:
-    """The table in Markdown."""
+    """Formats the table as Markdown."""
     lines = [table.columns, ["---"] * len(table.columns), *table.rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _values(measured: Sequence[Measured]) -> Table:
-    """A row for every server beside the first one, whose ratio is to each."""
+def _values(measured: Sequence[Measurement]) -> Table:
+    """Returns one row per peer, with the ratio of the first server's values to the peer's."""
     rows = []
-    for each in measured:
-        workload = each.workload
-        first, *others = each.samples
-        what = [workload.name, workload.about, f"{workload.unit} {'↑' if workload.higher else '↓'}"]
-        mine = each.values(first)
-        shown = _middle(mine)
-        for name in others:
-            theirs = each.values(name)
-            both = mine and theirs
-            ratio = _spread(ratios(mine, theirs)) if both else ""
-            rows.append([*what, shown, name, _middle(theirs), ratio])
-        if not others:
-            rows.append([*what, shown, "", "", ""])
+    for measurement in measured:
+        workload = measurement.workload
+        first, *peers = measurement.samples
+        arrow = "↑" if workload.higher_is_better else "↓"
+        labels = [workload.name, workload.description, f"{workload.unit} {arrow}"]
+        first_values = measurement.values(first)
+        first_median = _median(first_values)
+        for name in peers:
+            peer_values = measurement.values(name)
+            has_both = first_values and peer_values
+            ratio = _spread(ratios(first_values, peer_values)) if has_both else ""
+            rows.append([*labels, first_median, name, _median(peer_values), ratio])
+        if not peers:
+            rows.append([*labels, first_median, "", "", ""])
     first = next(iter(measured[0].samples)) if measured else ""
-    return Table(
-        ["workload", "", "unit", first, "beside", "its value", "ratio (least to most)"], rows
-    )
+    return Table(["workload", "", "unit", first, "peer", "peer value", "ratio (min to max)"], rows)
 
 
-def _latencies(measured: Sequence[Measured]) -> Table:
+def _latencies(measured: Sequence[Measurement]) -> Table:
     rows = []
-    for each in measured:
-        for name, samples in each.samples.items():
+    for measurement in measured:
+        for name, samples in measurement.samples.items():
             if samples:
-                rows.append([each.workload.name, name, *_latency(samples)])
+                rows.append([measurement.workload.name, name, *_latency(samples)])
     columns = ["workload", "server", "first token p50", "p95"]
     columns += ["between tokens p50", "p95", "p99", "max", "client's share of a core"]
     return Table(columns, rows)
@@ -83,33 +88,33 @@ def _memory(report: Report) -> Table:
 
 
 def _faults(report: Report) -> Table:
-    """What was given up, and answers that came but do not count."""
+    """Lists servers that failed at a workload, and counts invalid answers."""
     rows = [
-        [each.workload.name, name, fault]
-        for each in report.measured
-        for name, fault in each.faults.items()
+        [measurement.workload.name, name, fault]
+        for measurement in report.measured
+        for name, fault in measurement.faults.items()
     ]
-    for each in report.measured:
-        for name, samples in each.samples.items():
+    for measurement in report.measured:
+        for name, samples in measurement.samples.items():
             failed = sum(sample.outcome.failed for sample in samples)
             if failed:
-                rows.append([each.workload.name, name, f"{failed} answers were not valid"])
+                rows.append([measurement.workload.name, name, f"{failed} answers were not valid"])
     return Table(["workload", "server", "failed"], rows)
 
 
-def _middle(values: Sequence[float]) -> str:
-    return _figure(median(values)) if values else "failed"
+def _median(values: Sequence[float]) -> str:
+    return _number(median(values)) if values else "failed"
 
 
-def _figure(value: float) -> str:
-    """Three digits that count."""
+def _number(value: float) -> str:
+    """Formats a value with three significant digits; values of 100 and more as integers."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.3g}"
 
 
 def _spread(spread: Spread) -> str:
-    return f"{spread.middle:.2f} ({spread.least:.2f} to {spread.most:.2f})"
+    return f"{spread.median:.2f} ({spread.min:.2f} to {spread.max:.2f})"
 
 
 def _milliseconds(values: Sequence[float], share: float) -> str:

@@ -1,4 +1,4 @@
-"""Measures a workload on several servers in interleaved rounds; it starts no server."""
+"""Measures a workload on several running servers in interleaved rounds."""
 
 import asyncio
 import time
@@ -8,21 +8,27 @@ from typing import TypeAlias, TypeVar
 
 import httpx2
 
-from friendli_endpoint.bench.load import Ask, connect, read
-from friendli_endpoint.bench.prose import fresh_words
-from friendli_endpoint.bench.rest import wait_until_idle
+from friendli_endpoint.bench.idle import wait_until_idle
+from friendli_endpoint.bench.load import SendRequest, connect, read
+from friendli_endpoint.bench.prompts import fresh_words
 from friendli_endpoint.bench.wire import Address, BenchError, Request, user
-from friendli_endpoint.bench.workload import Outcome, Shape, Stage, Workload, send
+from friendli_endpoint.bench.workload import (
+    PromptShape,
+    RoundInputs,
+    Workload,
+    WorkloadResult,
+    send,
+)
 
-__all__ = ["Measured", "Sample", "Tell", "measure", "warm_up"]
+__all__ = ["Measurement", "Progress", "Sample", "measure", "warm_up"]
 
 T = TypeVar("T")
 
-Tell: TypeAlias = Callable[[str], None]
-"""Hears what is being done."""
+Progress: TypeAlias = Callable[[str], None]
+"""Receives a line of text on the progress of the run."""
 
 WARM_UP_WORDS = (16, 216)
-"""Of two prompts whose tokens, by the server's count, tell the shape of all others."""
+"""Words of two prompts; their token counts, from the server's usage, give the `PromptShape`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +36,24 @@ class Sample:
     """One round of a workload on one server.
 
     Attributes:
-        outcome: What it came to.
-        seconds: How long it took.
-        client_share: Of one processor: what the client used of it in that time.
+        outcome: The result of the round.
+        seconds: Wall time of the round.
+        client_share: CPU time of the client in that time, as a share of one core.
     """
 
-    outcome: Outcome
+    outcome: WorkloadResult
     seconds: float
     client_share: float
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """All rounds of a workload.
 
     Attributes:
-        samples: By server, in the order of the rounds.
-        faults: By server: why it was given up.
+        workload: The workload that was measured.
+        samples: Samples by server, in the order of the rounds.
+        faults: Error message by server, for servers that failed and were left out of later rounds.
     """
 
     workload: Workload
@@ -54,7 +61,7 @@ class Measured:
     faults: Mapping[str, str] = field(default_factory=dict)
 
     def values(self, server: str) -> list[float]:
-        """The value of every round."""
+        """Returns the value of each round on a server."""
         return [sample.outcome.value for sample in self.samples[server]]
 
 
@@ -63,43 +70,43 @@ def measure(
     addresses: Sequence[Address],
     rounds: int,
     seed: str,
-    shape: Shape,
-    tell: Tell,
-) -> Measured:
-    """Runs every round on every server, and begins each round with another one.
+    shape: PromptShape,
+    progress: Progress,
+) -> Measurement:
+    """Runs each round on each server; the server that begins rotates from round to round.
 
     Args:
-        workload: What to measure.
-        addresses: The servers; one that fails is given up for this workload.
-        rounds: How many.
-        seed: Of the prompts; the same in a round for all servers.
-        shape: Of the model's prompts.
-        tell: Hears every value.
+        workload: The workload to measure.
+        addresses: The servers. A server that fails is left out of the remaining rounds.
+        rounds: Number of rounds.
+        seed: Seed of the prompts, which are the same for all servers within a round.
+        shape: Token counts of the model's prompts.
+        progress: Receives a line for each value and each failure.
     """
     samples: dict[str, list[Sample]] = {address.name: [] for address in addresses}
     faults: dict[str, str] = {}
     for number in range(rounds):
-        stage = Stage(f"{seed} {workload.name} {number}", shape, f"{seed} {workload.name}")
+        inputs = RoundInputs(f"{seed} {workload.name} {number}", shape, f"{seed} {workload.name}")
         first = number % len(addresses)
         for address in (*addresses[first:], *addresses[:first]):
             if address.name in faults:
                 continue
-            wait_until_idle(each.process for each in addresses)
-            place = f"{workload.name}, round {number + 1} of {rounds}, {address.name}"
+            wait_until_idle(server.process_id for server in addresses)
+            label = f"{workload.name}, round {number + 1} of {rounds}, {address.name}"
             try:
-                sample = _sample(workload, address, stage)
+                sample = _sample(workload, address, inputs)
             except BenchError as error:
                 faults[address.name] = str(error)
-                tell(f"{place}: {error}")
+                progress(f"{label}: {error}")
                 continue
             samples[address.name].append(sample)
-            tell(f"{place}: {sample.outcome.value:.4g} {workload.unit}")
-    return Measured(workload, samples, faults)
+            progress(f"{label}: {sample.outcome.value:.4g} {workload.unit}")
+    return Measurement(workload, samples, faults)
 
 
-def _sample(workload: Workload, address: Address, stage: Stage) -> Sample:
-    async def run(ask: Ask) -> Outcome:
-        return await workload.run(ask, stage)
+def _sample(workload: Workload, address: Address, inputs: RoundInputs) -> Sample:
+    async def run(send_request: SendRequest) -> WorkloadResult:
+        return await workload.run(send_request, inputs)
 
     wall, cpu = time.perf_counter(), time.process_time()
     outcome = _with_client(address, run)
@@ -107,28 +114,28 @@ def _sample(workload: Workload, address: Address, stage: Stage) -> Sample:
     return Sample(outcome, seconds, (time.process_time() - cpu) / seconds)
 
 
-def warm_up(address: Address, seed: str) -> Shape:
-    """Asks for a little of everything once, and learns the shape of the model's prompts.
+def warm_up(address: Address, seed: str) -> PromptShape:
+    """Warms up a server with two requests, and derives the model's prompt shape from their usage.
 
     Raises:
-        BenchError: The server does not answer, or does not count.
+        BenchError: The server does not answer, or reports no plausible `prompt_tokens`.
     """
 
-    async def run(ask: Ask) -> list[int]:
+    async def run(send_request: SendRequest) -> list[int]:
         texts = [fresh_words(count, f"{seed} {count}") for count in WARM_UP_WORDS]
-        receptions = await send(ask, [Request((user(text),), 8) for text in texts])
-        return [read(reception).prompt_tokens or 0 for reception in receptions]
+        responses = await send(send_request, [Request((user(text),), 8) for text in texts])
+        return [read(response).prompt_tokens or 0 for response in responses]
 
     counts = _with_client(address, run)
     if not 0 < counts[0] < counts[1]:
         raise BenchError(f"{address.name} does not say how many tokens a prompt has")
     per_word = (counts[1] - counts[0]) / (WARM_UP_WORDS[1] - WARM_UP_WORDS[0])
-    return Shape(counts[0] - WARM_UP_WORDS[0] * per_word, per_word)
+    return PromptShape(counts[0] - WARM_UP_WORDS[0] * per_word, per_word)
 
 
-def _with_client(address: Address, run: Callable[[Ask], Awaitable[T]]) -> T:
+def _with_client(address: Address, run: Callable[[SendRequest], Awaitable[T]]) -> T:
     async def connected() -> T:
-        # A connection for each request: servers close one after some, and tell nobody.
+        # One connection per request: some servers close a kept-alive one without notice.
         limits = httpx2.Limits(max_keepalive_connections=0)
         async with httpx2.AsyncClient(limits=limits) as client:
             return await run(connect(client, address))

@@ -1,4 +1,4 @@
-"""Starts servers to measure, each in a process of its own, and stops them by their process."""
+"""Starts servers to measure, each in its own process, and kills them afterwards."""
 
 import os
 import re
@@ -15,7 +15,7 @@ import httpx2
 
 from friendli_endpoint.bench.wire import DIALECTS, BenchError
 
-__all__ = ["OURS", "PEERS", "Capacity", "Server", "ours", "peer"]
+__all__ = ["OURS", "PEERS", "Server", "ServerCapacity", "ours", "peer"]
 
 OURS = "friendli-endpoint"
 
@@ -23,20 +23,20 @@ PEERS: Mapping[str, Sequence[str]] = {
     "llama.cpp": (),
     "llama.cpp-no-flash": ("--no-flash-attention",),
 }
-"""Servers of llama.cpp to measure beside ours, and how each is started."""
+"""llama.cpp servers to compare with, and further flags of `bench.peer` for each."""
 
 READY_SECONDS = 120.0
 SERVING = re.compile(r"^Serving .*?on (http://\S+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
-    """What every server gets.
+class ServerCapacity:
+    """Capacity that each server is started with.
 
     Attributes:
-        sequences: That run at the same time.
-        context: Tokens of each.
-        threads: That compute.
+        sequences: Number of sequences that run at the same time.
+        context: Context length of each sequence, in tokens.
+        threads: Number of compute threads.
     """
 
     sequences: int
@@ -45,7 +45,7 @@ class Capacity:
 
     @property
     def flags(self) -> list[str]:
-        """For a command line."""
+        """Command-line flags of this capacity."""
         return [
             *("--max-sequences", str(self.sequences)),
             *("--context", str(self.context)),
@@ -55,23 +55,23 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that was started, and answers.
+    """A server that was started and answers requests.
 
     Attributes:
-        name: What tables call it.
-        url: Where its chat completions are.
-        dialect: What it speaks.
-        process: Its id.
+        name: Its name in tables.
+        url: URL of its chat completions.
+        dialect: A key of `wire.DIALECTS`.
+        process_id: Its process id.
     """
 
     name: str
     url: str
     dialect: str
-    process: int
+    process_id: int
 
     def peak_memory(self) -> int | None:
-        """Most resident bytes so far, or None where the system does not tell."""
-        status = Path(f"/proc/{self.process}/status")
+        """Returns the peak resident memory in bytes, or None if `/proc` does not report it."""
+        status = Path(f"/proc/{self.process_id}/status")
         if not status.exists():
             return None
         found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)
@@ -79,39 +79,44 @@ class Server:
 
 
 @contextmanager
-def ours(model: Path, capacity: Capacity, flags: Sequence[str]) -> Iterator[Server]:
-    """Our endpoint, with more flags of `serve`.
+def ours(model: Path, capacity: ServerCapacity, flags: Sequence[str]) -> Iterator[Server]:
+    """Starts this endpoint.
+
+    Args:
+        model: A GGUF file.
+        capacity: Capacity of the server.
+        flags: Further flags of `serve`.
 
     Raises:
-        BenchError: It does not start.
+        BenchError: The server does not start.
     """
     command = ["friendli_endpoint.cli", "serve", "--port", "0", "--log-level", "warning"]
     arguments = [*command, "--model", str(model), *capacity.flags, *flags]
-    with _started(OURS, arguments) as (process, address):
-        yield Server(OURS, address + DIALECTS["friendli"].path, "friendli", process)
+    with _started(OURS, arguments) as (process_id, address):
+        yield Server(OURS, address + DIALECTS["friendli"].path, "friendli", process_id)
 
 
 @contextmanager
-def peer(name: str, model: Path, capacity: Capacity) -> Iterator[Server]:
-    """A server of llama.cpp.
+def peer(name: str, model: Path, capacity: ServerCapacity) -> Iterator[Server]:
+    """Starts a llama.cpp server.
 
     Args:
         name: A key of `PEERS`.
         model: A GGUF file.
-        capacity: What it gets.
+        capacity: Capacity of the server.
 
     Raises:
-        BenchError: It does not start.
+        BenchError: The server does not start, or is not ready within `READY_SECONDS`.
     """
     arguments = ["friendli_endpoint.bench.peer", str(model), *capacity.flags, *PEERS[name]]
-    with _started(name, arguments) as (process, address):
+    with _started(name, arguments) as (process_id, address):
         _wait(name, f"{address}/health")
-        yield Server(name, address + DIALECTS["llama.cpp"].path, "llama.cpp", process)
+        yield Server(name, address + DIALECTS["llama.cpp"].path, "llama.cpp", process_id)
 
 
 @contextmanager
 def _started(name: str, arguments: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """A module that runs, from the moment it has said where; its process id and its address."""
+    """Runs a module; yields its process id and the address that it prints when it serves."""
     with (
         tempfile.TemporaryFile("w+") as log,
         subprocess.Popen(
@@ -130,16 +135,16 @@ def _started(name: str, arguments: Sequence[str]) -> Iterator[tuple[int, str]]:
                     yield process.pid, found[1]
                     return
             log.seek(0)
-            said = log.read().strip().splitlines()
+            lines = log.read().strip().splitlines()
             raise BenchError(
-                f"{name} does not start: {said[-1] if said else 'it does not say why'}"
+                f"{name} does not start: {lines[-1] if lines else 'it printed no error'}"
             )
         finally:
             process.kill()
 
 
 def _wait(name: str, url: str) -> None:
-    """Waits until a server has loaded its model."""
+    """Polls a health URL until the server has loaded its model."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         try:

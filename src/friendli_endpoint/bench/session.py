@@ -1,4 +1,4 @@
-"""A whole run: servers started, warmed up, measured workload by workload, and stopped."""
+"""Runs a benchmark: starts servers, warms them up, measures each workload, stops the servers."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -8,31 +8,31 @@ from datetime import date
 from pathlib import Path
 
 from friendli_endpoint.bench.machine import machine, versions
-from friendli_endpoint.bench.rounds import Measured, Tell, measure, warm_up
-from friendli_endpoint.bench.servers import Capacity, Server, ours, peer
+from friendli_endpoint.bench.rounds import Measurement, Progress, measure, warm_up
+from friendli_endpoint.bench.servers import Server, ServerCapacity, ours, peer
 from friendli_endpoint.bench.wire import Address, BenchError
-from friendli_endpoint.bench.workload import Shape, Workload
+from friendli_endpoint.bench.workload import PromptShape, Workload
 from friendli_endpoint.bench.workloads import vocabulary
 
-__all__ = ["Plan", "Report", "run"]
+__all__ = ["BenchPlan", "Report", "run"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to measure, and on what.
+class BenchPlan:
+    """Servers and workloads of a benchmark run.
 
     Attributes:
         addresses: Servers that run already.
-        ours: Whether to start our endpoint.
-        peers: Which others to start, by their names in `servers.PEERS`.
-        model: GGUF file for the servers that are started.
-        peer_model: The same for the peers.
-        serve_flags: More flags for our endpoint.
-        vocabularies: Further files to take the time of a step on, by the size of their vocabulary.
-        workloads: What to measure on all of them.
-        rounds: How often.
-        capacity: Of the servers that are started.
-        end_tokens: Of the model.
+        ours: Whether to start this endpoint.
+        peers: Peers to start, as keys of `servers.PEERS`.
+        model: GGUF file for this endpoint.
+        peer_model: GGUF file for the peers.
+        serve_flags: Further flags for this endpoint.
+        vocabularies: Pairs of vocabulary size and GGUF file, on which the step time is measured.
+        workloads: Workloads to measure on all servers.
+        rounds: Number of rounds.
+        capacity: Capacity of the servers that are started.
+        end_tokens: EOS ids of the model.
     """
 
     addresses: Sequence[Address]
@@ -44,100 +44,104 @@ class Plan:
     vocabularies: Sequence[tuple[int, Path]]
     workloads: Sequence[Workload]
     rounds: int
-    capacity: Capacity
+    capacity: ServerCapacity
     end_tokens: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of a run.
+    """Results of a benchmark run.
 
     Attributes:
-        day: When it was, in ISO form.
-        machine: What it ran on.
-        versions: Of the packages that take part.
-        rounds: How many were asked for.
-        measured: By workload, in order.
-        memory: Most resident bytes of each server that was started.
+        day: Date of the run, in ISO form.
+        machine: Description of the machine.
+        versions: Versions of the packages that take part, by name.
+        rounds: Requested number of rounds.
+        measured: Measurements, in the order of the workloads.
+        memory: Peak resident bytes of each server that was started, by name.
     """
 
     day: str
     machine: str
     versions: dict[str, str]
     rounds: int
-    measured: Sequence[Measured]
+    measured: Sequence[Measurement]
     memory: dict[str, int]
 
 
-def run(plan: Plan, tell: Tell) -> Report:
-    """Measures everything.
+def run(plan: BenchPlan, progress: Progress) -> Report:
+    """Runs a benchmark plan.
+
+    Args:
+        plan: Servers and workloads.
+        progress: Receives a line for each started server and each value.
 
     Raises:
-        BenchError: A server does not start or does not answer; one that fails at a workload only is
-            left out of that.
+        BenchError: The plan is invalid, or a server does not start or does not answer. A server
+            that fails during a workload is only left out of that workload.
     """
     _check(plan)
     seed = secrets.token_hex(8)
     memory: dict[str, int] = {}
     measured = []
     with ExitStack() as stack:
-        started = stack.enter_context(_serving(plan, plan.model, plan.peer_model, memory, tell))
+        started = stack.enter_context(_serving(plan, plan.model, plan.peer_model, memory, progress))
         addresses = [*started, *plan.addresses]
         shape = _warm(addresses, seed)
         for workload in plan.workloads:
-            with _variants(plan, workload, memory, tell) as further:
-                _warm(further, seed)
-                every = [*addresses, *further]
-                measured.append(measure(workload, every, plan.rounds, seed, shape, tell))
+            with _variants(plan, workload, memory, progress) as variants:
+                _warm(variants, seed)
+                servers = [*addresses, *variants]
+                measured.append(measure(workload, servers, plan.rounds, seed, shape, progress))
     for size, model in plan.vocabularies:
-        with _serving(plan, model, model, {}, tell) as started:
+        with _serving(plan, model, model, {}, progress) as started:
             shape = _warm(started, seed)
-            measured.append(measure(vocabulary(size), started, plan.rounds, seed, shape, tell))
+            measured.append(measure(vocabulary(size), started, plan.rounds, seed, shape, progress))
     return Report(date.today().isoformat(), machine(), versions(), plan.rounds, measured, memory)
 
 
 @contextmanager
 def _serving(
-    plan: Plan, model: Path, peer_model: Path, memory: dict[str, int], tell: Tell
+    plan: BenchPlan, model: Path, peer_model: Path, memory: dict[str, int], progress: Progress
 ) -> Iterator[list[Address]]:
-    """The servers to start, ours first."""
+    """Starts the servers of the plan, this endpoint first."""
     starts = [ours(model, plan.capacity, plan.serve_flags)] if plan.ours else []
     starts += [peer(name, peer_model, plan.capacity) for name in plan.peers]
-    with _started(plan, starts, memory, tell) as addresses:
+    with _started(plan, starts, memory, progress) as addresses:
         yield addresses
 
 
 @contextmanager
 def _variants(
-    plan: Plan, workload: Workload, memory: dict[str, int], tell: Tell
+    plan: BenchPlan, workload: Workload, memory: dict[str, int], progress: Progress
 ) -> Iterator[list[Address]]:
-    """The further peers that a workload is interesting on, where there is a peer at all."""
+    """Starts the variants of a workload that do not run yet, if the plan has a peer."""
     names = [name for name in workload.variants if plan.peers and name not in plan.peers]
     starts = [peer(name, plan.peer_model, plan.capacity) for name in names]
-    with _started(plan, starts, memory, tell) as addresses:
+    with _started(plan, starts, memory, progress) as addresses:
         yield addresses
 
 
 @contextmanager
 def _started(
-    plan: Plan,
+    plan: BenchPlan,
     starts: Sequence[AbstractContextManager[Server]],
     memory: dict[str, int],
-    tell: Tell,
+    progress: Progress,
 ) -> Iterator[list[Address]]:
-    """Starts servers one after the other; notes at the end what memory they took."""
+    """Starts servers one after the other; stores their peak memory in `memory` at the end."""
     with ExitStack() as stack:
         servers = []
         for start in starts:
             servers.append(stack.enter_context(start))
-            tell(f"started {servers[-1].name}")
+            progress(f"started {servers[-1].name}")
         yield [
             Address(
                 server.name,
                 server.url,
                 server.dialect,
                 end_tokens=plan.end_tokens,
-                process=server.process,
+                process_id=server.process_id,
             )
             for server in servers
         ]
@@ -147,20 +151,20 @@ def _started(
                 memory[server.name] = peak
 
 
-def _check(plan: Plan) -> None:
-    """Refuses a plan that would come to nothing."""
+def _check(plan: BenchPlan) -> None:
+    """Raises `BenchError` if the plan has a server twice or nothing to measure."""
     starts = plan.ours or plan.peers
     names = [*plan.peers, *(address.name for address in plan.addresses)]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise BenchError(f"{twice[0]} is named twice")
+    duplicates = [name for name in names if names.count(name) > 1]
+    if duplicates:
+        raise BenchError(f"{duplicates[0]} is given twice")
     if not starts and not plan.addresses:
-        raise BenchError("there is nothing to measure: name a --url or a --peer")
+        raise BenchError("there is nothing to measure: pass --url or --peer")
     if not starts and plan.vocabularies:
-        raise BenchError("--vocabulary needs a server to start: name --ours or a --peer")
+        raise BenchError("--vocabulary needs a server to start: pass --ours or --peer")
 
 
-def _warm(addresses: Sequence[Address], seed: str) -> Shape:
-    """Warms all of them up; the first one tells how long prompts are."""
+def _warm(addresses: Sequence[Address], seed: str) -> PromptShape:
+    """Warms up all servers; returns the prompt shape of the first."""
     shapes = [warm_up(address, seed) for address in addresses]
-    return shapes[0] if shapes else Shape(0, 1)
+    return shapes[0] if shapes else PromptShape(0, 1)

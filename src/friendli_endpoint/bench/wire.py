@@ -1,4 +1,4 @@
-"""A request as each kind of server wants to hear it: one body, and a table of what differs."""
+"""Request bodies for each kind of server: one common body, and a table of dialects."""
 
 import json
 from collections.abc import Mapping
@@ -9,21 +9,21 @@ from urllib.parse import urlsplit
 __all__ = ["DIALECTS", "Address", "BenchError", "Dialect", "Request", "body", "user"]
 
 BANNED = -100
-"""Bias of a token that may not be drawn."""
+"""Logit bias of a token that must not be sampled."""
 
 
 class BenchError(Exception):
-    """Something could not be measured; the message says why in a sentence."""
+    """A benchmark cannot run or a workload fails on a server; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How servers of one kind differ from the others.
+    """Differences of one kind of server.
 
     Attributes:
-        path: Where their chat completions are.
-        greedy: What makes them take the likeliest token by the shortest way, next to temperature 0.
-        sampled: What switches off samplers that are on by default and that nobody asked for.
+        path: Path of chat completions.
+        greedy: Further fields, next to temperature 0, that select the fastest greedy decoding.
+        sampled: Further fields that switch off samplers which are on by default.
     """
 
     path: str
@@ -47,13 +47,13 @@ class Address:
     """A server to measure.
 
     Attributes:
-        name: What tables call it.
-        url: Where its chat completions are.
+        name: Its name in tables.
+        url: URL of its chat completions.
         dialect: A key of `DIALECTS`.
-        model: What requests name as the model.
-        end_tokens: Ids that a request of fixed length bans.
-        token: For the Authorization header, or None.
-        process: Id of a server that was started; None for one that ran already.
+        model: The `model` of requests.
+        end_tokens: EOS ids, which requests of a fixed length ban.
+        token: Bearer token of the Authorization header, or None.
+        process_id: Process id of a server that this run started; None for any other.
     """
 
     name: str
@@ -62,26 +62,32 @@ class Address:
     model: str = "any"
     end_tokens: tuple[int, ...] = ()
     token: str | None = field(default=None, repr=False)
-    process: int | None = None
+    process_id: int | None = None
 
     @classmethod
     def parse(
         cls, text: str, *, model: str, end_tokens: tuple[int, ...], token: str | None
     ) -> "Address":
-        """Reads `[DIALECT=]URL`; by default the path tells our servers from others.
+        """Parses `[DIALECT=]URL`; the default dialect follows from the URL's path.
+
+        Args:
+            text: The text to parse.
+            model: The `model` of requests.
+            end_tokens: EOS ids of the model.
+            token: Bearer token, or None.
 
         Raises:
-            BenchError: It is no address of chat completions.
+            BenchError: The URL or the dialect is invalid.
         """
         dialect, _, url = text.rpartition("=")
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise BenchError(f"{text!r} is no address; one looks like http://HOST:PORT")
+            raise BenchError(f"{text!r} is not an address such as http://HOST:PORT")
         if not dialect:
             ours = parts.path in ("", "/") or parts.path == DIALECTS["friendli"].path
             dialect = "friendli" if ours else "openai"
         if dialect not in DIALECTS:
-            raise BenchError(f"there is no dialect {dialect!r}; there are: {', '.join(DIALECTS)}")
+            raise BenchError(f"there is no dialect {dialect!r}; choose from: {', '.join(DIALECTS)}")
         if parts.path in ("", "/"):
             url = url.rstrip("/") + DIALECTS[dialect].path
         return cls(parts.netloc.rpartition("@")[2], url, dialect, model, end_tokens, token)
@@ -89,15 +95,15 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to ask, in no server's words.
+    """A chat completion request, independent of the server's dialect.
 
     Attributes:
-        messages: As on the wire.
-        tokens: To generate for each choice; the most, where a schema ends the answer.
-        temperature: 0 is greedy.
-        top_p: As on the wire.
-        choices: How many.
-        schema: JSON schema that the answer must keep to, or None for text of exactly `tokens`.
+        messages: Messages as on the wire.
+        tokens: Number of tokens to generate for each choice; a maximum if there is a schema.
+        temperature: Sampling temperature; 0 is greedy.
+        top_p: Nucleus sampling, as on the wire; sent only if the temperature is not 0.
+        choices: Number of choices (`n`).
+        schema: JSON schema of the answer, or None for text of exactly `tokens` tokens.
     """
 
     messages: tuple[Mapping[str, str], ...]
@@ -109,12 +115,12 @@ class Request:
 
 
 def user(text: str) -> Mapping[str, str]:
-    """A message of the user."""
+    """Returns a user message."""
     return {"role": "user", "content": text}
 
 
 def body(request: Request, address: Address) -> bytes:
-    """The request in the server's dialect, as a stream that ends with its usage."""
+    """Encodes a request in the server's dialect, as JSON, streamed and with usage."""
     dialect = DIALECTS[address.dialect]
     fields: dict[str, Any] = {
         "model": address.model,

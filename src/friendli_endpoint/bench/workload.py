@@ -1,58 +1,69 @@
-"""What a workload is, and how requests are sent, checked and counted; it knows no workload."""
+"""Workload types, and functions that send requests, check answers and score a round."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from friendli_endpoint.bench.load import Answer, Ask, Reception, read
+from friendli_endpoint.bench.load import Answer, RecordedResponse, SendRequest, read
 from friendli_endpoint.bench.scores import first_tokens, gaps
 from friendli_endpoint.bench.wire import BenchError, Request
 
-__all__ = ["Outcome", "Run", "Shape", "Stage", "Sweep", "Workload", "at_once", "checked", "send"]
+__all__ = [
+    "PromptShape",
+    "RoundInputs",
+    "RunRound",
+    "Sweep",
+    "Workload",
+    "WorkloadResult",
+    "check_answers",
+    "concurrent",
+    "send",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """How many tokens a model makes of a prompt of our words.
+class PromptShape:
+    """Linear estimate of a prompt's token count from its number of words.
 
     Attributes:
         overhead: Tokens of the chat template.
-        per_word: Tokens of a word, on average.
+        per_word: Mean tokens per word.
     """
 
     overhead: float
     per_word: float
 
     def words_for(self, tokens: int) -> int:
-        """Words of a prompt of about so many tokens, template included."""
+        """Returns the number of words of a prompt of about `tokens` tokens, template included."""
         return int((tokens - self.overhead) / self.per_word)
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """What one round of a workload is made from.
+class RoundInputs:
+    """Inputs of one round of a workload.
 
     Attributes:
-        seed: The same for every server in a round, another in every round.
-        shape: Of the model's prompts.
-        run: The same in all rounds, for what is prefilled before it is measured.
+        seed: Seed of the prompts; the same for all servers in a round, different in each round.
+        shape: Token counts of the model's prompts.
+        run_seed: Seed of prompts that are prefilled before they are measured; the same in all
+            rounds.
     """
 
     seed: str
-    shape: Shape
-    run: str = ""
+    shape: PromptShape
+    run_seed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one round of a workload came to on one server; times are in seconds.
+class WorkloadResult:
+    """Result of one round of a workload on one server; times are in seconds.
 
     Attributes:
-        value: In the workload's unit.
-        first_tokens: From a request to its first text.
-        gaps: From one text of a stream to its next.
-        failed: Answers that came but do not count.
+        value: The measured value, in the workload's unit.
+        first_tokens: Time to first token of each choice.
+        gaps: Times between consecutive text events of a choice.
+        failed: Number of answers that are complete but invalid.
     """
 
     value: float
@@ -61,16 +72,16 @@ class Outcome:
     failed: int = 0
 
 
-Run: TypeAlias = Callable[[Ask, Stage], Awaitable[Outcome]]
+RunRound: TypeAlias = Callable[[SendRequest, RoundInputs], Awaitable[WorkloadResult]]
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A point of a curve that several workloads draw.
+    """A point on a curve that is measured by several workloads.
 
     Attributes:
-        axis: What grows.
-        position: How far it has grown here.
+        axis: The quantity that is varied, a key of `plots.AXES`.
+        position: Its value in this workload.
     """
 
     axis: str
@@ -79,67 +90,73 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Something to measure.
+    """A benchmark workload.
 
     Attributes:
-        name: What it is chosen by.
-        about: What it does, for a table.
-        run: Does one round.
-        unit: Of its value.
-        higher: Whether more is better.
-        variants: Further servers of the peer's kind that it is interesting on.
-        sweep: The curve it belongs to, if any.
+        name: Its name on the command line.
+        description: One line for tables.
+        run: Runs one round.
+        unit: Unit of its value.
+        higher_is_better: Whether a higher value is better.
+        variants: Further peers that it is also measured on.
+        sweep: Its point on a curve, or None.
     """
 
     name: str
-    about: str
-    run: Run = field(repr=False)
+    description: str
+    run: RunRound = field(repr=False)
     unit: str = "tokens/s"
-    higher: bool = True
+    higher_is_better: bool = True
     variants: tuple[str, ...] = ()
     sweep: Sweep | None = None
 
 
-def at_once(
-    requests: Callable[[Stage], Sequence[Request]], score: Callable[[Sequence[Answer]], float]
-) -> Run:
-    """A workload that sends all its requests at the same time."""
+def concurrent(
+    requests: Callable[[RoundInputs], Sequence[Request]], score: Callable[[Sequence[Answer]], float]
+) -> RunRound:
+    """Returns a round that sends all its requests at the same time.
 
-    async def run(ask: Ask, stage: Stage) -> Outcome:
-        answers = checked(await send(ask, requests(stage)))
-        return Outcome(score(answers), first_tokens(answers), gaps(answers))
+    Args:
+        requests: Makes the requests of a round.
+        score: Computes the value of the round from the answers.
+    """
+
+    async def run(send_request: SendRequest, inputs: RoundInputs) -> WorkloadResult:
+        answers = check_answers(await send(send_request, requests(inputs)))
+        return WorkloadResult(score(answers), first_tokens(answers), gaps(answers))
 
     return run
 
 
-async def send(ask: Ask, requests: Sequence[Request]) -> list[Reception]:
-    """Sends requests at the same time and waits for all; the first failure ends the others."""
-    receptions = [Reception(request) for request in requests]
-    tasks = [asyncio.ensure_future(ask(reception)) for reception in receptions]
+async def send(send_request: SendRequest, requests: Sequence[Request]) -> list[RecordedResponse]:
+    """Sends requests concurrently and waits for all; the first failure cancels the rest."""
+    responses = [RecordedResponse(request) for request in requests]
+    tasks = [asyncio.ensure_future(send_request(response)) for response in responses]
     try:
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
-    return receptions
+    return responses
 
 
-def checked(receptions: Sequence[Reception]) -> list[Answer]:
-    """The answers, each of as many tokens as were asked for.
+def check_answers(responses: Sequence[RecordedResponse]) -> list[Answer]:
+    """Parses responses, and checks that each has the requested number of tokens and choices.
 
     Raises:
-        BenchError: One is not.
+        BenchError: An answer has another number of tokens, or a choice has no text.
     """
-    answers = [read(reception) for reception in receptions]
-    for reception, answer in zip(receptions, answers, strict=True):
-        due = reception.request.tokens * reception.request.choices
-        if answer.tokens != due:
+    answers = [read(response) for response in responses]
+    for response, answer in zip(responses, answers, strict=True):
+        expected = response.request.tokens * response.request.choices
+        if answer.tokens != expected:
             raise BenchError(
-                f"{answer.tokens} tokens came where {due} were due; name the tokens that end an "
-                "answer of this model with --end-token"
+                f"expected {expected} tokens, got {answer.tokens}; pass the model's end-of-text "
+                "token ids with --end-token"
             )
-        if len(answer.times) != reception.request.choices:
+        if len(answer.times) != response.request.choices:
             raise BenchError(
-                f"{len(answer.times)} choices of {reception.request.choices} hold text"
+                f"expected text in {response.request.choices} choices, got it in "
+                f"{len(answer.times)}"
             )
     return answers

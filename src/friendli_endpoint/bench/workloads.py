@@ -1,140 +1,145 @@
-"""The workloads: what each asks for, and what it counts."""
+"""The workloads of `friendli-endpoint bench`, with their requests and scores."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from friendli_endpoint.bench import scenes
-from friendli_endpoint.bench.prose import fresh_words, words
+from friendli_endpoint.bench import scenarios
+from friendli_endpoint.bench.prompts import fresh_words, words
 from friendli_endpoint.bench.scores import rate, step_time
 from friendli_endpoint.bench.wire import Request, user
-from friendli_endpoint.bench.workload import Stage, Sweep, Workload, at_once
+from friendli_endpoint.bench.workload import RoundInputs, Sweep, Workload, concurrent
 
-__all__ = ["WORKLOADS", "chosen", "vocabulary"]
+__all__ = ["WORKLOADS", "vocabulary", "workloads_named"]
 
 SHORT_PROMPT, LONG_PROMPT, OWN_WORDS = 24, 344, 14
 COPIED_WORDS = {"copying": 120, "copying-short": 48}
 SWEPT_TOKENS = 96
-"""So many that the first of 16 streams still runs when the last one begins."""
+"""Long enough that the first of 16 streams still runs when the last one begins."""
 RUNNING = (1, 2, 4, 8, 12, 16)
 DEPTHS = (256, 1024, 2048, 3800)
 
 
-def _alone(stage: Stage) -> list[Request]:
-    return _short(1, stage, tokens=96)
+def _alone(inputs: RoundInputs) -> list[Request]:
+    return _short(1, inputs, tokens=96)
 
 
-def _batch(stage: Stage) -> list[Request]:
-    return _short(16, stage, tokens=64)
+def _batch(inputs: RoundInputs) -> list[Request]:
+    return _short(16, inputs, tokens=64)
 
 
-def _sampled(stage: Stage) -> list[Request]:
-    return _short(16, stage, tokens=48, temperature=0.8, top_p=0.95)
+def _sampled(inputs: RoundInputs) -> list[Request]:
+    return _short(16, inputs, tokens=48, temperature=0.8, top_p=0.95)
 
 
-def _prefix(stage: Stage) -> list[Request]:
-    """A prefix that is new in the round, and shared within it."""
-    prefix = fresh_words(LONG_PROMPT, stage.seed)
-    own = (words(OWN_WORDS, f"{stage.seed} {number}") for number in range(16))
-    return [Request((user(f"{prefix} {text}"),), 32) for text in own]
+def _prefix(inputs: RoundInputs) -> list[Request]:
+    """Returns requests with a common prefix that differs in each round."""
+    prefix = fresh_words(LONG_PROMPT, inputs.seed)
+    suffixes = (words(OWN_WORDS, f"{inputs.seed} {number}") for number in range(16))
+    return [Request((user(f"{prefix} {suffix}"),), 32) for suffix in suffixes]
 
 
-def _choices(stage: Stage) -> list[Request]:
-    text = fresh_words(LONG_PROMPT, stage.seed)
+def _choices(inputs: RoundInputs) -> list[Request]:
+    text = fresh_words(LONG_PROMPT, inputs.seed)
     return [Request((user(text),), 48, temperature=1.0, choices=8)]
 
 
-def _copying(count: int, stage: Stage) -> list[Request]:
-    text = fresh_words(count, stage.seed)
-    order = f"{text}\n\nRepeat the text above word for word."
-    return [Request((user(order),), count)]
+def _copying(count: int, inputs: RoundInputs) -> list[Request]:
+    text = fresh_words(count, inputs.seed)
+    prompt = f"{text}\n\nRepeat the text above word for word."
+    return [Request((user(prompt),), count)]
 
 
-def _running(count: int, stage: Stage) -> list[Request]:
-    return _short(count, stage, tokens=SWEPT_TOKENS)
+def _running(count: int, inputs: RoundInputs) -> list[Request]:
+    return _short(count, inputs, tokens=SWEPT_TOKENS)
 
 
-def _at_depth(depth: int, stage: Stage) -> list[Request]:
-    text = fresh_words(stage.shape.words_for(depth), stage.seed)
+def _at_depth(depth: int, inputs: RoundInputs) -> list[Request]:
+    text = fresh_words(inputs.shape.words_for(depth), inputs.seed)
     return [Request((user(text),), SWEPT_TOKENS)]
 
 
 def _short(
-    count: int, stage: Stage, *, tokens: int, temperature: float = 0.0, top_p: float = 1.0
+    count: int, inputs: RoundInputs, *, tokens: int, temperature: float = 0.0, top_p: float = 1.0
 ) -> list[Request]:
-    texts = (fresh_words(SHORT_PROMPT, f"{stage.seed} {number}") for number in range(count))
+    texts = (fresh_words(SHORT_PROMPT, f"{inputs.seed} {number}") for number in range(count))
     return [Request((user(text),), tokens, temperature, top_p) for text in texts]
 
 
 def _swept(
-    axis: str, position: int, about: str, requests: Callable[[Stage], Sequence[Request]]
+    axis: str,
+    position: int,
+    description: str,
+    requests: Callable[[RoundInputs], Sequence[Request]],
 ) -> Workload:
     return Workload(
         f"{axis}-{position}",
-        about,
-        at_once(requests, step_time),
+        description,
+        concurrent(requests, step_time),
         unit="s",
-        higher=False,
+        higher_is_better=False,
         sweep=Sweep(axis, position),
     )
 
 
 def vocabulary(size: int) -> Workload:
-    """The time of a step of eight streams, on a model of that many tokens."""
+    """Returns the workload for the step time of 8 streams on a model of this vocabulary size."""
     return _swept("vocabulary", size, "a step of 8 streams", partial(_running, 8))
 
 
 _ALL = (
-    Workload("single", "1 request, 24 words, 96 tokens, greedy", at_once(_alone, rate)),
-    Workload("batch16", "16 requests, 24 words, 64 tokens, greedy", at_once(_batch, rate)),
+    Workload("single", "1 request, 24 words, 96 tokens, greedy", concurrent(_alone, rate)),
+    Workload("batch16", "16 requests, 24 words, 64 tokens, greedy", concurrent(_batch, rate)),
     Workload(
         "sampled16",
         "16 requests, 24 words, 48 tokens, temperature 0.8, top_p 0.95",
-        at_once(_sampled, rate),
+        concurrent(_sampled, rate),
     ),
     Workload(
         "prefix16",
-        "16 requests, 344 words in common and 14 of their own, 32 tokens",
-        at_once(_prefix, rate),
+        "16 requests, 344 shared words and 14 unique ones, 32 tokens",
+        concurrent(_prefix, rate),
     ),
     Workload(
-        "choices8", "1 request, 344 words, n = 8, 48 tokens, temperature 1", at_once(_choices, rate)
+        "choices8",
+        "1 request, 344 words, n = 8, 48 tokens, temperature 1",
+        concurrent(_choices, rate),
     ),
     Workload(
         "schema8",
         "8 requests, a JSON schema of 5 fields, valid answers only",
-        scenes.schema,
+        scenarios.schema,
         unit="answers/s",
     ),
     Workload(
         "long",
-        "a prompt of 4,000 tokens among 8 streams: their longest silence",
-        scenes.long_prompt,
+        "8 streams while a prompt of 4,000 tokens is prefilled: max time between tokens",
+        scenarios.long_prompt,
         unit="s",
-        higher=False,
+        higher_is_better=False,
     ),
     Workload(
         "deep8",
         "8 streams at 3,800 tokens of context, 48 tokens, prefill not counted",
-        scenes.deep,
+        scenarios.deep,
         variants=("llama.cpp-no-flash",),
     ),
     Workload(
         "mixed16",
         "15 requests of 24 words and one at 3,800 tokens of context, 64 tokens, greedy",
-        scenes.mixed,
+        scenarios.mixed,
     ),
     Workload(
         "conversation",
         "8 chats of 6 turns: first token of turns 2 to 6",
-        scenes.conversation,
+        scenarios.conversation,
         unit="s",
-        higher=False,
+        higher_is_better=False,
     ),
     *(
         Workload(
             name,
             f"1 request to repeat a text of {count} words",
-            at_once(partial(_copying, count), rate),
+            concurrent(partial(_copying, count), rate),
         )
         for name, count in COPIED_WORDS.items()
     ),
@@ -149,13 +154,13 @@ _ALL = (
 )
 
 WORKLOADS: Mapping[str, Workload] = {workload.name: workload for workload in _ALL}
-"""By name; those of a sweep are called `AXIS-POSITION`."""
+"""Workloads by name; the name of a point of a sweep is `AXIS-POSITION`."""
 
 
-def chosen(name: str) -> list[Workload]:
-    """The workload of this name, or all of a sweep's; none where there is neither."""
+def workloads_named(name: str) -> list[Workload]:
+    """Returns the workload of this name, or all points of the sweep along this axis, or none."""
     return [
-        each
-        for each in WORKLOADS.values()
-        if name == each.name or (each.sweep is not None and name == each.sweep.axis)
+        workload
+        for workload in WORKLOADS.values()
+        if name == workload.name or (workload.sweep is not None and name == workload.sweep.axis)
     ]

@@ -1,1 +1,1 @@
-"""The chat semantics: from wire types to tokens and back; knows no HTTP and no engine."""
+"""Chat semantics: from wire types to tokens and back; independent of HTTP and of engines."""

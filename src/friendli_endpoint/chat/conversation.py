@@ -1,4 +1,4 @@
-"""The way of a request through this room: request, prompt, decoding rules, exchange."""
+"""From a request to its response builder: validation, prompt, decoding rules."""
 
 import hashlib
 import uuid
@@ -24,7 +24,7 @@ from friendli_endpoint.chat.request.rules import Limits, check_prompt_tokens
 from friendli_endpoint.chat.request.validation import ModelFacts, adapter_route, validate
 from friendli_endpoint.chat.structured import GrammarMaker
 from friendli_endpoint.chat.structured.json_schema import JsonLayout
-from friendli_endpoint.chat.tokens import spelling
+from friendli_endpoint.chat.tokens import tokenize_fragment
 from friendli_endpoint.chat.tools import family_named, family_of
 from friendli_endpoint.chat.tools.toolbox import Toolbox, ToolCompiler, control_markers
 from friendli_endpoint.generation import (
@@ -42,14 +42,14 @@ _NEWLINES = ("\n", "\r\n", "\n\n")
 
 @dataclass(frozen=True, slots=True)
 class ChatDefaults:
-    """What the operator decides for requests that do not say.
+    """The operator's settings for all requests.
 
     Attributes:
-        endpoint_ids: The ids that are answered; with none, any is.
-        tool_family: The form of tool calls, by name; None takes it from the chat template.
-        parse_reasoning: Whether reasoning is given apart from the answer.
-        json_layout: How the JSON of a `response_format` is written.
-        limits: Bounds on what a request may ask for.
+        endpoint_ids: The endpoint ids that this server answers to; if empty, it answers to any.
+        tool_family: Name of the tool-call format; None detects it from the chat template.
+        parse_reasoning: Default of a request's `parse_reasoning`.
+        json_layout: Layout of the JSON of a `response_format`.
+        limits: Limits on one request.
     """
 
     endpoint_ids: Collection[str] = ()
@@ -60,17 +60,17 @@ class ChatDefaults:
 
 
 class ChatModel:
-    """Takes chat requests for one model; knows what it can answer, not how it is computed.
+    """Prepares chat requests for one model; independent of the engine that runs it.
 
     Args:
         rules: Compiles decoding rules for the model's vocabulary.
         template: The model's chat template, in Jinja.
-        context: Tokens that a prompt and its answer may have together.
-        defaults: The operator's.
-        compiled: Told how many seconds the compilation of a constraint took.
+        context: Maximum number of tokens of prompt and answer together.
+        defaults: The operator's settings.
+        compiled: Called with the duration of each compilation of a constraint, in seconds.
 
     Raises:
-        TemplateFault: The template does not compile.
+        ChatTemplateError: The template does not compile.
     """
 
     def __init__(
@@ -100,24 +100,24 @@ class ChatModel:
         self._tools = ToolCompiler(family, vocabulary, self._grammars)
         self._marker_ids = control_markers(family, vocabulary)
         self._tag_ids = tag_ids(style, vocabulary) if style else frozenset()
-        single = (spelling(vocabulary, text) for text in _NEWLINES)
+        newlines = (tokenize_fragment(vocabulary, text) for text in _NEWLINES)
         self._facts = ModelFacts(
             vocabulary,
             endpoint_ids=defaults.endpoint_ids,
             reasons=style is not None,
             takes_effort=self._abilities.effort,
             parse_reasoning=defaults.parse_reasoning,
-            newline_ids=frozenset(ids[0] for ids in single if len(ids) == 1),
+            newline_ids=frozenset(ids[0] for ids in newlines if len(ids) == 1),
             limits=defaults.limits,
         )
-        if style is not None:  # so that the first request need not wait for it
+        if style is not None:  # so that the first request does not wait for it
             self._rules.tag_masks(style.rule(), self._tag_ids)
 
     def prepare(self, body: DedicatedChatCompletionBody) -> ResponseBuilder:
-        """Checks a request and prepares its answer; all that can be refused is refused here.
+        """Validates a request and prepares its response; every invalid request fails here.
 
         Raises:
-            RequestError: The request breaks a rule, or names an endpoint that does not exist.
+            RequestError: A field is invalid, or the endpoint does not exist.
         """
         request = validate(body, self._facts)
         toolbox = self._tools.toolbox(request)
@@ -150,23 +150,23 @@ class ChatModel:
         )
 
     def tokenize(self, text: str, special: bool) -> list[int]:
-        """Token ids of a text of any prompt.
+        """Tokenizes a text.
 
         Args:
             text: The text.
             special: Whether control tokens written out in it are recognised.
 
         Raises:
-            RequestError: No prompt could hold it.
+            RequestError: The text has more bytes than the context can hold.
         """
         self._prompts.check_size(text, "prompt")
         return self._vocabulary.tokenize(text, special)
 
     def adapter_of(self, name: str) -> str | None:
-        """The route in `ENDPOINT_ID:ADAPTER_ROUTE`; an exact endpoint id wins.
+        """Returns the route in `ENDPOINT_ID:ADAPTER_ROUTE`; None if the name is an endpoint id.
 
         Raises:
-            RequestError: 404: there is no such endpoint.
+            RequestError: 404: the endpoint does not exist.
         """
         return adapter_route(name, self._facts.endpoint_ids)
 
@@ -204,9 +204,9 @@ class ChatModel:
                 return None
             case ResponseFormatRegex(schema_=pattern):
                 return self._grammars.regex(pattern, "response_format.schema")
-            case ResponseFormatJSONSchema(json_schema=described):
+            case ResponseFormatJSONSchema(json_schema=response_schema):
                 param = "response_format.json_schema.schema"
-                return self._grammars.json_schema(described.schema_, param)
+                return self._grammars.json_schema(response_schema.schema_, param)
         return self._grammars.json_schema({"type": "object"}, "response_format")
 
     def _reader(self, request: ChatRequest) -> Reader:
@@ -216,6 +216,6 @@ class ChatModel:
 
 
 def _call_reader(toolbox: Toolbox, prompt: Prompt, seed: int) -> CallReader:
-    """Ids of calls come from prompt and seed, so that the same request has the same."""
+    """Returns a reader whose call ids derive from prompt and seed, so they are reproducible."""
     key = hashlib.blake2b(repr((seed, prompt.ids)).encode()).digest()
     return CallReader(toolbox.family.parser(toolbox.specs), key)

@@ -1,23 +1,24 @@
-"""Finding stop strings in a text that arrives in pieces (Aho and Corasick 1975).
+"""Streaming stop-string matcher (Aho and Corasick 1975).
 
-The first stop string to be complete ends the text; of two that complete with the same byte, the
-one that began earlier does. So the answer does not depend on how the text was cut into tokens.
+The stop string that completes first ends the text; of two that complete with the same byte, the
+one that began earlier wins. The result therefore does not depend on how the text was split into
+tokens.
 """
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["DelayedStopMatcher", "Match", "StopMatcher", "StopSet"]
+__all__ = ["DelayedStopMatcher", "StopMatch", "StopMatcher", "StopSet"]
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """A stop string is complete.
+class StopMatch:
+    """A complete stop string.
 
     Attributes:
-        end: Bytes of the piece up to and with the last byte of the stop string.
-        length: Bytes of the stop string.
+        end: Number of bytes of the chunk up to and including the stop string's last byte.
+        length: Length of the stop string in bytes.
     """
 
     end: int
@@ -25,16 +26,16 @@ class Match:
 
 
 class StopSet:
-    """Stop strings, compiled; shared by all who look for them.
+    """Compiled stop strings; read-only, so any number of matchers may share a set.
 
     Args:
         stops: At least one, none empty.
 
     Attributes:
-        next: For each state the states that follow it, by byte.
-        fallback: For each state the state of its longest proper suffix.
-        held: For each state how many bytes may be the beginning of a stop string.
-        match: For each state the length of the stop string that is complete in it, or 0.
+        next: For each state, the next states by byte.
+        fallback: For each state, the state of its longest proper suffix.
+        held: For each state, the number of last bytes that may begin a stop string.
+        match: For each state, the length in bytes of the stop string complete in it, or 0.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -72,7 +73,7 @@ class StopSet:
                 ready.append(following)
 
     def step(self, state: int, byte: int) -> int:
-        """The state after one more byte."""
+        """Returns the state after one more byte."""
         while byte not in self.next[state]:
             if state == 0:
                 return 0
@@ -81,10 +82,10 @@ class StopSet:
 
 
 class StopMatcher:
-    """Reads one text against a set of stop strings.
+    """Streaming matcher of one text against a set of stop strings.
 
     Args:
-        stops: What to look for.
+        stops: The stop strings.
     """
 
     def __init__(self, stops: StopSet) -> None:
@@ -93,65 +94,69 @@ class StopMatcher:
 
     @property
     def held(self) -> int:
-        """How many of the last bytes may be the beginning of a stop string."""
+        """Number of the last bytes that may be the beginning of a stop string."""
         return self._stops.held[self._state]
 
-    def feed(self, piece: bytes, armed: bool = True) -> Match | None:
-        """Reads on.
+    def feed(self, chunk: bytes, enabled: bool = True) -> StopMatch | None:
+        """Reads the next bytes.
 
         Args:
-            piece: The next bytes of the text.
-            armed: Whether a stop string that is complete counts.
+            chunk: The next bytes of the text.
+            enabled: Whether a stop string that completes in this chunk counts.
 
         Returns:
-            The stop string that is complete first, if one is and it counts; reading ends there.
+            The stop string that completes first, if one does and counts; reading ends there.
         """
-        for index, byte in enumerate(piece):
+        for index, byte in enumerate(chunk):
             self._state = self._stops.step(self._state, byte)
             length = self._stops.match[self._state]
-            if length and armed:
-                return Match(index + 1, length)
+            if length and enabled:
+                return StopMatch(index + 1, length)
         return None
 
 
 class DelayedStopMatcher:
-    """Reads an answer against stop strings that do not count in the first tokens of the output.
+    """Streaming matcher that ignores stop strings which complete in the first tokens.
 
-    Text may come later than the tokens that wrote it, and is judged by those.
+    The text may arrive later than the tokens that wrote it; the tokens decide whether it counts.
 
     Args:
-        stops: What to look for.
-        min_tokens: In how many tokens they do not count.
+        stops: The stop strings.
+        min_tokens: Number of first tokens in which a completed stop string is ignored.
     """
 
     def __init__(self, stops: StopSet, min_tokens: int) -> None:
         self._matcher = StopMatcher(stops)
-        self._unarmed_tokens = min_tokens
-        self._unarmed_bytes = 0
+        self._ignored_tokens = min_tokens
+        self._ignored_bytes = 0
         self._written = 0
 
     @property
     def held(self) -> int:
-        """How many of the last bytes may be the beginning of a stop string."""
+        """Number of the last bytes that may be the beginning of a stop string."""
         return self._matcher.held
 
     def next_token(self, size: int) -> None:
-        """Counts a token of so many bytes."""
-        self._written += size
-        if self._unarmed_tokens:
-            self._unarmed_tokens -= 1
-            self._unarmed_bytes = self._written
-
-    def feed(self, text: bytes) -> Match | None:
-        """Reads on.
+        """Counts the next token.
 
         Args:
-            text: More of the answer, up to the last byte of the tokens that were counted.
+            size: Length of the token in bytes.
+        """
+        self._written += size
+        if self._ignored_tokens:
+            self._ignored_tokens -= 1
+            self._ignored_bytes = self._written
+
+    def feed(self, text: bytes) -> StopMatch | None:
+        """Reads the next bytes.
+
+        Args:
+            text: More of the answer, up to the last byte of the counted tokens.
 
         Returns:
-            The stop string that is complete first, if one is and it counts; reading ends there.
+            The stop string that completes first, if one does and counts; reading ends there.
         """
-        unarmed = max(0, self._unarmed_bytes - (self._written - len(text)))
-        self._matcher.feed(text[:unarmed], armed=False)
-        match = self._matcher.feed(text[unarmed:])
-        return match and Match(unarmed + match.end, match.length)
+        ignored = max(0, self._ignored_bytes - (self._written - len(text)))
+        self._matcher.feed(text[:ignored], enabled=False)
+        match = self._matcher.feed(text[ignored:])
+        return match and StopMatch(ignored + match.end, match.length)

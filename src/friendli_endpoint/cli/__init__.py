@@ -1,4 +1,4 @@
-"""The command line of the endpoint: one file a command."""
+"""The command line of the endpoint; each command has its own module."""
 
 import typer
 
@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="
 
 @app.callback()
 def endpoint() -> None:
-    """Serve `POST /dedicated/v1/chat/completions` with a model of your own."""
+    """Serve `POST /dedicated/v1/chat/completions` with your own model."""
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`friendli-endpoint bench`: how fast endpoints are, beside each other and beside llama.cpp."""
+"""`friendli-endpoint bench`: compares the speed of endpoints with each other and with llama.cpp."""
 
 import os
 import shlex
@@ -16,13 +16,13 @@ from rich.table import Table as Grid
 from friendli_endpoint.bench.plots import check_plotting, growth_path, plot_growth, plot_ratios
 from friendli_endpoint.bench.record import as_json
 from friendli_endpoint.bench.report import Table, markdown, tables
-from friendli_endpoint.bench.servers import PEERS, Capacity
-from friendli_endpoint.bench.session import Plan, Report, run
+from friendli_endpoint.bench.servers import PEERS, ServerCapacity
+from friendli_endpoint.bench.session import BenchPlan, Report, run
 from friendli_endpoint.bench.wire import DIALECTS, Address, BenchError
 from friendli_endpoint.bench.workload import Workload
-from friendli_endpoint.bench.workloads import WORKLOADS, chosen
+from friendli_endpoint.bench.workloads import WORKLOADS, workloads_named
 from friendli_endpoint.cli.errors import exit_with_error
-from friendli_endpoint.cli.signals import handling
+from friendli_endpoint.cli.signals import signal_handler
 from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.engine import locate
 from friendli_endpoint.generation import StartError
@@ -30,11 +30,11 @@ from friendli_endpoint.generation import StartError
 __all__ = ["bench"]
 
 END_TOKENS = (0, 2, 4)
-"""Of the embedded model, as llama.cpp counts them."""
+"""End-of-generation token ids of the embedded model, according to llama.cpp."""
 
-SINGLE_NAMES = ", ".join(name for name, each in WORKLOADS.items() if each.sweep is None)
+SINGLE_NAMES = ", ".join(name for name, workload in WORKLOADS.items() if workload.sweep is None)
 SWEEP_NAMES = ", ".join(
-    dict.fromkeys(each.sweep.axis for each in WORKLOADS.values() if each.sweep is not None)
+    dict.fromkeys(item.sweep.axis for item in WORKLOADS.values() if item.sweep is not None)
 )
 
 
@@ -42,42 +42,42 @@ def bench(
     url: Annotated[
         list[str] | None,
         typer.Option(
-            help="Address that runs already, as \\[DIALECT=]URL; may be repeated. Dialects: "
+            help="Address of a running server, as \\[DIALECT=]URL; may be repeated. Dialects: "
             f"{', '.join(DIALECTS)}.",
-            show_default="an endpoint of its own",
+            show_default="start this endpoint",
         ),
     ] = None,
     ours: Annotated[
         bool | None,
-        typer.Option(help="Start our endpoint.", show_default="where no --url is given"),
+        typer.Option(help="Start this endpoint.", show_default="yes, without --url"),
     ] = None,
     peer: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Start another server beside it; may be repeated: {', '.join(PEERS)}.",
+            help=f"Peer to start and compare with; may be repeated: {', '.join(PEERS)}.",
             show_default="none",
         ),
     ] = None,
     workload: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"What to measure; may be repeated: {SINGLE_NAMES}; and time of a step: "
+            help=f"Workload to measure; may be repeated: {SINGLE_NAMES}; for step times: "
             f"{SWEEP_NAMES}.",
             show_default="all",
         ),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="How often.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of rounds.")] = 3,
     model: Annotated[
         Path | None,
         typer.Option(help="GGUF file to serve.", show_default="the embedded SmolLM2-135M"),
     ] = None,
     peer_model: Annotated[
-        Path | None, typer.Option(help="GGUF file for the peer.", show_default="the same")
+        Path | None, typer.Option(help="GGUF file for the peer.", show_default="as --model")
     ] = None,
     serve_flag: Annotated[
         list[str] | None,
         typer.Option(
-            help="One more flag for our endpoint, as --serve-flag=--log-level=error; may be "
+            help="Further flag for this endpoint, as in --serve-flag=--log-level=error; may be "
             "repeated.",
             show_default="none",
         ),
@@ -85,32 +85,33 @@ def bench(
     vocabulary: Annotated[
         list[str] | None,
         typer.Option(
-            help="One more file to take the time of a step on, as SIZE=GGUF; may be repeated.",
+            help="Further file to measure the step time on, as SIZE=GGUF, where SIZE is its "
+            "vocabulary size; may be repeated.",
             show_default="none",
         ),
     ] = None,
     end_token: Annotated[
         list[int] | None,
         typer.Option(
-            help="Token that ends an answer of the model, banned where a length is fixed; may be "
+            help="EOS token id of the model, banned in requests of a fixed length; may be "
             "repeated.",
             show_default="the embedded model's",
         ),
     ] = None,
-    endpoint_id: Annotated[
-        str, typer.Option(help="Model that the requests to a --url name.")
-    ] = "any",
+    endpoint_id: Annotated[str, typer.Option(help="Model name in requests to a --url.")] = "any",
     max_sequences: Annotated[
-        int, typer.Option(min=1, help="Sequences of a server that is started.")
+        int, typer.Option(min=1, help="Concurrent sequences of each started server.")
     ] = 16,
-    context: Annotated[int, typer.Option(min=256, help="Tokens that each can hold.")] = 4096,
+    context: Annotated[
+        int, typer.Option(min=256, help="Context length of each sequence, in tokens.")
+    ] = 4096,
     threads: Annotated[
         int | None,
         typer.Option(
             min=1,
             envvar="FRIENDLI_ENDPOINT_THREADS",
-            help="Threads of a server that is started.",
-            show_default="one a processor",
+            help="Compute threads of each started server.",
+            show_default="one per core",
         ),
     ] = None,
     json: Annotated[
@@ -119,16 +120,16 @@ def bench(
     plot: Annotated[
         Path | None,
         typer.Option(
-            help="PNG file for the ratios; the curves go beside it, as NAME-growth.png.",
+            help="PNG file for the ratios; step times are plotted to NAME-growth.png.",
             show_default="none",
         ),
     ] = None,
     table: Annotated[bool, typer.Option("--table", help="Print tables in Markdown.")] = False,
 ) -> None:
-    """Measure chat completions in interleaved rounds, beside other servers.
+    """Benchmark chat completions on several servers in interleaved rounds.
 
-    Progress goes to standard error, tables to standard output. A --url is asked with the token
-    FRIENDLI_TOKEN, if there is one. The exit code is 1 where a workload could not be measured.
+    Progress goes to standard error, tables to standard output. Requests to a --url carry the token
+    in FRIENDLI_TOKEN, if it is set. The exit code is 1 if a workload could not be measured.
     """
     end_tokens = tuple(end_token or END_TOKENS)
     token = os.environ.get("FRIENDLI_TOKEN")
@@ -139,26 +140,26 @@ def bench(
             check_plotting(plot)
         for file in (json, plot):
             if file is not None and not file.parent.is_dir():
-                raise BenchError(f"there is no folder {file.parent}")
+                raise BenchError(f"the folder {file.parent} does not exist")
         own_model = locate(model) if start_ours or peer else Path()
-        plan = Plan(
+        plan = BenchPlan(
             addresses=[
-                Address.parse(each, model=endpoint_id, end_tokens=end_tokens, token=token)
-                for each in url or ()
+                Address.parse(text, model=endpoint_id, end_tokens=end_tokens, token=token)
+                for text in url or ()
             ],
             ours=start_ours,
             peers=_known_peers(peer or ()),
             model=own_model,
             peer_model=locate(peer_model) if peer_model else own_model,
             serve_flags=serve_flag or (),
-            vocabularies=[_vocabulary(each) for each in vocabulary or ()],
+            vocabularies=[_vocabulary(text) for text in vocabulary or ()],
             workloads=_known_workloads(workload or ()),
             rounds=rounds,
-            capacity=Capacity(max_sequences, context, threads or available_threads()),
+            capacity=ServerCapacity(max_sequences, context, threads or available_threads()),
             end_tokens=end_tokens,
         )
-        # A request to end is an interrupt, so that no server that was started stays behind.
-        with handling(signal.SIGTERM, signal.default_int_handler):
+        # SIGTERM raises KeyboardInterrupt, so that the started servers are killed on the way out.
+        with signal_handler(signal.SIGTERM, signal.default_int_handler):
             report = run(plan, lambda line: progress.print(line, markup=False, highlight=False))
     except (BenchError, StartError) as error:
         exit_with_error(str(error))
@@ -168,24 +169,24 @@ def bench(
         plot_ratios(report, plot)
         plot_growth(report, growth_path(plot))
     _show(report, table)
-    if any(each.faults for each in report.measured):
+    if any(measurement.faults for measurement in report.measured):
         raise typer.Exit(1)
 
 
 def _known_peers(names: Sequence[str]) -> Sequence[str]:
     for name in names:
         if name not in PEERS:
-            raise BenchError(f"there is no peer {name!r}; there are: {', '.join(PEERS)}")
+            raise BenchError(f"there is no peer {name!r}; choose from: {', '.join(PEERS)}")
     return names
 
 
 def _known_workloads(names: Sequence[str]) -> list[Workload]:
     found: list[Workload] = []
     for name in names:
-        named = chosen(name)
+        named = workloads_named(name)
         if not named:
             raise BenchError(
-                f"there is no workload {name!r}; there are: {SINGLE_NAMES}, {SWEEP_NAMES}"
+                f"there is no workload {name!r}; choose from: {SINGLE_NAMES}, {SWEEP_NAMES}"
             )
         found += named
     return [*dict.fromkeys(found)] or [*WORKLOADS.values()]

@@ -1,4 +1,4 @@
-"""What a running endpoint says that it serves."""
+"""Lists the models of a running endpoint."""
 
 import os
 from typing import Any
@@ -15,13 +15,13 @@ class UnreachableError(Exception):
 
 
 def served_models(url: str) -> list[dict[str, Any]]:
-    """The cards of the models that an endpoint lists; each has an `id`.
+    """Returns the model cards of an endpoint; every card has an `id`.
 
     Args:
-        url: Where the endpoint is, without a path.
+        url: URL of the endpoint, without a path.
 
     Raises:
-        UnreachableError: It did not answer, or not with a list of models.
+        UnreachableError: The endpoint did not respond, or not with a list of models.
     """
     token = os.environ.get("FRIENDLI_TOKEN")
     headers = {"authorization": f"Bearer {token}"} if token else {}
@@ -32,16 +32,16 @@ def served_models(url: str) -> list[dict[str, Any]]:
         cards = response.json()["data"]
         return [{**card, "id": str(card["id"])} for card in cards]
     except httpx2.HTTPStatusError as error:
-        status, why = error.response.status_code, _reason(error.response)
-        raise UnreachableError(f"{address} answers {status}: {why}") from error
+        status, reason = error.response.status_code, _reason(error.response)
+        raise UnreachableError(f"{address} responded with {status}: {reason}") from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise UnreachableError(f"{url} does not answer: {error}") from error
+        raise UnreachableError(f"{url} does not respond: {error}") from error
     except (ValueError, TypeError, KeyError) as error:
-        raise UnreachableError(f"{address} does not answer with a list of models") from error
+        raise UnreachableError(f"{address} did not respond with a list of models") from error
 
 
 def _reason(response: httpx2.Response) -> str:
-    """What an endpoint says in its error, else the beginning of the body."""
+    """Returns the message of an endpoint's error, else the beginning of the body."""
     try:
         return str(response.json()["error"]["message"])
     except (ValueError, TypeError, KeyError):

@@ -1,8 +1,8 @@
-"""Brings a file over HTTP, whole or not at all; it knows no hub and no terminal.
+"""Downloads a file over HTTP, with retries, resumption and a checksum.
 
-What came is kept beside the target as `NAME.part` with the server's mark for it (its ETag) in
-`NAME.part.etag`, and a later transfer goes on from there if the server still has the same file. The
-target appears by being renamed, complete and checked.
+A partial file is kept beside the target as `NAME.part`, with the server's ETag in
+`NAME.part.etag`, and a later download resumes it if the server still has the same file. When it is
+complete and checked, it is renamed to the target.
 """
 
 import contextlib
@@ -17,31 +17,31 @@ from typing import TypeAlias
 
 import httpx2
 
-__all__ = ["Progress", "Source", "TransferError", "bring", "check_sum"]
+__all__ = ["ProgressCallback", "Source", "TransferError", "check_sum", "download"]
 
-Progress: TypeAlias = Callable[[int, int | None], None]
-"""Told the bytes that are here, and how many there will be where that is known."""
+ProgressCallback: TypeAlias = Callable[[int, int | None], None]
+"""Called with the number of bytes received and the total, which is None if unknown."""
 
-ATTEMPTS = 5
-"""How often in a row a connection may break; one that brought something is followed by the next."""
+MAX_ATTEMPTS = 5
+"""Maximum number of connections; a broken one is followed by another if it received data."""
 
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 SECONDS = 60.0
 
 
 class TransferError(Exception):
-    """The file was not brought; the message says why in a sentence, and what is kept."""
+    """A download failed; the message says why in a sentence, and whether a part is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a file comes from.
+    """Source of a download.
 
     Attributes:
-        url: Its address.
-        headers: Of the request; credentials are not sent on to other hosts.
-        sha256: The checksum it must have, in hexadecimal; by default what a hub says, if anything.
+        url: URL of the file.
+        headers: Headers of the request; credentials are not sent to other hosts on redirects.
+        sha256: Expected SHA-256 in hexadecimal; None for the one that a hub sends, if any.
     """
 
     url: str
@@ -49,36 +49,36 @@ class Source:
     sha256: str | None = None
 
 
-def bring(
+def download(
     client: httpx2.Client,
     source: Source,
     target: Path,
     *,
     check: Callable[[Path], None],
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> None:
-    """Brings a file to where it is wanted, going on where an earlier transfer stopped.
+    """Downloads a file, resuming an earlier download if there is one.
 
     Args:
-        client: Sends the requests.
-        source: Where it comes from.
-        target: Where it is wanted; its folder is made.
-        check: Looks at the complete file before it gets its name; a `TransferError` removes it.
+        client: HTTP client for the requests.
+        source: Source of the file.
+        target: Path of the file; its folder is created.
+        check: Checks the complete file before it is renamed; on a `TransferError` it is deleted.
         progress: Called as bytes arrive.
 
     Raises:
-        TransferError: It was not brought.
+        TransferError: The download failed.
     """
-    part = _Part(target)
-    with _said(part):
+    part = _PartialFile(target)
+    with _transfer_errors(part):
         target.parent.mkdir(parents=True, exist_ok=True)
-        for left in reversed(range(ATTEMPTS)):
-            had = part.size
+        for remaining in reversed(range(MAX_ATTEMPTS)):
+            size_before = part.size
             try:
                 checksum = _transfer(client, source, part, progress)
                 break
             except httpx2.TransportError:
-                if not left or part.size <= had:
+                if not remaining or part.size <= size_before:
                     raise
         expected = source.sha256 or checksum
         try:
@@ -89,15 +89,15 @@ def bring(
             part.remove()
             raise
         part.path.replace(target)
-        part.mark.unlink(missing_ok=True)
+        part.etag_path.unlink(missing_ok=True)
 
 
-class _Part:
-    """What has come of a file so far."""
+class _PartialFile:
+    """The part of a file that has been downloaded so far."""
 
     def __init__(self, target: Path) -> None:
         self.path = target.with_name(target.name + ".part")
-        self.mark = target.with_name(target.name + ".part.etag")
+        self.etag_path = target.with_name(target.name + ".part.etag")
 
     @property
     def size(self) -> int:
@@ -105,57 +105,61 @@ class _Part:
 
     @property
     def etag(self) -> str | None:
-        """What the server called the file that this is a part of; a weak name does not count."""
-        etag = self.mark.read_text() if self.size and self.mark.exists() else ""
+        """ETag of the file that this is a part of; None if there is none or it is weak."""
+        etag = self.etag_path.read_text() if self.size and self.etag_path.exists() else ""
         return etag if etag and not etag.startswith("W/") else None
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
-        self.mark.unlink(missing_ok=True)
+        self.etag_path.unlink(missing_ok=True)
 
 
-def _transfer(client: httpx2.Client, source: Source, part: _Part, progress: Progress) -> str | None:
-    """Brings what is missing; answers the checksum that a hub gives, if any."""
+def _transfer(
+    client: httpx2.Client, source: Source, part: _PartialFile, progress: ProgressCallback
+) -> str | None:
+    """Downloads the missing bytes; returns the checksum that a hub sends, if any."""
     headers = {**source.headers, "accept-encoding": "identity"}
     if part.etag is not None:
         headers |= {"range": f"bytes={part.size}-", "if-range": part.etag}
     with client.stream(
         "GET", source.url, headers=headers, follow_redirects=True, timeout=SECONDS
     ) as response:
-        if "range" in headers and _is_whole(response, part):
+        if "range" in headers and _is_complete(response, part):
             return _hub_checksum(response)
         if "range" in headers and _is_of_another_file(response, part):
             part.remove()
             return _transfer(client, source, part, progress)
         if not response.is_success:
-            raise TransferError(f"{source.url} answers {response.status_code}{_hint(response)}")
-        goes_on = response.status_code == PARTIAL_CONTENT
-        here = part.size if goes_on else 0
+            raise TransferError(
+                f"{source.url} responded with {response.status_code}{_hint(response)}"
+            )
+        resumes = response.status_code == PARTIAL_CONTENT
+        received = part.size if resumes else 0
         length = response.headers.get("content-length")
-        total = here + int(length) if length is not None else None
-        _check_room(part.path, (total or here) - here)
-        progress(here, total)
-        with part.path.open("ab" if goes_on else "wb") as file:
-            part.mark.write_text(response.headers.get("etag", ""))
-            for piece in response.iter_raw():
-                file.write(piece)
-                here += len(piece)
-                progress(here, total)
+        total = received + int(length) if length is not None else None
+        _check_disk_space(part.path, (total or received) - received)
+        progress(received, total)
+        with part.path.open("ab" if resumes else "wb") as file:
+            part.etag_path.write_text(response.headers.get("etag", ""))
+            for chunk in response.iter_raw():
+                file.write(chunk)
+                received += len(chunk)
+                progress(received, total)
             file.flush()
             os.fsync(file.fileno())
         return _hub_checksum(response)
 
 
-def _is_whole(response: httpx2.Response, part: _Part) -> bool:
-    """Whether there is nothing left to bring."""
+def _is_complete(response: httpx2.Response, part: _PartialFile) -> bool:
+    """Whether the partial file already has all bytes."""
     return (
         response.status_code == RANGE_NOT_SATISFIABLE
         and response.headers.get("content-range") == f"bytes */{part.size}"
     )
 
 
-def _is_of_another_file(response: httpx2.Response, part: _Part) -> bool:
-    """Whether an answer to a range cannot be joined to the part."""
+def _is_of_another_file(response: httpx2.Response, part: _PartialFile) -> bool:
+    """Whether the response to a range request cannot be appended to the partial file."""
     if response.status_code == PARTIAL_CONTENT:
         fits = response.headers.get("content-range", "").startswith(f"bytes {part.size}-")
         return not fits or response.headers.get("etag", part.etag) != part.etag
@@ -163,9 +167,9 @@ def _is_of_another_file(response: httpx2.Response, part: _Part) -> bool:
 
 
 def _hub_checksum(response: httpx2.Response) -> str | None:
-    """The SHA-256 that a hub names on its way to the file, as it does for large ones."""
-    for each in (*response.history, response):
-        linked: str = each.headers.get("x-linked-etag", "").strip('"')
+    """Returns the SHA-256 from a hub's redirect to the file, which hubs send for large files."""
+    for step in (*response.history, response):
+        linked: str = step.headers.get("x-linked-etag", "").strip('"')
         if len(linked) == 64:
             return linked
     return None
@@ -173,15 +177,16 @@ def _hub_checksum(response: httpx2.Response) -> str | None:
 
 def _hint(response: httpx2.Response) -> str:
     if response.status_code in (401, 403):
-        return ": it wants a token that may read this file; set HF_TOKEN for a hub's"
+        return ": a token that may read this file is required; set HF_TOKEN for a hub"
     return ""
 
 
-def _check_room(path: Path, missing: int) -> None:
+def _check_disk_space(path: Path, missing: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if missing > free:
         raise TransferError(
-            f"there is no room in {path.parent}: {missing:,} bytes are missing, {free:,} are free"
+            f"{path.parent} has too little disk space: {missing:,} bytes are needed, "
+            f"{free:,} are free"
         )
 
 
@@ -189,29 +194,29 @@ def check_sum(path: Path, expected: str) -> None:
     """Checks a file's SHA-256.
 
     Raises:
-        TransferError: It is another one.
+        TransferError: The checksum differs.
     """
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected.lower():
-        raise TransferError(f"the checksum of {path} is wrong: {found}, not {expected}")
+        raise TransferError(f"the checksum of {path} must be {expected}, got {found}")
 
 
 @contextlib.contextmanager
-def _said(part: _Part) -> Iterator[None]:
-    """Makes sentences of what can go wrong with a connection and a disk."""
+def _transfer_errors(part: _PartialFile) -> Iterator[None]:
+    """Turns errors of connections and disks into `TransferError`."""
     try:
         yield
     except httpx2.InvalidURL as error:
-        raise TransferError(f"this is no address: {error}") from error
+        raise TransferError(f"invalid URL: {error}") from error
     except httpx2.HTTPError as error:
-        raise TransferError(f"the connection broke: {error}{_kept(part)}") from error
+        raise TransferError(f"the connection failed: {error}{_resume_hint(part)}") from error
     except OSError as error:
-        why = "there is no room" if error.errno in NO_ROOM else f"{error.strerror or error}"
-        raise TransferError(f"cannot write {part.path}: {why}{_kept(part)}") from error
+        reason = "the disk is full" if error.errno in DISK_FULL else f"{error.strerror or error}"
+        raise TransferError(f"cannot write {part.path}: {reason}{_resume_hint(part)}") from error
 
 
-def _kept(part: _Part) -> str:
+def _resume_hint(part: _PartialFile) -> str:
     if part.etag is None:
         return ""
-    return f"; {part.size:,} bytes are kept in {part.path}, and the same command goes on from there"
+    return f"; {part.size:,} bytes are kept in {part.path}, and the same command resumes from there"

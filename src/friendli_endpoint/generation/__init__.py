@@ -1,11 +1,10 @@
-"""The contract between the parts of the endpoint; it imports nothing of ours.
+"""Contract between the parts of the endpoint; imports no other part of it.
 
-`chat/` turns a conversation into a `GenerationRequest` and the `TokenStep`s that come back into an
-answer; an `Engine` turns the one into the other; `http/` only carries. Requests and events are
-plain data: numbers, texts, bytes, and tuples of them, so that an engine may live in another process
-or on another machine. Nothing is pickled. A `RequestError` is how any part says that a request
-cannot be
-served, in a sentence for the client.
+`chat/` turns a conversation into a `GenerationRequest`, and the `TokenStep`s that come back into an
+answer. An `Engine` turns requests into token steps. `http/` only transports both. Requests and
+events are plain data: numbers, strings, bytes, and tuples of them, so that an engine may run in
+another process or on another machine. Nothing is pickled. Any part raises `RequestError` for a
+request that cannot be served; its message is a sentence for the client.
 """
 
 from friendli_endpoint.generation.engine import Engine, ModelCard, StepReport

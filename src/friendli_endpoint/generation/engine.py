@@ -1,4 +1,4 @@
-"""Engines: what serves generation requests, and what it says of itself."""
+"""Protocol of engines, which serve generation requests, and the data that they report."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -14,18 +14,19 @@ __all__ = ["Engine", "ModelCard", "StepReport"]
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """One turn of the engine, for those who watch it.
+    """Statistics of one step of the engine, for metrics.
 
     Attributes:
-        seconds: How long it took.
-        decoded: Choices that decoded a token.
-        prefilled: Prompt tokens that were computed.
-        running: Choices that hold a sequence after it.
-        queued: Requests that wait for their first work.
-        held_tokens: Tokens in the key-value cache, of running choices and of finished ones.
-        capacity_tokens: Tokens that the key-value cache can hold.
-        drafted: Tokens that were computed ahead because they were guessed.
-        accepted: Those of them that the choice drew in truth.
+        seconds: Duration of the step.
+        decoded: Number of choices that decoded in the step.
+        prefilled: Number of prompt tokens that were computed in the step.
+        running: Number of choices that are decoding after the step.
+        queued: Number of requests after the step whose prefill has not begun.
+        kv_cache_tokens: Tokens in the KV cache after the step, of running choices and of cached
+            prefixes.
+        capacity_tokens: Maximum number of tokens in the KV cache.
+        drafted: Number of draft tokens that were computed since the last report.
+        accepted: Number of these draft tokens that were equal to the sampled tokens.
     """
 
     seconds: float
@@ -33,7 +34,7 @@ class StepReport:
     prefilled: int
     running: int
     queued: int
-    held_tokens: int
+    kv_cache_tokens: int
     capacity_tokens: int
     drafted: int = 0
     accepted: int = 0
@@ -41,18 +42,19 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """Facts about a served model: plain data.
+    """Facts about a served model, as plain data.
 
     Attributes:
-        name: What the model calls itself.
+        name: The model's name, as its file states it.
         context: Maximum number of tokens of one choice, prompt and output together.
-        vocabulary_size: Number of token ids.
-        num_sequences: Choices that are computed at the same time; more wait.
-        chat_template: Its own chat template, in Jinja, or None.
-        modalities: Kinds of prompt segments that it takes.
-        adapters: Routes of the adapters that requests may name.
+        vocabulary_size: Number of token ids, which is the number of logits at a position.
+        num_sequences: Maximum number of choices that are computed at the same time; further ones
+            wait.
+        chat_template: The model's own chat template, in Jinja, or None.
+        modalities: Kinds of prompt segments that the model supports, such as `text`.
+        adapters: Routes of the loaded adapters, which requests may name.
         deterministic: Whether the same request with the same seed gives the same bytes, whatever
-            else is computed.
+            else is computed at the same time.
     """
 
     name: str
@@ -66,17 +68,26 @@ class ModelCard:
 
 
 class Engine(Protocol):
-    """Serves generation requests, many at once; all calls come from one event loop.
+    """Engine that serves many generation requests at once.
+
+    All calls come from one event loop, and none blocks it. Requests are independent of each other:
+    an error in one of them does not fail the others, except where the whole engine fails.
+
+    Usage:
+
+        async with engine.run(request) as events:  # raises RequestError if it is rejected
+            async for event in events:  # Started, then Generated; raises EngineError on failure
+                ...
 
     Attributes:
-        card: Facts about the model as they are now.
+        card: Current facts about the model.
         is_alive: Whether requests can still be served, now or once the current step has ended.
         stalled_seconds: Seconds since the last step, while there is work; 0 while there is none.
     """
 
     @property
     def card(self) -> ModelCard:
-        """Facts about the model as they are now."""
+        """Current facts about the model; its `adapters` change as adapters come and go."""
         ...
 
     @property
@@ -90,18 +101,33 @@ class Engine(Protocol):
         ...
 
     def run(self, request: GenerationRequest) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        """Runs a request: entering submits it, iterating gives its events, leaving cancels it.
+        """Runs a request: entering submits it, iterating yields its events, leaving cancels it.
 
-        Entering raises `RequestError` where the engine does not take the request, so that nothing
-        is
-        refused later. The iterator gives `Started` once, then `Generated` until every choice has
-        finished, and ends; it raises `EngineError` where the request cannot be finished. After
-        the block has been left nothing more is computed for the request.
+        The iterator yields `Started` once, then `Generated` until every choice has finished, and
+        then ends. It belongs to one task, and is valid inside the block only. After the block has
+        been left, the engine computes at most the current step for the request.
+
+        Args:
+            request: The request; it is plain data and is never modified. Its `request_id` is not in
+                use by another request in the engine.
+
+        Raises:
+            RequestError: On entering: the engine rejects the request, because the request is
+                invalid or unsupported, the queue is full (429), or the engine is closing or broken
+                (503). A request that was entered is not rejected later.
+            EngineError: On iterating: the request cannot be finished. The events before the failure
+                are yielded first.
         """
         ...
 
     async def load_adapter(self, route: str, path: Path) -> None:
-        """Makes an adapter known under a route, in the place of one that had it.
+        """Loads an adapter; it replaces a loaded adapter of the same route.
+
+        Requests that use the replaced adapter run to their end with it.
+
+        Args:
+            route: Name by which requests select the adapter.
+            path: File of the adapter; it is read during the call only.
 
         Raises:
             RequestError: The file is not an adapter for this model, or the engine is closing.
@@ -109,7 +135,7 @@ class Engine(Protocol):
         ...
 
     async def unload_adapter(self, route: str) -> None:
-        """Removes an adapter; requests that use it run on to their end.
+        """Removes an adapter; requests that use it run to their end.
 
         Raises:
             RequestError: There is no such adapter, or the engine is closing.
@@ -117,5 +143,9 @@ class Engine(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Stops after the current step; requests still in the engine fail."""
+        """Stops after the current step; unfinished requests fail with `EngineError`.
+
+        Later calls of `run`, `load_adapter` and `unload_adapter` raise `RequestError`. May be
+        called again.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Errors that cross the tag_masks between the parts of the endpoint."""
+"""Errors that one part of the endpoint raises and another part handles."""
 
 from collections.abc import Collection
 
@@ -6,14 +6,14 @@ __all__ = ["EngineError", "RequestError", "StartError", "unknown_adapter"]
 
 
 class RequestError(Exception):
-    """A request that is not served, and why.
+    """Rejection of a request.
 
     Args:
         message: A sentence for the client: what is wrong and what is allowed.
-        param: The field at fault, as a path such as `messages[0].content`, if there is one.
-        status: The HTTP status that says the same, 4xx or 503.
-        code: A short machine-readable word.
-        retry_after: Seconds after which the same request may succeed, if that is so.
+        param: The invalid field, as a path such as `messages[0].content`, or None.
+        status: The HTTP status of the response, 4xx or 503.
+        code: A short machine-readable word, or None.
+        retry_after: Seconds after which the same request may succeed, or None if it never will.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class RequestError(Exception):
 
 
 class EngineError(Exception):
-    """An engine cannot finish a request that it had accepted.
+    """Failure of a request that an engine had begun or queued.
 
     Args:
         message: A sentence for the client.
-        retryable: Whether the same request may be finished by another engine, or by this one later.
+        retryable: Whether another engine, or this one later, may be able to finish the request.
     """
 
     def __init__(self, message: str, *, retryable: bool = True) -> None:
@@ -48,19 +48,19 @@ class EngineError(Exception):
 
 
 class StartError(Exception):
-    """The endpoint cannot start; the message says why in a sentence."""
+    """Failure to start the endpoint; the message states the reason in a sentence."""
 
 
 def unknown_adapter(route: str, routes: Collection[str]) -> RequestError:
-    """The refusal of a route that does not exist.
+    """Returns the error for a route without an adapter.
 
     Args:
-        route: The route that was asked for.
-        routes: Those that exist.
+        route: The requested route.
+        routes: The routes of all loaded adapters.
     """
-    there_are = "there are: " + ", ".join(sorted(routes)) if routes else "there are none"
+    loaded = f"available: {', '.join(sorted(routes))}" if routes else "no adapters are loaded"
     return RequestError(
-        f"there is no adapter {route!r}; {there_are}",
+        f"there is no adapter {route!r}; {loaded}",
         param="model",
         status=404,
         code="adapter_not_found",

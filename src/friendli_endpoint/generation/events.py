@@ -1,4 +1,4 @@
-"""Events that an engine gives for a request, as plain data."""
+"""Events of a request, as plain data."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,12 +19,15 @@ FinishReason = Literal["stop", "length", "tool_calls"]
 
 @dataclass(frozen=True, slots=True)
 class OutputSpan:
-    """A stretch of a choice's output that is certain: told apart, and not part of a stop string.
+    """Span of a choice's output that later tokens cannot change.
+
+    Whether it is reasoning or answer is decided, and it is not part of a stop string.
 
     Attributes:
-        reasoning: Whether it belongs to the reasoning, its tags included.
-        raw: The bytes that the model wrote, not empty.
-        text: Those of them that are text: without tags, and without the white space around them.
+        reasoning: Whether the span belongs to the reasoning, tags included.
+        raw: The bytes that the model generated, not empty.
+        text: `raw` without tags and without the white space around them; may be empty. May be
+            incomplete UTF-8.
     """
 
     reasoning: bool
@@ -34,14 +37,15 @@ class OutputSpan:
 
 @dataclass(frozen=True, slots=True)
 class TokenFindings:
-    """The meaning of one token in the output of its choice.
+    """Meaning of one token in the output of its choice.
 
     Attributes:
-        num_bytes: Bytes that the token adds to the output; 0 for tokens that are not text.
-        spans: Output that is certain with this token, in order; the spans of all tokens together
-            are the output up to its end, or up to the stop string that ended it.
-        finish: Why the choice ends with this token, or None to go on.
-        is_end: Whether it is an end-of-sequence token, which has no log probability.
+        num_bytes: Number of bytes that the token adds to the output; 0 for tokens that are not
+            text.
+        spans: Output that became certain with this token, in order. The spans of all tokens
+            together are the output up to its end, or up to the stop string that ended it.
+        finish: Finish reason if the choice ends with this token, else None.
+        is_end: Whether the token is an EOS token, for which no log probability is reported.
     """
 
     num_bytes: int
@@ -52,7 +56,12 @@ class TokenFindings:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """A token and the natural logarithm of its probability under the raw logits, at least -9999."""
+    """Log probability of a token.
+
+    Attributes:
+        token_id: The token.
+        logprob: Natural logarithm of the softmax of the raw logits, in [-9999, 0].
+    """
 
     token_id: int
     logprob: float
@@ -60,15 +69,15 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class TokenStep:
-    """One token that a choice generated, and what was found in it.
+    """One token that a choice generated, and its meaning.
 
     Attributes:
-        choice: Index of the choice, from 0.
-        token_id: The token; None where a choice ends without one, because nothing was allowed.
+        choice: Index of the choice in `GenerationRequest.choices`, from 0.
+        token_id: The token; None if the choice ended without one because no token was allowed.
         findings: The meaning of the token in the output.
-        logprob: The token's own log probability, where it was asked for.
-        top_logprobs: The likeliest tokens at this position, most likely first, ties to the lower
-            id.
+        logprob: The token's own log probability, if the request asks for it.
+        top_logprobs: The most likely tokens at this position in descending order, ties in
+            ascending order of ids; as many as the request asks for.
     """
 
     choice: int
@@ -80,12 +89,12 @@ class TokenStep:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The prompt of a request has been computed; comes once, before the first of its steps.
+    """Event for the end of a request's prefill; comes once, before the first `Generated`.
 
     Attributes:
-        cached_tokens: Tokens of the prompt that needed no computing, because they were cached.
-        queue_seconds: Seconds from the submission to the first work on the prompt.
-        prefill_seconds: Seconds from there until the whole prompt was computed.
+        cached_tokens: Number of prompt tokens that were taken from the prefix cache.
+        queue_seconds: Seconds from the submission to the start of the prefill.
+        prefill_seconds: Seconds from the start to the end of the prefill.
     """
 
     cached_tokens: int
@@ -95,10 +104,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """Tokens that the choices of a request have generated in one step of the engine.
+    """Event with the tokens that the choices of a request generated in one step of the engine.
 
     Attributes:
-        steps: At least one; those of one choice are in order.
+        steps: At least one; the steps of one choice are in order.
         seconds: Seconds from the submission to these tokens.
     """
 
@@ -107,7 +116,7 @@ class Generated:
 
     @property
     def num_finished(self) -> int:
-        """Choices that have finished."""
+        """Number of choices that finish in this event."""
         return sum(step.findings.finish is not None for step in self.steps)
 
 

@@ -1,4 +1,4 @@
-"""Requests to an engine, as plain data."""
+"""Generation requests, as plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,26 +17,30 @@ __all__ = [
 ]
 
 VERSION = 1
-"""Version of `GenerationRequest` and the events; an engine refuses requests of another one."""
+"""Version of `GenerationRequest` and the events; an engine rejects other versions."""
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How one choice draws its tokens; the neutral value of each field switches it off.
+    """Sampling parameters of one choice; the default of each field disables it.
+
+    `engine/core/sampling.py` states the formulas and their sources.
 
     Attributes:
-        seed: Key of the choice's generator, in [0, 2**64).
-        temperature: At least 0; below 1e-5 the most likely token is taken.
-        top_k: Keep so many tokens; 0 keeps all.
-        top_p: In (0, 1]; 1 keeps all.
-        min_p: In [0, 1], relative to the likeliest token; 0 keeps all.
-        repetition_penalty: Above 0, over prompt and output; 1 is off.
-        frequency_penalty: In [-2, 2], per earlier occurrence in the output.
-        presence_penalty: In [-2, 2], once per token that occurs in the output.
-        logit_bias: Token id to addend; minus infinity bans the token.
-        xtc_threshold: In [0, 1]; 0 is off.
-        xtc_probability: In [0, 1]; 0 is off.
-        xtc_protected: Token ids that XTC may not remove: ends and newlines.
+        seed: Key of the choice's random numbers, in [0, 2**64).
+        temperature: At least 0; below 1e-5 sampling is greedy.
+        top_k: Number of most likely tokens to keep; 0 keeps all.
+        top_p: Cumulative probability of the most likely tokens to keep, in (0, 1]; 1 keeps all.
+        min_p: Minimum probability of a token relative to the most likely one, in [0, 1]; 0 keeps
+            all.
+        repetition_penalty: Above 0, applied to tokens of prompt and output; 1 disables it.
+        frequency_penalty: In [-2, 2], subtracted per earlier occurrence in the output.
+        presence_penalty: In [-2, 2], subtracted once from each token that occurs in the output.
+        logit_bias: Addends to logits by token id; minus infinity bans the token.
+        xtc_threshold: Minimum probability of the tokens that XTC may remove, in [0, 1]; 0 disables
+            XTC.
+        xtc_probability: Probability that XTC applies at a position, in [0, 1]; 0 disables XTC.
+        xtc_protected: Token ids that XTC must not remove: EOS ids and newlines.
     """
 
     seed: int
@@ -55,10 +59,10 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """A grammar that an answer must follow, as llguidance takes it.
+    """Grammar that the answer must match, in the form that llguidance takes.
 
     Attributes:
-        kind: The language of the text.
+        kind: The language of `text`.
         text: A JSON schema, a regular expression, or a Lark grammar.
     """
 
@@ -68,17 +72,17 @@ class Grammar:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningRule:
-    """The reasoning that may come before an answer.
+    """Form of the reasoning that may come before the answer.
 
     Attributes:
-        open: The tag that begins it.
-        close: The tag that ends it.
-        preludes: Texts that may stand before an answer without reasoning, and are not part of it.
+        open: The tag that begins the reasoning.
+        close: The tag that ends the reasoning.
+        preludes: Texts that may precede an answer without reasoning, and are not part of it.
         interruptions: Texts that end the reasoning and belong to the answer: tool-call markers.
-        trims: Whether white space between a tag and the answer is left out of the answer.
-        start: Where the output begins: at the `start`, where the tag may come, or within the
-            `reasoning` or the `answer`, because the prompt ends with a tag.
-        budget: Maximum number of tokens of reasoning, at least 1, or None.
+        trims: Whether white space between a tag and the answer is removed from the answer.
+        start: State in which the output begins: `start` if the opening tag may come; `reasoning`
+            or `answer` if the prompt ends with a tag.
+        budget: Maximum number of reasoning tokens, at least 1, or None.
     """
 
     open: str
@@ -92,15 +96,17 @@ class ReasoningRule:
 
 @dataclass(frozen=True, slots=True)
 class DecodingRules:
-    """The rules by which every choice of a request is decoded; a `Guide` is made of them.
+    """Decoding rules of every choice of a request; a `GuideMaker` makes a `Guide` from them.
 
     Attributes:
-        end_ids: Tokens that end a choice.
-        visible_ids: Control tokens that are read as text; the others are not text.
+        end_ids: EOS ids: tokens that end a choice.
+        visible_ids: Control tokens that are part of the output text; other control tokens are not.
         stop: Stop strings, none of them empty.
-        min_tokens: How many tokens must come before a choice may end by itself.
+        min_tokens: Number of tokens before which a choice must not end by an EOS id or a stop
+            string.
         grammar: The grammar of the answer, or None.
-        reasoning: The reasoning before the answer; None for a model without.
+        reasoning: The form of the reasoning before the answer, or None if the model does not
+            reason.
     """
 
     end_ids: tuple[int, ...]
@@ -113,10 +119,10 @@ class DecodingRules:
 
 @dataclass(frozen=True, slots=True)
 class TextSegment:
-    """A stretch of a prompt that is text.
+    """Text in a prompt.
 
     Attributes:
-        token_ids: At least one.
+        token_ids: At least one token id.
     """
 
     token_ids: tuple[int, ...]
@@ -124,12 +130,12 @@ class TextSegment:
 
 @dataclass(frozen=True, slots=True)
 class MediaSegment:
-    """A stretch of a prompt that is a picture, a sound or a film.
+    """Image, audio or video in a prompt.
 
     Attributes:
-        num_tokens: Positions that it takes in the context.
-        digest: Names the content: equal media have equal digests, 32 bytes.
-        content: The encoded medium.
+        num_tokens: Number of positions that the segment occupies in the context.
+        digest: Digest of the content, 32 bytes: equal media have equal digests.
+        content: The encoded file.
     """
 
     num_tokens: int
@@ -142,20 +148,20 @@ Segment = TextSegment | MediaSegment
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """All that an engine needs to know of a request: plain data.
+    """Request to an engine, as plain data.
 
     Attributes:
         request_id: Unique among the requests in the engine.
-        prompt: At least one token, fewer than the context.
-        choices: How each continuation of the prompt is drawn, at least one; they share the
-            prefill.
-        rules: How all of them are decoded.
+        prompt: At least one token, fewer tokens than the context.
+        choices: Sampling parameters of each choice, at least one; the choices share the prefill.
+        rules: Decoding rules of all choices.
         max_tokens: Maximum number of tokens that each choice may generate, at least 1.
-        top_logprobs: How many likeliest tokens to report at each position (0 reports only the
-            token that was drawn), or None to report nothing.
-        adapter: Route of the adapter that changes the weights, or None for the model as it is.
-        stream: Whether each step is wanted at once; otherwise steps may come many together.
-        version: Of this form.
+        top_logprobs: Number of most likely tokens to report at each position (0 reports only the
+            sampled token), or None to report no log probabilities.
+        adapter: Route of the adapter to use, or None for the base model.
+        stream: Whether each event must be delivered at once; otherwise events may be delivered in
+            groups.
+        version: Version of this form, `VERSION`.
     """
 
     request_id: str
@@ -170,21 +176,21 @@ class GenerationRequest:
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
-        """Token ids of a prompt that is text.
+        """Token ids of the prompt, if it is only text.
 
         Raises:
-            ValueError: It holds media.
+            ValueError: The prompt contains media.
         """
         ids: list[int] = []
         for segment in self.prompt:
             if not isinstance(segment, TextSegment):
-                raise ValueError("the prompt holds media")
+                raise ValueError("the prompt contains media")
             ids += segment.token_ids
         return tuple(ids)
 
     @property
     def num_prompt_tokens(self) -> int:
-        """Positions of the prompt in the context."""
+        """Number of positions that the prompt occupies in the context."""
         return sum(
             len(segment.token_ids) if isinstance(segment, TextSegment) else segment.num_tokens
             for segment in self.prompt

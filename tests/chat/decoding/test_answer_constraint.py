@@ -1,4 +1,4 @@
-"""Constrained answers that reasoning may come before: random outputs of what is allowed."""
+"""Constrained answers after optional reasoning, tested on random outputs."""
 
 import codecs
 import itertools
@@ -22,7 +22,7 @@ from friendli_endpoint.chat.tools import (
     CallArguments,
     CallBegin,
     CallEnd,
-    Text,
+    CallText,
     ToolSpec,
     family_named,
 )
@@ -33,29 +33,29 @@ from tests.support.chat import (
     ConstraintMaker,
     OpenVocabulary,
     body_of,
-    borders_of,
     choice_guide,
     criteria_of,
     set_bits,
+    tag_masks_of,
 )
 
 NAMED = {style.name: style for style in STYLES}
 ANGLES = ReasoningStyle("angles", "<", ">")
 BARS = ReasoningStyle("bars", "<|a|>", "<|/a|>", preludes=("<|b|>",))
-"""Short tags, so that random outputs come upon them, and upon half of them."""
+"""Short tags, which random outputs often contain, complete or in part."""
 
 
 class Spanning(OpenVocabulary):
-    """A vocabulary with tokens of its own, some of which span the ends of tags."""
+    """A vocabulary with extra tokens, some of which span the end of a tag."""
 
-    def __init__(self, *pieces: str, control: tuple[str, ...] = ()) -> None:
-        own = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|tool|>")
+    def __init__(self, *texts: str, control: tuple[str, ...] = ()) -> None:
+        control_texts = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|tool|>")
         super().__init__(context=4096)
-        self._texts = [*(text.encode() for text in own), *self._texts[4:]]
-        self._texts += [text.encode() for text in (*control, *pieces)]
+        self._texts = [*(text.encode() for text in control_texts), *self._texts[4:]]
+        self._texts += [text.encode() for text in (*control, *texts)]
         self.control_ids |= set(range(self.size, self.size + len(control)))
         self._ids = {text: token for token, text in enumerate(self._texts)}
-        self._longest = max(map(len, self._texts))
+        self._max_length = max(map(len, self._texts))
         self.size = len(self._texts)
 
 
@@ -99,7 +99,7 @@ FAMILIES = ["hermes", "mistral", "llama3", "functionary_tags", "glm", "qwen_code
 
 @dataclass(frozen=True)
 class Form:
-    """What an answer must be like: a pattern, a schema, or calls."""
+    """The required form of an answer: a pattern, a schema, or calls."""
 
     regex: str = ""
     schema: int = -1
@@ -131,14 +131,14 @@ FORMS = [
 
 
 class Choice:
-    """One choice of a request: its guide, and readers of what it does.
+    """One choice of a request: its guide, and a reader of its output.
 
     Args:
-        name: Of the vocabulary.
+        name: Name of the vocabulary.
         style: The tags.
-        form: What the answer must be like.
-        prompt: How the prompt ends.
-        budget: Of the reasoning.
+        form: Required form of the answer.
+        prompt: End of the prompt.
+        budget: Budget of the reasoning.
     """
 
     def __init__(
@@ -155,13 +155,15 @@ class Choice:
         visible = tag_ids(style, self.vocabulary)
         if form.calls:
             visible |= control_markers(family_named(form.family), self.vocabulary)
-        silent = self.vocabulary.control_ids - visible
+        suppressed = self.vocabulary.control_ids - visible
         self._rule = style.rule(prompt, markers, trims=form.calls, budget=budget)
-        tag_masks = borders_of(self._rule, self.vocabulary, silent)
+        tag_masks = tag_masks_of(self._rule, self.vocabulary, suppressed)
         texts = (style.open, style.close, *style.preludes, *markers)
         self._openings = tuple(text.encode() for text in (style.open, *style.preludes))
-        self._liked = [text.encode() for text in texts]
-        self._criteria = criteria_of(self.vocabulary, silent=silent | self.vocabulary.end_ids)
+        self._preferred = [text.encode() for text in texts]
+        self._criteria = criteria_of(
+            self.vocabulary, suppressed=suppressed | self.vocabulary.end_ids
+        )
         self.constraint = form.constraint(name)
         self.guide = choice_guide(
             self._criteria, self.vocabulary, self._rule, tag_masks, form.constraint(name)
@@ -173,34 +175,34 @@ class Choice:
         return set_bits(mask, self.vocabulary)
 
     def opens(self, out: bytes) -> bool:
-        """Whether an output has begun with a whole tag."""
+        """Whether an output begins with a complete tag."""
         return out.lstrip(b" \t\r\n").startswith(self._openings)
 
     def begins(self, out: bytes) -> bool:
-        """Whether an output may yet turn out to begin with a tag."""
+        """Whether an output may be the beginning of a tag."""
         return any(tag.startswith(out.lstrip(b" \t\r\n")) for tag in self._openings)
 
     def read(
         self,
-        pieces: Iterable[bytes],
+        chunks: Iterable[bytes],
         finish: FinishReason,
         *,
         parse: bool = True,
         include: bool = True,
     ) -> tuple[str, str]:
-        """Reasoning and answer, as they are given for an output in these pieces."""
+        """Returns reasoning and answer of an output in these chunks."""
         free = choice_guide(self._criteria, self.vocabulary, self._rule)
-        reading = ChoiceReader(free, Reader(self.vocabulary, parse=parse, include=include))
-        reading.read(map(self.vocabulary.token_of, pieces))
-        reading.end(finish)
-        return reading.reasoning, reading.text
+        reader = ChoiceReader(free, Reader(self.vocabulary, parse=parse, include=include))
+        reader.read(map(self.vocabulary.token_of, chunks))
+        reader.end(finish)
+        return reader.reasoning, reader.text
 
-    def walk(self, seed: int, most: int) -> tuple[list[bytes], FinishReason]:
-        """A random output of tokens that are allowed, with a liking for tags; and how it ends."""
+    def walk(self, seed: int, max_tokens: int) -> tuple[list[bytes], FinishReason]:
+        """Returns a random output of allowed tokens, which prefers tags, and its finish reason."""
         draw = random.Random(seed)
-        liking, out = draw.choice([0.0, 0.6, 0.95]), list[bytes]()
-        for _ in range(most):
-            token = self._next(draw, liking, b"".join(out))
+        preference, out = draw.choice([0.0, 0.6, 0.95]), list[bytes]()
+        for _ in range(max_tokens):
+            token = self._next(draw, preference, b"".join(out))
             out.append(
                 b""
                 if token in self._criteria.suppressed_ids
@@ -211,46 +213,48 @@ class Choice:
                 return out, finish
         return out, "length"
 
-    def _next(self, draw: random.Random, liking: float, before: bytes) -> int:
-        forced = self.guide.fast_forward_tokens()
-        if forced:
-            return forced[0]
+    def _next(self, draw: random.Random, preference: float, before: bytes) -> int:
+        fast_forward = self.guide.fast_forward_tokens()
+        if fast_forward:
+            return fast_forward[0]
         choices = self.allowed()
-        assert choices, f"nothing may follow {before!r}"
+        assert choices, f"no token is allowed after {before!r}"
         rests = [
             text[length:]
-            for text in self._liked
+            for text in self._preferred
             for length in range(len(text))
             if before.endswith(text[:length])
         ]
-        liked = [
+        preferred = [
             token
             for token in choices
-            if any(_goes_on(rest, self.vocabulary.token_bytes(token)) for rest in rests)
+            if any(_overlaps(rest, self.vocabulary.token_bytes(token)) for rest in rests)
         ]
-        return draw.choice(sorted(liked if liked and draw.random() < liking else choices))
+        return draw.choice(
+            sorted(preferred if preferred and draw.random() < preference else choices)
+        )
 
 
-def _goes_on(rest: bytes, piece: bytes) -> bool:
-    return rest.startswith(piece) or piece.startswith(rest)
+def _overlaps(rest: bytes, data: bytes) -> bool:
+    return rest.startswith(data) or data.startswith(rest)
 
 
 def holds(form: Form, name: str, answer: str) -> bool:
-    """Whether a finished answer is what it must be, judged without what went before."""
+    """Whether a finished answer has its required form, judged without the reasoning."""
     if not form.calls:
         constraint = form.constraint(name)
-        tokens = constraint.spelt(answer.encode())
-        if not constraint.takes(tokens):
+        tokens = constraint.tokenize(answer.encode())
+        if not constraint.allows(tokens):
             return False
         for token in tokens:
             constraint.accept(token)
         return constraint.satisfied
     parser = family_named(form.family).parser(TOOLS)
     events = [*parser.feed(answer), *parser.finish()]
-    begun = [event for event in events if isinstance(event, CallBegin)]
+    started = [event for event in events if isinstance(event, CallBegin)]
     ended = [event for event in events if isinstance(event, CallEnd)]
-    texts = "".join(event.text for event in events if isinstance(event, Text))
-    if len(begun) != len(ended) or (form.required and (texts.strip() or not ended)):
+    texts = "".join(event.text for event in events if isinstance(event, CallText))
+    if len(started) != len(ended) or (form.required and (texts.strip() or not ended)):
         return False
     arguments = [
         "".join(
@@ -258,7 +262,7 @@ def holds(form: Form, name: str, answer: str) -> bool:
             for event in events
             if isinstance(event, CallArguments) and event.index == call.index
         )
-        for call in begun
+        for call in started
     ]
     return all(json.loads(text) in ({}, {"a": 1}, {"a": 2}) for text in arguments)
 
@@ -274,38 +278,38 @@ cases: st.SearchStrategy[Case] = st.tuples(
 )
 
 
-def made(case: Case) -> Choice:
-    name, style, form, begun, budget = case
-    prompt = {"": "", "open": style.open + "\n", "close": style.close}[begun]
+def choice_of(case: Case) -> Choice:
+    name, style, form, prompt_end, budget = case
+    prompt = {"": "", "open": style.open + "\n", "close": style.close}[prompt_end]
     return Choice(name, style, form, prompt, budget)
 
 
 @settings(max_examples=400, deadline=None)
 @given(cases, st.integers(0, 10**6), st.integers(1, 60))
-def test_the_answer_is_what_it_must_be_whatever_the_reasoning(
-    case: Case, seed: int, most: int
+def test_a_finished_answer_has_its_required_form_with_any_reasoning(
+    case: Case, seed: int, max_tokens: int
 ) -> None:
-    choice = made(case)
-    out, finish = choice.walk(seed, most)
+    choice = choice_of(case)
+    out, finish = choice.walk(seed, max_tokens)
     _, answer = choice.read(out, finish)
     if finish == "stop":
         assert holds(case[2], case[0], answer), (out, answer)
     else:
-        assert len(out) == most, f"nothing more was possible after {out}"
+        assert len(out) == max_tokens, f"no token was allowed after {out}"
 
 
 @settings(max_examples=200, deadline=None)
 @given(cases, st.integers(0, 10**6), st.integers(1, 60), st.randoms(use_true_random=False))
-def test_the_answer_is_the_same_however_it_is_asked_for_and_cut(
-    case: Case, seed: int, most: int, draw: random.Random
+def test_the_answer_does_not_depend_on_reasoning_options_and_chunking(
+    case: Case, seed: int, max_tokens: int, draw: random.Random
 ) -> None:
-    choice = made(case)
-    out, finish = choice.walk(seed, most)
+    choice = choice_of(case)
+    out, finish = choice.walk(seed, max_tokens)
     whole = b"".join(out)
     reasoning, answer = choice.read(out, finish)
     cuts = sorted(draw.randint(0, len(whole)) for _ in range(8))
-    chopped = [whole[a:b] for a, b in itertools.pairwise([0, *cuts, len(whole)])]
-    assert choice.read(chopped, finish) == (reasoning, answer)
+    chunks = [whole[a:b] for a, b in itertools.pairwise([0, *cuts, len(whole)])]
+    assert choice.read(chunks, finish) == (reasoning, answer)
     assert choice.read(out, finish, include=False) == ("", answer)
     _, unparsed = choice.read(out, finish, parse=False)
     assert unparsed == codecs.getincrementaldecoder("utf-8")("replace").decode(whole)
@@ -320,7 +324,7 @@ styles = pytest.mark.parametrize("style", STYLED, ids=lambda style: style.name)
 @models
 @styles
 @pytest.mark.parametrize("special", [True, False])
-def test_reasoning_may_come_before_any_answer(
+def test_reasoning_may_precede_any_constrained_answer(
     name: str, style: ReasoningStyle, special: bool
 ) -> None:
     vocabulary = VOCABULARIES[name]
@@ -342,22 +346,22 @@ def test_reasoning_may_come_before_any_answer(
     st.sampled_from(FORMS),
     st.integers(0, 10**6),
 )
-def test_any_answer_may_come_without_reasoning(
+def test_any_constrained_answer_may_come_without_reasoning(
     name: str, style: ReasoningStyle, form: Form, seed: int
 ) -> None:
     choice, draw, out = Choice(name, style, form), random.Random(seed), b""
     for _ in range(30):
-        either, may_end = choice.allowed(), choice.constraint.satisfied
+        combined, may_end = choice.allowed(), choice.constraint.satisfied
         alone = set_bits(choice.constraint.mask(), choice.vocabulary)
-        assert bool(either & choice.vocabulary.end_ids) == may_end
+        assert bool(combined & choice.vocabulary.end_ids) == may_end
         opens = {
             token for token in alone if choice.opens(out + choice.vocabulary.token_bytes(token))
         }
-        assert alone - opens <= either
-        going_on = sorted(alone - opens - choice.vocabulary.end_ids)
-        if not going_on:
+        assert alone - opens <= combined
+        continuing = sorted(alone - opens - choice.vocabulary.end_ids)
+        if not continuing:
             return
-        token = draw.choice(going_on)
+        token = draw.choice(continuing)
         out += choice.vocabulary.token_bytes(token)
         finished = choice.constraint.accept(token)
         assert choice.guide.accept(token, False).finish == (
@@ -375,10 +379,10 @@ def test_any_answer_may_come_without_reasoning(
         ("{{ messages[0].content }}", "say", False),
     ],
 )
-def test_only_the_template_opens_the_reasoning_of_a_request(
+def test_only_a_tag_written_by_the_template_opens_the_reasoning(
     source: str, text: str, opened: bool
 ) -> None:
-    # The first template speaks of no tags, so it is told of them in a comment.
+    # The comment makes each template one with reasoning.
     vocabulary = VOCABULARIES["bytes"]
     rules = RuleCompiler(vocabulary)
     model = ChatModel(rules, source + "{# <think> #}", vocabulary.context)

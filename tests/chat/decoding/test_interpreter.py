@@ -1,4 +1,4 @@
-"""The interpreter of an output: the same is found however it is cut into tokens."""
+"""The interpreter of an output: its findings do not depend on the tokenization."""
 
 import itertools
 import random
@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from friendli_endpoint.chat.decoding.interpreter import OutputInterpreter
-from friendli_endpoint.chat.reasoning.splitter import Splitter
+from friendli_endpoint.chat.reasoning.splitter import ReasoningSplitter
 from friendli_endpoint.chat.reasoning.styles import STYLES
 from friendli_endpoint.generation import OutputSpan, ReasoningRule
 from tests.support.chat import OpenVocabulary, criteria_of
@@ -43,77 +43,77 @@ STOPS = [
 
 
 @dataclass(frozen=True)
-class Found:
-    """What is found in an output: all of its bytes, and its text on either side."""
+class Interpretation:
+    """The raw bytes of an output, and the text of its reasoning and of its answer."""
 
     raw: bytes
     reasoning: bytes
     answer: bytes
 
 
-def found_in(spans: list[OutputSpan]) -> Found:
+def joined(spans: list[OutputSpan]) -> Interpretation:
     assert all(span.text in span.raw for span in spans)
-    return Found(
+    return Interpretation(
         b"".join(span.raw for span in spans),
         b"".join(span.text for span in spans if span.reasoning),
         b"".join(span.text for span in spans if not span.reasoning),
     )
 
 
-def interpreted(
+def interpret(
     rule: ReasoningRule | None,
     stops: tuple[str, ...],
     min_tokens: int,
-    pieces: list[bytes],
-    patience: int = 1,
-) -> Found:
-    """What an interpreter finds in these tokens; it is asked after each so many of them.
+    chunks: list[bytes],
+    interval: int = 1,
+) -> Interpretation:
+    """Interprets a chunk for each token; collects the spans after every `interval` tokens.
 
-    No bytes stand for a token that is not text.
+    An empty chunk is a token that is not text.
     """
     criteria = criteria_of(VOCABULARY, *stops, min_tokens=min_tokens)
     interpreter = OutputInterpreter(
-        criteria, VOCABULARY, Splitter(rule) if rule is not None else None
+        criteria, VOCABULARY, ReasoningSplitter(rule) if rule is not None else None
     )
     spans: list[OutputSpan] = []
-    for number, piece in enumerate(pieces, 1):
-        stopped = interpreter.read(VOCABULARY.token_of(piece) if piece else TOOL)
-        assert (interpreter.num_tokens, interpreter.num_bytes) == (number, len(piece))
+    for number, chunk in enumerate(chunks, 1):
+        stopped = interpreter.read(VOCABULARY.token_of(chunk) if chunk else TOOL)
+        assert (interpreter.num_tokens, interpreter.num_bytes) == (number, len(chunk))
         if stopped:
             spans += interpreter.spans(True)
             assert interpreter.spans(True) == ()
-            return found_in(spans)
-        if number % patience == 0:
+            return joined(spans)
+        if number % interval == 0:
             spans += interpreter.spans(False)
     spans += interpreter.spans(True)
     assert interpreter.spans(True) == ()
-    return found_in(spans)
+    return joined(spans)
 
 
 def reference(
-    rule: ReasoningRule | None, stops: tuple[str, ...], min_tokens: int, pieces: list[bytes]
-) -> Found:
-    """The same by looking at the whole output at once."""
-    whole = b"".join(pieces)
+    rule: ReasoningRule | None, stops: tuple[str, ...], min_tokens: int, chunks: list[bytes]
+) -> Interpretation:
+    """Interprets the whole output at once."""
+    whole = b"".join(chunks)
     if rule is None:
         reasoning, answer, begin = b"", whole, 0
     else:
-        splitter = Splitter(rule)
+        splitter = ReasoningSplitter(rule)
         segments = [*splitter.feed(whole), *splitter.finish()]
         reasoning = b"".join(segment.text for segment in segments if segment.reasoning)
         answer = b"".join(segment.text for segment in segments if not segment.reasoning)
         begin = len(whole) - len(answer)
         assert whole[begin:] == answer
-    unarmed = max(0, len(b"".join(pieces[:min_tokens])) - begin)
+    ignored = max(0, len(b"".join(chunks[:min_tokens])) - begin)
     matches = []
     for stop in (stop.encode() for stop in stops):
-        at = answer.find(stop, max(0, unarmed + 1 - len(stop)))
+        at = answer.find(stop, max(0, ignored + 1 - len(stop)))
         if at >= 0:
             matches.append((at + len(stop), at))
     if matches:
         _, at = min(matches)
-        return Found(whole[: begin + at], reasoning, answer[:at])
-    return Found(whole, reasoning, answer)
+        return Interpretation(whole[: begin + at], reasoning, answer[:at])
+    return Interpretation(whole, reasoning, answer)
 
 
 TAGS = ("<think>", "</think>", NAMED["harmony"].open, NAMED["harmony"].close, CALL)
@@ -144,37 +144,37 @@ wild = st.binary(max_size=12)
     st.lists(st.integers(0, 60), max_size=12),
     st.integers(1, 4),
 )
-def test_what_is_found_is_what_the_whole_output_holds_however_it_is_cut(
+def test_the_interpretation_equals_that_of_the_whole_output_for_any_chunking(
     rule: ReasoningRule | None,
     stops: tuple[str, ...],
     min_tokens: int,
     output: bytes,
     cuts: list[int],
-    patience: int,
+    interval: int,
 ) -> None:
     edges = [0, *sorted(min(cut, len(output)) for cut in cuts), len(output)]
-    pieces = [output[begin:end] for begin, end in itertools.pairwise(edges)]
-    expected = reference(rule, stops, min_tokens, pieces)
-    assert interpreted(rule, stops, min_tokens, pieces) == expected
-    assert interpreted(rule, stops, min_tokens, pieces, patience) == expected
+    chunks = [output[begin:end] for begin, end in itertools.pairwise(edges)]
+    expected = reference(rule, stops, min_tokens, chunks)
+    assert interpret(rule, stops, min_tokens, chunks) == expected
+    assert interpret(rule, stops, min_tokens, chunks, interval) == expected
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(RULES), st.sampled_from(STOPS), outputs, st.integers(0, 10**6))
-def test_the_tokenisation_makes_no_difference(
+def test_the_interpretation_does_not_depend_on_the_tokenization(
     rule: ReasoningRule | None, stops: tuple[str, ...], output: bytes, seed: int
 ) -> None:
     draw = random.Random(seed)
     by_bytes = [bytes([byte]) for byte in output]
     own = [VOCABULARY.token_bytes(token) for token in VOCABULARY.tokenize(output.decode(), False)]
-    ways = [[output], by_bytes, own]
-    for pieces in (by_bytes, own):  # tokens that are not text in between
+    tokenizations = [[output], by_bytes, own]
+    for chunks in (by_bytes, own):  # with tokens between them that are not text
         interrupted: list[bytes] = []
-        for piece in pieces:
-            interrupted += [*[b""] * draw.randint(0, 1), piece]
-        ways.append(interrupted)
-    results = [interpreted(rule, stops, 0, pieces) for pieces in ways]
-    assert results == [reference(rule, stops, 0, [output])] * len(ways)
+        for chunk in chunks:
+            interrupted += [*[b""] * draw.randint(0, 1), chunk]
+        tokenizations.append(interrupted)
+    results = [interpret(rule, stops, 0, chunks) for chunks in tokenizations]
+    assert results == [reference(rule, stops, 0, [output])] * len(tokenizations)
 
 
 @settings(max_examples=300, deadline=None)
@@ -184,19 +184,19 @@ def test_the_tokenisation_makes_no_difference(
     outputs,
     st.lists(st.integers(0, 60), max_size=12),
 )
-def test_no_more_is_held_back_than_may_be_a_tag_white_space_or_a_stop(
+def test_only_white_space_and_possible_tags_and_stops_are_held_back(
     rule: ReasoningRule | None, stops: tuple[str, ...], output: bytes, cuts: list[int]
 ) -> None:
     edges = [0, *sorted(min(cut, len(output)) for cut in cuts), len(output)]
     interpreter = OutputInterpreter(
         criteria_of(VOCABULARY, *stops),
         VOCABULARY,
-        Splitter(rule) if rule is not None else None,
+        ReasoningSplitter(rule) if rule is not None else None,
     )
     tags: tuple[str, ...] = ()
     if rule is not None:
         tags = (rule.open, rule.close, *rule.preludes, *rule.interruptions)
-    begun = [text.encode() for text in (*tags, *stops)]
+    candidates = [text.encode() for text in (*tags, *stops)]
     read, certain = b"", b""
     for begin, end in itertools.pairwise(edges):
         read += output[begin:end]
@@ -206,17 +206,17 @@ def test_no_more_is_held_back_than_may_be_a_tag_white_space_or_a_stop(
         assert read.startswith(certain)
         held = read[len(certain) :].strip(b" \t\r\n")
         assert not held or any(
-            text.startswith(held) or text.strip().startswith(held) for text in begun
+            text.startswith(held) or text.strip().startswith(held) for text in candidates
         )
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(RULES), outputs, st.lists(st.integers(0, 60), max_size=12))
-def test_the_answer_of_each_token_adds_up_to_the_answer(
+def test_the_answers_of_the_tokens_concatenate_to_the_answer(
     rule: ReasoningRule | None, output: bytes, cuts: list[int]
 ) -> None:
     edges = [0, *sorted(min(cut, len(output)) for cut in cuts), len(output)]
-    splitter = Splitter(rule) if rule is not None else None
+    splitter = ReasoningSplitter(rule) if rule is not None else None
     interpreter = OutputInterpreter(criteria_of(VOCABULARY), VOCABULARY, splitter)
     answer = b""
     for begin, end in itertools.pairwise(edges):
@@ -236,11 +236,11 @@ def test_the_answer_of_each_token_adds_up_to_the_answer(
     st.lists(st.integers(0, 60), max_size=12),
 )
 @example(NAMED["think"].rule("<think>", (CALL,)), (), CALL.encode(), [])
-def test_a_span_has_bytes(
+def test_spans_are_never_empty(
     rule: ReasoningRule | None, stops: tuple[str, ...], output: bytes, cuts: list[int]
 ) -> None:
     edges = [0, *sorted(min(cut, len(output)) for cut in cuts), len(output)]
-    splitter = Splitter(rule) if rule is not None else None
+    splitter = ReasoningSplitter(rule) if rule is not None else None
     interpreter = OutputInterpreter(criteria_of(VOCABULARY, *stops), VOCABULARY, splitter)
     for begin, end in itertools.pairwise(edges):
         stopped = interpreter.read(VOCABULARY.token_of(output[begin:end]))
@@ -250,7 +250,7 @@ def test_a_span_has_bytes(
     assert all(span.raw for span in interpreter.spans(True))
 
 
-def test_ends_are_known_and_are_not_text() -> None:
+def test_end_tokens_are_recognised_and_are_not_text() -> None:
     interpreter = OutputInterpreter(criteria_of(VOCABULARY, "STOP"), VOCABULARY)
     assert [token for token in range(VOCABULARY.size) if interpreter.is_end(token)] == sorted(
         VOCABULARY.end_ids
@@ -262,7 +262,7 @@ def test_ends_are_known_and_are_not_text() -> None:
 
 def test_tags_and_white_space_are_output_without_text() -> None:
     interpreter = OutputInterpreter(
-        criteria_of(VOCABULARY), VOCABULARY, Splitter(NAMED["think"].rule())
+        criteria_of(VOCABULARY), VOCABULARY, ReasoningSplitter(NAMED["think"].rule())
     )
     interpreter.read(VOCABULARY.token_of(b"\n<think> a \n</think>\n\n4"))
     assert interpreter.spans(False) == (
@@ -275,7 +275,7 @@ def test_tags_and_white_space_are_output_without_text() -> None:
 
 
 @pytest.mark.parametrize("later", [b"", b"x", b"STOP"])
-def test_what_comes_after_a_stop_in_its_token_is_not_output(later: bytes) -> None:
+def test_bytes_after_a_stop_in_the_same_token_are_not_output(later: bytes) -> None:
     interpreter = OutputInterpreter(criteria_of(VOCABULARY, "STOP"), VOCABULARY)
     assert not interpreter.read(VOCABULARY.token_of(b"aS"))
     assert interpreter.spans(False) == (OutputSpan(False, b"a", b"a"),)

@@ -1,4 +1,4 @@
-"""Compiled rules: shared by those who use them, dropped when nobody does, and what they say."""
+"""Compiled rules: sharing, caching, and the guides made from them."""
 
 import dataclasses
 import gc
@@ -28,19 +28,19 @@ FREE = DecodingRules(ENDS)
 THINK = STYLES[0]
 
 
-def held_to(pattern: str, **more: Any) -> DecodingRules:
+def constrained_to(pattern: str, **more: Any) -> DecodingRules:
     return DecodingRules(ENDS, grammar=Grammar("regex", pattern), **more)
 
 
-def copied(rules: DecodingRules) -> DecodingRules:
-    """Equal rules with no object in common."""
+def deep_copy(rules: DecodingRules) -> DecodingRules:
+    """Returns equal rules that share no object with the original."""
     grammar = rules.grammar and Grammar(rules.grammar.kind, "".join(list(rules.grammar.text)))
     return dataclasses.replace(rules, grammar=grammar)
 
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The text of each grammar that is compiled from here on."""
+    """The text of each grammar that is compiled from now on."""
     texts: list[str] = []
     compile_grammar = MatcherCompiler._compile
 
@@ -54,46 +54,46 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_equal_rules_that_are_in_use_are_compiled_once(compiled: list[str]) -> None:
     compiler = RuleCompiler(VOCABULARY)
-    rules = held_to("[0-9]{2}", stop=("a",), reasoning=THINK.rule("", budget=3))
+    rules = constrained_to("[0-9]{2}", stop=("a",), reasoning=THINK.rule("", budget=3))
     held = compiler.compile(rules)
-    assert compiler.compile(copied(rules)) is held
+    assert compiler.compile(deep_copy(rules)) is held
     for _ in range(3):
-        compiler.guide(copied(rules))
+        compiler.guide(deep_copy(rules))
     assert compiled == ["[0-9]{2}"]
 
 
-def test_rules_that_differ_are_compiled_apart_and_share_what_is_the_same(
+def test_different_rules_with_the_same_grammar_compile_it_once(
     compiled: list[str],
 ) -> None:
     compiler = RuleCompiler(VOCABULARY)
-    first = compiler.compile(held_to("[0-9]{2}"))
-    for other in (
-        held_to("[0-9]{2}", stop=("a",)),
-        held_to("[0-9]{2}", min_tokens=1),
-        held_to("[0-9]{2}", visible_ids=(3,)),
-        held_to("[0-9]{2}", reasoning=THINK.rule()),
+    first = compiler.compile(constrained_to("[0-9]{2}"))
+    for rules in (
+        constrained_to("[0-9]{2}", stop=("a",)),
+        constrained_to("[0-9]{2}", min_tokens=1),
+        constrained_to("[0-9]{2}", visible_ids=(3,)),
+        constrained_to("[0-9]{2}", reasoning=THINK.rule()),
     ):
-        assert compiler.compile(other) is not first
+        assert compiler.compile(rules) is not first
     assert compiled == ["[0-9]{2}"]
-    compiler.compile(held_to("[0-9]{3}"))
+    compiler.compile(constrained_to("[0-9]{3}"))
     assert compiled == ["[0-9]{2}", "[0-9]{3}"]
 
 
-def test_a_grammar_in_use_survives_any_number_of_others(compiled: list[str]) -> None:
+def test_a_grammar_in_use_is_never_evicted(compiled: list[str]) -> None:
     compiler = RuleCompiler(VOCABULARY)
-    rules = held_to("used")
+    rules = constrained_to("used")
     held = compiler.compile(rules)
     for number in range(300):
-        compiler.guide(held_to(f"other{number}"))
+        compiler.guide(constrained_to(f"other{number}"))
     assert compiled.count("used") == 1
-    compiler.guide(copied(rules))
+    compiler.guide(deep_copy(rules))
     assert compiler.compile(rules) is held
     assert compiled.count("used") == 1
 
 
-def test_a_grammar_that_nobody_uses_is_dropped_after_many_others(compiled: list[str]) -> None:
+def test_an_unused_grammar_is_evicted_after_many_others(compiled: list[str]) -> None:
     compiler = RuleCompiler(VOCABULARY)
-    rules = held_to("unused")
+    rules = constrained_to("unused")
     assert rules.grammar is not None
     held = compiler.compile(rules)
     del held
@@ -101,26 +101,28 @@ def test_a_grammar_that_nobody_uses_is_dropped_after_many_others(compiled: list[
     compiler.guide(rules)
     assert compiled == ["unused"]
     for number in range(128):
-        compiler.guide(held_to(f"other{number}"))
+        compiler.guide(constrained_to(f"other{number}"))
     assert rules.grammar not in compiler.matchers
     compiler.guide(rules)
     assert compiled.count("unused") == 2
 
 
-def test_a_grammar_that_cannot_be_compiled_is_an_error_each_time() -> None:
+def test_a_grammar_that_cannot_be_compiled_raises_each_time() -> None:
     compiler = RuleCompiler(VOCABULARY)
     for _ in range(2):
         with pytest.raises(ConstraintError):
-            compiler.compile(held_to("("))
+            compiler.compile(constrained_to("("))
 
 
-def test_borders_are_made_once_for_tags_and_silent_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[frozenset[int]] = []
+def test_tag_masks_are_cached_by_tags_and_suppressed_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    created: list[frozenset[int]] = []
     init = TagMasks.__init__
 
-    def counted(self: TagMasks, rule: Any, vocabulary: Any, pieces: Any, silent: Any) -> None:
-        made.append(silent)
-        init(self, rule, vocabulary, pieces, silent)
+    def counted(self: TagMasks, rule: Any, vocabulary: Any, index: Any, suppressed: Any) -> None:
+        created.append(suppressed)
+        init(self, rule, vocabulary, index, suppressed)
 
     monkeypatch.setattr(TagMasks, "__init__", counted)
     compiler = RuleCompiler(VOCABULARY)
@@ -129,21 +131,21 @@ def test_borders_are_made_once_for_tags_and_silent_tokens(monkeypatch: pytest.Mo
             rule = THINK.rule(prompt, budget=budget)
             compiler.guide(DecodingRules(ENDS, reasoning=rule))
             assert compiler.tag_masks(rule, ()) is compiler.tag_masks(THINK.rule(), ())
-    assert made == [VOCABULARY.control_ids]
+    assert created == [VOCABULARY.control_ids]
     compiler.tag_masks(THINK.rule(), (3,))
     compiler.tag_masks(THINK.rule(trims=False), ())
     compiler.tag_masks(THINK.rule(interruptions=("<tool_call>",)), ())
-    assert made[1:] == [VOCABULARY.control_ids - {3}, *[VOCABULARY.control_ids] * 2]
+    assert created[1:] == [VOCABULARY.control_ids - {3}, *[VOCABULARY.control_ids] * 2]
 
 
-def test_many_threads_compile_and_guide_at_once() -> None:
+def test_many_threads_compile_and_guide_concurrently() -> None:
     compiler = RuleCompiler(VOCABULARY)
 
     def work(seed: int) -> list[TokenFindings]:
         found: list[TokenFindings] = []
         for number in range(12):
-            rules = held_to(f"a{{{number + 1}}}b?", reasoning=THINK.rule("", budget=2))
-            found += walked(compiler.guide(rules), random.Random(number))
+            rules = constrained_to(f"a{{{number + 1}}}b?", reasoning=THINK.rule("", budget=2))
+            found += random_walk(compiler.guide(rules), random.Random(number))
         return found
 
     with ThreadPoolExecutor(8) as pool:
@@ -160,19 +162,23 @@ def allowed(guide: ChoiceGuide) -> set[int]:
 
 
 def advance(guide: ChoiceGuide, draw: random.Random) -> TokenFindings:
-    """One more token, of those that may come."""
-    forced = guide.fast_forward_tokens()
+    """Accepts one allowed token, chosen at random."""
+    fast_forward = guide.fast_forward_tokens()
     choices = allowed(guide)
     likely = sorted(choices.intersection(LIKELY)) if draw.random() < 0.8 else []
     if not choices:
         return guide.exhausted()
-    return guide.accept(forced[0] if forced else draw.choice(likely or sorted(choices)), False)
+    return guide.accept(
+        fast_forward[0] if fast_forward else draw.choice(likely or sorted(choices)), False
+    )
 
 
-def walked(guide: ChoiceGuide, draw: random.Random, most: int = 30) -> list[TokenFindings]:
-    """What is found on a random walk."""
+def random_walk(
+    guide: ChoiceGuide, draw: random.Random, max_tokens: int = 30
+) -> list[TokenFindings]:
+    """Returns the findings on a random walk."""
     found: list[TokenFindings] = []
-    while len(found) < most and (not found or found[-1].finish is None):
+    while len(found) < max_tokens and (not found or found[-1].finish is None):
         found.append(advance(guide, draw))
     return found
 
@@ -206,22 +212,22 @@ RULES = st.builds(
 @settings(max_examples=150, deadline=None)
 @given(RULES, st.lists(st.integers(0, 2), max_size=40), st.integers(0, 10**6))
 def test_guides_of_one_request_are_independent(
-    rules: DecodingRules, turns: list[int], seed: int
+    rules: DecodingRules, order: list[int], seed: int
 ) -> None:
     held = COMPILER.compile(rules)
-    alone = [walked(held.guide(), random.Random(seed + number)) for number in range(3)]
+    alone = [random_walk(held.guide(), random.Random(seed + number)) for number in range(3)]
     guides = [held.guide() for _ in range(3)]
     draws = [random.Random(seed + number) for number in range(3)]
     together: list[list[TokenFindings]] = [[], [], []]
-    for turn in turns:
-        if len(together[turn]) < len(alone[turn]):
-            together[turn].append(advance(guides[turn], draws[turn]))
+    for index in order:
+        if len(together[index]) < len(alone[index]):
+            together[index].append(advance(guides[index], draws[index]))
     for number in range(3):
         assert together[number] == alone[number][: len(together[number])]
 
 
-def silent_of(rules: DecodingRules) -> set[int]:
-    """The tokens that add nothing to an output."""
+def suppressed_of(rules: DecodingRules) -> set[int]:
+    """Returns the tokens that add no bytes to an output."""
     compiled = COMPILER.compile(rules)
     return {
         token
@@ -237,22 +243,22 @@ def ends_of(rules: DecodingRules) -> set[int]:
     }
 
 
-def test_ends_and_control_tokens_are_not_text() -> None:
+def test_end_tokens_and_control_tokens_are_not_text() -> None:
     assert ends_of(FREE) == VOCABULARY.end_ids
-    assert silent_of(FREE) == VOCABULARY.control_ids
+    assert suppressed_of(FREE) == VOCABULARY.control_ids
 
 
-def test_control_tokens_that_are_visible_are_read_unless_they_end() -> None:
-    assert silent_of(DecodingRules(ENDS, visible_ids=(2, 3))) == {0, 1, 2}
+def test_visible_control_tokens_are_text_unless_they_are_end_tokens() -> None:
+    assert suppressed_of(DecodingRules(ENDS, visible_ids=(2, 3))) == {0, 1, 2}
 
 
-def test_ends_that_replace_the_models_own_are_not_text() -> None:
+def test_end_tokens_that_replace_those_of_the_model_are_not_text() -> None:
     rules = DecodingRules((0, 10), visible_ids=(2,))
     assert ends_of(rules) == {0, 10}
-    assert silent_of(rules) == {0, 1, 3, 10}
+    assert suppressed_of(rules) == {0, 1, 3, 10}
 
 
-def test_every_token_but_the_ends_is_left_for_min_tokens() -> None:
+def test_min_tokens_masks_only_the_end_tokens() -> None:
     mask = COMPILER.guide(DecodingRules((10, 40), min_tokens=1)).mask()
     assert mask is not None
     bits = np.unpackbits(mask.view(np.uint8), bitorder="little")
@@ -261,7 +267,7 @@ def test_every_token_but_the_ends_is_left_for_min_tokens() -> None:
 
 
 @pytest.mark.parametrize("stop", [("ab",), ("x", "ab")])
-def test_stops_end_a_choice_after_min_tokens(stop: tuple[str, ...]) -> None:
+def test_stop_strings_end_a_choice_after_min_tokens(stop: tuple[str, ...]) -> None:
     ids = [VOCABULARY.byte(character) for character in "abab"]
     for min_tokens, length in ((0, 2), (1, 2), (2, 4), (3, 4)):
         guide = COMPILER.guide(DecodingRules(ENDS, stop=stop, min_tokens=min_tokens))
@@ -269,7 +275,7 @@ def test_stops_end_a_choice_after_min_tokens(stop: tuple[str, ...]) -> None:
         assert finishes == [None] * (length - 1) + ["stop"]
 
 
-def test_without_reasoning_tags_are_text() -> None:
+def test_tags_are_text_without_a_reasoning_rule() -> None:
     guide = COMPILER.guide(DecodingRules(ENDS))
     text = b""
     for token in VOCABULARY.tokenize("<think>a</think>", False):
@@ -277,7 +283,7 @@ def test_without_reasoning_tags_are_text() -> None:
     assert text == b"<think>a</think>"
 
 
-def test_reasoning_is_told_apart_and_its_budget_kept() -> None:
+def test_reasoning_is_marked_and_limited_by_its_budget() -> None:
     guide = COMPILER.guide(DecodingRules(ENDS, reasoning=THINK.rule(THINK.open, budget=1)))
     (span,) = guide.accept(VOCABULARY.byte("a"), False).spans
     assert (span.reasoning, span.text) == (True, b"a")

@@ -1,4 +1,4 @@
-"""Calls in an answer, and what is cut off anywhere: in a tag, in reasoning, in a call."""
+"""Calls in an answer, and outputs truncated anywhere: in a tag, in reasoning, in a call."""
 
 from dataclasses import dataclass, field
 
@@ -19,28 +19,28 @@ OPEN, THOUGHT, CLOSE = "<think>", "I shall <call> twice.", "</think>"
 
 @dataclass
 class Message:
-    """What a client puts together from the deltas of one choice."""
+    """The message that a client accumulates from the deltas of one choice."""
 
     reasoning: str = ""
     content: str = ""
     calls: list[list[str]] = field(default_factory=list)
-    """Of each call its name and its arguments."""
+    """The name and the arguments of each call."""
 
 
-def message(family: str, pieces: list[str], *, parse: bool = True) -> Message:
-    """What comes of an output in these pieces that ends with `length`."""
+def message(family: str, chunks: list[str], *, parse: bool = True) -> Message:
+    """Returns the message of an output in these chunks that ends with `length`."""
     chosen = family_named(family)
     rule = STYLES[0].rule("", chosen.markers[:1])
     guide = choice_guide(criteria_of(VOCABULARY), VOCABULARY, rule)
     choice = ChoiceReader(guide, Reader(VOCABULARY, parse=parse))
     calls, read = CallReader(chosen.parser(TOOLS), b""), Message()
-    choice.read(VOCABULARY.token_of(piece.encode()) for piece in pieces)
+    choice.read(VOCABULARY.token_of(chunk.encode()) for chunk in chunks)
     choice.end("length")
     for delta in choice.deltas:
         read.reasoning += delta.reasoning
-        for shown in calls.read(delta.text, delta.finish is not None):
-            read.content += shown.content or ""
-            for call in shown.tool_calls or ():
+        for call_delta in calls.read(delta.text, delta.finish is not None):
+            read.content += call_delta.content or ""
+            for call in call_delta.tool_calls or ():
                 assert call.function
                 if call.function.name:
                     read.calls.append([call.function.name, ""])
@@ -51,8 +51,8 @@ def message(family: str, pieces: list[str], *, parse: bool = True) -> Message:
 @pytest.mark.parametrize("family", sorted(CASES))
 @settings(max_examples=25, deadline=None)
 @given(st.data())
-def test_nothing_is_lost_or_doubled(family: str, data: st.DataObject) -> None:
-    answer = CASES[family].two
+def test_a_truncated_output_loses_and_repeats_nothing(family: str, data: st.DataObject) -> None:
+    answer = CASES[family].double
     output = OPEN + THOUGHT + CLOSE + answer
     end = data.draw(st.integers(0, len(output)) | st.integers(0, len(OPEN + THOUGHT + CLOSE) + 40))
     cut, whole = output[:end], message(family, [output])
@@ -75,16 +75,16 @@ def test_nothing_is_lost_or_doubled(family: str, data: st.DataObject) -> None:
             assert expected.startswith(arguments)
 
 
-def test_a_call_without_its_name_is_text_of_the_answer() -> None:
-    begun = '<tool_call>\n{"name": "ge'
+def test_a_call_truncated_in_its_name_is_text() -> None:
+    partial = '<tool_call>\n{"name": "ge'
     call = '<tool_call>\n{"name": "get", "arguments": {"city": "X"}}\n</tool_call>'
-    assert message("hermes", [begun]) == Message(content=begun)
-    assert message("hermes", [f"{call}\n{begun}"]) == Message(
-        content=f"\n{begun}", calls=[["get", '{"city": "X"}']]
+    assert message("hermes", [partial]) == Message(content=partial)
+    assert message("hermes", [f"{call}\n{partial}"]) == Message(
+        content=f"\n{partial}", calls=[["get", '{"city": "X"}']]
     )
-    assert message("hermes", [f"<think>a{begun}"]) == Message(reasoning="a", content=begun)
-    assert message("hermes", [f"<think>a{begun}"], parse=False).content == f"<think>a{begun}"
+    assert message("hermes", [f"<think>a{partial}"]) == Message(reasoning="a", content=partial)
+    assert message("hermes", [f"<think>a{partial}"], parse=False).content == f"<think>a{partial}"
 
 
-def test_a_marker_that_is_begun_is_reasoning_in_the_reasoning() -> None:
+def test_a_partial_marker_in_the_reasoning_is_reasoning() -> None:
     assert message("hermes", ["<think>a <tool_"]) == Message(reasoning="a <tool_")

@@ -1,4 +1,4 @@
-"""Exchanges: the chunks of a stream, and the whole answer that they add up to."""
+"""Response builders: the chunks of a stream, and the whole answer that they accumulate to."""
 
 import dataclasses
 import gc
@@ -46,7 +46,7 @@ END = VOCABULARY.token("<|im_end|>")
 
 @dataclass(frozen=True)
 class Output:
-    """What one choice generates: a text, and how it ends; by an end token, or without one."""
+    """The output of one choice: its text, its finish reason, and whether an end token ends it."""
 
     text: str
     choice: int = 0
@@ -54,13 +54,13 @@ class Output:
     end: bool = True
 
 
-def exchange(**asked: Any) -> ResponseBuilder:
+def builder_of(**asked: Any) -> ResponseBuilder:
     return MODEL.prepare(body_of(**{"seed": 5, **asked}))
 
 
-def steps(one: ResponseBuilder, *outputs: Output) -> list[TokenStep]:
-    """The steps of an exchange with these outputs, whatever its grammar."""
-    rules = dataclasses.replace(one.request.rules, grammar=None)
+def steps(builder: ResponseBuilder, *outputs: Output) -> list[TokenStep]:
+    """Returns the steps of these outputs, ignoring the grammar."""
+    rules = dataclasses.replace(builder.request.rules, grammar=None)
     made = []
     for output in outputs:
         guide = RULES.guide(rules)
@@ -74,20 +74,22 @@ def steps(one: ResponseBuilder, *outputs: Output) -> list[TokenStep]:
 
 
 def stream(*outputs: Output, **asked: Any) -> list[StreamedChatData]:
-    one = exchange(stream=True, **asked)
-    chunks: list[StreamedChatData | TextDelta] = [*one.opening()]
-    for step in steps(one, *outputs):
-        chunks += one.read(Generated((step,), 0.0))
-    assert one.finished
-    return [one.text_chunk(*chunk) if isinstance(chunk, TextDelta) else chunk for chunk in chunks]
+    builder = builder_of(stream=True, **asked)
+    chunks: list[StreamedChatData | TextDelta] = [*builder.opening()]
+    for step in steps(builder, *outputs):
+        chunks += builder.read(Generated((step,), 0.0))
+    assert builder.finished
+    return [
+        builder.text_chunk(*chunk) if isinstance(chunk, TextDelta) else chunk for chunk in chunks
+    ]
 
 
 def whole(*outputs: Output, **asked: Any) -> dict[str, Any]:
-    one = exchange(**asked)
-    one.opening()
-    one.read(Generated(tuple(steps(one, *outputs)), 0.0))
-    assert one.finished
-    return one.completion().model_dump()
+    builder = builder_of(**asked)
+    builder.opening()
+    builder.read(Generated(tuple(steps(builder, *outputs)), 0.0))
+    assert builder.finished
+    return builder.completion().model_dump()
 
 
 def comparable(answer: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +107,7 @@ PARTS = st.sampled_from(["<think>", "</think>", "hm", "é", "STOP", "\n", "<tool
     st.booleans(),
     st.booleans(),
 )
-def test_the_stream_adds_up_to_the_whole(
+def test_the_stream_accumulates_to_the_whole_answer(
     first: str, second: str, tools: bool, logprobs: bool, parse: bool
 ) -> None:
     asked: dict[str, Any] = {"n": 2, "logprobs": logprobs, "parse_reasoning": parse}
@@ -115,8 +117,8 @@ def test_the_stream_adds_up_to_the_whole(
     accumulator = Accumulator()
     for chunk in stream(*produced, stream_options={"include_usage": True}, **asked):
         accumulator.add(chunk)
-    together = accumulator.completion().model_dump()
-    assert comparable(together) == comparable(whole(*produced, **asked))
+    accumulated = accumulator.completion().model_dump()
+    assert comparable(accumulated) == comparable(whole(*produced, **asked))
 
 
 def test_the_first_chunk_of_each_choice_has_its_role_and_seed() -> None:
@@ -135,7 +137,7 @@ def test_the_last_chunk_of_a_choice_has_only_its_finish() -> None:
 @pytest.mark.parametrize(
     ("options", "chunks"), [(None, 0), ({"include_usage": False}, 0), ({"include_usage": True}, 1)]
 )
-def test_usage_comes_once_and_only_when_asked_for(
+def test_usage_is_sent_once_and_only_on_request(
     options: dict[str, bool] | None, chunks: int
 ) -> None:
     answer = stream(Output("ab"), Output("c", 1), n=2, stream_options=options)
@@ -145,7 +147,7 @@ def test_usage_comes_once_and_only_when_asked_for(
 
 
 def test_usage_counts_the_prompt_once_and_all_tokens_of_all_choices() -> None:
-    prompt = exchange().request.num_prompt_tokens
+    prompt = builder_of().request.num_prompt_tokens
     usage = whole(Output("ab"), Output("c", 1), n=2)["usage"]
     assert usage["prompt_tokens"] == prompt
     assert usage["completion_tokens"] == 3 + 2
@@ -163,7 +165,7 @@ def test_logprobs_have_an_entry_for_each_token_but_the_end(top: int | None) -> N
     assert [entry["token"] for entry in choice["logprobs"]["content"]] == ["a", "b"]
 
 
-def test_logprobs_are_an_empty_list_where_there_is_no_token_and_null_where_unasked() -> None:
+def test_logprobs_are_empty_without_tokens_and_null_if_not_requested() -> None:
     assert whole(Output(""), logprobs=True)["choices"][0]["logprobs"]["content"] == []
     assert whole(Output("a"))["choices"][0]["logprobs"] is None
 
@@ -177,12 +179,14 @@ def test_logprobs_are_an_empty_list_where_there_is_no_token_and_null_where_unask
         ("no call", "stop", "stop"),
     ],
 )
-def test_whole_calls_finish_with_tool_calls(text: str, cut: FinishReason, finish: str) -> None:
+def test_only_complete_calls_finish_with_tool_calls(
+    text: str, cut: FinishReason, finish: str
+) -> None:
     (choice,) = whole(Output(text, finish=cut), tools=TOOLS)["choices"]
     assert choice["finish_reason"] == finish
 
 
-def test_ids_of_calls_are_unique_and_the_same_for_the_same_request() -> None:
+def test_ids_of_calls_are_unique_and_reproducible() -> None:
     def ids(**asked: Any) -> list[str]:
         produced = [Output(CALL + "\n" + CALL), Output(CALL, 1)]
         choices = whole(*produced, n=2, tools=TOOLS, **asked)["choices"]
@@ -193,21 +197,21 @@ def test_ids_of_calls_are_unique_and_the_same_for_the_same_request() -> None:
     assert not set(ids()) & set(ids(seed=99))
 
 
-def test_usage_tells_of_the_cached_part_of_the_prompt() -> None:
-    one = exchange()
-    one.opening()
-    assert one.read(Started(cached_tokens=3, queue_seconds=0.0, prefill_seconds=0.0)) == []
-    one.read(Generated(tuple(steps(one, Output("a"))), 0.0))
-    usage = one.completion().usage
+def test_usage_has_the_number_of_cached_tokens() -> None:
+    builder = builder_of()
+    builder.opening()
+    assert builder.read(Started(cached_tokens=3, queue_seconds=0.0, prefill_seconds=0.0)) == []
+    builder.read(Generated(tuple(steps(builder, Output("a"))), 0.0))
+    usage = builder.completion().usage
     assert usage and usage.prompt_tokens_details
     assert usage.prompt_tokens_details.cached_tokens == 3
 
 
-def test_an_exchange_holds_its_rules_compiled_as_long_as_it_lives(
+def test_a_builder_keeps_its_rules_compiled_while_it_lives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    one = exchange(response_format={"type": "regex", "schema": "x[0-9]y"})
-    rules = one.request.rules
+    builder = builder_of(response_format={"type": "regex", "schema": "x[0-9]y"})
+    rules = builder.request.rules
     assert rules.grammar is not None
     for number in range(200):
         RULES.matchers.compile(Grammar("regex", f"other {number}"))
@@ -221,7 +225,7 @@ def test_an_exchange_holds_its_rules_compiled_as_long_as_it_lives(
     monkeypatch.setattr(RULES.matchers, "_compile", counted)
     RULES.guide(rules)
     assert compiled == []
-    del one
+    del builder
     gc.collect()
     for number in range(200):
         RULES.matchers.compile(Grammar("regex", f"yet another {number}"))
@@ -230,14 +234,14 @@ def test_an_exchange_holds_its_rules_compiled_as_long_as_it_lives(
     assert compiled == [rules.grammar]
 
 
-def test_a_choice_that_ends_without_a_token_may_still_show_what_was_held_back() -> None:
-    one = exchange(stop=["STOP"])
-    one.opening()
-    guide = RULES.guide(one.request.rules)
+def test_a_choice_that_ends_without_a_token_outputs_held_back_text() -> None:
+    builder = builder_of(stop=["STOP"])
+    builder.opening()
+    guide = RULES.guide(builder.request.rules)
     token = VOCABULARY.token("ST")
-    one.read(Generated((TokenStep(0, token, guide.accept(token, False)),), 0.0))
+    builder.read(Generated((TokenStep(0, token, guide.accept(token, False)),), 0.0))
     found = guide.exhausted()
     assert found == TokenFindings(0, found.spans, "stop")
-    one.read(Generated((TokenStep(0, None, found),), 0.0))
-    (choice,) = one.completion().choices
+    builder.read(Generated((TokenStep(0, None, found),), 0.0))
+    (choice,) = builder.completion().choices
     assert (choice.message.content, choice.finish_reason) == ("ST", "stop")

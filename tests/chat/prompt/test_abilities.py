@@ -1,19 +1,19 @@
-"""The abilities of templates: by what their expressions read, and by what they show."""
+"""The capabilities of templates, from the names they read and the text they render."""
 
 import pytest
 
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
-from friendli_endpoint.chat.prompt.template import TemplateFault
+from friendli_endpoint.chat.prompt.template import ChatTemplateError
 
-TURNS = (
+ALTERNATING = (
     "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
-    "{{ raise_exception('they take turns') }}{% endif %}[{{ m.content }}]{% endfor %}"
+    "{{ raise_exception('roles must alternate') }}{% endif %}[{{ m.content }}]{% endfor %}"
 )
-"""A template that takes users and assistants by turns, and nobody else."""
+"""A template that requires alternating users and assistants, and no other role."""
 
 
 @pytest.mark.parametrize(
-    ("source", "known"),
+    ("source", "expected"),
     [
         ("{# tools, tool_calls, reasoning_effort #}", set()),
         ("tools tool_calls reasoning_effort", set()),
@@ -37,20 +37,20 @@ TURNS = (
         ("{{ kwargs.reasoning_effort }}", set()),
     ],
 )
-def test_abilities_are_what_expressions_read(source: str, known: set[str]) -> None:
+def test_tools_calls_and_effort_are_read_by_expressions(source: str, expected: set[str]) -> None:
     abilities = TemplateAbilities(source)
-    assert {name for name in ("tools", "calls", "effort") if getattr(abilities, name)} == known
+    assert {name for name in ("tools", "calls", "effort") if getattr(abilities, name)} == expected
 
 
-def test_a_template_that_is_none_has_no_abilities() -> None:
-    with pytest.raises(TemplateFault):
+def test_an_invalid_template_raises() -> None:
+    with pytest.raises(ChatTemplateError):
         TemplateAbilities("{% if %}")
 
 
 @pytest.mark.parametrize(
-    ("source", "known"),
+    ("source", "expected"),
     [
-        (TURNS, set()),
+        (ALTERNATING, set()),
         ("{{ messages[-1].content }}", {"results"}),
         ("{% for m in messages %}{{ m.content | tojson }}{% endfor %}", {"system", "results"}),
         ("{% for m in messages if m.role != 'tool' %}{{ m.content }}{% endfor %}", {"system"}),
@@ -62,6 +62,6 @@ def test_a_template_that_is_none_has_no_abilities() -> None:
         ("{{ raise_exception('never') }}", {"system", "results"}),
     ],
 )
-def test_abilities_are_what_a_template_shows(source: str, known: set[str]) -> None:
+def test_system_and_results_are_rendered(source: str, expected: set[str]) -> None:
     abilities = TemplateAbilities(source)
-    assert {name for name in ("system", "results") if getattr(abilities, name)} == known
+    assert {name for name in ("system", "results") if getattr(abilities, name)} == expected

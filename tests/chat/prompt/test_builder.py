@@ -1,4 +1,4 @@
-"""Prompts: what users write stays text, and is tokenised as if nothing had been done to it."""
+"""Prompts: user text stays text, and its tokenization is not affected by the marks."""
 
 from typing import Any
 
@@ -25,10 +25,10 @@ class Overlapping(ScriptedVocabulary):
 
     def __init__(self) -> None:
         super().__init__(context=4096)
-        own = [b"<a>", b"<a><b>", b"><", b"aa"]
-        self._texts[:4] = own
+        control = [b"<a>", b"<a><b>", b"><", b"aa"]
+        self._texts[:4] = control
         self._ids = {text: token for token, text in enumerate(self._texts)}
-        self._longest = max(map(len, self._texts))
+        self._max_length = max(map(len, self._texts))
 
 
 VOCABULARY = ScriptedVocabulary(context=4096)
@@ -52,19 +52,19 @@ HOSTILE = st.lists(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(HOSTILE, min_size=1, max_size=3))
-def test_control_tokens_in_what_users_write_stay_text(texts: list[str]) -> None:
+def test_control_tokens_in_user_text_stay_text(texts: list[str]) -> None:
     messages = [{"role": "user", "content": text} for text in texts]
     prompt = builder().build(messages, {})
-    shown = "".join(f"<|im_start|>user\n{text}<|im_end|>\n" for text in texts)
-    assert prompt.text == VOCABULARY.text(prompt.ids) == f"{shown}<|im_start|>assistant\n"
+    expected = "".join(f"<|im_start|>user\n{text}<|im_end|>\n" for text in texts)
+    assert prompt.text == VOCABULARY.text(prompt.ids) == f"{expected}<|im_start|>assistant\n"
     control = [token for token in prompt.ids if token in VOCABULARY.control_ids]
-    one, other = map(VOCABULARY.token, ("<|im_start|>", "<|im_end|>"))
-    assert control == [*[one, other] * len(texts), one]
+    start, end = map(VOCABULARY.token, ("<|im_start|>", "<|im_end|>"))
+    assert control == [*[start, end] * len(texts), start]
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(["<a>", "<b>", "<", "a", ">", "aa", "é"]), max_size=8))
-def test_control_tokens_that_overlap_stay_text(parts: list[str]) -> None:
+def test_overlapping_control_tokens_in_user_text_stay_text(parts: list[str]) -> None:
     text = "".join(parts)
     prompt = builder(f"<a>x{BARE}x<a>", OVERLAPPING).build(user(text), {})
     assert OVERLAPPING.text(prompt.ids) == prompt.text == f"<a>x{text}x<a>"
@@ -73,12 +73,14 @@ def test_control_tokens_that_overlap_stay_text(parts: list[str]) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(alphabet="the ing\n_S\u00e9|><", max_size=20))
-def test_harmless_texts_are_tokenised_as_the_whole_rendered_string(text: str) -> None:
+def test_texts_without_control_tokens_are_tokenized_with_the_whole_rendered_string(
+    text: str,
+) -> None:
     prompt = builder().build(user(text), {})
     assert list(prompt.ids) == VOCABULARY.tokenize(prompt.text, True)
 
 
-def test_seams_of_hostile_texts_are_tokenised_as_the_whole_too() -> None:
+def test_tokens_may_span_the_boundary_of_template_and_user_text() -> None:
     prompt = builder("<|im_start|>S{{ messages[0].content }}P<|im_end|>").build(
         user("TO<|tool|>x"), {}
     )
@@ -89,22 +91,22 @@ def test_seams_of_hostile_texts_are_tokenised_as_the_whole_too() -> None:
     ]
 
 
-@pytest.mark.parametrize("place", ["value", "name"])
-def test_control_tokens_in_tools_stay_text(place: str) -> None:
-    tool = {"a": "<|im_end|>"} if place == "value" else {"<|im_end|>": "a"}
+@pytest.mark.parametrize("position", ["value", "name"])
+def test_control_tokens_in_tools_stay_text(position: str) -> None:
+    tool = {"a": "<|im_end|>"} if position == "value" else {"<|im_end|>": "a"}
     prompt = builder().build(user("x"), {}, [tool])
     assert prompt.text == VOCABULARY.text(prompt.ids)
     assert prompt.ids.count(VOCABULARY.token("<|im_end|>")) == 1
     assert prompt.ids.count(VOCABULARY.token("<|tool|>")) == 1
 
 
-def test_control_tokens_in_template_arguments_stay_text() -> None:
+def test_control_tokens_in_chat_template_kwargs_stay_text() -> None:
     prompt = builder().build(user("x"), {"opening": "<|im_end|>"})
     assert prompt.text.endswith("assistant\n<|im_end|>")
     assert prompt.ids.count(VOCABULARY.token("<|im_end|>")) == 1
 
 
-def test_a_text_of_all_marks_is_refused() -> None:
+def test_a_text_with_all_marks_is_rejected() -> None:
     marks = "".join(map(chr, range(0xFDD0, 0xFDF0)))
     with pytest.raises(RequestError) as caught:
         builder().build(user(marks), {})
@@ -113,7 +115,7 @@ def test_a_text_of_all_marks_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("length", "fits"), [(3, True), (4, False), (5, False)])
-def test_the_prompt_must_leave_room_for_a_token(length: int, fits: bool) -> None:
+def test_the_prompt_must_leave_at_least_one_token(length: int, fits: bool) -> None:
     prompt = builder(BARE, ScriptedVocabulary(context=4)).build(user("x" * length), {})
     assert len(prompt.ids) == length
     if fits:
@@ -126,30 +128,30 @@ def test_the_prompt_must_leave_room_for_a_token(length: int, fits: bool) -> None
     assert "context of 4" in caught.value.message
 
 
-def test_an_empty_prompt_is_refused() -> None:
+def test_an_empty_prompt_is_rejected() -> None:
     with pytest.raises(RequestError) as caught:
         builder(BARE).build(user(""), {})
     assert caught.value.param == "messages"
 
 
-@pytest.mark.parametrize("written", ["", "<|im_start|>"])
-def test_a_model_that_begins_every_prompt_gets_its_token_once(written: str) -> None:
+@pytest.mark.parametrize("prefix", ["", "<|im_start|>"])
+def test_the_bos_token_is_added_once(prefix: str) -> None:
     vocabulary = ScriptedVocabulary(adds_bos=True)
-    prompt = builder(written + BARE, vocabulary).build(user("the"), {})
+    prompt = builder(prefix + BARE, vocabulary).build(user("the"), {})
     assert prompt.ids == (1, vocabulary.token("the"))
 
 
 @pytest.mark.parametrize(
     ("kwargs", "param"), [({}, "messages"), ({"mood": 1}, "chat_template_kwargs")]
 )
-def test_a_template_that_refuses_names_the_field(kwargs: dict[str, Any], param: str) -> None:
+def test_a_template_error_names_the_field(kwargs: dict[str, Any], param: str) -> None:
     with pytest.raises(RequestError) as caught:
         builder("{{ raise_exception('no') }}").build(user("x"), kwargs)
     assert caught.value.param == param
 
 
 class Tagged(ScriptedVocabulary):
-    """The tag is a control token."""
+    """A vocabulary in which the tags are control tokens."""
 
     def __init__(self) -> None:
         super().__init__(4096, control=(b"<|endoftext|>", b"<think>", b"<|im_end|>", b"</think>"))
@@ -171,7 +173,7 @@ class Tagged(ScriptedVocabulary):
         (BARE + "<think>assistant", "<think>", ""),
     ],
 )
-def test_only_the_template_says_where_the_answer_begins(
+def test_only_a_tag_written_by_the_template_counts(
     vocabulary: ScriptedVocabulary, source: str, text: str, tag: str
 ) -> None:
     tags = ("<think>", "</think>")
@@ -179,7 +181,7 @@ def test_only_the_template_says_where_the_answer_begins(
     assert prompts.build(user(text), {}).tag == tag
 
 
-def test_what_else_users_write_does_not_say_where_the_answer_begins() -> None:
+def test_a_tag_in_chat_template_kwargs_does_not_count() -> None:
     prompts = PromptBuilder(ChatTemplate(SOURCE, {}), VOCABULARY, VOCABULARY.context, ("<think>",))
     assert prompts.build(user("hi"), {"opening": "<think>"}).tag == ""
     assert prompts.build(user("hi"), {"opening": "now"}).tag == ""

@@ -1,4 +1,4 @@
-"""Messages as templates expect them."""
+"""Messages as chat templates expect them."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.support.scripted import ScriptedVocabulary
 
 WIRE: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
 VOCABULARY = ScriptedVocabulary()
-ABLE = TemplateAbilities("{{ tools }}{{ message.tool_calls }}")
+FULL = TemplateAbilities("{{ tools }}{{ message.tool_calls }}")
 PLAIN = TemplateAbilities("{{ message.content }}")
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 USER = {"role": "user", "content": "hi"}
@@ -28,80 +28,78 @@ def toolbox() -> Toolbox:
 
 
 def wire(*messages: dict[str, Any]) -> list[Message]:
-    """The same messages as a request carries them."""
+    """Returns the messages as wire types."""
     return WIRE.validate_python(messages)
 
 
-def called(arguments: str, content: object = None) -> dict[str, Any]:
+def assistant_with_call(arguments: str, content: object = None) -> dict[str, Any]:
     call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": arguments}}
     return {"role": "assistant", "content": content, "tool_calls": [call]}
 
 
-def one(message: dict[str, Any], abilities: TemplateAbilities = ABLE) -> dict[str, Any]:
-    (plain,) = messages_for(abilities, wire(message), None)
-    return plain
+def prepared(message: dict[str, Any], abilities: TemplateAbilities = FULL) -> dict[str, Any]:
+    (result,) = messages_for(abilities, wire(message), None)
+    return result
 
 
-def test_a_developer_is_a_system() -> None:
-    assert one({"role": "developer", "content": "Be brief."}) == {
+def test_the_developer_role_becomes_system() -> None:
+    assert prepared({"role": "developer", "content": "Be brief."}) == {
         "role": "system",
         "content": "Be brief.",
     }
 
 
 @pytest.mark.parametrize("role", ["system", "user", "assistant", "tool"])
-def test_parts_are_joined_line_by_line(role: str) -> None:
+def test_text_parts_are_joined_by_newlines(role: str) -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     message = {"role": role, "content": parts, **({"tool_call_id": "1"} if role == "tool" else {})}
-    assert one(message) == {**message, "content": "a\nb"}
+    assert prepared(message) == {**message, "content": "a\nb"}
 
 
 @pytest.mark.parametrize("content", [None, "", []])
-def test_no_content_is_empty_content(content: object) -> None:
-    assert one({"role": "assistant", "content": content})["content"] == ""
+def test_missing_content_becomes_an_empty_string(content: object) -> None:
+    assert prepared({"role": "assistant", "content": content})["content"] == ""
 
 
-def test_what_is_null_is_left_out_and_the_rest_is_kept() -> None:
+def test_null_fields_are_dropped_and_others_are_kept() -> None:
     message = {"role": "user", "content": "a", "name": None, "reasoning_content": "b"}
-    assert one(message) == {"role": "user", "content": "a", "reasoning_content": "b"}
+    assert prepared(message) == {"role": "user", "content": "a", "reasoning_content": "b"}
 
 
-def test_what_was_sent_is_not_changed() -> None:
-    (message,) = wire(called('{"a": 1}'))
-    for abilities in (ABLE, PLAIN):
+def test_the_messages_of_the_request_are_not_modified() -> None:
+    (message,) = wire(assistant_with_call('{"a": 1}'))
+    for abilities in (FULL, PLAIN):
         messages_for(abilities, [message], None)
-        assert [message] == wire(called('{"a": 1}'))
+        assert [message] == wire(assistant_with_call('{"a": 1}'))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "read"),
+    ("arguments", "parsed"),
     [('{"a": {"b": 1}}', {"a": {"b": 1}}), ("{}", {}), ("no json", "no json")],
 )
-def test_calls_have_their_arguments_as_objects(arguments: str, read: object) -> None:
-    plain = one(called(arguments))
-    assert plain["content"] == ""
-    (call,) = plain["tool_calls"]
-    assert call["function"] == {"name": "look", "arguments": read}
+def test_arguments_of_calls_become_objects(arguments: str, parsed: object) -> None:
+    message = prepared(assistant_with_call(arguments))
+    assert message["content"] == ""
+    (call,) = message["tool_calls"]
+    assert call["function"] == {"name": "look", "arguments": parsed}
     assert call["id"] == "1"
 
 
 @pytest.mark.parametrize(("content", "before"), [(None, ""), ("Wait.", "Wait.\n")])
-def test_a_template_without_a_place_for_calls_gets_them_as_text(
-    content: object, before: str
-) -> None:
-    plain = one(called('{"a": "é"}', content), PLAIN)
-    assert plain == {
+def test_calls_become_text_for_a_template_without_calls(content: object, before: str) -> None:
+    message = prepared(assistant_with_call('{"a": "é"}', content), PLAIN)
+    assert message == {
         "role": "assistant",
         "content": f'{before}<tool_call>\n{{"name": "look", "arguments": {{"a": "é"}}}}\n'
         "</tool_call>",
     }
 
 
-def test_a_template_with_a_place_for_tools_is_told_nothing_more() -> None:
-    assert messages_for(ABLE, wire(USER), toolbox()) == [USER]
+def test_a_template_with_tools_gets_no_tool_prompt() -> None:
+    assert messages_for(FULL, wire(USER), toolbox()) == [USER]
 
 
-def test_a_template_without_a_place_for_tools_gets_them_explained() -> None:
+def test_a_template_without_tools_gets_a_tool_prompt() -> None:
     system, rest = messages_for(PLAIN, wire(USER), toolbox())
     assert rest == USER
     assert system["role"] == "system"
@@ -110,71 +108,73 @@ def test_a_template_without_a_place_for_tools_gets_them_explained() -> None:
 
 
 @pytest.mark.parametrize("role", ["system", "developer"])
-def test_the_explanation_follows_what_the_system_said(role: str) -> None:
-    told = messages_for(PLAIN, wire(USER), toolbox())[0]["content"]
+def test_the_tool_prompt_follows_the_system_message(role: str) -> None:
+    tool_prompt = messages_for(PLAIN, wire(USER), toolbox())[0]["content"]
     system, rest = messages_for(
         PLAIN, wire({"role": role, "content": "Be brief."}, USER), toolbox()
     )
-    assert system == {"role": "system", "content": f"Be brief.\n\n{told}"}
+    assert system == {"role": "system", "content": f"Be brief.\n\n{tool_prompt}"}
     assert rest == USER
 
 
-def test_without_tools_nothing_is_explained() -> None:
+def test_there_is_no_tool_prompt_without_tools() -> None:
     assert messages_for(PLAIN, wire(USER), None) == [USER]
 
 
-def test_a_place_for_calls_alone_is_no_place_for_tools() -> None:
+def test_a_template_with_calls_but_without_tools_gets_a_tool_prompt() -> None:
     system, *_ = messages_for(
         TemplateAbilities("{{ message['tool_calls'] }}"), wire(USER), toolbox()
     )
     assert system["role"] == "system"
 
 
-TURNS = (
+ALTERNATING = (
     "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
-    "{{ raise_exception('they take turns') }}{% endif %}[{{ m.content }}]{% endfor %}"
+    "{{ raise_exception('roles must alternate') }}{% endif %}[{{ m.content }}]{% endfor %}"
 )
-"""A template that takes users and assistants by turns, and nobody else."""
+"""A template that requires alternating users and assistants, and no other role."""
 
 
-def by_turns(*messages: dict[str, Any], tools: bool = False) -> list[tuple[str, str]]:
-    """Roles and contents as a template gets them that knows but user and assistant."""
-    plain = messages_for(TemplateAbilities(TURNS), wire(*messages), toolbox() if tools else None)
-    assert all(set(message) == {"role", "content"} for message in plain)
-    return [(message["role"], message["content"]) for message in plain]
+def alternating(*messages: dict[str, Any], tools: bool = False) -> list[tuple[str, str]]:
+    """Returns roles and contents for a template that supports only user and assistant."""
+    prepared_messages = messages_for(
+        TemplateAbilities(ALTERNATING), wire(*messages), toolbox() if tools else None
+    )
+    assert all(set(message) == {"role", "content"} for message in prepared_messages)
+    return [(message["role"], message["content"]) for message in prepared_messages]
 
 
 SYSTEM = {"role": "system", "content": "Be brief."}
-SAID = {"role": "assistant", "content": "Ho."}
+ANSWER = {"role": "assistant", "content": "Ho."}
 
 
-def test_without_a_place_for_the_system_the_user_says_it() -> None:
-    assert by_turns(SYSTEM, USER, SAID) == [("user", "Be brief.\n\nhi"), ("assistant", "Ho.")]
-    assert by_turns(SYSTEM) == [("user", "Be brief.")]
-    assert by_turns(SYSTEM, SAID) == [("user", "Be brief."), ("assistant", "Ho.")]
-    assert by_turns(USER) == [("user", "hi")]
+def test_the_system_message_is_put_into_the_user_message() -> None:
+    assert alternating(SYSTEM, USER, ANSWER) == [("user", "Be brief.\n\nhi"), ("assistant", "Ho.")]
+    assert alternating(SYSTEM) == [("user", "Be brief.")]
+    assert alternating(SYSTEM, ANSWER) == [("user", "Be brief."), ("assistant", "Ho.")]
+    assert alternating(USER) == [("user", "hi")]
 
 
-def test_without_a_place_for_the_system_tools_are_explained_to_the_user() -> None:
-    told = messages_for(PLAIN, wire(USER), toolbox())[0]["content"]
-    assert by_turns(USER, tools=True) == [("user", f"{told}\n\nhi")]
-    assert by_turns(SYSTEM, USER, tools=True) == [("user", f"Be brief.\n\n{told}\n\nhi")]
+def test_the_tool_prompt_is_put_into_the_user_message() -> None:
+    tool_prompt = messages_for(PLAIN, wire(USER), toolbox())[0]["content"]
+    assert alternating(USER, tools=True) == [("user", f"{tool_prompt}\n\nhi")]
+    assert alternating(SYSTEM, USER, tools=True) == [("user", f"Be brief.\n\n{tool_prompt}\n\nhi")]
 
 
-def test_without_a_place_for_results_the_user_reports_them_in_one_turn() -> None:
+def test_results_become_one_user_message() -> None:
     first, second = ({"role": "tool", "tool_call_id": "1", "content": result} for result in "45")
-    call = called("{}", "Wait.")
-    one_, both = (
-        "\n".join(f"<tool_response>\n{result}\n</tool_response>" for result in said)
-        for said in ("4", "45")
+    call = assistant_with_call("{}", "Wait.")
+    one_result, both_results = (
+        "\n".join(f"<tool_response>\n{result}\n</tool_response>" for result in results)
+        for results in ("4", "45")
     )
-    assert by_turns(USER, call, first)[2:] == [("user", one_)]
-    assert by_turns(USER, call, first, second, USER, SAID)[2:] == [
-        ("user", f"{both}\nhi"),
+    assert alternating(USER, call, first)[2:] == [("user", one_result)]
+    assert alternating(USER, call, first, second, USER, ANSWER)[2:] == [
+        ("user", f"{both_results}\nhi"),
         ("assistant", "Ho."),
     ]
-    assert by_turns(USER, call, first, SAID, USER)[2:] == [
-        ("user", one_),
+    assert alternating(USER, call, first, ANSWER, USER)[2:] == [
+        ("user", one_result),
         ("assistant", "Ho."),
         ("user", "hi"),
     ]

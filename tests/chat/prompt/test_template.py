@@ -1,4 +1,4 @@
-"""Chat templates: what they can say, and what a hostile one cannot do."""
+"""Chat templates: supported features, and limits on hostile templates."""
 
 import contextlib
 import datetime
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from friendli_endpoint.chat.prompt import sandbox as module
-from friendli_endpoint.chat.prompt.template import ChatTemplate, TemplateFault
+from friendli_endpoint.chat.prompt.template import ChatTemplate, ChatTemplateError
 from friendli_endpoint.generation import RequestError
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
@@ -21,14 +21,14 @@ def render(source: str, messages: list[dict[str, object]] | None = None, **extra
     return template.render(messages or MESSAGES, extra)
 
 
-def refusal(source: str, **extra: object) -> RequestError:
-    with pytest.raises(RequestError) as refused:
+def error_of(source: str, **extra: object) -> RequestError:
+    with pytest.raises(RequestError) as caught:
         render(source, None, **extra)
-    assert refused.value.status == 400
-    return refused.value
+    assert caught.value.status == 400
+    return caught.value
 
 
-def test_a_template_sees_messages_tokens_and_the_opening_of_the_answer() -> None:
+def test_a_template_gets_messages_special_tokens_and_add_generation_prompt() -> None:
     source = (
         "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m['content'] }}{{ eos_token }}"
         "{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}{{ tools is none }}"
@@ -36,7 +36,7 @@ def test_a_template_sees_messages_tokens_and_the_opening_of_the_answer() -> None
     assert render(source) == "<s>user: Hello</s>assistant:True"
 
 
-def test_blocks_take_no_room() -> None:
+def test_lines_with_only_blocks_are_removed() -> None:
     assert render("a\n  {% if true %}\nb\n  {% endif %}\nc") == "a\nb\nc"
 
 
@@ -46,34 +46,34 @@ def test_loop_controls_work() -> None:
     assert render(source) == "023"
 
 
-def test_extra_variables_are_seen_and_absent_ones_are_nothing() -> None:
+def test_extra_variables_are_defined_and_absent_ones_are_empty() -> None:
     assert render("{{ mood }}|{{ other }}|{{ other is defined }}", mood="good") == "good||False"
 
 
-def test_tools_are_seen_where_they_are_offered() -> None:
+def test_a_template_gets_the_offered_tools() -> None:
     template = ChatTemplate("{{ tools[0].function.name }}", {})
     offered = [{"type": "function", "function": {"name": "look", "parameters": {}}}]
     assert template.render(MESSAGES, {}, tools=offered) == "look"
 
 
-def test_a_template_refuses_in_its_own_words() -> None:
-    refused = refusal("{{ raise_exception('Roles must alternate!') }}")
-    assert refused.message.endswith("Roles must alternate!")
-    assert (refused.param, refused.code) == ("messages", "template_error")
+def test_raise_exception_passes_its_message_to_the_client() -> None:
+    error = error_of("{{ raise_exception('Roles must alternate!') }}")
+    assert error.message.endswith("Roles must alternate!")
+    assert (error.param, error.code) == ("messages", "template_error")
 
 
-def test_the_field_at_fault_can_be_said() -> None:
+def test_an_error_names_the_requested_field() -> None:
     template = ChatTemplate("{{ raise_exception('no') }}", {})
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as caught:
         template.render(MESSAGES, {"mood": "bad"}, "chat_template_kwargs")
-    assert refused.value.param == "chat_template_kwargs"
+    assert caught.value.param == "chat_template_kwargs"
 
 
 @pytest.mark.parametrize(
     "source", ["{{ 1 / 0 }}", "{{ absent.attribute }}", "{{ messages[7].role }}", "{{ 'a' + 1 }}"]
 )
-def test_a_template_that_fails_is_a_refusal(source: str) -> None:
-    assert refusal(source).code == "template_error"
+def test_a_template_that_fails_is_a_request_error(source: str) -> None:
+    assert error_of(source).code == "template_error"
 
 
 @pytest.mark.parametrize(
@@ -98,22 +98,22 @@ def test_a_template_that_fails_is_a_refusal(source: str) -> None:
         "{{ messages[0].pop('role') }}",
     ],
 )
-def test_the_sandbox_holds(source: str) -> None:
+def test_unsafe_expressions_have_no_effect(source: str) -> None:
     messages: list[dict[str, object]] = [{"role": "user", "content": "Hello"}]
     with contextlib.suppress(RequestError):
-        assert render(source, messages) == "", "what is unsafe is refused, or is nothing"
+        assert render(source, messages) == "", "an unsafe expression fails or is empty"
     assert messages == MESSAGES
 
 
-def test_files_are_out_of_reach() -> None:
+def test_templates_cannot_read_files() -> None:
     for source in ("{% include '/etc/passwd' %}", "{% import 'os' as os %}", "{% extends 'x' %}"):
-        assert refusal(source).code == "template_error"
+        assert error_of(source).code == "template_error"
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time is up at once: what must be bounded is, or the test hangs."""
-    monkeypatch.setattr(module, "MOST_SECONDS", -1.0)
+def no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets the time limit to zero; a template without a time check would hang."""
+    monkeypatch.setattr(module, "MAX_SECONDS", -1.0)
 
 
 ENDLESS = [
@@ -130,28 +130,28 @@ ENDLESS = [
 ]
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("no_time")
 @pytest.mark.parametrize("source", ENDLESS)
-def test_a_template_that_runs_on_is_stopped(source: str) -> None:
-    assert "seconds" in refusal(source).message
+def test_an_endless_template_is_stopped(source: str) -> None:
+    assert "seconds" in error_of(source).message
 
 
-def test_a_stop_for_time_is_of_one_rendering_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_limit_applies_to_one_rendering_only(monkeypatch: pytest.MonkeyPatch) -> None:
     template = ChatTemplate("{% for m in messages %}{{ m.content }}{% endfor %}", {})
-    monkeypatch.setattr(module, "MOST_SECONDS", -1.0)
+    monkeypatch.setattr(module, "MAX_SECONDS", -1.0)
     with pytest.raises(RequestError):
         template.render(MESSAGES, {})
     monkeypatch.undo()
     assert template.render(MESSAGES, {}) == "Hello"
 
 
-def test_renderings_in_several_threads_do_not_meet() -> None:
+def test_concurrent_renderings_are_independent() -> None:
     template = ChatTemplate("{% for m in messages %}{{ m.content }}{% endfor %}", {})
-    together = threading.Barrier(4, timeout=30)
+    barrier = threading.Barrier(4, timeout=30)
     texts: dict[int, str] = {}
 
     def work(number: int) -> None:
-        together.wait()
+        barrier.wait()
         texts[number] = template.render([{"role": "user", "content": str(number)}] * 200, {})
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
@@ -174,11 +174,11 @@ def test_renderings_in_several_threads_do_not_meet() -> None:
         "{{ range(999999999) | list }}",
     ],
 )
-def test_a_template_that_writes_or_makes_too_much_is_stopped(source: str) -> None:
-    assert refusal(source).code == "template_error"
+def test_a_template_that_creates_too_large_values_is_stopped(source: str) -> None:
+    assert error_of(source).code == "template_error"
 
 
-def test_a_long_conversation_is_not_too_much() -> None:
+def test_a_long_conversation_is_within_the_limits() -> None:
     messages: list[dict[str, object]] = [{"role": "user", "content": "word " * 2000}] * 100
     assert len(render("{% for m in messages %}{{ m.content }}{% endfor %}", messages)) == 10**6
 
@@ -195,8 +195,8 @@ def test_a_long_conversation_is_not_too_much() -> None:
     ],
     ids=["if", "unclosed", "for", "filter", "nesting", "parentheses"],
 )
-def test_what_does_not_compile_is_a_fault(source: str) -> None:
-    with pytest.raises(TemplateFault, match="does not compile"):
+def test_a_template_that_does_not_compile_raises(source: str) -> None:
+    with pytest.raises(ChatTemplateError, match="does not compile"):
         ChatTemplate(source, {})
 
 
@@ -209,27 +209,27 @@ values = st.recursive(
 
 @settings(max_examples=100, deadline=None)
 @given(values)
-def test_tojson_writes_json_as_it_is(value: object) -> None:
+def test_tojson_writes_plain_json(value: object) -> None:
     template = ChatTemplate("{{ value | tojson }}", {})
     assert template.render(MESSAGES, {"value": value}) == json.dumps(value, ensure_ascii=False)
 
 
-def test_tojson_escapes_nothing_for_html_and_indents() -> None:
+def test_tojson_does_not_escape_html_and_supports_indent() -> None:
     assert render("{{ v | tojson }}", v="<é & 'x'>") == "\"<é & 'x'>\""
     assert render("{{ v | tojson(indent=2) }}", v={"a": [1]}) == json.dumps({"a": [1]}, indent=2)
     assert render("{{ v | tojson(ensure_ascii=False, indent=1) }}", v=["é"]) == '[\n "é"\n]'
 
 
-def test_the_date_is_that_of_now() -> None:
+def test_strftime_now_returns_the_current_time() -> None:
     before = datetime.datetime.now().astimezone()
-    written = datetime.datetime.fromisoformat(render("{{ strftime_now('%Y-%m-%dT%H:%M:%S%z') }}"))
+    rendered = datetime.datetime.fromisoformat(render("{{ strftime_now('%Y-%m-%dT%H:%M:%S%z') }}"))
     after = datetime.datetime.now().astimezone()
-    assert before.replace(microsecond=0) <= written <= after
+    assert before.replace(microsecond=0) <= rendered <= after
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text())
-def test_what_users_write_is_never_run(text: str) -> None:
+def test_user_text_is_never_evaluated(text: str) -> None:
     messages: list[dict[str, object]] = [{"role": "user", "content": text + "{{ 1 / 0 }}{% if"}]
     template = ChatTemplate("{{ messages[0].content }}", {})
     assert template.render(messages, {}) == text + "{{ 1 / 0 }}{% if"
@@ -247,6 +247,6 @@ def test_tojson_has_the_options_of_hugging_face(options: str, text: str) -> None
     assert render("{{ v | tojson(" + options + ") }}", v={"b": "é", "a": [2]}) == text
 
 
-def test_the_mark_of_what_is_trained_on_is_no_fault() -> None:
+def test_generation_blocks_render_their_body() -> None:
     source = "{%- for m in messages -%}{%- generation -%}{{ m.content }}{%- endgeneration -%}!"
     assert render(source + "{%- endfor -%}") == "Hello!"

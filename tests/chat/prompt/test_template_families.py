@@ -1,6 +1,6 @@
-"""Small templates that do what the chat templates of eight families do."""
+"""Small templates with the features of the chat templates of eight families."""
 
-# ruff: noqa: E501 (a line break in a template would be a part of the prompt)
+# ruff: noqa: E501 (a line break in a template would be part of the prompt)
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
 from friendli_endpoint.chat.prompt.builder import PromptBuilder
 from friendli_endpoint.chat.prompt.history import messages_for
 from friendli_endpoint.chat.prompt.template import ChatTemplate
-from friendli_endpoint.chat.reasoning.splitter import Place, Splitter
+from friendli_endpoint.chat.reasoning.splitter import Phase, ReasoningSplitter
 from friendli_endpoint.chat.reasoning.styles import style_of
 from friendli_endpoint.chat.tools import family_named, family_of
 from friendli_endpoint.generation import RequestError
@@ -124,7 +124,7 @@ CALL = {
     "type": "function",
     "function": {"name": "look", "arguments": '{"a": 1}'},
 }
-ASKED = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+CALLING = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 RESULT = {"role": "tool", "tool_call_id": "123456789", "content": "4"}
 
 
@@ -136,8 +136,8 @@ def prompt(source: str, *messages: dict[str, Any], tools: bool = False, **extra:
         VOCABULARY,
         VOCABULARY.context,
     )
-    plain = messages_for(TemplateAbilities(source), body.messages, toolbox)
-    built = builder.build(plain, extra, toolbox.definitions if toolbox else None)
+    prepared = messages_for(TemplateAbilities(source), body.messages, toolbox)
+    built = builder.build(prepared, extra, toolbox.definitions if toolbox else None)
     assert VOCABULARY.text(built.ids) == built.text
     return built.text
 
@@ -155,28 +155,30 @@ OPENINGS = {
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_prompt_ends_where_the_answer_begins(name: str) -> None:
+def test_a_prompt_ends_with_the_opening_of_the_answer(name: str) -> None:
     assert prompt(ALL[name], USER).endswith(OPENINGS[name])
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_system_prompt_comes_before_the_user(name: str) -> None:
+def test_the_system_message_precedes_the_user_message(name: str) -> None:
     before, _, after = prompt(ALL[name], SYSTEM, USER).partition("Be brief.")
     assert "hi" in after
     assert "hi" not in before
 
 
 @pytest.mark.parametrize(
-    ("source", "messages", "words"),
+    ("source", "messages", "message"),
     [
         (MISTRAL, [USER, USER], "roles must alternate user/assistant"),
         (MISTRAL, [USER, SYSTEM], "only user, assistant and tool roles"),
     ],
 )
-def test_a_template_refuses_in_its_own_words(source: str, messages: list[Any], words: str) -> None:
+def test_a_template_error_has_the_message_of_the_template(
+    source: str, messages: list[Any], message: str
+) -> None:
     with pytest.raises(RequestError) as caught:
         prompt(source, *messages)
-    assert caught.value.message.endswith(words)
+    assert caught.value.message.endswith(message)
 
 
 @pytest.mark.parametrize(
@@ -190,14 +192,14 @@ def test_a_template_refuses_in_its_own_words(source: str, messages: list[Any], w
         (GEMMA, '<tool_call>\n{"name": "look", "arguments": {"a": 1}}\n</tool_call>'),
     ],
 )
-def test_calls_and_results_are_told(source: str, call: str) -> None:
-    text = prompt(source, USER, ASKED, RESULT, tools=True)
+def test_calls_and_results_are_in_the_prompt(source: str, call: str) -> None:
+    text = prompt(source, USER, CALLING, RESULT, tools=True)
     assert call in text
     assert "4" in text.partition(call)[2]
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_tools_are_told(name: str) -> None:
+def test_tools_are_in_the_prompt(name: str) -> None:
     assert "look" in prompt(ALL[name], USER, tools=True)
     assert "look" not in prompt(ALL[name], USER)
 
@@ -211,30 +213,30 @@ def test_the_family_is_found(name: str, family: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "extra", "place"),
+    ("source", "extra", "phase"),
     [
-        (QWEN3, {}, Place.START),
-        (QWEN3, {"enable_thinking": True}, Place.START),
-        (QWEN3, {"enable_thinking": False}, Place.ANSWER),
-        (DEEPSEEK_R1, {}, Place.REASONING),
-        (GRANITE, {"thinking": True}, Place.START),
+        (QWEN3, {}, Phase.START),
+        (QWEN3, {"enable_thinking": True}, Phase.START),
+        (QWEN3, {"enable_thinking": False}, Phase.ANSWER),
+        (DEEPSEEK_R1, {}, Phase.REASONING),
+        (GRANITE, {"thinking": True}, Phase.START),
     ],
 )
-def test_the_prompt_says_where_the_output_begins(
-    source: str, extra: dict[str, Any], place: Place
+def test_the_prompt_decides_in_which_phase_the_output_starts(
+    source: str, extra: dict[str, Any], phase: Phase
 ) -> None:
     style = style_of(source)
     assert style is not None
-    assert Splitter(style.rule(prompt(source, USER, **extra))).place is place
+    assert ReasoningSplitter(style.rule(prompt(source, USER, **extra))).phase is phase
 
 
-def test_reasoning_in_the_history_is_for_the_template_to_show_or_drop() -> None:
-    thought = {"role": "assistant", "content": "4", "reasoning_content": "hm"}
-    assert "<think>\nhm\n</think>\n\n4" in prompt(QWEN3, USER, thought, USER)
+def test_the_template_decides_whether_earlier_reasoning_is_kept() -> None:
+    reasoned = {"role": "assistant", "content": "4", "reasoning_content": "hm"}
+    assert "<think>\nhm\n</think>\n\n4" in prompt(QWEN3, USER, reasoned, USER)
     inline = {"role": "assistant", "content": "<think>hm</think>4"}
     for source in (QWEN3, DEEPSEEK_R1):
         assert "hm" not in prompt(source, USER, inline, USER)
 
 
-def test_granite_knows_the_date() -> None:
+def test_granite_renders_the_current_year() -> None:
     assert "Today's Date: 2" in prompt(GRANITE, USER)

@@ -1,4 +1,4 @@
-"""Styles of reasoning: found from chat templates, and made into rules of requests."""
+"""Reasoning styles: detection from chat templates, and rules of requests."""
 
 import pytest
 
@@ -27,13 +27,13 @@ def test_the_style_is_found_from_the_template(template: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("template", ["", "{{ messages[0].content }}", "I think, therefore"])
-def test_a_template_that_speaks_of_no_tags_has_no_style(template: str) -> None:
+def test_a_template_without_tags_has_no_style(template: str) -> None:
     assert style_of(template) is None
 
 
 @all_styles
 @pytest.mark.parametrize("after", ["", "\n", " \n\n"])
-def test_the_end_of_the_prompt_says_where_the_output_begins(
+def test_the_end_of_the_prompt_decides_in_which_phase_the_output_starts(
     style: ReasoningStyle, after: str
 ) -> None:
     assert style.rule(f"user: hi{after}").start == "start"
@@ -43,7 +43,7 @@ def test_the_end_of_the_prompt_says_where_the_output_begins(
 
 
 @all_styles
-def test_a_rule_has_the_tags_and_what_the_request_asks_for(style: ReasoningStyle) -> None:
+def test_a_rule_has_the_tags_and_the_options_of_the_request(style: ReasoningStyle) -> None:
     rule = style.rule("hi", ("<call>",), trims=False, budget=3)
     assert rule == ReasoningRule(
         style.open, style.close, style.preludes, ("<call>",), False, "start", 3
@@ -51,7 +51,7 @@ def test_a_rule_has_the_tags_and_what_the_request_asks_for(style: ReasoningStyle
     assert style.rule() == ReasoningRule(style.open, style.close, style.preludes)
 
 
-def test_control_tokens_of_tags_are_read_as_text() -> None:
+def test_tag_ids_are_the_control_tokens_of_tags() -> None:
     class Tagged(ScriptedVocabulary):
         def token_bytes(self, token_id: int) -> bytes:
             return b"<think>" if token_id == 3 else super().token_bytes(token_id)

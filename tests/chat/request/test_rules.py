@@ -1,4 +1,4 @@
-"""The tables of rules: each row at, inside and outside its bounds."""
+"""The tables of rules: each row at, inside and outside of its bounds."""
 
 import math
 from typing import Any
@@ -17,11 +17,11 @@ from tests.support.chat import USER, body_of
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 JSON = {"type": "json_object"}
-LIMITS = Limits(choices=4, tools=2, stops=3, stop_length=5)
+LIMITS = Limits(max_choices=4, max_tools=2, max_stops=3, max_stop_length=5)
 
 
-def tried(**fields: Any) -> None:
-    """Checks a body; the wire type itself refuses infinities and NaN, so they are put in later."""
+def check(**fields: Any) -> None:
+    """Checks a body; the wire type rejects infinities and NaN, so they are set afterwards."""
     infinite = {
         name: value
         for name, value in fields.items()
@@ -31,9 +31,9 @@ def tried(**fields: Any) -> None:
     check_body(body_of(**finite).model_copy(update=infinite), LIMITS)
 
 
-def refused(**fields: Any) -> RequestError:
+def error_of(**fields: Any) -> RequestError:
     with pytest.raises(RequestError) as caught:
-        tried(**fields)
+        check(**fields)
     assert caught.value.status == 400
     assert caught.value.param is not None
     return caught.value
@@ -61,33 +61,33 @@ BOUNDS: dict[str, tuple[list[float], list[float]]] = {
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, (inside, _) in BOUNDS.items() for value in inside]
 )
-def test_values_at_and_inside_the_bounds_are_taken(name: str, value: float) -> None:
-    tried(**{name: value})
+def test_values_at_and_inside_the_bounds_are_valid(name: str, value: float) -> None:
+    check(**{name: value})
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, (_, beyond) in BOUNDS.items() for value in beyond]
 )
-def test_values_outside_the_bounds_are_refused_by_name(name: str, value: float) -> None:
-    refusal = refused(**{name: value})
-    assert (refusal.param, refusal.code) == (name, "out_of_range")
-    assert refusal.message.startswith(f"{name} must be ")
-    assert ("not " in refusal.message) == math.isfinite(value)
+def test_values_outside_the_bounds_are_rejected_by_name(name: str, value: float) -> None:
+    error = error_of(**{name: value})
+    assert (error.param, error.code) == (name, "out_of_range")
+    assert error.message.startswith(f"{name} must be ")
+    assert ("not " in error.message) == math.isfinite(value)
 
 
 @pytest.mark.parametrize("value", [0, 20])
-def test_top_logprobs_inside_the_bounds_are_taken(value: int) -> None:
-    tried(top_logprobs=value, logprobs=True)
+def test_top_logprobs_inside_the_bounds_are_valid(value: int) -> None:
+    check(top_logprobs=value, logprobs=True)
 
 
 @pytest.mark.parametrize("value", [-1, 21])
-def test_top_logprobs_outside_the_bounds_are_refused(value: int) -> None:
-    assert refused(top_logprobs=value, logprobs=True).param == "top_logprobs"
+def test_top_logprobs_outside_the_bounds_are_rejected(value: int) -> None:
+    assert error_of(top_logprobs=value, logprobs=True).param == "top_logprobs"
 
 
 @pytest.mark.parametrize(("name", "value"), [("messages", []), ("model", "")])
-def test_empty_messages_and_model_are_refused(name: str, value: object) -> None:
-    assert refused(**{name: value}).param == name
+def test_empty_messages_and_model_are_rejected(name: str, value: object) -> None:
+    assert error_of(**{name: value}).param == name
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_empty_messages_and_model_are_refused(name: str, value: object) -> None:
         {"response_format": JSON, "tools": [TOOL]},
     ],
 )
-def test_what_cannot_be_together_is_refused(fields: dict[str, Any]) -> None:
-    refusal = refused(**fields)
-    assert (refusal.param, refusal.code) == (next(iter(fields)), "conflict")
+def test_fields_that_exclude_each_other_are_rejected(fields: dict[str, Any]) -> None:
+    error = error_of(**fields)
+    assert (error.param, error.code) == (next(iter(fields)), "conflict")
 
 
 @pytest.mark.parametrize(
@@ -115,77 +115,81 @@ def test_what_cannot_be_together_is_refused(fields: dict[str, Any]) -> None:
         {"response_format": JSON, "tools": None},
     ],
 )
-def test_what_asks_for_nothing_conflicts_with_nothing(fields: dict[str, Any]) -> None:
-    tried(**fields)
+def test_fields_without_effect_do_not_conflict(fields: dict[str, Any]) -> None:
+    check(**fields)
 
 
 NEEDS = [("stream_options", {"include_usage": True}, "stream"), ("top_logprobs", 2, "logprobs")]
 
 
 @pytest.mark.parametrize("beside", [None, False])
-@pytest.mark.parametrize(("name", "value", "other"), NEEDS)
-def test_a_field_without_the_one_it_needs_is_refused(
-    name: str, value: object, other: str, beside: bool | None
+@pytest.mark.parametrize(("name", "value", "needed"), NEEDS)
+def test_a_field_without_the_field_that_it_needs_is_rejected(
+    name: str, value: object, needed: str, beside: bool | None
 ) -> None:
-    refusal = refused(**{name: value, other: beside})
-    assert (refusal.param, refusal.code) == (name, "conflict")
-    assert f"{other}: true" in refusal.message
+    error = error_of(**{name: value, needed: beside})
+    assert (error.param, error.code) == (name, "conflict")
+    assert f"{needed}: true" in error.message
 
 
-@pytest.mark.parametrize(("name", "value", "other"), NEEDS)
-def test_a_field_with_the_one_it_needs_is_taken(name: str, value: object, other: str) -> None:
-    tried(**{name: value, other: True})
+@pytest.mark.parametrize(("name", "value", "needed"), NEEDS)
+def test_a_field_with_the_field_that_it_needs_is_valid(
+    name: str, value: object, needed: str
+) -> None:
+    check(**{name: value, needed: True})
 
 
 NAMED = {"type": "function", "function": {"name": "f"}}
 
 
 @pytest.mark.parametrize("choice", ["none", "auto", "required", NAMED])
-def test_every_tool_choice_is_taken_with_tools(choice: object) -> None:
-    tried(tools=[TOOL], tool_choice=choice)
+def test_every_tool_choice_is_valid_with_tools(choice: object) -> None:
+    check(tools=[TOOL], tool_choice=choice)
 
 
 @pytest.mark.parametrize("tools", [None, []])
-def test_only_none_and_auto_are_taken_without_tools(tools: object) -> None:
-    tried(tools=tools, tool_choice="none")
-    tried(tools=tools, tool_choice="auto")
+def test_only_none_and_auto_are_valid_without_tools(tools: object) -> None:
+    check(tools=tools, tool_choice="none")
+    check(tools=tools, tool_choice="auto")
     for choice in ("required", NAMED):
-        refusal = refused(tools=tools, tool_choice=choice)
-        assert (refusal.param, refusal.code) == ("tool_choice", "conflict")
+        error = error_of(tools=tools, tool_choice=choice)
+        assert (error.param, error.code) == ("tool_choice", "conflict")
 
 
 @pytest.mark.parametrize("tools", [None, [TOOL]])
-def test_an_unknown_tool_choice_is_refused(tools: object) -> None:
-    refusal = refused(tools=tools, tool_choice="any")
-    assert (refusal.param, refusal.code) == ("tool_choice", "unknown_value")
+def test_an_unknown_tool_choice_is_rejected(tools: object) -> None:
+    error = error_of(tools=tools, tool_choice="any")
+    assert (error.param, error.code) == ("tool_choice", "unknown_value")
 
 
-def test_both_names_of_max_tokens_must_agree() -> None:
-    tried(max_tokens=3, max_completion_tokens=3)
-    refusal = refused(max_tokens=3, max_completion_tokens=4)
-    assert (refusal.param, refusal.code) == ("max_completion_tokens", "conflict")
+def test_max_tokens_and_max_completion_tokens_must_be_equal() -> None:
+    check(max_tokens=3, max_completion_tokens=3)
+    error = error_of(max_tokens=3, max_completion_tokens=4)
+    assert (error.param, error.code) == ("max_completion_tokens", "conflict")
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
-def test_min_tokens_are_at_most_max_tokens(name: str) -> None:
-    tried(min_tokens=3, **{name: 3})
-    refusal = refused(min_tokens=4, **{name: 3})
-    assert (refusal.param, refusal.code) == ("min_tokens", "conflict")
+def test_min_tokens_must_be_at_most_max_tokens(name: str) -> None:
+    check(min_tokens=3, **{name: 3})
+    error = error_of(min_tokens=4, **{name: 3})
+    assert (error.param, error.code) == ("min_tokens", "conflict")
 
 
 @pytest.mark.parametrize("seed", [0, -1, 2**70, [1, 2]])
-def test_seeds_that_fit_n_are_taken(seed: object) -> None:
-    tried(seed=seed, n=2)
+def test_one_seed_or_n_seeds_are_valid(seed: object) -> None:
+    check(seed=seed, n=2)
 
 
 @pytest.mark.parametrize(("seed", "n"), [([], None), ([1, 2], None), ([1], 2), ([1, 2, 3], 2)])
-def test_a_list_of_seeds_has_one_for_each_choice(seed: list[int], n: int | None) -> None:
-    assert refused(seed=seed, n=n).param == "seed"
+def test_a_list_of_seeds_with_another_length_than_n_is_rejected(
+    seed: list[int], n: int | None
+) -> None:
+    assert error_of(seed=seed, n=n).param == "seed"
 
 
 @pytest.mark.parametrize("stop", [[], "a", "12345", ["a", "b", "c"], ["ééééé"], [" "]])
-def test_stops_within_the_limits_are_taken(stop: object) -> None:
-    tried(stop=stop)
+def test_stops_within_the_limits_are_valid(stop: object) -> None:
+    check(stop=stop)
 
 
 @pytest.mark.parametrize(
@@ -199,23 +203,23 @@ def test_stops_within_the_limits_are_taken(stop: object) -> None:
         (["a", "b", "c", "d"], "stop"),
     ],
 )
-def test_stops_beyond_the_limits_are_refused(stop: object, param: str) -> None:
-    refusal = refused(stop=stop)
-    assert (refusal.param, refusal.code) == (param, "out_of_range")
+def test_stops_beyond_the_limits_are_rejected(stop: object, param: str) -> None:
+    error = error_of(stop=stop)
+    assert (error.param, error.code) == (param, "out_of_range")
 
 
-def test_an_unknown_field_is_named() -> None:
-    refusal = refused(logprob=1, temperature=1)
-    assert (refusal.param, refusal.code) == ("logprob", "unknown_field")
-    assert "'logprob'" in refusal.message
+def test_an_unknown_field_is_rejected_by_name() -> None:
+    error = error_of(logprob=1, temperature=1)
+    assert (error.param, error.code) == ("logprob", "unknown_field")
+    assert "'logprob'" in error.message
 
 
 @pytest.mark.parametrize("name", sorted(FIELDS_WITHOUT_EFFECT))
-def test_a_known_field_without_effect_is_taken(name: str) -> None:
-    tried(**{name: "x"})
+def test_a_known_field_without_effect_is_valid(name: str) -> None:
+    check(**{name: "x"})
 
 
-def test_fields_that_other_servers_know_have_no_effect_here() -> None:
+def test_fields_of_other_servers_are_listed_as_without_effect() -> None:
     listed = {"user", "store", "metadata", "service_tier", "prompt_cache_key", "safety_identifier"}
     assert listed <= FIELDS_WITHOUT_EFFECT
 
@@ -236,40 +240,40 @@ def answer(call: str) -> dict[str, Any]:
         ([{"role": "assistant", "content": "x", "tool_calls": None}, answer("call_1")], 1),
     ],
 )
-def test_a_tool_message_without_an_earlier_call_is_refused(messages: list[Any], at: int) -> None:
-    refusal = refused(messages=messages)
-    assert refusal.param == f"messages[{at}].tool_call_id"
+def test_a_tool_message_without_an_earlier_call_is_rejected(messages: list[Any], at: int) -> None:
+    error = error_of(messages=messages)
+    assert error.param == f"messages[{at}].tool_call_id"
 
 
-def test_a_tool_message_after_its_call_is_taken() -> None:
-    tried(messages=[USER, ASSISTANT, answer("call_1"), USER, answer("call_1")])
+def test_a_tool_message_after_its_call_is_valid() -> None:
+    check(messages=[USER, ASSISTANT, answer("call_1"), USER, answer("call_1")])
 
 
 @pytest.mark.parametrize("kind", ["image_url", "audio_url", "video_url"])
-def test_a_part_that_is_no_text_is_refused_by_its_place(kind: str) -> None:
+def test_a_part_that_is_not_text_is_rejected_by_its_path(kind: str) -> None:
     parts = [{"type": "text", "text": "what is this?"}, {"type": kind, kind: {"url": "x"}}]
-    refusal = refused(messages=[USER, {"role": "user", "content": parts}])
-    assert (refusal.param, refusal.code) == ("messages[1].content[1]", "unsupported_content")
-    assert "text" in refusal.message
-    assert kind in refusal.message
+    error = error_of(messages=[USER, {"role": "user", "content": parts}])
+    assert (error.param, error.code) == ("messages[1].content[1]", "unsupported_content")
+    assert "text" in error.message
+    assert kind in error.message
 
 
 @pytest.mark.parametrize("role", ["system", "user", "assistant"])
-def test_text_parts_are_taken_of_every_role(role: str) -> None:
-    tried(messages=[{"role": role, "content": [{"type": "text", "text": "a"}]}])
+def test_text_parts_are_valid_in_every_role(role: str) -> None:
+    check(messages=[{"role": role, "content": [{"type": "text", "text": "a"}]}])
 
 
-def test_there_may_be_so_many_tools() -> None:
+def test_the_number_of_tools_is_limited() -> None:
     tools = [
         {"type": "function", "function": {"name": f"f{number}", "parameters": {}}}
         for number in range(3)
     ]
-    tried(tools=tools[:2])
-    assert refused(tools=tools).param == "tools"
+    check(tools=tools[:2])
+    assert error_of(tools=tools).param == "tools"
 
 
 @pytest.mark.parametrize(("prompt", "fits"), [(3, True), (4, False), (5, False)])
-def test_the_prompt_must_leave_room_for_a_token(prompt: int, fits: bool) -> None:
+def test_the_prompt_must_leave_at_least_one_token(prompt: int, fits: bool) -> None:
     if fits:
         check_prompt_tokens(prompt, 4, 0)
         return
@@ -279,7 +283,7 @@ def test_the_prompt_must_leave_room_for_a_token(prompt: int, fits: bool) -> None
     assert f"{prompt} tokens" in caught.value.message
 
 
-def test_the_prompt_must_leave_room_for_min_tokens() -> None:
+def test_the_prompt_must_leave_min_tokens() -> None:
     check_prompt_tokens(3, 8, 5)
     with pytest.raises(RequestError, match="at most 5") as caught:
         check_prompt_tokens(3, 8, 6)
@@ -287,7 +291,7 @@ def test_the_prompt_must_leave_room_for_min_tokens() -> None:
 
 
 @pytest.mark.parametrize("name", ["messages", "tools", "add_generation_prompt"])
-def test_variables_of_the_template_may_not_be_set(name: str) -> None:
-    found = refused(chat_template_kwargs={name: None})
-    assert (found.param, found.code) == (f"chat_template_kwargs.{name}", "conflict")
-    assert name in found.message
+def test_reserved_template_variables_may_not_be_set(name: str) -> None:
+    error = error_of(chat_template_kwargs={name: None})
+    assert (error.param, error.code) == (f"chat_template_kwargs.{name}", "conflict")
+    assert name in error.message

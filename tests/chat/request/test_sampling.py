@@ -1,4 +1,4 @@
-"""Sampling parameters of checked requests."""
+"""Sampling parameters of validated requests."""
 
 import math
 from typing import Any
@@ -24,18 +24,18 @@ def bias(entries: dict[str, Any]) -> dict[int, float]:
     return dict(params(logit_bias=entries)[0].logit_bias)
 
 
-def refusal(entries: dict[str, Any]) -> RequestError:
+def error_of(entries: dict[str, Any]) -> RequestError:
     with pytest.raises(RequestError) as caught:
         bias(entries)
     assert (caught.value.status, caught.value.code) == (400, "out_of_range")
     return caught.value
 
 
-def test_what_is_not_given_is_off() -> None:
+def test_parameters_are_neutral_by_default() -> None:
     assert params(seed=7) == (SamplingParams(7, xtc_protected=tuple(sorted(PROTECTED))),)
 
 
-def test_every_parameter_arrives() -> None:
+def test_every_parameter_is_passed_on() -> None:
     asked = {
         "temperature": 0.5,
         "top_k": 3,
@@ -47,12 +47,12 @@ def test_every_parameter_arrives() -> None:
         "xtc_threshold": 0.2,
         "xtc_probability": 0.75,
     }
-    (given_,) = params(seed=1, **asked)
-    assert {name: getattr(given_, name) for name in asked} == asked
+    (sampling,) = params(seed=1, **asked)
+    assert {name: getattr(sampling, name) for name in asked} == asked
 
 
 @pytest.mark.parametrize(("top_k", "kept"), [(-1, 0), (0, 0), (1, 1), (10**9, 10**9)])
-def test_top_k_minus_one_keeps_all(top_k: int, kept: int) -> None:
+def test_top_k_minus_one_keeps_all_tokens(top_k: int, kept: int) -> None:
     assert params(top_k=top_k)[0].top_k == kept
 
 
@@ -68,13 +68,13 @@ def test_top_k_minus_one_keeps_all(top_k: int, kept: int) -> None:
         ("<|im_end|>", VOCABULARY.token("<|im_end|>")),
     ],
 )
-def test_keys_are_ids_or_the_text_of_one_token(key: str, token: int) -> None:
+def test_logit_bias_keys_are_ids_or_the_text_of_one_token(key: str, token: int) -> None:
     assert bias({key: 1}) == {token: 1.0}
 
 
 @pytest.mark.parametrize("key", [str(VOCABULARY.size), "9" * 5000, "-1", "", "ab", "٣٤", "1.0"])
-def test_other_keys_are_refused_by_name(key: str) -> None:
-    assert refusal({key: 1}).param == f"logit_bias.{key}"
+def test_invalid_logit_bias_keys_are_rejected_by_name(key: str) -> None:
+    assert error_of({key: 1}).param == f"logit_bias.{key}"
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_other_keys_are_refused_by_name(key: str) -> None:
         (-(10**400), -math.inf),
     ],
 )
-def test_values_are_clamped_and_the_lowest_ban(value: float, addend: float) -> None:
+def test_logit_bias_values_are_clamped_and_minus_100_bans(value: float, addend: float) -> None:
     assert bias({"5": value}) == {5: addend}
 
 
 @pytest.mark.parametrize("value", [True, None, "1", math.nan, [1]])
-def test_other_values_are_refused(value: object) -> None:
-    assert refusal({"5": value}).param == "logit_bias.5"
+def test_invalid_logit_bias_values_are_rejected(value: object) -> None:
+    assert error_of({"5": value}).param == "logit_bias.5"
 
 
 @settings(max_examples=60, deadline=None)
@@ -111,7 +111,7 @@ def test_choices_count_up_from_one_seed_modulo_two_to_the_64(seed: int, n: int) 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(), min_size=1, max_size=5))
-def test_a_list_of_seeds_is_taken_as_it_is(seeds: list[int]) -> None:
+def test_a_list_of_seeds_is_used_modulo_two_to_the_64(seeds: list[int]) -> None:
     drawn = [choice.seed for choice in params(seed=seeds, n=len(seeds))]
     assert drawn == [seed % 2**64 for seed in seeds]
 

@@ -20,7 +20,7 @@ def named(name: str) -> dict[str, Any]:
 TWO = [tool("look"), tool("ask")]
 
 
-def refusal(**asked: Any) -> RequestError:
+def error_of(**asked: Any) -> RequestError:
     with pytest.raises(RequestError) as caught:
         tool_choice(body_of(**asked))
     assert caught.value.status == 400
@@ -30,7 +30,7 @@ def refusal(**asked: Any) -> RequestError:
 @pytest.mark.parametrize(
     "asked", [{}, {"tool_choice": "auto"}, {"tools": TWO, "tool_choice": "none"}]
 )
-def test_nothing_may_be_called_without_tools_or_by_choice(asked: dict[str, Any]) -> None:
+def test_no_tool_may_be_called_without_tools_or_with_none(asked: dict[str, Any]) -> None:
     assert tool_choice(body_of(**asked)).tools == ()
 
 
@@ -38,7 +38,7 @@ def test_nothing_may_be_called_without_tools_or_by_choice(asked: dict[str, Any])
     ("asked", "required", "parallel", "names"),
     [*CHOICES, ({"tool_choice": "none"}, False, True, [])],
 )
-def test_what_must_and_may_be_called(
+def test_tool_choice_decides_which_tools_may_and_must_be_called(
     asked: dict[str, Any], required: bool, parallel: bool, names: list[str]
 ) -> None:
     choice = tool_choice(body_of(tools=TWO, **asked))
@@ -48,36 +48,36 @@ def test_what_must_and_may_be_called(
 
 
 @pytest.mark.parametrize("name", ["a", "a-b_c.d9", "x" * 64])
-def test_names_are_taken(name: str) -> None:
+def test_valid_names_are_kept(name: str) -> None:
     (offered,) = tool_choice(body_of(tools=[tool(name)])).tools
     assert offered.name == name
 
 
 @pytest.mark.parametrize("name", ["", "a b", "é", 'a"', "x" * 65, "a\n", "a/b"])
-def test_names_that_are_none_are_refused_by_their_place(name: str) -> None:
-    caught = refusal(tools=[tool("look"), tool(name)])
-    assert (caught.param, caught.code) == ("tools[1].function.name", "out_of_range")
+def test_invalid_names_are_rejected_by_their_path(name: str) -> None:
+    error = error_of(tools=[tool("look"), tool(name)])
+    assert (error.param, error.code) == ("tools[1].function.name", "out_of_range")
 
 
 @pytest.mark.parametrize("choice", ["auto", "none", "required"])
-def test_a_name_is_used_once(choice: str) -> None:
-    caught = refusal(tools=[*TWO, tool("look")], tool_choice=choice)
-    assert (caught.param, caught.code) == ("tools[2].function.name", "conflict")
+def test_two_tools_with_the_same_name_are_rejected(choice: str) -> None:
+    error = error_of(tools=[*TWO, tool("look")], tool_choice=choice)
+    assert (error.param, error.code) == ("tools[2].function.name", "conflict")
 
 
-def test_a_choice_that_is_not_offered_is_refused_with_those_that_are() -> None:
-    caught = refusal(tools=TWO, tool_choice=named("loook"))
-    assert (caught.param, caught.code) == ("tool_choice.function.name", "unknown_value")
-    assert "look, ask" in caught.message
+def test_a_choice_that_is_not_offered_is_rejected_with_a_list_of_the_offered_names() -> None:
+    error = error_of(tools=TWO, tool_choice=named("loook"))
+    assert (error.param, error.code) == ("tool_choice.function.name", "unknown_value")
+    assert "look, ask" in error.message
 
 
 @pytest.mark.parametrize("kind", ["string", "array", ["object", "null"]])
-def test_arguments_are_an_object(kind: object) -> None:
-    caught = refusal(tools=[tool("look"), tool("ask", {"type": kind})])
-    assert (caught.param, caught.code) == ("tools[1].function.parameters.type", "invalid_schema")
+def test_parameters_of_another_type_than_object_are_rejected(kind: object) -> None:
+    error = error_of(tools=[tool("look"), tool("ask", {"type": kind})])
+    assert (error.param, error.code) == ("tools[1].function.parameters.type", "invalid_schema")
 
 
-def test_a_tool_is_offered_as_it_was_sent_with_its_place() -> None:
+def test_a_tool_keeps_its_definition_and_its_position() -> None:
     sent = tool("ask", {"properties": {"a": {}}})
     sent["function"]["description"] = "Asks."
     _, offered = tool_choice(body_of(tools=[tool("look"), sent])).offered

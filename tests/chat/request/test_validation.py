@@ -1,4 +1,4 @@
-"""From the body of a request to a request with every default resolved."""
+"""Validation: from a request body to a request with every default resolved."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def validated(facts: ModelFacts = FACTS, **fields: Any) -> ChatRequest:
     return validate(body_of(**fields), facts)
 
 
-def refused(facts: ModelFacts = FACTS, **fields: Any) -> RequestError:
+def error_of(facts: ModelFacts = FACTS, **fields: Any) -> RequestError:
     with pytest.raises(RequestError) as caught:
         validated(facts, **fields)
     return caught.value
@@ -59,12 +59,13 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "parallel_tool_calls": {"parallel_tool_calls": True},
     "response_format": {"response_format": None},
 }
-"""Field of the body to what a request has where it is absent or null; `sampling.` is of a choice,
-`choices` are how many there are, `drawn_seeds` how many seeds differ in two requests."""
+"""By field of the body: the attributes of a request in which it is absent or null. `sampling.` are
+attributes of a choice, `choices` is the number of choices, and `drawn_seeds` is the number of
+different seeds in two requests."""
 
 
-def found(name: str, fields: dict[str, None]) -> object:
-    """What a request with these fields has under a name of the table."""
+def value_of(name: str, fields: dict[str, None]) -> object:
+    """Returns the value of a request with these fields under a name of the table."""
     request = validated(FACTS, **fields)
     match name.partition("."):
         case "sampling", _, own:
@@ -86,15 +87,15 @@ def test_the_table_of_defaults_has_every_field() -> None:
 @pytest.mark.parametrize("field", DEFAULTS)
 def test_a_field_that_is_absent_or_null_has_its_default(field: str, null: bool) -> None:
     for name, default in DEFAULTS[field].items():
-        assert found(name, {field: None} if null else {}) == default, name
+        assert value_of(name, {field: None} if null else {}) == default, name
 
 
-def test_a_body_of_nulls_is_one_with_nothing_but_its_messages() -> None:
+def test_a_body_of_nulls_equals_a_body_with_only_its_messages() -> None:
     nulls = dict.fromkeys(DEFAULTS)
     assert validated(FACTS, **{**nulls, "seed": 1}) == validated(seed=1)
 
 
-def test_what_was_asked_for_arrives() -> None:
+def test_every_field_is_passed_on() -> None:
     request = validated(
         model="m:route",
         messages=[USER, USER],
@@ -126,7 +127,7 @@ def test_what_was_asked_for_arrives() -> None:
     assert (request.parse_reasoning, request.include_reasoning) == (False, False)
 
 
-def test_the_other_name_of_max_tokens_is_the_same() -> None:
+def test_max_completion_tokens_is_an_alias_of_max_tokens() -> None:
     assert validated(max_completion_tokens=7).max_tokens == 7
     assert validated(max_completion_tokens=7, max_tokens=7).max_tokens == 7
 
@@ -140,31 +141,31 @@ def test_the_other_name_of_max_tokens_is_the_same() -> None:
         ({"logprobs": False}, None),
     ],
 )
-def test_log_probabilities_are_reported_only_where_asked_for(
+def test_log_probabilities_are_reported_only_on_request(
     fields: dict[str, Any], reported: int | None
 ) -> None:
     assert validated(FACTS, **fields).top_logprobs == reported
 
 
-def test_free_text_asks_for_no_format() -> None:
+def test_the_response_format_text_is_none() -> None:
     assert validated(response_format={"type": "text"}).response_format is None
-    wanted = validated(response_format={"type": "json_object"}).response_format
-    assert isinstance(wanted, ResponseFormatJSONObject)
+    response_format = validated(response_format={"type": "json_object"}).response_format
+    assert isinstance(response_format, ResponseFormatJSONObject)
 
 
-def test_the_models_ends_end_where_none_are_given() -> None:
+def test_the_end_tokens_of_the_model_are_the_default() -> None:
     assert validated().end_ids == validated(eos_token=[]).end_ids == VOCABULARY.end_ids
 
 
-def test_eos_token_replaces_the_models_ends() -> None:
+def test_eos_token_replaces_the_end_tokens_of_the_model() -> None:
     assert validated(eos_token=[10, 0]).end_ids == {10, 0}
 
 
 @pytest.mark.parametrize("token", [-1, VOCABULARY.size])
-def test_an_end_outside_the_vocabulary_is_refused_by_its_place(token: int) -> None:
-    refusal = refused(eos_token=[0, token])
-    assert refusal.param == "eos_token[1]"
-    assert f"{VOCABULARY.size - 1}" in refusal.message
+def test_an_end_token_outside_the_vocabulary_is_rejected_by_its_path(token: int) -> None:
+    error = error_of(eos_token=[0, token])
+    assert error.param == "eos_token[1]"
+    assert f"{VOCABULARY.size - 1}" in error.message
 
 
 @pytest.mark.parametrize(
@@ -175,20 +176,20 @@ def test_a_stop_is_one_string_or_several(stop: object, stops: tuple[str, ...]) -
     assert (request.stop, request.min_tokens) == (stops, 3)
 
 
-def test_xtc_spares_ends_and_line_breaks() -> None:
+def test_xtc_protects_end_tokens_and_line_breaks() -> None:
     assert set(validated().sampling[0].xtc_protected) == VOCABULARY.end_ids | {14}
     assert validated(eos_token=[10]).sampling[0].xtc_protected == (10, 14)
 
 
 @pytest.mark.parametrize("name", ["reasoning_budget", "reasoning_effort"])
-def test_reasoning_is_refused_of_a_model_that_knows_nothing_of_it(name: str) -> None:
+def test_reasoning_fields_are_rejected_for_a_model_without_reasoning(name: str) -> None:
     value = 3 if name == "reasoning_budget" else "low"
-    refusal = refused(ModelFacts(VOCABULARY), **{name: value})
-    assert (refusal.param, refusal.code) == (name, "not_supported")
+    error = error_of(ModelFacts(VOCABULARY), **{name: value})
+    assert (error.param, error.code) == (name, "not_supported")
     validated(ModelFacts(VOCABULARY), **{name: None})
 
 
-def test_the_operator_decides_on_reasoning_where_a_request_does_not() -> None:
+def test_the_operator_sets_the_default_of_parse_reasoning() -> None:
     facts = ModelFacts(VOCABULARY, parse_reasoning=False)
     assert not validated(facts).parse_reasoning
     assert validated(facts, parse_reasoning=True).parse_reasoning
@@ -203,19 +204,19 @@ def test_the_route_of_an_adapter_follows_an_endpoint_id(name: str, route: str | 
     assert validated(ModelFacts(VOCABULARY, ("a", "a:b")), model=name).adapter == route
 
 
-def test_any_endpoint_id_is_answered_where_none_are_set() -> None:
+def test_any_endpoint_id_is_valid_if_none_are_set() -> None:
     assert adapter_route("x", ()) is None
     assert adapter_route("x:y", ()) == "y"
 
 
 @pytest.mark.parametrize("name", ["b", "b:a", "ab"])
 def test_an_endpoint_that_does_not_exist_is_not_found(name: str) -> None:
-    refusal = refused(ModelFacts(VOCABULARY, ("a",)), model=name)
-    assert (refusal.status, refusal.param, refusal.code) == (404, "model", "model_not_found")
+    error = error_of(ModelFacts(VOCABULARY, ("a",)), model=name)
+    assert (error.status, error.param, error.code) == (404, "model", "model_not_found")
 
 
 def test_rules_and_tools_are_checked() -> None:
-    facts = ModelFacts(VOCABULARY, limits=Limits(choices=2))
-    assert refused(facts, n=3).param == "n"
-    assert refused(facts, tools=[TOOL, TOOL]).param == "tools[1].function.name"
-    assert refused(facts, logit_bias={"x" * 9: 1}).param == "logit_bias.xxxxxxxxx"
+    facts = ModelFacts(VOCABULARY, limits=Limits(max_choices=2))
+    assert error_of(facts, n=3).param == "n"
+    assert error_of(facts, tools=[TOOL, TOOL]).param == "tools[1].function.name"
+    assert error_of(facts, logit_bias={"x" * 9: 1}).param == "logit_bias.xxxxxxxxx"

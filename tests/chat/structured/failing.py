@@ -1,4 +1,4 @@
-"""Native code that fails in its own ways."""
+"""Stand-in for native code that fails."""
 
 from typing import NoReturn
 
@@ -6,21 +6,21 @@ __all__ = ["Failing", "Panic"]
 
 
 class Panic(BaseException):
-    """As native code raises it."""
+    """Like the exception of a Rust panic, not an `Exception`."""
 
 
 class Failing:
-    """A matcher of which every method raises.
+    """A matcher whose methods all raise.
 
     Args:
-        how: What it raises.
+        error: The exception that they raise.
     """
 
-    def __init__(self, how: BaseException) -> None:
-        self._how = how
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
 
     def __getattr__(self, name: str) -> object:
         def fail(*_: object) -> NoReturn:
-            raise self._how
+            raise self._error
 
         return fail

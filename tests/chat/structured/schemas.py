@@ -1,4 +1,4 @@
-"""JSON schemas as programs write them: pydantic, zod, OpenAPI, TypeScript, and people."""
+"""Realistic JSON schemas: of pydantic, zod, OpenAPI, TypeScript, and written by hand."""
 
 from datetime import date, datetime
 from enum import Enum
@@ -55,7 +55,7 @@ class Person(BaseModel):
 
 
 def closed(**properties: Any) -> dict[str, Any]:
-    """An object with all of these properties and no others."""
+    """Returns the schema of an object with all of these properties and no others."""
     return {
         "type": "object",
         "properties": properties,
@@ -445,4 +445,4 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         },
     },
 }
-"""Name to schema; all of them can be enforced."""
+"""Schemas by name; all of them can be enforced."""

@@ -1,4 +1,4 @@
-"""Constraints at work: their ends, independence, and faults."""
+"""Constraints during generation: EOS tokens, independence of choices, and failures."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ from friendli_endpoint.chat.structured import Constraint
 from friendli_endpoint.generation import TokenStep
 from tests.chat.structured.failing import Failing, Panic
 from tests.chat.structured.schemas import SCHEMAS
-from tests.chat.structured.walking import COMPILER, ENDS, VOCABULARY, allowed
+from tests.chat.structured.walks import COMPILER, ENDS, VOCABULARY, allowed
 from tests.support.chat import choice_guide, criteria_of
 from tests.support.scripted import request, run, serving
 
@@ -34,12 +34,12 @@ def _guide(
     return choice_guide(criteria, VOCABULARY, constraint=constraint)
 
 
-def _liking(*favourites: str) -> Callable[[tuple[int, ...]], NDArray[np.float32]]:
-    """A model that takes the first of these tokens that it may, else the lowest id."""
+def _preferring(*preferred: str) -> Callable[[tuple[int, ...]], NDArray[np.float32]]:
+    """A model that generates the first allowed one of these tokens, else the lowest id."""
 
     def rule(tokens: tuple[int, ...]) -> NDArray[np.float32]:
         logits = np.zeros(VOCABULARY.size, np.float32)
-        for rank, text in enumerate(favourites):
+        for rank, text in enumerate(preferred):
             logits[VOCABULARY.token(text)] = 100.0 - rank
         return logits
 
@@ -51,37 +51,37 @@ def _text(steps: Iterable[TokenStep], ends: frozenset[int] = ENDS) -> str:
     return VOCABULARY.text(token for token in ids if token is not None and token not in ends)
 
 
-def test_a_model_in_love_with_white_space_comes_to_an_end() -> None:
-    with serving(_liking("\n", " ", "}")) as (engine, _):
+def test_a_model_that_prefers_white_space_finishes() -> None:
+    with serving(_preferring("\n", " ", "}")) as (engine, _):
         inbox = run(engine, request("r", [5], _guide(OBJECT), max_tokens=100))[0]
     assert inbox.steps[-1].findings.finish == "stop"
     assert json.loads(_text(inbox.steps)) == {}
 
 
-def test_an_end_is_possible_only_where_the_schema_is_satisfied() -> None:
+def test_eos_tokens_are_allowed_only_where_the_schema_is_satisfied() -> None:
     constraint = COMPILER.json_schema({"type": "integer"}, ENDS, "s")
     assert not allowed(constraint) & ENDS
     constraint.accept(VOCABULARY.byte("1"))
     assert allowed(constraint) >= ENDS
 
 
-def test_ends_that_replace_the_models_own() -> None:
-    other = frozenset({VOCABULARY.token("END")})
-    constraint = COMPILER.json_schema({"type": "integer"}, other, "s")
+def test_eos_ids_of_the_request_replace_those_of_the_model() -> None:
+    custom = frozenset({VOCABULARY.token("END")})
+    constraint = COMPILER.json_schema({"type": "integer"}, custom, "s")
     constraint.accept(VOCABULARY.byte("1"))
-    assert allowed(constraint) & (ENDS | other) == other
+    assert allowed(constraint) & (ENDS | custom) == custom
 
 
-def test_a_finished_schema_ends_with_stop_though_no_end_is_wanted() -> None:
-    other = frozenset({VOCABULARY.token("END")})
-    with serving(_liking(*'}":t', "<|im_end|>")) as (engine, _):
-        inbox = run(engine, request("r", [5], _guide(BRIEF, other), max_tokens=60))[0]
+def test_a_complete_value_finishes_with_stop_without_an_eos_token() -> None:
+    custom = frozenset({VOCABULARY.token("END")})
+    with serving(_preferring(*'}":t', "<|im_end|>")) as (engine, _):
+        inbox = run(engine, request("r", [5], _guide(BRIEF, custom), max_tokens=60))[0]
     assert inbox.steps[-1].findings.finish == "stop"
-    assert set(json.loads(_text(inbox.steps, other))) == {"a"}
+    assert set(json.loads(_text(inbox.steps, custom))) == {"a"}
 
 
-def test_cut_off_is_length_and_finished_is_stop() -> None:
-    with serving(_liking(*'}":t')) as (engine, _):
+def test_a_truncated_output_finishes_with_length_and_a_complete_one_with_stop() -> None:
+    with serving(_preferring(*'}":t')) as (engine, _):
         cut, whole = run(
             engine,
             request("r", [5], _guide(BRIEF), max_tokens=3),
@@ -91,14 +91,14 @@ def test_cut_off_is_length_and_finished_is_stop() -> None:
     assert whole.steps[-1].findings.finish == "stop"
 
 
-def test_nothing_allowed_is_the_length_until_the_schema_is_satisfied() -> None:
+def test_without_allowed_tokens_an_unsatisfied_schema_finishes_with_length() -> None:
     assert _guide({"type": "integer"}).exhausted().finish == "length"
     guide = _guide({"type": "integer"})
     guide.accept(VOCABULARY.byte("1"), False)
     assert guide.exhausted().finish == "stop"
 
 
-def test_a_stop_string_cuts_json() -> None:
+def test_a_stop_string_truncates_json() -> None:
     guide = _guide({"type": "string"}, stops=("ab",))
     finishes = [guide.accept(VOCABULARY.byte(character), False).finish for character in '"xab']
     assert finishes == [None, None, None, "stop"]
@@ -118,13 +118,13 @@ def test_choices_are_independent() -> None:
             assert isinstance(json.loads(_text(steps)), list)
 
 
-@pytest.mark.parametrize("how", [Panic("index out of bounds"), RuntimeError("poisoned")])
-def test_a_fault_of_the_compiler_cuts_short_its_own_choice(how: BaseException) -> None:
+@pytest.mark.parametrize("failure", [Panic("index out of bounds"), RuntimeError("poisoned")])
+def test_a_failure_of_the_matcher_ends_only_its_own_choice(failure: BaseException) -> None:
     broken, healthy = _guide(BRIEF), _guide(BRIEF)
     constraint = broken._constraint
     assert isinstance(constraint, Constraint)
-    constraint._matcher = Failing(how)  # type: ignore[assignment]
-    with serving(_liking(*'}":t')) as (engine, _):
+    constraint._matcher = Failing(failure)  # type: ignore[assignment]
+    with serving(_preferring(*'}":t')) as (engine, _):
         bad, good = run(
             engine,
             request("r", [5], broken, max_tokens=60),
@@ -135,7 +135,7 @@ def test_a_fault_of_the_compiler_cuts_short_its_own_choice(how: BaseException) -
     assert json.loads(_text(good.steps)) in ({"a": True}, {"a": False})
 
 
-def test_a_token_that_is_not_allowed_cuts_the_choice_short() -> None:
+def test_after_a_token_that_is_not_allowed_no_token_is_allowed() -> None:
     constraint = COMPILER.json_schema(BRIEF, ENDS, "s")
     assert not constraint.accept(VOCABULARY.byte("x"))
     assert allowed(constraint) == set() and constraint.fast_forward_tokens() == []

@@ -1,4 +1,4 @@
-"""Grammars of requests: how often one is made, and that its time is told."""
+"""Grammars of requests: caching, and measurement of compilation time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.structured import GrammarMaker, MatcherCompiler
 from friendli_endpoint.chat.structured.json_schema import JsonLayout
 from friendli_endpoint.generation import Grammar, Guide, RequestError
-from tests.chat.structured.walking import VOCABULARY
+from tests.chat.structured.walks import VOCABULARY
 from tests.support.chat import body_of, set_bits
 from tests.support.scripted import ScriptedVocabulary
 
@@ -29,7 +29,7 @@ def _allowed_by(guide: Guide) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("maker", "asked"),
+    ("method", "fields"),
     [
         ("regex", {"response_format": {"type": "regex", "schema": "ab"}}),
         (
@@ -46,15 +46,15 @@ def _allowed_by(guide: Guide) -> list[int]:
         ),
     ],
 )
-def test_what_choices_share_is_made_once_a_request(
-    monkeypatch: pytest.MonkeyPatch, maker: str, asked: dict[str, Any]
+def test_a_grammar_is_built_and_compiled_once_for_all_choices(
+    monkeypatch: pytest.MonkeyPatch, method: str, fields: dict[str, Any]
 ) -> None:
-    made: list[str] = []
+    built: list[str] = []
     for name in ("json_schema", "regex", "lark"):
         original = getattr(GrammarMaker, name)
 
         def counted(*given: Any, _name: str = name, _original: Any = original) -> Grammar:
-            made.append(_name)
+            built.append(_name)
             grammar: Grammar = _original(*given)
             return grammar
 
@@ -69,9 +69,9 @@ def test_what_choices_share_is_made_once_a_request(
     monkeypatch.setattr(MatcherCompiler, "_compile", counted_compile)
     rules = RuleCompiler(ScriptedVocabulary(context=4096))
     model = ChatModel(rules, "{{ messages[0].content }}{{ tools }}", 4096)
-    exchange = model.prepare(body_of(n=3, **asked))
-    first, second, _ = (rules.guide(exchange.request.rules) for _ in exchange.request.choices)
-    assert made == compiled == [maker]
+    prepared = model.prepare(body_of(n=3, **fields))
+    first, second, _ = (rules.guide(prepared.request.rules) for _ in prepared.request.choices)
+    assert built == compiled == [method]
     beginning = _allowed_by(second)
     first.accept(beginning[0], False)
     assert _allowed_by(first) != beginning
@@ -89,7 +89,7 @@ def test_a_schema_is_rewritten_and_compiled_once(layout: JsonLayout) -> None:
     assert first in matchers
 
 
-def test_the_time_is_told_of_a_schema_that_was_dropped_and_is_compiled_again() -> None:
+def test_recompilation_of_an_evicted_schema_is_timed() -> None:
     seconds: list[float] = []
     matchers = MatcherCompiler(VOCABULARY)
     grammars = GrammarMaker(matchers, seconds.append)
@@ -101,7 +101,7 @@ def test_the_time_is_told_of_a_schema_that_was_dropped_and_is_compiled_again() -
     assert len(seconds) == 2
 
 
-def test_a_grammar_that_was_dropped_is_compiled_again_where_it_is_asked_for() -> None:
+def test_an_evicted_grammar_is_compiled_again_on_request() -> None:
     matchers = MatcherCompiler(VOCABULARY)
     grammars = GrammarMaker(matchers)
     grammar = grammars.json_schema(BRIEF, "s")
@@ -113,22 +113,22 @@ def test_a_grammar_that_was_dropped_is_compiled_again_where_it_is_asked_for() ->
 
 
 @pytest.mark.parametrize(
-    ("ask", "param", "times"),
+    ("build", "param", "num_timings"),
     [
         (lambda maker: maker.json_schema({"uniqueItems": True}, "p"), "p.uniqueItems", 2),
-        (lambda maker: maker.regex("(?=a)", "p"), "p", 0),  # it never comes to a compilation
+        (lambda maker: maker.regex("(?=a)", "p"), "p", 0),  # rejected before compilation
         (lambda maker: maker.regex("(a?){500}a{500}", "p"), "p", 2),
         (lambda maker: maker.lark("start: nowhere", "p"), "p", 2),
     ],
     ids=["schema", "pattern", "work", "lark"],
 )
-def test_the_time_of_a_compilation_in_vain_is_told_too(
-    ask: Callable[[GrammarMaker], Grammar], param: str, times: int
+def test_failed_compilations_are_timed(
+    build: Callable[[GrammarMaker], Grammar], param: str, num_timings: int
 ) -> None:
     seconds: list[float] = []
     grammars = GrammarMaker(MatcherCompiler(VOCABULARY), seconds.append)
     for _ in range(2):
         with pytest.raises(RequestError) as caught:
-            ask(grammars)
+            build(grammars)
         assert caught.value.param == param
-    assert len(seconds) == times
+    assert len(seconds) == num_timings

@@ -1,4 +1,4 @@
-"""Matchers: compiled once, kept while they are used, and safe to compile in many threads."""
+"""Compiled grammars: caching, lifetime, threads, and panics of the compiler."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from friendli_endpoint.chat.structured.native import ConstraintError
 from friendli_endpoint.generation import Grammar, RequestError
 from tests.chat.structured.failing import Failing, Panic
 from tests.chat.structured.schemas import SCHEMAS
-from tests.chat.structured.walking import COMPILER, ENDS, VOCABULARY, follows, walk
+from tests.chat.structured.walks import COMPILER, ENDS, VOCABULARY, allows_text, walk
 from tests.support.chat import ConstraintMaker
 
 OBJECT = {"type": "object"}
@@ -24,15 +24,17 @@ BRIEF = {
 }
 
 
-def test_what_is_cached_keeps_no_state() -> None:
+def test_constraints_of_the_same_schema_do_not_share_state() -> None:
     first = COMPILER.json_schema(BRIEF, ENDS, "s")
     second = COMPILER.json_schema(BRIEF, ENDS, "s")
-    assert follows(first, '{"a":true}')
-    assert follows(second, '{"a":false}')
-    assert follows(COMPILER.json_schema(BRIEF, ENDS, "s"), '{"a": true}')
+    assert allows_text(first, '{"a":true}')
+    assert allows_text(second, '{"a":false}')
+    assert allows_text(COMPILER.json_schema(BRIEF, ENDS, "s"), '{"a": true}')
 
 
-def test_the_cache_is_bounded_and_keeps_what_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_bounded_and_evicts_the_least_recently_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     compiler = ConstraintMaker(VOCABULARY)
     compiled: list[str] = []
     grammar = llguidance.LLMatcher.grammar_from_json_schema
@@ -63,7 +65,7 @@ def number_of(value: int) -> Grammar:
     return Grammar("regex", f"{value}")
 
 
-def test_a_grammar_in_use_survives_any_number_of_others() -> None:
+def test_a_grammar_in_use_is_never_evicted() -> None:
     matchers = MatcherCompiler(VOCABULARY)
     used = matchers.compile(number_of(0))
     for value in range(1, 300):
@@ -72,7 +74,7 @@ def test_a_grammar_in_use_survives_any_number_of_others() -> None:
     assert matchers.compile(number_of(0)) is used
 
 
-def test_a_grammar_that_nobody_uses_is_dropped_after_128_others() -> None:
+def test_an_unused_grammar_is_evicted_after_128_others() -> None:
     matchers = MatcherCompiler(VOCABULARY)
     matchers.compile(number_of(0))
     for value in range(1, 128):
@@ -86,7 +88,7 @@ def test_a_grammar_that_nobody_uses_is_dropped_after_128_others() -> None:
     assert number_of(0) not in matchers
 
 
-def test_a_grammar_that_was_used_long_is_kept_as_long_as_one_that_was_made_last() -> None:
+def test_a_cache_hit_on_a_grammar_in_use_makes_it_the_most_recent() -> None:
     matchers = MatcherCompiler(VOCABULARY)
     used = matchers.compile(number_of(0))
     for value in range(1, 300):
@@ -98,7 +100,7 @@ def test_a_grammar_that_was_used_long_is_kept_as_long_as_one_that_was_made_last(
     assert number_of(0) in matchers
 
 
-def test_a_grammar_that_cannot_be_compiled_is_not_kept() -> None:
+def test_a_grammar_that_cannot_be_compiled_is_not_cached() -> None:
     matchers = MatcherCompiler(VOCABULARY)
     for _ in range(2):
         with pytest.raises(ConstraintError):
@@ -106,7 +108,7 @@ def test_a_grammar_that_cannot_be_compiled_is_not_kept() -> None:
     assert Grammar("regex", "(") not in matchers
 
 
-def test_many_threads_compile_and_follow_at_once() -> None:
+def test_threads_compile_and_generate_concurrently() -> None:
     compiler = ConstraintMaker(VOCABULARY)
     gate = threading.Barrier(8)
 
@@ -116,7 +118,7 @@ def test_many_threads_compile_and_follow_at_once() -> None:
         for seed, (name, schema) in enumerate(sorted(SCHEMAS.items())):
             with pytest.raises(RequestError):
                 compiler.json_schema({"$dynamicRef": name}, ENDS, "s")
-            out.append(walk(compiler.json_schema(schema, ENDS, "s"), seed, most=60))
+            out.append(walk(compiler.json_schema(schema, ENDS, "s"), seed, max_tokens=60))
         return out
 
     with ThreadPoolExecutor(8) as pool:
@@ -124,7 +126,7 @@ def test_many_threads_compile_and_follow_at_once() -> None:
     assert all(result == results[0] for result in results)
 
 
-def test_a_panic_while_compiling_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_panic_during_compilation_is_a_request_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "friendli_endpoint.chat.structured.matchers.LLMatcher", Failing(Panic("no"))
     )

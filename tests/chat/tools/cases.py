@@ -1,19 +1,19 @@
-"""Tools, and the same calls in the form of every family."""
+"""Tools, and the same calls in the format of each family."""
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from friendli_endpoint.chat.structured.json_schema import fit_schema
+from friendli_endpoint.chat.structured.json_schema import rewrite_schema
 from friendli_endpoint.chat.tools import (
     FAMILIES,
     CallArguments,
     CallBegin,
     CallEnd,
-    Event,
+    CallEvent,
+    CallText,
     Family,
-    Text,
     ToolSpec,
     family_named,
 )
@@ -53,7 +53,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "now.utc": {"type": "object", "properties": {}, "additionalProperties": False},
 }
-TOOLS = [ToolSpec(name, None, fit_schema(schema, "p").root) for name, schema in SCHEMAS.items()]
+TOOLS = [ToolSpec(name, None, rewrite_schema(schema, "p").root) for name, schema in SCHEMAS.items()]
 
 A = {"city": 'Zürich "</tool_call>" \\ \U0001f600\n{[(', "days": 3}
 B: dict[str, Any] = {"where": {"name": "a, b)", "at": [1, -2.5]}, "exact": True}
@@ -62,10 +62,10 @@ A_JSON, B_JSON = json.dumps(A), json.dumps(B, ensure_ascii=False)
 
 @dataclass(frozen=True)
 class Case:
-    """How a family writes a call of `get` with A, and that followed by one of `get_all` with B."""
+    """Outputs of a family: a call of `get` with A, and the same followed by `get_all` with B."""
 
-    one: str
-    two: str
+    single: str
+    double: str
     before: str = "Let me see…\n\n"
     after: str = "\nThat is all."
     exact: bool = True
@@ -186,14 +186,14 @@ class Reading:
     calls: list[Call]
 
 
-def read(name: str, pieces: Iterable[str], tools: Sequence[ToolSpec] = TOOLS) -> Reading:
+def read(name: str, chunks: Iterable[str], tools: Sequence[ToolSpec] = TOOLS) -> Reading:
     parser = family(name).parser(tools)
-    events = [event for piece in pieces for event in parser.feed(piece)]
+    events = [event for chunk in chunks for event in parser.feed(chunk)]
     return reading(events + parser.finish())
 
 
 def parsed(family: Family, text: str, tools: Sequence[ToolSpec] = TOOLS) -> Reading:
-    """What a family reads of an output; checks that it is the same character by character."""
+    """Returns the reading of an output; checks that it is the same character by character."""
     whole, cut = family.parser(tools), family.parser(tools)
     result = reading(whole.feed(text) + whole.finish())
     events = [event for character in text for event in cut.feed(character)]
@@ -202,16 +202,16 @@ def parsed(family: Family, text: str, tools: Sequence[ToolSpec] = TOOLS) -> Read
 
 
 def called(name: str, arguments: str, ended: bool = True) -> Call:
-    """A call that has been read, whole unless it is said that it was cut off."""
+    """Returns a call, complete by default."""
     return Call(name, arguments, ended)
 
 
-def reading(events: Iterable[Event]) -> Reading:
-    """The events put together; asserts that their order makes sense."""
+def reading(events: Iterable[CallEvent]) -> Reading:
+    """Returns the reading of some events; asserts that their order is valid."""
     result = Reading("", [])
     for event in events:
         match event:
-            case Text(text):
+            case CallText(text):
                 assert text
                 result.text += text
             case CallBegin(index, name):

@@ -1,11 +1,11 @@
-"""A tool of one argument, and its calls in the forms that write arguments one by one."""
+"""A tool with one argument, and its calls in the formats that write arguments one by one."""
 
 import json
 from typing import Any
 
 import jsonschema
 
-from friendli_endpoint.chat.structured.json_schema import fit_schema
+from friendli_endpoint.chat.structured.json_schema import rewrite_schema
 from friendli_endpoint.chat.tools import ToolSpec
 
 from .cases import family, read
@@ -26,17 +26,17 @@ ENDS = {
 def tool(schema: dict[str, Any], required: bool = True, **root: Any) -> ToolSpec:
     names = ["x"] if required else []
     whole = {"type": "object", "properties": {"x": schema}, "required": names, **root}
-    return ToolSpec("f", None, fit_schema(whole, "p").root)
+    return ToolSpec("f", None, rewrite_schema(whole, "p").root)
 
 
 def written(name: str, spec: ToolSpec, value: str) -> str | None:
-    """A call with a value as it stands; None where the grammar does not allow it."""
+    """Returns a call with the text of a value; None if the grammar does not allow it."""
     walk = Walk(constraint(family(name), [spec], as_text, required=True, parallel=False))
     opening, before, after = FORMS[name]
     for token in (opening + before + value + after + ENDS[name]).encode():
         if walk.ended or token not in allowed(walk.state):
             return None
-        walk.take(token)
+        walk.append(token)
     return walk.text
 
 
@@ -46,7 +46,7 @@ DEFINITIONS = {"E": {"enum": ["a", "b"]}}
 
 
 def check_value(name: str, schema: dict[str, Any], text: str, value: Any) -> None:
-    """That a grammar allows a value as it is written, and that it is read as what it stands for."""
+    """Checks that a grammar allows the text of a value, and that it is parsed to the value."""
     spec = tool(schema, True, **({"$defs": DEFINITIONS} if "$ref" in schema else {}))
     output = written(name, spec, text)
     assert output is not None

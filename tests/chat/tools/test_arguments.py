@@ -1,4 +1,4 @@
-"""Arguments that are JSON go through as they are, up to the brace that ends them."""
+"""JSON arguments are passed through unchanged, up to their closing brace."""
 
 import json
 from itertools import pairwise
@@ -13,29 +13,29 @@ OBJECTS = st.dictionaries(st.text(alphabet='a"\\{}é'), st.text(alphabet='a"\\{}
 
 
 @pytest.mark.parametrize("rest", ["", "}", "\n</tool_call>", ' {"a": 1}'])
-def test_what_follows_the_object_is_left(rest: str) -> None:
+def test_text_after_the_object_is_not_consumed(rest: str) -> None:
     text = '{"a": {"b": "}"}}'
     assert JsonArguments().read(text + rest) == Read(len(text), text, ended=True)
 
 
-def test_an_object_that_is_cut_off_is_taken_and_has_not_ended() -> None:
+def test_a_truncated_object_is_passed_on_and_has_not_ended() -> None:
     assert JsonArguments().read('{"a": "}') == Read(8, '{"a": "}')
 
 
-def test_nothing_is_checked() -> None:
+def test_the_json_is_not_validated() -> None:
     assert JsonArguments().read("{nonsense, }x") == Read(12, "{nonsense, }", ended=True)
 
 
 @given(OBJECTS, st.data())
-def test_fragments_make_up_the_text_however_it_is_cut(
+def test_fragments_concatenate_to_the_text_for_any_chunking(
     value: dict[str, str | None], data: st.DataObject
 ) -> None:
     text = json.dumps(value)
     cuts = sorted({0, len(text), *data.draw(st.lists(st.integers(0, len(text)), max_size=5))})
-    arguments, written = JsonArguments(), ""
+    arguments, fragments = JsonArguments(), ""
     for start, end in pairwise(cuts):
         read = arguments.read(text[start:end])
-        assert read.taken == end - start
+        assert read.consumed == end - start
         assert read.ended == (end == len(text))
-        written += read.fragment
-    assert written == text
+        fragments += read.fragment
+    assert fragments == text

@@ -1,4 +1,4 @@
-"""DeepSeek: markers around name and JSON, which V3 and R1 fence and V3.1 does not."""
+"""DeepSeek: markers around name and JSON arguments; V3 and R1 fence the JSON, V3.1 does not."""
 
 from collections.abc import Callable
 
@@ -29,9 +29,9 @@ READ = called("get", '{"city": "x"}')
 
 
 @both
-def test_text_may_stand_around_blocks_of_calls(family: DeepSeek, call: Call) -> None:
-    one = call("get", '{"city": "x"}')
-    text = f"A {BEGIN}{one}{one}{END} B {BEGIN}{one}{END}\nC"
+def test_text_may_be_around_blocks_of_calls(family: DeepSeek, call: Call) -> None:
+    single = call("get", '{"city": "x"}')
+    text = f"A {BEGIN}{single}{single}{END} B {BEGIN}{single}{END}\nC"
     assert parsed(family, text) == Reading("A  B \nC", [READ] * 3)
 
 
@@ -42,23 +42,23 @@ def test_a_call_outside_a_block_is_text(family: DeepSeek, call: Call) -> None:
 
 
 @both
-def test_white_space_between_markers_is_free(family: DeepSeek, call: Call) -> None:
-    one = call("get", '\n{"city": "x"}').replace(SEP, f" {SEP}").replace(CALL_END, f"\n{CALL_END}")
-    text = f"\n{BEGIN}\n{one}\n\n{one}\n{END}\n"
+def test_white_space_between_markers_is_ignored(family: DeepSeek, call: Call) -> None:
+    single = (
+        call("get", '\n{"city": "x"}').replace(SEP, f" {SEP}").replace(CALL_END, f"\n{CALL_END}")
+    )
+    text = f"\n{BEGIN}\n{single}\n\n{single}\n{END}\n"
     assert parsed(family, text) == Reading("", [READ, READ])
 
 
 @both
-def test_arguments_may_hold_markers_and_fences(family: DeepSeek, call: Call) -> None:
+def test_arguments_may_contain_markers_and_fences(family: DeepSeek, call: Call) -> None:
     arguments = f'{{"city": "```{CALL_END}{END}\\"}}"}}'
     text = BEGIN + call("get", arguments) + END
     assert parsed(family, text) == Reading("", [called("get", arguments)])
 
 
 @both
-def test_a_block_that_was_cut_off_between_calls_leaves_no_text(
-    family: DeepSeek, call: Call
-) -> None:
+def test_a_block_truncated_between_calls_leaves_no_text(family: DeepSeek, call: Call) -> None:
     text = BEGIN + call("get", '{"city": "x"}')
     for end in range(text.index("}") + 1, len(text) + 1):
         assert parsed(family, text[:end]) == Reading("", [READ])
@@ -67,23 +67,23 @@ def test_a_block_that_was_cut_off_between_calls_leaves_no_text(
 
 @both
 def test_a_call_of_an_unknown_tool_in_a_block_is_text(family: DeepSeek, call: Call) -> None:
-    other = call("put", "{}")
-    text = BEGIN + call("get", '{"city": "x"}') + other + END
-    assert parsed(family, text) == Reading(other + END, [READ])
+    unknown = call("put", "{}")
+    text = BEGIN + call("get", '{"city": "x"}') + unknown + END
+    assert parsed(family, text) == Reading(unknown + END, [READ])
 
 
-def test_neither_reads_the_form_of_the_other() -> None:
+def test_the_formats_do_not_parse_each_other() -> None:
     for family, call in ((FENCED, bare), (BARE, fenced)):
         text = BEGIN + call("get", "{}") + END
         assert parsed(family, text) == Reading(text, [])
 
 
-def test_a_fence_in_another_language_makes_no_call() -> None:
+def test_a_fence_in_another_language_is_text() -> None:
     text = BEGIN + fenced("get", "{}").replace("json", "python") + END
     assert parsed(FENCED, text) == Reading(text, [])
 
 
-def test_a_template_with_the_markers_is_fenced_only_where_it_writes_a_fence() -> None:
+def test_the_fenced_family_is_recognised_only_with_a_fence() -> None:
     assert [family.recognises(BEGIN + "```json") for family in (FENCED, BARE)] == [True, True]
     assert [family.recognises(BEGIN) for family in (FENCED, BARE)] == [False, True]
     assert not FENCED.recognises("```json") and not BARE.recognises(CALL)

@@ -1,4 +1,4 @@
-"""The system text for templates without a place for tools shows a form that is read."""
+"""The fallback prompt, for templates without tools."""
 
 import json
 
@@ -11,18 +11,18 @@ from .cases import NAMES, TOOLS, family, read
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_fallback_prompt_shows_a_form_that_is_read(name: str) -> None:
+def test_the_fallback_prompt_shows_a_format_that_the_parser_reads(name: str) -> None:
     tools = [*TOOLS[:1], ToolSpec("NAME", "Does it.", {"type": "object"})]
-    told = family(name).fallback_prompt(tools)
-    assert '"Does it."' in told and "x-guidance" not in told
-    assert json.loads(told.split("\n")[1])["name"] == "get"
-    form = told.split("exactly this form:\n")[1].split("\n\nPut the")[0].replace("VALUE", "1")
+    text = family(name).fallback_prompt(tools)
+    assert '"Does it."' in text and "x-guidance" not in text
+    assert json.loads(text.split("\n")[1])["name"] == "get"
+    form = text.split("exactly this form:\n")[1].split("\n\nPut the")[0].replace("VALUE", "1")
     (call,) = read(name, [form], tools).calls
     assert (call.name, call.ended) == ("NAME", True)
     assert json.loads(call.arguments) == {"ARGUMENT": 1}
 
 
-def test_each_tool_is_an_object_on_a_line_of_its_own() -> None:
+def test_each_tool_is_a_json_object_on_its_own_line() -> None:
     tools = [
         ToolSpec("f", 'Sagt "größer"\nals.', {"type": "object"}),
         ToolSpec("g", None, {"type": "object", "properties": {"ü": {}}}),

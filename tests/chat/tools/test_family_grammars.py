@@ -1,4 +1,4 @@
-"""What each family's grammar allows is what its parser reads, and valid against the schemas."""
+"""Outputs of each family's grammar are read by its parser and valid against the schemas."""
 
 import json
 import random
@@ -26,7 +26,7 @@ def seed_of(*parts: object) -> random.Random:
 
 
 def openings(name: str, marker: Marker) -> list[list[int]]:
-    """Token ids of what begins a call in text."""
+    """Returns token ids of the texts that begin a call."""
     known = family(name).markers
     if known and marker is as_token:
         return [[VOCABULARY.ids[known[0]]]]
@@ -40,7 +40,7 @@ def openings(name: str, marker: Marker) -> list[list[int]]:
 
 
 def check(name: str, walk: Walk, finished: bool, parallel: bool) -> int:
-    """Reads what was written; answers how many calls there are."""
+    """Checks the calls in an output; returns their number."""
     result = read(name, [walk.output.decode(errors="ignore")])
     for call in result.calls:
         assert call.name in SCHEMAS
@@ -60,10 +60,10 @@ def check(name: str, walk: Walk, finished: bool, parallel: bool) -> int:
 def test_required_output_is_calls_and_nothing_else(
     name: str, marker: Marker, parallel: bool
 ) -> None:
-    chance, finished = seed_of(name, marker.__name__, parallel), 0
+    draw, finished = seed_of(name, marker.__name__, parallel), 0
     for _ in range(WALKS):
         walk = start(name, marker, required=True, parallel=parallel)
-        ended = walk.wander(chance, STEPS)
+        ended = walk.wander(draw, STEPS)
         calls = check(name, walk, ended, parallel)
         if ended:
             finished += 1
@@ -76,8 +76,10 @@ def test_required_output_is_calls_and_nothing_else(
 @all_families
 @both_markers
 @pytest.mark.parametrize("parallel", [False, True])
-def test_calls_in_text_are_held_to_the_tools(name: str, marker: Marker, parallel: bool) -> None:
-    chance, finished = seed_of(name, marker.__name__, parallel), 0
+def test_calls_in_text_are_valid_against_the_schemas(
+    name: str, marker: Marker, parallel: bool
+) -> None:
+    draw, finished = seed_of(name, marker.__name__, parallel), 0
     before = CASES[name].before
     for _ in range(WALKS):
         walk = start(name, marker, required=False, parallel=parallel)
@@ -86,8 +88,8 @@ def test_calls_in_text_are_held_to_the_tools(name: str, marker: Marker, parallel
         for ids in openings(name, marker):
             for token in ids:
                 assert token in allowed(walk.state)
-                walk.take(token)
-        ended = walk.wander(chance, STEPS)
+                walk.append(token)
+        ended = walk.wander(draw, STEPS)
         calls = check(name, walk, ended, parallel)
         if ended:
             finished += 1
@@ -98,7 +100,7 @@ def test_calls_in_text_are_held_to_the_tools(name: str, marker: Marker, parallel
 
 @all_families
 @both_markers
-def test_text_alone_is_free(name: str, marker: Marker) -> None:
+def test_text_without_calls_is_unconstrained(name: str, marker: Marker) -> None:
     walk = start(name, marker, required=False, parallel=True)
     text = '¿Qué? \U0001f600\n\n  {"a": [1, 2]}\t</b> `x` [1](y) "q\x07'
     walk.write(("all\n" if name == "functionary" else "") + text)
@@ -108,38 +110,38 @@ def test_text_alone_is_free(name: str, marker: Marker) -> None:
 
 @all_families
 @both_markers
-def test_text_and_parser_agree_where_it_is_nearly_a_call(name: str, marker: Marker) -> None:
-    """What the grammar takes as text, the parser must take as text, too."""
-    chance = seed_of(name, marker.__name__)
-    for text in (CASES[name].one, CASES[name].two):
+def test_grammar_and_parser_agree_on_text_that_resembles_a_call(name: str, marker: Marker) -> None:
+    """Text that the grammar allows as text must be text for the parser, too."""
+    draw = seed_of(name, marker.__name__)
+    for text in (CASES[name].single, CASES[name].double):
         for _ in range(12):
             walk = start(name, marker, required=False, parallel=True)
-            cut = chance.randrange(len(text))
-            wild = text[:cut] + chance.choice(["x", " ", "\n", "é", '"']) + text[cut:]
-            prefix = chance.choice(["", "\n", " \t", "x"])
+            cut = draw.randrange(len(text))
+            wild = text[:cut] + draw.choice(["x", " ", "\n", "é", '"']) + text[cut:]
+            prefix = draw.choice(["", "\n", " \t", "x"])
             for token in (prefix + wild).encode():
                 if walk.ended or token not in allowed(walk.state):
                     break
-                walk.take(token)
+                walk.append(token)
             check(name, walk, finished=False, parallel=True)
 
 
-def usual(name: str) -> str:
-    """A required call as models write it; the grammars allow letters no second spelling."""
+def canonical(name: str) -> str:
+    """Returns a required call as models write it; the grammars do not allow escaped letters."""
     city = json.dumps(A["city"]), json.dumps(A["city"], ensure_ascii=False)
-    return CASES[name].one.removeprefix(">>>").replace(*city)
+    return CASES[name].single.removeprefix(">>>").replace(*city)
 
 
 @all_families
-def test_the_usual_form_is_allowed_and_ends_the_output(name: str) -> None:
+def test_the_canonical_call_is_allowed_and_ends_the_output(name: str) -> None:
     walk = start(name, as_text, required=True, parallel=False)
-    walk.write(usual(name))
+    walk.write(canonical(name))
     assert walk.ended or allowed(walk.state) == [VOCABULARY.eos_id]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if CASES[name].exact])
-def test_white_space_in_arguments_is_bounded(name: str) -> None:
-    before, brace, _ = usual(name).partition('{"city"')
+def test_white_space_in_arguments_is_limited(name: str) -> None:
+    before, brace, _ = canonical(name).partition('{"city"')
     walk = start(name, as_text, required=True, parallel=False)
     walk.write(before + brace[0] + "\n" + " " * 16)
     assert ord(" ") not in allowed(walk.state)

@@ -1,4 +1,4 @@
-"""What each family's parser reads, however its input is cut."""
+"""The parsers of all families, for any chunking of their input."""
 
 import json
 
@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.tools import Text
+from friendli_endpoint.chat.tools import CallText
 
 from .cases import A_JSON, B_JSON, CASES, NAMES, TOOLS, A, B, Reading, family, read
 
 all_families = pytest.mark.parametrize("name", NAMES)
 
 
-def seen(before: str) -> str:
-    """What the reader of an answer sees of the text before a call."""
+def visible(before: str) -> str:
+    """Returns the visible part of the text before a call."""
     return before.removeprefix("all\n")
 
 
@@ -23,10 +23,10 @@ def test_every_family_has_a_case() -> None:
 
 
 @all_families
-def test_text_and_a_call(name: str) -> None:
+def test_text_before_a_call(name: str) -> None:
     case = CASES[name]
-    result = read(name, [case.before + case.one])
-    assert result.text == seen(case.before)
+    result = read(name, [case.before + case.single])
+    assert result.text == visible(case.before)
     (call,) = result.calls
     assert (call.name, call.ended) == ("get", True)
     assert json.loads(call.arguments) == A
@@ -37,9 +37,9 @@ def test_text_and_a_call(name: str) -> None:
 
 
 @all_families
-def test_several_calls_and_text_behind_them(name: str) -> None:
+def test_several_calls_and_text_after_them(name: str) -> None:
     case = CASES[name]
-    result = read(name, [case.two + case.after])
+    result = read(name, [case.double + case.after])
     assert result.text == case.after
     assert [(call.name, call.ended) for call in result.calls] == [("get", True), ("get_all", True)]
     assert [json.loads(call.arguments) for call in result.calls] == [A, B]
@@ -48,27 +48,29 @@ def test_several_calls_and_text_behind_them(name: str) -> None:
 
 
 @all_families
-def test_white_space_around_calls_is_no_text(name: str) -> None:
+def test_white_space_around_calls_is_not_text(name: str) -> None:
     case = CASES[name]
-    assert read(name, ["" if name.startswith("functionary") else "\n\n", case.one, "\n"]).text == ""
+    assert (
+        read(name, ["" if name.startswith("functionary") else "\n\n", case.single, "\n"]).text == ""
+    )
 
 
 @all_families
 @pytest.mark.parametrize("text", ["Hello", "", "\n", "a < b, [1], {", "¡Olé! \U0001f600\n\n"])
-def test_no_call(name: str, text: str) -> None:
+def test_text_without_a_call(name: str, text: str) -> None:
     assert read(name, [text]) == Reading(text, [])
 
 
 @all_families
-def test_an_unknown_name_makes_no_call(name: str) -> None:
+def test_a_call_of_an_unknown_tool_is_text(name: str) -> None:
     case = CASES[name]
-    text = case.before + case.one.replace("get", "put")
-    assert read(name, [text]) == Reading(seen(text), [])
+    text = case.before + case.single.replace("get", "put")
+    assert read(name, [text]) == Reading(visible(text), [])
 
 
 @all_families
-def test_truncated_anywhere(name: str) -> None:
-    text = CASES[name].two
+def test_calls_of_a_truncated_output_are_prefixes_of_the_whole_ones(name: str) -> None:
+    text = CASES[name].double
     whole = read(name, [text])
     for end in range(len(text)):
         part = read(name, [text[:end]])
@@ -82,37 +84,37 @@ def test_truncated_anywhere(name: str) -> None:
 
 
 @all_families
-def test_truncated_arguments_of_json_are_all_there(name: str) -> None:
+def test_truncated_json_arguments_are_passed_on_completely(name: str) -> None:
     case = CASES[name]
     if not case.exact:
         return
-    start = case.one.index(A_JSON)
+    start = case.single.index(A_JSON)
     for end in range(len(A_JSON)):
-        result = read(name, [case.one[: start + end]])
+        result = read(name, [case.single[: start + end]])
         assert "".join(call.arguments for call in result.calls) == A_JSON[:end]
 
 
 @all_families
-def test_character_by_character(name: str) -> None:
-    text = CASES[name].before + CASES[name].two + CASES[name].after
+def test_an_output_may_be_fed_character_by_character(name: str) -> None:
+    text = CASES[name].before + CASES[name].double + CASES[name].after
     assert read(name, list(text)) == read(name, [text])
 
 
 @all_families
-def test_text_is_held_back_no_longer_than_it_must(name: str) -> None:
+def test_text_that_cannot_begin_a_call_is_not_held_back(name: str) -> None:
     parser = family(name).parser(TOOLS)
     parser.feed("all\nx" if name == "functionary" else "x")
-    for piece in ("Hello", " wörld\n", "\n", "{", "a < b", " [1]", "2 > 1"):
-        assert parser.feed(piece) == [Text(piece)]
+    for chunk in ("Hello", " wörld\n", "\n", "{", "a < b", " [1]", "2 > 1"):
+        assert parser.feed(chunk) == [CallText(chunk)]
 
 
 FRAGMENTS = st.sampled_from(
     sorted(
         {
-            piece
+            fragment
             for case in CASES.values()
-            for text in (case.one, case.two)
-            for piece in (
+            for text in (case.single, case.double)
+            for fragment in (
                 text,
                 text[: len(text) // 2],
                 text[len(text) // 2 :],
@@ -131,17 +133,19 @@ WILD = st.lists(FRAGMENTS | st.text(max_size=6), max_size=8).map("".join)
 @all_families
 @settings(max_examples=30, deadline=None)
 @given(text=WILD, data=st.data())
-def test_cutting_makes_no_difference(name: str, text: str, data: st.DataObject) -> None:
+def test_the_result_does_not_depend_on_the_chunking(
+    name: str, text: str, data: st.DataObject
+) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
-    pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    assert read(name, pieces) == read(name, [text])
+    chunks = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    assert read(name, chunks) == read(name, [text])
     assert read(name, list(text)) == read(name, [text])
 
 
 @all_families
 @settings(max_examples=30, deadline=None)
 @given(text=WILD)
-def test_text_without_calls_comes_back_whole(name: str, text: str) -> None:
+def test_text_without_calls_is_unchanged(name: str, text: str) -> None:
     result = read(name, [text])
     if not result.calls and name != "functionary":
         assert result.text == text
@@ -150,13 +154,13 @@ def test_text_without_calls_comes_back_whole(name: str, text: str) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if CASES[name].exact])
 @settings(max_examples=30, deadline=None)
 @given(text=WILD)
-def test_all_that_is_no_part_of_calls_comes_back(name: str, text: str) -> None:
-    """Text and arguments, in order, are found in the original: nothing is made up or moved."""
+def test_text_names_and_arguments_are_in_the_output_in_order(name: str, text: str) -> None:
+    """The events contain nothing that is not in the output, and keep its order."""
     parser = family(name).parser(TOOLS)
     at = 0
     for event in [*parser.feed(text), *parser.finish()]:
         for attribute in ("text", "name", "fragment"):
-            if (piece := getattr(event, attribute, None)) is not None:
-                found = text.find(piece, at)
+            if (part := getattr(event, attribute, None)) is not None:
+                found = text.find(part, at)
                 assert found >= 0
-                at = found + len(piece)
+                at = found + len(part)

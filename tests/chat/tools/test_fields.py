@@ -1,11 +1,11 @@
-"""The arguments of a tool one by one: what schemas allow for each, or why they are refused."""
+"""The arguments of a tool one by one: supported and unsupported schemas."""
 
 import json
 from typing import Any
 
 import pytest
 
-from friendli_endpoint.chat.structured.json_schema import fit_schema
+from friendli_endpoint.chat.structured.json_schema import rewrite_schema
 from friendli_endpoint.chat.tools import ToolSpec
 from friendli_endpoint.chat.tools.fields import Raw, fields_of, raw_of
 from friendli_endpoint.generation import RequestError
@@ -24,30 +24,30 @@ from .walk import Walk, as_text, constraint
         {"patternProperties": {"^x": {"minLength": 3}}},
     ],
 )
-def test_schemas_of_the_whole_object_are_refused(name: str, root: dict[str, Any]) -> None:
+def test_constraints_on_the_whole_object_are_unsupported(name: str, root: dict[str, Any]) -> None:
     spec = ToolSpec("f", None, {"type": "object", "properties": {"x": STRING}, **root})
     with pytest.raises(RequestError, match=next(iter(root))):
         family(name).grammar([spec], required=True, parallel=True, marker=as_text)
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_names_that_the_form_cannot_carry_are_refused(name: str) -> None:
+def test_argument_names_that_the_format_cannot_express_are_unsupported(name: str) -> None:
     spec = ToolSpec("f", None, {"type": "object", "properties": {"a\n<>=": STRING}})
     with pytest.raises(RequestError, match="name"):
         family(name).grammar([spec], required=True, parallel=True, marker=as_text)
 
 
-def test_a_required_property_that_is_not_described_may_be_anything() -> None:
+def test_a_required_property_without_a_schema_allows_anything() -> None:
     (field,) = fields_of(ToolSpec("f", None, {"type": "object", "required": ["z"]}))
     assert (field.name, dict(field.schema), field.required) == ("z", {}, True)
-    with pytest.raises(RequestError, match="z is required"):
+    with pytest.raises(RequestError, match="required property z"):
         fields_of(ToolSpec("f", None, {"required": ["z"], "additionalProperties": False}))
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_optional_arguments_may_be_left_out(name: str) -> None:
+def test_optional_arguments_may_be_omitted(name: str) -> None:
     schema = {"type": "object", "properties": {k: {"type": "null"} for k in "abc"}}
-    spec = ToolSpec("f", None, fit_schema({**schema, "required": ["b"]}, "p").root)
+    spec = ToolSpec("f", None, rewrite_schema({**schema, "required": ["b"]}, "p").root)
     for keys in ("b", "ab", "bc", "abc"):
         walk = Walk(constraint(family(name), [spec], as_text, required=True, parallel=False))
         opening, before, after = FORMS[name]
@@ -74,7 +74,7 @@ def test_optional_arguments_may_be_left_out(name: str) -> None:
         ({"$ref": "#/definitions/E", "definitions": {"E": {"const": "a"}}}, Raw(["a"], 0, None)),
     ],
 )
-def test_strings_of_which_little_is_said_are_written_as_they_are(
+def test_strings_with_simple_constraints_are_written_without_quotes(
     schema: dict[str, Any], raw: Raw
 ) -> None:
     assert raw_of(schema) == raw
@@ -100,7 +100,7 @@ def test_strings_of_which_little_is_said_are_written_as_they_are(
         {"$ref": "#/$defs/E", "$defs": {"E": {"$ref": "#/$defs/E"}}},
     ],
 )
-def test_other_values_are_written_as_json(schema: dict[str, Any]) -> None:
+def test_all_other_values_are_written_as_json(schema: dict[str, Any]) -> None:
     assert raw_of(schema) is None
 
 
@@ -108,7 +108,7 @@ def spec(**parameters: Any) -> ToolSpec:
     return ToolSpec("f", None, {"type": "object", **parameters})
 
 
-def test_properties_keep_the_order_of_the_schema_and_required_ones_follow() -> None:
+def test_properties_keep_the_order_of_the_schema_and_undeclared_required_ones_follow() -> None:
     properties = {"b": STRING, "a": {"type": "integer"}}
     others = {"type": "null"}
     tool = spec(properties=properties, required=["z", "a", "z"], additionalProperties=others)
@@ -121,25 +121,25 @@ def test_properties_keep_the_order_of_the_schema_and_required_ones_follow() -> N
     assert fields[2].schema == others
 
 
-def test_a_property_that_may_have_no_value_is_left_out_or_refused_where_it_is_required() -> None:
+def test_a_property_without_allowed_values_is_omitted_or_unsupported_if_required() -> None:
     properties = {"a": False, "b": STRING}
     (field,) = fields_of(spec(properties=properties))
     assert field.name == "b"
     with pytest.raises(
-        RequestError, match="a is required, but nothing is allowed for it"
+        RequestError, match="the required property a, for which no value is allowed"
     ) as caught:
         fields_of(spec(properties=properties, required=["a"]))
     assert (caught.value.param, caught.value.code) == ("tools", "unsupported_schema")
 
 
-def test_a_field_carries_the_definitions_that_it_may_refer_to() -> None:
+def test_a_field_contains_the_definitions_that_it_refers_to() -> None:
     definitions = {"E": {"enum": ["a"]}}
     (field,) = fields_of(spec(properties={"a": {"$ref": "#/$defs/E"}}, **{"$defs": definitions}))
     assert field.schema == {"$ref": "#/$defs/E", "$defs": definitions}
     assert raw_of(field.schema) == Raw(["a"], 0, None)
 
 
-def test_a_schema_that_is_nothing_but_a_reference_is_followed() -> None:
+def test_a_schema_that_is_only_a_reference_is_resolved() -> None:
     inner = {"type": "object", "properties": {"a": STRING}, "required": ["a"]}
     tool = ToolSpec("f", None, {"$ref": "#/$defs/F", "$defs": {"F": inner}})
     (field,) = fields_of(tool)

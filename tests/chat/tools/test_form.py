@@ -1,15 +1,15 @@
-"""Forms match, cannot match, or may match yet; the first two never change with more text."""
+"""Forms: the outcomes "match" and "no match" never change with more text."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from friendli_endpoint.chat.tools.form import (
-    MOST_SPACE,
-    MOST_WORD,
+    MAX_SPACE,
+    MAX_WORD,
     Ahead,
     Form,
-    Match,
+    FormMatch,
     Name,
     Outcome,
     Part,
@@ -25,26 +25,26 @@ NAMES = Name.of(["get", "get_all", "g"])
 @pytest.mark.parametrize(
     ("parts", "text", "outcome"),
     [
-        (("ab",), "abc", Match(2)),
+        (("ab",), "abc", FormMatch(2)),
         (("ab",), "a", "maybe"),
         (("ab",), "", "maybe"),
         (("ab",), "ac", None),
-        (("a", Ahead("{")), "a{", Match(1)),
+        (("a", Ahead("{")), "a{", FormMatch(1)),
         (("a", Ahead("{")), "a", "maybe"),
         (("a", Ahead("{")), "a(", None),
-        ((Space(), "a"), "a", Match(1)),
+        ((Space(), "a"), "a", FormMatch(1)),
         ((Space(), "a"), " \t\r\n", "maybe"),
         ((Space(), "a"), "\u00a0a", None),
-        ((DIGITS, "a"), "012a", Match(4)),
+        ((DIGITS, "a"), "012a", FormMatch(4)),
         ((DIGITS, "a"), "a", None),
         ((DIGITS, "a"), "0120a", None),
         ((DIGITS, "a"), "01", "maybe"),
-        ((NAMES, "("), "get(", Match(4, "get")),
-        ((NAMES, "("), "get_all(", Match(8, "get_all")),
+        ((NAMES, "("), "get(", FormMatch(4, "get")),
+        ((NAMES, "("), "get_all(", FormMatch(8, "get_all")),
         ((NAMES, "("), "get_a", "maybe"),
-        ((NAMES, "("), "g(", Match(2, "g")),
+        ((NAMES, "("), "g(", FormMatch(2, "g")),
         ((NAMES, "("), "gets(", None),
-        ((Word(frozenset("=,")), "="), "ab=1", Match(3, "ab")),
+        ((Word(frozenset("=,")), "="), "ab=1", FormMatch(3, "ab")),
         ((Word(frozenset("=,")), "="), "ab,", None),
         ((Word(frozenset("=,")), "="), "=", None),
         ((Word(frozenset("=,")), "="), "ab", "maybe"),
@@ -56,27 +56,27 @@ def test_a_form_matches_the_beginning_of_a_text(
     assert Form(*parts).match(text) == outcome
 
 
-def test_a_form_matches_from_a_place_on() -> None:
-    assert Form(NAMES, "(").match("a get(", 2) == Match(6, "get")
+def test_a_form_matches_from_an_index_on() -> None:
+    assert Form(NAMES, "(").match("a get(", 2) == FormMatch(6, "get")
     assert Form(NAMES, "(").match("a get(", 1) is None
 
 
-def test_a_name_may_be_written_otherwise_than_it_is() -> None:
-    assert Form(Name((('"a"', "a"), ("'a'", "a"))), ":").match("'a':") == Match(4, "a")
+def test_the_text_of_a_name_may_differ_from_the_name() -> None:
+    assert Form(Name((('"a"', "a"), ("'a'", "a"))), ":").match("'a':") == FormMatch(4, "a")
 
 
-def test_white_space_is_bounded() -> None:
+def test_white_space_is_limited() -> None:
     form = Form("a", Space(), "b")
-    assert form.match("a" + " " * MOST_SPACE + "b") == Match(MOST_SPACE + 2)
-    assert form.match("a" + " " * (MOST_SPACE + 1)) is None
-    assert form.match("a" + " " * MOST_SPACE) == "maybe"
+    assert form.match("a" + " " * MAX_SPACE + "b") == FormMatch(MAX_SPACE + 2)
+    assert form.match("a" + " " * (MAX_SPACE + 1)) is None
+    assert form.match("a" + " " * MAX_SPACE) == "maybe"
 
 
-def test_a_word_is_bounded() -> None:
+def test_the_length_of_a_word_is_limited() -> None:
     form = Form(Word(frozenset("=")), "=")
-    assert form.match("a" * MOST_WORD + "=") == Match(MOST_WORD + 1, "a" * MOST_WORD)
-    assert form.match("a" * MOST_WORD) == "maybe"
-    assert form.match("a" * (MOST_WORD + 1)) is None
+    assert form.match("a" * MAX_WORD + "=") == FormMatch(MAX_WORD + 1, "a" * MAX_WORD)
+    assert form.match("a" * MAX_WORD) == "maybe"
+    assert form.match("a" * (MAX_WORD + 1)) is None
 
 
 LETTERS = "ab "
@@ -92,7 +92,7 @@ ENDS = TEXTS | TEXTS.map(Ahead)
 
 
 @given(st.lists(PARTS, max_size=4), ENDS, st.text(alphabet=LETTERS, max_size=8))
-def test_what_is_certain_does_not_change_with_more_text(
+def test_a_certain_outcome_does_not_change_with_more_text(
     parts: list[Part], end: str | Ahead, text: str
 ) -> None:
     form = Form(*parts, end)

@@ -1,4 +1,4 @@
-"""Functionary: v3 addresses parts of its answer to recipients, v3.1 names functions in tags."""
+"""Functionary: v3 writes recipients, v3.1 writes function names in tags."""
 
 import pytest
 
@@ -14,12 +14,12 @@ READ = called("get", '{"city": "x"}')
 
 
 @pytest.mark.parametrize("opening", ["", ">>>"])
-def test_the_first_recipient_may_be_addressed_by_the_prompt(opening: str) -> None:
+def test_the_marker_of_the_first_recipient_is_optional(opening: str) -> None:
     assert parsed(TO, opening + 'get\n{"city": "x"}') == Reading("", [READ])
     assert parsed(TO, opening + "all\nHello") == Reading("Hello", [])
 
 
-def test_the_user_and_functions_may_be_addressed_in_turn() -> None:
+def test_text_and_calls_may_alternate() -> None:
     text = 'all\nHello >>>get\n{"city": "x"}\n>>>all\nDone.\n>>>now.utc\n{}'
     calls = [READ, called("now.utc", "{}")]
     assert parsed(TO, text) == Reading("Hello Done.\n", calls)
@@ -38,7 +38,7 @@ def test_the_user_and_functions_may_be_addressed_in_turn() -> None:
         ">>",
     ],
 )
-def test_the_sign_means_nothing_where_no_recipient_follows(text: str) -> None:
+def test_the_marker_without_a_recipient_is_text(text: str) -> None:
     assert parsed(TO, "all\n" + text) == Reading(text, [])
 
 
@@ -47,26 +47,26 @@ def test_an_output_without_a_recipient_is_text() -> None:
         assert parsed(TO, text) == Reading(text, [])
 
 
-def test_arguments_may_hold_the_sign_of_a_recipient() -> None:
+def test_arguments_may_contain_the_marker() -> None:
     arguments = '{"city": ">>>all\\n>>>get\\n{}"}'
     assert parsed(TO, "get\n" + arguments) == Reading("", [called("get", arguments)])
 
 
-def test_a_tool_cannot_have_the_name_of_the_user() -> None:
+def test_a_tool_named_all_is_rejected() -> None:
     tools = [*TOOLS, ToolSpec("all", None, {"type": "object"})]
-    with pytest.raises(RequestError, match="cannot be called 'all'") as caught:
+    with pytest.raises(RequestError, match="must not be named 'all'") as caught:
         TO.grammar(tools, required=False, parallel=True, marker=quoted)
     assert (caught.value.param, caught.value.code) == ("tools", "not_supported")
     assert TAGS.grammar(tools, required=False, parallel=True, marker=quoted)
 
 
-def test_calls_in_tags_may_stand_anywhere_in_text() -> None:
-    one = '<function=get>{"city": "x"}</function>'
-    text = f"First {one}\n{one}then {one}\n"
+def test_calls_in_tags_may_be_anywhere_in_text() -> None:
+    call = '<function=get>{"city": "x"}</function>'
+    text = f"First {call}\n{call}then {call}\n"
     assert parsed(TAGS, text) == Reading("First then ", [READ] * 3)
 
 
-def test_arguments_in_tags_may_hold_tags() -> None:
+def test_arguments_in_tags_may_contain_tags() -> None:
     arguments = '{"city": "</function><function=get>{}"}'
     text = f"<function=get>{arguments}\n</function>"
     assert parsed(TAGS, text) == Reading("", [called("get", arguments)])
@@ -83,14 +83,14 @@ def test_arguments_in_tags_may_hold_tags() -> None:
         "</function>",
     ],
 )
-def test_tags_that_make_no_call_stay_text(text: str) -> None:
+def test_tags_without_a_valid_call_are_text(text: str) -> None:
     assert parsed(TAGS, text) == Reading(text, [])
 
 
-def test_a_closing_tag_that_was_cut_off_is_no_text() -> None:
+def test_a_truncated_closing_tag_is_not_text() -> None:
     assert parsed(TAGS, '<function=get>{"city": "x"}</func') == Reading("", [READ])
 
 
-def test_templates_with_tags_of_parameters_are_of_another_family() -> None:
+def test_templates_with_parameter_tags_are_not_recognised() -> None:
     assert TAGS.recognises("<function=name>{}") and not TAGS.recognises("<function=n><parameter=p>")
     assert TO.recognises(">>>all\n") and not TO.recognises(">>>get\n")

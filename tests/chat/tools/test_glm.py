@@ -28,7 +28,7 @@ READ = called("get", '{"city":"x"}')
 
 
 @pytest.mark.parametrize("line", ["", "\n", "\n\n", " "])
-def test_keys_and_values_may_stand_on_lines_of_their_own(line: str) -> None:
+def test_keys_and_values_may_be_on_separate_lines(line: str) -> None:
     text = call("get", ("city", "x"), ("days", "3"), line=line)
     assert parsed(GLM, text) == Reading("", [called("get", '{"city":"x","days":3}')])
 
@@ -37,7 +37,7 @@ def test_a_call_may_have_no_arguments() -> None:
     assert parsed(GLM, call("now.utc")) == Reading("", [called("now.utc", "{}")])
 
 
-def test_text_may_stand_before_between_and_behind_calls() -> None:
+def test_text_may_be_before_between_and_after_calls() -> None:
     assert parsed(GLM, f"A {GET} B {GET}\nC") == Reading("A  B \nC", [READ, READ])
 
 
@@ -79,23 +79,23 @@ def test_nested_values_are_json() -> None:
         "<tool_call></tool_call>",
     ],
 )
-def test_what_is_no_call_of_a_known_tool_stays_text(text: str) -> None:
+def test_an_invalid_or_unknown_call_is_text(text: str) -> None:
     assert parsed(GLM, text) == Reading(text, [])
 
 
-def test_a_value_that_was_cut_off_is_given_as_far_as_it_came() -> None:
+def test_a_truncated_value_is_passed_on() -> None:
     text = GET[: GET.index("</arg_value>") + 5]
     assert parsed(GLM, text) == Reading("", [called("get", '{"city":"x', ended=False)])
 
 
-def test_text_among_the_arguments_breaks_a_call_off() -> None:
+def test_text_between_arguments_aborts_the_call() -> None:
     text = GET.replace("\n</tool_call>", " well\n</tool_call>")
     broken = called("get", '{"city":"x"', ended=False)
     assert parsed(GLM, text) == Reading(" well\n</tool_call>", [broken])
 
 
 @pytest.mark.parametrize("name", ["", "a<b", "a>b", "a\nb", "x" * 257])
-def test_a_name_that_a_key_cannot_hold_is_refused(name: str) -> None:
+def test_an_argument_name_that_a_key_cannot_contain_is_unsupported(name: str) -> None:
     tool = ToolSpec("f", None, {"type": "object", "properties": {name: {}}})
-    with pytest.raises(RequestError, match="has a name that this model's tool calls cannot carry"):
+    with pytest.raises(RequestError, match="is not supported in this model's tool-call format"):
         GLM.grammar([tool], required=True, parallel=False, marker=quoted)

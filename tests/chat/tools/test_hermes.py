@@ -1,4 +1,4 @@
-"""Hermes: JSON objects between tags, wherever they stand in the text."""
+"""Hermes: JSON objects between tags, anywhere in the text."""
 
 import pytest
 
@@ -17,7 +17,7 @@ GET = call("get", '{"city": "Rome"}')
 READ = called("get", '{"city": "Rome"}')
 
 
-def test_text_may_stand_before_between_and_behind_calls() -> None:
+def test_text_may_be_before_between_and_after_calls() -> None:
     text = f"First{GET}\nand then {GET}\nDone."
     assert parsed(HERMES, text) == Reading("First\nand then \nDone.", [READ, READ])
 
@@ -29,16 +29,16 @@ def test_text_may_stand_before_between_and_behind_calls() -> None:
         '<tool_call>\n\n{ "name": "get",\n"arguments": {"city": "Rome"} \n}\n\n</tool_call>\n\n',
     ],
 )
-def test_white_space_around_the_parts_of_a_call_is_free(text: str) -> None:
+def test_white_space_around_the_parts_of_a_call_is_ignored(text: str) -> None:
     assert parsed(HERMES, text) == Reading("", [READ])
 
 
-def test_arguments_may_hold_what_looks_like_a_call() -> None:
+def test_arguments_may_contain_text_like_a_call() -> None:
     arguments = '{"city": "</tool_call><tool_call>{\\"name\\": \\"get\\", \\"arguments\\": {}}"}'
     assert parsed(HERMES, call("get", arguments)) == Reading("", [called("get", arguments)])
 
 
-def test_a_name_that_begins_like_another_is_told_apart() -> None:
+def test_names_may_share_a_prefix() -> None:
     arguments = '{"where": {"name": "x"}, "exact": true}'
     text = call("get_all", arguments) + "\n" + call("now.utc", "{}")
     calls = [called("get_all", arguments), called("now.utc", "{}")]
@@ -58,26 +58,26 @@ def test_a_name_that_begins_like_another_is_told_apart() -> None:
         '{"name": "get", "arguments": {}}',
     ],
 )
-def test_what_is_no_call_of_a_known_tool_stays_text(text: str) -> None:
+def test_an_invalid_or_unknown_call_is_text(text: str) -> None:
     assert parsed(HERMES, text) == Reading(text, [])
 
 
-def test_a_call_behind_one_of_an_unknown_tool_is_read() -> None:
-    other = call("put", "{}") + "\n"
-    assert parsed(HERMES, other + GET) == Reading(other, [READ])
+def test_a_call_after_one_of_an_unknown_tool_is_read() -> None:
+    unknown = call("put", "{}") + "\n"
+    assert parsed(HERMES, unknown + GET) == Reading(unknown, [READ])
 
 
 @pytest.mark.parametrize("closing", ["", "}", "}\n", "}\n</tool_", "\n}"])
-def test_a_call_whose_closing_was_cut_off_is_whole(closing: str) -> None:
+def test_a_call_with_a_truncated_closing_tag_is_complete(closing: str) -> None:
     text = GET.removesuffix("}\n</tool_call>") + closing
     assert parsed(HERMES, text) == Reading("", [READ])
 
 
-def test_a_call_that_was_cut_off_in_its_arguments_has_not_ended() -> None:
+def test_a_call_truncated_in_its_arguments_has_not_ended() -> None:
     text = GET[: GET.index('me"}')]
     assert parsed(HERMES, text) == Reading("", [called("get", '{"city": "Ro', ended=False)])
 
 
-def test_a_call_that_is_never_closed_leaves_the_rest_as_text() -> None:
+def test_the_rest_after_an_unclosed_call_is_text() -> None:
     text = GET.removesuffix("</tool_call>") + "Done."
     assert parsed(HERMES, text) == Reading("}\nDone.", [READ])

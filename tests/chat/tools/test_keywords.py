@@ -1,4 +1,4 @@
-"""Keyword arguments of Python: what the grammar writes, and how they are read as JSON."""
+"""Python keyword arguments: their grammar, and their conversion to JSON."""
 
 import json
 from typing import Any
@@ -26,20 +26,20 @@ from .one_value import STRING, check_value
         ({"type": "boolean", "const": True}, "true", True),
     ],
 )
-def test_a_value_is_read_as_it_may_be_written(
+def test_a_value_that_the_grammar_allows_is_parsed(
     schema: dict[str, Any], text: str, value: Any
 ) -> None:
     check_value("pythonic", schema, text, value)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a=b", "f(x", "a,b", "it's", "[a", "x" * 257])
-def test_a_name_that_no_keyword_can_have_is_refused(name: str) -> None:
+def test_an_argument_name_that_is_not_a_valid_keyword_is_unsupported(name: str) -> None:
     spec = ToolSpec("f", None, {"type": "object", "properties": {name: STRING}})
-    with pytest.raises(RequestError, match="has a name that this model's tool calls cannot carry"):
+    with pytest.raises(RequestError, match="is not supported in this model's tool-call format"):
         keyword_rules(spec, "0")
 
 
-def test_the_rules_of_two_tools_have_other_names() -> None:
+def test_the_rules_of_two_tools_have_different_names() -> None:
     spec = ToolSpec("f", None, {"type": "object", "properties": {"a": STRING, "b": STRING}})
     names = [
         {line.partition(":")[0] for line in keyword_rules(spec, suffix).splitlines()}
@@ -65,15 +65,15 @@ def test_the_rules_of_two_tools_have_other_names() -> None:
         ("größe=1)", {"größe": 1}),
     ],
 )
-def test_arguments_are_read_as_an_object_up_to_their_parenthesis(
+def test_arguments_become_an_object_up_to_the_closing_parenthesis(
     text: str, arguments: dict[str, Any]
 ) -> None:
     read = KeywordArguments().read(text + "] and more")
-    assert read.taken == len(text) and read.ended
+    assert read.consumed == len(text) and read.ended
     assert json.loads(read.fragment) == arguments
 
 
-def test_a_value_is_given_when_it_is_whole() -> None:
+def test_a_value_is_output_when_it_is_complete() -> None:
     arguments = KeywordArguments()
     assert arguments.read("a=[1, ") == Read(2, "{")
     assert arguments.read("[1, 2]") == Read(0, "")
@@ -83,9 +83,9 @@ def test_a_value_is_given_when_it_is_whole() -> None:
 
 
 @pytest.mark.parametrize("text", ["'x')", "=1)", "1+1, b=2)", ", a=1)", "f(1))", "a b=1)"])
-def test_what_is_no_keyword_breaks_off(text: str) -> None:
+def test_invalid_keyword_arguments_are_broken(text: str) -> None:
     assert KeywordArguments().read(text) == Read(0, "", broken=True)
 
 
-def test_a_second_argument_without_a_name_breaks_off_behind_the_first() -> None:
+def test_an_argument_without_a_name_is_broken_after_the_first() -> None:
     assert KeywordArguments().read("a=1, 2)") == Read(3, '{"a":1', broken=True)

@@ -1,4 +1,4 @@
-"""Literals of Python as JSON: both spellings are read, and what is neither becomes a string."""
+"""Python literals as JSON; other text becomes a string."""
 
 import json
 from typing import Any
@@ -36,12 +36,12 @@ from friendli_endpoint.chat.tools.literal import as_json, compact, is_json
         ("__import__('os')", "__import__('os')"),
     ],
 )
-def test_literals(text: str, value: Any) -> None:
+def test_literals_are_converted_to_json(text: str, value: Any) -> None:
     assert json.loads(as_json(text)) == value
 
 
 @given(st.text())
-def test_anything_becomes_json(text: str) -> None:
+def test_any_text_becomes_valid_json(text: str) -> None:
     json.loads(as_json(text))
 
 
@@ -52,24 +52,24 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
-def test_json_and_python_spell_the_same(value: Any) -> None:
+def test_json_and_repr_of_a_value_give_the_same_json(value: Any) -> None:
     assert json.loads(as_json(json.dumps(value))) == value
     assert json.loads(as_json(repr(value))) == value
 
 
 @pytest.mark.parametrize("text", ["1", "-0.5e3", "null", ' {"a": [1, true]} ', '"\\u0061"'])
-def test_json_is_json(text: str) -> None:
+def test_is_json_is_true_for_json(text: str) -> None:
     assert is_json(text)
 
 
 @pytest.mark.parametrize(
     "text", ["", "NaN", "-Infinity", "True", "[1,]", "'a'", "1 2", '"a', "[" * 200_000]
 )
-def test_what_json_does_not_allow_is_none(text: str) -> None:
+def test_is_json_is_false_for_other_text(text: str) -> None:
     assert not is_json(text)
 
 
-def test_long_numbers_stay_as_they_are_written() -> None:
+def test_long_numbers_are_unchanged() -> None:
     digits = "9" * 10_000
     assert as_json(f"[{digits}]") == f"[{digits}]"
 
@@ -82,5 +82,5 @@ def test_long_numbers_stay_as_they_are_written() -> None:
         ('{"a \\" b": " \\\\"}', '{"a \\" b":" \\\\"}'),
     ],
 )
-def test_white_space_is_left_out_between_tokens_only(text: str, short: str) -> None:
+def test_compact_removes_white_space_only_between_tokens(text: str, short: str) -> None:
     assert compact(text) == short

@@ -25,7 +25,7 @@ def test_an_output_may_begin_with_a_call(before: str, key: str) -> None:
     assert parsed(LLAMA, before + call("get", '{"city": "x"}', key)) == Reading("", [READ])
 
 
-def test_an_object_in_text_is_no_call_without_the_tag() -> None:
+def test_an_object_in_text_is_a_call_only_with_the_tag() -> None:
     assert parsed(LLAMA, f"As JSON: {GET}") == Reading(f"As JSON: {GET}", [])
     assert parsed(LLAMA, f"As a call: {TAG}{GET}") == Reading("As a call: ", [READ])
 
@@ -35,7 +35,7 @@ def test_calls_may_follow_one_another(between: str) -> None:
     assert parsed(LLAMA, f"{GET}{between}{GET}") == Reading("", [READ, READ])
 
 
-def test_text_behind_a_call_is_text() -> None:
+def test_text_after_a_call_is_text() -> None:
     assert parsed(LLAMA, f"{GET}\nDone; {GET}") == Reading(f"\nDone; {GET}", [READ])
 
 
@@ -52,28 +52,28 @@ def test_text_behind_a_call_is_text() -> None:
         "{",
     ],
 )
-def test_what_is_no_call_of_a_known_tool_stays_text(text: str) -> None:
+def test_an_invalid_or_unknown_call_is_text(text: str) -> None:
     assert parsed(LLAMA, text) == Reading(text, [])
 
 
-def test_arguments_may_hold_the_tag_and_objects_of_calls() -> None:
+def test_arguments_may_contain_the_tag_and_calls() -> None:
     arguments = '{"city": "; {\\"name\\": \\"get\\"}<|python_tag|>", "days": 1}'
     assert parsed(LLAMA, call("get", arguments)) == Reading("", [called("get", arguments)])
 
 
-def test_a_last_brace_that_was_cut_off_is_no_text() -> None:
+def test_a_missing_last_brace_leaves_no_text() -> None:
     assert parsed(LLAMA, GET[:-1]) == parsed(LLAMA, GET[:-1] + "\n") == Reading("", [READ])
 
 
 def test_text_may_not_begin_like_the_object_of_a_tool() -> None:
-    """The grammar holds it to the tool's schema, whatever white space it has."""
+    """The grammar enforces the schema for any white space in the beginning."""
     for opening in ('{"name": "get", ', '\n{ "name" :"get" , '):
         walk = Walk(constraint(LLAMA, TOOLS, as_text, required=False, parallel=True))
         walk.write(opening)
         walk.write('"parameters": {"city": "')
     walk = Walk(constraint(LLAMA, TOOLS, as_text, required=False, parallel=True))
     walk.write('{"name": "get"')
-    assert ord("}") not in allowed(walk.state), "as text it might end here"
+    assert ord("}") not in allowed(walk.state), "as text, it could end here"
     walk = Walk(constraint(LLAMA, TOOLS, as_text, required=False, parallel=True))
     walk.write('{"name": "gets", "x": 1} and so on')
 

@@ -1,4 +1,4 @@
-"""Mistral: a list of calls behind a marker; in later models, markers for every call."""
+"""Mistral: a list of calls after a marker; in later models, markers for each call."""
 
 import pytest
 
@@ -19,24 +19,24 @@ def item(identity: str = "") -> str:
     "identity",
     ["", ', "id": "abcDEF123"', ',"id":"1"', ' ,\n"id" : "a" ', ', "id": "' + "a" * 64 + '"'],
 )
-def test_a_call_may_have_an_id_or_none(identity: str) -> None:
+def test_the_id_of_a_call_is_optional(identity: str) -> None:
     text = f"[TOOL_CALLS][{item(identity)}, {item(identity)}]"
     assert parsed(LIST, text) == Reading("", [READ, READ])
 
 
 @pytest.mark.parametrize("identity", [', "id": ""', ', "id": 3', ', "id": "a-b"', ', "x": "a"'])
-def test_what_is_no_id_leaves_the_rest_as_text(identity: str) -> None:
+def test_the_rest_after_an_invalid_id_is_text(identity: str) -> None:
     text = f"[TOOL_CALLS][{item(identity)}]"
     assert parsed(LIST, text) == Reading(f"{identity}}}]", [READ])
 
 
-def test_text_may_stand_before_between_and_behind_lists() -> None:
-    one = f"[TOOL_CALLS] [ {item()} ]"
-    assert parsed(LIST, f"A {one} B {one}\nC") == Reading("A  B \nC", [READ, READ])
+def test_text_may_be_before_between_and_after_lists() -> None:
+    calls = f"[TOOL_CALLS] [ {item()} ]"
+    assert parsed(LIST, f"A {calls} B {calls}\nC") == Reading("A  B \nC", [READ, READ])
 
 
 @pytest.mark.parametrize("rest", ["", "}", "} ", ', "id": "abc'])
-def test_a_list_that_was_cut_off_behind_arguments_leaves_no_text(rest: str) -> None:
+def test_a_list_truncated_after_arguments_leaves_no_text(rest: str) -> None:
     text = f"[TOOL_CALLS][{item()[:-1]}{rest}"
     assert parsed(LIST, text) == Reading("", [READ])
 
@@ -52,11 +52,11 @@ def test_a_list_that_was_cut_off_behind_arguments_leaves_no_text(rest: str) -> N
         "[TOOL_",
     ],
 )
-def test_a_list_without_a_call_stays_text(text: str) -> None:
+def test_a_list_without_a_valid_call_is_text(text: str) -> None:
     assert parsed(LIST, text) == Reading(text, [])
 
 
-def test_ids_are_written_with_nine_characters() -> None:
+def test_the_grammar_allows_only_ids_of_nine_characters() -> None:
     walk = Walk(constraint(LIST, TOOLS, as_text, required=True, parallel=False))
     walk.write(f'[TOOL_CALLS][{item()[:-1]}, "id": "abcDEF12')
     assert ord('"') not in allowed(walk.state) and ord("-") not in allowed(walk.state)
@@ -64,14 +64,14 @@ def test_ids_are_written_with_nine_characters() -> None:
     assert walk.ended or allowed(walk.state) == [VOCABULARY.eos_id]
 
 
-def test_each_call_has_markers_of_its_own() -> None:
-    one = '[TOOL_CALLS]get[ARGS]{"city": "x"}'
+def test_each_call_has_its_own_markers() -> None:
+    call = '[TOOL_CALLS]get[ARGS]{"city": "x"}'
     with_id = '[TOOL_CALLS] get[CALL_ID]abcDEF123[ARGS] {"city": "x"}'
-    text = f"A {one}{with_id}\n{one} B {one}"
+    text = f"A {call}{with_id}\n{call} B {call}"
     assert parsed(ARGS, text) == Reading("A  B ", [READ] * 4)
 
 
-def test_arguments_may_hold_markers() -> None:
+def test_arguments_may_contain_markers() -> None:
     arguments = '{"city": "[TOOL_CALLS]get[ARGS]{}"}'
     calls = [called("get", arguments)]
     assert parsed(ARGS, f"[TOOL_CALLS]get[ARGS]{arguments}") == Reading("", calls)
@@ -91,5 +91,5 @@ def test_arguments_may_hold_markers() -> None:
         f"[TOOL_CALLS][{item()}]",
     ],
 )
-def test_markers_that_make_no_call_stay_text(text: str) -> None:
+def test_markers_without_a_valid_call_are_text(text: str) -> None:
     assert parsed(ARGS, text) == Reading(text, [])

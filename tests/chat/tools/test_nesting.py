@@ -1,4 +1,4 @@
-"""Brackets and strings are counted character by character, and strings hide brackets."""
+"""Nesting of brackets and strings; brackets in strings do not count."""
 
 import json
 from typing import Any
@@ -13,17 +13,17 @@ from friendli_endpoint.chat.tools.nesting import Nesting
 def after(text: str, quotes: str = '"') -> Nesting:
     nesting = Nesting(quotes)
     for character in text:
-        nesting.take(character)
+        nesting.feed(character)
     return nesting
 
 
 @pytest.mark.parametrize("text", ["", "a1,:", "()", "{[()]}", '"a"', '"}"', r'"\""', r'"\\"', "'"])
-def test_what_is_closed_is_not_inside(text: str) -> None:
+def test_inside_is_false_when_everything_is_closed(text: str) -> None:
     assert not after(text).inside
 
 
 @pytest.mark.parametrize("text", ["(", "{[()]", '"', '"a}', r'"\"', r'"\\\"', '["]"'])
-def test_what_is_open_is_inside(text: str) -> None:
+def test_inside_is_true_while_a_bracket_or_a_string_is_open(text: str) -> None:
     assert after(text).inside
 
 
@@ -44,7 +44,7 @@ VALUES = st.recursive(
 def test_json_is_inside_from_its_first_character_to_its_last(value: Any) -> None:
     nesting, text = Nesting(), json.dumps(value)
     for character in text[:-1]:
-        nesting.take(character)
+        nesting.feed(character)
         assert nesting.inside
-    nesting.take(text[-1])
+    nesting.feed(text[-1])
     assert not nesting.inside

@@ -1,11 +1,11 @@
-"""Calls that are JSON objects: how they begin, and how names are written in them."""
+"""Calls that are JSON objects: their beginning, and the names in them."""
 
 import json
 
 import pytest
 
 from friendli_endpoint.chat.tools import ToolSpec
-from friendli_endpoint.chat.tools.form import Match, Name
+from friendli_endpoint.chat.tools.form import FormMatch, Name
 from friendli_endpoint.chat.tools.objects import call_body, head_form, names_in_json
 
 from .cases import TOOLS
@@ -22,7 +22,7 @@ FORM = head_form((), names_in_json(TOOLS), "arguments")
     ],
 )
 def test_a_head_ends_before_the_brace_of_the_arguments(text: str) -> None:
-    assert FORM.match(text) == Match(len(text) - 1, "get")
+    assert FORM.match(text) == FormMatch(len(text) - 1, "get")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_head_ends_before_the_brace_of_the_arguments(text: str) -> None:
         '{"name":' + " " * 17 + '"get"',
     ],
 )
-def test_an_object_of_another_form_begins_no_call(text: str) -> None:
+def test_other_objects_do_not_begin_a_call(text: str) -> None:
     assert FORM.match(text) is None
 
 
@@ -48,8 +48,8 @@ def test_names_are_read_with_escapes_and_without() -> None:
     form = head_form(("!",), names, "arguments")
     for written in ('"gro\\u00dfe\\"x"', '"große\\"x"'):
         text = f'!{{"name": {written}, "arguments": {{'
-        assert form.match(text) == Match(len(text) - 1, 'große"x')
-    assert names_in_json(TOOLS[:1]) == Name((('"get"', "get"),)), "no name is there twice"
+        assert form.match(text) == FormMatch(len(text) - 1, 'große"x')
+    assert names_in_json(TOOLS[:1]) == Name((('"get"', "get"),)), "each text is listed only once"
 
 
 def test_the_body_of_a_call_is_its_object_without_the_last_brace() -> None:

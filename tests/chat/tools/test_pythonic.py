@@ -1,4 +1,4 @@
-"""Calls as a list of Python: bare at the beginning of an answer, or between markers."""
+"""Calls as a Python list: bare at the beginning of an answer, or between markers."""
 
 import json
 
@@ -21,14 +21,14 @@ def test_an_answer_may_begin_with_a_list(before: str) -> None:
     assert parsed(BARE, text) == Reading("\nDone.", [READ, NOW])
 
 
-def test_a_bare_list_in_text_is_text_without_the_markers() -> None:
+def test_a_bare_list_in_text_is_a_call_only_with_markers() -> None:
     text = "Call [get(city='x')]"
     assert parsed(BARE, text) == Reading(text, [])
     text = f"So: {PYTHON}[get(city='x')]{PYTHON_END} and {PYTHON} [now.utc()]{PYTHON_END}"
     assert parsed(BARE, text) == Reading("So:  and ", [READ, NOW])
 
 
-def test_marked_lists_may_stand_anywhere() -> None:
+def test_marked_lists_may_be_anywhere() -> None:
     text = f"A {START}[get(city='x'), now.utc()]{END} B {START} [now.utc()] {END}\nC"
     assert parsed(MARKED, text) == Reading("A  B \nC", [READ, NOW, NOW])
     assert parsed(MARKED, "[now.utc()]") == Reading("[now.utc()]", [])
@@ -45,7 +45,7 @@ def test_marked_lists_may_stand_anywhere() -> None:
         ("city=Rome", {"city": "Rome"}),
     ],
 )
-def test_keyword_arguments_are_read_as_json(written: str, arguments: object) -> None:
+def test_keyword_arguments_are_converted_to_json(written: str, arguments: object) -> None:
     for family, text in (
         (BARE, f"[get({written})]"),
         (MARKED, f"{START}[get({written})]{END}"),
@@ -68,17 +68,17 @@ def test_keyword_arguments_are_read_as_json(written: str, arguments: object) -> 
         "[1, 2, 3]",
     ],
 )
-def test_what_is_no_list_of_calls_stays_text(text: str) -> None:
+def test_an_invalid_list_of_calls_is_text(text: str) -> None:
     assert parsed(BARE, text) == Reading(text, [])
     assert parsed(MARKED, START + text + END) == Reading(START + text + END, [])
 
 
-def test_what_follows_a_call_of_a_known_tool_in_a_list_may_be_text() -> None:
+def test_the_rest_of_a_list_after_a_known_call_may_be_text() -> None:
     assert parsed(BARE, "[now.utc(), put()]") == Reading(", put()]", [NOW])
     assert parsed(BARE, "[now.utc(); x") == Reading("; x", [NOW])
 
 
-def test_an_argument_without_a_name_breaks_a_call_off() -> None:
+def test_an_argument_without_a_name_aborts_the_call() -> None:
     broken = called("get", "", ended=False)
     assert parsed(BARE, "[get('x')]") == Reading("'x')]", [broken])
 
@@ -92,15 +92,13 @@ def test_an_argument_without_a_name_breaks_a_call_off() -> None:
         ("[get(city='x', days=3", '{"city":"x","days":'),
     ],
 )
-def test_a_call_that_was_cut_off_has_the_arguments_that_were_whole(
-    text: str, arguments: str
-) -> None:
+def test_a_truncated_call_has_its_complete_arguments(text: str, arguments: str) -> None:
     written = [call.arguments for call in parsed(BARE, text).calls]
     assert len(written) == 1 and arguments.startswith(written[0])
     assert not parsed(BARE, text).calls[0].ended and parsed(BARE, text).text == ""
 
 
-def test_a_list_whose_end_was_cut_off_leaves_no_text() -> None:
+def test_a_list_with_a_truncated_end_leaves_no_text() -> None:
     assert parsed(BARE, "[now.utc()") == Reading("", [NOW])
     for rest in ("", " ", "]", "]<|tool_call_"):
         assert parsed(MARKED, f"{START}[now.utc(){rest}") == Reading("", [NOW])

@@ -26,11 +26,11 @@ GET = call("get", city="x")
 READ = called("get", '{"city":"x"}')
 
 
-def test_text_may_stand_before_between_and_behind_calls() -> None:
+def test_text_may_be_before_between_and_after_calls() -> None:
     assert parsed(QWEN, f"A {GET} B {GET}\nC") == Reading("A  B \nC", [READ, READ])
 
 
-def test_all_may_stand_on_one_line() -> None:
+def test_a_call_may_be_on_one_line() -> None:
     text = GET.replace("\n", "")
     assert parsed(QWEN, text + text) == Reading("", [READ, READ])
 
@@ -72,32 +72,32 @@ def test_the_schema_decides_whether_a_value_is_text_or_json(
         "<tool_call>\n</tool_call>",
     ],
 )
-def test_what_is_no_call_of_a_known_tool_stays_text(text: str) -> None:
+def test_an_invalid_or_unknown_call_is_text(text: str) -> None:
     assert parsed(QWEN, text) == Reading(text, [])
 
 
-def test_a_call_is_whole_with_its_function() -> None:
+def test_a_call_is_complete_with_its_function_tag() -> None:
     text = GET.removesuffix("\n</tool_call>")
     assert parsed(QWEN, text) == parsed(QWEN, text + "\n</tool") == Reading("", [READ])
     assert parsed(QWEN, text + "\nDone.") == Reading("\nDone.", [READ])
 
 
-def test_a_value_that_was_cut_off_is_given_as_far_as_it_came() -> None:
+def test_a_truncated_value_is_passed_on() -> None:
     for end in ("\n", "\n</para"):
         text = GET[: GET.index("\n</parameter>")] + end
         assert parsed(QWEN, text) == Reading("", [called("get", '{"city":"x', ended=False)])
 
 
-def test_text_among_the_parameters_breaks_a_call_off() -> None:
+def test_text_between_parameters_aborts_the_call() -> None:
     text = GET.replace("</parameter>\n", "</parameter> well ")
     broken = called("get", '{"city":"x"', ended=False)
     assert parsed(QWEN, text) == Reading(" well </function>\n</tool_call>", [broken])
 
 
 @pytest.mark.parametrize("name", ["", "a<b", "a>b", "a\nb", "x" * 257])
-def test_a_name_that_a_tag_cannot_hold_is_refused(name: str) -> None:
+def test_an_argument_name_that_a_tag_cannot_contain_is_unsupported(name: str) -> None:
     tool = ToolSpec("f", None, {"type": "object", "properties": {name: {}}})
-    with pytest.raises(RequestError, match="has a name that this model's tool calls cannot carry"):
+    with pytest.raises(RequestError, match="is not supported in this model's tool-call format"):
         QWEN.grammar([tool], required=True, parallel=False, marker=quoted)
 
 

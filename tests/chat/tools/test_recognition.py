@@ -1,4 +1,4 @@
-"""Families are found from the essentials of templates, and by name."""
+"""Families are found from chat templates and by name."""
 
 import pytest
 
@@ -31,15 +31,15 @@ TEMPLATES = [
 
 
 @pytest.mark.parametrize(("template", "name"), TEMPLATES)
-def test_recognition(template: str, name: str) -> None:
+def test_the_family_is_found_from_the_template(template: str, name: str) -> None:
     assert family_of(template).name == name
 
 
-def test_every_family_is_recognised_somewhere() -> None:
+def test_every_family_has_a_template_in_the_list() -> None:
     assert {name for _, name in TEMPLATES} == set(NAMES)
 
 
-def test_names() -> None:
+def test_families_are_found_by_their_unique_names() -> None:
     assert len(set(NAMES)) == len(NAMES)
     assert [family_named(name).name for name in NAMES] == NAMES
     with pytest.raises(KeyError, match="hermes"):

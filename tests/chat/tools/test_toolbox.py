@@ -1,4 +1,4 @@
-"""The tools of a request in the form of a family: compiled once, and enforced or named."""
+"""The tools of a request: caching, grammars, and errors that name the schema."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import pytest
 
 from friendli_endpoint.chat.request.validation import ModelFacts, validate
 from friendli_endpoint.chat.structured import GrammarMaker, MatcherCompiler
-from friendli_endpoint.chat.structured.json_schema import FitSchema, fit_schema
+from friendli_endpoint.chat.structured.json_schema import RewrittenSchema, rewrite_schema
 from friendli_endpoint.chat.tools import Family, Marker, ToolSpec, family_named
 from friendli_endpoint.chat.tools import toolbox as toolbox_module
 from friendli_endpoint.chat.tools.toolbox import ToolCompiler, control_markers, marker_of
@@ -41,7 +41,7 @@ EMPTY = {
 @pytest.mark.parametrize(
     "asked", [{}, {"tool_choice": "auto"}, {"tools": TWO, "tool_choice": "none"}]
 )
-def test_there_is_no_toolbox_where_nothing_may_be_called(asked: dict[str, Any]) -> None:
+def test_there_is_no_toolbox_if_no_tool_may_be_called(asked: dict[str, Any]) -> None:
     assert toolbox_of(body_of(**asked), VOCABULARY, HERMES) is None
 
 
@@ -49,7 +49,7 @@ def test_there_is_no_toolbox_where_nothing_may_be_called(asked: dict[str, Any]) 
     ("asked", "required", "parallel", "names"),
     CHOICES,
 )
-def test_what_must_and_may_be_called(
+def test_tool_choice_decides_which_tools_may_and_must_be_called(
     asked: dict[str, Any], required: bool, parallel: bool, names: list[str]
 ) -> None:
     box = toolbox_of(body_of(tools=TWO, **asked), VOCABULARY, HERMES)
@@ -60,41 +60,43 @@ def test_what_must_and_may_be_called(
 
 
 class Compiler:
-    """A compiler of tools, and what it has done."""
+    """A tool compiler with its matcher compiler."""
 
     def __init__(self, family: Family = HERMES) -> None:
         self.matchers = MatcherCompiler(VOCABULARY)
         self._tools = ToolCompiler(family, VOCABULARY, GrammarMaker(self.matchers))
 
     def grammar(self, **asked: Any) -> Grammar:
-        """The grammar of a request, as a chat model makes it."""
+        """Returns the grammar of a request, as a chat model does."""
         box = self._tools.toolbox(validate(body_of(**asked), ModelFacts(VOCABULARY)))
         assert box is not None
         return self._tools.grammar(box)
 
-    def refusal(self, **asked: Any) -> RequestError:
+    def error_of(self, **asked: Any) -> RequestError:
         with pytest.raises(RequestError) as caught:
             self.grammar(**asked)
         assert caught.value.status == 400
         return caught.value
 
 
-@pytest.mark.parametrize("others", [0, 1, 5])
+@pytest.mark.parametrize("num_others", [0, 1, 5])
 @pytest.mark.parametrize("keyword", ["uniqueItems", "contains"])
-def test_a_schema_that_cannot_be_rewritten_names_its_place(keyword: str, others: int) -> None:
+def test_a_schema_that_cannot_be_rewritten_is_named_by_its_path(
+    keyword: str, num_others: int
+) -> None:
     value: object = True if keyword == "uniqueItems" else {}
     bad = {"type": "object", "properties": {"a": {"type": "array", keyword: value}}}
-    tools = [*(tool(f"f{number}") for number in range(others)), tool("ask", bad)]
-    caught = Compiler().refusal(tools=tools)
-    assert caught.param == f"tools[{others}].function.parameters.properties.a.{keyword}"
-    assert keyword in caught.message
+    tools = [*(tool(f"f{number}") for number in range(num_others)), tool("ask", bad)]
+    error = Compiler().error_of(tools=tools)
+    assert error.param == f"tools[{num_others}].function.parameters.properties.a.{keyword}"
+    assert keyword in error.message
 
 
-def test_a_schema_that_cannot_be_enforced_names_its_place() -> None:
-    caught = Compiler().refusal(tools=[tool("look"), tool("ask", BAD)])
-    assert caught.param is not None
-    assert caught.param.startswith("tools[1].function.parameters")
-    assert "uniqueItems" in caught.message
+def test_a_schema_that_cannot_be_enforced_is_named_by_its_path() -> None:
+    error = Compiler().error_of(tools=[tool("look"), tool("ask", BAD)])
+    assert error.param is not None
+    assert error.param.startswith("tools[1].function.parameters")
+    assert "uniqueItems" in error.message
 
 
 UNENFORCEABLE = [
@@ -106,38 +108,38 @@ UNENFORCEABLE = [
 
 @pytest.mark.parametrize("schema", UNENFORCEABLE, ids=["empty", "minItems", "minimum"])
 @pytest.mark.parametrize("after", [0, 1])
-def test_a_tool_that_the_joint_grammar_fails_for_is_named_by_its_place(
+def test_a_tool_that_makes_the_joint_grammar_fail_is_named_by_its_path(
     schema: dict[str, Any], after: int
 ) -> None:
     tools = [tool("look"), tool("bad", {**schema, "required": ["a"]}), tool("ask")][: 2 + after]
-    caught = Compiler().refusal(tools=tools)
-    assert caught.param is not None
-    assert caught.param.startswith("tools[1].function.parameters")
+    error = Compiler().error_of(tools=tools)
+    assert error.param is not None
+    assert error.param.startswith("tools[1].function.parameters")
 
 
-def test_a_tool_that_takes_too_much_work_to_follow_is_named_by_its_place() -> None:
+def test_a_tool_that_exceeds_the_limits_of_the_compiler_is_named_by_its_path() -> None:
     schema = {
         "type": "object",
         "properties": {"a": {"type": "string", "pattern": "^(a?){500}a{500}$"}},
         "required": ["a"],
     }
-    caught = Compiler().refusal(tools=[tool("look"), tool("bad", schema)])
-    assert caught.param is not None
-    assert caught.param.startswith("tools[1].function.parameters")
+    error = Compiler().error_of(tools=[tool("look"), tool("bad", schema)])
+    assert error.param is not None
+    assert error.param.startswith("tools[1].function.parameters")
 
 
-def test_a_tool_that_may_not_be_called_is_checked_too() -> None:
+def test_a_tool_that_may_not_be_called_is_checked_as_well() -> None:
     with pytest.raises(RequestError) as caught:
         toolbox_of(body_of(tools=[tool("ask", BAD)], tool_choice="none"), VOCABULARY, HERMES)
     assert caught.value.param == "tools[0].function.parameters.properties.a.uniqueItems"
-    chosen = Compiler().refusal(tools=[tool("look"), tool("ask", BAD)], tool_choice=named("look"))
+    chosen = Compiler().error_of(tools=[tool("look"), tool("ask", BAD)], tool_choice=named("look"))
     assert chosen.param == "tools[1].function.parameters.properties.a.uniqueItems"
 
 
-def test_a_chosen_tool_is_named_by_its_place_among_all() -> None:
-    caught = Compiler().refusal(tools=[tool("look"), tool("ask", EMPTY)], tool_choice=named("ask"))
-    assert caught.param is not None
-    assert caught.param.startswith("tools[1].function.parameters")
+def test_a_chosen_tool_is_named_by_its_index_in_the_request() -> None:
+    error = Compiler().error_of(tools=[tool("look"), tool("ask", EMPTY)], tool_choice=named("ask"))
+    assert error.param is not None
+    assert error.param.startswith("tools[1].function.parameters")
 
 
 def test_the_grammar_of_a_required_call_begins_with_the_marker() -> None:
@@ -150,22 +152,22 @@ def test_the_grammar_of_a_required_call_begins_with_the_marker() -> None:
 
 @dataclass
 class Counts:
-    """How often the costly steps were taken."""
+    """Numbers of the expensive steps."""
 
     rewritten: list[str] = field(default_factory=list)
-    """The place of each schema that was rewritten."""
+    """The path of each rewritten schema."""
     written: int = 0
     compiled: list[str] = field(default_factory=list)
-    """The kind of each grammar that was compiled."""
+    """The kind of each compiled grammar."""
 
 
 @contextmanager
 def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Counts, Family]]:
-    """Counts what is done, by any compiler of tools of this family."""
+    """Counts the expensive steps of all tool compilers of the returned family."""
     counts = Counts()
 
     class Counted:
-        """Hermes, counting its grammars."""
+        """Hermes with a counter of its grammars."""
 
         name, markers, parser = HERMES.name, HERMES.markers, HERMES.parser
         recognises, fallback_prompt = HERMES.recognises, HERMES.fallback_prompt
@@ -176,9 +178,9 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Counts, Family]]
             counts.written += 1
             return HERMES.grammar(tools, required=required, parallel=parallel, marker=marker)
 
-    def counted_fit(schema: object, param: str) -> FitSchema:
+    def counted_fit(schema: object, param: str) -> RewrittenSchema:
         counts.rewritten.append(param)
-        return fit_schema(schema, param)
+        return rewrite_schema(schema, param)
 
     compile_grammar = MatcherCompiler._compile
 
@@ -187,8 +189,8 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Counts, Family]]
         return compile_grammar(self, grammar)
 
     with monkeypatch.context() as patched:
-        patched.setattr(toolbox_module, "fit_schema", counted_fit)
-        patched.setattr("friendli_endpoint.chat.structured.grammars.fit_schema", counted_fit)
+        patched.setattr(toolbox_module, "rewrite_schema", counted_fit)
+        patched.setattr("friendli_endpoint.chat.structured.grammars.rewrite_schema", counted_fit)
         patched.setattr(MatcherCompiler, "_compile", counted_compile)
         yield counts, Counted()
 
@@ -197,29 +199,29 @@ THREE = [
     tool(name, {"type": "object", "properties": {name: {"type": "string"}}})
     for name in ("look", "ask", "go")
 ]
-ALL_PLACES = [f"tools[{place}].function.parameters" for place in range(3)]
+ALL_PATHS = [f"tools[{index}].function.parameters" for index in range(3)]
 
 
-def test_a_cold_request_rewrites_each_schema_once_and_compiles_one_grammar(
+def test_the_first_request_rewrites_each_schema_once_and_compiles_one_grammar(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with counting(monkeypatch) as (counts, family):
         Compiler(family).grammar(tools=THREE)
-    assert counts == Counts(ALL_PLACES, 1, ["lark"])
+    assert counts == Counts(ALL_PATHS, 1, ["lark"])
 
 
-def test_a_warm_request_rewrites_writes_and_compiles_nothing(
+def test_a_repeated_request_uses_the_caches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with counting(monkeypatch) as (counts, family):
         compiler = Compiler(family)
         first = compiler.grammar(tools=THREE)
-        cold = Counts([*counts.rewritten], counts.written, [*counts.compiled])
+        after_first = Counts([*counts.rewritten], counts.written, [*counts.compiled])
         assert compiler.grammar(tools=THREE) == first
-        assert counts == cold
+        assert counts == after_first
 
 
-def test_a_tool_is_rewritten_once_in_whatever_request_and_place(
+def test_a_tool_is_rewritten_once_for_all_requests_and_positions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with counting(monkeypatch) as (counts, family):
@@ -229,34 +231,34 @@ def test_a_tool_is_rewritten_once_in_whatever_request_and_place(
         compiler.grammar(tools=THREE, tool_choice=named("go"))
         compiler.grammar(tools=THREE, tool_choice="required")
         compiler.grammar(tools=THREE, parallel_tool_calls=False)
-    assert counts == Counts([ALL_PLACES[0], ALL_PLACES[1], ALL_PLACES[0]], 5, ["lark"] * 5)
+    assert counts == Counts([ALL_PATHS[0], ALL_PATHS[1], ALL_PATHS[0]], 5, ["lark"] * 5)
 
 
-def test_tools_that_differ_in_anything_are_different(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tools_with_any_difference_are_cached_separately(monkeypatch: pytest.MonkeyPatch) -> None:
     with counting(monkeypatch) as (counts, family):
         compiler = Compiler(family)
         described = tool("look")
         described["function"]["description"] = "Looks."
-        for one in (tool("look"), tool("see"), described, tool("look", {"title": "a"})):
-            compiler.grammar(tools=[one])
+        for variant in (tool("look"), tool("see"), described, tool("look", {"title": "a"})):
+            compiler.grammar(tools=[variant])
         assert len(counts.rewritten) == 4
-        nearly = tool('look", "Looks.')
-        compiler.refusal(tools=[nearly])
+        similar = tool('look", "Looks.')
+        compiler.error_of(tools=[similar])
 
 
-def test_the_same_tools_asked_for_in_another_way_have_another_grammar() -> None:
+def test_the_grammar_depends_on_tool_choice_and_parallel_tool_calls() -> None:
     compiler = Compiler()
-    ways = [
+    options = [
         {"tool_choice": choice, "parallel_tool_calls": parallel}
         for choice in ("auto", "required", named("ask"))
         for parallel in (True, False)
     ]
-    texts = [compiler.grammar(tools=TWO, **way).text for way in ways]
-    assert [compiler.grammar(tools=TWO, **way).text for way in ways] == texts
-    assert len(set(texts)) == 5  # a tool that is chosen by name is called once
+    texts = [compiler.grammar(tools=TWO, **option).text for option in options]
+    assert [compiler.grammar(tools=TWO, **option).text for option in options] == texts
+    assert len(set(texts)) == 5  # a tool chosen by name is called only once
 
 
-def test_a_large_schema_is_tried_alone_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_schema_is_compiled_alone_first(monkeypatch: pytest.MonkeyPatch) -> None:
     large = tool("large", {"properties": {f"p{n}": {"type": "string"} for n in range(600)}})
     with counting(monkeypatch) as (counts, family):
         compiler = Compiler(family)
@@ -271,7 +273,7 @@ class Marked(ScriptedVocabulary):
         return b"<tool_call>" if token_id == 3 else super().token_bytes(token_id)
 
 
-def test_markers_that_are_control_tokens_are_written_as_such() -> None:
+def test_markers_that_are_control_tokens_have_the_lark_form_of_a_token() -> None:
     assert control_markers(HERMES, VOCABULARY) == frozenset()
     assert control_markers(HERMES, Marked()) == {3}
     marker = marker_of(HERMES, Marked())

@@ -1,4 +1,4 @@
-"""Arguments as XML-like parameters: text as it comes, JSON when it is whole."""
+"""Arguments in XML-like parameters: text is read incrementally, JSON when it is complete."""
 
 import json
 
@@ -15,14 +15,14 @@ RAW = {"text": True, "number": False}
 
 
 def read(text: str, syntax: XmlSyntax = LINES) -> str:
-    """The arguments of a text, which must be the same character by character."""
+    """Returns the arguments of a text; checks that they are the same character by character."""
     whole = XmlArguments(syntax, RAW).read(text)
-    assert whole.ended and whole.taken == len(text)
+    assert whole.ended and whole.consumed == len(text)
     arguments, held, written = XmlArguments(syntax, RAW), "", ""
     for character in text:
         held += character
         part = arguments.read(held)
-        held, written = held[part.taken :], written + part.fragment
+        held, written = held[part.consumed :], written + part.fragment
         assert not part.broken
     assert (held, written) == ("", whole.fragment)
     return whole.fragment
@@ -44,12 +44,12 @@ def read(text: str, syntax: XmlSyntax = LINES) -> str:
         ("\n\n<\n/p>\n", "\n<\n/p>"),
     ],
 )
-def test_text_on_lines_of_its_own_loses_one_line_end_on_each_side(written: str, value: str) -> None:
+def test_text_on_its_own_lines_loses_one_newline_on_each_side(written: str, value: str) -> None:
     assert json.loads(read(f"<p=text>{written}</p></f>")) == {"text": value}
 
 
 @pytest.mark.parametrize("value", ["", "\n", "\na\n", " a ", "</p", "</f>"])
-def test_text_that_stands_inline_is_kept_to_the_letter(value: str) -> None:
+def test_inline_text_is_unchanged(value: str) -> None:
     assert json.loads(read(f"<p=text>{value}</p></f>", INLINE)) == {"text": value}
 
 
@@ -65,7 +65,7 @@ def test_text_that_stands_inline_is_kept_to_the_letter(value: str) -> None:
         ("", '""'),
     ],
 )
-def test_other_values_are_json_or_else_a_string(written: str, value: str | None) -> None:
+def test_other_values_are_json_or_become_a_string(written: str, value: str | None) -> None:
     for name in ("number", "unheard of"):
         text = f"<p={name}>{written}</p></f>"
         if value is None:
@@ -78,7 +78,7 @@ def test_no_parameters_are_an_empty_object() -> None:
     assert read("</f>") == "{}"
 
 
-def test_text_is_given_as_it_comes_but_for_what_may_end_it() -> None:
+def test_text_is_output_incrementally_except_a_possible_ending() -> None:
     arguments = XmlArguments(LINES, RAW)
     assert arguments.read("<p=text>\nab\n") == Read(11, '{"text":"ab')
     assert arguments.read("\n</") == Read(0, "")
@@ -87,7 +87,7 @@ def test_text_is_given_as_it_comes_but_for_what_may_end_it() -> None:
     assert arguments.read("</f>") == Read(4, "}", ended=True)
 
 
-def test_a_json_value_is_given_when_it_is_whole() -> None:
+def test_a_json_value_is_output_when_it_is_complete() -> None:
     arguments = XmlArguments(LINES, RAW)
     assert arguments.read("<p=number>[1") == Read(10, '{"number":')
     assert arguments.read("[1]</p") == Read(0, "")
@@ -95,7 +95,7 @@ def test_a_json_value_is_given_when_it_is_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "taken", "fragment"),
+    ("text", "consumed", "fragment"),
     [
         ("12", 0, ""),
         ("<q=a>", 0, ""),
@@ -103,13 +103,13 @@ def test_a_json_value_is_given_when_it_is_whole() -> None:
         ("<p=text>a</p> and", 13, '{"text":"a"'),
     ],
 )
-def test_what_is_no_parameter_breaks_off(text: str, taken: int, fragment: str) -> None:
-    assert XmlArguments(LINES, RAW).read(text) == Read(taken, fragment, broken=True)
+def test_invalid_parameters_are_broken(text: str, consumed: int, fragment: str) -> None:
+    assert XmlArguments(LINES, RAW).read(text) == Read(consumed, fragment, broken=True)
 
 
-def test_the_schema_says_which_values_are_written_as_they_are() -> None:
+def test_raw_names_depend_on_the_schema() -> None:
     properties = {"a": {"type": "string"}, "b": {"enum": ["x"]}, "c": {"type": "integer"}}
     schema = {"type": "object", "properties": properties}
     assert raw_names(ToolSpec("f", None, schema)) == {"a": True, "b": True, "c": False}
-    refused = ToolSpec("f", None, {**schema, "minProperties": 1})
-    assert raw_names(refused) == {"a": False, "b": False, "c": False}
+    unsupported = ToolSpec("f", None, {**schema, "minProperties": 1})
+    assert raw_names(unsupported) == {"a": False, "b": False, "c": False}

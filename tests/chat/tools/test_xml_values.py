@@ -1,4 +1,4 @@
-"""Values between tags: which the grammar allows, and that they are read as the schema has them."""
+"""Values between tags: the grammar, and the parsing of allowed values."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ from .walk import as_text, as_token
         ({"type": "array"}, '["</parameter></arg_value>", 1]', ["</parameter></arg_value>", 1]),
     ],
 )
-def test_a_value_is_read_as_it_may_be_written(
+def test_a_value_that_the_grammar_allows_is_parsed(
     name: str, schema: dict[str, Any], text: str, value: Any
 ) -> None:
     check_value(name, schema, text, value)
@@ -49,7 +49,9 @@ def test_a_value_is_read_as_it_may_be_written(
         ({"type": ["string", "null"]}, "text"),
     ],
 )
-def test_values_that_the_schema_forbids(name: str, schema: dict[str, Any], text: str) -> None:
+def test_the_grammar_excludes_values_that_the_schema_forbids(
+    name: str, schema: dict[str, Any], text: str
+) -> None:
     assert written(name, tool(schema), text) is None
 
 
@@ -58,13 +60,13 @@ def field(schema: dict[str, Any]) -> Field:
 
 
 @pytest.mark.parametrize("listed", [["a", "b</end>c"], ["</end>"]])
-def test_a_listed_text_that_holds_what_ends_values_is_refused(listed: list[str]) -> None:
+def test_an_enum_value_that_contains_the_ending_is_unsupported(listed: list[str]) -> None:
     with pytest.raises(RequestError, match="values of x must not contain </end>") as caught:
         ValueGrammar("</end>", quoted, lines=True).of(field({"enum": listed}))
     assert (caught.value.param, caught.value.code) == ("tools", "unsupported_schema")
 
 
-def test_texts_of_the_same_length_share_a_terminal() -> None:
+def test_texts_with_the_same_bounds_share_a_terminal() -> None:
     values = ValueGrammar("</end>", quoted, lines=False)
     short = {"type": "string", "maxLength": 5}
     assert values.of(field(short)) == values.of(field({**short, "title": "Other"}))
@@ -72,7 +74,7 @@ def test_texts_of_the_same_length_share_a_terminal() -> None:
     assert len(values.terminals.splitlines()) == 2
 
 
-def test_an_ending_that_is_a_token_stands_in_the_rule_and_not_in_the_terminal() -> None:
+def test_an_ending_that_is_a_token_is_in_the_rule_and_not_in_the_terminal() -> None:
     ending = "</arg_value>"
     values = ValueGrammar(ending, as_token, lines=False)
     assert values.of(field(STRING)).endswith(f" {as_token(ending)}")

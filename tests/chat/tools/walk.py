@@ -1,4 +1,4 @@
-"""A small vocabulary of bytes, and random walks over what a grammar allows."""
+"""A small vocabulary of bytes, and random walks over a grammar."""
 
 import random
 from collections.abc import Sequence
@@ -9,32 +9,44 @@ from friendli_endpoint.chat.structured import Constraint
 from friendli_endpoint.chat.tools import FAMILIES, Family, Marker, ToolSpec
 from tests.support.chat import ConstraintMaker
 
-_LONGER = [b'": {"', b'"}', b'{"', b"}}\n", b'", "', b"</", b"\n</", b"):", b"ue", b" [", b'")]']
-_LONGER += [b"</arg_value>", b"\n</parameter>\n"]
+_LONG_TOKENS = [
+    b'": {"',
+    b'"}',
+    b'{"',
+    b"}}\n",
+    b'", "',
+    b"</",
+    b"\n</",
+    b"):",
+    b"ue",
+    b" [",
+    b'")]',
+]
+_LONG_TOKENS += [b"</arg_value>", b"\n</parameter>\n"]
 _MARKERS = sorted({marker for family in FAMILIES for marker in family.markers})
 _CLOSERS = frozenset(b'"}])<\n')
 
 
 class ByteVocabulary:
-    """All bytes, some longer tokens, an end, and each marker of each family as a control token."""
+    """All bytes, some long tokens, an end, and the markers of all families as control tokens."""
 
     def __init__(self) -> None:
-        pieces = [bytes([byte]) for byte in range(256)] + _LONGER + [b"<end>"]
-        end = len(pieces) - 1
+        texts = [bytes([byte]) for byte in range(256)] + _LONG_TOKENS + [b"<end>"]
+        end = len(texts) - 1
         self.eos_id: int | None = end
         self.bos_id: int | None = None
         self.adds_bos = False
-        self.pieces = pieces + [marker.encode() for marker in _MARKERS]
-        self.size = len(self.pieces)
+        self._texts = texts + [marker.encode() for marker in _MARKERS]
+        self.size = len(self._texts)
         self.end_ids = frozenset({end})
         self.control_ids = frozenset(range(end, self.size))
-        self.ids = {text: end + 1 + at for at, text in enumerate(_MARKERS)}
+        self.ids = {text: end + 1 + index for index, text in enumerate(_MARKERS)}
 
     def tokenize(self, text: str, special: bool) -> list[int]:
         return list(text.encode())
 
     def token_bytes(self, token_id: int) -> bytes:
-        return self.pieces[token_id]
+        return self._texts[token_id]
 
 
 VOCABULARY = ByteVocabulary()
@@ -62,7 +74,7 @@ def allowed(state: Constraint) -> list[int]:
 
 
 class Walk:
-    """An output that grows by what its constraint allows."""
+    """An output that is extended by tokens that its constraint allows."""
 
     def __init__(self, state: Constraint) -> None:
         self.state = state
@@ -73,31 +85,33 @@ class Walk:
     def text(self) -> str:
         return self.output.decode()
 
-    def take(self, token: int) -> None:
+    def append(self, token: int) -> None:
         assert not self.ended
         self.output += VOCABULARY.token_bytes(token)
         self.ended = self.state.accept(token)
 
     def write(self, text: str) -> None:
-        """Writes a given text, which must be allowed."""
+        """Appends a text, which must be allowed."""
         for token in text.encode():
             assert token in allowed(self.state), (self.output, chr(token))
-            self.take(token)
+            self.append(token)
 
-    def wander(self, chance: random.Random, most: int) -> bool:
-        """Goes on at random, ever more to where things close; answers whether it came to an end."""
-        for step in range(most):
+    def wander(self, draw: random.Random, max_steps: int) -> bool:
+        """Appends random tokens, increasingly closing ones; returns whether the output ended."""
+        for step in range(max_steps):
             if self.ended:
                 return True
             choices = allowed(self.state)
             assert choices, self.output
-            if VOCABULARY.eos_id in choices and chance.random() < 0.3:
+            if VOCABULARY.eos_id in choices and draw.random() < 0.3:
                 return True
-            going = [token for token in choices if token != VOCABULARY.eos_id]
-            if not going:
+            continuing = [token for token in choices if token != VOCABULARY.eos_id]
+            if not continuing:
                 return True
-            closing = [token for token in going if VOCABULARY.token_bytes(token)[0] in _CLOSERS]
-            if closing and chance.random() < 0.1 + step / 200:
-                going = closing
-            self.take(chance.choice(going))
+            closing = [
+                token for token in continuing if VOCABULARY.token_bytes(token)[0] in _CLOSERS
+            ]
+            if closing and draw.random() < 0.1 + step / 200:
+                continuing = closing
+            self.append(draw.choice(continuing))
         return self.ended

@@ -1,4 +1,4 @@
-"""Names of the published client that this one does without."""
+"""Names of the published client that this one does not have."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ ABSENT = {
 
 
 @pytest.mark.parametrize("module", ABSENT)
-def test_names_that_are_not_covered_say_so(module: str) -> None:
+def test_uncovered_names_raise_not_covered_import_error(module: str) -> None:
     for name in ABSENT[module].split():
         with pytest.raises(ImportError, match=rf"covers dedicated\.chat .*{name} is not part"):
             exec(f"from {module} import {name}", {})
 
 
 @pytest.mark.parametrize("module", [*ABSENT, "friendli.models"])
-def test_names_that_never_were(module: str) -> None:
+def test_unknown_names_raise_import_error(module: str) -> None:
     with pytest.raises(ImportError, match="cannot import name 'nonsense'"):
         exec(f"from {module} import nonsense", {})
     assert not hasattr(importlib.import_module(module), "nonsense")
 
 
-def test_absent_names_are_errors_of_ours() -> None:
+def test_not_covered_import_error_is_a_friendli_error() -> None:
     with pytest.raises(NotCoveredImportError) as caught:
         exec("from friendli.utils import digest", {})
     assert isinstance(caught.value, friendli.FriendliError) and caught.value.name == "digest"

@@ -8,7 +8,7 @@ import pytest
 
 
 class Owner:
-    """An owner of both clients."""
+    """Owner of a sync and an async client."""
 
     def __init__(self) -> None:
         self.client: Any = httpx2.Client()
@@ -17,7 +17,7 @@ class Owner:
 
 @pytest.mark.parametrize("in_loop", [False, True])
 @pytest.mark.parametrize("supplied", [False, True])
-def test_close_clients(in_loop: bool, supplied: bool) -> None:
+def test_close_clients_leaves_supplied_clients_open(in_loop: bool, supplied: bool) -> None:
     from friendli.httpclient import close_clients
 
     owner = Owner()

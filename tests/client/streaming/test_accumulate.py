@@ -18,13 +18,13 @@ USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 
 
 def accumulate(*chunks: dict[str, Any]) -> ContainerChatCompleteSuccess:
-    total = Accumulator()
+    accumulator = Accumulator()
     for raw in chunks:
-        total.add(StreamedChatData.model_validate(raw))
-    return total.completion()
+        accumulator.add(StreamedChatData.model_validate(raw))
+    return accumulator.completion()
 
 
-def piece(index: int = 0, finish: str | None = None, /, **changes: Any) -> dict[str, Any]:
+def chunk_of(index: int = 0, finish: str | None = None, /, **changes: Any) -> dict[str, Any]:
     delta = changes.pop("delta", {})
     choice = {"index": index, "delta": delta, "finish_reason": finish, **changes}
     return {**chunk(), "choices": [choice]}
@@ -83,37 +83,37 @@ choices = st.lists(
 
 
 def streamed(choice: dict[str, Any], cut: list[int]) -> list[dict[str, Any]]:
-    """Cut a choice of a whole answer into the pieces that a stream carries."""
+    """Split a choice of a whole answer into the chunks of a stream."""
     index, message = choice["index"], choice["message"]
     first: dict[str, Any] = {"delta": {"role": message["role"]}}
     if "seed" in choice:
         first["seed"] = choice["seed"]
-    pieces = [piece(index, **first)]
+    chunks = [chunk_of(index, **first)]
     for name in ("reasoning_content", "content"):
         if name in message:
             text = message[name]
             parts: list[Any] = [None] if text is None else split(text, cut)
-            pieces += [piece(index, delta={name: part}) for part in parts]
+            chunks += [chunk_of(index, delta={name: part}) for part in parts]
     if message.get("tool_calls", 0) is None:
-        pieces.append(piece(index, delta={"tool_calls": None}))
+        chunks.append(chunk_of(index, delta={"tool_calls": None}))
     for number, call in enumerate(message.get("tool_calls") or []):
         head = {**call, "index": number, "function": {**call["function"], "arguments": ""}}
-        pieces.append(piece(index, delta={"tool_calls": [head]}))
+        chunks.append(chunk_of(index, delta={"tool_calls": [head]}))
         for part in split(call["function"]["arguments"], cut):
             tail = {"index": number, "function": {"arguments": part}}
-            pieces.append(piece(index, delta={"tool_calls": [tail]}))
+            chunks.append(chunk_of(index, delta={"tool_calls": [tail]}))
     if "logprobs" in choice:
         found = (choice["logprobs"] or {}).get("content")
         if found is None:
-            pieces.append(piece(index, logprobs=None))
+            chunks.append(chunk_of(index, logprobs=None))
         for entry in found or []:
-            pieces.append(piece(index, logprobs={"content": [entry]}))
-    pieces.append(piece(index, choice["finish_reason"]))
-    return pieces
+            chunks.append(chunk_of(index, logprobs={"content": [entry]}))
+    chunks.append(chunk_of(index, choice["finish_reason"]))
+    return chunks
 
 
 @given(choices, cuts, st.randoms(use_true_random=False))
-def test_the_sum_of_a_stream_is_the_whole_answer(
+def test_accumulated_stream_equals_the_whole_answer(
     drawn: list[dict[str, Any]], cut: list[int], order: Any
 ) -> None:
     whole = {
@@ -123,58 +123,58 @@ def test_the_sum_of_a_stream_is_the_whole_answer(
         "usage": USAGE,
     }
     queues = [streamed(choice, cut) for choice in whole["choices"]]
-    pieces = []
-    while any(queues):  # choices interleave as they like
-        pieces.append(order.choice([queue for queue in queues if queue]).pop(0))
-    pieces.append({**chunk(), "usage": USAGE})
-    total = accumulate(*pieces)
-    assert total == ContainerChatCompleteSuccess.model_validate(whole)
-    assert json.loads(total.model_dump_json()) == json.loads(
+    chunks = []
+    while any(queues):  # choices interleave in any order
+        chunks.append(order.choice([queue for queue in queues if queue]).pop(0))
+    chunks.append({**chunk(), "usage": USAGE})
+    completion = accumulate(*chunks)
+    assert completion == ContainerChatCompleteSuccess.model_validate(whole)
+    assert json.loads(completion.model_dump_json()) == json.loads(
         ContainerChatCompleteSuccess.model_validate(whole).model_dump_json()
     )
 
 
 class TestRules:
-    def test_no_chunk(self) -> None:
+    def test_completion_without_chunks_raises_value_error(self) -> None:
         with pytest.raises(ValueError, match="no chunk"):
             Accumulator().completion()
 
-    def test_unfinished(self) -> None:
-        total = Accumulator()
-        total.add(StreamedChatData.model_validate(piece(1, delta={"content": "a"})))
-        total.add(StreamedChatData.model_validate(piece(0, "stop")))
-        assert total.unfinished() == [1]
-        assert total.completion().choices[1].finish_reason is UNSET
+    def test_unfinished_choices_have_no_finish_reason(self) -> None:
+        accumulator = Accumulator()
+        accumulator.add(StreamedChatData.model_validate(chunk_of(1, delta={"content": "a"})))
+        accumulator.add(StreamedChatData.model_validate(chunk_of(0, "stop")))
+        assert accumulator.unfinished() == [1]
+        assert accumulator.completion().choices[1].finish_reason is UNSET
 
-    def test_a_sum_does_not_change_with_later_chunks(self) -> None:
-        total = Accumulator()
+    def test_completion_is_unaffected_by_later_chunks(self) -> None:
+        accumulator = Accumulator()
         logprob = {"content": [{"token": "a", "logprob": -1.0, "top_logprobs": []}]}
-        first = StreamedChatData.model_validate(piece(delta={"content": "a"}, logprobs=logprob))
-        total.add(first)
-        early = total.completion()
+        first = StreamedChatData.model_validate(chunk_of(delta={"content": "a"}, logprobs=logprob))
+        accumulator.add(first)
+        early = accumulator.completion()
         before = early.model_dump()
-        total.add(first)
+        accumulator.add(first)
         assert early.model_dump() == before
         assert first.model_dump()["choices"][0]["logprobs"] == logprob
-        assert total.completion().choices[0].message.content == "aa"
+        assert accumulator.completion().choices[0].message.content == "aa"
 
-    def test_unknown_fields(self) -> None:
-        done = accumulate(
-            piece(delta={"refusal": "no"}, odd=1) | {"system_fingerprint": "a"},
-            piece(delta={"refusal": " way"}, odd=2) | {"system_fingerprint": "b"},
-            piece(0, "stop", delta={"refusal": None}),
+    def test_unknown_fields_are_joined(self) -> None:
+        completion = accumulate(
+            chunk_of(delta={"refusal": "no"}, odd=1) | {"system_fingerprint": "a"},
+            chunk_of(delta={"refusal": " way"}, odd=2) | {"system_fingerprint": "b"},
+            chunk_of(0, "stop", delta={"refusal": None}),
         )
-        assert done.model_extra == {"system_fingerprint": "b"}
-        assert done.choices[0].model_extra == {"odd": 2}
-        assert done.choices[0].message.model_extra == {"refusal": "no way"}
+        assert completion.model_extra == {"system_fingerprint": "b"}
+        assert completion.choices[0].model_extra == {"odd": 2}
+        assert completion.choices[0].message.model_extra == {"refusal": "no way"}
 
-    def test_call_whose_name_is_repeated(self) -> None:
+    def test_repeated_name_of_a_tool_call_is_kept_once(self) -> None:
         call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{"}}
         rest = {"index": 0, "id": "", "type": None, "function": {"name": "f", "arguments": "}"}}
-        done = accumulate(
-            piece(delta={"tool_calls": [call]}),
-            piece(0, "tool_calls", delta={"tool_calls": [rest]}),
+        completion = accumulate(
+            chunk_of(delta={"tool_calls": [call]}),
+            chunk_of(0, "tool_calls", delta={"tool_calls": [rest]}),
         )
-        assert done.model_dump()["choices"][0]["message"]["tool_calls"] == [
+        assert completion.model_dump()["choices"][0]["message"]["tool_calls"] == [
             {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
         ]

@@ -1,4 +1,4 @@
-"""Events of a stream: legal, broken, and errors of the server."""
+"""Events of a stream: valid, invalid, and errors of the server."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 import friendli
 from friendli._streaming.events import EventReader
 
-from ..conftest import Sync, Way
+from ..conftest import Caller, Sync
 from ..wire import DONE, STOP, A, B, Serve, chunk, completion, event, stream_answer
 
-LEGAL = {
+VALID = {
     "plain": [A, B, STOP, DONE],
-    "one piece": [A + B + STOP + DONE],
+    "one chunk": [A + B + STOP + DONE],
     "byte by byte": [bytes([byte]) for byte in A + B + STOP + DONE],
     "crlf": [(A + B + STOP + DONE).replace(b"\n", b"\r\n")],
     "cr": [(A + B + STOP + DONE).replace(b"\n", b"\r")],
@@ -37,36 +37,36 @@ LEGAL = {
         event(chunk(None, usage={"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3})),
         DONE,
     ],
-    "events of a kind unknown": [A, b"event: ping\ndata: {}\n\n", B, STOP, DONE],
+    "unknown event type": [A, b"event: ping\ndata: {}\n\n", B, STOP, DONE],
     "named message": [b"event: message\n" + A, B, STOP, DONE],
     "unknown values": [A, B, event(chunk({"role": "robot", "x": 1}, "teapot", y=2)), DONE],
 }
 
 
-@pytest.mark.parametrize("pieces", LEGAL.values(), ids=LEGAL.keys())
-def test_legal(serve: Serve, way: Way, pieces: list[bytes]) -> None:
-    outcome = way.events(serve(stream_answer(pieces)).url)
+@pytest.mark.parametrize("chunks", VALID.values(), ids=VALID.keys())
+def test_valid_streams_are_parsed(serve: Serve, caller: Caller, chunks: list[bytes]) -> None:
+    outcome = caller.events(serve(stream_answer(chunks)).url)
     assert outcome.error is None
     assert outcome.texts == ["a", "b"]
     assert outcome.final.choices[0].message.content == "ab"
 
 
-class Answered:
+class FakeResponse:
     status_code = 200
     headers: ClassVar[dict[str, str]] = {}
 
 
 @given(
-    st.sampled_from(sorted(LEGAL)),
+    st.sampled_from(sorted(VALID)),
     st.lists(st.integers(0, 3000), max_size=12),
     st.sampled_from([b"\n", b"\r", b"\r\n"]),
 )
-def test_any_cut_of_a_legal_stream_gives_the_same_answer(
+def test_any_split_of_a_valid_stream_gives_the_same_answer(
     name: str, cuts: list[int], end: bytes
 ) -> None:
-    body = b"".join(LEGAL[name]).replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", end)
+    body = b"".join(VALID[name]).replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", end)
     places = sorted({min(cut, len(body)) for cut in cuts} | {0, len(body)})
-    reader = EventReader(Answered, "POST u", 1 << 20)
+    reader = EventReader(FakeResponse, "POST u", 1 << 20)
     texts = []
     for a, b in pairwise(places):
         reader.feed(body[a:b])
@@ -77,12 +77,12 @@ def test_any_cut_of_a_legal_stream_gives_the_same_answer(
     total = reader.final_completion().model_dump()
     assert total["choices"][0]["message"]["content"] == whole["choices"][0]["message"]["content"]
     assert reader.done is (
-        DONE in b"".join(LEGAL[name]).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        DONE in b"".join(VALID[name]).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     )
 
 
-def test_bytes_that_come_after_the_end_of_a_stream_count_for_nothing() -> None:
-    reader = EventReader(Answered, "POST u", 1 << 20)
+def test_bytes_after_done_are_ignored() -> None:
+    reader = EventReader(FakeResponse, "POST u", 1 << 20)
     reader.feed(STOP + DONE)
     while reader.next() is not None:
         pass
@@ -91,17 +91,17 @@ def test_bytes_that_come_after_the_end_of_a_stream_count_for_nothing() -> None:
     assert reader.next() is None
 
 
-def test_invalid_utf8_is_replaced(serve: Serve, way: Way) -> None:
+def test_invalid_utf8_is_replaced(serve: Serve, caller: Caller) -> None:
     broken = A.replace(b'"a"', b'"a\xff\xe2\x82"')
-    outcome = way.events(serve(stream_answer([broken, STOP, DONE])).url)
+    outcome = caller.events(serve(stream_answer([broken, STOP, DONE])).url)
     assert outcome.texts == ["a\ufffd\ufffd"]
 
 
-def test_code_point_cut_by_the_network(serve: Serve, way: Way) -> None:
+def test_code_point_split_across_chunks_is_decoded(serve: Serve, caller: Caller) -> None:
     text = json.dumps(chunk({"content": "한🙂"}), ensure_ascii=False).encode()
     whole = event(text)
-    pieces = [whole[i : i + 1] for i in range(len(whole))]
-    assert way.events(serve(stream_answer([*pieces, STOP, DONE])).url).texts == ["한🙂"]
+    chunks = [whole[i : i + 1] for i in range(len(whole))]
+    assert caller.events(serve(stream_answer([*chunks, STOP, DONE])).url).texts == ["한🙂"]
 
 
 ERRORS = {
@@ -114,8 +114,10 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("bad, message, code", ERRORS.values(), ids=ERRORS.keys())
-def test_error_events(serve: Serve, way: Way, bad: bytes, message: str, code: Any) -> None:
-    outcome = way.events(serve(stream_answer([A + bad + B, DONE], x_request_id="r")).url)
+def test_error_events_raise_stream_error(
+    serve: Serve, caller: Caller, bad: bytes, message: str, code: Any
+) -> None:
+    outcome = caller.events(serve(stream_answer([A + bad + B, DONE], x_request_id="r")).url)
     assert outcome.texts == ["a"]
     assert isinstance(outcome.error, friendli.StreamError)
     assert f"The server reported an error in mid-stream: {message}" in str(outcome.error)
@@ -123,7 +125,7 @@ def test_error_events(serve: Serve, way: Way, bad: bytes, message: str, code: An
     assert outcome.error.request_id == "r"
 
 
-BROKEN = {
+INVALID = {
     "not json": b"{junk",
     "not an object": b"[1]",
     "no choices": b'{"id": "x", "created": 1}',
@@ -131,9 +133,11 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
-def test_broken_events_raise_with_the_text(serve: Serve, way: Way, text: bytes) -> None:
-    outcome = way.events(serve(stream_answer([A + event(text) + B, DONE])).url)
+@pytest.mark.parametrize("text", INVALID.values(), ids=INVALID.keys())
+def test_invalid_events_raise_response_validation_error(
+    serve: Serve, caller: Caller, text: bytes
+) -> None:
+    outcome = caller.events(serve(stream_answer([A + event(text) + B, DONE])).url)
     assert outcome.texts == ["a"]
     assert isinstance(outcome.error, friendli.ResponseValidationError)
     assert outcome.error.body == text.decode()
@@ -141,18 +145,18 @@ def test_broken_events_raise_with_the_text(serve: Serve, way: Way, text: bytes) 
     assert outcome.error.cause is not None
 
 
-def test_an_event_beyond_the_bound_raises(serve: Serve, way: Way) -> None:
+def test_event_over_max_event_bytes_raises(serve: Serve, caller: Caller) -> None:
     big = event(chunk({"content": "x" * 2000}))
     server = serve(stream_answer([A + big]), stream_answer([big, STOP, DONE]))
-    outcome = way.events(server.url, client_options={"max_event_bytes": 1000})
+    outcome = caller.events(server.url, client_options={"max_event_bytes": 1000})
     assert outcome.texts == ["a"]
     assert isinstance(outcome.error, friendli.ResponseValidationError)
-    assert way.events(server.url).texts == ["x" * 2000]
+    assert caller.events(server.url).texts == ["x" * 2000]
 
 
 @pytest.mark.parametrize("size", [100, 1 << 20])
-def test_cost_per_byte_of_an_event_is_flat(serve: Serve, size: int) -> None:
+def test_event_split_into_many_chunks_is_parsed(serve: Serve, size: int) -> None:
     big = event(chunk({"content": "x" * size}))
-    pieces = [big[i : i + 1000] for i in range(0, len(big), 1000)]
-    outcome = Sync().events(serve(stream_answer([*pieces, STOP, DONE])).url)
+    chunks = [big[i : i + 1000] for i in range(0, len(big), 1000)]
+    outcome = Sync().events(serve(stream_answer([*chunks, STOP, DONE])).url)
     assert [len(text) for text in outcome.texts] == [size]

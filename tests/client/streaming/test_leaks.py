@@ -1,4 +1,4 @@
-"""Streams left early cost nothing afterwards."""
+"""Abandoned streams do not leak descriptors, objects or memory."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ WARM_UP = 200
 
 def endless(peer: Peer) -> None:
     peer.send(stream_head() + chunked(event(chunk({"content": "a"}))) * 3)
-    peer.wait_until_left()
+    peer.wait_for_disconnect()
 
 
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-class Level:
-    """Descriptors, threads and memory now, against those after the warm-up."""
+class Resources:
+    """Number of open descriptors and of objects, and allocated memory in bytes."""
 
     def __init__(self, server: Server) -> None:
         server.requests.clear()
@@ -41,7 +41,7 @@ class Level:
         self.memory = tracemalloc.get_traced_memory()[0]
 
 
-def hold(before: Level, after: Level) -> None:
+def assert_no_growth(before: Resources, after: Resources) -> None:
     assert after.descriptors <= before.descriptors + 20
     assert after.objects <= before.objects + 3000
     assert after.memory <= before.memory + 512 * 1024
@@ -61,7 +61,7 @@ pytestmark = [
 
 
 @pytest.mark.usefixtures("traced")
-def test_sync(serve: Callable[..., Server]) -> None:
+def test_abandoned_sync_streams_do_not_leak(serve: Callable[..., Server]) -> None:
     server = serve(endless)
     with SyncFriendli("t", server_url=server.url) as client:
 
@@ -74,23 +74,23 @@ def test_sync(serve: Callable[..., Server]) -> None:
                 next(stream)
                 stream.close()
             elif how % 4 == 2:
-                next(stream)  # and dropped
-            # else: dropped unread
+                next(stream)  # abandoned after one event
+            # else: abandoned unread
 
         for how in range(WARM_UP):
             leave(how)
-        before = Level(server)
+        before = Resources(server)
         for how in range(STREAMS):
             leave(how)
-        after = Level(server)
-    hold(before, after)
+        after = Resources(server)
+    assert_no_growth(before, after)
 
 
 @pytest.mark.usefixtures("traced")
-def test_async(serve: Callable[..., Server]) -> None:
+def test_abandoned_async_streams_do_not_leak(serve: Callable[..., Server]) -> None:
     server = serve(endless)
 
-    async def main() -> tuple[Level, Level]:
+    async def main() -> tuple[Resources, Resources]:
         async with AsyncFriendli("t", server_url=server.url) as client:
 
             async def leave(how: int) -> None:
@@ -102,17 +102,17 @@ def test_async(serve: Callable[..., Server]) -> None:
                     await anext(stream)
                     await stream.close()
                 else:
-                    await anext(stream)  # and dropped: closed by a task of its own
+                    await anext(stream)  # abandoned: its finalizer closes it in a new task
                     del stream
                     await asyncio.sleep(0)
 
             for how in range(WARM_UP):
                 await leave(how)
-            before = Level(server)
+            before = Resources(server)
             for how in range(STREAMS // 4):
                 await leave(how)
-            return before, Level(server)
+            return before, Resources(server)
 
     before, after = asyncio.run(main())
-    hold(before, after)
+    assert_no_growth(before, after)
     assert threading.active_count() < 50

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from friendli._streaming.sse import Event, SSEDecoder
 
 
-def decode(*pieces: bytes) -> list[tuple[str, str]]:
+def decode(*chunks: bytes) -> list[tuple[str, str]]:
     decoder = SSEDecoder()
-    return [(e.name, e.data.decode()) for piece in pieces for e in decoder.feed(piece)]
+    return [(e.name, e.data.decode()) for chunk in chunks for e in decoder.feed(chunk)]
 
 
 def reference(stream: bytes) -> list[tuple[str, str]]:
-    """The standard's algorithm, word for word, on the whole stream."""
+    """The algorithm of the standard, applied to the whole stream."""
     text = stream.decode("utf-8", errors="replace").removeprefix("\ufeff")
     *lines, _ = re.split("\r\n|\n|\r", text)
     events, data, name = [], "", ""
@@ -65,13 +65,13 @@ CORPUS = {
 
 
 @pytest.mark.parametrize("stream, expected", CORPUS.values(), ids=CORPUS.keys())
-def test_corpus_in_one_piece_and_byte_by_byte(stream: bytes, expected: list[str]) -> None:
+def test_corpus_is_decoded_whole_and_byte_by_byte(stream: bytes, expected: list[str]) -> None:
     assert [data for _, data in decode(stream)] == expected
     assert [data for _, data in decode(*(bytes([b]) for b in stream))] == expected
     assert decode(stream) == reference(stream)
 
 
-def test_names() -> None:
+def test_event_names_are_decoded() -> None:
     assert decode(b"event: error\ndata: a\n\ndata: b\n\nevent\ndata: c\n\n") == [
         ("error", "a"),
         ("", "b"),
@@ -94,17 +94,15 @@ streams = st.builds(
 
 
 @given(streams, st.lists(st.integers(0, 200), max_size=8))
-def test_any_stream_cut_anywhere_gives_what_the_standard_says(
-    stream: bytes, cuts: list[int]
-) -> None:
+def test_any_split_decodes_as_the_standard_specifies(stream: bytes, cuts: list[int]) -> None:
     places = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
-    pieces = [stream[a:b] for a, b in pairwise(places)]
-    assert decode(*pieces) == reference(stream)
+    chunks = [stream[a:b] for a, b in pairwise(places)]
+    assert decode(*chunks) == reference(stream)
     assert decode(stream) == reference(stream)
     assert decode(*(bytes([byte]) for byte in stream)) == reference(stream)
 
 
-BEGINNINGS = {
+PREFIXES = {
     "nothing": b"",
     "an event": b"data: a\n\n",
     "half a byte order mark": b"\xef\xbb",
@@ -116,34 +114,32 @@ BEGINNINGS = {
 }
 
 
-@pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=BEGINNINGS.keys())
+@pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES.keys())
 @pytest.mark.parametrize(
-    "piece", [b"data: b\n\n", b"data: \n\n", b"data: \xff\n\n", b"data: b\rdata: c\n\n"]
+    "chunk", [b"data: b\n\n", b"data: \n\n", b"data: \xff\n\n", b"data: b\rdata: c\n\n"]
 )
-def test_a_piece_that_is_one_event_means_the_same_after_anything(
-    beginning: bytes, piece: bytes
-) -> None:
-    assert decode(b"data: -\n\n", beginning, piece, piece) == reference(
-        b"data: -\n\n" + beginning + piece + piece
+def test_single_event_chunk_decodes_the_same_after_any_prefix(prefix: bytes, chunk: bytes) -> None:
+    assert decode(b"data: -\n\n", prefix, chunk, chunk) == reference(
+        b"data: -\n\n" + prefix + chunk + chunk
     )
-    assert decode(beginning, piece, piece) == reference(beginning + piece + piece)
+    assert decode(prefix, chunk, chunk) == reference(prefix + chunk + chunk)
 
 
-class TestBound:
-    def test_it_holds_for_a_piece_that_is_one_event(self) -> None:
+class TestMaxEvent:
+    def test_maximum_applies_to_a_single_event_chunk(self) -> None:
         decoder = SSEDecoder(max_event=20)
         assert decoder.feed(b"data: a\n\n") == [Event(b"a", "")]
         assert decoder.feed(b"data: " + b"x" * 19 + b"\n\n") == [Event(b"x" * 19, "")]
         assert decoder.feed(b"data: " + b"x" * 20 + b"\n\n") == []
         assert decoder.too_large
 
-    def test_an_event_of_the_bound_passes(self) -> None:
+    def test_event_within_the_maximum_is_decoded(self) -> None:
         decoder = SSEDecoder(max_event=20)
         assert decoder.feed(b"data: " + b"x" * 13 + b"\n\n") == [Event(b"x" * 13, "")]
         assert not decoder.too_large
 
     @pytest.mark.parametrize(
-        "pieces",
+        "chunks",
         [
             [b"data: " + b"x" * 30 + b"\n\n"],
             [b"data: " + b"x" * 30],
@@ -154,24 +150,24 @@ class TestBound:
         ],
         ids=["whole", "open", "dripping", "many lines", "empty lines", "comment"],
     )
-    def test_a_larger_one_stops_the_decoder_and_keeps_nothing(self, pieces: list[bytes]) -> None:
+    def test_larger_event_stops_the_decoder(self, chunks: list[bytes]) -> None:
         decoder = SSEDecoder(max_event=20)
         assert decoder.feed(b"data: before\n\n") == [Event(b"before", "")]
-        assert [e for piece in pieces for e in decoder.feed(piece)] == []
+        assert [e for chunk in chunks for e in decoder.feed(chunk)] == []
         assert decoder.too_large
         assert decoder.feed(b"\n\ndata: after\n\n") == []
 
 
-def test_cost_is_linear_in_an_event_that_drips() -> None:
+def test_cost_is_linear_for_an_event_in_many_chunks() -> None:
     def cost(size: int) -> float:
         decoder = SSEDecoder()
-        piece = b"x" * 64
+        chunk = b"x" * 64
         best = float("inf")
         for _ in range(3):
             start = time.process_time()
             decoder.feed(b"data: ")
             for _ in range(size // 64):
-                decoder.feed(piece)
+                decoder.feed(chunk)
             assert len(decoder.feed(b"\n\n")[0].data) == size
             best = min(best, time.process_time() - start)
         return best

@@ -1,4 +1,4 @@
-"""Streams over a real socket: compressed, cut, left early."""
+"""Streams over a real socket: compressed, cut, abandoned."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import friendli
 from friendli import AsyncFriendli, SyncFriendli
 
-from ..conftest import Way
+from ..conftest import Caller
 from ..wire import (
     DONE,
     MESSAGES,
@@ -32,138 +32,152 @@ from ..wire import (
 )
 
 
-def test_compressed(serve: Serve, way: Way) -> None:
+def test_compressed_stream_is_decoded(serve: Serve, caller: Caller) -> None:
     body = gzip.compress(A + B + STOP + DONE)
     server = serve(stream_answer([body[:20], body[20:]], content_encoding="gzip"))
-    assert way.events(server.url).texts == ["a", "b"]
+    assert caller.events(server.url).texts == ["a", "b"]
 
 
 class TestCut:
     @pytest.mark.parametrize("how", ["close", "reset"])
-    def test_by_the_transport(self, serve: Serve, way: Way, how: str) -> None:
+    def test_cut_connection_raises_network_error(
+        self, serve: Serve, caller: Caller, how: str
+    ) -> None:
         def cut(peer: Peer) -> None:
             peer.send(stream_head() + chunked(A))
             if how == "reset":
                 peer.reset()
 
-        outcome = way.events(serve(cut).url)
+        outcome = caller.events(serve(cut).url)
         assert isinstance(outcome.error, friendli.NetworkError)
         assert isinstance(outcome.error, ConnectionError)
         assert outcome.texts == ["a"] or how == "reset"
         assert "/dedicated/v1/chat/completions" in str(outcome.error)
 
-    def test_by_a_short_length(self, serve: Serve, way: Way) -> None:
+    def test_body_shorter_than_content_length_raises_network_error(
+        self, serve: Serve, caller: Caller
+    ) -> None:
         def cut(peer: Peer) -> None:
             peer.send(head(200, {"content-type": "text/event-stream", "content-length": "9999"}))
             peer.send(A + STOP)
 
-        assert isinstance(way.events(serve(cut).url).error, friendli.NetworkError)
+        assert isinstance(caller.events(serve(cut).url).error, friendli.NetworkError)
 
-    def test_clean_end_without_done(self, serve: Serve, way: Way) -> None:
-        outcome = way.events(serve(stream_answer([A, B])).url)
+    def test_end_without_finish_reason_raises_stream_incomplete_error(
+        self, serve: Serve, caller: Caller
+    ) -> None:
+        outcome = caller.events(serve(stream_answer([A, B])).url)
         assert outcome.texts == ["a", "b"]
         assert isinstance(outcome.error, friendli.StreamIncompleteError)
         assert outcome.error.completion is not None
         assert outcome.error.completion.choices[0].message.content == "ab"
 
-    def test_nothing_at_all(self, serve: Serve, way: Way) -> None:
-        outcome = way.events(serve(stream_answer([])).url)
+    def test_empty_stream_raises_stream_incomplete_error(
+        self, serve: Serve, caller: Caller
+    ) -> None:
+        outcome = caller.events(serve(stream_answer([])).url)
         assert outcome.events == []
         assert isinstance(outcome.error, friendli.StreamIncompleteError)
 
-    def test_silence_beyond_the_timeout(self, serve: Serve, way: Way) -> None:
+    def test_silence_raises_request_timeout_error(self, serve: Serve, caller: Caller) -> None:
         def silent(peer: Peer) -> None:
             peer.send(stream_head() + chunked(A))
-            peer.wait_until_left()
+            peer.wait_for_disconnect()
 
-        outcome = way.events(serve(silent).url, timeout_ms=60)
+        outcome = caller.events(serve(silent).url, timeout_ms=60)
         assert outcome.texts == ["a"]
         assert isinstance(outcome.error, friendli.RequestTimeoutError)
         assert isinstance(outcome.error, TimeoutError)
 
 
-class Watched:
-    """A stream that never ends, and the news that its reader has left."""
+class EndlessStream:
+    """A stream that never ends; `disconnected` is set when the client disconnects."""
 
     def __init__(self) -> None:
-        self.left = threading.Event()
+        self.disconnected = threading.Event()
 
     def __call__(self, peer: Peer) -> None:
         peer.send(stream_head() + chunked(A) + chunked(B))
-        if peer.wait_until_left():
-            self.left.set()
+        if peer.wait_for_disconnect():
+            self.disconnected.set()
 
 
-class TestConnectionIsGivenBack:
-    def test_left_early(self, serve: Serve, way: Way) -> None:
-        watched = Watched()
-        assert way.events(serve(watched).url, 1).texts == ["a"]
-        assert watched.left.wait(5)
+class TestConnectionRelease:
+    def test_break_releases_the_connection(self, serve: Serve, caller: Caller) -> None:
+        endless = EndlessStream()
+        assert caller.events(serve(endless).url, 1).texts == ["a"]
+        assert endless.disconnected.wait(5)
 
-    def test_done_while_the_server_keeps_the_connection_open(self, serve: Serve, way: Way) -> None:
-        def keeps_open(peer: Peer) -> None:
+    def test_stream_ends_at_done_while_the_connection_stays_open(
+        self, serve: Serve, caller: Caller
+    ) -> None:
+        def keep_open(peer: Peer) -> None:
             peer.send(stream_head() + chunked(A + STOP + DONE))
-            peer.wait_until_left()
+            peer.wait_for_disconnect()
 
         start = time.monotonic()
-        assert way.events(serve(keeps_open).url).final.choices[0].message.content == "a"
+        assert caller.events(serve(keep_open).url).final.choices[0].message.content == "a"
         assert time.monotonic() - start < 5
 
-    def test_exception_in_the_block(self, serve: Serve) -> None:
-        watched = Watched()
-        with SyncFriendli("t", server_url=serve(watched).url) as client:
+    def test_exception_in_the_block_releases_the_connection(self, serve: Serve) -> None:
+        endless = EndlessStream()
+        with SyncFriendli("t", server_url=serve(endless).url) as client:
             with (
                 pytest.raises(ZeroDivisionError),
                 client.dedicated.chat.stream(model="e", messages=MESSAGES) as stream,
             ):
                 next(stream)
                 raise ZeroDivisionError
-            assert watched.left.wait(5)
+            assert endless.disconnected.wait(5)
 
     @pytest.mark.parametrize("started", [True, False])
-    def test_garbage_collected(self, serve: Serve, started: bool) -> None:
-        watched = Watched()
-        with SyncFriendli("t", server_url=serve(watched).url) as client:
+    def test_garbage_collection_releases_the_connection(self, serve: Serve, started: bool) -> None:
+        endless = EndlessStream()
+        with SyncFriendli("t", server_url=serve(endless).url) as client:
             stream = client.dedicated.chat.stream(model="e", messages=MESSAGES)
             if started:
                 next(stream)
             del stream
             gc.collect()
-            assert watched.left.wait(5)
+            assert endless.disconnected.wait(5)
 
     @pytest.mark.parametrize("started", [True, False])
-    def test_garbage_collected_async(self, serve: Serve, started: bool) -> None:
-        watched = Watched()
+    def test_garbage_collection_releases_the_async_connection(
+        self, serve: Serve, started: bool
+    ) -> None:
+        endless = EndlessStream()
 
         async def main() -> None:
-            async with AsyncFriendli("t", server_url=serve(watched).url) as client:
+            async with AsyncFriendli("t", server_url=serve(endless).url) as client:
                 stream = await client.dedicated.chat.stream(model="e", messages=MESSAGES)
                 if started:
                     await anext(stream)
                 del stream
                 gc.collect()
-                assert await asyncio.to_thread(watched.left.wait, 5)
+                assert await asyncio.to_thread(endless.disconnected.wait, 5)
 
         asyncio.run(main())
 
-    def test_garbage_collected_in_another_thread(self, serve: Serve) -> None:
-        watched = Watched()
+    def test_garbage_collection_in_another_thread_releases_the_connection(
+        self, serve: Serve
+    ) -> None:
+        endless = EndlessStream()
 
         async def main() -> None:
-            async with AsyncFriendli("t", server_url=serve(watched).url) as client:
+            async with AsyncFriendli("t", server_url=serve(endless).url) as client:
                 held = [await client.dedicated.chat.stream(model="e", messages=MESSAGES)]
                 await anext(held[0])
                 await asyncio.to_thread(held.clear)
                 gc.collect()
-                assert await asyncio.to_thread(watched.left.wait, 5)
+                assert await asyncio.to_thread(endless.disconnected.wait, 5)
 
         asyncio.run(main())
 
-    def test_cancelled(self, serve: Serve) -> None:
-        watched = Watched()
+    def test_cancellation_releases_the_connection(self, serve: Serve) -> None:
+        endless = EndlessStream()
 
         async def main() -> None:
-            async with AsyncFriendli("t", server_url=serve(watched).url) as client:
+            async with AsyncFriendli("t", server_url=serve(endless).url) as client:
                 reading = asyncio.Event()
 
                 async def read() -> None:
@@ -175,23 +189,23 @@ class TestConnectionIsGivenBack:
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-                assert await asyncio.to_thread(watched.left.wait, 5)
+                assert await asyncio.to_thread(endless.disconnected.wait, 5)
 
         asyncio.run(main())
 
-    def test_closed_by_hand(self, serve: Serve) -> None:
-        watched = Watched()
-        with SyncFriendli("t", server_url=serve(watched).url) as client:
+    def test_close_releases_the_connection_and_ends_iteration(self, serve: Serve) -> None:
+        endless = EndlessStream()
+        with SyncFriendli("t", server_url=serve(endless).url) as client:
             stream = client.dedicated.chat.stream(model="e", messages=MESSAGES)
             assert next(stream).data.choices[0].delta.content == "a"
             stream.close()
             stream.close()
-            assert watched.left.wait(5)
+            assert endless.disconnected.wait(5)
             assert list(stream) == []
 
 
 class TestHelpers:
-    def test_sync(self, serve: Serve) -> None:
+    def test_sync_helpers(self, serve: Serve) -> None:
         url = serve(stream_answer(words("a", "b"), x_request_id="r")).url
         with SyncFriendli("t", server_url=url) as client:
             stream = client.dedicated.chat.stream(model="e", messages=MESSAGES)
@@ -204,7 +218,7 @@ class TestHelpers:
             assert again.until_done() is again
             assert next(again, None) is None
 
-    def test_async(self, serve: Serve) -> None:
+    def test_async_helpers(self, serve: Serve) -> None:
         url = serve(stream_answer(words("a", "b"))).url
 
         async def main() -> None:
@@ -220,8 +234,10 @@ class TestHelpers:
         asyncio.run(main())
 
 
-def test_a_stream_that_is_no_stream(serve: Serve, way: Way) -> None:
+def test_response_of_the_wrong_kind_raises_unexpected_response_error(
+    serve: Serve, caller: Caller
+) -> None:
     with pytest.raises(friendli.UnexpectedResponseError, match="Unexpected response received"):
-        way.call(serve(json_answer(completion())).url, "stream")
+        caller.call(serve(json_answer(completion())).url, "stream")
     with pytest.raises(friendli.UnexpectedResponseError, match="Unexpected response received"):
-        way.call(serve(stream_answer(words("a"))).url, "complete")
+        caller.call(serve(stream_answer(words("a"))).url, "complete")

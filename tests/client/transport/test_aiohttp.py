@@ -38,8 +38,8 @@ def on_aiohttp(url: str, work: Callable[[Any], Any], **options: Any) -> Any:
     return asyncio.run(main())
 
 
-async def complete(chat: Any, **given: Any) -> Any:
-    return await chat.complete(model="e", messages=MESSAGES, **given)
+async def complete(chat: Any, **arguments: Any) -> Any:
+    return await chat.complete(model="e", messages=MESSAGES, **arguments)
 
 
 async def read(chat: Any) -> list[str]:
@@ -47,7 +47,7 @@ async def read(chat: Any) -> list[str]:
     return [text async for text in stream.text_deltas]
 
 
-def test_completions(serve: Serve) -> None:
+def test_completions_are_returned(serve: Serve) -> None:
     body = gzip.compress(json.dumps(completion("é")).encode())
     server = serve(json_answer(completion("a")), answer(body, content_encoding="gzip"))
     assert on_aiohttp(server.url, complete).choices[0].message.content == "a"
@@ -59,7 +59,7 @@ def test_completions(serve: Serve) -> None:
     assert request.json["messages"] == MESSAGES
 
 
-def test_many_streams_at_once(serve: Serve) -> None:
+def test_concurrent_streams_are_read(serve: Serve) -> None:
     server = serve(stream_answer(words("a", "b")))
 
     async def many(chat: Any) -> list[list[str]]:
@@ -68,19 +68,19 @@ def test_many_streams_at_once(serve: Serve) -> None:
     assert on_aiohttp(server.url, many) == [["a", "b"]] * 50
 
 
-def test_errors(serve: Serve) -> None:
+def test_errors_are_converted(serve: Serve) -> None:
     with pytest.raises(friendli.ConnectFailedError):
         on_aiohttp("http://127.0.0.1:9", complete, retry_config=None)
     with pytest.raises(friendli.NotFoundError):
         on_aiohttp(serve(json_answer({}, 404)).url, complete)
     with pytest.raises(friendli.RequestTimeoutError):
-        on_aiohttp(serve(Peer.wait_until_left).url, complete, timeout_ms=50)
+        on_aiohttp(serve(Peer.wait_for_disconnect).url, complete, timeout_ms=50)
     with pytest.raises(friendli.NetworkError):
         on_aiohttp(serve(lambda peer: None).url, complete, retry_config=None)
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-def test_a_cut_stream_is_an_error(serve: Serve, how: str) -> None:
+def test_cut_stream_raises_network_error(serve: Serve, how: str) -> None:
     def cut(peer: Peer) -> None:
         peer.send(stream_head() + chunked(event(chunk({"content": "a"}))))
         if how == "reset":
@@ -90,12 +90,12 @@ def test_a_cut_stream_is_an_error(serve: Serve, how: str) -> None:
         on_aiohttp(serve(cut).url, read)
 
 
-def test_a_stream_left_early_gives_its_connection_back(serve: Serve) -> None:
+def test_abandoned_stream_releases_its_connection(serve: Serve) -> None:
     left = []
 
     def endless(peer: Peer) -> None:
         peer.send(stream_head() + chunked(event(chunk({"content": "a"}))))
-        left.append(peer.wait_until_left())
+        left.append(peer.wait_for_disconnect())
 
     async def leave(chat: Any) -> None:
         async with await chat.stream(model="e", messages=MESSAGES) as stream:

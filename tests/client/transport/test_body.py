@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from friendli import models
 
-from ..conftest import Way
+from ..conftest import Caller
 from ..wire import Serve, completion, json_answer
 
 
 class TestMessages:
-    def test_models_dicts_and_generators(self, serve: Serve, way: Way) -> None:
+    def test_models_dicts_and_generators_are_valid_messages(
+        self, serve: Serve, caller: Caller
+    ) -> None:
         server = serve(json_answer(completion()))
-        given = [
+        messages = [
             models.SystemMessage(content="s"),
             {"role": "developer", "content": "d"},
             models.UserMessage(content=[models.TextContent(text="t")]),
             {"role": "assistant", "content": None, "novel": 1},
         ]
-        way.call(server.url, messages=(message for message in given))
+        caller.call(server.url, messages=(message for message in messages))
         assert server.requests[0].json["messages"] == [
             {"role": "system", "content": "s"},
             {"role": "developer", "content": "d"},
@@ -25,14 +27,14 @@ class TestMessages:
             {"role": "assistant", "content": None, "novel": 1},
         ]
 
-    def test_an_answer_can_be_passed_back(self, serve: Serve, way: Way) -> None:
+    def test_messages_of_an_answer_are_valid_messages(self, serve: Serve, caller: Caller) -> None:
         call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
         raw = completion(None)
         raw["choices"][0]["message"]["tool_calls"] = [call]
         server = serve(json_answer(raw))
-        message = way.call(server.url).choices[0].message
+        message = caller.call(server.url).choices[0].message
         again = {"role": "assistant", "tool_calls": message.tool_calls}
-        way.call(server.url, messages=[message, again])
+        caller.call(server.url, messages=[message, again])
         sent = server.requests[1].json["messages"]
         assert sent == [
             {"role": "assistant", "content": None, "tool_calls": [call]},
@@ -40,8 +42,8 @@ class TestMessages:
         ]
 
 
-def test_extra_body(serve: Serve, way: Way) -> None:
+def test_extra_body_overrides_arguments(serve: Serve, caller: Caller) -> None:
     server = serve(json_answer(completion()))
-    way.call(server.url, extra_body={"next_month": [1], "max_tokens": 3}, max_tokens=2)
+    caller.call(server.url, extra_body={"next_month": [1], "max_tokens": 3}, max_tokens=2)
     assert server.requests[0].json["next_month"] == [1]
     assert server.requests[0].json["max_tokens"] == 3

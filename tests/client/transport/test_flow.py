@@ -1,4 +1,4 @@
-"""The exchange driven by hand: no network, no clock."""
+"""The exchange, driven by hand, without network and clock."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from friendli._transport.flow import Close, Read, Send, Sleep, exchange
 from friendli._transport.options import Options
 
 
-def call(stream: bool = False, **given: Any) -> Call:
-    return prepare(Options(max_event=MAX_EVENT), CallOptions(**given), b"{}", "m", stream)
+def call(stream: bool = False, **options: Any) -> Call:
+    return prepare(Options(max_event=MAX_EVENT), CallOptions(**options), b"{}", "m", stream)
 
 
 def response(status: int, kind: str = "application/json", **headers: str) -> httpx2.Response:
     return httpx2.Response(status, headers={"content-type": kind, **headers}, content=b"{}")
 
 
-def test_success_ends_at_once() -> None:
+def test_success_returns_the_response() -> None:
     flow = exchange(call())
     assert isinstance(next(flow), Send)
     good = response(200)
@@ -31,7 +31,7 @@ def test_success_ends_at_once() -> None:
     assert end.value.value is good
 
 
-def test_a_retried_answer_is_closed_before_the_wait() -> None:
+def test_retried_response_is_closed_before_the_sleep() -> None:
     flow = exchange(call(stream=True))
     next(flow)
     bad = response(429, **{"retry-after": "7"})
@@ -42,7 +42,7 @@ def test_a_retried_answer_is_closed_before_the_wait() -> None:
         flow.send(response(200, "text/event-stream"))
 
 
-def test_a_final_answer_is_read() -> None:
+def test_body_of_the_final_error_is_read() -> None:
     flow = exchange(call(retries=None))
     next(flow)
     bad = response(500)
@@ -51,7 +51,7 @@ def test_a_final_answer_is_read() -> None:
         flow.send("oh no")
 
 
-def test_a_body_that_breaks_while_the_error_is_read() -> None:
+def test_network_error_while_an_error_body_is_read() -> None:
     flow = exchange(call(retries=None))
     next(flow)
     flow.send(response(500))
@@ -59,7 +59,7 @@ def test_a_body_that_breaks_while_the_error_is_read() -> None:
         flow.throw(httpx2.ReadError("cut"))
 
 
-def test_what_is_not_about_the_network_passes() -> None:
+def test_other_exceptions_propagate() -> None:
     flow = exchange(call())
     next(flow)
     with pytest.raises(KeyError):

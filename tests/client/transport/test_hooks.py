@@ -27,12 +27,12 @@ FAST = RetryConfig("backoff", BackoffStrategy(1, 2, 1.0, 5000, 1), True)
 
 
 class Recorder(BeforeRequestHook, AfterSuccessHook, AfterErrorHook, SDKInitHook):
-    """Notes what it sees; `before`, `success` and `error` say what it gives."""
+    """Hook that records its calls and returns `before`, `success` and `error`."""
 
     def __init__(self, before: Any = None, success: Any = None, error: Any = None) -> None:
         self.calls: list[tuple[str, Any]] = []
         self.threads: list[threading.Thread] = []
-        self._gives = (before, success, error)
+        self._results = (before, success, error)
 
     def _note(self, name: str, ctx: Any) -> None:
         self.calls.append((name, ctx))
@@ -44,17 +44,17 @@ class Recorder(BeforeRequestHook, AfterSuccessHook, AfterErrorHook, SDKInitHook)
     def before_request(self, hook_ctx: Any, request: Any) -> Any:
         self._note("before", hook_ctx)
         request.headers["x-hook"] = str(len(self.calls))
-        return self._gives[0] or request
+        return self._results[0] or request
 
     def after_success(self, hook_ctx: Any, response: Any) -> Any:
         self._note("success", hook_ctx)
-        give = self._gives[1]
-        return give(response) if callable(give) else give or response
+        result = self._results[1]
+        return result(response) if callable(result) else result or response
 
     def after_error(self, hook_ctx: Any, response: Any, error: Any) -> Any:
         self._note("error", hook_ctx)
-        give = self._gives[2]
-        return give(response, error) if callable(give) else give or (response, error)
+        result = self._results[2]
+        return result(response, error) if callable(result) else result or (response, error)
 
     def attach(self, client: SyncFriendli | AsyncFriendli) -> None:
         hooks = client.core.sdk_configuration.__dict__["_hooks"]
@@ -68,19 +68,19 @@ class Recorder(BeforeRequestHook, AfterSuccessHook, AfterErrorHook, SDKInitHook)
         return [name for name, _ in self.calls]
 
 
-def run_sync(url: str, hook: Recorder, method: str = "complete", **given: Any) -> Any:
+def run_sync(url: str, hook: Recorder, method: str = "complete", **arguments: Any) -> Any:
     with SyncFriendli("secret", server_url=url, retry_config=FAST) as client:
         hook.attach(client)
-        result = getattr(client.dedicated.chat, method)(model="e", messages=MESSAGES, **given)
+        result = getattr(client.dedicated.chat, method)(model="e", messages=MESSAGES, **arguments)
         return [*result] if method == "stream" else result
 
 
-def run_async(url: str, hook: Recorder, method: str = "complete", **given: Any) -> Any:
+def run_async(url: str, hook: Recorder, method: str = "complete", **arguments: Any) -> Any:
     async def main() -> Any:
         async with AsyncFriendli("secret", server_url=url, retry_config=FAST) as client:
             hook.attach(client)
             chat = client.dedicated.chat
-            result = await getattr(chat, method)(model="e", messages=MESSAGES, **given)
+            result = await getattr(chat, method)(model="e", messages=MESSAGES, **arguments)
             return [event async for event in result] if method == "stream" else result
 
     return asyncio.run(main())
@@ -102,7 +102,7 @@ def test_before_request_runs_on_every_attempt(serve: Serve, run: Any) -> None:
     assert all((thread is own_thread) == (run is run_sync) for thread in hook.threads)
 
 
-def test_the_context(serve: Serve, run: Any) -> None:
+def test_hook_context_describes_the_call(serve: Serve, run: Any) -> None:
     server = serve(json_answer(completion()))
     hook = Recorder()
     run("http://elsewhere.invalid/p", hook, server_url=server.url + "/prefix/")
@@ -115,7 +115,7 @@ def test_the_context(serve: Serve, run: Any) -> None:
     assert "secret" not in repr(ctx)
 
 
-def test_streams(serve: Serve, run: Any) -> None:
+def test_hooks_run_once_for_a_stream(serve: Serve, run: Any) -> None:
     server = serve(stream_answer(words("a", "b")))
     hook = Recorder()
     assert len(run(server.url, hook, "stream")) == 4
@@ -124,7 +124,7 @@ def test_streams(serve: Serve, run: Any) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyError("mine"), ConnectionError("mine")], ids=repr)
-def test_an_exception_before_the_request_ends_the_call(
+def test_exception_of_before_request_ends_the_call(
     serve: Serve, run: Any, error: Exception
 ) -> None:
     server = serve(json_answer(completion()))
@@ -136,73 +136,80 @@ def test_an_exception_before_the_request_ends_the_call(
 
 
 @pytest.mark.parametrize("method", ["complete", "stream"])
-def test_an_exception_after_success_closes_the_answer(serve: Serve, run: Any, method: str) -> None:
+def test_exception_of_after_success_closes_the_response(
+    serve: Serve, run: Any, method: str
+) -> None:
     server = serve(stream_answer(words("a")) if method == "stream" else json_answer(completion()))
     seen: list[Any] = []
     error = KeyError("mine")
 
-    def refuse(response: Any) -> Exception:
+    def return_error(response: Any) -> Exception:
         seen.append(response)
         return error
 
     with pytest.raises(KeyError) as caught:
-        run(server.url, Recorder(success=refuse), method)
+        run(server.url, Recorder(success=return_error), method)
     assert caught.value is error and seen[0].is_closed
 
 
-def test_a_response_can_be_replaced(serve: Serve, run: Any) -> None:
+def test_after_success_can_replace_the_response(serve: Serve, run: Any) -> None:
     import httpx2
 
-    server = serve(json_answer(completion("theirs")))
-    hook = Recorder(success=lambda _: httpx2.Response(200, json=completion("mine")))
-    assert run(server.url, hook).choices[0].message.content == "mine"
+    server = serve(json_answer(completion("of the server")))
+    hook = Recorder(success=lambda _: httpx2.Response(200, json=completion("of the hook")))
+    assert run(server.url, hook).choices[0].message.content == "of the hook"
 
 
 @pytest.mark.parametrize("method", ["complete", "stream"])
-def test_a_status_error_comes_read(serve: Serve, run: Any, method: str) -> None:
+def test_after_error_gets_a_response_with_its_body_read(
+    serve: Serve, run: Any, method: str
+) -> None:
     server = serve(json_answer({"error": {"message": "no", "code": "c"}}, 400))
     texts = []
 
-    def look(response: Any, error: Any) -> Any:
+    def record(response: Any, error: Any) -> Any:
         assert error is None
         texts.append(response.text)
         return response, error
 
-    hook = Recorder(error=look)
+    hook = Recorder(error=record)
     with pytest.raises(friendli.BadRequestError, match="Status 400") as caught:
         run(server.url, hook, method)
     assert caught.value.code == "c" and "no" in texts[0]
     assert hook.names == ["before", "error"]
 
 
-def test_an_error_hook_can_mend_and_replace(serve: Serve, run: Any) -> None:
+def test_after_error_can_replace_the_response_and_the_error(serve: Serve, run: Any) -> None:
     import httpx2
 
     server = serve(answer(b"teapot", 418, "text/plain"))
-    mended = httpx2.Response(200, json=completion("mended"))
-    assert run(server.url, Recorder(error=(mended, None))).choices[0].message.content == "mended"
-    worse = httpx2.Response(401, json={})
+    replacement = httpx2.Response(200, json=completion("replacement"))
+    assert (
+        run(server.url, Recorder(error=(replacement, None))).choices[0].message.content
+        == "replacement"
+    )
+    status_error = httpx2.Response(401, json={})
     with pytest.raises(friendli.AuthenticationError):
-        run(server.url, Recorder(error=(worse, None)))
-    for given in (KeyError("mine"), (None, KeyError("mine"))):
+        run(server.url, Recorder(error=(status_error, None)))
+    for result in (KeyError("mine"), (None, KeyError("mine"))):
         with pytest.raises(KeyError, match="mine"):
-            run(server.url, Recorder(error=given))
+            run(server.url, Recorder(error=result))
 
 
-def test_a_network_error_comes_as_ours(run: Any) -> None:
+def test_after_error_gets_a_network_error(run: Any) -> None:
     seen: list[Any] = []
 
-    def look(response: Any, error: Any) -> Any:
+    def record(response: Any, error: Any) -> Any:
         seen.append((response, error))
         return response, error
 
     with pytest.raises(friendli.ConnectFailedError) as caught:
-        run("http://127.0.0.1:1", Recorder(error=look), retries=None)
+        run("http://127.0.0.1:1", Recorder(error=record), retries=None)
     assert seen == [(None, caught.value)]
     assert caught.value.__cause__ is not None
 
 
-def test_none_is_refused(serve: Serve, run: Any) -> None:
+def test_hook_that_returns_none_raises_type_error(serve: Serve, run: Any) -> None:
     class Forgetful(Recorder):
         def before_request(self, hook_ctx: Any, request: Any) -> Any:
             return None
@@ -212,7 +219,7 @@ def test_none_is_refused(serve: Serve, run: Any) -> None:
         run(server.url, Forgetful())
 
 
-def test_several_run_in_order_and_copies_share_them(serve: Serve) -> None:
+def test_hooks_run_in_order_and_are_shared_by_copies(serve: Serve) -> None:
     server = serve(json_answer(completion()))
 
     class Append(BeforeRequestHook):
@@ -236,7 +243,7 @@ def test_several_run_in_order_and_copies_share_them(serve: Serve) -> None:
     assert [request.header("x-order") for request in server.requests] == ["ab", None]
 
 
-def test_a_cancelled_call_closes_the_answer_its_hook_held(serve: Serve) -> None:
+def test_cancelled_call_closes_the_response_of_its_hook(serve: Serve) -> None:
     server = serve(stream_answer(words("a")))
     entered, leave = threading.Event(), threading.Event()
     seen: list[Any] = []

@@ -1,4 +1,4 @@
-"""Ownership of the HTTP client, and the places it may be used from."""
+"""Ownership of the HTTP client; use in threads, forks and event loops."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ import pytest
 import friendli
 from friendli import AsyncFriendli, SyncFriendli
 
-from ..conftest import Way, ask
+from ..conftest import Caller, ask
 from ..wire import MESSAGES, Peer, Serve, completion, json_answer, stream_answer, words
 
 
 class TestOwnership:
     @pytest.mark.parametrize("library", ["httpx2", "httpx", "duck"])
-    def test_a_given_client_is_used_and_left_open(self, serve: Serve, library: str) -> None:
+    def test_supplied_client_is_used_and_not_closed(self, serve: Serve, library: str) -> None:
         server = serve(json_answer(completion()), stream_answer(words("a", "b")))
 
         class Duck:
@@ -41,74 +41,78 @@ class TestOwnership:
             def close(self) -> None:
                 self.is_closed = True
 
-        given: Any
+        supplied: Any
         if library == "duck":
-            given = Duck()
+            supplied = Duck()
         else:
-            given = importlib.import_module(library).Client(headers={"x-duck": "1"})
-        with SyncFriendli("t", server_url=server.url, client=given) as client:
+            supplied = importlib.import_module(library).Client(headers={"x-duck": "1"})
+        with SyncFriendli("t", server_url=server.url, client=supplied) as client:
             ask(client)
             stream = client.dedicated.chat.stream(model="e", messages=MESSAGES)
             assert list(stream.text_deltas) == ["a", "b"]
-        assert not given.is_closed
+        assert not supplied.is_closed
         assert server.requests[0].header("x-duck") == "1"
-        getattr(given, "inner", given).close()
+        getattr(supplied, "inner", supplied).close()
 
-    def test_its_own_timeout_holds(self, serve: Serve) -> None:
-        server = serve(Peer.wait_until_left)
-        with httpx2.Client(timeout=0.05) as given:
-            client = SyncFriendli("t", server_url=server.url, client=given, retry_config=None)
+    def test_timeout_of_a_supplied_client_applies(self, serve: Serve) -> None:
+        server = serve(Peer.wait_for_disconnect)
+        with httpx2.Client(timeout=0.05) as supplied:
+            client = SyncFriendli("t", server_url=server.url, client=supplied, retry_config=None)
             with pytest.raises(friendli.RequestTimeoutError):
                 ask(client)
 
-    def test_errors_of_a_given_httpx_client(self) -> None:
+    def test_errors_of_a_supplied_httpx_client_are_converted(self) -> None:
         httpx = importlib.import_module("httpx")
-        with httpx.Client() as given:
-            client = SyncFriendli(server_url="http://127.0.0.1:9", client=given, retry_config=None)
+        with httpx.Client() as supplied:
+            client = SyncFriendli(
+                server_url="http://127.0.0.1:9", client=supplied, retry_config=None
+            )
             with pytest.raises(httpx.ConnectError) as caught:
                 ask(client)
         assert isinstance(caught.value, friendli.ConnectFailedError)
         assert isinstance(caught.value, httpx2.ConnectError)
 
     @pytest.mark.parametrize("library", ["httpx2", "httpx"])
-    def test_async(self, serve: Serve, library: str) -> None:
+    def test_supplied_async_client_is_not_closed(self, serve: Serve, library: str) -> None:
         server = serve(json_answer(completion()))
         http = importlib.import_module(library)
 
         async def main() -> None:
-            async with http.AsyncClient() as given:
-                async with AsyncFriendli("t", server_url=server.url, async_client=given) as client:
+            async with http.AsyncClient() as supplied:
+                async with AsyncFriendli(
+                    "t", server_url=server.url, async_client=supplied
+                ) as client:
                     await client.dedicated.chat.complete(model="e", messages=MESSAGES)
-                assert not given.is_closed
+                assert not supplied.is_closed
 
         asyncio.run(main())
 
-    def test_what_is_no_client_is_refused(self) -> None:
+    def test_objects_without_the_protocol_are_rejected(self) -> None:
         with pytest.raises(TypeError, match="must implement the HttpClient protocol"):
             SyncFriendli(client=object())  # type: ignore[arg-type]
         with pytest.raises(AssertionError, match="must implement the AsyncHttpClient protocol"):
             AsyncFriendli(async_client=httpx2.Client())  # type: ignore[arg-type]
 
-    def test_closed(self, serve: Serve, way: Way) -> None:
+    def test_closed_client_raises_client_closed_error(self, serve: Serve, caller: Caller) -> None:
         url = serve(json_answer(completion())).url
         client = SyncFriendli("t", server_url=url)
         with client as same:
             assert same is client
             ask(client)
         client.close()
-        with pytest.raises(friendli.ClientClosedError, match="make a new one"):
+        with pytest.raises(friendli.ClientClosedError, match="create a new one"):
             ask(client)
 
         async def main() -> None:
-            async with AsyncFriendli("t", server_url=url) as other:
-                await other.dedicated.chat.complete(model="e", messages=MESSAGES)
-            await other.aclose()
+            async with AsyncFriendli("t", server_url=url) as client:
+                await client.dedicated.chat.complete(model="e", messages=MESSAGES)
+            await client.aclose()
             with pytest.raises(RuntimeError, match="closed"):
-                await other.dedicated.chat.complete(model="e", messages=MESSAGES)
+                await client.dedicated.chat.complete(model="e", messages=MESSAGES)
 
         asyncio.run(main())
 
-    def test_one_connection_serves_many_calls(self, serve: Serve) -> None:
+    def test_consecutive_calls_share_a_connection(self, serve: Serve) -> None:
         server = serve(json_answer(completion()))
         with SyncFriendli("t", server_url=server.url) as client:
             for _ in range(5):
@@ -116,8 +120,8 @@ class TestOwnership:
         assert (len(server.requests), server.connections) == (5, 1)
 
 
-class TestPlaces:
-    def test_many_threads(self, serve: Serve) -> None:
+class TestThreadsForksAndLoops:
+    def test_client_is_thread_safe(self, serve: Serve) -> None:
         server = serve(json_answer(completion()))
         with SyncFriendli("t", server_url=server.url) as client, ThreadPoolExecutor(16) as pool:
             gate = threading.Barrier(16)
@@ -130,12 +134,12 @@ class TestPlaces:
         assert len(server.requests) == 16
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-    def test_after_fork(self, serve: Serve) -> None:
+    def test_forked_child_opens_its_own_connection(self, serve: Serve) -> None:
         server = serve(json_answer(completion()))
         with SyncFriendli("t", server_url=server.url) as client:
             ask(client)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads
+                warnings.simplefilter("ignore", DeprecationWarning)  # fork in a threaded process
                 child = multiprocessing.get_context("fork").Process(target=ask, args=(client,))
                 child.start()
             child.join(20)
@@ -143,7 +147,7 @@ class TestPlaces:
             ask(client)
         assert (len(server.requests), server.connections) == (3, 2)
 
-    def test_two_event_loops_one_after_the_other(self, serve: Serve) -> None:
+    def test_consecutive_event_loops_close_their_connections(self, serve: Serve) -> None:
         server = serve(json_answer(completion()))
         client = AsyncFriendli("t", server_url=server.url)
 
@@ -153,9 +157,9 @@ class TestPlaces:
 
         assert [asyncio.run(work(client)) for _ in range(2)] == ["chatcmpl-1"] * 2
         server.join()
-        assert server._threads == []  # connections end with their loop
+        assert server._threads == []  # connections are closed with their loop
 
-    def test_two_event_loops_at_once(self, serve: Serve) -> None:
+    def test_concurrent_event_loops_have_their_own_connections(self, serve: Serve) -> None:
         server = serve(json_answer(completion()))
         meet = threading.Barrier(2)
 
@@ -172,7 +176,7 @@ class TestPlaces:
         assert server._threads == []
         assert (len(server.requests), server.connections) == (4, 2)
 
-    def test_a_client_that_is_dropped_closes_its_connections(self, serve: Serve) -> None:
+    def test_garbage_collected_client_closes_its_connections(self, serve: Serve) -> None:
         server = serve(json_answer(completion()))
         client = SyncFriendli("t", server_url=server.url)
         ask(client)
@@ -180,7 +184,7 @@ class TestPlaces:
         server.join()
         assert server._threads == []
 
-    def test_a_stream_outlives_the_name_of_its_client(self, serve: Serve) -> None:
+    def test_stream_keeps_its_client_alive(self, serve: Serve) -> None:
         server = serve(stream_answer(words("a", "b")))
 
         def begin() -> Any:
@@ -189,16 +193,16 @@ class TestPlaces:
 
         assert list(begin().text_deltas) == ["a", "b"]
 
-    def test_many_tasks(self, serve: Serve) -> None:
+    def test_concurrent_tasks_share_a_client(self, serve: Serve) -> None:
         server = serve(stream_answer(words("a", "b")))
 
         async def main() -> list[str]:
             async with AsyncFriendli("t", server_url=server.url) as client:
 
-                async def one() -> str:
+                async def read_stream() -> str:
                     stream = await client.dedicated.chat.stream(model="e", messages=MESSAGES)
                     return "".join([text async for text in stream.text_deltas])
 
-                return await asyncio.gather(*(one() for _ in range(32)))
+                return await asyncio.gather(*(read_stream() for _ in range(32)))
 
         assert asyncio.run(main()) == ["ab"] * 32

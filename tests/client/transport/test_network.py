@@ -1,4 +1,4 @@
-"""Errors of the HTTP library as errors of the client."""
+"""Conversion of the HTTP library's errors."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 import friendli
 from friendli._transport.network import network_error
 
-from ..conftest import Way
+from ..conftest import Caller
 from ..wire import Serve
 
 
 @pytest.fixture
 def fake_httpx() -> Iterator[Any]:
-    """A program that has imported httpx; this environment need not have it."""
+    """Fake module `httpx` in `sys.modules`, as if the program had imported it."""
     real = sys.modules.pop("httpx", None)
     module: Any = types.ModuleType("httpx")
 
@@ -43,11 +43,13 @@ def fake_httpx() -> Iterator[Any]:
 
 
 class TestNetwork:
-    def test_all_three_ways_of_catching(self, fake_httpx: Any, way: Way) -> None:
+    def test_error_is_caught_as_own_builtin_and_library_class(
+        self, fake_httpx: Any, caller: Caller
+    ) -> None:
         import httpx2
 
         with pytest.raises(fake_httpx.ConnectError) as caught:
-            way.call("http://127.0.0.1:9", retries=None)
+            caller.call("http://127.0.0.1:9", retries=None)
         error = caught.value
         assert isinstance(error, friendli.ConnectFailedError | ConnectionError)
         assert isinstance(error, httpx2.ConnectError)
@@ -56,31 +58,33 @@ class TestNetwork:
         assert str(error).startswith("ConnectError: the connection could not be made")
         assert "POST http://127.0.0.1:9/dedicated/v1/chat/completions" in str(error)
 
-    def test_timeouts(self, serve: Serve, fake_httpx: Any, way: Way) -> None:
+    def test_read_timeout_is_a_timeout_error(
+        self, serve: Serve, fake_httpx: Any, caller: Caller
+    ) -> None:
         from ..wire import Peer
 
         with pytest.raises(fake_httpx.ReadTimeout) as caught:
-            way.call(serve(Peer.wait_until_left).url, timeout_ms=30)
+            caller.call(serve(Peer.wait_for_disconnect).url, timeout_ms=30)
         assert isinstance(caught.value, TimeoutError)
         assert isinstance(caught.value, ConnectionError)
         assert "timeout_ms" in str(caught.value)
 
-    def test_one_class_for_each_combination(self, fake_httpx: Any) -> None:
+    def test_combined_classes_are_created_once(self, fake_httpx: Any) -> None:
         import httpx2
 
-        one = network_error(httpx2.ReadError("x"), "POST u")
-        two = network_error(httpx2.ReadError("y"), "POST u")
-        assert type(one) is type(two)
-        assert isinstance(one, fake_httpx.ReadError)
+        first = network_error(httpx2.ReadError("x"), "POST u")
+        second = network_error(httpx2.ReadError("y"), "POST u")
+        assert type(first) is type(second)
+        assert isinstance(first, fake_httpx.ReadError)
 
-    def test_builtin_errors_of_a_foreign_client(self) -> None:
+    def test_builtin_errors_are_converted(self) -> None:
         assert isinstance(network_error(TimeoutError(), "u"), friendli.RequestTimeoutError)
         assert isinstance(network_error(ConnectionResetError(), "u"), friendli.NetworkError)
         refused = network_error(ConnectionRefusedError(), "u")
         assert isinstance(refused, friendli.ConnectFailedError)
         assert network_error(KeyError("x"), "u") is None
 
-    def test_pickle(self) -> None:
+    def test_network_errors_pickle(self) -> None:
         import httpx2
 
         error = network_error(httpx2.ReadTimeout("slow"), "POST u")

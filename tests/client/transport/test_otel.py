@@ -7,7 +7,7 @@ import pytest
 
 import friendli
 
-from ..conftest import Way
+from ..conftest import Caller
 from ..wire import Serve, chunk, completion, event, json_answer, stream_answer, words
 
 trace = importlib.import_module("opentelemetry.trace")
@@ -36,20 +36,20 @@ class Span(trace.NonRecordingSpan):  # type: ignore[misc, name-defined]
 
 @pytest.fixture
 def spans(monkeypatch: pytest.MonkeyPatch) -> list[Span]:
-    made: list[Span] = []
+    created: list[Span] = []
 
     class Tracer:
         def start_span(self, name: str, *, kind: Any, attributes: Any) -> Span:
-            made.append(Span(name, kind, attributes))
-            return made[-1]
+            created.append(Span(name, kind, attributes))
+            return created[-1]
 
     monkeypatch.setattr(trace, "get_tracer", lambda *_: Tracer())
-    return made
+    return created
 
 
-def test_a_completion(serve: Serve, way: Way, spans: list[Span]) -> None:
+def test_span_of_a_completion(serve: Serve, caller: Caller, spans: list[Span]) -> None:
     server = serve(json_answer(completion()))
-    way.call(server.url, max_tokens=5, temperature=0.5, stop=["x"], seed=[1])
+    caller.call(server.url, max_tokens=5, temperature=0.5, stop=["x"], seed=[1])
     [span] = spans
     host, port = server.url.removeprefix("http://").split(":")
     assert (span.name, span.kind, span.ended) == ("chat e", trace.SpanKind.CLIENT, 1)
@@ -73,27 +73,29 @@ def test_a_completion(serve: Serve, way: Way, spans: list[Span]) -> None:
     )
 
 
-def test_a_stream_ends_its_span_when_it_ends(serve: Serve, way: Way, spans: list[Span]) -> None:
+def test_span_ends_with_the_stream(serve: Serve, caller: Caller, spans: list[Span]) -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
-    *pieces, done = words("a", "b")
-    server = serve(stream_answer([*pieces, event(chunk(usage=usage)), done]))
-    way.events(server.url)
+    *events, done = words("a", "b")
+    server = serve(stream_answer([*events, event(chunk(usage=usage)), done]))
+    caller.events(server.url)
     assert spans[0].ended == 1
     assert spans[0].attributes["gen_ai.response.finish_reasons"] == ["stop"]
     assert spans[0].attributes["gen_ai.usage.output_tokens"] == 2
-    way.events(server.url, 1)
+    caller.events(server.url, 1)
     assert spans[1].ended == 1
     assert spans[1].attributes["gen_ai.response.finish_reasons"] == []
 
 
-def test_errors(serve: Serve, way: Way, spans: list[Span]) -> None:
+def test_errors_end_the_span_with_an_error_status(
+    serve: Serve, caller: Caller, spans: list[Span]
+) -> None:
     with pytest.raises(friendli.NotFoundError):
-        way.call(serve(json_answer({}, 404)).url)
+        caller.call(serve(json_answer({}, 404)).url)
     with pytest.raises(friendli.ConnectFailedError):
-        way.call("http://127.0.0.1:9", retries=None)
+        caller.call("http://127.0.0.1:9", retries=None)
     with pytest.raises(friendli.ResponseValidationError):
-        way.call(serve(json_answer({})).url)
-    outcome = way.events(serve(stream_answer([*words("a")[:2], event({"error": "x"})])).url)
+        caller.call(serve(json_answer({})).url)
+    outcome = caller.events(serve(stream_answer([*words("a")[:2], event({"error": "x"})])).url)
     assert isinstance(outcome.error, friendli.StreamError)
     assert [span.ended for span in spans] == [1] * 4
     kinds = [span.attributes["error.type"] for span in spans]

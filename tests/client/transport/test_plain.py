@@ -11,12 +11,12 @@ import trustme
 
 import friendli
 
-from ..conftest import Way
+from ..conftest import Caller
 from ..wire import Serve, answer, completion, json_answer
 
 
 class TestTLS:
-    """A client for a plain http address loads no certificates until it needs them."""
+    """A client for a plain http URL loads certificates only when it needs them."""
 
     @pytest.fixture
     def tls_url(self) -> Iterator[str]:
@@ -24,10 +24,10 @@ class TestTLS:
         trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.settimeout(0.1)
-            over = threading.Event()
+            stop = threading.Event()
 
             def accept() -> None:
-                while not over.is_set():
+                while not stop.is_set():
                     with contextlib.suppress(OSError):
                         sock, _ = listener.accept()
                         with sock, context.wrap_socket(sock, server_side=True) as secure:
@@ -37,18 +37,20 @@ class TestTLS:
             thread = threading.Thread(target=accept)
             thread.start()
             yield f"https://127.0.0.1:{listener.getsockname()[1]}"
-            over.set()
+            stop.set()
             thread.join()
 
     @pytest.mark.parametrize("plain", [True, False])
-    def test_a_certificate_nobody_vouches_for_is_refused(
-        self, way: Way, tls_url: str, plain: bool
+    def test_untrusted_certificate_is_rejected(
+        self, caller: Caller, tls_url: str, plain: bool
     ) -> None:
         base = "http://127.0.0.1:9" if plain else tls_url
         with pytest.raises(friendli.ConnectFailedError, match="CERTIFICATE_VERIFY_FAILED"):
-            way.call(base, server_url=tls_url, retries=None)
+            caller.call(base, server_url=tls_url, retries=None)
 
-    def test_a_redirect_to_it_is_refused_too(self, serve: Serve, way: Way, tls_url: str) -> None:
+    def test_redirect_to_an_untrusted_certificate_is_rejected(
+        self, serve: Serve, caller: Caller, tls_url: str
+    ) -> None:
         server = serve(answer(b"", 307, location=tls_url + "/"))
         with pytest.raises(friendli.ConnectFailedError, match="CERTIFICATE_VERIFY_FAILED"):
-            way.call(server.url, retries=None)
+            caller.call(server.url, retries=None)

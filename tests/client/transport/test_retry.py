@@ -1,4 +1,4 @@
-"""Retries over a socket, by the configuration of the client and of the call."""
+"""Retries over a socket, as configured in the client and in the call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import friendli
 from friendli import AsyncFriendli, BackoffStrategy, RetryConfig, SyncFriendli
 from friendli._transport.network import ConnectFailedError, NetworkError, RequestTimeoutError
 
-from ..conftest import Way
+from ..conftest import Caller
 from ..wire import (
     MESSAGES,
     Peer,
@@ -28,7 +28,7 @@ from ..wire import (
 FAST = RetryConfig("backoff", BackoffStrategy(1, 20, 1.5, 60_000), True)
 
 
-def test_configurations_show_what_they_hold() -> None:
+def test_repr_shows_the_configuration() -> None:
     assert repr(FAST) == (
         "RetryConfig('backoff', BackoffStrategy(1, 20, 1.5, 60000, jitter_ms=None), True, "
         "status_codes_override=None)"
@@ -37,51 +37,57 @@ def test_configurations_show_what_they_hold() -> None:
 
 class TestOnTheWire:
     @pytest.mark.parametrize("method", ["complete", "stream"])
-    def test_again_until_it_works(self, serve: Serve, way: Way, method: str) -> None:
+    def test_call_is_retried_until_it_succeeds(
+        self, serve: Serve, caller: Caller, method: str
+    ) -> None:
         good = json_answer(completion()) if method == "complete" else stream_answer(words("a"))
         server = serve(answer(b"{}", 503), answer(b"", 429, retry_after_ms="5"), good)
-        way.call(server.url, method, retries=FAST)
+        caller.call(server.url, method, retries=FAST)
         assert len(server.requests) == 3
         assert len({request.body for request in server.requests}) == 1
 
-    def test_the_wish_of_the_server_is_waited_for(self, serve: Serve, way: Way) -> None:
+    def test_retry_after_is_waited_for(self, serve: Serve, caller: Caller) -> None:
         server = serve(answer(b"", 429, retry_after="0.3"), json_answer(completion()))
         start = time.monotonic()
-        way.call(server.url, retries=FAST)
+        caller.call(server.url, retries=FAST)
         assert time.monotonic() - start >= 0.3
 
-    def test_per_call_wins_and_none_is_off(self, serve: Serve, way: Way) -> None:
+    def test_retries_of_the_call_override_those_of_the_client(
+        self, serve: Serve, caller: Caller
+    ) -> None:
         server = serve(answer(b"", 503))
         with pytest.raises(friendli.ServerError):
-            way.call(server.url, client_options={"retry_config": FAST}, retries=None)
+            caller.call(server.url, client_options={"retry_config": FAST}, retries=None)
         assert len(server.requests) == 1
         with pytest.raises(friendli.ServerError):
-            way.call(server.url, client_options={"retry_config": None})
+            caller.call(server.url, client_options={"retry_config": None})
         assert len(server.requests) == 2
 
-    def test_connection_cut_before_the_answer(self, serve: Serve, way: Way) -> None:
+    def test_cut_connections_are_retried(self, serve: Serve, caller: Caller) -> None:
         server = serve(Peer.reset, lambda peer: None, json_answer(completion()))
-        way.call(server.url, retries=FAST)
+        caller.call(server.url, retries=FAST)
         assert len(server.requests) == 3
 
-    def test_no_retry_once_a_stream_has_begun(self, serve: Serve, way: Way) -> None:
-        def begins(peer: Peer) -> None:
+    def test_stream_is_not_retried_after_its_headers(self, serve: Serve, caller: Caller) -> None:
+        def send_headers(peer: Peer) -> None:
             peer.send(stream_head())
 
-        server = serve(begins)
-        assert isinstance(way.events(server.url, retries=FAST).error, NetworkError)
+        server = serve(send_headers)
+        assert isinstance(caller.events(server.url, retries=FAST).error, NetworkError)
         assert len(server.requests) == 1
 
-    def test_read_timeouts(self, serve: Serve, way: Way) -> None:
-        server = serve(Peer.wait_until_left, json_answer(completion()))
+    def test_read_timeouts_are_retried_only_if_configured(
+        self, serve: Serve, caller: Caller
+    ) -> None:
+        server = serve(Peer.wait_for_disconnect, json_answer(completion()))
         with pytest.raises(RequestTimeoutError):
-            way.call(server.url, timeout_ms=50)
+            caller.call(server.url, timeout_ms=50)
         assert len(server.requests) == 1
-        server = serve(Peer.wait_until_left, json_answer(completion()))
-        way.call(server.url, timeout_ms=300, retries=FAST)
+        server = serve(Peer.wait_for_disconnect, json_answer(completion()))
+        caller.call(server.url, timeout_ms=300, retries=FAST)
         assert len(server.requests) == 2
 
-    def test_retried_streams_give_their_connection_back(self, serve: Serve, way: Way) -> None:
+    def test_retried_streams_release_their_connections(self, serve: Serve, caller: Caller) -> None:
         import httpx2
 
         server = serve(*[answer(b"x" * 100_000, 503)] * 8, stream_answer(words("a")))
@@ -97,7 +103,7 @@ class TestOnTheWire:
                 stream = await chat.stream(model="e", messages=MESSAGES, retries=FAST)
                 return [text async for text in stream.text_deltas]
 
-        if way.name == "sync":
+        if caller.name == "sync":
             with httpx2.Client(**own) as http:
                 client = SyncFriendli("t", server_url=server.url, client=http)
                 chat = client.dedicated.chat
@@ -108,7 +114,7 @@ class TestOnTheWire:
         assert texts == ["a"]
         assert len(server.requests) == 9
 
-    def test_nobody_there(self, way: Way) -> None:
+    def test_failed_connections_raise_after_the_retries(self, caller: Caller) -> None:
         quick = RetryConfig("backoff", BackoffStrategy(1, 1, 1, 20), True)
         with pytest.raises(ConnectFailedError):
-            way.call("http://127.0.0.1:9", retries=quick)
+            caller.call("http://127.0.0.1:9", retries=quick)

@@ -1,4 +1,4 @@
-"""The schedule of retries: no network, no clock."""
+"""Schedule of retries, with a fake clock and no network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Clock:
         return self.now
 
 
-def schedule(option: RetryOption, clock: Clock | None = None, draw: float = 0.0) -> Schedule:
+def schedule_of(option: RetryOption, clock: Clock | None = None, draw: float = 0.0) -> Schedule:
     return Schedule(option, clock=clock or Clock(), draw=lambda: draw, now=lambda: 1000.0)
 
 
@@ -36,79 +36,82 @@ def failure(kind: str) -> NetworkError:
 
 
 class TestExplicit:
-    def test_grows_to_the_longest_interval(self) -> None:
+    def test_waits_grow_to_max_interval(self) -> None:
         config = RetryConfig("backoff", BackoffStrategy(500, 2000, 2, 60_000), True)
-        plan = schedule(config)
-        waits = [plan.after_status(503, {}) for _ in range(4)]
+        schedule = schedule_of(config)
+        waits = [schedule.after_status(503, {}) for _ in range(4)]
         assert waits == [0.5, 1.0, 2.0, 2.0]
-        assert plan.retries == 4
+        assert schedule.retries == 4
 
-    def test_jitter_is_clamped_too(self) -> None:
+    def test_jitter_is_limited_by_max_interval(self) -> None:
         strategy = BackoffStrategy(500, 1000, 2, 60_000)
         config = RetryConfig("backoff", strategy, True)
-        assert schedule(config, draw=0.25).after_status(429, {}) == 0.75
-        assert schedule(config, draw=0.99).after_status(429, {}) == 1.0
+        assert schedule_of(config, draw=0.25).after_status(429, {}) == 0.75
+        assert schedule_of(config, draw=0.99).after_status(429, {}) == 1.0
         strategy.jitter_ms = 100
-        assert schedule(config, draw=0.5).after_status(429, {}) == 0.55
+        assert schedule_of(config, draw=0.5).after_status(429, {}) == 0.55
 
-    def test_ends_with_the_elapsed_time(self) -> None:
+    def test_no_retry_after_max_elapsed_time(self) -> None:
         clock = Clock()
-        plan = schedule(RetryConfig("backoff", BackoffStrategy(1, 1, 1, 3000), True), clock)
+        schedule = schedule_of(RetryConfig("backoff", BackoffStrategy(1, 1, 1, 3000), True), clock)
         clock.now += 2.9
-        assert plan.after_status(500, {}) is not None
+        assert schedule.after_status(500, {}) is not None
         clock.now += 0.2
-        assert plan.after_status(500, {}) is None
+        assert schedule.after_status(500, {}) is None
 
-    def test_the_servers_wish_is_bounded_by_the_time_left_alone(self) -> None:
+    def test_retry_after_is_limited_by_the_remaining_time(self) -> None:
         clock = Clock()
-        plan = schedule(RetryConfig("backoff", BackoffStrategy(1, 20, 1, 3000), True), clock)
-        assert plan.after_status(429, {"retry-after": "1"}) == 1.0
-        assert plan.after_status(429, {"retry-after": "1", "retry-after-ms": "70"}) == 0.07
-        assert plan.after_status(429, {"retry-after": "3.5"}) is None
+        schedule = schedule_of(RetryConfig("backoff", BackoffStrategy(1, 20, 1, 3000), True), clock)
+        assert schedule.after_status(429, {"retry-after": "1"}) == 1.0
+        assert schedule.after_status(429, {"retry-after": "1", "retry-after-ms": "70"}) == 0.07
+        assert schedule.after_status(429, {"retry-after": "3.5"}) is None
         clock.now += 2.5
-        assert plan.after_status(429, {"retry-after": "1"}) is None
+        assert schedule.after_status(429, {"retry-after": "1"}) is None
 
-    def test_statuses(self) -> None:
-        def again(status: int, override: Any = None) -> bool:
+    def test_status_codes_that_are_retried(self) -> None:
+        def is_retried(status: int, override: Any = None) -> bool:
             config = RetryConfig("backoff", BackoffStrategy(1, 1, 1, 1000), True, override)
-            return schedule(config).after_status(status, {}) is not None
+            return schedule_of(config).after_status(status, {}) is not None
 
-        assert [s for s in range(200, 600) if again(s)] == [429, 500, 502, 503, 504]
-        assert [s for s in range(400, 600) if again(s, ["5XX", 418])] == [418, *range(500, 600)]
-        assert not again(429, [])
+        assert [s for s in range(200, 600) if is_retried(s)] == [429, 500, 502, 503, 504]
+        assert [s for s in range(400, 600) if is_retried(s, ["5XX", 418])] == [
+            418,
+            *range(500, 600),
+        ]
+        assert not is_retried(429, [])
 
-    def test_connection_errors_only_if_wanted(self) -> None:
-        for wanted in (True, False):
-            config = RetryConfig("backoff", BackoffStrategy(1, 1, 1, 1000), wanted)
+    def test_connection_errors_are_retried_only_if_configured(self) -> None:
+        for enabled in (True, False):
+            config = RetryConfig("backoff", BackoffStrategy(1, 1, 1, 1000), enabled)
             for kind in ("ConnectError", "ReadError", "ReadTimeout", "RemoteProtocolError"):
-                assert (schedule(config).after_error(failure(kind)) is not None) is wanted
-            assert schedule(config).after_error(failure("UnsupportedProtocol")) is None
+                assert (schedule_of(config).after_error(failure(kind)) is not None) is enabled
+            assert schedule_of(config).after_error(failure("UnsupportedProtocol")) is None
 
     @pytest.mark.parametrize("off", [None, RetryConfig("none", FAST.backoff, True), "backoff"])
-    def test_off(self, off: Any) -> None:
-        assert schedule(off).after_status(503, {"retry-after": "1"}) is None
-        assert schedule(off).after_error(failure("ConnectError")) is None
+    def test_disabled_retries(self, off: Any) -> None:
+        assert schedule_of(off).after_status(503, {"retry-after": "1"}) is None
+        assert schedule_of(off).after_error(failure("ConnectError")) is None
 
 
 class TestDefault:
-    def test_two_retries(self) -> None:
-        plan = schedule(UNSET)
-        assert [plan.after_status(503, {}) for _ in range(3)] == [0.5, 1.0, None]
-        assert schedule(UNSET, draw=1.0).after_status(503, {}) == 0.625
+    def test_default_is_two_retries(self) -> None:
+        schedule = schedule_of(UNSET)
+        assert [schedule.after_status(503, {}) for _ in range(3)] == [0.5, 1.0, None]
+        assert schedule_of(UNSET, draw=1.0).after_status(503, {}) == 0.625
 
-    def test_a_slow_completion_is_not_sent_again(self) -> None:
-        assert schedule(UNSET).after_error(failure("ReadTimeout")) is None
+    def test_read_timeouts_are_not_retried(self) -> None:
+        assert schedule_of(UNSET).after_error(failure("ReadTimeout")) is None
         for kind in ("ConnectError", "ConnectTimeout", "ReadError", "RemoteProtocolError"):
-            assert schedule(UNSET).after_error(failure(kind)) is not None
+            assert schedule_of(UNSET).after_error(failure(kind)) is not None
 
-    def test_the_servers_wish_up_to_a_minute(self) -> None:
-        assert schedule(UNSET).after_status(429, {"retry-after": "60"}) == 60.0
-        assert schedule(UNSET).after_status(429, {"retry-after": "61"}) is None
-        assert schedule(UNSET).after_status(418, {"retry-after": "1"}) is None
+    def test_retry_after_is_accepted_up_to_60_seconds(self) -> None:
+        assert schedule_of(UNSET).after_status(429, {"retry-after": "60"}) == 60.0
+        assert schedule_of(UNSET).after_status(429, {"retry-after": "61"}) is None
+        assert schedule_of(UNSET).after_status(418, {"retry-after": "1"}) is None
 
 
 class TestRetryAfter:
-    def test_forms(self) -> None:
+    def test_seconds_milliseconds_and_dates(self) -> None:
         assert retry_after({}, 0) is None
         assert retry_after({"retry-after": "1.5"}, 0) == 1.5
         assert retry_after({"retry-after-ms": "1500", "retry-after": "9"}, 0) == 1.5
@@ -116,12 +119,12 @@ class TestRetryAfter:
         assert retry_after({"retry-after": formatdate(900, usegmt=True)}, 1000.0) == 0.0
 
     @pytest.mark.parametrize(
-        "junk", ["", "soon", "-1", "nan", "inf", "1e999", "99999999999999999 Jan"]
+        "value", ["", "soon", "-1", "nan", "inf", "1e999", "99999999999999999 Jan"]
     )
-    def test_junk_is_no_wish(self, junk: str) -> None:
-        assert retry_after({"retry-after": junk, "retry-after-ms": junk}, 0) is None
+    def test_invalid_values_are_ignored(self, value: str) -> None:
+        assert retry_after({"retry-after": value, "retry-after-ms": value}, 0) is None
 
     @given(st.text())
-    def test_anything_is_a_wish_or_none(self, value: str) -> None:
+    def test_any_value_gives_a_finite_wait_or_none(self, value: str) -> None:
         wait = retry_after({"retry-after": value}, 0.0)
         assert wait is None or 0.0 <= wait < float("inf")

@@ -1,4 +1,4 @@
-"""The token: how it is sent, and that nothing shows it."""
+"""The token: its header, and that it is never shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import friendli
 from friendli import SyncFriendli
 
-from ..conftest import Way, ask
+from ..conftest import Caller, ask
 from ..wire import ERROR, MESSAGES, SECRET, Serve, answer, completion, json_answer
 
 
@@ -30,12 +30,16 @@ class TestToken:
             (lambda: "t", "Bearer t"),
         ],
     )
-    def test_header(self, serve: Serve, way: Way, token: Any, header: str | None) -> None:
+    def test_authorization_header_of_a_token(
+        self, serve: Serve, caller: Caller, token: Any, header: str | None
+    ) -> None:
         server = serve(json_answer(completion()))
-        way.call(server.url, token=token)
+        caller.call(server.url, token=token)
         assert server.requests[0].header("authorization") == header
 
-    def test_from_the_environment(self, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_token_is_read_from_the_environment(
+        self, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         server = serve(json_answer(completion()))
         monkeypatch.setenv("FRIENDLI_TOKEN", "env")
         monkeypatch.setenv("FRIENDLI_BASE_URL", server.url)
@@ -45,22 +49,22 @@ class TestToken:
             ask(client)
         assert [r.header("authorization") for r in server.requests] == ["Bearer env", None]
 
-    def test_callable_is_asked_once_a_call(self, serve: Serve) -> None:
+    def test_callable_token_is_called_once_per_call(self, serve: Serve) -> None:
         server = serve(answer(b"", 503, retry_after_ms="1"), json_answer(completion()))
-        asked = []
+        called = []
 
         def token() -> str:
-            asked.append(1)
+            called.append(1)
             return "t"
 
         with SyncFriendli(token, server_url=server.url) as client:
             ask(client)
             ask(client)
-        assert len(server.requests) == 3 and len(asked) == 2
+        assert len(server.requests) == 3 and len(called) == 2
 
 
 def shown_by(error: BaseException) -> str:
-    """Give what a traceback with locals shows of an error, its causes and our frames."""
+    """Return the text of a traceback with the locals of the client's frames."""
     shown = []
     cause: BaseException | None = error
     while cause is not None:
@@ -79,40 +83,44 @@ class TestSecrets:
         "token",
         [SECRET, f"Bearer {SECRET}", f"{SECRET}\x00", f"{SECRET}\n{SECRET}", f"é{SECRET}"],
     )
-    @pytest.mark.parametrize("there", [True, False])
-    def test_never_in_what_is_raised(self, serve: Serve, way: Way, token: str, there: bool) -> None:
-        url = serve(json_answer(ERROR, 401)).url if there else "http://127.0.0.1:9"
+    @pytest.mark.parametrize("reachable", [True, False])
+    def test_token_is_not_in_exceptions(
+        self, serve: Serve, caller: Caller, token: str, reachable: bool
+    ) -> None:
+        url = serve(json_answer(ERROR, 401)).url if reachable else "http://127.0.0.1:9"
         options = {"retry_config": None}
         with pytest.raises(Exception) as caught:
-            way.call(url, token=token, client_options=options)
+            caller.call(url, token=token, client_options=options)
         assert SECRET not in shown_by(caught.value)
 
     @pytest.mark.parametrize("method", ["complete", "stream"])
-    @pytest.mark.parametrize("there", [True, False])
-    def test_nor_are_headers(self, serve: Serve, way: Way, method: str, there: bool) -> None:
-        url = serve(json_answer(ERROR, 401)).url if there else "http://127.0.0.1:9"
+    @pytest.mark.parametrize("reachable", [True, False])
+    def test_headers_are_not_in_exceptions(
+        self, serve: Serve, caller: Caller, method: str, reachable: bool
+    ) -> None:
+        url = serve(json_answer(ERROR, 401)).url if reachable else "http://127.0.0.1:9"
         options = {"retry_config": None, "http_headers": {"Cookie": SECRET}}
         with pytest.raises(friendli.FriendliError) as caught:
-            way.call(url, method, http_headers={"authorization": SECRET}, client_options=options)
+            caller.call(url, method, http_headers={"authorization": SECRET}, client_options=options)
         assert SECRET not in shown_by(caught.value)
 
-    def test_never_in_what_a_constructor_raises(self) -> None:
+    def test_token_is_not_in_exceptions_of_the_constructor(self) -> None:
         with pytest.raises(ValueError) as caught:
             SyncFriendli(SECRET, server_url="nonsense")
         assert SECRET not in shown_by(caught.value)
 
-    def test_a_token_of_the_wrong_kind(self) -> None:
+    def test_token_of_the_wrong_type_raises_type_error(self) -> None:
         client = SyncFriendli(lambda: 5, server_url="http://127.0.0.1:9")  # type: ignore[arg-type, return-value]
-        with pytest.raises(TypeError, match="token must be a string, not int"):
+        with pytest.raises(TypeError, match="`token` must be a string, got int"):
             client.dedicated.chat.complete(model="e", messages=MESSAGES)
 
-    def test_never_in_repr(self) -> None:
+    def test_token_is_not_in_reprs(self) -> None:
         client = SyncFriendli(SECRET, server_url=f"http://user:{SECRET}@127.0.0.1:9/p?q={SECRET}")
         chat = client.dedicated.chat
         for thing in (client, client.config, chat._options, client.__dict__):
             assert SECRET not in repr(thing)
 
-    def test_never_in_a_debug_logger(self, serve: Serve, way: Way) -> None:
+    def test_token_is_not_sent_to_a_debug_logger(self, serve: Serve, caller: Caller) -> None:
         lines: list[str] = []
 
         class Logger:
@@ -121,16 +129,18 @@ class TestSecrets:
 
         server = serve(answer(b"", 503, retry_after_ms="1"), json_answer(ERROR, 401))
         with pytest.raises(friendli.AuthenticationError):
-            way.call(server.url, token=SECRET, client_options={"debug_logger": Logger()})
+            caller.call(server.url, token=SECRET, client_options={"debug_logger": Logger()})
         assert [line.split()[2:4] for line in lines if " attempt " in line] == [
             ["attempt", "1,"],
             ["attempt", "2,"],
         ]
-        assert any("status 503; again in 0.001 s" in line for line in lines)
+        assert any("status 503; retrying in 0.001 s" in line for line in lines)
         assert any("'Authorization': '***'" in line for line in lines)
         assert SECRET not in "\n".join(lines)
 
-    def test_never_in_the_log(self, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_token_and_bodies_are_not_logged(
+        self, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         program = inspect.cleandoc(
             f"""
             from friendli import SyncFriendli

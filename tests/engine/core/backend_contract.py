@@ -1,6 +1,6 @@
-"""What every `Backend` promises to the engine, checked to the bit.
+"""Contract tests of every `Backend`, exact to the bit.
 
-A test module gives the fixtures `subject` and `backend`, and has a class `Test...` inherit from
+A test module defines the fixtures `subject` and `backend`, and has a class `Test...` inherit from
 `BackendContract`.
 """
 
@@ -24,22 +24,22 @@ from friendli_endpoint.engine.core.backend import (
 from tests.engine.slot_ids import slot_ids
 
 SLOTS = 4
-"""How many slots a backend is opened with."""
+"""Number of slots of every backend."""
 
 A, B, C, D = slot_ids(range(SLOTS))
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A kind of backend.
+    """Backend under test.
 
     Attributes:
-        open: Opens one with `SLOTS` slots.
+        open: Opens a backend with `SLOTS` slots.
         vocabulary_size: Number of logits.
-        prompt: Token ids; each slot can hold as many, and `2 * MAX_RUN` more.
-        cuts: Where the prompt may be cut into pieces; the first token of none is the last.
+        prompt: Token ids; each slot can store as many, and `2 * MAX_RUN` more.
+        cuts: Positions where the prompt may be cut into chunks; no chunk starts at the last token.
         adapters: Two files of adapters.
-        not_adapters: Paths that are not adapters, or of no file.
+        not_adapters: Paths of files that are not adapters, or do not exist.
     """
 
     open: Callable[[], Backend]
@@ -49,20 +49,20 @@ class Subject:
     adapters: tuple[Path, Path]
     not_adapters: Sequence[Path]
 
-    def other(self, token: int) -> int:
-        """Another token than this one."""
+    def changed(self, token: int) -> int:
+        """Returns a different token."""
         return (token + 1) % self.vocabulary_size
 
 
 def ids(tokens: Sequence[int]) -> Tokens:
-    """Tokens that may only be read."""
+    """Returns a read-only token array."""
     array = np.array(tokens, np.int32)
     array.setflags(write=False)
     return array
 
 
 def bits(rows: Sequence[Logits]) -> list[bytes]:
-    """Logits as they are before the next call."""
+    """Copies the bits of logits, which the next call invalidates."""
     return [row.tobytes() for row in rows]
 
 
@@ -74,7 +74,7 @@ def prefilled(
     start: int = 0,
     adapter: int | None = None,
 ) -> bytes:
-    """The bits of the logits after a prompt, of which a slot is to keep the start."""
+    """Prefills a prompt from position `start` on; returns the bits of the logits after it."""
     backend.truncate(slot, start)
     logits: Logits | None = None
     for first, end in pairwise([start, *cuts, len(tokens)]):
@@ -92,7 +92,7 @@ def decoded(
     start: int,
     adapter: int | None = None,
 ) -> list[bytes]:
-    """The bits of the logits after each of some tokens, one at a time, alone."""
+    """Decodes tokens one at a time, alone; returns the bits of the logits after each of them."""
     rows: list[bytes] = []
     for position, token in enumerate(tokens, start):
         rows += bits(backend.decode([slot], [token], [position], adapter))
@@ -101,7 +101,7 @@ def decoded(
 
 @contextmanager
 def loaded(backend: Backend, path: Path) -> Iterator[int]:
-    """An adapter, freed when it is left."""
+    """Loads an adapter, and frees it on exit."""
     adapter = backend.load_adapter(path)
     try:
         yield adapter
@@ -112,9 +112,9 @@ def loaded(backend: Backend, path: Path) -> Iterator[int]:
 
 
 class BackendContract:
-    """The promises, one by one."""
+    """One test for each property of the contract."""
 
-    def test_logits_are_of_the_vocabulary_in_single_precision(
+    def test_logits_are_float32_of_the_size_of_the_vocabulary(
         self, backend: Backend, subject: Subject
     ) -> None:
         shape, single = (subject.vocabulary_size,), np.dtype(np.float32)
@@ -130,7 +130,7 @@ class BackendContract:
         assert rows is not None
         assert [(row.shape, row.dtype) for row in rows] == [(shape, single)] * 4
 
-    def test_logits_that_are_not_wanted_are_not_given(
+    def test_logits_are_returned_only_if_they_are_requested(
         self, backend: Backend, subject: Subject
     ) -> None:
         length = len(subject.prompt)
@@ -140,7 +140,7 @@ class BackendContract:
         unseen = decoded(backend, A, [7], length + 4)
         prefilled(backend, A, subject.prompt)
         backend.extend(A, ids(range(5, 9)), length, True, None)
-        assert decoded(backend, A, [7], length + 4) == unseen, "to ask for them changes nothing"
+        assert decoded(backend, A, [7], length + 4) == unseen, "requesting them changes no bit"
 
     def test_a_prompt_of_one_token_has_logits(self, backend: Backend, subject: Subject) -> None:
         first = prefilled(backend, A, subject.prompt[:1])
@@ -151,11 +151,11 @@ class BackendContract:
     ) -> None:
         first, *others = (prefilled(backend, slot, subject.prompt) for slot in (A, B, C, D))
         assert others == [first] * 3
-        assert prefilled(backend, A, subject.prompt) == first, "whatever a slot held before"
-        changed = (*subject.prompt[:-1], subject.other(subject.prompt[-1]))
+        assert prefilled(backend, A, subject.prompt) == first, "whatever it contained"
+        changed = (*subject.prompt[:-1], subject.changed(subject.prompt[-1]))
         assert prefilled(backend, A, changed) != first
 
-    def test_a_prompt_in_pieces_has_the_bits_of_a_whole_one(
+    def test_a_prompt_in_chunks_has_the_bits_of_a_whole_one(
         self, backend: Backend, subject: Subject
     ) -> None:
         whole = prefilled(backend, A, subject.prompt)
@@ -174,7 +174,7 @@ class BackendContract:
         assert decoded(backend, B, [5], length) == expected
 
     @pytest.mark.parametrize("count", [2, 4, 9, MAX_RUN])
-    def test_a_run_has_a_row_for_each_token(
+    def test_extend_returns_a_row_for_each_token(
         self, backend: Backend, subject: Subject, count: int
     ) -> None:
         length, run = len(subject.prompt), list(range(5, 5 + count))
@@ -209,7 +209,7 @@ class BackendContract:
             )
             assert bits(rows) == [alone[slot] for slot in batch]
 
-    def test_a_slot_goes_on_alone_as_it_does_beside_others(
+    def test_a_sequence_has_the_same_bits_alone_and_in_a_batch(
         self, backend: Backend, subject: Subject
     ) -> None:
         length, tokens = len(subject.prompt), [5, 6, 7, 8]
@@ -227,18 +227,20 @@ class BackendContract:
             for slot in batch:
                 lengths[slot] += 1
 
-    def test_a_copy_goes_on_with_the_bits_of_its_source(
+    def test_a_copy_continues_with_the_bits_of_its_source(
         self, backend: Backend, subject: Subject
     ) -> None:
         length = len(subject.prompt)
-        for held in (subject.prompt[:9], subject.prompt[::-1], subject.prompt):
+        for contents in (subject.prompt[:9], subject.prompt[::-1], subject.prompt):
             prefilled(backend, A, subject.prompt)
-            prefilled(backend, C, held)
+            prefilled(backend, C, contents)
             backend.copy(A, C)
             expected = decoded(backend, A, [5, 6], length)
             assert decoded(backend, C, [5, 6], length) == expected
 
-    def test_a_copy_and_its_source_go_on_apart(self, backend: Backend, subject: Subject) -> None:
+    def test_a_copy_and_its_source_are_independent(
+        self, backend: Backend, subject: Subject
+    ) -> None:
         length = len(subject.prompt)
         prefilled(backend, A, subject.prompt)
         expected = decoded(backend, A, [5, 6], length)
@@ -250,19 +252,19 @@ class BackendContract:
         backend.truncate(B, length)
         assert decoded(backend, B, [5, 6], length) == expected
 
-    def test_what_is_truncated_might_never_have_been(
+    def test_truncated_tokens_of_a_prompt_leave_no_trace(
         self, backend: Backend, subject: Subject
     ) -> None:
         prompt, length = subject.prompt, len(subject.prompt)
         for kept in (length - 2, length // 2, 9):
-            other = [*prompt[:kept], *map(subject.other, prompt[kept:])]
+            changed = [*prompt[:kept], *map(subject.changed, prompt[kept:])]
             whole = prefilled(backend, A, prompt, [kept])
             following = decoded(backend, A, [5, 6], length)
-            prefilled(backend, B, other)
+            prefilled(backend, B, changed)
             assert prefilled(backend, B, prompt, start=kept) == whole
             assert decoded(backend, B, [5, 6], length) == following
 
-    def test_what_was_generated_can_be_dropped(self, backend: Backend, subject: Subject) -> None:
+    def test_truncated_output_leaves_no_trace(self, backend: Backend, subject: Subject) -> None:
         length = len(subject.prompt)
         prefilled(backend, A, subject.prompt)
         first = decoded(backend, A, [5, 6, 7], length)
@@ -273,7 +275,7 @@ class BackendContract:
         backend.truncate(A, length + 1)
         assert decoded(backend, A, [6, 7], length + 1) == first[1:]
 
-    def test_truncating_what_is_shorter_changes_nothing(
+    def test_truncating_a_shorter_sequence_changes_nothing(
         self, backend: Backend, subject: Subject
     ) -> None:
         length = len(subject.prompt)
@@ -287,12 +289,12 @@ class BackendContract:
         backend.truncate(B, 8)
         assert prefilled(backend, B, subject.prompt) == prefilled(backend, A, subject.prompt)
 
-    def test_first_positions_have_the_bits_of_a_prompt_however_they_are_computed(
+    def test_batch_invariant_positions_have_the_same_bits_in_prefill_decode_and_extend(
         self, backend: Backend, subject: Subject
     ) -> None:
-        batch_invariant_positions = backend.batch_invariant_positions
-        assert batch_invariant_positions >= 0
-        length = min(len(subject.prompt), batch_invariant_positions)
+        invariant = backend.batch_invariant_positions
+        assert invariant >= 0
+        length = min(len(subject.prompt), invariant)
         if length < MAX_RUN:
             return
         prompt, start = subject.prompt[:length], length - MAX_RUN
@@ -304,7 +306,7 @@ class BackendContract:
         run = backend.extend(C, ids(prompt[start:]), start, True, None)
         assert run is not None and bits(run) == rows
 
-    def test_an_adapter_changes_no_bit_of_the_model_as_it_is(
+    def test_an_adapter_changes_no_bit_of_the_base_model(
         self, backend: Backend, subject: Subject
     ) -> None:
         length = len(subject.prompt)
@@ -321,18 +323,18 @@ class BackendContract:
         assert prefilled(backend, A, subject.prompt) == expected
         assert decoded(backend, A, [5], length) == following
 
-    def test_freeing_one_adapter_leaves_the_others(
+    def test_freeing_an_adapter_changes_no_bit_of_another(
         self, backend: Backend, subject: Subject
     ) -> None:
         first, second = subject.adapters
         with loaded(backend, second) as stays:
             expected = prefilled(backend, A, subject.prompt, adapter=stays)
-            with loaded(backend, first) as leaves:
-                assert leaves != stays
-                prefilled(backend, B, subject.prompt, adapter=leaves)
+            with loaded(backend, first) as freed:
+                assert freed != stays
+                prefilled(backend, B, subject.prompt, adapter=freed)
             assert prefilled(backend, A, subject.prompt, adapter=stays) == expected
 
-    def test_what_is_not_an_adapter_costs_nothing_else(
+    def test_a_file_that_is_not_an_adapter_changes_no_slot(
         self, backend: Backend, subject: Subject
     ) -> None:
         length = len(subject.prompt)
@@ -344,18 +346,18 @@ class BackendContract:
             prefilled(backend, A, subject.prompt)
             prefilled(backend, B, subject.prompt, adapter=adapter)
             for path in subject.not_adapters:
-                with pytest.raises(AdapterError) as refused:
+                with pytest.raises(AdapterError) as caught:
                     backend.load_adapter(path)
-                assert str(refused.value)
+                assert str(caught.value)
             assert decoded(backend, A, [5, 6], length) == plain
             assert decoded(backend, B, [5, 6], length, adapter) == changed
 
-    def test_a_backend_may_be_closed_twice_and_another_one_opened(
+    def test_a_backend_can_be_closed_twice_and_another_one_opened(
         self, backend: Backend, subject: Subject
     ) -> None:
         expected = prefilled(backend, A, subject.prompt)
         for _ in range(2):
-            with closing(subject.open()) as other:
-                assert prefilled(other, B, subject.prompt) == expected
-                other.close()
-        assert prefilled(backend, A, subject.prompt) == expected, "those that are open stay so"
+            with closing(subject.open()) as second:
+                assert prefilled(second, B, subject.prompt) == expected
+                second.close()
+        assert prefilled(backend, A, subject.prompt) == expected, "the first one stays open"

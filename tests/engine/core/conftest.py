@@ -1,4 +1,4 @@
-"""What tests of the engine's loop share."""
+"""Fixtures for tests of the engine."""
 
 import logging
 
@@ -7,5 +7,5 @@ import pytest
 
 @pytest.fixture
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """Faults are logged with their stack; tests that make them need not show it."""
+    """Hides the tracebacks that the engine logs for errors that a test causes."""
     caplog.set_level(logging.CRITICAL, "friendli_endpoint.engine")

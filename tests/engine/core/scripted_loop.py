@@ -1,4 +1,4 @@
-"""Requests to a loop on a scripted backend, and ways to act in the middle of its calls."""
+"""Requests for an engine loop on a scripted backend, and hooks into calls of the backend."""
 
 import threading
 from collections.abc import Callable
@@ -27,42 +27,42 @@ PROMPT = (50, 60, 70, 80)
 
 
 class Hook:
-    """Does something once, when the backend is called for the n-th time in a certain way."""
+    """Callback for the n-th call of a method of the backend."""
 
     def __init__(self, backend: ScriptedBackend, name: str, number: int = 1) -> None:
         self._name = name
-        self._left = number
+        self._remaining = number
         self.then: Callable[[], None] = lambda: None
         backend.before = self
 
     def __call__(self, call: Call) -> None:
         if call.name == self._name:
-            self._left -= 1
-            if self._left == 0:
+            self._remaining -= 1
+            if self._remaining == 0:
                 self.then()
 
 
 class Pause:
-    """Holds the engine's thread at a call until it is told to go on."""
+    """Stops the engine's thread in a call of the backend until the `with` block is left."""
 
     def __init__(self, backend: ScriptedBackend, name: str, number: int = 1) -> None:
         self.reached = threading.Event()
-        self._go_on = threading.Event()
+        self._released = threading.Event()
         Hook(backend, name, number).then = self._hold
 
     def _hold(self) -> None:
         self.reached.set()
-        assert self._go_on.wait(PATIENCE)
+        assert self._released.wait(PATIENCE)
 
     def __enter__(self) -> None:
-        assert self.reached.wait(PATIENCE), "the engine did not come to this call"
+        assert self.reached.wait(PATIENCE), "the engine did not reach this call"
 
     def __exit__(self, *_exception: object) -> None:
-        self._go_on.set()
+        self._released.set()
 
 
 def draw(name: str, seed: int, **options: Any) -> GenerationRequest:
-    """A request whose tokens depend on seed and history, with many parameters on."""
+    """Returns a request whose tokens depend on seed and history, with many parameters set."""
     sampling = {"top_p": 0.95, "repetition_penalty": 1.1, "presence_penalty": 0.5}
     prompt = [10 + (seed * 7 + n) % 200 for n in range(3 + seed % 40)]
     return request(
@@ -77,24 +77,24 @@ def draw(name: str, seed: int, **options: Any) -> GenerationRequest:
     )
 
 
-def anew(asked: GenerationRequest) -> GenerationRequest:
-    """The same request with new guides, which allow everything: guides are used up by a run."""
-    guides = iter([ScriptedGuide() for _ in asked.choices])
-    return replace(asked, rules=ScriptedRules((), guides=guides))
+def with_new_guides(original: GenerationRequest) -> GenerationRequest:
+    """Copies a request with new guides, which allow every token: a guide serves one run only."""
+    guides = iter([ScriptedGuide() for _ in original.choices])
+    return replace(original, rules=ScriptedRules((), guides=guides))
 
 
 def outcome(inbox: Inbox) -> list[object]:
-    """The steps of each choice."""
+    """Returns the steps of each choice."""
     return [inbox.of(choice) for choice in range(inbox.choices)]
 
 
 def failure(inbox: Inbox) -> str | None:
-    """What a request was told of its failure, if it has failed."""
+    """Returns the message of the request's failure, if it has failed."""
     return None if inbox.failure is None else inbox.failure.message
 
 
 def break_down(*_given: object) -> NoReturn:
-    """Fails as a library does that is out of order."""
+    """Raises an error, as a broken library does."""
     raise RuntimeError("the library is out of order")
 
 

@@ -1,4 +1,4 @@
-"""Adapters: by route, beside each other, and freed when nobody uses them any more."""
+"""Adapters: their registry, their batches, and when they are freed."""
 
 import threading
 from collections.abc import Callable
@@ -31,27 +31,27 @@ def test_an_adapter_is_found_by_its_route_until_it_is_removed() -> None:
     assert adapters.routes == ("one", "two")
     assert adapters.find("two") is second
     assert adapters.remove("one") is first
-    for refusing in (adapters.find, adapters.remove):
-        with pytest.raises(RequestError, match="no adapter 'one'; there are: two") as refused:
-            refusing("one")
-        assert (refused.value.status, refused.value.code) == (404, "adapter_not_found")
+    for method in (adapters.find, adapters.remove):
+        with pytest.raises(RequestError, match="no adapter 'one'; available: two") as caught:
+            method("one")
+        assert (caught.value.status, caught.value.code) == (404, "adapter_not_found")
 
 
-def test_an_adapter_that_takes_a_route_gives_back_the_one_that_had_it() -> None:
+def test_adding_an_adapter_returns_the_one_that_it_replaces() -> None:
     adapters = Adapters()
     first, second = Adapter("one", 1), Adapter("one", 1)
     adapters.add(first)
     assert adapters.add(second) is first
     assert adapters.find("one") is second
     assert adapters.routes == ("one",)
-    assert first != second, "what was computed with one is not what the other computes"
+    assert first != second, "tokens that were computed with one are not valid for the other"
 
 
-def test_the_model_as_it_is_has_no_handle() -> None:
+def test_the_base_model_has_no_handle() -> None:
     assert (handle_of(Adapter("one", 7)), handle_of(None)) == (7, None)
 
 
-def test_adapters_have_batches_of_their_own() -> None:
+def test_each_adapter_has_its_own_batches() -> None:
     with serving(CHAOS, slots=4) as (engine, backend):
         for route in ("one", "two"):
             engine.load_adapter(route, Path(route))
@@ -73,9 +73,9 @@ def test_an_adapter_in_use_is_freed_when_its_last_request_ends() -> None:
         with pause:
             engine.unload_adapter("one")
             assert engine.adapters == ()
-            with pytest.raises(RequestError, match="there are none") as refused:
+            with pytest.raises(RequestError, match="no adapters are loaded") as caught:
                 engine.submit(request("late", PROMPT, adapter="one"), Inbox(1))
-            assert (refused.value.status, refused.value.param) == (404, "model")
+            assert (caught.value.status, caught.value.param) == (404, "model")
             assert backend.adapters == [1]
         assert inbox.wait().finishes() == ["length"]
         run(engine, request("after", PROMPT))
@@ -84,7 +84,7 @@ def test_an_adapter_in_use_is_freed_when_its_last_request_ends() -> None:
             engine.unload_adapter("one")
 
 
-def test_an_adapter_takes_the_place_of_another() -> None:
+def test_an_adapter_replaces_another_of_its_route_and_its_cached_prefixes() -> None:
     with serving(CHAOS, slots=2) as (engine, backend):
         engine.load_adapter("one", Path("one"))
         run(engine, request("a", range(30), adapter="one"))
@@ -94,7 +94,7 @@ def test_an_adapter_takes_the_place_of_another() -> None:
         assert backend.adapters == [2]
 
 
-def test_a_file_that_is_not_an_adapter_harms_nobody() -> None:
+def test_a_file_that_is_not_an_adapter_fails_no_request() -> None:
     with serving(CHAOS, slots=2) as (engine, _):
         with pytest.raises(AdapterError, match="no adapter"):
             engine.load_adapter("one", Path())
@@ -102,13 +102,13 @@ def test_a_file_that_is_not_an_adapter_harms_nobody() -> None:
         run(engine, request("a", PROMPT))
 
 
-def _check_answered_with_the_first(
+def _check_served_with_the_first_adapter(
     engine: EngineLoop,
     backend: ScriptedBackend,
     before: Callable[[], None] = lambda: None,
     after: Callable[[], None] = lambda: None,
 ) -> None:
-    """A request for an adapter is answered with it, whatever comes right before or after it."""
+    """Checks that a request uses the loaded adapter, whatever is called before or after it."""
     engine.load_adapter("one", Path("one"))
     pause = Pause(backend, "decode")
     busy, arriving = Inbox(1), Inbox(1)
@@ -123,7 +123,9 @@ def _check_answered_with_the_first(
 
 def test_an_adapter_is_kept_for_requests_that_are_still_in_the_inbox() -> None:
     with serving(CHAOS, slots=2) as (engine, backend):
-        _check_answered_with_the_first(engine, backend, after=lambda: engine.unload_adapter("one"))
+        _check_served_with_the_first_adapter(
+            engine, backend, after=lambda: engine.unload_adapter("one")
+        )
         until(lambda: backend.adapters == [], PATIENCE, "the adapter is freed")
 
 
@@ -135,13 +137,13 @@ def test_a_replaced_adapter_is_kept_for_requests_that_are_still_in_the_inbox() -
             replacing.start()
             until(lambda: engine._inbox.qsize() == 1, PATIENCE, "the message to load is there")
 
-        _check_answered_with_the_first(engine, backend, before=replace)
+        _check_served_with_the_first_adapter(engine, backend, before=replace)
         replacing.join()
         until(lambda: backend.adapters == [2], PATIENCE, "the first adapter is freed")
 
 
 @pytest.mark.usefixtures("quiet")
-def test_an_adapter_that_cannot_be_freed_costs_no_request() -> None:
+def test_an_adapter_that_cannot_be_freed_fails_no_request() -> None:
     with serving(CHAOS, slots=2) as (engine, backend):
         engine.load_adapter("one", Path("one"))
         Hook(backend, "free_adapter").then = break_down

@@ -1,4 +1,4 @@
-"""The scripted backend keeps what backends promise, so that tests on it are worth something."""
+"""The scripted backend satisfies the contract of backends, so that tests can rely on it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +9,14 @@ from tests.engine.core.backend_contract import SLOTS, BackendContract, Subject
 from tests.engine.core.scripted_loop import CHAOS, SIZE
 from tests.support.scripted import ScriptedBackend
 
-CONTEXT, IDLE_CHUNK_TOKENS, ALIKE = 128, 64, 60
+CONTEXT, IDLE_CHUNK_TOKENS, BATCH_INVARIANT = 128, 64, 60
 
 STRICTER = "tokens at once", "the prompt is not there to be kept"
-"""Of what it writes down, that which a backend must bear and the loop never asks for."""
+"""Violations that it records although backends must support them: the loop never does this."""
 
 
 def opened() -> ScriptedBackend:
-    return ScriptedBackend(CHAOS, SLOTS, CONTEXT, IDLE_CHUNK_TOKENS, ALIKE)
+    return ScriptedBackend(CHAOS, SLOTS, CONTEXT, IDLE_CHUNK_TOKENS, BATCH_INVARIANT)
 
 
 @pytest.fixture
@@ -43,4 +43,4 @@ def subject() -> Subject:
 
 
 class TestScriptedBackend(BackendContract):
-    """Every promise, though no file is read."""
+    """The whole contract, with adapters that are not read from files."""

@@ -1,4 +1,4 @@
-"""Several tokens at once: those that are forced, and those that are guessed."""
+"""Several tokens in one step: fast-forward tokens and drafts."""
 
 from itertools import count, pairwise, takewhile
 
@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from friendli_endpoint.engine.core.sampling import logprobs
 from friendli_endpoint.generation import StepReport, TokenLogprob
-from tests.engine.core.scripted_loop import CHAOS, COUNTING, PROMPT, SIZE, anew, failure, outcome
+from tests.engine.core.scripted_loop import (
+    CHAOS,
+    COUNTING,
+    PROMPT,
+    SIZE,
+    failure,
+    outcome,
+    with_new_guides,
+)
 from tests.support.scripted import (
     ScriptedGuide,
     ScriptedVocabulary,
@@ -22,7 +30,7 @@ from tests.support.scripted import (
 RUN = [30, 31, 32, 33, 34]
 
 
-def test_forced_tokens_come_whatever_the_logits_say() -> None:
+def test_fast_forward_tokens_are_generated_whatever_the_logits() -> None:
     guide = ScriptedGuide(forced={0: [9], 2: [100, 101], 3: [101]})
     with serving(COUNTING) as (engine, _):
         (inbox,) = run(engine, request("r", PROMPT, guide, max_tokens=5, top_logprobs=1))
@@ -35,7 +43,7 @@ def test_forced_tokens_come_whatever_the_logits_say() -> None:
 
 
 @pytest.mark.parametrize("top", [None, 2])
-def test_several_forced_tokens_are_one_piece_of_work(top: int | None) -> None:
+def test_several_fast_forward_tokens_are_computed_in_one_call(top: int | None) -> None:
     guide = ScriptedGuide(forced={1: RUN})
     with serving(CHAOS) as (engine, backend):
         asked = request("r", PROMPT, guide, max_tokens=8, top_logprobs=top)
@@ -46,18 +54,18 @@ def test_several_forced_tokens_are_one_piece_of_work(top: int | None) -> None:
     assert extended.tokens == (first, *RUN[:-1])
     after, last = backend.named("decode")
     assert after.tokens == (RUN[-1],) and len(last.tokens) == 1
-    held = list(PROMPT)
+    tokens = list(PROMPT)
     for step in inbox.steps:
         assert step.token_id is not None
         expected: tuple[TokenLogprob | None, tuple[TokenLogprob, ...]] = (None, ())
         if top is not None:
-            expected = logprobs(CHAOS(tuple(held)), step.token_id, top)
+            expected = logprobs(CHAOS(tuple(tokens)), step.token_id, top)
         assert (step.logprob, step.top_logprobs) == expected
-        held.append(step.token_id)
+        tokens.append(step.token_id)
 
 
 @pytest.mark.parametrize(
-    ("guide", "most", "expected", "finish"),
+    ("guide", "max_tokens", "expected", "finish"),
     [
         (ScriptedGuide(ends=[32], forced={1: RUN}), 9, [81, 30, 31, 32], "stop"),
         (ScriptedGuide(forced={1: RUN}), 4, [81, 30, 31, 32], "length"),
@@ -65,48 +73,50 @@ def test_several_forced_tokens_are_one_piece_of_work(top: int | None) -> None:
         (ScriptedGuide(forced={0: RUN, 1: RUN[1:]}), 6, [*RUN, 35], "length"),
     ],
 )
-def test_forced_tokens_end_where_others_do(
-    guide: ScriptedGuide, most: int, expected: list[int], finish: str
+def test_fast_forward_tokens_end_at_an_eos_id_and_at_max_tokens(
+    guide: ScriptedGuide, max_tokens: int, expected: list[int], finish: str
 ) -> None:
     with serving(COUNTING) as (engine, _):
-        (inbox,) = run(engine, request("r", PROMPT, guide, max_tokens=most))
+        (inbox,) = run(engine, request("r", PROMPT, guide, max_tokens=max_tokens))
     assert inbox.tokens() == expected == guide.accepted
     assert inbox.finishes() == [finish]
 
 
-@pytest.mark.parametrize("room", range(1, 9))
-def test_forced_tokens_never_pass_the_end_of_the_context(room: int) -> None:
+@pytest.mark.parametrize("remaining", range(1, 9))
+def test_fast_forward_tokens_never_exceed_the_context(remaining: int) -> None:
     vocabulary = ScriptedVocabulary(context=128)
     guide = ScriptedGuide(forced={1: RUN})
     with serving(COUNTING, vocabulary=vocabulary) as (engine, _):
-        (inbox,) = run(engine, request("r", [80] * (128 - room), guide, max_tokens=1000))
-    assert inbox.tokens() == [81, *RUN, 35, 36][:room]
+        (inbox,) = run(engine, request("r", [80] * (128 - remaining), guide, max_tokens=1000))
+    assert inbox.tokens() == [81, *RUN, 35, 36][:remaining]
     assert inbox.finishes() == ["length"]
 
 
-def test_a_fault_among_forced_tokens_fails_its_request_alone() -> None:
+def test_a_guide_that_fails_at_a_fast_forward_token_fails_its_request_alone() -> None:
     faulty = ScriptedGuide(forced={1: RUN}, fails_at=3)
     with serving(COUNTING) as (engine, _):
-        failed, other = run(
+        failed, good = run(
             engine,
             request("bad", PROMPT, faulty, max_tokens=9),
             request("good", PROMPT, ScriptedGuide(forced={1: RUN}), max_tokens=9),
         )
     assert "the guide cannot go on" in (failure(failed) or "")
-    assert other.tokens() == [81, *RUN, 35, 36, 37]
+    assert good.tokens() == [81, *RUN, 35, 36, 37]
 
 
-def test_many_forced_tokens_stop_nobody_for_long() -> None:
+def test_a_step_computes_a_bounded_number_of_fast_forward_tokens() -> None:
     long = list(range(200, 216))
     guides = [ScriptedGuide(forced={1: long, 17: long, 33: long}) for _ in range(5)]
     with serving(COUNTING, slots=6, chunk_tokens=16) as (engine, backend):
-        forced = [request(f"f{n}", PROMPT, guide, max_tokens=60) for n, guide in enumerate(guides)]
-        plain, *others = run(engine, request("plain", PROMPT, max_tokens=120), *forced)
+        requests = [
+            request(f"f{n}", PROMPT, guide, max_tokens=60) for n, guide in enumerate(guides)
+        ]
+        plain, *others = run(engine, request("plain", PROMPT, max_tokens=120), *requests)
     assert plain.tokens() == [81 + n for n in range(120)]
-    assert [other.tokens()[1:49] for other in others] == [long * 3] * 5
+    assert [inbox.tokens()[1:49] for inbox in others] == [long * 3] * 5
     calls = [call for call in backend.calls if call.name in ("extend", "decode")]
-    for one, after in pairwise(calls):
-        assert "decode" in (one.name, after.name), "a turn takes one such run"
+    for call, following in pairwise(calls):
+        assert "decode" in (call.name, following.name), "a step computes one such run"
 
 
 @given(
@@ -118,7 +128,7 @@ def test_many_forced_tokens_stop_nobody_for_long() -> None:
     ends=st.frozensets(st.integers(4, 200), max_size=2),
 )
 @settings(max_examples=80, deadline=None)
-def test_drafts_change_nothing(
+def test_drafts_do_not_change_the_output(
     seed: int,
     period: int,
     share: float,
@@ -163,7 +173,7 @@ def test_drafts_change_nothing(
 @pytest.mark.parametrize(
     ("drafts", "batch_invariant_positions"), [(True, 100), (True, 0), (True, 30), (False, 100)]
 )
-def test_what_repeats_itself_is_computed_ahead_where_that_changes_no_bit(
+def test_repeating_output_is_drafted_at_batch_invariant_positions_only(
     drafts: bool, batch_invariant_positions: int
 ) -> None:
     asked = request("r", [5, 6, 7, 8, 9] * 3, max_tokens=60)
@@ -188,26 +198,26 @@ def test_what_repeats_itself_is_computed_ahead_where_that_changes_no_bit(
     )
 
 
-def test_who_does_not_repeat_itself_is_not_drafted() -> None:
+def test_output_that_does_not_repeat_is_not_drafted() -> None:
     with serving(CHAOS, batch_invariant_positions=128) as (engine, backend):
         run(engine, request("r", PROMPT, max_tokens=60))
     assert backend.named("extend") == []
 
 
-def test_what_was_guessed_wrongly_is_dropped() -> None:
+def test_rejected_draft_tokens_do_not_change_the_output() -> None:
     asked = request("r", PROMPT, max_tokens=120, top_logprobs=2, temperature=1.0)
     reports: list[StepReport] = []
     rule = repeating(SIZE, 5, 0.9)
     with serving(rule, batch_invariant_positions=128, report=reports.append) as (engine, _):
         (drafted,) = run(engine, asked)
     with serving(rule, batch_invariant_positions=128, drafts=False) as (engine, _):
-        (decoded,) = run(engine, anew(asked))
+        (decoded,) = run(engine, with_new_guides(asked))
     assert outcome(drafted) == outcome(decoded)
     accepted = sum(report.accepted for report in reports)
     assert 0 < accepted < sum(report.drafted for report in reports)
 
 
-def test_choices_that_run_beside_others_are_not_drafted() -> None:
+def test_choices_that_run_in_a_batch_are_not_drafted() -> None:
     guides = [ScriptedGuide(), ScriptedGuide()]
     with serving(repeating(SIZE, 5, 1.0), batch_invariant_positions=128) as (engine, backend):
         run(engine, request("r", [5, 6, 7, 8, 9] * 3, *guides, max_tokens=30))

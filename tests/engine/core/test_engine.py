@@ -1,4 +1,4 @@
-"""The bridge from the engine's thread to an event loop, over a loop on a scripted backend."""
+"""`LocalEngine` on a scripted backend: the bridge from the engine's thread to an event loop."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 
 from friendli_endpoint.engine.core.backend import AdapterError
-from friendli_endpoint.engine.core.engine import MAX_HELD, LocalEngine, _Inbox
+from friendli_endpoint.engine.core.engine import MAX_BUFFERED, LocalEngine, _Inbox
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.generation import (
     Engine,
@@ -43,7 +43,7 @@ CARD = ModelCard("scripted", VOCABULARY.context, VOCABULARY.size, 4, None, ("tex
 
 
 def in_time(work: Coroutine[object, object, T]) -> T:
-    """Runs a coroutine on an event loop of its own."""
+    """Runs a coroutine on a new event loop, with a time limit."""
 
     async def bounded() -> T:
         return await asyncio.wait_for(work, PATIENCE)
@@ -62,7 +62,7 @@ def steps_of(events: list[Event]) -> list[TokenStep]:
 
 @pytest.fixture
 def cancelled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Ids of the requests that loops were told to cancel."""
+    """Ids of the requests that are cancelled."""
     ids: list[str] = []
     cancel = EngineLoop.cancel
 
@@ -78,7 +78,7 @@ def is_idle(loop: EngineLoop) -> bool:
     return loop._execution.idle and loop._inbox.empty()
 
 
-def test_a_local_engine_is_an_engine() -> None:
+def test_a_local_engine_implements_engine() -> None:
     with serving(COUNTING) as (loop, _):
         engine: Engine = LocalEngine(loop, CARD)
         assert engine.card == CARD
@@ -87,31 +87,31 @@ def test_a_local_engine_is_an_engine() -> None:
         assert not engine.is_alive
 
 
-def test_entering_refuses_what_the_loop_does_not_take(cancelled: list[str]) -> None:
-    async def refused(engine: LocalEngine, asked: GenerationRequest) -> RequestError:
+def test_entering_raises_the_error_of_a_rejected_request(cancelled: list[str]) -> None:
+    async def rejected(engine: LocalEngine, asked: GenerationRequest) -> RequestError:
         with pytest.raises(RequestError) as caught:
             async with engine.run(asked):
-                raise AssertionError("the request was taken")
+                raise AssertionError("the request was not rejected")
         return caught.value
 
     with serving(COUNTING) as (loop, _):
         engine = LocalEngine(loop, CARD)
         asked = request("r", PROMPT)
-        assert in_time(refused(engine, replace(asked, adapter="one"))).status == 404
-        assert in_time(refused(engine, replace(asked, version=2))).code == "wrong_version"
+        assert in_time(rejected(engine, replace(asked, adapter="one"))).status == 404
+        assert in_time(rejected(engine, replace(asked, version=2))).code == "wrong_version"
         assert len(in_time(events_of(engine, asked))) == 6
-    assert in_time(refused(engine, asked)).code == "draining"
-    assert cancelled == [], "what was not taken needs no cancelling"
+    assert in_time(rejected(engine, asked)).code == "draining"
+    assert cancelled == [], "a rejected request needs no cancelling"
 
 
-def test_a_full_queue_refuses_on_entering() -> None:
+def test_entering_raises_an_error_if_the_queue_is_full() -> None:
     async def fill(engine: LocalEngine) -> str | None:
         async with engine.run(request("waiting", PROMPT)) as events:
-            with pytest.raises(RequestError) as refused:
+            with pytest.raises(RequestError) as caught:
                 await engine.run(request("late", PROMPT)).__aenter__()
             pause.__exit__()
             assert len([event async for event in events]) == 6
-        return refused.value.code
+        return caught.value.code
 
     with serving(CHAOS, slots=1, max_queue=1) as (loop, backend):
         pause = Pause(backend, "decode")
@@ -122,7 +122,7 @@ def test_a_full_queue_refuses_on_entering() -> None:
         assert busy.wait().finishes() == ["length"]
 
 
-def test_iterating_gives_the_start_then_the_steps_and_ends(cancelled: list[str]) -> None:
+def test_iterating_yields_started_then_generated_and_ends(cancelled: list[str]) -> None:
     guides = [ScriptedGuide(ends=[82]), ScriptedGuide(), ScriptedGuide(ends=[81])]
 
     async def iterate(engine: LocalEngine) -> tuple[list[Event], list[Event]]:
@@ -143,7 +143,7 @@ def test_iterating_gives_the_start_then_the_steps_and_ends(cancelled: list[str])
     last = generated[-1]
     assert isinstance(last, Generated) and last.num_finished == 1
     assert after == []
-    assert cancelled == [], "what has ended needs no cancelling"
+    assert cancelled == [], "a finished request needs no cancelling"
 
 
 def test_leaving_early_cancels_the_request(cancelled: list[str]) -> None:
@@ -163,7 +163,7 @@ def test_leaving_early_cancels_the_request(cancelled: list[str]) -> None:
     assert cancelled == ["r"]
 
 
-def test_an_error_in_the_block_cancels_the_request(cancelled: list[str]) -> None:
+def test_an_exception_in_the_block_cancels_the_request(cancelled: list[str]) -> None:
     async def fail(engine: LocalEngine) -> None:
         async with engine.run(request("r", PROMPT, max_tokens=100)):
             await asyncio.to_thread(pause.__enter__)
@@ -215,12 +215,12 @@ def test_a_failure_is_raised_after_the_events_before_it(stream: bool, cancelled:
     assert [step.token_id for step in steps_of(seen)] == [81 + n for n in range(50)]
     assert isinstance(seen[0], Started)
     assert after == []
-    assert cancelled == [], "what has failed needs no cancelling"
+    assert cancelled == [], "a failed request needs no cancelling"
 
 
 @contextmanager
 def waking(loop: asyncio.AbstractEventLoop) -> Iterator[list[None]]:
-    """How often an event loop is woken by another thread."""
+    """Collects an item whenever another thread wakes an event loop."""
     wakes: list[None] = []
     wake = loop.call_soon_threadsafe
 
@@ -233,24 +233,24 @@ def waking(loop: asyncio.AbstractEventLoop) -> Iterator[list[None]]:
         yield wakes
 
 
-@pytest.mark.parametrize("count", [1, MAX_HELD - 1, MAX_HELD, MAX_HELD + 1, 100])
-def test_a_whole_answer_wakes_the_event_loop_once_for_many_events(count: int) -> None:
-    async def answered(engine: LocalEngine, stream: bool) -> tuple[list[Event], int]:
+@pytest.mark.parametrize("count", [1, MAX_BUFFERED - 1, MAX_BUFFERED, MAX_BUFFERED + 1, 100])
+def test_without_streaming_the_event_loop_is_woken_once_for_many_events(count: int) -> None:
+    async def collect(engine: LocalEngine, stream: bool) -> tuple[list[Event], int]:
         asked = replace(request("r", PROMPT, max_tokens=count, temperature=1.0), stream=stream)
         with waking(asyncio.get_running_loop()) as wakes:
             return await events_of(engine, asked), len(wakes)
 
     with serving(CHAOS) as (loop, _):
         engine = LocalEngine(loop, CARD)
-        streamed, often = in_time(answered(engine, True))
-        whole, seldom = in_time(answered(engine, False))
+        streamed, streamed_wakes = in_time(collect(engine, True))
+        whole, whole_wakes = in_time(collect(engine, False))
     assert steps_of(whole) == steps_of(streamed)
     assert [type(event) for event in whole] == [Started, *[Generated] * count]
-    assert often == 1 + count
-    assert seldom == 1 + -(-count // MAX_HELD), "once for the start, then for up to so many"
+    assert streamed_wakes == 1 + count
+    assert whole_wakes == 1 + -(-count // MAX_BUFFERED), "once for `Started`, then per group"
 
 
-def test_a_choice_of_a_whole_answer_that_ends_is_told_at_once() -> None:
+def test_without_streaming_the_end_of_a_choice_is_delivered_at_once() -> None:
     async def first_end(engine: LocalEngine) -> list[Event]:
         guides = [ScriptedGuide(ends=[85]), ScriptedGuide()]
         asked = replace(request("r", PROMPT, *guides, max_tokens=100), stream=False)
@@ -272,7 +272,7 @@ def test_a_choice_of_a_whole_answer_that_ends_is_told_at_once() -> None:
     assert [step.token_id for step in steps if step.choice == 1] == [*range(81, 181)]
 
 
-def test_events_of_requests_that_run_together_do_not_mix() -> None:
+def test_concurrent_requests_get_their_own_events_only() -> None:
     async def together(engine: LocalEngine) -> list[list[Event]]:
         return await asyncio.gather(
             *(
@@ -288,25 +288,25 @@ def test_events_of_requests_that_run_together_do_not_mix() -> None:
         assert tokens == [51 + number + n for n in range(40)]
 
 
-def test_an_event_loop_that_is_closed_costs_nothing() -> None:
+def test_an_event_for_a_closed_event_loop_is_dropped() -> None:
     async def inbox() -> _Inbox:
         return _Inbox(request("r", PROMPT))
 
     in_time(inbox()).deliver(Started(0, 0.0, 0.0))
 
 
-def test_a_file_that_is_not_an_adapter_is_refused() -> None:
+def test_a_file_that_is_not_an_adapter_is_rejected() -> None:
     with serving(CHAOS) as (loop, _):
         engine = LocalEngine(loop, CARD)
-        with pytest.raises(RequestError, match="no adapter") as refused:
+        with pytest.raises(RequestError, match="no adapter") as caught:
             in_time(engine.load_adapter("one", Path()))
-        found = refused.value
+        found = caught.value
         assert (found.status, found.code, found.param) == (400, "adapter_refused", "file")
         assert engine.card.adapters == ()
         assert run(loop, request("r", PROMPT))[0].finishes() == ["length"]
 
 
-def test_a_file_that_its_trial_refuses_is_not_loaded() -> None:
+def test_a_file_that_fails_its_trial_is_not_loaded() -> None:
     @contextmanager
     def tried(path: Path) -> Iterator[Path]:
         if path.name == "bad.gguf":
@@ -315,9 +315,9 @@ def test_a_file_that_its_trial_refuses_is_not_loaded() -> None:
 
     with serving(CHAOS) as (loop, backend):
         engine = LocalEngine(loop, CARD, tried)
-        with pytest.raises(RequestError, match=r"bad\.gguf gives numbers that are not") as refused:
+        with pytest.raises(RequestError, match=r"bad\.gguf gives numbers that are not") as caught:
             in_time(engine.load_adapter("one", Path("bad.gguf")))
-        assert (refused.value.status, refused.value.code) == (400, "adapter_refused")
+        assert (caught.value.status, caught.value.code) == (400, "adapter_refused")
         assert backend.named("load_adapter") == []
         assert engine.card.adapters == ()
 
@@ -329,7 +329,7 @@ def test_an_adapter_is_loaded_from_the_copy_that_was_tried() -> None:
     def tried(path: Path) -> Iterator[Path]:
         order.append(f"tried {path}")
         yield Path("copy")
-        order.append("left")
+        order.append("deleted")
 
     with serving(CHAOS) as (loop, backend), pytest.MonkeyPatch.context() as patched:
         load = backend.load_adapter
@@ -341,52 +341,52 @@ def test_an_adapter_is_loaded_from_the_copy_that_was_tried() -> None:
         patched.setattr(backend, "load_adapter", spy)
         engine = LocalEngine(loop, CARD, tried)
         in_time(engine.load_adapter("one", Path("file")))
-        assert order == ["tried file", "loaded copy", "left"]
+        assert order == ["tried file", "loaded copy", "deleted"]
         assert engine.card == replace(CARD, adapters=("one",))
         events = in_time(events_of(engine, request("r", PROMPT, adapter="one")))
         assert {call.adapter for call in backend.named("decode")} == {1}
         assert len(steps_of(events)) == 5
         in_time(engine.unload_adapter("one"))
         assert engine.card.adapters == ()
-        with pytest.raises(RequestError, match="no adapter 'one'") as refused:
+        with pytest.raises(RequestError, match="no adapter 'one'") as caught:
             in_time(engine.unload_adapter("one"))
-        assert refused.value.status == 404
+        assert caught.value.status == 404
 
 
-def test_requests_are_served_while_an_adapter_is_tried() -> None:
-    goes_on = threading.Event()
+def test_requests_are_served_during_the_trial_of_an_adapter() -> None:
+    proceed = threading.Event()
 
     @contextmanager
     def tried(path: Path) -> Iterator[Path]:
-        assert goes_on.wait(PATIENCE)
+        assert proceed.wait(PATIENCE)
         yield path
 
-    async def beside(engine: LocalEngine) -> list[Event]:
+    async def serve(engine: LocalEngine) -> list[Event]:
         loading = asyncio.create_task(engine.load_adapter("one", Path("one")))
         await asyncio.sleep(0)
         events = await events_of(engine, request("r", PROMPT))
         assert not loading.done()
-        goes_on.set()
+        proceed.set()
         await loading
         return events
 
     with serving(CHAOS) as (loop, _):
         engine = LocalEngine(loop, CARD, tried)
-        assert len(in_time(beside(engine))) == 6
+        assert len(in_time(serve(engine))) == 6
         assert engine.card.adapters == ("one",)
 
 
-def test_a_closing_engine_refuses_adapters_as_it_refuses_requests() -> None:
+def test_a_closed_engine_rejects_changes_of_adapters() -> None:
     with serving(CHAOS) as (loop, _):
         engine = LocalEngine(loop, CARD)
         in_time(engine.load_adapter("one", Path("one")))
-    for changing in (engine.load_adapter("two", Path("two")), engine.unload_adapter("one")):
-        with pytest.raises(RequestError) as refused:
-            in_time(changing)
-        assert (refused.value.status, refused.value.code) == (503, "draining")
+    for change in (engine.load_adapter("two", Path("two")), engine.unload_adapter("one")):
+        with pytest.raises(RequestError) as caught:
+            in_time(change)
+        assert (caught.value.status, caught.value.code) == (503, "draining")
 
 
-def test_closing_fails_what_runs_without_holding_the_event_loop_up() -> None:
+def test_closing_fails_running_requests_without_blocking_the_event_loop() -> None:
     async def close(engine: LocalEngine) -> str:
         async with engine.run(request("r", PROMPT, max_tokens=100)) as events:
             await asyncio.to_thread(pause.__enter__)

@@ -1,4 +1,4 @@
-"""Prompts and choices on their way through the engine: computed once, shared, and kept apart."""
+"""Execution of prompts and choices: computed once, shared, and independent of each other."""
 
 import threading
 
@@ -13,9 +13,9 @@ from tests.engine.core.scripted_loop import (
     SIZE,
     Hook,
     Pause,
-    anew,
     draw,
     outcome,
+    with_new_guides,
 )
 from tests.support.scripted import PATIENCE, Inbox, ScriptedGuide, request, run, serving
 
@@ -30,18 +30,18 @@ def test_choices_share_one_prefill() -> None:
     assert len({tuple(inbox.tokens(choice)) for choice in range(4)}) == 4
 
 
-def test_more_choices_than_slots() -> None:
+def test_a_request_with_more_choices_than_slots_is_served() -> None:
     guides = [ScriptedGuide() for _ in range(7)]
     asked = request("r", range(20), *guides, temperature=1.0)
     with serving(CHAOS, slots=2) as (engine, backend):
         (few,) = run(engine, asked)
     assert sum(len(call.tokens) for call in backend.named("prefill")) == 20
     with serving(CHAOS, slots=7) as (engine, _):
-        (many,) = run(engine, anew(asked))
+        (many,) = run(engine, with_new_guides(asked))
     assert outcome(few) == outcome(many)
 
 
-def test_a_slot_that_holds_the_prompt_is_used_as_it_is() -> None:
+def test_a_slot_that_contains_the_prompt_is_used_without_a_copy() -> None:
     short = [ScriptedGuide(ends=range(SIZE)) for _ in range(4)]
     with serving(CHAOS, slots=2) as (engine, backend):
         (inbox,) = run(engine, request("r", PROMPT, ScriptedGuide(), *short, max_tokens=30))
@@ -55,13 +55,13 @@ def test_greedy_choices_are_equal() -> None:
     assert inbox.tokens(0) == inbox.tokens(1) == inbox.tokens(2)
 
 
-def test_a_prompt_of_one_token() -> None:
+def test_a_prompt_of_one_token_is_served() -> None:
     with serving(COUNTING) as (engine, _):
         (inbox,) = run(engine, request("r", [40], max_tokens=2))
     assert inbox.tokens() == [41, 42]
 
 
-def test_choices_end_on_their_own() -> None:
+def test_choices_of_a_request_finish_independently() -> None:
     guides = [ScriptedGuide(ends=[82]), ScriptedGuide(), ScriptedGuide(ends=[81])]
     with serving(COUNTING, slots=2) as (engine, _):
         (inbox,) = run(engine, request("r", PROMPT, *guides, max_tokens=4))
@@ -76,30 +76,28 @@ def test_choices_end_on_their_own() -> None:
     st.sampled_from([(3, 3), (4, 9), (8, 32), (64, 128)]),
 )
 def test_the_same_request_gives_the_same_tokens_alone_and_among_others(
-    seeds: list[int], slots: int, pieces: tuple[int, int]
+    seeds: list[int], slots: int, chunk_tokens: tuple[int, int]
 ) -> None:
     requests = [draw(str(seed), seed) for seed in seeds]
-    with serving(CHAOS, slots=slots, chunk_tokens=pieces[0], idle_chunk_tokens=pieces[1]) as (
-        engine,
-        _,
-    ):
+    busy, idle = chunk_tokens
+    with serving(CHAOS, slots=slots, chunk_tokens=busy, idle_chunk_tokens=idle) as (engine, _):
         together = run(engine, *requests)
     for asked, beside in zip(requests[:3], together, strict=False):
         with serving(CHAOS, slots=1) as (engine, _):
-            (alone,) = run(engine, anew(asked))
+            (alone,) = run(engine, with_new_guides(asked))
         assert outcome(alone) == outcome(beside)
 
 
-def test_sixteen_requests_at_once_are_what_they_are_alone() -> None:
+def test_sixteen_requests_at_once_give_the_same_tokens_as_alone() -> None:
     requests = [draw(str(seed), seed) for seed in range(16)]
     with serving(CHAOS, slots=16) as (engine, backend):
         together = run(engine, *requests)
         assert max(len(call.sequences) for call in backend.named("decode")) > 1
-        alone = [run(engine, anew(asked))[0] for asked in requests]
+        alone = [run(engine, with_new_guides(asked))[0] for asked in requests]
     assert [outcome(inbox) for inbox in together] == [outcome(inbox) for inbox in alone]
 
 
-def test_a_long_prompt_does_not_stop_a_running_choice() -> None:
+def test_a_running_choice_decodes_between_the_chunks_of_a_long_prompt() -> None:
     with serving(COUNTING, chunk_tokens=4, idle_chunk_tokens=64) as (engine, backend):
         short, long = Inbox(1), Inbox(1)
         pause = Pause(backend, "decode")
@@ -115,7 +113,7 @@ def test_a_long_prompt_does_not_stop_a_running_choice() -> None:
     assert max(sizes) == 4 and sum(sizes) == 60
 
 
-def test_a_prompt_that_begins_alike_is_not_computed_again() -> None:
+def test_a_common_prefix_is_not_computed_again() -> None:
     with serving(CHAOS, slots=2) as (engine, backend):
         (alone,) = run(engine, request("alone", [*range(40), 90, 91]))
     with serving(CHAOS, slots=2) as (engine, backend):
@@ -127,30 +125,30 @@ def test_a_prompt_that_begins_alike_is_not_computed_again() -> None:
     assert sum(len(call.tokens) for call in backend.named("prefill")) == 42
 
 
-def test_what_was_said_is_a_prefix_after_an_idle_time() -> None:
+def test_output_is_a_cached_prefix_after_an_idle_time() -> None:
     with serving(CHAOS, slots=2) as (engine, backend):
-        settled = threading.Event()
+        prefilled = threading.Event()
         (first,) = run(engine, request("first", range(40), max_tokens=20))
-        Hook(backend, "prefill", 3).then = settled.set
-        assert settled.wait(PATIENCE)
-        said = [token for token in first.tokens() if token is not None]
-        (second,) = run(engine, request("second", [*range(40), *said, 90, 91]))
+        Hook(backend, "prefill", 3).then = prefilled.set
+        assert prefilled.wait(PATIENCE)
+        output = [token for token in first.tokens() if token is not None]
+        (second,) = run(engine, request("second", [*range(40), *output, 90, 91]))
         assert second.started is not None and second.started.cached_tokens == 59
     with serving(CHAOS, slots=2) as (engine, backend):
-        (alone,) = run(engine, request("second", [*range(40), *said, 90, 91]))
+        (alone,) = run(engine, request("second", [*range(40), *output, 90, 91]))
     assert outcome(second) == outcome(alone)
 
 
 @pytest.mark.parametrize(("prompt", "cached"), [(40, 50), (60, 60), (20, 39), (1, 0)])
-def test_what_was_said_where_it_has_the_bits_of_a_prompt_is_a_prefix_at_once(
+def test_output_at_batch_invariant_positions_is_a_cached_prefix_at_once(
     prompt: int, cached: int
 ) -> None:
     asked = [*range(prompt)]
     with serving(CHAOS, slots=2, batch_invariant_positions=50) as (engine, _):
         (first,) = run(engine, request("first", asked, max_tokens=20))
-        said = [token for token in first.tokens() if token is not None]
-        (second,) = run(engine, request("second", [*asked, *said, 90, 91]))
+        output = [token for token in first.tokens() if token is not None]
+        (second,) = run(engine, request("second", [*asked, *output, 90, 91]))
         assert second.started is not None and second.started.cached_tokens == cached
     with serving(CHAOS, slots=2) as (engine, _):
-        (alone,) = run(engine, request("second", [*asked, *said, 90, 91]))
+        (alone,) = run(engine, request("second", [*asked, *output, 90, 91]))
     assert outcome(second) == outcome(alone)

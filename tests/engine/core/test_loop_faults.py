@@ -1,4 +1,4 @@
-"""What a fault costs: in a guide, in the backend, in a report, or in the thread itself."""
+"""Errors in a guide, in the backend, in a report and in the thread: which requests they fail."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,11 +25,11 @@ from tests.engine.core.scripted_loop import (
     SIZE,
     Hook,
     Pause,
-    anew,
     break_down,
     draw,
     failure,
     outcome,
+    with_new_guides,
 )
 from tests.support.scripted import (
     PATIENCE,
@@ -48,24 +48,24 @@ from tests.support.scripted import (
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("fails_at", [0, 1, 3])
 @pytest.mark.parametrize("position", [0, 1, 2])
-def test_a_guide_that_fails_costs_its_own_request_only(fails_at: int, position: int) -> None:
+def test_an_error_in_a_guide_fails_its_own_request_only(fails_at: int, position: int) -> None:
     guides = [ScriptedGuide() for _ in range(3)]
     guides[position] = ScriptedGuide(fails_at=fails_at)
     bad = request("bad", range(10), *guides, max_tokens=6)
     good = [draw(str(seed), seed) for seed in (7, 11, 13)]
     with serving(CHAOS, slots=6) as (engine, _):
         before, failed, *after = run(engine, good[0], bad, *good[1:])
-        (again,) = run(engine, anew(good[0]))
+        (again,) = run(engine, with_new_guides(good[0]))
     assert failure(failed) == "the request failed in the engine: the guide cannot go on"
     assert failed.late == []
     with serving(CHAOS) as (engine, _):
-        alone = run(engine, *map(anew, good))
+        alone = run(engine, *map(with_new_guides, good))
     assert list(map(outcome, (before, *after))) == list(map(outcome, alone))
     assert outcome(again) == outcome(alone[0])
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_late_choice_that_fails_costs_its_own_request_only() -> None:
+def test_an_error_in_a_waiting_choice_fails_its_own_request_only() -> None:
     guides = [ScriptedGuide(), ScriptedGuide(), ScriptedGuide(fails_at=0)]
     bad = request("bad", range(10), *guides, max_tokens=3)
     good = request("good", PROMPT, max_tokens=40)
@@ -73,12 +73,12 @@ def test_a_late_choice_that_fails_costs_its_own_request_only() -> None:
         kept, failed = run(engine, good, bad)
     assert failed.failure is not None
     with serving(CHAOS) as (engine, _):
-        (alone,) = run(engine, anew(good))
+        (alone,) = run(engine, with_new_guides(good))
     assert outcome(kept) == outcome(alone)
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_late_choice_that_fails_ends_its_running_siblings() -> None:
+def test_an_error_in_a_waiting_choice_ends_the_running_choices_of_its_request() -> None:
     guides = [ScriptedGuide(ends=range(SIZE)), ScriptedGuide(), ScriptedGuide(fails_at=0)]
     bad = request("bad", range(10), *guides, max_tokens=30)
     good = request("good", PROMPT, max_tokens=9)
@@ -90,13 +90,13 @@ def test_a_late_choice_that_fails_ends_its_running_siblings() -> None:
 
 
 def two_choices(name: str, first: int = 0) -> GenerationRequest:
-    """A request of two choices, with a prompt that takes two pieces."""
+    """Returns a request with two choices and a prompt that takes two chunks."""
     return request(name, range(first, first + 50), ScriptedGuide(), ScriptedGuide(), max_tokens=9)
 
 
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize(("name", "number"), [("copy", 1), ("decode", 1), ("decode", 3)])
-def test_a_backend_that_fails_costs_what_runs(name: str, number: int) -> None:
+def test_an_error_in_the_backend_fails_running_requests(name: str, number: int) -> None:
     with serving(CHAOS, slots=2, idle_chunk_tokens=32) as (engine, backend):
         (first,) = run(engine, two_choices("first"))
         Hook(backend, name, number).then = break_down
@@ -110,37 +110,37 @@ def test_a_backend_that_fails_costs_what_runs(name: str, number: int) -> None:
 
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_prompt_that_the_backend_failed_at_is_tried_again(number: int) -> None:
+def test_a_prompt_is_prefilled_again_after_the_backend_failed_in_it(number: int) -> None:
     with serving(CHAOS, slots=2, idle_chunk_tokens=32) as (engine, _):
         (first,) = run(engine, two_choices("first"))
     with serving(CHAOS, slots=2, idle_chunk_tokens=32) as (engine, backend):
         Hook(backend, "prefill", number).then = break_down
-        (tried,) = run(engine, two_choices("second"))
-        assert outcome(tried) == outcome(first) and tried.late == []
+        (retried,) = run(engine, two_choices("second"))
+        assert outcome(retried) == outcome(first) and retried.late == []
         assert backend.opens == 2
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_prompt_that_is_computed_again_is_told_of_once() -> None:
+def test_started_is_delivered_once_for_a_prompt_that_is_prefilled_again() -> None:
     """The backend fails after the whole prompt was computed, before the first choice begins."""
     with serving(CHAOS, slots=1) as (engine, backend):
         Hook(backend, "truncate", 2).then = break_down
-        told: list[object] = []
+        delivered: list[object] = []
         inbox = Inbox(1)
 
         def deliver(event: Event | EngineError) -> None:
-            told.append(type(event))
+            delivered.append(type(event))
             inbox(event)
 
         engine.submit(request("r", PROMPT, max_tokens=2), deliver)
         assert inbox.wait().finishes() == ["length"]
-    assert told == [Started, Generated, Generated]
+    assert delivered == [Started, Generated, Generated]
     assert len(backend.named("prefill")) == 2
     assert inbox.late == []
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_guide_that_cannot_be_made_costs_its_own_request_only() -> None:
+def test_a_guide_that_cannot_be_created_fails_its_own_request_only() -> None:
     def make_guide(rules: DecodingRules) -> Guide:
         if rules.min_tokens:
             break_down()
@@ -157,7 +157,7 @@ def test_a_guide_that_cannot_be_made_costs_its_own_request_only() -> None:
 
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("is_filled", [False, True])
-def test_a_prompt_is_not_taken_for_held_where_a_failed_choice_was_to_have_it(
+def test_the_slot_of_a_failed_choice_has_the_prompt_that_the_scheduler_assumes(
     is_filled: bool,
 ) -> None:
     """The first choice fails before the second one has its copy of the prompt."""
@@ -173,7 +173,7 @@ def test_a_prompt_is_not_taken_for_held_where_a_failed_choice_was_to_have_it(
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_prompt_that_the_backend_failed_at_twice_is_not_tried_again() -> None:
+def test_a_prompt_in_which_the_backend_failed_twice_fails() -> None:
     with serving(CHAOS, slots=1) as (engine, backend):
 
         def poisoned(call: Call) -> None:
@@ -188,7 +188,7 @@ def test_a_prompt_that_the_backend_failed_at_twice_is_not_tried_again() -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_what_waits_outlives_a_backend_that_fails() -> None:
+def test_queued_requests_survive_an_error_in_the_backend() -> None:
     with serving(CHAOS, slots=1) as (engine, backend):
         pause = Pause(backend, "prefill")
         inboxes = [Inbox(1) for _ in range(3)]
@@ -201,7 +201,7 @@ def test_what_waits_outlives_a_backend_that_fails() -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_backend_that_cannot_be_opened_again_ends_the_engine() -> None:
+def test_a_backend_that_cannot_be_reopened_ends_the_engine() -> None:
     with serving(CHAOS, slots=1) as (engine, backend):
         faults = {"decode", "close"}
 
@@ -214,14 +214,14 @@ def test_a_backend_that_cannot_be_opened_again_ends_the_engine() -> None:
         failing, waiting = run(engine, request("0", PROMPT), request("1", PROMPT))
         assert failure(failing) == BROKEN
         assert "cannot be started again" in (failure(waiting) or "")
-        with pytest.raises(RequestError, match="cannot be started again") as refused:
+        with pytest.raises(RequestError, match="cannot be started again") as caught:
             engine.submit(request("late", PROMPT), Inbox(1))
-        assert refused.value.status == 503
+        assert caught.value.status == 503
         assert not engine.is_alive
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_step_report_that_fails_costs_no_request() -> None:
+def test_an_error_in_a_step_report_fails_no_request() -> None:
     def report(_report: StepReport) -> None:
         break_down()
 
@@ -232,7 +232,7 @@ def test_a_step_report_that_fails_costs_no_request() -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_request_that_cannot_be_taken_in_fails_alone() -> None:
+def test_a_request_that_cannot_be_added_fails_alone() -> None:
     with serving(CHAOS) as (engine, backend):
         bad, good = run(engine, request("bad", (2**40,)), request("good", PROMPT))
         assert bad.failure is not None
@@ -241,11 +241,11 @@ def test_a_request_that_cannot_be_taken_in_fails_alone() -> None:
 
 
 class Stop(BaseException):
-    """Ends a thread: it is caught nowhere."""
+    """Exception that ends the thread, since nothing catches it."""
 
 
 @pytest.mark.usefixtures("quiet")
-def test_all_requests_fail_when_the_thread_ends() -> None:
+def test_all_requests_fail_if_the_thread_ends() -> None:
     with serving(CHAOS, slots=1) as (engine, backend):
         pause = Pause(backend, "decode")
         running, waiting, arriving = Inbox(1), Inbox(1), Inbox(1)
@@ -253,7 +253,7 @@ def test_all_requests_fail_when_the_thread_ends() -> None:
         engine.submit(request("waiting", PROMPT), waiting)
         with pause:
             engine.submit(request("arriving", PROMPT), arriving)
-            _on_next_decode(backend)
+            _stop_at_next_decode(backend)
         for inbox in (running, waiting, arriving):
             assert "cannot be started again" in (failure(inbox.wait()) or "")
         engine._thread.join(PATIENCE)
@@ -264,7 +264,7 @@ def test_all_requests_fail_when_the_thread_ends() -> None:
             engine.load_adapter("one", Path("one"))
 
 
-def _on_next_decode(backend: ScriptedBackend) -> None:
+def _stop_at_next_decode(backend: ScriptedBackend) -> None:
     def stop(call: Call) -> None:
         if call.name == "decode":
             backend.before = lambda _call: None
@@ -273,7 +273,7 @@ def _on_next_decode(backend: ScriptedBackend) -> None:
     backend.before = stop
 
 
-def test_the_engine_stalls_while_a_step_is_made_and_not_while_it_is_idle(
+def test_stalled_seconds_grow_during_a_step_and_are_zero_when_idle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [1000.0]
@@ -293,7 +293,7 @@ def test_the_engine_stalls_while_a_step_is_made_and_not_while_it_is_idle(
         until(lambda: engine.stalled_seconds == 0, PATIENCE, "the engine is idle")
 
 
-def test_opening_the_backend_anew_is_not_a_stall(
+def test_stalled_seconds_are_zero_while_the_backend_is_reopened(
     monkeypatch: pytest.MonkeyPatch, quiet: None
 ) -> None:
     stalled: list[float] = []
@@ -311,7 +311,7 @@ def test_opening_the_backend_anew_is_not_a_stall(
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_step_that_hangs_after_the_backend_was_opened_anew_is_a_stall(
+def test_stalled_seconds_grow_in_a_step_after_the_backend_was_reopened(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [1000.0]

@@ -1,4 +1,4 @@
-"""What is delivered, in which order, and what becomes of those who cannot be told."""
+"""The outbox: what it delivers, in which order, and failing deliveries."""
 
 import threading
 from time import monotonic
@@ -20,13 +20,13 @@ from friendli_endpoint.generation import (
 from tests.engine.core.scripted_loop import CHAOS, COUNTING, PROMPT, break_down
 from tests.support.scripted import PATIENCE, Inbox, ScriptedGuide, request, serving
 
-ROOM = 10
-"""Prompt tokens that may wait."""
+MAX_TOKENS = 10
+"""Maximum number of queued prompt tokens."""
 
 
 @pytest.fixture
 def admission() -> Admission:
-    return Admission(2, ROOM)
+    return Admission(2, MAX_TOKENS)
 
 
 @pytest.fixture
@@ -39,105 +39,111 @@ def step(token: int) -> TokenStep:
 
 
 def opened(outbox: Outbox, admission: Admission, name: str, deliver: Deliver) -> GenerationRequest:
-    """A request of as many tokens as may wait, which has come."""
-    asked = request(name, range(ROOM))
-    admission.enter(ROOM)
+    """Adds a request with as many tokens as may be queued."""
+    asked = request(name, range(MAX_TOKENS))
+    admission.enter(MAX_TOKENS)
     outbox.open(name, deliver, monotonic())
     return asked
 
 
-def has_room(admission: Admission) -> bool:
-    """Whether nothing waits: one request may always, and a second one not beside it."""
-    admission.enter(ROOM)
+def is_empty(admission: Admission) -> bool:
+    """Whether no request is queued: if so, a first one fills the queue, and a second one fails."""
+    admission.enter(MAX_TOKENS)
     try:
         admission.enter(1)
     except RequestError:
-        admission.leave(ROOM)
+        admission.leave(MAX_TOKENS)
         return True
     admission.leave(1)
-    admission.leave(ROOM)
+    admission.leave(MAX_TOKENS)
     return False
 
 
-def test_steps_go_out_together_and_in_order(outbox: Outbox, admission: Admission) -> None:
-    told: list[Event | EngineError] = []
-    opened(outbox, admission, "r", told.append)
+def test_pending_steps_are_delivered_together_and_in_order(
+    outbox: Outbox, admission: Admission
+) -> None:
+    delivered: list[Event | EngineError] = []
+    opened(outbox, admission, "r", delivered.append)
     outbox.put("r", [step(1), step(2)])
     outbox.put("r", [step(3)])
-    assert told == []
+    assert delivered == []
     assert outbox.send(lambda _id: True) == []
-    (event,) = told
+    (event,) = delivered
     assert isinstance(event, Generated) and event.seconds >= 0
     assert [step.token_id for step in event.steps] == [1, 2, 3]
     outbox.send(lambda _id: True)
-    assert len(told) == 1, "what has gone out does not go out again, and nothing is sent empty"
+    assert len(delivered) == 1, "steps are delivered once, and an event is never empty"
     assert "r" in outbox
 
 
-def test_a_request_that_does_not_go_on_is_forgotten_after_its_last_steps(
+def test_a_request_that_is_not_active_is_removed_after_its_last_steps(
     outbox: Outbox, admission: Admission
 ) -> None:
-    told: list[Event | EngineError] = []
-    opened(outbox, admission, "ends", told.append)
+    delivered: list[Event | EngineError] = []
+    opened(outbox, admission, "ends", delivered.append)
     outbox.put("ends", [step(1)])
     assert outbox.send(lambda _id: False) == []
-    assert len(told) == 1
+    assert len(delivered) == 1
     assert "ends" not in outbox and len(outbox) == 0
 
 
-def test_a_started_prompt_is_told_at_once_and_once(outbox: Outbox, admission: Admission) -> None:
-    told: list[Event | EngineError] = []
-    asked = opened(outbox, admission, "r", told.append)
+def test_started_is_delivered_at_once_and_once(outbox: Outbox, admission: Admission) -> None:
+    delivered: list[Event | EngineError] = []
+    asked = opened(outbox, admission, "r", delivered.append)
     outbox.begin(asked)
     outbox.start("r", 3)
     outbox.begin(asked)
     outbox.start("r", 0)
-    (event,) = told
+    (event,) = delivered
     assert isinstance(event, Started) and event.cached_tokens == 3
     assert event.queue_seconds >= 0 and event.prefill_seconds >= 0
 
 
-def test_a_request_waits_until_its_prompt_is_begun(outbox: Outbox, admission: Admission) -> None:
-    asked = opened(outbox, admission, "r", lambda _event: None)
-    with pytest.raises(RequestError):
-        admission.enter(ROOM)
-    outbox.begin(asked)
-    outbox.begin(asked)
-    assert has_room(admission)
-    outbox.close(asked)
-    assert has_room(admission), "it left once"
-
-
-def test_a_closed_request_waits_no_more_and_is_told_nothing(
+def test_a_request_leaves_the_queue_when_its_prefill_begins(
     outbox: Outbox, admission: Admission
 ) -> None:
-    told: list[Event | EngineError] = []
-    asked = opened(outbox, admission, "r", told.append)
+    asked = opened(outbox, admission, "r", lambda _event: None)
+    with pytest.raises(RequestError):
+        admission.enter(MAX_TOKENS)
+    outbox.begin(asked)
+    outbox.begin(asked)
+    assert is_empty(admission)
+    outbox.close(asked)
+    assert is_empty(admission), "it leaves only once"
+
+
+def test_a_closed_request_leaves_the_queue_and_gets_no_event(
+    outbox: Outbox, admission: Admission
+) -> None:
+    delivered: list[Event | EngineError] = []
+    asked = opened(outbox, admission, "r", delivered.append)
     outbox.put("r", [step(1)])
     outbox.close(asked)
     outbox.send(lambda _id: True)
-    assert told == [] and "r" not in outbox
-    assert has_room(admission)
+    assert delivered == [] and "r" not in outbox
+    assert is_empty(admission)
 
 
-def test_a_failed_request_is_told_why_and_waits_no_more(
+def test_a_failed_request_gets_its_error_and_leaves_the_queue(
     outbox: Outbox, admission: Admission
 ) -> None:
-    told: list[Event | EngineError] = []
-    asked = opened(outbox, admission, "r", told.append)
+    delivered: list[Event | EngineError] = []
+    asked = opened(outbox, admission, "r", delivered.append)
     outbox.put("r", [step(1)])
     outbox.fail(asked, "out of order")
-    (failure,) = told
+    (failure,) = delivered
     assert isinstance(failure, EngineError) and failure.message == "out of order"
-    assert "r" not in outbox and has_room(admission)
+    assert "r" not in outbox and is_empty(admission)
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_request_that_cannot_be_told_has_failed(outbox: Outbox, admission: Admission) -> None:
-    told: list[Event | EngineError] = []
+def test_a_request_whose_delivery_fails_gets_an_error_and_is_removed(
+    outbox: Outbox, admission: Admission
+) -> None:
+    delivered: list[Event | EngineError] = []
 
     def deliver(event: Event | EngineError) -> None:
-        told.append(event)
+        delivered.append(event)
         break_down()
 
     fine: list[Event | EngineError] = []
@@ -147,24 +153,26 @@ def test_a_request_that_cannot_be_told_has_failed(outbox: Outbox, admission: Adm
     for name in ("bad", "good"):
         outbox.put(name, [step(1)])
     assert outbox.send(lambda _id: True) == ["bad"]
-    assert [type(event) for event in told] == [Generated, EngineError]
+    assert [type(event) for event in delivered] == [Generated, EngineError]
     assert [type(event) for event in fine] == [Generated]
     assert "bad" not in outbox and "good" in outbox
     assert outbox.send(lambda _id: True) == []
 
 
 @pytest.mark.usefixtures("quiet")
-def test_at_the_end_all_are_told_whoever_cannot_be(outbox: Outbox, admission: Admission) -> None:
-    told: list[Event | EngineError] = []
+def test_fail_all_delivers_the_error_to_every_request_despite_a_failing_delivery(
+    outbox: Outbox, admission: Admission
+) -> None:
+    delivered: list[Event | EngineError] = []
     outbox.open("bad", break_down, monotonic())
-    outbox.open("good", told.append, monotonic())
-    outbox.end("the end")
-    (failure,) = told
+    outbox.open("good", delivered.append, monotonic())
+    outbox.fail_all("the end")
+    (failure,) = delivered
     assert isinstance(failure, EngineError) and failure.message == "the end"
     assert len(outbox) == 0
 
 
-def test_steps_of_one_turn_come_together_and_in_order() -> None:
+def test_steps_of_all_choices_are_delivered_together_and_in_order() -> None:
     batches: list[Generated] = []
     inbox = Inbox(3)
 
@@ -182,22 +190,22 @@ def test_steps_of_one_turn_come_together_and_in_order() -> None:
 
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("fails_at", [0, 1, 3, 5])
-def test_a_delivery_that_fails_costs_its_own_request_only(fails_at: int) -> None:
+def test_an_error_in_a_delivery_fails_its_own_request_only(fails_at: int) -> None:
     with serving(CHAOS, slots=2) as (engine, backend):
-        told: list[Event | EngineError] = []
+        delivered: list[Event | EngineError] = []
         failed = threading.Event()
 
         def deliver(event: Event | EngineError) -> None:
             if isinstance(event, EngineError):
                 failed.set()
-            told.append(event)
-            if len(told) > fails_at:
+            delivered.append(event)
+            if len(delivered) > fails_at:
                 break_down()
 
-        other = Inbox(1)
+        good = Inbox(1)
         engine.submit(request("bad", PROMPT, max_tokens=5), deliver)
-        engine.submit(request("good", PROMPT, max_tokens=9), other)
-        assert other.wait().finishes() == ["length"]
+        engine.submit(request("good", PROMPT, max_tokens=9), good)
+        assert good.wait().finishes() == ["length"]
         assert failed.wait(PATIENCE)
-        assert sum(isinstance(event, EngineError) for event in told) == 1
+        assert sum(isinstance(event, EngineError) for event in delivered) == 1
         assert len(backend.named("close")) == 0

@@ -1,4 +1,4 @@
-"""Which slot a prompt takes."""
+"""The prefix cache: which slot a prompt takes, and how much of it is cached."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from friendli_endpoint.engine.core.backend import Tokens
-from friendli_endpoint.engine.core.prefix_cache import Claim, Slots, shared_length
+from friendli_endpoint.engine.core.prefix_cache import (
+    PrefixCache,
+    SlotClaim,
+    common_prefix_length,
+)
 
 SHORT = st.lists(st.integers(0, 2), max_size=12)
 
@@ -17,58 +21,58 @@ def tokens(values: Iterable[int]) -> Tokens:
 
 
 @given(SHORT, SHORT)
-def test_shared_length_counts_equal_tokens_from_the_front(
+def test_common_prefix_length_counts_equal_tokens_from_the_front(
     first: list[int], second: list[int]
 ) -> None:
-    shared = shared_length(tokens(first), tokens(second))
-    assert first[:shared] == second[:shared]
-    assert first[shared : shared + 1] != second[shared : shared + 1] or shared in (
+    length = common_prefix_length(tokens(first), tokens(second))
+    assert first[:length] == second[:length]
+    assert first[length : length + 1] != second[length : length + 1] or length in (
         len(first),
         len(second),
     )
 
 
-def filled(slots: Slots, *prompts: Iterable[int]) -> list[Claim]:
-    """Claims for prompts that are computed in full."""
+def filled(cache: PrefixCache, *prompts: Iterable[int]) -> list[SlotClaim]:
+    """Claims slots for prompts, and counts the prompts as computed."""
     claims = []
     for prompt in prompts:
-        claim = slots.claim(tokens(prompt), None, 100)
+        claim = cache.claim(tokens(prompt), None, 100)
         assert claim is not None
-        claim.slot.held = claim.slot.tokens.size
+        claim.slot.num_computed_tokens = claim.slot.tokens.size
         claims.append(claim)
     return claims
 
 
-def test_a_prompt_takes_the_slot_that_holds_its_beginning() -> None:
-    slots = Slots(3)
-    first, second = filled(slots, range(20), range(50, 70))
-    slots.leave(first.slot)
-    slots.leave(second.slot)
-    (third,) = filled(slots, range(50, 80))
-    assert (third.slot, third.shared, third.source) == (second.slot, 20, None)
+def test_a_prompt_takes_the_slot_with_its_prefix() -> None:
+    cache = PrefixCache(3)
+    first, second = filled(cache, range(20), range(50, 70))
+    cache.release(first.slot)
+    cache.release(second.slot)
+    (third,) = filled(cache, range(50, 80))
+    assert (third.slot, third.num_cached_tokens, third.source) == (second.slot, 20, None)
 
 
-def test_of_equal_sources_the_one_that_holds_least_is_copied() -> None:
-    slots = Slots(4)
-    long, short = filled(slots, range(90), [*range(12), 99])
-    (third,) = filled(slots, [*range(12), 70, 71])
+def test_of_equal_sources_the_shortest_sequence_is_copied() -> None:
+    cache = PrefixCache(4)
+    long, short = filled(cache, range(90), [*range(12), 99])
+    (third,) = filled(cache, [*range(12), 70, 71])
     assert third.source is short.slot and long.slot.busy
 
 
-def test_the_last_free_slot_is_taken_even_from_a_long_prefix() -> None:
-    slots = Slots(1)
-    (first,) = filled(slots, range(90))
-    assert slots.claim(tokens(range(9)), None, 100) is None
-    slots.leave(first.slot)
-    (second,) = filled(slots, [*range(40), 99])
-    assert (second.slot, second.shared, second.source) == (first.slot, 40, None)
+def test_the_last_free_slot_is_used_in_place_even_if_a_long_prefix_is_lost() -> None:
+    cache = PrefixCache(1)
+    (first,) = filled(cache, range(90))
+    assert cache.claim(tokens(range(9)), None, 100) is None
+    cache.release(first.slot)
+    (second,) = filled(cache, [*range(40), 99])
+    assert (second.slot, second.num_cached_tokens, second.source) == (first.slot, 40, None)
 
 
-def test_what_is_not_computed_is_not_shared() -> None:
-    slots = Slots(2)
-    claim = slots.claim(tokens(range(40)), None, 100)
+def test_only_computed_tokens_count_as_cached() -> None:
+    cache = PrefixCache(2)
+    claim = cache.claim(tokens(range(40)), None, 100)
     assert claim is not None
-    claim.slot.held = 16
-    second = slots.claim(tokens(range(40)), None, 100)
+    claim.slot.num_computed_tokens = 16
+    second = cache.claim(tokens(range(40)), None, 100)
     assert second is not None
-    assert (second.shared, second.source) == (16, claim.slot)
+    assert (second.num_cached_tokens, second.source) == (16, claim.slot)

@@ -1,4 +1,4 @@
-"""The greatest of many numbers, against sorting them all."""
+"""Top-k and top-p selection, compared with sorting all values."""
 
 import math
 from itertools import accumulate
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.core.ranking import largest, nucleus
+from friendli_endpoint.engine.core.ranking import nucleus, top_indexes
 
 
 def ranked(values: NDArray[np.floating[Any]]) -> list[int]:
@@ -19,7 +19,7 @@ def ranked(values: NDArray[np.floating[Any]]) -> list[int]:
 
 @st.composite
 def numbers(draw: st.DrawFn) -> NDArray[np.float64]:
-    """A few or thousands, with many that are equal."""
+    """Generates few or thousands of numbers, with many duplicates."""
     size = draw(st.one_of(st.integers(1, 9), st.integers(250, 3000)))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     steps = draw(st.sampled_from([1, 4, 1000]))
@@ -28,23 +28,23 @@ def numbers(draw: st.DrawFn) -> NDArray[np.float64]:
 
 @settings(max_examples=150, deadline=None)
 @given(numbers(), st.data())
-def test_the_largest_are_the_first_of_all_sorted(
+def test_top_indexes_are_the_first_of_all_sorted_values(
     values: NDArray[np.float64], data: st.DataObject
 ) -> None:
     count = data.draw(st.integers(1, values.size))
-    assert largest(values, count).tolist() == sorted(ranked(values)[:count])
+    assert top_indexes(values, count).tolist() == sorted(ranked(values)[:count])
     single = values.astype(np.float32)
-    assert largest(single, count).tolist() == sorted(ranked(single)[:count])
+    assert top_indexes(single, count).tolist() == sorted(ranked(single)[:count])
 
 
-def test_what_is_infinitely_small_can_be_among_the_largest() -> None:
+def test_top_indexes_may_include_minus_infinity() -> None:
     values = np.array([-math.inf, 1.0, -math.inf])
-    assert [largest(values, count).tolist() for count in (1, 2, 3)] == [[1], [0, 1], [0, 1, 2]]
+    assert [top_indexes(values, count).tolist() for count in (1, 2, 3)] == [[1], [0, 1], [0, 1, 2]]
 
 
 @settings(max_examples=150, deadline=None)
 @given(numbers(), st.integers(1, 1000))
-def test_a_nucleus_is_what_has_less_than_the_mass_before_it(
+def test_a_nucleus_contains_each_weight_with_less_than_the_mass_before_it(
     values: NDArray[np.float64], thousandths: int
 ) -> None:
     # Weights are multiples of 2**-20, so that every sum of them is exact, whatever its order.
@@ -58,7 +58,7 @@ def test_a_nucleus_is_what_has_less_than_the_mass_before_it(
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.95, 1.0])
-def test_a_nucleus_of_many_thousands(share: float) -> None:
+def test_the_nucleus_of_many_thousands_of_weights(share: float) -> None:
     weights = np.random.default_rng(3).integers(1, 1 << 20, 60_000) / 2**20
     mass = math.floor(share * weights.sum())
     order = np.argsort(-weights, kind="stable")

@@ -1,8 +1,7 @@
-"""The sampling pipeline against a slow one, written straight from its formulas.
+"""The sampling pipeline, compared with a slow reference that is written from the formulas.
 
-Reference and pipeline round batch_invariant_positions where it matters: the logits lie on a coarse
-grid, so that no
-weight falls within a rounding error of a limit unless it is exactly at it.
+Reference and pipeline decide alike despite rounding: the logits lie on a coarse grid, so that no
+weight is within a rounding error of a limit unless it is exactly at the limit.
 """
 
 import math
@@ -23,10 +22,10 @@ CLOSE = 1e-9
 
 
 class TooClose(Exception):
-    """A limit lies within a rounding error of a value: the outcome depends on the summation."""
+    """A value is within a rounding error of a limit: the result depends on the summation."""
 
 
-def at_least(value: float, limit: float) -> bool:
+def reaches(value: float, limit: float) -> bool:
     if value != limit and math.isclose(value, limit, rel_tol=CLOSE, abs_tol=1e-300):
         raise TooClose
     return value >= limit
@@ -43,7 +42,7 @@ def adjusted(
     output: Sequence[int],
     allowed: frozenset[int] | None,
 ) -> dict[int, float]:
-    """Scores of the tokens that are allowed, before the temperature."""
+    """Returns the scores of the allowed tokens, before the temperature."""
     scores = {}
     counts = Counter(output)
     for token, logit in enumerate(logits):
@@ -62,20 +61,20 @@ def adjusted(
 
 
 def survivors(scores: Mapping[int, float], params: SamplingParams) -> dict[int, float]:
-    """Weights of the tokens that the truncations leave."""
+    """Returns the weights of the tokens that remain after the truncations."""
     best = max(scores.values())
     weights = {t: math.exp((s - best) / params.temperature) for t, s in scores.items()}
     total = math.fsum(weights.values())
     probability = {t: w / total for t, w in weights.items()}
     limit = params.min_p * max(probability.values())
-    kept = {t: weights[t] for t, p in probability.items() if at_least(p, limit)}
+    kept = {t: weights[t] for t, p in probability.items() if reaches(p, limit)}
     if params.top_k:
         kept = {t: kept[t] for t in ranked(kept)[: params.top_k]}
     if params.top_p < 1:
         total, before = math.fsum(kept.values()), 0.0
         chosen: dict[int, float] = {}
         for token in ranked(kept):
-            if chosen and at_least(before / total, params.top_p):
+            if chosen and reaches(before / total, params.top_p):
                 break
             chosen[token] = kept[token]
             before += kept[token]
@@ -84,9 +83,9 @@ def survivors(scores: Mapping[int, float], params: SamplingParams) -> dict[int, 
 
 
 def without_top_choices(weights: dict[int, float], params: SamplingParams) -> dict[int, float]:
-    """What XTC leaves when it fires."""
+    """Returns the weights of the tokens that XTC leaves when it applies."""
     total = math.fsum(weights.values())
-    viable = [t for t in ranked(weights) if at_least(weights[t] / total, params.xtc_threshold)]
+    viable = [t for t in ranked(weights) if reaches(weights[t] / total, params.xtc_threshold)]
     removed = viable[:-1]
     if params.xtc_threshold == 0 or set(params.xtc_protected) & set(removed):
         return weights
@@ -112,7 +111,7 @@ def reference(
     total, running = math.fsum(weights.values()), 0.0
     for token in sorted(weights):
         running += weights[token] / total
-        if not at_least(for_token, running):
+        if not reaches(for_token, running):
             return token
     raise TooClose
 
@@ -126,13 +125,13 @@ def drawn(
 ) -> int | None:
     history = History(params, np.array(prompt, np.int32), len(logits))
     for token in output:
-        history.accept(token)
+        history.add(token)
     mask = None if allowed is None else bitmask(allowed, len(logits))
     return sample(np.array(logits, np.float32), params, history, len(output), mask)
 
 
 def possible(logits: Sequence[float], tries: int = 400, **params: Any) -> set[int | None]:
-    """The tokens that come out over many seeds."""
+    """Returns the tokens that are sampled over many seeds."""
     return {drawn(logits, SamplingParams(seed, **params)) for seed in range(tries)}
 
 
@@ -152,16 +151,16 @@ unit = st.integers(0, 20).map(lambda n: n / 20)
 def cases(draw: st.DrawFn) -> tuple[object, ...]:
     logits = draw(some_logits)
     token = st.integers(0, len(logits) - 1)
-    penalised = draw(st.booleans())
+    penalized = draw(st.booleans())
     params = SamplingParams(
         seed=draw(st.integers(0, 2**64 - 1)),
         temperature=draw(st.sampled_from([0.0, 9e-6, 0.25, 0.5, 1.0, 2.0, 30.0])),
         top_k=draw(st.sampled_from([0, 0, 1, 2, 5, 60, 10**9])),
         top_p=draw(st.one_of(st.just(1.0), unit.map(lambda p: p or 1e-6))),
         min_p=draw(st.one_of(st.just(0.0), unit)),
-        repetition_penalty=draw(st.sampled_from([0.5, 1.0, 1.25, 3.0])) if penalised else 1.0,
-        frequency_penalty=draw(st.sampled_from([-2.0, 0.0, 0.5, 2.0])) if penalised else 0.0,
-        presence_penalty=draw(st.sampled_from([-2.0, 0.0, 0.5, 2.0])) if penalised else 0.0,
+        repetition_penalty=draw(st.sampled_from([0.5, 1.0, 1.25, 3.0])) if penalized else 1.0,
+        frequency_penalty=draw(st.sampled_from([-2.0, 0.0, 0.5, 2.0])) if penalized else 0.0,
+        presence_penalty=draw(st.sampled_from([-2.0, 0.0, 0.5, 2.0])) if penalized else 0.0,
         logit_bias=draw(
             st.dictionaries(token, st.sampled_from([-math.inf, -99.0, -1.0, 2.5, 100.0]))
         ),
@@ -177,7 +176,7 @@ def cases(draw: st.DrawFn) -> tuple[object, ...]:
 
 @settings(max_examples=400, deadline=None)
 @given(cases())
-def test_the_same_token_as_the_formulas(
+def test_the_sampled_token_is_that_of_the_reference(
     case: tuple[list[float], SamplingParams, list[int], list[int], frozenset[int] | None],
 ) -> None:
     try:
@@ -189,7 +188,7 @@ def test_the_same_token_as_the_formulas(
 
 @settings(max_examples=100, deadline=None)
 @given(cases(), st.integers(0, 50))
-def test_every_survivor_can_be_drawn_and_nothing_else(
+def test_only_remaining_tokens_are_sampled(
     case: tuple[list[float], SamplingParams, list[int], list[int], frozenset[int] | None],
     first: int,
 ) -> None:
@@ -212,71 +211,73 @@ def _fields(params: SamplingParams) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("top_k", [1, 2, 3])
-def test_top_k_keeps_exactly_k_and_of_equals_the_lower_ids(top_k: int) -> None:
+def test_top_k_keeps_exactly_k_tokens_ties_to_the_lower_ids(top_k: int) -> None:
     assert possible([1.0, 3.0, 3.0, 3.0, 2.0], top_k=top_k) == set(range(1, 1 + top_k))
 
 
-def test_top_k_above_the_vocabulary_keeps_all() -> None:
+def test_top_k_above_the_vocabulary_size_keeps_all() -> None:
     assert possible([0.0, 0.0, 0.0], top_k=4) == {0, 1, 2}
 
 
 @pytest.mark.parametrize(("top_p", "kept"), [(0.25, 1), (0.26, 2), (0.5, 2), (0.51, 3), (1.0, 4)])
-def test_top_p_drops_what_has_the_whole_mass_before_it(top_p: float, kept: int) -> None:
+def test_top_p_drops_tokens_with_the_whole_mass_before_them(top_p: float, kept: int) -> None:
     assert possible([7.0] * 4, top_p=top_p) == set(range(kept))
 
 
-def test_top_p_keeps_at_least_one() -> None:
+def test_top_p_keeps_at_least_one_token() -> None:
     assert possible([0.0, 1.0, 0.5], top_p=5e-324) == {1}
 
 
-def test_min_p_keeps_what_equals_the_bound() -> None:
+def test_min_p_keeps_tokens_that_equal_the_limit() -> None:
     assert possible([2.0, 2.0, 1.0], min_p=1.0) == {0, 1}
 
 
-def test_min_p_works_on_probabilities_after_the_temperature() -> None:
+def test_min_p_applies_to_probabilities_after_the_temperature() -> None:
     # exp(-2) = 0.135, and exp(-2 / 4) = 0.607.
     assert possible([2.0, 0.0], min_p=0.5, temperature=1.0) == {0}
     assert possible([2.0, 0.0], min_p=0.5, temperature=4.0) == {0, 1}
 
 
-def test_truncations_renormalise_before_the_next_one() -> None:
-    # Of 5 equal tokens top_k leaves 2 of one half each; top_p 0.5 then leaves one.
+def test_probabilities_are_renormalized_after_each_truncation() -> None:
+    # Of 5 equal tokens, top_k keeps 2 with probability 0.5 each; top_p 0.5 then keeps one.
     assert possible([0.0] * 5, top_k=2, top_p=0.5) == {0}
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-6, 9.99e-6])
-def test_below_the_smallest_temperature_the_likeliest_of_the_lowest_id(temperature: float) -> None:
+def test_temperatures_below_the_limit_are_greedy_ties_to_the_lowest_id(temperature: float) -> None:
     assert possible([1.0, 5.0, 5.0], temperature=temperature, tries=20) == {1}
 
 
-def test_from_the_smallest_temperature_on_equals_are_drawn() -> None:
+def test_temperatures_from_the_limit_on_sample_among_ties() -> None:
     assert possible([1.0, 5.0, 5.0], temperature=1e-5) == {1, 2}
 
 
-def test_xtc_leaves_the_least_likely_of_the_viable() -> None:
+def test_xtc_keeps_the_least_likely_token_above_the_threshold() -> None:
     logits = [3.0, 2.9, 2.8, 1.5]
     assert possible(logits, xtc_threshold=0.2, xtc_probability=1.0) == {2, 3}
 
 
-def test_of_equally_unlikely_ones_xtc_leaves_the_last() -> None:
+def test_of_equally_unlikely_tokens_xtc_keeps_the_last() -> None:
     assert possible([1.0, 1.0, 1.0], xtc_threshold=0.3, xtc_probability=1.0) == {2}
 
 
 @pytest.mark.parametrize(
     ("threshold", "probability"), [(0.0, 1.0), (0.2, 0.0), (0.9, 1.0)], ids=str
 )
-def test_xtc_is_off_or_finds_fewer_than_two(threshold: float, probability: float) -> None:
+def test_xtc_removes_nothing_if_disabled_or_below_two_tokens(
+    threshold: float, probability: float
+) -> None:
     logits = [3.0, 2.9, 2.8]
     kept = possible(logits, xtc_threshold=threshold, xtc_probability=probability)
     assert kept == {0, 1, 2}
 
 
-def test_xtc_never_removes_the_last_one() -> None:
+def test_xtc_never_removes_the_only_token() -> None:
     assert possible([3.0, 2.0], top_k=1, xtc_threshold=0.1, xtc_probability=1.0) == {0}
 
 
 @pytest.mark.parametrize(("protected", "kept"), [(0, {0, 1, 2}), (1, {0, 1, 2}), (2, {2})])
-def test_xtc_leaves_a_step_alone_that_would_lose_a_protected_token(
+def test_xtc_does_not_apply_if_it_would_remove_a_protected_token(
     protected: int, kept: set[int]
 ) -> None:
     options: dict[str, Any] = {"xtc_threshold": 0.2, "xtc_probability": 1.0}
@@ -284,25 +285,25 @@ def test_xtc_leaves_a_step_alone_that_would_lose_a_protected_token(
     assert possible([3.0, 2.9, 2.8], xtc_protected=guarded, **options) == kept
 
 
-def test_xtc_never_touches_a_greedy_choice() -> None:
+def test_xtc_does_not_apply_to_greedy_sampling() -> None:
     params = SamplingParams(1, 0.0, xtc_threshold=0.1, xtc_probability=1.0)
     assert drawn([1.0, 2.0, 1.5], params) == 1
 
 
-def test_xtc_never_shifts_the_draws_of_tokens() -> None:
+def test_xtc_does_not_change_the_random_numbers_of_tokens() -> None:
     def text(**xtc: Any) -> list[int | None]:
         return [
             drawn([0.1 * n for n in range(30)], SamplingParams(5, **xtc), output=[0] * step)
             for step in range(40)
         ]
 
-    # With a threshold that nothing reaches, XTC is on and changes nothing.
+    # With a threshold that no token reaches, XTC applies and removes nothing.
     assert text(xtc_threshold=0.9, xtc_probability=0.5) == text()
 
 
-def test_repetition_counts_prompt_and_output_once_each() -> None:
+def test_the_repetition_penalty_applies_once_to_tokens_of_prompt_and_output() -> None:
     params = SamplingParams(0, 0.0, repetition_penalty=2.0)
-    # 4 / 2 = 2 and -1 * 2 = -2, however often they came.
+    # 4 / 2 = 2 and -1 * 2 = -2, however often they occurred.
     assert drawn([4.0, 2.5], params, prompt=[0, 0, 0]) == 1
     assert drawn([4.0, 2.5], params, output=[0]) == 1
     assert drawn([4.0, 1.5], params, prompt=[0, 0], output=[0, 0]) == 0
@@ -310,7 +311,7 @@ def test_repetition_counts_prompt_and_output_once_each() -> None:
     assert drawn([-1.0, -2.5], params, prompt=[0]) == 0
 
 
-def test_frequency_and_presence_count_the_output_only() -> None:
+def test_frequency_and_presence_penalties_count_the_output_only() -> None:
     frequency = SamplingParams(0, 0.0, frequency_penalty=1.0)
     assert drawn([4.0, 2.5], frequency, prompt=[0] * 5) == 0
     assert drawn([4.0, 2.5], frequency, output=[0]) == 0
@@ -321,23 +322,23 @@ def test_frequency_and_presence_count_the_output_only() -> None:
 
 
 @pytest.mark.parametrize("penalty", [5e-324, 1e-300, 1e300, 1.7e308])
-def test_an_extreme_repetition_penalty_still_draws_a_token(penalty: float) -> None:
+def test_an_extreme_repetition_penalty_still_gives_a_token(penalty: float) -> None:
     params = SamplingParams(3, 1.0, repetition_penalty=penalty)
     assert drawn([30.0, 20.0, -10.0, -30.0], params, prompt=[0, 1, 2, 3]) in range(4)
     assert drawn([-1.0, -2.0], params, prompt=[0, 1], allowed=frozenset({1})) == 1
 
 
 @pytest.mark.parametrize("temperature", [1e-5, 1e300, 1.7e308])
-def test_an_extreme_temperature_still_draws_a_token(temperature: float) -> None:
+def test_an_extreme_temperature_still_gives_a_token(temperature: float) -> None:
     assert drawn([3e38, -3e38, 0.0], SamplingParams(3, temperature)) in range(3)
 
 
-def test_a_bias_of_minus_infinity_bans() -> None:
+def test_a_bias_of_minus_infinity_bans_a_token() -> None:
     assert possible([9.0, 1.0], logit_bias={0: -math.inf}, tries=50) == {1}
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_a_bias_never_lifts_the_mask(temperature: float) -> None:
+def test_a_bias_does_not_allow_a_masked_token(temperature: float) -> None:
     params = SamplingParams(0, temperature, logit_bias={0: 100.0})
     assert drawn([9.0, 1.0], params, allowed=frozenset({1})) == 1
 
@@ -345,7 +346,7 @@ def test_a_bias_never_lifts_the_mask(temperature: float) -> None:
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("count", [1, 40])
-def test_scores_that_are_not_numbers_give_no_token(
+def test_scores_that_are_not_finite_give_no_token(
     temperature: float, value: float, count: int
 ) -> None:
     logits = np.zeros(40, np.float32)
@@ -355,13 +356,13 @@ def test_scores_that_are_not_numbers_give_no_token(
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_nothing_allowed_gives_no_token(temperature: float) -> None:
+def test_an_empty_mask_gives_no_token(temperature: float) -> None:
     params = SamplingParams(0, temperature, logit_bias={1: -math.inf})
     assert drawn([9.0, 1.0], params, allowed=frozenset()) is None
     assert drawn([9.0, 1.0], params, allowed=frozenset({1})) is None
 
 
-def test_the_logits_are_left_as_they_were() -> None:
+def test_the_logits_are_not_modified() -> None:
     logits = np.array([1.0, 2.0, 3.0], np.float32)
     params = SamplingParams(0, 0.5, top_k=2, logit_bias={0: 1.0}, repetition_penalty=2.0)
     history = History(params, np.array([0], np.int32), 3)
@@ -374,7 +375,7 @@ QUANTILES = {1: 10.83, 2: 13.82, 4: 18.47, 9: 27.88}
 
 
 @pytest.mark.parametrize("size", [2, 3, 5, 10])
-def test_tokens_come_as_often_as_they_are_likely(size: int) -> None:
+def test_tokens_are_sampled_with_their_probabilities(size: int) -> None:
     logits = [0.5 * (n % 4) for n in range(size)]
     tries = 4000
     counts = Counter(drawn(logits, SamplingParams(seed, 0.7)) for seed in range(tries))
@@ -384,7 +385,7 @@ def test_tokens_come_as_often_as_they_are_likely(size: int) -> None:
     assert distance < QUANTILES[size - 1]
 
 
-def test_steps_of_one_seed_are_as_random_as_seeds() -> None:
+def test_random_numbers_of_one_seed_are_uniform() -> None:
     tries = 4000
     counts = Counter(int(draws(7, step)[1] * 10) for step in range(tries))
     assert sum((counts[n] - tries / 10) ** 2 / (tries / 10) for n in range(10)) < QUANTILES[9]
@@ -392,7 +393,7 @@ def test_steps_of_one_seed_are_as_random_as_seeds() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**32))
-def test_draws_are_numbers_from_zero_to_below_one(seed: int, step: int) -> None:
+def test_draws_are_pure_functions_with_values_in_the_unit_interval(seed: int, step: int) -> None:
     pair = draws(seed, step)
     assert all(0.0 <= number < 1.0 and number * 2**53 == int(number * 2**53) for number in pair)
     assert pair == draws(seed, step)
@@ -400,7 +401,7 @@ def test_draws_are_numbers_from_zero_to_below_one(seed: int, step: int) -> None:
     assert pair != draws(seed ^ 1, step)
 
 
-def test_draws_never_change() -> None:
+def test_draws_are_the_same_in_every_release() -> None:
     assert [draws(0, 0), draws(0, 1), draws(1, 0), draws(2**64 - 1, 3)] == FROZEN
 
 
@@ -414,7 +415,7 @@ FROZEN = [
 
 @settings(max_examples=200, deadline=None)
 @given(some_logits, st.data())
-def test_logprobs_are_a_log_softmax_of_the_raw_logits(
+def test_log_probabilities_are_the_log_softmax_of_the_raw_logits(
     logits: list[float], data: st.DataObject
 ) -> None:
     raw = np.array(logits, np.float32)
@@ -422,8 +423,8 @@ def test_logprobs_are_a_log_softmax_of_the_raw_logits(
     top = data.draw(st.integers(0, 20))
     own, head = logprobs(raw, token, top)
     best = float(raw.max())
-    normal = math.log(math.fsum(math.exp(float(logit) - best) for logit in raw))
-    expected = [max(LOGPROB_FLOOR, float(logit) - best - normal) for logit in raw]
+    log_sum = math.log(math.fsum(math.exp(float(logit) - best) for logit in raw))
+    expected = [max(LOGPROB_FLOOR, float(logit) - best - log_sum) for logit in raw]
     assert own.token_id == token
     assert own.logprob == pytest.approx(expected[token], abs=1e-9)
     order = sorted(range(len(logits)), key=lambda t: (-raw[t], t))[:top]
@@ -434,13 +435,13 @@ def test_logprobs_are_a_log_softmax_of_the_raw_logits(
     assert all(math.isfinite(entry.logprob) for entry in (own, *head))
 
 
-def test_logprobs_of_impossible_tokens_are_at_the_floor() -> None:
+def test_log_probabilities_have_a_lower_bound() -> None:
     raw = np.array([0.0, -np.inf, -1e5], np.float32)
     own, head = logprobs(raw, 1, 3)
     assert own.logprob == LOGPROB_FLOOR
     assert [entry.logprob for entry in head] == [0.0, LOGPROB_FLOOR, LOGPROB_FLOOR]
 
 
-def test_more_top_logprobs_than_tokens_are_all_tokens() -> None:
+def test_top_logprobs_beyond_the_vocabulary_size_are_all_tokens() -> None:
     _, head = logprobs(np.array([1.0, 1.0, 2.0], np.float32), 0, 20)
     assert [entry.token_id for entry in head] == [2, 0, 1]

@@ -1,4 +1,4 @@
-"""Sequences of a request: which is first, which waits, and when all have finished."""
+"""Sequence groups: the first sequence, the next waiting one, and when all have finished."""
 
 import numpy as np
 import pytest
@@ -21,10 +21,10 @@ def test_a_group_has_a_waiting_sequence_for_each_choice(group: SequenceGroup) ->
     assert all(sequence.group is group for sequence in group.sequences)
     assert all(sequence.status is Status.WAITING for sequence in group.sequences)
     assert all(sequence.slot is None for sequence in group.sequences)
-    assert (group.cached, group.tries, group.has_output) == (0, 0, False)
+    assert (group.num_cached_tokens, group.num_attempts, group.has_output) == (0, 0, False)
 
 
-def test_the_first_sequence_stays_the_first(group: SequenceGroup) -> None:
+def test_the_first_sequence_is_the_same_in_every_status(group: SequenceGroup) -> None:
     first = group.first
     assert first.choice == 0
     first.status, first.slot = Status.PREFILLING, Slot(SlotId(2))
@@ -34,7 +34,7 @@ def test_the_first_sequence_stays_the_first(group: SequenceGroup) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.PREFILLING, Status.RUNNING, Status.FINISHED])
-def test_the_next_sequence_is_the_first_of_those_that_wait(
+def test_the_next_waiting_sequence_is_the_first_with_that_status(
     group: SequenceGroup, status: Status
 ) -> None:
     for choice in range(3):
@@ -45,9 +45,7 @@ def test_the_next_sequence_is_the_first_of_those_that_wait(
 
 
 @pytest.mark.parametrize("last", range(3))
-def test_a_group_has_finished_with_the_last_of_its_sequences(
-    group: SequenceGroup, last: int
-) -> None:
+def test_a_group_is_finished_when_all_its_sequences_are(group: SequenceGroup, last: int) -> None:
     for sequence in group.sequences:
         if sequence.choice != last:
             sequence.status = Status.FINISHED
@@ -59,7 +57,7 @@ def test_a_group_has_finished_with_the_last_of_its_sequences(
 
 
 def test_groups_of_equal_requests_are_not_equal(group: SequenceGroup) -> None:
-    other = SequenceGroup(group.request, group.tokens, group.adapter)
-    assert group != other
-    assert group.first != other.first
-    assert len({group, other}) == 2
+    second = SequenceGroup(group.request, group.tokens, group.adapter)
+    assert group != second
+    assert group.first != second.first
+    assert len({group, second}) == 2

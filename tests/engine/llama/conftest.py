@@ -1,4 +1,4 @@
-"""The embedded model, opened once for a file of tests."""
+"""Fixtures of the embedded model, opened once per test module."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""Tokenises long runs of one character: `python -m tests.engine.llama.long_runs FILE...`.
+"""Tokenizes long runs of one character: `python -m tests.engine.llama.long_runs FILE...`.
 
-A process of its own, because it dies where the tokenizer's recursion exceeds the stack.
+A separate process, because it crashes if the tokenizer's recursion exceeds the stack.
 """
 
 import sys
@@ -11,13 +11,13 @@ from friendli_endpoint.engine.llama.model import VocabularyFile
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
 
 LENGTH = 30_000
-"""Takes 10 MiB of stack, where threads have 8."""
+"""A run of this length needs 10 MiB of stack; threads have 8 MiB."""
 
 CHARACTERS = "a", "A", " ", "1", "中", "!", "\n"
 
 
 def main(paths: list[str]) -> None:
-    """Checks that the runs come back from their tokens, for each vocabulary."""
+    """Checks for each vocabulary that the token bytes of a run are the run."""
     library = load(find_library())
     for path in paths:
         vocabulary = LlamaVocabulary(VocabularyFile(library, Path(path)))

@@ -1,4 +1,4 @@
-"""The embedded model served with little room, and a prompt for it."""
+"""Opens an engine with a small context for the embedded model; a prompt for it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ def opened(
     drafts: bool = True,
     report: Callable[[StepReport], None] = lambda _report: None,
 ) -> Iterator[LocalEngine]:
-    """A model that is served by guides of tests; by default the embedded one."""
+    """Yields an engine with scripted guides, by default for the embedded model."""
     options = LlamaOptions(sequences=sequences, context=CONTEXT, threads=1, drafts=drafts)
     source = LlamaSource(path, options)
     engine = source.open(scripted_guide, report)
@@ -34,5 +34,5 @@ def opened(
 
 
 def loop_of(engine: LocalEngine) -> EngineLoop:
-    """The loop of an engine, for tests without an event loop."""
+    """Returns the loop of an engine, for tests without an event loop."""
     return engine._loop

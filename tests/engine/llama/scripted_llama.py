@@ -1,4 +1,4 @@
-"""A C library in Python: sequences of tokens side by side, and logits that tell what they hold."""
+"""A llama.cpp library scripted in Python, whose logits are a hash of the tokens of a sequence."""
 
 import ctypes
 import zlib
@@ -20,34 +20,34 @@ SIZE = 4
 
 
 def logits_after(tokens: Sequence[int], adapters: Sequence[int] = ()) -> list[float]:
-    """The logits after these tokens of a sequence."""
-    told = zlib.crc32(repr(([*map(int, tokens)], [*adapters])).encode())
-    return [float(told >> 8 * place & 0xFF) for place in range(SIZE)]
+    """Returns the logits after these tokens of a sequence."""
+    checksum = zlib.crc32(repr(([*map(int, tokens)], [*adapters])).encode())
+    return [float(checksum >> 8 * index & 0xFF) for index in range(SIZE)]
 
 
 class ScriptedLibrary:
-    """What a cache calls of llama.cpp; refuses batches that leave a gap in a sequence.
+    """The functions of llama.cpp that a KV cache calls; rejects batches with gaps in a sequence.
 
     Attributes:
-        held: The tokens of each sequence.
-        adapters: What the weights are changed by.
-        batches: The sequence of each token of each batch.
-        saved: The sequences whose states were read.
-        copied: Pairs of sequences that were copied by llama.cpp itself.
-        freed: How many contexts have been freed.
-        params: Of the context.
-        answers: What the next calls answer instead, by their names.
+        tokens: Cached tokens of each sequence id.
+        adapters: The LoRA adapters that are set.
+        batches: The sequence id of each token of each batch.
+        saved: Sequence ids whose states were read.
+        copied: Pairs of sequence ids that `llama_memory_seq_cp` copied.
+        freed: Number of contexts that were freed.
+        params: Parameters of the context.
+        results: Results of the next calls in place of the usual ones, by the name of the call.
     """
 
     def __init__(self) -> None:
-        self.held: dict[int, list[int]] = {}
+        self.tokens: dict[int, list[int]] = {}
         self.adapters: list[int] = []
         self.batches: list[list[int]] = []
         self.saved: list[int] = []
         self.copied: list[tuple[int, int]] = []
         self.freed = 0
         self.params = ContextParams()
-        self.answers: dict[str, int] = {}
+        self.results: dict[str, int] = {}
         self._rows: NDArray[np.float32] = np.zeros((64, SIZE), np.float32)
 
     def llama_context_default_params(self) -> ContextParams:
@@ -55,8 +55,8 @@ class ScriptedLibrary:
 
     def llama_init_from_model(self, _model: int, params: ContextParams) -> int:
         self.params = params
-        self.held = {number: [] for number in range(params.n_seq_max)}
-        return self.answers.get("init", 7)
+        self.tokens = {number: [] for number in range(params.n_seq_max)}
+        return self.results.get("init", 7)
 
     def llama_get_memory(self, _context: int) -> int:
         return 8
@@ -75,7 +75,7 @@ class ScriptedLibrary:
     ) -> int:
         assert list(scales)[:count] == [1.0] * count
         self.adapters = [int(adapters[index]) for index in range(count)]
-        return self.answers.get("adapters", 0)
+        return self.results.get("adapters", 0)
 
     def llama_decode(self, _context: int, batch: Batch) -> int:
         count = batch.n_tokens
@@ -83,35 +83,36 @@ class ScriptedLibrary:
         def column(address: int, kind: Any) -> Any:
             return (kind * count).from_address(address)
 
-        tokens, positions = column(batch.token, ctypes.c_int32), column(batch.pos, ctypes.c_int32)
-        numbers = column(batch.n_seq_id, ctypes.c_int32)
+        batch_tokens = column(batch.token, ctypes.c_int32)
+        positions = column(batch.pos, ctypes.c_int32)
+        counts = column(batch.n_seq_id, ctypes.c_int32)
         addresses = column(batch.seq_id, ctypes.c_uint64)
         outputs = column(batch.logits, ctypes.c_int8)
-        sequences: list[int] = []
+        seq_ids: list[int] = []
         rows: list[list[float]] = []
         for index in range(count):
-            assert numbers[index] == 1
-            sequence = ctypes.c_int32.from_address(addresses[index]).value
-            held = self.held[sequence]
-            if positions[index] != len(held):
+            assert counts[index] == 1
+            seq_id = ctypes.c_int32.from_address(addresses[index]).value
+            tokens = self.tokens[seq_id]
+            if positions[index] != len(tokens):
                 return -1
-            held.append(tokens[index])
-            sequences.append(sequence)
+            tokens.append(batch_tokens[index])
+            seq_ids.append(seq_id)
             if outputs[index]:
-                rows.append(logits_after(held, self.adapters))
-        self.batches.append(sequences)
+                rows.append(logits_after(tokens, self.adapters))
+        self.batches.append(seq_ids)
         self._rows[: len(rows)] = np.array(rows).reshape(-1, SIZE)
-        return self.answers.get("decode", 0)
+        return self.results.get("decode", 0)
 
     def llama_get_logits(self, _context: int) -> Any:
         return self._rows.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
 
     def llama_memory_seq_pos_max(self, _memory: int, sequence: int) -> int:
-        return len(self.held[sequence]) - 1
+        return len(self.tokens[sequence]) - 1
 
     def llama_memory_seq_rm(self, _memory: int, sequence: int, start: int, end: int) -> bool:
         assert end == -1
-        del self.held[sequence][start:]
+        del self.tokens[sequence][start:]
         return True
 
     def llama_memory_seq_cp(
@@ -119,53 +120,53 @@ class ScriptedLibrary:
     ) -> None:
         assert (start, end) == (-1, -1)
         self.copied.append((source, target))
-        self.held[target] = [*self.held[source]]
+        self.tokens[target] = [*self.tokens[source]]
 
     def llama_state_seq_get_size(self, _context: int, sequence: int) -> int:
-        return 4 + 4 * len(self.held[sequence])
+        return 4 + 4 * len(self.tokens[sequence])
 
     def llama_state_seq_get_data(
         self, _context: int, address: int, size: int, sequence: int
     ) -> int:
-        held = self.held[sequence]
-        words = np.array([len(held), *held], np.int32)
+        tokens = self.tokens[sequence]
+        words = np.array([len(tokens), *tokens], np.int32)
         assert size == words.nbytes
         ctypes.memmove(address, words.tobytes(), size)
         self.saved.append(sequence)
-        return self.answers.get("get", size)
+        return self.results.get("get", size)
 
     def llama_state_seq_set_data(
         self, _context: int, address: int, size: int, sequence: int
     ) -> int:
         words = np.frombuffer(ctypes.string_at(address, size), np.int32)
-        assert not self.held[sequence], "what was there has been dropped"
-        self.held[sequence] = [int(word) for word in words[1:]]
-        return self.answers.get("set", size)
+        assert not self.tokens[sequence], "the sequence must be empty"
+        self.tokens[sequence] = [int(word) for word in words[1:]]
+        return self.results.get("set", size)
 
 
 def model_of(
     library: ScriptedLibrary,
     *,
-    most: int | None = None,
+    max_sequences: int | None = None,
     has_windows: bool = False,
     kv_bytes: int = 1,
     weight_bytes: int = 1 << 20,
 ) -> LlamaModel:
-    """What a cache asks of a model.
+    """Returns a model with the attributes that a KV cache reads.
 
     Args:
         library: The library.
-        most: How many sequences may be in a batch.
-        has_windows: Whether layers attend to a sliding window.
-        kv_bytes: Of a token.
-        weight_bytes: Of all tensors.
+        max_sequences: Maximum number of sequences in a decode batch.
+        has_windows: Whether layers use sliding-window attention.
+        kv_bytes: Size of the KV cache of a token, in bytes.
+        weight_bytes: Size of all tensors, in bytes.
     """
-    facts = SimpleNamespace(
+    model = SimpleNamespace(
         library=library,
         pointer=1,
         kv_bytes_per_token=kv_bytes,
         weight_bytes=weight_bytes,
         has_windows=has_windows,
-        kernels=Kernels(most=most),
+        kernels=Kernels(max_sequences=max_sequences),
     )
-    return cast(LlamaModel, facts)
+    return cast(LlamaModel, model)

@@ -1,4 +1,4 @@
-"""A context's sequences hold what they were given, however batches are put together."""
+"""KV caches over a scripted library: contents of sequences, batching, padding and id swaps."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from friendli_endpoint.engine.core.backend import MAX_RUN, Logits
-from friendli_endpoint.engine.llama.cache import Cache, DecodeError
+from friendli_endpoint.engine.llama.cache import DecodeError, KVCache
 from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, FLASH_ATTENTION_ON
 from friendli_endpoint.engine.llama.model import ModelError
 from tests.engine.llama.scripted_llama import SIZE, ScriptedLibrary, logits_after, model_of
 from tests.engine.slot_ids import slot_ids
 
-SEQUENCES, ROOM = 6, 600
+SEQUENCES, CONTEXT = 6, 600
 A, B, C, D, E, F = SLOTS = slot_ids(range(SEQUENCES))
 
 
@@ -25,7 +25,7 @@ def library() -> ScriptedLibrary:
 
 
 @pytest.fixture
-def cache(library: ScriptedLibrary) -> Cache:
+def cache(library: ScriptedLibrary) -> KVCache:
     return opened(library)
 
 
@@ -34,22 +34,24 @@ def opened(
     *,
     sequences: int = SEQUENCES,
     flash: bool = False,
-    most: int | None = None,
+    max_sequences: int | None = None,
     has_windows: bool = False,
     weight_bytes: int = 1 << 20,
-) -> Cache:
-    model = model_of(library, most=most, has_windows=has_windows, weight_bytes=weight_bytes)
-    return Cache(model, sequences, ROOM, 3, flash, 64)
+) -> KVCache:
+    model = model_of(
+        library, max_sequences=max_sequences, has_windows=has_windows, weight_bytes=weight_bytes
+    )
+    return KVCache(model, sequences, CONTEXT, 3, flash, 64)
 
 
-def told(rows: Iterable[Logits]) -> list[list[float]]:
+def values(rows: Iterable[Logits]) -> list[list[float]]:
     return [row.tolist() for row in rows]
 
 
 @pytest.mark.parametrize(
     ("flash", "kind"), [(True, FLASH_ATTENTION_ON), (False, FLASH_ATTENTION_OFF)]
 )
-def test_the_context_has_room_for_every_sequence_apart(
+def test_the_context_has_a_separate_cache_for_every_sequence(
     library: ScriptedLibrary, flash: bool, kind: int
 ) -> None:
     opened(library, flash=flash)
@@ -59,40 +61,44 @@ def test_the_context_has_room_for_every_sequence_apart(
     assert (params.n_threads, params.n_threads_batch, params.flash_attn_type) == (3, 3, kind)
 
 
-def test_a_context_that_no_memory_holds_is_refused(library: ScriptedLibrary) -> None:
-    library.answers["init"] = 0
+def test_a_context_that_does_not_fit_into_memory_is_an_error(library: ScriptedLibrary) -> None:
+    library.results["init"] = 0
     with pytest.raises(ModelError, match="6 sequences of 600 tokens; lower --max-sequences"):
         opened(library)
 
 
-def test_a_context_is_freed_once(cache: Cache, library: ScriptedLibrary) -> None:
+def test_closing_twice_frees_the_context_once(cache: KVCache, library: ScriptedLibrary) -> None:
     cache.close()
     cache.close()
     assert library.freed == 1
 
 
-def test_tokens_are_appended_to_their_own_sequence(cache: Cache, library: ScriptedLibrary) -> None:
+def test_tokens_are_appended_to_the_sequence_of_their_slot(
+    cache: KVCache, library: ScriptedLibrary
+) -> None:
     cache.append(B, [1, 2, 3], 0, False)
     cache.append(D, np.array([3], np.int32), 0, True)
-    assert told(cache.logits(1)) == [logits_after([3])]
+    assert values(cache.logits(1)) == [logits_after([3])]
     cache.append(B, [0, 1, 2], 3, np.array([True, False, True]))
-    assert told(cache.logits(2)) == [logits_after([1, 2, 3, 0]), logits_after([1, 2, 3, 0, 1, 2])]
-    assert [cache.held(slot) for slot in SLOTS] == [0, 6, 0, 1, 0, 0]
+    assert values(cache.logits(2)) == [logits_after([1, 2, 3, 0]), logits_after([1, 2, 3, 0, 1, 2])]
+    assert [cache.num_tokens(slot) for slot in SLOTS] == [0, 6, 0, 1, 0, 0]
 
 
-def test_rows_are_in_the_order_of_the_slots(cache: Cache, library: ScriptedLibrary) -> None:
+def test_logits_are_in_the_order_of_the_slots(cache: KVCache, library: ScriptedLibrary) -> None:
     for slot in SLOTS:
         cache.append(slot, [slot % SIZE] * (slot + 1), 0, False)
     rows = cache.decode([D, A, C], [1, 2, 3], [4, 1, 3], 1)
-    assert told(rows) == [
+    assert values(rows) == [
         logits_after([3, 3, 3, 3, 1]),
         logits_after([0, 2]),
         logits_after([2, 2, 2, 3]),
     ]
-    assert library.batches[-1] == sorted(library.batches[-1]), "ascending, for llama.cpp"
+    assert library.batches[-1] == sorted(library.batches[-1]), "llama.cpp needs ascending ids"
 
 
-def test_sequences_of_other_lengths_are_decoded_apart(library: ScriptedLibrary) -> None:
+def test_sequences_of_very_different_lengths_are_decoded_in_separate_batches(
+    library: ScriptedLibrary,
+) -> None:
     cache = opened(library, weight_bytes=100)
     for slot, length in ((A, 10), (B, 500), (C, 20)):
         cache.append(slot, [1] * min(length, 64), 0, False)
@@ -101,59 +107,61 @@ def test_sequences_of_other_lengths_are_decoded_apart(library: ScriptedLibrary) 
     library.batches.clear()
     rows = cache.decode([B, A, C], [0, 2, 3], [500, 10, 20], 1)
     assert sorted(map(len, library.batches)) == [1, 2]
-    assert told(rows) == [
+    assert values(rows) == [
         logits_after([1] * 500 + [0]),
         logits_after([1] * 10 + [2]),
         logits_after([1] * 20 + [3]),
-    ], "rows of the first batch are not those of the second"
+    ], "the second batch must not overwrite the logits of the first"
 
 
 def test_a_batch_has_no_more_sequences_than_the_kernels_allow(library: ScriptedLibrary) -> None:
-    cache = opened(library, most=2)
+    cache = opened(library, max_sequences=2)
     rows = cache.decode(SLOTS[:5], [0, 1, 2, 3, 0], [0] * 5, 1)
-    assert told(rows) == [logits_after([token]) for token in (0, 1, 2, 3, 0)]
+    assert values(rows) == [logits_after([token]) for token in (0, 1, 2, 3, 0)]
     assert max(map(len, library.batches)) == 2
     assert sorted(chain.from_iterable(library.batches)) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("slot", [A, C, F])
-def test_a_batch_that_would_be_too_small_has_a_token_more_that_is_dropped(
-    cache: Cache, library: ScriptedLibrary, slot: int
+def test_a_batch_below_the_minimum_is_padded_with_a_token_that_is_removed(
+    cache: KVCache, library: ScriptedLibrary, slot: int
 ) -> None:
-    for other in SLOTS:
-        cache.append(other, [other % SIZE] * 3, 0, False)
+    for slot_id in SLOTS:
+        cache.append(slot_id, [slot_id % SIZE] * 3, 0, False)
     library.batches.clear()
     (row,) = cache.decode([SLOTS[slot]], [1], [3], 2)
     assert row.tolist() == logits_after([slot % SIZE] * 3 + [1])
     assert [len(batch) for batch in library.batches] == [2]
-    expected = [[other % SIZE] * 3 + [1] * (other == slot) for other in SLOTS]
-    assert list(library.held.values()) == expected
+    expected = [[slot_id % SIZE] * 3 + [1] * (slot_id == slot) for slot_id in SLOTS]
+    assert list(library.tokens.values()) == expected
 
 
-def test_where_there_is_no_other_sequence_a_batch_may_be_small(library: ScriptedLibrary) -> None:
+def test_a_cache_of_one_sequence_does_not_pad_batches(library: ScriptedLibrary) -> None:
     cache = opened(library, sequences=1)
     (row,) = cache.decode([A], [1], [0], 2)
     assert row.tolist() == logits_after([1])
     assert library.batches == [[0]]
 
 
-def test_sequences_that_run_together_come_to_lie_side_by_side(library: ScriptedLibrary) -> None:
+def test_sequences_that_run_together_get_contiguous_ids(library: ScriptedLibrary) -> None:
     cache = opened(library)
     for slot in SLOTS:
         cache.append(slot, [slot % SIZE] * (slot + 1), 0, False)
     for step in range(4):
         rows = cache.decode([A, F], [1, 2], [1 + step, 6 + step], 1)
-        assert told(rows) == [
+        assert values(rows) == [
             logits_after([0] + [1] * (step + 1)),
             logits_after([1] * 6 + [2] * (step + 1)),
         ]
     first, second = library.batches[-1]
     assert second - first == 1
-    assert library.saved, "they have moved"
-    assert [cache.held(slot) for slot in SLOTS] == [5, 2, 3, 4, 5, 10]
+    assert library.saved, "two sequence ids were swapped"
+    assert [cache.num_tokens(slot) for slot in SLOTS] == [5, 2, 3, 4, 5, 10]
 
 
-def test_sequences_with_windows_stay_where_they_are(library: ScriptedLibrary) -> None:
+def test_sequence_ids_are_not_swapped_in_models_with_sliding_windows(
+    library: ScriptedLibrary,
+) -> None:
     cache = opened(library, has_windows=True)
     for step in range(4):
         cache.decode([A, F], [1, 2], [step, step], 1)
@@ -161,7 +169,7 @@ def test_sequences_with_windows_stay_where_they_are(library: ScriptedLibrary) ->
 
 
 @pytest.mark.parametrize("has_windows", [False, True])
-def test_a_copy_holds_what_its_source_holds_and_goes_on_apart(
+def test_a_copy_has_the_tokens_of_its_source_and_continues_independently(
     library: ScriptedLibrary, has_windows: bool
 ) -> None:
     cache = opened(library, has_windows=has_windows)
@@ -170,65 +178,71 @@ def test_a_copy_holds_what_its_source_holds_and_goes_on_apart(
     cache.copy(A, C)
     assert library.copied == ([(0, 2)] if has_windows else [])
     cache.append(C, [3], 3, True)
-    assert told(cache.logits(1)) == [logits_after([1, 2, 3, 3])]
+    assert values(cache.logits(1)) == [logits_after([1, 2, 3, 3])]
     cache.append(A, [0], 3, True)
-    assert told(cache.logits(1)) == [logits_after([1, 2, 3, 0])]
+    assert values(cache.logits(1)) == [logits_after([1, 2, 3, 0])]
 
 
-def test_what_is_dropped_is_forgotten_from_a_position_on(cache: Cache) -> None:
+def test_truncating_removes_tokens_from_a_position_on(cache: KVCache) -> None:
     cache.append(A, [1, 2, 3], 0, False)
-    cache.drop(A, 5)
-    assert cache.held(A) == 3
-    cache.drop(A, 1)
+    cache.truncate(A, 5)
+    assert cache.num_tokens(A) == 3
+    cache.truncate(A, 1)
     cache.append(A, [0], 1, True)
-    assert told(cache.logits(1)) == [logits_after([1, 0])]
+    assert values(cache.logits(1)) == [logits_after([1, 0])]
 
 
-def test_a_state_that_was_saved_replaces_what_a_sequence_holds(cache: Cache) -> None:
+def test_restoring_a_saved_state_replaces_a_sequence(cache: KVCache) -> None:
     cache.append(A, [1, 2, 3], 0, False)
     state = cache.save(A).copy()
     cache.append(B, [0] * 20, 0, False)
     assert len(cache.save(B)) > len(state)
     cache.restore(state, B)
     cache.append(B, [0], 3, True)
-    assert told(cache.logits(1)) == [logits_after([1, 2, 3, 0])]
-    assert len(cache.save(A)) == len(state), "as long as what is held, not as the buffer"
+    assert values(cache.logits(1)) == [logits_after([1, 2, 3, 0])]
+    assert len(cache.save(A)) == len(state), (
+        "the state has the size of the sequence, not of the buffer"
+    )
 
 
-def test_adapters_are_set_where_they_change(cache: Cache, library: ScriptedLibrary) -> None:
+def test_adapters_are_set_only_if_they_change(cache: KVCache, library: ScriptedLibrary) -> None:
     assert cache.adapters == ()
     for adapters in ((5, 7), (5,), ()):
-        cache.use(adapters)
+        cache.set_adapters(adapters)
         assert cache.adapters == adapters and library.adapters == [*adapters]
-        cache.drop(A, 0)
+        cache.truncate(A, 0)
         cache.append(A, [1], 0, True)
-        assert told(cache.logits(1)) == [logits_after([1], adapters)]
+        assert values(cache.logits(1)) == [logits_after([1], adapters)]
     library.adapters = [9]
-    cache.use(())
-    assert library.adapters == [9], "nothing is set up anew for the same"
+    cache.set_adapters(())
+    assert library.adapters == [9], "the same adapters are not set again"
 
 
-def test_an_adapter_that_is_not_taken_is_not_used(cache: Cache, library: ScriptedLibrary) -> None:
-    library.answers["adapters"] = -1
-    with pytest.raises(DecodeError, match="does not take the adapter"):
-        cache.use((5,))
+def test_a_rejected_adapter_is_an_error_and_is_not_set(
+    cache: KVCache, library: ScriptedLibrary
+) -> None:
+    library.results["adapters"] = -1
+    with pytest.raises(DecodeError, match="rejects the adapter"):
+        cache.set_adapters((5,))
     assert cache.adapters == ()
 
 
-def test_a_batch_that_is_not_decoded_is_an_error(cache: Cache, library: ScriptedLibrary) -> None:
-    with pytest.raises(DecodeError, match="answered -1 to a batch of 2 tokens"):
+def test_a_batch_that_llama_cpp_does_not_decode_is_an_error(
+    cache: KVCache, library: ScriptedLibrary
+) -> None:
+    with pytest.raises(DecodeError, match="returned -1 for a batch of 2 tokens"):
         cache.append(A, [1, 2], 5, False)
-    library.answers["decode"] = 1
-    with pytest.raises(DecodeError, match="answered 1 to a batch of 3 tokens"):
+    library.results["decode"] = 1
+    with pytest.raises(DecodeError, match="returned 1 for a batch of 3 tokens"):
         cache.decode([A, B, C], [0, 0, 0], [0, 0, 0], 1)
 
 
-@pytest.mark.parametrize(("call", "message"), [("get", "cannot copy"), ("set", "cannot take")])
-def test_a_state_that_is_not_moved_whole_is_an_error(
-    cache: Cache, library: ScriptedLibrary, call: str, message: str
+@pytest.mark.parametrize(("call", "message"), [("get", "cannot save"), ("set", "cannot restore")])
+def test_a_state_that_is_not_copied_completely_is_an_error(
+    cache: KVCache, library: ScriptedLibrary, call: str, message: str
 ) -> None:
     cache.append(A, [1, 2], 0, False)
-    library.answers[call] = 0
+    library.results[call] = 0
     with pytest.raises(DecodeError, match=f"{message} the 12 bytes of a sequence"):
         cache.copy(A, B)
 
@@ -245,24 +259,24 @@ STEPS = st.lists(
     st.sampled_from([None, 1, 3]),
     st.sampled_from([10, 1 << 20]),
 )
-def test_every_sequence_goes_on_as_it_would_alone(
+def test_every_sequence_continues_as_it_would_alone(
     steps: list[tuple[list[int], int, int]],
     lengths: list[int],
-    most: int | None,
+    max_sequences: int | None,
     weight_bytes: int,
 ) -> None:
     library = ScriptedLibrary()
-    cache = opened(library, most=most, weight_bytes=weight_bytes)
+    cache = opened(library, max_sequences=max_sequences, weight_bytes=weight_bytes)
     tokens = [[number % SIZE] * length for number, length in enumerate(lengths)]
-    for slot, held in zip(SLOTS, tokens, strict=True):
-        if held:
-            cache.append(slot, held, 0, False)
-    for order, count, least in steps:
+    for slot, ids in zip(SLOTS, tokens, strict=True):
+        if ids:
+            cache.append(slot, ids, 0, False)
+    for order, count, min_sequences in steps:
         running = order[:count]
-        fed = [len(tokens[number]) % SIZE for number in running]
+        next_tokens = [len(tokens[number]) % SIZE for number in running]
         positions = [len(tokens[number]) for number in running]
-        rows = cache.decode(slot_ids(running), fed, positions, least)
-        for number, token in zip(running, fed, strict=True):
+        rows = cache.decode(slot_ids(running), next_tokens, positions, min_sequences)
+        for number, token in zip(running, next_tokens, strict=True):
             tokens[number].append(token)
-        assert told(rows) == [logits_after(tokens[number]) for number in running]
-        assert [cache.held(slot) for slot in SLOTS] == [len(held) for held in tokens]
+        assert values(rows) == [logits_after(tokens[number]) for number in running]
+        assert [cache.num_tokens(slot) for slot in SLOTS] == [len(ids) for ids in tokens]

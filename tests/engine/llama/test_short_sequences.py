@@ -1,4 +1,4 @@
-"""Short sequences and long ones are computed apart: what happens at the border between them."""
+"""Sequences at the limit between the flash cache and the main cache."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ import pytest
 from gguf import GGMLQuantizationType as Type
 
 from friendli_endpoint.engine.core.backend import Logits, SlotId
-from friendli_endpoint.engine.llama.context import SHORT, LlamaContext
+from friendli_endpoint.engine.llama.context import FLASH_POSITIONS, LlamaContext
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
 from tests.engine.slot_ids import slot_ids
@@ -53,47 +53,70 @@ def prefilled(
 def decoded(
     context: LlamaContext, starts: Sequence[int], own: int, first: int, steps: int
 ) -> list[Logits]:
-    """What one of several sequences says, each going on from where it starts in the text."""
+    """Decodes several sequences of the text; returns the logits of the sequence `own`."""
     sequences = slot_ids(range(first, first + len(starts)))
     for sequence, start in zip(sequences, starts, strict=True):
         prefilled(context, sequence, start)
     rows = []
     for step in range(steps):
-        at = [start + step for start in starts]
-        rows.append(context.decode(sequences, [TEXT[position] for position in at], at)[own].copy())
+        positions = [start + step for start in starts]
+        tokens = [TEXT[position] for position in positions]
+        rows.append(context.decode(sequences, tokens, positions)[own].copy())
     return rows
 
 
-@pytest.mark.parametrize("length", [SHORT, SHORT + 1, SHORT + 9, SHORT + 60])
-def test_pieces_change_no_bit(context: LlamaContext, length: int) -> None:
+@pytest.mark.parametrize(
+    "length", [FLASH_POSITIONS, FLASH_POSITIONS + 1, FLASH_POSITIONS + 9, FLASH_POSITIONS + 60]
+)
+def test_chunks_do_not_change_the_logits(context: LlamaContext, length: int) -> None:
     whole = prefilled(context, A, length)
-    for cuts in ([100], [SHORT - 100, SHORT - 8], [SHORT - 9], [SHORT - 63, SHORT - 20]):
+    for cuts in (
+        [100],
+        [FLASH_POSITIONS - 100, FLASH_POSITIONS - 8],
+        [FLASH_POSITIONS - 9],
+        [FLASH_POSITIONS - 63, FLASH_POSITIONS - 20],
+    ):
         assert np.array_equal(whole, prefilled(context, B, length, cuts))
 
 
-def test_a_piece_may_begin_or_end_at_the_border(context: LlamaContext) -> None:
-    whole = prefilled(context, A, SHORT + 40)
-    for cuts in ([SHORT], [SHORT + 8], [SHORT - 8, SHORT + 1], [SHORT - 1, SHORT + 20]):
-        assert np.array_equal(whole, prefilled(context, B, SHORT + 40, cuts))
+def test_a_chunk_may_begin_or_end_near_the_limit(context: LlamaContext) -> None:
+    whole = prefilled(context, A, FLASH_POSITIONS + 40)
+    for cuts in (
+        [FLASH_POSITIONS],
+        [FLASH_POSITIONS + 8],
+        [FLASH_POSITIONS - 8, FLASH_POSITIONS + 1],
+        [FLASH_POSITIONS - 1, FLASH_POSITIONS + 20],
+    ):
+        assert np.array_equal(whole, prefilled(context, B, FLASH_POSITIONS + 40, cuts))
 
 
 @pytest.mark.parametrize(
-    "others", [[30], [SHORT + 50], [SHORT - 5], [30, SHORT - 3, SHORT + 1, SHORT + 90]]
+    "neighbours",
+    [
+        [30],
+        [FLASH_POSITIONS + 50],
+        [FLASH_POSITIONS - 5],
+        [30, FLASH_POSITIONS - 3, FLASH_POSITIONS + 1, FLASH_POSITIONS + 90],
+    ],
 )
-def test_growing_beside_others_changes_no_bit(context: LlamaContext, others: Sequence[int]) -> None:
-    start, steps = SHORT - 4, 8
+def test_neighbours_do_not_change_a_sequence_that_crosses_the_limit(
+    context: LlamaContext, neighbours: Sequence[int]
+) -> None:
+    start, steps = FLASH_POSITIONS - 4, 8
     alone = decoded(context, [start], 0, 2, steps)
-    assert np.array_equal(alone, decoded(context, [start, *others], 0, 0, steps))
-    own = len(others)
-    assert np.array_equal(alone, decoded(context, [*others, start], own, 1, steps))
+    assert np.array_equal(alone, decoded(context, [start, *neighbours], 0, 0, steps))
+    own = len(neighbours)
+    assert np.array_equal(alone, decoded(context, [*neighbours, start], own, 1, steps))
 
 
-@pytest.mark.parametrize("kept", [20, SHORT - 1, SHORT, SHORT + 1, SHORT + 100])
-def test_what_is_cut_goes_on_as_if_new(context: LlamaContext, kept: int) -> None:
+@pytest.mark.parametrize(
+    "kept", [20, FLASH_POSITIONS - 1, FLASH_POSITIONS, FLASH_POSITIONS + 1, FLASH_POSITIONS + 100]
+)
+def test_a_truncated_sequence_continues_like_a_new_one(context: LlamaContext, kept: int) -> None:
     length = kept + 30
     fresh = prefilled(context, A, length)
     following = context.decode([A], [5], [length])[0].copy()
-    prefilled(context, D, SHORT + 150)
+    prefilled(context, D, FLASH_POSITIONS + 150)
     assert np.array_equal(prefilled(context, D, length, start=kept), fresh)
     assert np.array_equal(context.decode([D], [5], [length])[0], following)
     context.copy(D, F)
@@ -102,8 +125,8 @@ def test_what_is_cut_goes_on_as_if_new(context: LlamaContext, kept: int) -> None
     assert np.array_equal(context.decode([F], [5], [length])[0], following)
 
 
-def test_a_copy_takes_the_place_of_what_was_elsewhere(context: LlamaContext) -> None:
-    for source, target in ((50, SHORT + 20), (SHORT + 20, 50)):
+def test_a_copy_replaces_a_sequence_in_the_other_cache(context: LlamaContext) -> None:
+    for source, target in ((50, FLASH_POSITIONS + 20), (FLASH_POSITIONS + 20, 50)):
         prefilled(context, A, source)
         prefilled(context, B, target)
         context.copy(A, B)
@@ -115,17 +138,19 @@ def test_a_copy_takes_the_place_of_what_was_elsewhere(context: LlamaContext) -> 
         assert np.array_equal(context.decode([B], [9], [30])[0], alone)
 
 
-def test_forced_tokens_are_the_same_in_every_sequence(context: LlamaContext) -> None:
-    start = SHORT - 5
+def test_extending_across_the_limit_gives_the_same_logits_in_every_slot(
+    context: LlamaContext,
+) -> None:
+    start = FLASH_POSITIONS - 5
     tokens = np.array(TEXT[start : start + 12], np.int32)
     prefilled(context, A, start)
     rows = context.extend(A, tokens, start, True)
     assert rows is not None and len(rows) == 12
     expected = [row.copy() for row in rows]
-    prefilled(context, B, SHORT + 70)
+    prefilled(context, B, FLASH_POSITIONS + 70)
     prefilled(context, E, start)
     rows = context.extend(E, tokens, start, True)
     assert rows is not None and np.array_equal(rows, expected)
-    at = [SHORT + 70, start + 12]
-    after = context.decode([B, E], [7, 7], at)[1].copy()
-    assert np.array_equal(context.decode([A], [7], at[1:])[0], after)
+    positions = [FLASH_POSITIONS + 70, start + 12]
+    after = context.decode([B, E], [7, 7], positions)[1].copy()
+    assert np.array_equal(context.decode([A], [7], positions[1:])[0], after)

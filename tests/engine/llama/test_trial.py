@@ -1,4 +1,4 @@
-"""The program that tries files: what it computes, and what it says of them."""
+"""The trial program: its computations and its output."""
 
 import os
 import signal
@@ -22,14 +22,14 @@ from tests.support.gguf_edit import GgufDraft
 
 @dataclass
 class Scene:
-    """What the program finds, and what it does with it.
+    """State of a scripted model, and a record of the computations.
 
     Attributes:
-        tokens: What its text is in the vocabulary of the model.
-        context: Of the model.
-        has_windows: Whether layers of the model attend to a sliding window.
-        faults: What opening fails with, by the name of the file.
-        infinite: The adapters that give numbers that are not finite.
+        tokens: Tokens of every text in the vocabulary of the model.
+        context: Training context of the model.
+        has_windows: Whether layers of the model use sliding-window attention.
+        faults: Errors that opening a file raises, by the name of the file.
+        infinite: Adapters with which logits are not finite.
         computed: Flash attention, adapters and prompts of each computation.
     """
 
@@ -40,8 +40,8 @@ class Scene:
     infinite: set[int] = field(default_factory=set)
     computed: list[tuple[bool, tuple[int, ...], list[list[int]]]] = field(default_factory=list)
 
-    def open(self, _library: object, path: Path, parts: bool, repack: bool) -> SimpleNamespace:
-        assert not parts and not repack
+    def open(self, _library: object, path: Path, split_q4_1: bool, repack: bool) -> SimpleNamespace:
+        assert not split_q4_1 and not repack
         self.check(path)
         return SimpleNamespace(
             train_context=self.context, has_windows=self.has_windows, load_adapter=self.adapter
@@ -60,7 +60,7 @@ class Scene:
 
 
 class ScriptedCache:
-    """A cache that notes what it is to compute."""
+    """A KV cache that records what it computes."""
 
     def __init__(self, scene: Scene, flash: bool) -> None:
         self._scene = scene
@@ -68,7 +68,7 @@ class ScriptedCache:
         self._adapters: tuple[int, ...] = ()
         self._prompts: list[list[int]] = []
 
-    def use(self, adapters: tuple[int, ...]) -> None:
+    def set_adapters(self, adapters: tuple[int, ...]) -> None:
         self._adapters = adapters
 
     def append(self, _slot: int, tokens: list[int], position: int, outputs: Logits) -> None:
@@ -77,11 +77,14 @@ class ScriptedCache:
         self._prompts.append(list(tokens))
 
     def logits(self, rows: int) -> Logits:
-        bad = not self._scene.infinite.isdisjoint(self._adapters)
-        return np.full((rows, 3), np.inf if bad else 0.5, np.float32)
+        is_infinite = not self._scene.infinite.isdisjoint(self._adapters)
+        return np.full((rows, 3), np.inf if is_infinite else 0.5, np.float32)
 
-    def decode(self, slots: object, tokens: list[int], at: list[int], least: int) -> list[Logits]:
-        assert at == [len(prompt) for prompt in self._prompts] and least == 2 == len(tokens)
+    def decode(
+        self, slots: object, tokens: list[int], positions: list[int], min_sequences: int
+    ) -> list[Logits]:
+        assert positions == [len(prompt) for prompt in self._prompts]
+        assert min_sequences == 2 == len(tokens)
         return [self.logits(1)[0]] * 2
 
     def close(self) -> None:
@@ -90,22 +93,22 @@ class ScriptedCache:
 
 @pytest.fixture
 def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
-    """A program without a library, that does nothing to the process that it runs in."""
+    """Replaces the C library and everything that changes the current process."""
     scene = Scene()
-    for name in ("_end_with_parent", "_spare_the_machine", "find_library"):
+    for name in ("_exit_with_parent", "_set_process_limits", "find_library"):
         monkeypatch.setattr(trial, name, lambda: None)
     monkeypatch.setattr(trial, "load", lambda _path: None)
     monkeypatch.setattr(trial, "LlamaModel", scene.open)
     monkeypatch.setattr(trial, "LlamaVocabulary", scene.vocabulary)
     monkeypatch.setattr(
         trial,
-        "Cache",
-        lambda _model, _count, _room, _threads, flash, _batch: ScriptedCache(scene, flash),
+        "KVCache",
+        lambda _model, _count, _context, _threads, flash, _batch: ScriptedCache(scene, flash),
     )
     return scene
 
 
-def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
@@ -117,19 +120,17 @@ def test_a_model_is_computed_with_and_without_flash_attention(
 ) -> None:
     assert trial.main(["m.gguf"]) == 0
     assert scene.computed == [(False, (), [LONG, PAIR]), (True, (), [PAIR, PAIR])]
-    assert said(capsys) == ["m.gguf"]
+    assert lines(capsys) == ["m.gguf"]
 
 
-def test_a_model_with_windows_is_computed_without_flash_attention(scene: Scene) -> None:
+def test_a_model_with_sliding_windows_is_computed_without_flash_attention(scene: Scene) -> None:
     scene.has_windows = True
     assert trial.main(["m.gguf"]) == 0
     assert scene.computed == [(False, (), [LONG, PAIR])]
 
 
 @pytest.mark.parametrize("tokens", [[], [3], [1, 2, 3, 4], list(range(40))])
-def test_the_long_prompt_has_nine_tokens_whatever_the_vocabulary(
-    scene: Scene, tokens: list[int]
-) -> None:
+def test_the_longer_prompt_always_has_nine_tokens(scene: Scene, tokens: list[int]) -> None:
     scene.tokens = tokens
     assert trial.main(["m.gguf"]) == 0
     ((long, pair), _) = (prompts for _, _, prompts in scene.computed)
@@ -137,7 +138,7 @@ def test_the_long_prompt_has_nine_tokens_whatever_the_vocabulary(
     assert set(long) <= set(tokens or [0])
 
 
-def test_each_adapter_is_named_and_computed_with_in_turn(
+def test_each_adapter_is_printed_and_tried_in_order(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert trial.main(["m.gguf", "1.gguf", "2.gguf"]) == 0
@@ -147,70 +148,70 @@ def test_each_adapter_is_named_and_computed_with_in_turn(
         (False, (2,)),
         (True, (2,)),
     ]
-    assert said(capsys) == ["m.gguf", "1.gguf", "2.gguf"]
+    assert lines(capsys) == ["m.gguf", "1.gguf", "2.gguf"]
 
 
-def test_the_last_line_says_which_adapter_gives_numbers_that_are_not_finite(
+def test_the_last_line_names_the_adapter_whose_logits_are_not_finite(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scene.infinite = {2}
     assert trial.main(["m.gguf", "1.gguf", "2.gguf", "3.gguf"]) == 1
-    reason = "2.gguf gives numbers that are not finite"
-    assert said(capsys) == ["m.gguf", "1.gguf", "2.gguf", reason]
+    reason = "2.gguf produces logits that are not finite"
+    assert lines(capsys) == ["m.gguf", "1.gguf", "2.gguf", reason]
     assert {adapters for _, adapters, _ in scene.computed} == {(1,)}
 
 
 @pytest.mark.parametrize("fault", [ModelError("bad"), LibraryError("bad"), DecodeError("bad")])
 @pytest.mark.parametrize("name", ["m.gguf", "1.gguf"])
-def test_the_last_line_says_why_a_file_cannot_be_used(
+def test_the_last_line_is_the_error_of_the_file(
     scene: Scene, capsys: pytest.CaptureFixture[str], fault: Exception, name: str
 ) -> None:
     scene.faults = {name: fault}
     assert trial.main(["m.gguf", "1.gguf"]) == 1
-    assert said(capsys)[-2:] == [name, "bad"]
+    assert lines(capsys)[-2:] == [name, "bad"]
 
 
 @pytest.mark.parametrize("context", [0, -1])
-def test_a_model_without_a_context_is_not_computed(
+def test_a_model_with_an_invalid_context_length_is_not_computed(
     scene: Scene, capsys: pytest.CaptureFixture[str], context: int
 ) -> None:
     scene.context = context
     assert trial.main(["m.gguf"]) == 1
-    assert said(capsys)[-1] == f"m.gguf is for a context of {context} tokens"
+    assert lines(capsys)[-1] == f"m.gguf has an invalid context length of {context} tokens"
     assert scene.computed == []
 
 
-def test_a_fault_of_the_program_is_not_said_of_the_file(scene: Scene) -> None:
+def test_an_unexpected_exception_is_not_reported_as_an_error_of_the_file(scene: Scene) -> None:
     scene.faults = {"m.gguf": KeyError("a")}
     with pytest.raises(KeyError):
         trial.main(["m.gguf"])
 
 
-def test_the_process_writes_no_core_and_is_the_first_to_go() -> None:
+def test_the_process_writes_no_core_dump_and_is_the_first_for_the_oom_killer() -> None:
     source = (
         "import resource\n"
         "from friendli_endpoint.engine.llama import trial\n"
-        "trial._spare_the_machine()\n"
+        "trial._set_process_limits()\n"
         "print(resource.getrlimit(resource.RLIMIT_CORE), open('/proc/self/oom_score_adj').read())"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", source],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.split() == ["(0,", "0)", "1000"]
+    assert completed.stdout.split() == ["(0,", "0)", "1000"]
 
 
-def test_a_trial_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+def test_a_trial_exits_when_its_parent_is_killed(tmp_path: Path) -> None:
     model = GgufDraft([], [], b"").write(tmp_path / "model.gguf")
-    os.mkfifo(tmp_path / "begun")
+    os.mkfifo(tmp_path / "started")
     (tmp_path / "waiting_trial.py").write_text(
         "import os, threading\n"
         "from friendli_endpoint.engine.llama import trial\n"
-        "trial._end_with_parent()\n"
-        f"with open({str(tmp_path / 'begun')!r}, 'w') as begun: begun.write(str(os.getpid()))\n"
+        "trial._exit_with_parent()\n"
+        f"with open({str(tmp_path / 'started')!r}, 'w') as file: file.write(str(os.getpid()))\n"
         "threading.Event().wait()\n"
     )
     source = (
@@ -223,14 +224,14 @@ def test_a_trial_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", source], env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     )
-    child = int((tmp_path / "begun").read_text())
+    child = int((tmp_path / "started").read_text())
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    until(lambda: not running(child), 20, "the trial has ended")
+    until(lambda: not is_running(child), 20, "the trial has exited")
 
 
-def running(process: int) -> bool:
-    """Whether a process is there and not only waits to be collected."""
+def is_running(process: int) -> bool:
+    """Whether a process exists and is not a zombie."""
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Files that are tried by processes of their own: what is refused, and what becomes of these."""
+"""Trials of model and adapter files in separate processes: errors, isolation and shutdown."""
 
 import os
 import threading
@@ -34,12 +34,12 @@ def lora(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Lets another program take the place of the trial."""
+    """Returns a function that replaces the trial program by another source."""
 
     def write(source: str) -> None:
-        (tmp_path / "other_trial.py").write_text(f"import os, sys\nprint(sys.argv[1])\n{source}")
+        (tmp_path / "scripted_trial.py").write_text(f"import os, sys\nprint(sys.argv[1])\n{source}")
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        monkeypatch.setattr(trials, "PROGRAM", "other_trial")
+        monkeypatch.setattr(trials, "PROGRAM", "scripted_trial")
 
     return write
 
@@ -50,46 +50,48 @@ def changed(model: Path, path: Path, key: str, value: int) -> Path:
     return draft.write(path)
 
 
-def test_a_model_and_its_adapter_pass(model: Path, lora: Path) -> None:
+def test_a_valid_model_and_adapter_pass(model: Path, lora: Path) -> None:
     Trials().try_model(model)
     Trials().try_adapters(model, [lora])
 
 
-def test_a_model_that_ends_llama_cpp_is_refused_by_its_words(model: Path, tmp_path: Path) -> None:
+def test_a_model_that_crashes_llama_cpp_is_an_error_with_its_assertion(
+    model: Path, tmp_path: Path
+) -> None:
     path = changed(model, tmp_path / "deep.gguf", "llama.block_count", 600)
-    with pytest.raises(ModelError, match=r"llama\.cpp ends on .*deep\.gguf: GGML_ASSERT\("):
+    with pytest.raises(ModelError, match=r"llama\.cpp fails on .*deep\.gguf: GGML_ASSERT\("):
         Trials().try_model(path)
 
 
-def test_a_model_that_llama_cpp_does_not_load_is_refused(model: Path, tmp_path: Path) -> None:
+def test_a_model_that_llama_cpp_does_not_load_is_an_error(model: Path, tmp_path: Path) -> None:
     path = changed(model, tmp_path / "wide.gguf", "llama.embedding_length", 64)
     with pytest.raises(ModelError, match=r"llama\.cpp cannot load .*wide\.gguf"):
         Trials().try_model(path)
 
 
-def test_a_model_without_a_context_is_refused(model: Path, tmp_path: Path) -> None:
+def test_a_model_with_an_invalid_context_length_is_an_error(model: Path, tmp_path: Path) -> None:
     path = changed(model, tmp_path / "m.gguf", "llama.context_length", 2**32 - 1)
-    with pytest.raises(ModelError, match="is for a context of -1 tokens"):
+    with pytest.raises(ModelError, match="has an invalid context length of -1 tokens"):
         Trials().try_model(path)
 
 
-def test_a_model_without_its_end_is_refused_by_its_header(model: Path, tmp_path: Path) -> None:
+def test_a_truncated_model_is_an_error_before_the_trial(model: Path, tmp_path: Path) -> None:
     (tmp_path / "short.gguf").write_bytes(model.read_bytes()[:-64])
     with pytest.raises(ModelError, match=r"short\.gguf is damaged: it ends before"):
         Trials().try_model(tmp_path / "short.gguf")
 
 
-def test_numbers_that_are_not_finite_are_found_in_each_adapter(
+def test_an_adapter_with_logits_that_are_not_finite_is_an_error(
     model: Path, lora: Path, tmp_path: Path
 ) -> None:
     draft = GgufDraft.read(lora)
     draft.data = np.full(len(draft.data) // 4, np.inf, "<f4").tobytes()
     bad = draft.write(tmp_path / "bad.gguf")
-    with pytest.raises(ModelError, match=r"bad\.gguf gives numbers that are not finite"):
+    with pytest.raises(ModelError, match=r"bad\.gguf produces logits that are not finite"):
         Trials().try_adapters(model, [lora, bad])
 
 
-def test_a_copy_is_tried_and_refusals_name_the_file(
+def test_a_copy_is_tried_and_errors_name_the_original_file(
     model: Path, lora: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "lora.gguf"
@@ -115,34 +117,34 @@ def test_a_copy_is_tried_and_refusals_name_the_file(
         ("sys.exit(3)", "exit code 3"),
     ],
 )
-def test_how_a_trial_ended_is_the_reason(
+def test_the_message_says_how_the_trial_process_ended(
     source: str, reason: str, program: Callable[[str], None], model: Path
 ) -> None:
     program(source)
     with pytest.raises(ModelError) as caught:
         Trials().try_model(model)
-    assert str(caught.value) == f"llama.cpp ends on {model}: {reason}"
+    assert str(caught.value) == f"llama.cpp fails on {model}: {reason}"
 
 
-def test_a_trial_gets_nothing_of_this_process(
+def test_a_trial_inherits_no_secrets_and_no_file_descriptors(
     program: Callable[[str], None], model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FRIENDLI_ENDPOINT_TOKENS", "secret")
     program(
         "import stat\n"
         "names = sorted(int(name) for name in os.listdir('/proc/self/fd'))\n"
-        "open_ones = [n for n in names if os.path.exists(f'/proc/self/fd/{n}')]\n"
-        "print(open_ones, stat.S_ISFIFO(os.fstat(0).st_mode), [n for n in os.environ"
+        "descriptors = [n for n in names if os.path.exists(f'/proc/self/fd/{n}')]\n"
+        "print(descriptors, stat.S_ISFIFO(os.fstat(0).st_mode), [n for n in os.environ"
         " if 'FRIENDLI' in n], flush=True); sys.exit(1)"
     )
-    ours, theirs = os.pipe()
-    os.set_inheritable(ours, True)
+    read_end, write_end = os.pipe()
+    os.set_inheritable(read_end, True)
     try:
         with pytest.raises(ModelError) as caught:
             Trials().try_model(model)
     finally:
-        os.close(ours)
-        os.close(theirs)
+        os.close(read_end)
+        os.close(write_end)
     assert str(caught.value) == "[0, 1, 2] True []"
 
 
@@ -151,30 +153,30 @@ def test_a_trial_that_takes_too_long_is_killed(
 ) -> None:
     program("sys.stdout.flush()\nimport signal\nsignal.pause()")
     monkeypatch.setattr(trials, "TRIAL_SECONDS", 1.0)
-    with pytest.raises(ModelError, match=r"ends on .*: it takes longer than 1 seconds"):
+    with pytest.raises(ModelError, match=r"fails on .*: it takes longer than 1 seconds"):
         Trials().try_model(model)
 
 
-def test_closing_ends_a_trial_that_runs(
+def test_closing_kills_a_running_trial(
     program: Callable[[str], None], model: Path, tmp_path: Path
 ) -> None:
-    os.mkfifo(tmp_path / "begun")
-    program(f"open({str(tmp_path / 'begun')!r}, 'w').close()\nimport signal\nsignal.pause()")
-    tried = Trials()
-    refused: list[BaseException] = []
+    os.mkfifo(tmp_path / "started")
+    program(f"open({str(tmp_path / 'started')!r}, 'w').close()\nimport signal\nsignal.pause()")
+    running_trials = Trials()
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            tried.try_model(model)
+            running_trials.try_model(model)
         except RequestError as error:
-            refused.append(error)
+            errors.append(error)
 
     thread = threading.Thread(target=run)
     thread.start()
-    (tmp_path / "begun").open().close()
-    tried.close()
+    (tmp_path / "started").open().close()
+    running_trials.close()
     thread.join(20)
     assert not thread.is_alive()
-    assert isinstance(refused[0], RequestError) and refused[0].code == "draining"
+    assert isinstance(errors[0], RequestError) and errors[0].code == "draining"
     with pytest.raises(RequestError):
-        tried.try_model(model)
+        running_trials.try_model(model)

@@ -1,4 +1,4 @@
-"""The tokenizer of llama.cpp: texts and control tokens, and texts that make it recurse."""
+"""llama.cpp's tokenizer: texts, control tokens, and texts on which it recurses deeply."""
 
 import subprocess
 import sys
@@ -15,11 +15,11 @@ from tests.support.pre_tokenizers import write_with_pre_tokenizer
 pytestmark = pytest.mark.model
 
 NAMES = ("deepseek-llm", "deepseek-v3", "tekken", "bloom", "gpt-4o", "default", "smollm")
-"""Of the 21 pre-tokenizers whose regular expressions recurse once a character of some run, those
-that differ in which; and one that does not recurse."""
+"""Pre-tokenizers to test. 21 have regular expressions that recurse once per character of a run;
+these are the ones that differ in the kinds of characters, and one that does not recurse."""
 
 
-def test_long_runs_of_a_character_are_tokenised_by_every_pre_tokenizer(tmp_path: Path) -> None:
+def test_long_runs_of_a_character_do_not_overflow_the_stack(tmp_path: Path) -> None:
     paths = [
         str(write_with_pre_tokenizer(tmp_path / f"{name}.gguf", name, weights=False))
         for name in NAMES
@@ -33,16 +33,16 @@ def test_long_runs_of_a_character_are_tokenised_by_every_pre_tokenizer(tmp_path:
 
 @pytest.fixture(scope="module")
 def known(vocabulary: LlamaVocabulary) -> bytes:
-    """The bytes that the model has tokens for; it was trained on no text with the others."""
-    pieces = {vocabulary.token_bytes(token) for token in range(vocabulary.size)}
-    known = bytes(value for value in range(256) if bytes([value]) in pieces)
+    """The bytes that are tokens of the model; its training data do not contain the others."""
+    tokens = {vocabulary.token_bytes(token) for token in range(vocabulary.size)}
+    known = bytes(value for value in range(256) if bytes([value]) in tokens)
     assert set("\n\t aZ09é日本🙂".encode()) <= set(known)
     return known
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(), st.booleans())
-def test_text_comes_back_from_its_tokens(
+def test_the_token_bytes_of_a_text_are_the_text(
     vocabulary: LlamaVocabulary, known: bytes, text: str, special: bool
 ) -> None:
     ids = vocabulary.tokenize(text, special)
@@ -54,7 +54,7 @@ def test_text_comes_back_from_its_tokens(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(["<|im_end|>", "<|im_start|>", "<|", "|>", "im_end", "a", " "])))
-def test_control_tokens_are_recognised_only_where_asked(
+def test_control_tokens_are_recognised_only_with_special(
     vocabulary: LlamaVocabulary, parts: list[str]
 ) -> None:
     text = "".join(parts)
@@ -63,7 +63,7 @@ def test_control_tokens_are_recognised_only_where_asked(
     assert len(found) == text.count("<|im_end|>") + text.count("<|im_start|>")
 
 
-def test_every_control_token_is_written_out_in_full(vocabulary: LlamaVocabulary) -> None:
+def test_the_bytes_of_a_control_token_tokenize_to_it(vocabulary: LlamaVocabulary) -> None:
     assert vocabulary.end_ids <= vocabulary.control_ids
     assert vocabulary.eos_id in vocabulary.end_ids
     for token in vocabulary.control_ids:
@@ -72,5 +72,5 @@ def test_every_control_token_is_written_out_in_full(vocabulary: LlamaVocabulary)
         assert token not in vocabulary.tokenize(text, False)
 
 
-def test_the_empty_text_has_no_tokens(vocabulary: LlamaVocabulary) -> None:
+def test_an_empty_text_has_no_tokens(vocabulary: LlamaVocabulary) -> None:
     assert vocabulary.tokenize("", True) == vocabulary.tokenize("", False) == []

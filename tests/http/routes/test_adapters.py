@@ -1,4 +1,4 @@
-"""The routes of adapters: listed, loaded, unloaded, and what they refuse."""
+"""The routes that list, load and unload adapters."""
 
 import asyncio
 import json
@@ -14,8 +14,8 @@ ADAPTERS = "/dedicated/v1/adapters"
 
 def ask(service: ScriptedService, method: str, path: str = ADAPTERS, body: Any = None) -> Call:
     async def asking() -> Call:
-        pieces = [json.dumps(body).encode()] if body is not None else [b""]
-        async with Call(scripted_app(service), method, path, body=pieces) as call:
+        chunks = [json.dumps(body).encode()] if body is not None else [b""]
+        async with Call(scripted_app(service), method, path, body=chunks) as call:
             return await call.done()
 
     return asyncio.run(asyncio.wait_for(asking(), BOUND))
@@ -31,8 +31,8 @@ def test_an_adapter_is_loaded_listed_and_unloaded(service: ScriptedService) -> N
     assert (loaded.status, loaded.json) == (201, {"id": "team/one", "object": "adapter"})
     assert service.loaded_adapters == {"team/one": "one.gguf"}
     assert ask(service, "GET").json == {"object": "list", "data": [loaded.json]}
-    gone = ask(service, "DELETE", f"{ADAPTERS}/team/one")
-    assert (gone.status, gone.json["deleted"]) == (200, True)
+    unloaded = ask(service, "DELETE", f"{ADAPTERS}/team/one")
+    assert (unloaded.status, unloaded.json["deleted"]) == (200, True)
     assert service.loaded_adapters == {}
 
 
@@ -48,20 +48,20 @@ def test_an_adapter_is_loaded_listed_and_unloaded(service: ScriptedService) -> N
         ({"route": "a", "file": "a", "scale": 1}, 400, "scale"),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_an_invalid_body_is_rejected(
     service: ScriptedService, body: dict[str, Any], status: int, param: str
 ) -> None:
-    refused = ask(service, "POST", body=body)
-    assert (refused.status, refused.json["error"]["param"]) == (status, param)
+    rejected = ask(service, "POST", body=body)
+    assert (rejected.status, rejected.json["error"]["param"]) == (status, param)
     assert service.loaded_adapters == {}
 
 
-def test_what_the_service_refuses_is_told(service: ScriptedService) -> None:
-    service.fault = RequestError("no adapter for this model", param="file")
-    refused = ask(service, "POST", body={"route": "a", "file": "b"})
-    assert (refused.status, refused.json["error"]["message"]) == (400, "no adapter for this model")
+def test_an_error_of_the_service_is_returned(service: ScriptedService) -> None:
+    service.error = RequestError("no adapter for this model", param="file")
+    failed = ask(service, "POST", body={"route": "a", "file": "b"})
+    assert (failed.status, failed.json["error"]["message"]) == (400, "no adapter for this model")
     assert ask(service, "DELETE", f"{ADAPTERS}/a").status == 404
 
 
-def test_before_the_model_is_there_the_list_says_so() -> None:
+def test_listing_adapters_gets_503_before_the_model_is_loaded() -> None:
     assert ask(ScriptedService(loaded=False), "GET").status == 503

@@ -1,1 +1,1 @@
-"""Tiny models with random weights, of the families whose vocabularies and templates matter."""
+"""Tiny models with random weights, with vocabularies and chat templates of several families."""

@@ -1,4 +1,4 @@
-"""Models like Llama 3, Qwen 2 and Qwen 3: byte pairs, cut otherwise than by the embedded one."""
+"""Models like Llama 3, Qwen 2 and Qwen 3: BPE with other pre-tokenizers than the embedded model."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -32,27 +32,27 @@ _WORDS = (
     "ĠHello", "Hello", "user", "system", "assistant", '{"', '":', '":Ġ', '",', '",Ġ"', '"}',
     "}}", "123", "456", "ĊĊ", "ĠĠĠĠ", "ing", "cafÃ©", "æĹ¥æľ¬", "ðŁĻĤ", "<|", "|>",
 )  # fmt: skip
-"""In the alphabet of GPT-2, which writes bytes as letters: Ġ is a space, Ċ a line break."""
+"""Words in the alphabet of GPT-2, which writes bytes as letters: Ġ is a space, Ċ a line feed."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """What tells such models apart.
+    """A family of BPE models.
 
     Attributes:
-        architecture: As llama.cpp names it.
-        cutting: The pre-tokenizer, as llama.cpp names it.
+        architecture: llama.cpp's name of the architecture.
+        pre_tokenizer: llama.cpp's name of the pre-tokenizer.
         control: Control tokens.
-        bos: The one that begins texts.
-        eos: The one that ends answers.
+        bos: BOS token, one of `control`.
+        eos: EOS token, one of `control`.
         adds_bos: Whether every text begins with `bos`.
-        template: The chat template.
-        biases: Matrices of each layer that have a bias.
-        norms: Norms of each layer.
+        template: Chat template.
+        biases: Names of the matrices of each layer that have a bias.
+        norms: Names of the norms of each layer.
     """
 
     architecture: str
-    cutting: str
+    pre_tokenizer: str
     control: tuple[str, ...]
     bos: str
     eos: str
@@ -64,7 +64,7 @@ class Family:
 
 LLAMA = Family(
     architecture="llama",
-    cutting="llama-bpe",
+    pre_tokenizer="llama-bpe",
     control=(
         "<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
         "<|eom_id|>", "<|eot_id|>",
@@ -76,7 +76,7 @@ LLAMA = Family(
 )  # fmt: skip
 QWEN = Family(
     architecture="qwen2",
-    cutting="qwen2",
+    pre_tokenizer="qwen2",
     control=("<|endoftext|>", "<|im_start|>", "<|im_end|>"),
     bos="<|endoftext|>",
     eos="<|im_end|>",
@@ -93,7 +93,7 @@ QWEN_3 = replace(
 
 
 def write_byte_pairs(path: Path, family: Family, shape: Shape | None = None) -> Path:
-    """Writes a model of a family; some tens of kilobytes if it is of the usual shape."""
+    """Writes a model of a family; the file has some tens of kilobytes with the default shape."""
     pairs = dict.fromkeys(_pairs())
     tokens = Tokens()
     tokens.add(TokenType.NORMAL, _alphabet())
@@ -104,7 +104,7 @@ def write_byte_pairs(path: Path, family: Family, shape: Shape | None = None) -> 
     write_shape(writer, shape)
     writer.add_rope_freq_base(5e5)
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(family.cutting)
+    writer.add_tokenizer_pre(family.pre_tokenizer)
     tokens.write(writer)
     writer.add_token_merges([f"{first} {second}" for first, second in pairs])
     writer.add_bos_token_id(tokens.id(family.bos))
@@ -120,14 +120,14 @@ def write_byte_pairs(path: Path, family: Family, shape: Shape | None = None) -> 
 
 
 def _pairs() -> Iterator[tuple[str, str]]:
-    """The merges that make the words, letter after letter."""
+    """Yields the merges that build the words letter by letter."""
     for word in _WORDS:
         for length in range(1, len(word)):
             yield word[:length], word[length]
 
 
 def _alphabet() -> list[str]:
-    """The letter of each byte."""
+    """Returns the letter of each byte in GPT-2's alphabet."""
     shown = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = [value for value in range(256) if value not in shown]
-    return [chr(each if each in shown else 256 + others.index(each)) for each in range(256)]
+    return [chr(value if value in shown else 256 + others.index(value)) for value in range(256)]

@@ -1,4 +1,4 @@
-"""A model like Gemma 3: 262,144 tokens of SentencePiece, sliding windows, a template of turns."""
+"""A model like Gemma 3: 262,144 SentencePiece tokens, sliding windows, a template with turns."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +14,7 @@ __all__ = ["SIZE", "TEMPLATE", "WINDOW", "gemma_tokens", "write_gemma"]
 
 SIZE = 262_144
 WINDOW = 32
-"""Positions that the layers with a sliding window look back."""
+"""Size of the sliding windows, in positions."""
 
 LAYERS = 6
 """The sixth is the first without a window."""
@@ -38,17 +38,17 @@ _CHARACTERS = (
     "€",
 )
 _LETTERS = 94 + 1
-"""Of the characters, those that small vocabularies have too: ASCII and the space."""
+"""Number of leading characters that small vocabularies have too: ASCII and the space."""
 
 TEMPLATE = """{{ bos_token }}
-{%- set told = 1 if messages[0]['role'] == 'system' else 0 -%}
-{%- for message in messages[told:] -%}
+{%- set offset = 1 if messages[0]['role'] == 'system' else 0 -%}
+{%- for message in messages[offset:] -%}
     {%- if (message['role'] == 'user') != (loop.index0 % 2 == 0) -%}
         {{ raise_exception("Roles must alternate: user, assistant, user, and so on") }}
     {%- endif -%}
     {%- set role = 'model' if message['role'] == 'assistant' else message['role'] -%}
     {{ '<start_of_turn>' + role + '\\n' }}
-    {%- if loop.first and told -%}{{ messages[0]['content'] + '\\n\\n' }}{%- endif -%}
+    {%- if loop.first and offset -%}{{ messages[0]['content'] + '\\n\\n' }}{%- endif -%}
     {{ message['content'] | trim }}{{ '<end_of_turn>\\n' }}
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{ '<start_of_turn>model\\n' }}{%- endif -%}
@@ -56,7 +56,7 @@ TEMPLATE = """{{ bos_token }}
 
 
 def gemma_tokens(size: int = SIZE) -> Tokens:
-    """A vocabulary laid out like Gemma's; a smaller one has fewer of the pieces at its end."""
+    """Returns a vocabulary laid out like Gemma's; a smaller one has only its first tokens."""
     tokens = Tokens()
     tokens.add(TokenType.CONTROL, ("<pad>", "<eos>", "<bos>"))
     tokens.add(TokenType.UNKNOWN, ("<unk>",))
@@ -67,30 +67,30 @@ def gemma_tokens(size: int = SIZE) -> Tokens:
     tokens.add(TokenType.USER_DEFINED, (" " * n for n in range(2, 32)))
     tokens.add(TokenType.USER_DEFINED, ("<table>", "</table>", "<strong>", "</strong>"))
     tokens.add(TokenType.BYTE, (f"<0x{value:02X}>" for value in range(256)))
-    most = SIZE - len(tokens.texts) - len(_CHARACTERS) - (_UNUSED - _UNUSED_FIRST)
+    num_merged = SIZE - len(tokens.texts) - len(_CHARACTERS) - (_UNUSED - _UNUSED_FIRST)
     tokens.add(TokenType.NORMAL, _CHARACTERS[:_LETTERS])
-    tokens.add(TokenType.NORMAL, islice(_pieces(), most))
+    tokens.add(TokenType.NORMAL, islice(_merged(), num_merged))
     tokens.add(TokenType.NORMAL, _CHARACTERS[_LETTERS:])
     tokens.add(TokenType.CONTROL, (f"<unused{n}>" for n in range(_UNUSED_FIRST, _UNUSED)))
     assert len(tokens.texts) == len(set(tokens.texts)) == SIZE
     return tokens.first(size)
 
 
-def _pieces() -> Iterator[str]:
-    """Pieces of several characters, each of which is two earlier ones put together."""
+def _merged() -> Iterator[str]:
+    """Yields tokens of several characters, each of which joins two earlier tokens."""
     begun = {word[:length]: None for word in _WORDS for length in range(2, len(word) + 1)}
     yield from begun
     syllables = list(map("".join, product("bcdfghjklmnpqrstvwxyz", "aeiou")))
     for count in (1, 2, 3):
         for start in ("", "▁"):
             for chosen in product(syllables, repeat=count):
-                piece = start + "".join(chosen)
-                if piece not in begun:
-                    yield piece
+                text = start + "".join(chosen)
+                if text not in begun:
+                    yield text
 
 
 def write_gemma(path: Path, size: int = SIZE, shape: Shape | None = None) -> Path:
-    """Writes a model of so many tokens; with all of them, and of the usual shape, some 15 MB."""
+    """Writes a model with `size` tokens; about 15 MB with the default size and shape."""
     tokens = gemma_tokens(size)
     shape = replace(shape or Shape(), vocabulary=size, layers=LAYERS)
     writer = GGUFWriter(path, "gemma3")

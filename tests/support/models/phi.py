@@ -1,6 +1,6 @@
-"""A model like Phi 3: SentencePiece that puts a space before texts, control tokens that eat spaces.
+"""A model like Phi 3: SentencePiece that adds a space before texts, and strips control tokens.
 
-llama.cpp tells by the name of the model that white space after its control tokens is swallowed.
+llama.cpp recognizes by the model's name that white space after its control tokens is dropped.
 """
 
 from pathlib import Path
@@ -17,16 +17,16 @@ TEMPLATE = (
     "{{ '<|' + message['role'] + '|>\\n' + message['content'] + '<|end|>\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}"
 )
-_PIECES = ("▁t", "▁th", "▁the", "▁s", "▁se", "▁sea", "se", "sea", '{"', '":', "<|", "|>")
+_WORDS = ("▁t", "▁th", "▁the", "▁s", "▁se", "▁sea", "se", "sea", '{"', '":', "<|", "|>")
 
 
 def write_phi(path: Path) -> Path:
-    """Writes the model; some tens of kilobytes."""
+    """Writes the model, which has some tens of kilobytes."""
     tokens = Tokens()
     tokens.add(TokenType.UNKNOWN, ("<unk>",))
     tokens.add(TokenType.CONTROL, ("<s>", "</s>"))
     tokens.add(TokenType.BYTE, (f"<0x{value:02X}>" for value in range(256)))
-    tokens.add(TokenType.NORMAL, (*_PIECES, "▁", *map(chr, range(0x21, 0x7F)), "é", "日"))
+    tokens.add(TokenType.NORMAL, (*_WORDS, "▁", *map(chr, range(0x21, 0x7F)), "é", "日"))
     roles = ("<|system|>", "<|user|>", "<|assistant|>")
     tokens.add(TokenType.CONTROL, ("<|endoftext|>", *roles, "<|end|>"))
     shape = Shape(len(tokens.texts))

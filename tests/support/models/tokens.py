@@ -1,4 +1,4 @@
-"""A vocabulary in the making: token texts with their kinds and scores, by id."""
+"""A vocabulary to be written to a GGUF file: token texts with types and scores, by id."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ class Tokens:
     """The tokens of a model.
 
     Attributes:
-        texts: As a GGUF file has them.
-        kinds: What each is.
-        scores: Of SentencePiece: the higher, the earlier two pieces are joined to this one.
+        texts: Texts as in a GGUF file.
+        kinds: Token types, as in `gguf.TokenType`.
+        scores: SentencePiece scores: the higher, the earlier two tokens are merged into this one.
     """
 
     texts: list[str] = field(default_factory=list)
@@ -23,22 +23,22 @@ class Tokens:
     scores: list[float] = field(default_factory=list)
 
     def add(self, kind: TokenType, texts: Iterable[str]) -> None:
-        """Appends tokens of a kind; those that are pieces are joined the earlier they come."""
+        """Appends tokens of a type; normal tokens have higher scores the earlier they are added."""
         for text in texts:
             self.scores.append(-float(len(self.texts)) if kind == TokenType.NORMAL else 0.0)
             self.texts.append(text)
             self.kinds.append(int(kind))
 
     def id(self, text: str) -> int:
-        """The id of a text."""
+        """Returns the id of a text."""
         return self.texts.index(text)
 
     def first(self, count: int) -> "Tokens":
-        """The first of them."""
+        """Returns the first `count` tokens."""
         return Tokens(self.texts[:count], self.kinds[:count], self.scores[:count])
 
     def write(self, writer: GGUFWriter) -> None:
-        """Writes them to a GGUF file."""
+        """Writes the tokens to a GGUF file."""
         writer.add_token_list(self.texts)
         writer.add_token_types(self.kinds)
         writer.add_token_scores(self.scores)

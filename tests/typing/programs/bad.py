@@ -1,4 +1,4 @@
-"""Mistakes that type checkers must find: every line marked `# wrong`, and no other."""
+"""Program in which type checkers must report the lines marked `# wrong`, and only those."""
 
 from friendli import SyncFriendli, models
 

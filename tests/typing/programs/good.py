@@ -1,4 +1,4 @@
-"""A program that type checkers must accept, with the types they must see."""
+"""Program that type checkers must accept, with the types they must infer."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import pydantic
 from friendli import (
     UNSET,
     AsyncFriendli,
+    ChatParams,
     EventStream,
     EventStreamAsync,
     ParsedCompletion,
     RawResponse,
     SyncFriendli,
+    ToolRun,
     models,
 )
 from friendli.utils import BackoffStrategy, RetryConfig
@@ -29,7 +31,7 @@ def weather(city: str) -> Weather:
     return Weather(city=city)
 
 
-def page() -> None:
+def reference_page() -> None:
     with SyncFriendli(token=os.getenv("FRIENDLI_TOKEN", "")) as friendli:
         res = friendli.dedicated.chat.complete(
             model="(endpoint-id)",
@@ -74,8 +76,14 @@ def overloads(client: SyncFriendli, flag: bool) -> None:
     assert_type(parsed, ParsedCompletion[Weather])
     assert_type(parsed.parsed, Weather)
     done = chat.run_tools(model="e", messages=messages, functions=[weather], max_rounds=3)
+    assert_type(done, ToolRun)
     assert_type(done.text, str)
     assert_type(done.completion, models.ContainerChatCompleteSuccess)
+    params: ChatParams = {"temperature": 0.5, "stop": ["x"]}
+    assert_type(
+        chat.stream(model="e", messages=messages, **params),
+        EventStream[models.ContainerChatCompletionStreamSuccess],
+    )
     raw = chat.with_raw_response.complete(model="e", messages=messages)
     assert_type(raw.status_code, int)
     _: RawResponse[models.ContainerChatCompleteSuccess] = raw

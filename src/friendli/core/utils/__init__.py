@@ -1,4 +1,4 @@
-"""`friendli.utils` under its older path."""
+"""Older import path of `friendli.utils`."""
 
 from __future__ import annotations
 

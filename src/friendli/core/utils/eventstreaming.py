@@ -1,4 +1,4 @@
-"""The stream classes under their older path."""
+"""Older import path of the stream classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The retry configuration under its older path."""
+"""Older import path of the retry configuration."""
 
 from __future__ import annotations
 

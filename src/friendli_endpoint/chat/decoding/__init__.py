@@ -1,1 +1,1 @@
-"""Decoding of one choice: guides, stop criteria, and the reading of the output."""
+"""Decoding of one choice: guides, stop criteria, and the interpretation of the output."""

@@ -1,13 +1,13 @@
-"""A constrained answer that reasoning may come before.
+"""A constrained answer that may follow reasoning.
 
-The output may begin with a tag or with the answer, and both may begin alike: with `<`, say. So both
-readings are followed until one of them is out.
+The output may begin with a tag or with the answer, and both may begin with the same bytes, such as
+`<`. Both alternatives are therefore tracked until one of them is ruled out.
 """
 
 from collections.abc import Sequence
 
 from friendli_endpoint.chat.decoding.reasoning_state import ReasoningState
-from friendli_endpoint.chat.reasoning.splitter import Place
+from friendli_endpoint.chat.reasoning.splitter import Phase
 from friendli_endpoint.chat.structured import Constraint
 from friendli_endpoint.chat.tokens import Bitmask, bitmask_of
 from friendli_endpoint.generation import Vocabulary
@@ -16,81 +16,83 @@ __all__ = ["AnswerConstraint"]
 
 
 class AnswerConstraint:
-    """A constraint on an output of which only the answer is held to it.
+    """A constraint that applies to the answer of an output, and not to its reasoning.
 
     Args:
-        constraint: What the answer must be like; of this object alone.
-        thinking: Tells reasoning from answer; takes each token before this does.
+        constraint: The constraint of the answer; owned by this object.
+        reasoning_state: The reasoning of the choice; must read each token before this object.
         vocabulary: The model's tokens.
-        without_ends: All tokens but those that end the choice, as a mask.
+        no_end_mask: Mask of all tokens but those that end the choice.
     """
 
     def __init__(
         self,
         constraint: Constraint,
-        thinking: ReasoningState,
+        reasoning_state: ReasoningState,
         vocabulary: Vocabulary,
-        without_ends: Bitmask,
+        no_end_mask: Bitmask,
     ) -> None:
         self._constraint = constraint
-        self._thinking = thinking
+        self._reasoning_state = reasoning_state
         self._vocabulary = vocabulary
-        self._without_ends = without_ends
-        self._place = thinking.place
+        self._no_end_mask = no_end_mask
+        self._phase = reasoning_state.phase
         self._untagged = constraint.copy()
         self._may_be_untagged = True
 
     def mask(self) -> Bitmask:
-        """The tokens that are allowed next."""
-        match self._place:
-            case Place.START:
-                return self._at_the_start()
-            case Place.REASONING:
-                return self._while_thinking()
-            case Place.ANSWER:
+        """Returns the mask of the tokens allowed next."""
+        match self._phase:
+            case Phase.START:
+                return self._start_mask()
+            case Phase.REASONING:
+                return self._reasoning_mask()
+            case Phase.ANSWER:
                 return self._constraint.mask()
 
     def fast_forward_tokens(self) -> Sequence[int]:
-        """Tokens that the constraint leaves no choice about."""
-        return self._constraint.fast_forward_tokens() if self._place is Place.ANSWER else ()
+        """Returns the tokens that the constraint makes the only possible continuation."""
+        return self._constraint.fast_forward_tokens() if self._phase is Phase.ANSWER else ()
 
     @property
     def satisfied(self) -> bool:
-        """Whether the output may end here: no tag is an answer, and no reasoning has one yet."""
-        if self._place is Place.START:
+        """Whether the output may end here, with a complete answer."""
+        if self._phase is Phase.START:
             return self._may_be_untagged and self._untagged.satisfied
-        return self._place is Place.ANSWER and self._constraint.satisfied
+        return self._phase is Phase.ANSWER and self._constraint.satisfied
 
     def accept(self, token_id: int) -> bool:
-        """Takes a token that is no end; answers whether the output must end here."""
-        before, self._place = self._place, self._thinking.place
-        if before is Place.ANSWER:
+        """Accepts a token that is not an end; returns whether the output must end here."""
+        before, self._phase = self._phase, self._reasoning_state.phase
+        if before is Phase.ANSWER:
             return self._constraint.accept(token_id)
-        if before is Place.START:
+        if before is Phase.START:
             finished = self._accept_untagged(token_id)
-            if self._place is Place.ANSWER and not self._thinking.tagged:
+            if self._phase is Phase.ANSWER and not self._reasoning_state.tagged:
                 self._constraint = self._untagged
                 return finished
-        return self._place is Place.ANSWER and self._accept_part(token_id, self._thinking.answer)
+        return self._phase is Phase.ANSWER and self._accept_part(
+            token_id, self._reasoning_state.answer
+        )
 
-    def _at_the_start(self) -> Bitmask:
-        opening = self._thinking.opening()
-        tags = opening.fitting & self._without_ends
-        return self._untagged.mask() & opening.others | tags if self._may_be_untagged else tags
+    def _start_mask(self) -> Bitmask:
+        opening = self._reasoning_state.opening()
+        tags = opening.tag & self._no_end_mask
+        return self._untagged.mask() & opening.answer | tags if self._may_be_untagged else tags
 
-    def _while_thinking(self) -> Bitmask:
-        closing = self._thinking.closing()
-        refused = [
+    def _reasoning_mask(self) -> Bitmask:
+        closing = self._reasoning_state.closing()
+        rejected = [
             token
             for token, part in closing.interrupting
-            if not self._constraint.takes(self._tokens(token, part))
+            if not self._constraint.allows(self._tokens(token, part))
         ]
-        mask = closing.mask & self._without_ends
-        return mask & ~bitmask_of(refused, self._vocabulary.size) if refused else mask
+        mask = closing.mask & self._no_end_mask
+        return mask & ~bitmask_of(rejected, self._vocabulary.size) if rejected else mask
 
     def _accept_untagged(self, token_id: int) -> bool:
-        """Reads a token as one of an answer without reasoning, for as long as it can be."""
-        self._may_be_untagged = self._may_be_untagged and self._untagged.takes([token_id])
+        """Accepts a token as part of an answer without reasoning, while that is possible."""
+        self._may_be_untagged = self._may_be_untagged and self._untagged.allows([token_id])
         return self._may_be_untagged and self._untagged.accept(token_id)
 
     def _accept_part(self, token_id: int, part: bytes) -> bool:
@@ -100,6 +102,6 @@ class AnswerConstraint:
         return finished
 
     def _tokens(self, token_id: int, part: bytes) -> Sequence[int]:
-        """The answer's part of a token, in tokens."""
+        """Returns the token ids of the part of a token that belongs to the answer."""
         whole = part == self._vocabulary.token_bytes(token_id)
-        return [token_id] if whole else self._constraint.spelt(part)
+        return [token_id] if whole else self._constraint.tokenize(part)

@@ -1,4 +1,4 @@
-"""Guides one choice: what it may generate next, by its constraint, its reasoning and its ends."""
+"""The guide of one choice: combines its constraint, its reasoning and its stop criteria."""
 
 from collections.abc import Sequence
 
@@ -16,14 +16,14 @@ class ChoiceGuide:
     """The `Guide` of one choice.
 
     Args:
-        criteria: What ends it.
+        criteria: Stop criteria of the choice.
         vocabulary: The model's tokens.
-        interpreter: Reads its output, of this object alone.
-        constraint: The grammar of its answer; None leaves it free.
-        thinking: The reasoning before the answer; None where there is none.
+        interpreter: Interpreter of its output; owned by this object.
+        constraint: Constraint that enforces the grammar of its answer; None for a free answer.
+        reasoning_state: The reasoning before the answer; None for a model without reasoning.
 
     Attributes:
-        looks_ahead: Whether it has a constraint; all else is answered at once.
+        looks_ahead: Whether the choice has a constraint; everything else takes no time.
     """
 
     def __init__(
@@ -32,32 +32,36 @@ class ChoiceGuide:
         vocabulary: Vocabulary,
         interpreter: OutputInterpreter,
         constraint: Constraint | None = None,
-        thinking: ReasoningState | None = None,
+        reasoning_state: ReasoningState | None = None,
     ) -> None:
         self._criteria = criteria
         self._interpreter = interpreter
-        self._thinking = thinking
+        self._reasoning_state = reasoning_state
         self._constraint: Constraint | AnswerConstraint | None = constraint
-        if constraint is not None and thinking is not None:
-            without_ends = criteria.without_ends
-            self._constraint = AnswerConstraint(constraint, thinking, vocabulary, without_ends)
+        if constraint is not None and reasoning_state is not None:
+            no_end_mask = criteria.no_end_mask
+            self._constraint = AnswerConstraint(
+                constraint, reasoning_state, vocabulary, no_end_mask
+            )
         self.looks_ahead = constraint is not None
 
     def mask(self) -> Bitmask | None:
-        """The mask of the constraint; all tokens but the ends, for as long as min_tokens asks."""
+        """Returns the mask of the constraint, or bans the end tokens until `min_tokens`."""
         if self._constraint is not None:
             return self._constraint.mask()
         may_end = self._interpreter.num_tokens >= self._criteria.min_tokens
-        return None if may_end else self._criteria.without_ends
+        return None if may_end else self._criteria.no_end_mask
 
     def fast_forward_tokens(self) -> Sequence[int]:
-        """The end tag of spent reasoning, or what the constraint leaves no choice about."""
-        if self._thinking is not None and (tag := self._thinking.fast_forward_tokens()):
+        """Returns the closing tag when the budget is spent, or the constraint's tokens."""
+        if self._reasoning_state is not None and (
+            tag := self._reasoning_state.fast_forward_tokens()
+        ):
             return tag
         return self._constraint.fast_forward_tokens() if self._constraint is not None else ()
 
     def accept(self, token_id: int, is_last: bool) -> TokenFindings:
-        """Reads a token; an end, a stop string or a finished constraint ends the choice."""
+        """Accepts a token; an end, a stop string or a finished constraint ends the choice."""
         is_end = self._interpreter.is_end(token_id)
         if is_end or self._ends_with(token_id):
             finish: FinishReason | None = "stop"
@@ -68,13 +72,13 @@ class ChoiceGuide:
         return TokenFindings(num_bytes, spans, finish, is_end)
 
     def exhausted(self) -> TokenFindings:
-        """An unfinished constraint is cut off, anything else has come to its end."""
-        cut = self._constraint is not None and not self._constraint.satisfied
-        return TokenFindings(0, self._interpreter.spans(True), "length" if cut else "stop")
+        """Ends the choice: with `length` if its constraint is not satisfied, else with `stop`."""
+        unfinished = self._constraint is not None and not self._constraint.satisfied
+        return TokenFindings(0, self._interpreter.spans(True), "length" if unfinished else "stop")
 
     def _ends_with(self, token_id: int) -> bool:
-        if self._thinking is not None:
-            self._thinking.accept(token_id)
+        if self._reasoning_state is not None:
+            self._reasoning_state.accept(token_id)
         stopped = self._interpreter.read(token_id)
         finished = self._constraint is not None and self._constraint.accept(token_id)
         return stopped or finished

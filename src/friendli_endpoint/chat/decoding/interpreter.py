@@ -1,9 +1,9 @@
-"""Reads the output of one choice, token by token: reasoning or answer, and where it must stop."""
+"""Interprets the output of one choice token by token: reasoning, answer, and stop criteria."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from friendli_endpoint.chat.reasoning.splitter import Segment, Splitter
+from friendli_endpoint.chat.reasoning.splitter import ReasoningSplitter, Segment
 from friendli_endpoint.chat.stop_strings import DelayedStopMatcher, StopSet
 from friendli_endpoint.chat.tokens import Bitmask
 from friendli_endpoint.generation import OutputSpan, Vocabulary
@@ -13,42 +13,46 @@ __all__ = ["OutputInterpreter", "StopCriteria"]
 
 @dataclass(frozen=True, slots=True)
 class StopCriteria:
-    """Ends of the choices of a request, and the tokens that are not text.
+    """Stop criteria of the choices of a request, and the tokens that are not text.
 
     Attributes:
         end_ids: Tokens that end a choice.
-        suppressed_ids: Tokens that are not text: the ends, and control tokens that nobody reads.
+        suppressed_ids: Tokens that are not text: the ends, and control tokens without a reader.
         stops: Stop strings, or None.
-        min_tokens: How many tokens must come before a choice may end by itself.
-        without_ends: All tokens but the ends, as a guide's mask.
+        min_tokens: Minimum number of tokens before a choice may end by itself.
+        no_end_mask: Mask of all tokens but the ends.
     """
 
     end_ids: frozenset[int]
     suppressed_ids: frozenset[int]
     stops: StopSet | None
     min_tokens: int
-    without_ends: Bitmask
+    no_end_mask: Bitmask
 
 
 class OutputInterpreter:
-    """Interprets the output of one choice; every token is read once, here.
+    """Interprets the output of one choice; each token is read only once, here.
 
-    Bytes are held back while they may be the beginning of a tag or of a stop string. Stop strings
-    are looked for in the answer only; the text from the first one on is not output.
+    Bytes are held back while they may be the beginning of a tag or of a stop string. Only the
+    answer is searched for stop strings; the text from the first match on is not output.
 
     Args:
-        criteria: The ends of the choice.
+        criteria: Stop criteria of the choice.
         vocabulary: The model's tokens.
-        splitter: Tells reasoning from answer, of this object alone; None for a model without.
+        splitter: Splits reasoning from answer, owned by this object; None for a model without
+            reasoning.
 
     Attributes:
-        num_tokens: Tokens read so far.
-        num_bytes: Bytes that the last token has added to the output.
-        answer: Bytes that were found with the last token to belong to the answer.
+        num_tokens: Number of tokens read so far.
+        num_bytes: Number of bytes that the last token has added to the output.
+        answer: Bytes that became part of the answer with the last token.
     """
 
     def __init__(
-        self, criteria: StopCriteria, vocabulary: Vocabulary, splitter: Splitter | None = None
+        self,
+        criteria: StopCriteria,
+        vocabulary: Vocabulary,
+        splitter: ReasoningSplitter | None = None,
     ) -> None:
         self._criteria = criteria
         self._vocabulary = vocabulary
@@ -68,9 +72,9 @@ class OutputInterpreter:
         return token_id in self._criteria.end_ids
 
     def read(self, token_id: int) -> bool:
-        """Reads the next token; returns whether a stop string is complete with it."""
-        silent = token_id in self._criteria.suppressed_ids
-        written = b"" if silent else self._vocabulary.token_bytes(token_id)
+        """Reads the next token; returns whether it completes a stop string."""
+        suppressed = token_id in self._criteria.suppressed_ids
+        written = b"" if suppressed else self._vocabulary.token_bytes(token_id)
         self.num_tokens += 1
         self.num_bytes = len(written)
         if self._stops is not None:
@@ -81,15 +85,15 @@ class OutputInterpreter:
                 self._read_answer(written)
         else:
             segments = self._splitter.feed(written)
-            self.answer = b"".join(part.text for part in segments if not part.reasoning)
+            self.answer = b"".join(segment.text for segment in segments if not segment.reasoning)
             self._read_segments(segments)
         return self._is_stopped
 
     def spans(self, is_last: bool) -> tuple[OutputSpan, ...]:
-        """The output that has become certain since this was called.
+        """Returns the output that has become certain since the last call.
 
         Args:
-            is_last: Whether the output ends here, so that nothing needs to be held back.
+            is_last: Whether the output ends here, so that nothing is held back.
         """
         if is_last and self._splitter is not None:
             self._read_segments(self._splitter.finish())

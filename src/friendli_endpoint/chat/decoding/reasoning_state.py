@@ -1,27 +1,27 @@
-"""The reasoning of one choice, as far as the engine's loop must know: its end, and its budget."""
+"""State of the reasoning of one choice: its phase, its tags and its budget."""
 
 from collections.abc import Sequence
 
 from friendli_endpoint.chat.decoding.interpreter import OutputInterpreter
-from friendli_endpoint.chat.reasoning.splitter import Place, Splitter
+from friendli_endpoint.chat.reasoning.splitter import Phase, ReasoningSplitter
 from friendli_endpoint.chat.reasoning.tag_masks import Closing, Opening, TagMasks
 
 __all__ = ["ReasoningState"]
 
 
 class ReasoningState:
-    """The reasoning before the answer, as far as a guide must know it.
+    """State of the reasoning of one choice, as its guide needs it.
 
     Args:
-        splitter: Tells reasoning from answer; the interpreter of the choice feeds it.
-        interpreter: Reads the output of the choice.
-        tag_masks: The tags of that splitter in tokens.
+        splitter: Splits reasoning from answer; fed by the interpreter.
+        interpreter: Interpreter of the choice's output.
+        tag_masks: Token masks for the tags of that splitter.
         budget: Maximum number of tokens of reasoning, or None.
     """
 
     def __init__(
         self,
-        splitter: Splitter,
+        splitter: ReasoningSplitter,
         interpreter: OutputInterpreter,
         tag_masks: TagMasks,
         budget: int | None,
@@ -34,9 +34,9 @@ class ReasoningState:
         self._queue: list[int] = []
 
     @property
-    def place(self) -> Place:
-        """Where the choice is."""
-        return self._splitter.place
+    def phase(self) -> Phase:
+        """The current phase of the output."""
+        return self._splitter.phase
 
     @property
     def tagged(self) -> bool:
@@ -45,28 +45,28 @@ class ReasoningState:
 
     @property
     def answer(self) -> bytes:
-        """The answer's part of the last token, together with what had been held back before it."""
+        """The last token's part of the answer, including bytes held back before it."""
         return self._interpreter.answer
 
     def opening(self) -> Opening:
-        """What may come next at the start, before a constrained answer."""
-        return self._tag_masks.opening(self._splitter.begun)
+        """Returns the masks for the start of the output."""
+        return self._tag_masks.opening(self._splitter.partial_tag)
 
     def closing(self) -> Closing:
-        """What may come next in the reasoning, before a constrained answer."""
-        return self._tag_masks.closing(self._splitter.begun)
+        """Returns the mask for the reasoning."""
+        return self._tag_masks.closing(self._splitter.partial_tag)
 
     def fast_forward_tokens(self) -> Sequence[int]:
-        """What must come next: the end tag when the budget is spent."""
+        """Returns the closing tag when the budget is spent, else nothing."""
         spent = self._budget is not None and self._spent >= self._budget
-        if not self._queue and spent and self.place is Place.REASONING:
+        if not self._queue and spent and self.phase is Phase.REASONING:
             self._queue = list(self._tag_masks.close)
         return self._queue
 
     def accept(self, token_id: int) -> None:
-        """Counts a token that is about to be read."""
+        """Accepts a token, before the interpreter reads it; counts it against the budget."""
         if self._queue:
             if self._queue[0] == token_id:
                 self._queue.pop(0)
-        elif self.place is Place.REASONING:
+        elif self.phase is Phase.REASONING:
             self._spent += 1

@@ -1,4 +1,4 @@
-"""Compiles decoding rules: what all choices of a request share is made once."""
+"""Compiles decoding rules; the choices of a request share the result."""
 
 from collections.abc import Collection
 from functools import cached_property
@@ -10,7 +10,7 @@ from cachetools import LRUCache, cachedmethod
 from friendli_endpoint.chat.decoding.guide import ChoiceGuide
 from friendli_endpoint.chat.decoding.interpreter import OutputInterpreter, StopCriteria
 from friendli_endpoint.chat.decoding.reasoning_state import ReasoningState
-from friendli_endpoint.chat.reasoning.splitter import Splitter
+from friendli_endpoint.chat.reasoning.splitter import ReasoningSplitter
 from friendli_endpoint.chat.reasoning.tag_masks import TagMasks
 from friendli_endpoint.chat.stop_strings import StopSet
 from friendli_endpoint.chat.structured import CompiledGrammar, MatcherCompiler
@@ -19,19 +19,19 @@ from friendli_endpoint.generation import DecodingRules, ReasoningRule, Vocabular
 
 __all__ = ["CompiledRules", "RuleCompiler"]
 
-_MAX_BORDERS = 16
-"""TagMasks that are kept: one for each way in which reasoning and answers meet."""
+_MAX_TAG_MASKS = 16
+"""Maximum number of cached tag masks: one for each combination of tags and options."""
 
 
 class CompiledRules:
-    """The rules of a request, ready for its choices; while it is held they are not compiled again.
+    """Compiled rules of a request; equal rules are not compiled again while this object lives.
 
     Args:
         rules: The rules.
         vocabulary: The model's tokens.
-        matchers: Makes constraints.
-        grammar: The grammar of the rules, if they have one.
-        tag_masks: The tag_masks of their reasoning, if they have any.
+        matchers: Creates constraints.
+        grammar: The compiled grammar of the rules, or None.
+        tag_masks: The tag masks of their reasoning, or None.
     """
 
     def __init__(
@@ -53,31 +53,33 @@ class CompiledRules:
             suppressed_ids=(vocabulary.control_ids - frozenset(rules.visible_ids)) | end_ids,
             stops=StopSet(rules.stop) if rules.stop else None,
             min_tokens=rules.min_tokens,
-            without_ends=bitmask_without(end_ids, vocabulary.size),
+            no_end_mask=bitmask_without(end_ids, vocabulary.size),
         )
 
     def guide(self) -> ChoiceGuide:
-        """A guide for one choice."""
+        """Returns a new guide for one choice."""
         criteria, reasoning = self._criteria, self._rules.reasoning
-        splitter = Splitter(reasoning) if reasoning is not None else None
+        splitter = ReasoningSplitter(reasoning) if reasoning is not None else None
         interpreter = OutputInterpreter(criteria, self._vocabulary, splitter)
-        thinking = None
+        reasoning_state = None
         if reasoning is not None and splitter is not None and self._tag_masks is not None:
-            thinking = ReasoningState(splitter, interpreter, self._tag_masks, reasoning.budget)
+            reasoning_state = ReasoningState(
+                splitter, interpreter, self._tag_masks, reasoning.budget
+            )
         constraint = None
         if self._grammar is not None:
             constraint = self._matchers.constraint(self._grammar, criteria.end_ids)
-        return ChoiceGuide(criteria, self._vocabulary, interpreter, constraint, thinking)
+        return ChoiceGuide(criteria, self._vocabulary, interpreter, constraint, reasoning_state)
 
 
 class RuleCompiler:
-    """Compiles the rules of requests for one vocabulary; safe to use from many threads.
+    """Compiles the rules of requests for one vocabulary; thread-safe.
 
     Args:
         vocabulary: The model's tokens.
 
     Attributes:
-        vocabulary: The same.
+        vocabulary: The model's tokens.
         matchers: Compiles grammars.
     """
 
@@ -85,40 +87,40 @@ class RuleCompiler:
         self.matchers = MatcherCompiler(vocabulary)
         self.vocabulary = vocabulary
         self._lock = Lock()
-        self._used: WeakValueDictionary[DecodingRules, CompiledRules] = WeakValueDictionary()
-        self._kept_borders: LRUCache[object, TagMasks] = LRUCache(_MAX_BORDERS)
+        self._live: WeakValueDictionary[DecodingRules, CompiledRules] = WeakValueDictionary()
+        self._tag_masks_cache: LRUCache[object, TagMasks] = LRUCache(_MAX_TAG_MASKS)
 
     def compile(self, rules: DecodingRules) -> CompiledRules:
-        """The rules, compiled unless somebody holds them.
+        """Compiles rules, or returns the compiled rules of a live request with equal rules.
 
         Raises:
             ConstraintError: The grammar cannot be compiled.
         """
         with self._lock:
-            found = self._used.get(rules)
-        if found is None:
+            compiled = self._live.get(rules)
+        if compiled is None:
             grammar = self.matchers.compile(rules.grammar) if rules.grammar is not None else None
             tag_masks = None
             if rules.reasoning is not None:
                 tag_masks = self.tag_masks(rules.reasoning, rules.visible_ids)
-            made = CompiledRules(rules, self.vocabulary, self.matchers, grammar, tag_masks)
-            with self._lock:  # another thread may have been sooner
-                found = self._used.setdefault(rules, made)
-        return found
+            new = CompiledRules(rules, self.vocabulary, self.matchers, grammar, tag_masks)
+            with self._lock:  # another thread may have been faster
+                compiled = self._live.setdefault(rules, new)
+        return compiled
 
     def guide(self, rules: DecodingRules) -> ChoiceGuide:
-        """A guide for one choice of a request: the endpoint's `GuideMaker`."""
+        """Returns a new guide for one choice of a request; the endpoint's `GuideMaker`."""
         return self.compile(rules).guide()
 
     def tag_masks(self, rule: ReasoningRule, visible_ids: Collection[int]) -> TagMasks:
-        """The tag_masks between reasoning and answer in tokens; takes a while the first time."""
+        """Returns the tag masks of a reasoning rule; slow when they are not cached yet."""
         tags = ReasoningRule(rule.open, rule.close, rule.preludes, rule.interruptions, rule.trims)
         return self._tag_masks(tags, self.vocabulary.control_ids - frozenset(visible_ids))
 
-    @cachedmethod(lambda self: self._kept_borders, lock=lambda self: self._lock)
-    def _tag_masks(self, tags: ReasoningRule, silent: frozenset[int]) -> TagMasks:
-        return TagMasks(tags, self.vocabulary, self._pieces, silent)
+    @cachedmethod(lambda self: self._tag_masks_cache, lock=lambda self: self._lock)
+    def _tag_masks(self, tags: ReasoningRule, suppressed_ids: frozenset[int]) -> TagMasks:
+        return TagMasks(tags, self.vocabulary, self._token_index, suppressed_ids)
 
     @cached_property
-    def _pieces(self) -> TokenIndex:
+    def _token_index(self) -> TokenIndex:
         return TokenIndex(self.vocabulary)

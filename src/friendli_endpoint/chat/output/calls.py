@@ -1,4 +1,4 @@
-"""The calls in one choice's answer, as deltas; fragments of arguments add up to the whole."""
+"""Deltas of the tool calls in one choice's answer."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -9,24 +9,27 @@ from friendli_endpoint.chat.tools.family import (
     CallArguments,
     CallBegin,
     CallEnd,
+    CallEvent,
     CallParser,
-    Event,
-    Text,
+    CallText,
 )
 
 __all__ = ["CallReader"]
 
 Delta = StreamedChatChoiceDelta
 _ID_LENGTH = 9
-"""Some chat templates take ids of exactly nine letters and digits, and none minds them."""
+"""Some chat templates require ids of exactly nine letters and digits; all accept them."""
 
 
 class CallReader:
-    """Tells calls from text in one choice's answer.
+    """Separates tool calls from text in one choice's answer.
 
     Args:
-        parser: The family's, of this object alone.
-        key: What the ids of the calls are made from; the same key gives the same ids.
+        parser: Parser of the family; owned by this object.
+        key: Seed of the call ids; the same key gives the same ids.
+
+    Attributes:
+        complete: Number of complete calls so far.
     """
 
     def __init__(self, parser: CallParser, key: bytes) -> None:
@@ -35,16 +38,21 @@ class CallReader:
         self.complete = 0
 
     def read(self, text: str, last: bool) -> Iterator[Delta]:
-        """The deltas of the next piece of the answer; all that is left at the last."""
+        """Reads the next chunk of the answer; returns its deltas.
+
+        Args:
+            text: The next text; may be empty.
+            last: Whether the answer ends here, so that nothing is held back.
+        """
         events = self._parser.feed(text)
         if last:
             events = [*events, *self._parser.finish()]
         return self._deltas(events)
 
-    def _deltas(self, events: Iterable[Event]) -> Iterator[Delta]:
+    def _deltas(self, events: Iterable[CallEvent]) -> Iterator[Delta]:
         for event in events:
             match event:
-                case Text(text):
+                case CallText(text):
                     yield Delta(content=text)
                 case CallBegin(index, name):
                     function = StreamedFunctionResult(name=name, arguments="")

@@ -1,4 +1,4 @@
-"""One exchange: the request to the engine, and the chunks made of what comes back.
+"""Builds the response of one request from the events of the engine.
 
 A whole answer is the accumulated stream, so the two cannot differ.
 """
@@ -33,11 +33,11 @@ __all__ = ["ResponseBuilder", "TextDelta"]
 
 
 class TextDelta(NamedTuple):
-    """A chunk that says nothing but how the answer goes on, as almost all of them do.
+    """Compact form of a chunk that only adds text to one answer, as almost all chunks do.
 
     Attributes:
         choice: Index of the choice.
-        text: What its answer goes on with.
+        text: The text to add.
     """
 
     choice: int
@@ -48,19 +48,20 @@ Chunk = StreamedChatData | TextDelta
 
 
 class ResponseBuilder:
-    """An accepted request and its answer in the making.
+    """Builds the response of one valid request.
 
     Args:
         request: The request to the engine.
-        rules: Its decoding rules, held so that an engine in this process finds them compiled.
-        model: The name to answer under.
-        include_usage: Whether a stream ends with a chunk of usage.
+        rules: Its compiled decoding rules; the reference keeps them compiled for an engine in this
+            process.
+        model: The model name in the response.
+        include_usage: Whether a stream ends with a usage chunk.
         readers: One for each choice.
-        calls: One for each choice, where tools are offered.
+        calls: One for each choice; empty in a request without tools.
 
     Attributes:
         request: The request to the engine.
-        num_generated: Tokens generated so far, of all choices.
+        num_generated: Number of tokens generated so far, over all choices.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class ResponseBuilder:
         self._unfinished = len(request.choices)
         self.num_generated = 0
         self._cached_tokens = 0
-        self._whole = None if request.stream else _Whole(self.text_chunk)
+        self._accumulated = None if request.stream else _WholeAnswer(self.text_chunk)
 
     @property
     def finished(self) -> bool:
@@ -91,7 +92,7 @@ class ResponseBuilder:
         return self._unfinished == 0
 
     def opening(self) -> list[StreamedChatData]:
-        """The first chunk of each choice: its role and the seed that draws it."""
+        """Returns the first chunk of each choice, with its role and its seed."""
         chunks = [
             self._chunk(
                 index,
@@ -104,7 +105,7 @@ class ResponseBuilder:
         return chunks
 
     def read(self, event: Event) -> list[Chunk]:
-        """The chunks that an event adds, those that end the stream included."""
+        """Returns the chunks of an event, including those that end the stream."""
         if isinstance(event, Started):
             self._cached_tokens = event.cached_tokens
             return []
@@ -115,18 +116,18 @@ class ResponseBuilder:
         return chunks
 
     def text_chunk(self, choice: int, text: str) -> StreamedChatData:
-        """The chunk that a text delta is short for."""
+        """Returns the full chunk of a text delta."""
         return self._chunk(choice, StreamedChatChoiceDelta(content=text))
 
     def completion(self) -> ContainerChatCompleteSuccess:
-        """The whole answer; of a request that was not for a stream, when it has finished."""
-        assert self._whole is not None, "the request was for a stream"
-        return self._whole.completion()
+        """Returns the whole answer of a finished request that is not a stream."""
+        assert self._accumulated is not None, "the request was for a stream"
+        return self._accumulated.completion()
 
     def _keep(self, chunks: Iterable[Chunk]) -> None:
-        if self._whole is not None:
+        if self._accumulated is not None:
             for chunk in chunks:
-                self._whole.add(chunk)
+                self._accumulated.add(chunk)
 
     def _read_step(self, step: TokenStep) -> Iterator[Chunk]:
         if step.token_id is not None:
@@ -134,14 +135,14 @@ class ResponseBuilder:
         delta = self._readers[step.choice].read(step)
         logprobs = delta.logprobs
         if delta.reasoning:
-            shown = StreamedChatChoiceDelta(reasoning_content=delta.reasoning)
-            yield self._chunk(step.choice, shown, logprobs=() if delta.text else logprobs)
+            reasoning = StreamedChatChoiceDelta(reasoning_content=delta.reasoning)
+            yield self._chunk(step.choice, reasoning, logprobs=() if delta.text else logprobs)
             logprobs = logprobs if delta.text else ()
         if delta.text and not (logprobs or self._calls):
             yield TextDelta(step.choice, delta.text)
         else:
-            for shown in self._answer(step.choice, delta, bool(logprobs)):
-                yield self._chunk(step.choice, shown, logprobs=logprobs)
+            for answer_delta in self._answer(step.choice, delta, bool(logprobs)):
+                yield self._chunk(step.choice, answer_delta, logprobs=logprobs)
                 logprobs = ()
         if delta.finish is not None:
             self._unfinished -= 1
@@ -150,20 +151,20 @@ class ResponseBuilder:
             )
 
     def _answer(self, choice: int, delta: Delta, needed: bool) -> Iterator[StreamedChatChoiceDelta]:
-        """What a step adds to the answer; at least one delta where one is `needed`."""
-        given = False
+        """Yields the deltas that a step adds to the answer; at least one if `needed`."""
+        empty = True
         if self._calls:
-            for shown in self._calls[choice].read(delta.text, delta.finish is not None):
-                given = True
-                yield shown
+            for call_delta in self._calls[choice].read(delta.text, delta.finish is not None):
+                empty = False
+                yield call_delta
         elif delta.text:
-            given = True
+            empty = False
             yield StreamedChatChoiceDelta(content=delta.text)
-        if needed and not given:
+        if needed and empty:
             yield StreamedChatChoiceDelta(content="")
 
     def _finish(self, choice: int, delta: Delta) -> FinishReason | None:
-        """A message that carries whole calls ends with `tool_calls`, unless it was cut off."""
+        """Returns `tool_calls` for a message with complete calls, unless it was cut off."""
         called = self._calls and self._calls[choice].complete
         return "tool_calls" if called and delta.finish == "stop" else delta.finish
 
@@ -195,7 +196,7 @@ class ResponseBuilder:
     def _logprobs(
         self, entries: Sequence[ChatLogprobsContent], opening: bool
     ) -> ChatLogprobs | None:
-        """Entries; null where none were asked for, an empty list in the opening where some were."""
+        """Returns the entries; None if not requested, or if there are none after the opening."""
         if self.request.top_logprobs is None or not (entries or opening):
             return None
         return ChatLogprobs(content=list(entries))
@@ -216,11 +217,11 @@ class ResponseBuilder:
         )
 
 
-class _Whole:
-    """Adds chunks up to a whole answer; text deltas of a choice that follow each other at once.
+class _WholeAnswer:
+    """Accumulates chunks to a whole answer; joins consecutive text deltas of a choice first.
 
     Args:
-        expand: Makes the chunk that a text delta, its choice and its text, is short for.
+        expand: Returns the full chunk of a choice's index and a text.
     """
 
     def __init__(self, expand: Callable[[int, str], StreamedChatData]) -> None:

@@ -1,1 +1,1 @@
-"""From a conversation to prompt tokens: templates, messages as they expect them, tokenising."""
+"""From a conversation to prompt tokens: chat templates, message preparation, tokenization."""

@@ -1,4 +1,4 @@
-"""What a chat template has a place for: by what its expressions read, and by what it shows."""
+"""Capabilities of a chat template, from the names it reads and the text it renders."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,9 +12,9 @@ __all__ = ["TemplateAbilities"]
 
 Message = dict[str, Any]
 
-_ASKED: Message = {"role": "user", "content": "q"}
-_TOLD = "systemtext"
-_RESULT = "resulttext"
+_USER_MESSAGE: Message = {"role": "user", "content": "q"}
+_SYSTEM_TEXT = "systemtext"
+_RESULT_TEXT = "resulttext"
 _PROBE_CALL = {
     "id": "call00001",
     "type": "function",
@@ -23,20 +23,20 @@ _PROBE_CALL = {
 
 
 class TemplateAbilities:
-    """What a chat template has a place for: what its expressions read, and what it shows.
+    """Capabilities of a chat template, from the names it reads and the text it renders.
 
     Args:
         source: The template, in Jinja.
 
     Attributes:
-        tools: It reads the tools that are offered.
-        calls: It reads the calls of earlier answers.
-        effort: It reads `reasoning_effort`.
-        system: It takes a system message.
-        results: It takes the results of calls.
+        tools: Whether it reads the tools of the request.
+        calls: Whether it reads the tool calls of earlier answers.
+        effort: Whether it reads `reasoning_effort`.
+        system: Whether it renders a system message.
+        results: Whether it renders the results of tool calls.
 
     Raises:
-        TemplateFault: The template does not compile.
+        ChatTemplateError: The template does not compile.
     """
 
     def __init__(self, source: str) -> None:
@@ -45,26 +45,31 @@ class TemplateAbilities:
         self.tools = "tools" in variables
         self.calls = any(key == "tool_calls" for key in _keys(tree))
         self.effort = "reasoning_effort" in variables
-        called: Message = {"role": "assistant", "content": "c"}
+        answer: Message = {"role": "assistant", "content": "c"}
         if self.calls:
-            called = {**called, "content": "", "tool_calls": [_PROBE_CALL]}
-        result = {"role": "tool", "tool_call_id": _PROBE_CALL["id"], "content": _RESULT}
-        shows = _Probe(source).shows
-        self.system = shows([{"role": "system", "content": _TOLD}, _ASKED], _TOLD)
-        self.results = shows([_ASKED, called, result], _RESULT)
+            answer = {**answer, "content": "", "tool_calls": [_PROBE_CALL]}
+        result = {"role": "tool", "tool_call_id": _PROBE_CALL["id"], "content": _RESULT_TEXT}
+        renders = _Probe(source).renders
+        self.system = renders(
+            [{"role": "system", "content": _SYSTEM_TEXT}, _USER_MESSAGE], _SYSTEM_TEXT
+        )
+        self.results = renders([_USER_MESSAGE, answer, result], _RESULT_TEXT)
 
 
 class _Probe:
-    """Renders conversations to see what a template takes; one that takes none is left to itself."""
+    """Renders conversations to find which messages a template renders.
+
+    A template that fails on every conversation counts as capable; its error reaches the client.
+    """
 
     def __init__(self, source: str) -> None:
         self._template = ChatTemplate(source, {"bos_token": "", "eos_token": ""})
 
-    def shows(self, messages: list[Message], text: str) -> bool:
-        """Whether a text is in the prompt, or would not be in any."""
-        return text in (self._rendered(messages) or "") or self._rendered([_ASKED]) is None
+    def renders(self, messages: list[Message], text: str) -> bool:
+        """Whether the prompt contains a text, or no prompt can be rendered at all."""
+        return text in (self._render(messages) or "") or self._render([_USER_MESSAGE]) is None
 
-    def _rendered(self, messages: list[Message]) -> str | None:
+    def _render(self, messages: list[Message]) -> str | None:
         try:
             return self._template.render(messages, {})
         except RequestError:
@@ -72,6 +77,6 @@ class _Probe:
 
 
 def _keys(tree: nodes.Template) -> Iterator[object]:
-    """What the expressions of a template may look up: attributes by name, items by constants."""
+    """Yields the keys that a template may look up: attribute names and constants."""
     yield from (node.attr for node in tree.find_all(nodes.Getattr))
     yield from (node.value for node in tree.find_all(nodes.Const))

@@ -1,10 +1,10 @@
-"""From a conversation to prompt tokens; what users wrote never becomes a control token.
+"""From a conversation to prompt tokens; user text never becomes a control token.
 
-The template's text and the users' are one string once rendered, and tokenising them apart would
-give other tokens at the seams than the model was trained on. So before rendering, every control
-token that is written out in a user's text, or begun at its end, is broken by a mark, a character
-that occurs in none of the texts; the rendered string is cut at the marks' stretches, and those are
-tokenised as text.
+Rendering joins the template's text and the user's text in one string. Tokenizing them separately
+would give other tokens at the boundaries than the model was trained on. So before rendering, every
+control token in user text, complete or begun at its end, is broken by a mark: a character that
+occurs in no user text. The rendered string is then split at the template's own control tokens, and
+the spans between them are tokenized as plain text, without the marks.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -19,20 +19,22 @@ from friendli_endpoint.generation import RequestError, Vocabulary
 __all__ = ["Prompt", "PromptBuilder"]
 
 _MARKS = [chr(code) for code in range(0xFDD0, 0xFDF0)]
-"""Noncharacters: Unicode sets them aside for internal use, so texts rarely hold one."""
+"""Noncharacters: Unicode reserves them for internal use, so texts rarely contain one."""
 
-Written: TypeAlias = tuple[list[dict[str, Any]], dict[str, Any], Sequence[Mapping[str, Any]] | None]
-"""What users wrote: messages, template_kwargs, tools."""
+UserInput: TypeAlias = tuple[
+    list[dict[str, Any]], dict[str, Any], Sequence[Mapping[str, Any]] | None
+]
+"""User input: messages, template_kwargs, tools."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A conversation as the model reads it.
+    """A rendered and tokenized conversation.
 
     Attributes:
         ids: Token ids, at least one.
-        text: The same as text.
-        tag: The tag that the template itself wrote last, white space aside; empty if it did not.
+        text: The rendered text.
+        tag: The tag that the template wrote at the end, ignoring white space; empty if none.
     """
 
     ids: tuple[int, ...]
@@ -41,13 +43,13 @@ class Prompt:
 
 
 class PromptBuilder:
-    """Renders and tokenises conversations for one model.
+    """Renders and tokenizes conversations for one model.
 
     Args:
         template: The model's chat template.
         vocabulary: The model's tokens.
-        context: Tokens that a prompt and its answer may have together.
-        tags: Texts that tell where the answer begins if the template ends with one.
+        context: Maximum number of tokens of prompt and answer together.
+        tags: Reasoning tags; one at the end of the prompt decides how the output starts.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class PromptBuilder:
         self._vocabulary = vocabulary
         self._tags = tags
         self._control = ControlText(vocabulary)
-        longest_piece = max(len(vocabulary.token_bytes(token)) for token in range(vocabulary.size))
+        max_token_bytes = max(
+            len(vocabulary.token_bytes(token)) for token in range(vocabulary.size)
+        )
         self._context = context
-        self._max_bytes = context * longest_piece
+        self._max_bytes = context * max_token_bytes
 
     def build(
         self,
@@ -71,70 +75,74 @@ class PromptBuilder:
         template_kwargs: Mapping[str, Any],
         tools: Sequence[Mapping[str, Any]] | None = None,
     ) -> Prompt:
-        """A conversation as the model reads it, up to where the answer begins.
+        """Renders and tokenizes a conversation up to the start of the answer.
 
         Args:
             messages: Messages as the template expects them.
             template_kwargs: The request's `chat_template_kwargs`.
-            tools: The tools that are offered, for the template.
+            tools: Definitions of the offered tools, for the template.
 
         Raises:
-            RequestError: The template refuses, or the prompt has more bytes than the context can
-            hold.
+            RequestError: The template rejects the conversation, or the prompt has more bytes than
+                the context can hold.
         """
-        written = (messages, dict(template_kwargs), tools)
-        mark = self._mark(written)
-        text = self._render(written, lambda each: self._control.broken(each, mark))
+        user_input = (messages, dict(template_kwargs), tools)
+        mark = self._mark(user_input)
+        text = self._render(user_input, lambda part: self._control.broken(part, mark))
         self.check_size(text.replace(mark, ""), "messages")
         ids = self._control.tokens(text, mark)
         bos = self._vocabulary.bos_id
         if bos is not None and self._vocabulary.adds_bos and ids[:1] != [bos]:
             ids.insert(0, bos)
         if not ids:
-            raise RequestError("the chat template makes an empty prompt of this", param="messages")
-        return Prompt(tuple(ids), text.replace(mark, ""), self._own_tag(text, written, mark))
+            raise RequestError(
+                "the model's chat template renders these messages to an empty prompt",
+                param="messages",
+            )
+        return Prompt(tuple(ids), text.replace(mark, ""), self._own_tag(text, user_input, mark))
 
     def check_size(self, text: str, param: str) -> None:
-        """Refuses a text that no prompt could hold; see `check_prompt_bytes`."""
+        """Rejects a text that cannot fit into a prompt; see `check_prompt_bytes`."""
         check_prompt_bytes(text, self._max_bytes, self._context, param)
 
-    def _render(self, written: Written, change: Callable[[str], str]) -> str:
-        """What the template makes of what was written, once that is changed."""
-        messages, extra, tools = (_changed(each, change) for each in written)
+    def _render(self, user_input: UserInput, change: Callable[[str], str]) -> str:
+        """Renders the template, with every string of the user input changed."""
+        messages, extra, tools = (_changed(part, change) for part in user_input)
         return self._template.render(
             messages, extra, "chat_template_kwargs" if extra else "messages", tools
         )
 
-    def _own_tag(self, text: str, written: Written, mark: str) -> str:
-        """The tag at the end of a text, if nobody but the template wrote it.
+    def _own_tag(self, text: str, user_input: UserInput, mark: str) -> str:
+        """Returns the tag at the end of a text if the template wrote it, else an empty string.
 
-        Where users wrote the same tag somewhere, it is broken in their texts and looked for again.
+        If user input contains the same tag, the prompt is rendered again with that tag broken.
         """
-        tag = next((each for each in self._tags if text.rstrip().endswith(each)), "")
-        if tag and any(tag in each for each in _strings(written)):
-            probe = self._render(written, lambda each: each.replace(tag, tag[0] + mark + tag[1:]))
+        tag = next((tag for tag in self._tags if text.rstrip().endswith(tag)), "")
+        if tag and any(tag in part for part in _strings(user_input)):
+            broken = tag[0] + mark + tag[1:]
+            probe = self._render(user_input, lambda part: part.replace(tag, broken))
             return tag if probe.rstrip().endswith(tag) else ""
         return tag
 
-    def _mark(self, written: Written) -> str:
-        text = "".join(_strings(written))
+    def _mark(self, user_input: UserInput) -> str:
+        text = "".join(_strings(user_input))
         for mark in _MARKS:
             if mark not in text:
                 return mark
         raise RequestError(
-            "the messages hold every one of Unicode's noncharacters U+FDD0 to U+FDEF",
+            "the messages must not contain all of Unicode's noncharacters U+FDD0 to U+FDEF",
             param="messages",
         )
 
 
 def _changed(value: Any, change: Callable[[str], str]) -> Any:
-    """The same value with its strings changed."""
+    """Returns a copy of a value with its strings changed."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
-        return {change(name): _changed(each, change) for name, each in value.items()}
+        return {change(name): _changed(item, change) for name, item in value.items()}
     if isinstance(value, list):
-        return [_changed(each, change) for each in value]
+        return [_changed(item, change) for item in value]
     return value
 
 
@@ -142,9 +150,9 @@ def _strings(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for name, each in value.items():
+        for name, item in value.items():
             yield from _strings(name)
-            yield from _strings(each)
+            yield from _strings(item)
     elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _strings(each)
+        for item in value:
+            yield from _strings(item)

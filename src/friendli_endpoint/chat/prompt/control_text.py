@@ -1,7 +1,7 @@
-"""Control tokens in a prompt's text: those that the template wrote, and those that users did.
+"""Control tokens in the text of a prompt: the template's, and those in user text.
 
-What users wrote is broken by a mark before rendering, so that no control token is spelt out in it;
-the rendered text is then cut into the template's control tokens and the stretches between them.
+A mark breaks the control tokens in user text before rendering; the rendered text is then split into
+the template's control tokens and the spans between them.
 """
 
 import re
@@ -16,7 +16,7 @@ from friendli_endpoint.generation import Vocabulary
 __all__ = ["ControlText"]
 
 _SPACE = " \t\n\v\f\r"
-_KEPT = 1024
+_CACHE_SIZE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class _Control:
     """A control token.
 
     Attributes:
-        ids: The token.
-        eats_before: Whether white space before it is dropped.
-        eats_after: Whether white space after it is dropped.
+        ids: The token's id.
+        strips_before: Whether the tokenizer drops white space before it.
+        strips_after: Whether the tokenizer drops white space after it.
     """
 
     ids: Sequence[int]
-    eats_before: bool
-    eats_after: bool
+    strips_before: bool
+    strips_after: bool
 
 
 _NOTHING = _Control((), False, False)
@@ -41,71 +41,77 @@ class ControlText:
     """Finds the control tokens of a vocabulary in texts.
 
     Args:
-        vocabulary: The model's tokens; models may have thousands that are control tokens.
+        vocabulary: The model's tokens, possibly with thousands of control tokens.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._tokenize = vocabulary.tokenize
-        written = (
+        decoded = (
             vocabulary.token_bytes(t).decode(errors="replace") for t in vocabulary.control_ids
         )
-        texts = set(filter(None, written))
+        texts = set(filter(None, decoded))
         self._whole = re.compile(_any_of(texts)) if texts else None
         self._beginning = re.compile(_any_of(texts, ahead=True))
-        # Names and roles are left alone: what begins like a word is looked for as a whole only.
-        self._begun = {t[:n] for t in texts for n in range(1, len(t)) if not t[0].isalnum()}
-        self._longest = max(map(len, texts), default=0)
-        self._control = lru_cache(_KEPT)(self._read_control)
+        # A control token that begins like a word is matched only as a whole, so that names and
+        # roles in messages stay unbroken.
+        self._prefixes = {t[:n] for t in texts for n in range(1, len(t)) if not t[0].isalnum()}
+        self._max_length = max(map(len, texts), default=0)
+        self._control = lru_cache(_CACHE_SIZE)(self._read_control)
 
     def broken(self, text: str, mark: str) -> str:
-        """A mark after the first character of each control token, and of one that is begun.
+        """Inserts a mark after the first character of each control token in a text.
 
-        What a text begins at its end may be completed by the text that comes after it.
+        A control token that is only begun at the end of the text is broken as well, because the
+        text after it may complete it.
         """
         if self._whole is None:
             return text
-        lengths = range(1, min(len(text), self._longest) + 1)
-        places = {found.end() for found in self._beginning.finditer(text)}
-        places |= {len(text) - n + 1 for n in lengths if text[len(text) - n :] in self._begun}
-        edges = [0, *sorted(places), len(text)]
+        lengths = range(1, min(len(text), self._max_length) + 1)
+        positions = {found.end() for found in self._beginning.finditer(text)}
+        positions |= {len(text) - n + 1 for n in lengths if text[len(text) - n :] in self._prefixes}
+        edges = [0, *sorted(positions), len(text)]
         return mark.join(text[start:stop] for start, stop in pairwise(edges))
 
     def tokens(self, text: str, mark: str) -> list[int]:
-        """The tokens of a text in which what users wrote is broken by a mark."""
-        return [token for ids in self._stretches(text, mark) for token in ids]
+        """Tokenizes a rendered text in which a mark breaks the control tokens of user text."""
+        return [token for ids in self._spans(text, mark) for token in ids]
 
-    def _stretches(self, text: str, mark: str) -> Iterator[Sequence[int]]:
-        """Tokens by stretches; the tokenizer itself would look for each control token apart."""
+    def _spans(self, text: str, mark: str) -> Iterator[Sequence[int]]:
+        """Yields the tokens span by span.
+
+        Passing the whole text to the tokenizer would be slow: it searches for each control token
+        separately.
+        """
         found = self._whole.finditer(text) if self._whole else ()
-        # What a mark follows is a user's, of one character.
-        own = [each for each in found if not text.startswith(mark, each.end())]
-        before = [_NOTHING, *(self._control(each[0]) for each in own)]
-        starts = [0, *(each.end() for each in own)]
-        ends = [*(each.start() for each in own), len(text)]
+        # A match followed by a mark is a one-character control token in user text.
+        own = [match for match in found if not text.startswith(mark, match.end())]
+        before = [_NOTHING, *(self._control(match[0]) for match in own)]
+        starts = [0, *(match.end() for match in own)]
+        ends = [*(match.start() for match in own), len(text)]
         for control, following, start, end in zip(
             before, [*before[1:], _NOTHING], starts, ends, strict=True
         ):
             yield control.ids
-            stretch = text[start:end].replace(mark, "")
-            stretch = stretch.lstrip(_SPACE) if control.eats_after else stretch
-            stretch = stretch.rstrip(_SPACE) if following.eats_before else stretch
-            yield self._tokenize(stretch, False)
+            span = text[start:end].replace(mark, "")
+            span = span.lstrip(_SPACE) if control.strips_after else span
+            span = span.rstrip(_SPACE) if following.strips_before else span
+            yield self._tokenize(span, False)
 
     def _read_control(self, text: str) -> _Control:
         ids = self._tokenize(text, True)
         return _Control(
             tuple(ids),
-            eats_before=self._tokenize(f"{_SPACE}{text}", True) == ids,
-            eats_after=self._tokenize(f"{text}{_SPACE}", True) == ids,
+            strips_before=self._tokenize(f"{_SPACE}{text}", True) == ids,
+            strips_after=self._tokenize(f"{text}{_SPACE}", True) == ids,
         )
 
 
 def _any_of(texts: Iterable[str], *, ahead: bool = False) -> str:
-    """A pattern of any of some texts, the longest that is there, quick however many they are.
+    """Returns a pattern that matches the longest of some texts; a trie, fast for many texts.
 
     Args:
-        texts: None of them empty.
-        ahead: Whether the match is to be the first character only.
+        texts: Non-empty texts.
+        ahead: Whether the match is only the first character, with the rest as a lookahead.
     """
     tree: dict[str, Any] = {}
     for text in texts:
@@ -115,16 +121,16 @@ def _any_of(texts: Iterable[str], *, ahead: bool = False) -> str:
         node[""] = {}
     if not ahead:
         return _pattern(tree)
-    return "|".join(f"{re.escape(each)}(?={_pattern(rest)})" for each, rest in tree.items())
+    return "|".join(f"{re.escape(first)}(?={_pattern(rest)})" for first, rest in tree.items())
 
 
 def _pattern(tree: Mapping[str, Any]) -> str:
-    """What follows a beginning that texts share; where one of them ends there, maybe nothing."""
+    """Returns a pattern of a subtree of the trie; optional if one of the texts ends at its root."""
     straight = ""
     while len(tree) == 1 and "" not in tree:
         ((character, tree),) = tree.items()
         straight += re.escape(character)
-    branches = [re.escape(each) + _pattern(rest) for each, rest in tree.items() if each]
+    branches = [re.escape(first) + _pattern(rest) for first, rest in tree.items() if first]
     if not branches:
         return straight
     return f"{straight}(?:{'|'.join(branches)}){'?' * ('' in tree)}"

@@ -1,8 +1,8 @@
-"""Messages as chat templates expect them: plain text, calls with their arguments as objects.
+"""Messages as chat templates expect them: plain text, and calls with arguments as objects.
 
-Templates differ in what they know. One that knows nothing of tools gets them explained in the
-system message, earlier calls written out as the model would write them, and results as the user's
-words; one that knows no system message gets it at the head of the user's first.
+Templates differ in what they support. For a template without tools, the system message explains
+them, earlier calls are written out as the model would write them, and results become user messages.
+For a template without system messages, the system text is put before the first user message.
 """
 
 import json
@@ -23,87 +23,89 @@ Message = dict[str, Any]
 def messages_for(
     abilities: TemplateAbilities, messages: Sequence[WireMessage], toolbox: Toolbox | None
 ) -> list[Message]:
-    """The conversation for a template.
+    """Prepares the conversation for a template.
 
     Args:
-        abilities: What the template has a place for.
+        abilities: Capabilities of the template.
         messages: The messages of the request.
-        toolbox: The tools that are offered, if any.
+        toolbox: The tools that may be called, or None.
     """
-    plain = [_plain(message.model_dump(), abilities.calls) for message in messages]
+    prepared = [_prepare(message.model_dump(), abilities.calls) for message in messages]
     if toolbox is not None and not abilities.tools:
-        plain = _explained(plain, toolbox.family.fallback_prompt(toolbox.specs))
+        prepared = _with_tool_prompt(prepared, toolbox.family.fallback_prompt(toolbox.specs))
     if not abilities.results:
-        plain = _reported(plain)
-    if not abilities.system and plain[0]["role"] == "system":
-        plain = _folded(plain[0]["content"], plain[1:])
-    return plain
+        prepared = _with_results_as_user_messages(prepared)
+    if not abilities.system and prepared[0]["role"] == "system":
+        prepared = _with_system_in_user_message(prepared[0]["content"], prepared[1:])
+    return prepared
 
 
-def _explained(messages: list[Message], tools: str) -> list[Message]:
-    """The same after a system message that tells of tools."""
+def _with_tool_prompt(messages: list[Message], prompt: str) -> list[Message]:
+    """Adds a prompt about tools to the system message, or adds a system message."""
     first = messages[0]
     if first["role"] != "system":
-        return [{"role": "system", "content": tools}, *messages]
-    return [{**first, "content": f"{first['content']}\n\n{tools}".strip()}, *messages[1:]]
+        return [{"role": "system", "content": prompt}, *messages]
+    return [{**first, "content": f"{first['content']}\n\n{prompt}".strip()}, *messages[1:]]
 
 
-def _reported(messages: list[Message]) -> list[Message]:
-    """The same with the results of calls as the user's words, in one message with what follows.
+def _with_results_as_user_messages(messages: list[Message]) -> list[Message]:
+    """Turns the results of calls into user messages, merged with a user message that follows.
 
-    Templates without a place for results mostly ask that user and assistant alternate.
+    Most templates that do not support results require user and assistant to alternate.
     """
-    reported: list[Message] = []
+    converted: list[Message] = []
     after_result = False
     for message in messages:
         is_result = message["role"] == "tool"
         if is_result:
-            told = f"<tool_response>\n{message['content']}\n</tool_response>"
-            message = {"role": "user", "content": told}
+            content = f"<tool_response>\n{message['content']}\n</tool_response>"
+            message = {"role": "user", "content": content}
         if after_result and message["role"] == "user":
-            told = f"{reported.pop()['content']}\n{message['content']}"
-            message = {**message, "content": told}
-        reported.append(message)
+            content = f"{converted.pop()['content']}\n{message['content']}"
+            message = {**message, "content": content}
+        converted.append(message)
         after_result = is_result
-    return reported
+    return converted
 
 
-def _folded(told: str, rest: list[Message]) -> list[Message]:
-    """A conversation whose first words are those of the system, as the user's."""
+def _with_system_in_user_message(system: str, rest: list[Message]) -> list[Message]:
+    """Puts the system text before the first user message, or adds a user message."""
     if not rest or rest[0]["role"] != "user":
-        return [{"role": "user", "content": told}, *rest]
-    return [{**rest[0], "content": f"{told}\n\n{rest[0]['content']}"}, *rest[1:]]
+        return [{"role": "user", "content": system}, *rest]
+    return [{**rest[0], "content": f"{system}\n\n{rest[0]['content']}"}, *rest[1:]]
 
 
-def _plain(message: Mapping[str, Any], calls_known: bool) -> Message:
-    plain = {name: value for name, value in message.items() if value is not None}
+def _prepare(message: Mapping[str, Any], supports_calls: bool) -> Message:
+    prepared = {name: value for name, value in message.items() if value is not None}
     content = message.get("content")
     if isinstance(content, list):
         content = "\n".join(part["text"] for part in content)
-    plain["content"] = content or ""
-    if plain["role"] == "developer":
-        plain["role"] = "system"
-    calls = [_call(each) for each in message.get("tool_calls") or ()]
-    if calls and not calls_known:
-        del plain["tool_calls"]
-        plain["content"] = "\n".join(filter(None, (plain["content"], *map(_written, calls))))
+    prepared["content"] = content or ""
+    if prepared["role"] == "developer":
+        prepared["role"] = "system"
+    calls = [_call(call) for call in message.get("tool_calls") or ()]
+    if calls and not supports_calls:
+        del prepared["tool_calls"]
+        prepared["content"] = "\n".join(
+            filter(None, (prepared["content"], *map(_call_text, calls)))
+        )
     elif calls:
-        plain["tool_calls"] = calls
-    return plain
+        prepared["tool_calls"] = calls
+    return prepared
 
 
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:
-    """A call with its arguments as an object, which is what templates write out as JSON."""
+    """Returns a call with its arguments as an object, which templates render as JSON."""
     arguments = call["function"]["arguments"]
     try:
-        read = from_json(arguments)  # bounds the nesting, which what renders it relies on
+        parsed = from_json(arguments)  # limits the nesting; the renderer depends on that limit
     except ValueError:
-        read = arguments
-    return {**call, "function": {**call["function"], "arguments": read}}
+        parsed = arguments
+    return {**call, "function": {**call["function"], "arguments": parsed}}
 
 
-def _written(call: Mapping[str, Any]) -> str:
-    """A call in the form of the default family, whose prompt explains it."""
+def _call_text(call: Mapping[str, Any]) -> str:
+    """Returns a call in the format of the default family, as its fallback prompt explains it."""
     function = call["function"]
     body = {"name": function["name"], "arguments": function["arguments"]}
     return f"<tool_call>\n{json.dumps(body, ensure_ascii=False)}\n</tool_call>"

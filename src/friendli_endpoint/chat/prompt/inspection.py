@@ -1,4 +1,4 @@
-"""Text to tokens and back, for those who want to see what the model sees."""
+"""Views of prompts and tokens, for the inspection routes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ __all__ = ["Rendering", "detokenize", "rendering"]
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """A prompt as the model sees it.
+    """A prompt as text and tokens.
 
     Attributes:
-        text: All tokens together; control tokens are written out.
+        text: Text of all tokens; control tokens are written out.
         tokens: The token ids.
-        pieces: For each token its text, and whether it is a control token. A character that is
-            spread over several tokens is whole in `text` only.
-        room: Tokens of the context that the prompt leaves for an answer.
+        pieces: For each token its text, and whether it is a control token. A character whose bytes
+            span several tokens is complete only in `text`.
+        room: Number of tokens of the context that the prompt leaves for an answer.
     """
 
     text: str
@@ -28,27 +28,27 @@ class Rendering:
 
 
 def rendering(prompt: tuple[int, ...], vocabulary: Vocabulary, context: int) -> Rendering:
-    """Shows a prompt.
+    """Returns a view of a prompt.
 
     Args:
         prompt: Token ids of the vocabulary.
         vocabulary: The model's tokens.
-        context: Tokens that a prompt and its answer may have together.
+        context: Maximum number of tokens of prompt and answer together.
     """
-    pieces = [vocabulary.token_bytes(token) for token in prompt]
+    parts = [vocabulary.token_bytes(token) for token in prompt]
     return Rendering(
-        text=_text(b"".join(pieces)),
+        text=_text(b"".join(parts)),
         tokens=prompt,
         pieces=tuple(
-            (_text(piece), token in vocabulary.control_ids)
-            for token, piece in zip(prompt, pieces, strict=True)
+            (_text(part), token in vocabulary.control_ids)
+            for token, part in zip(prompt, parts, strict=True)
         ),
         room=context - len(prompt),
     )
 
 
 def detokenize(tokens: Sequence[int], vocabulary: Vocabulary, context: int) -> str:
-    """What tokens say together; U+FFFD stands for bytes that are no UTF-8.
+    """Returns the text of tokens; U+FFFD replaces bytes that are not valid UTF-8.
 
     Args:
         tokens: Any integers.
@@ -56,11 +56,11 @@ def detokenize(tokens: Sequence[int], vocabulary: Vocabulary, context: int) -> s
         context: Maximum number of tokens.
 
     Raises:
-        RequestError: The vocabulary has no such token, or there are more than the context holds.
+        RequestError: A token id is outside the vocabulary, or there are more than `context`.
     """
     if len(tokens) > context:
         raise RequestError(
-            f"tokens must be at most {context}, the context, not {len(tokens)}",
+            f"tokens must contain at most {context} tokens, the context, not {len(tokens)}",
             param="tokens",
             code="context_length_exceeded",
         )

@@ -1,7 +1,7 @@
-"""The model's chat template: Jinja, in its sandbox, bounded in time and size.
+"""The model's chat template: Jinja in a sandbox with limits on time and size.
 
-Templates come with model files, which anybody can make, so they run in Jinja's immutable sandbox
-(CVE-2024-34359 is what happens otherwise). The names that templates expect (`raise_exception`,
+Templates come with model files, which anybody can create, so they run in Jinja's immutable sandbox
+(CVE-2024-34359 shows why). The names that templates expect (`raise_exception`,
 `strftime_now`, `tojson` without escapes) are those of Hugging Face's `apply_chat_template`.
 """
 
@@ -16,14 +16,19 @@ from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
-from friendli_endpoint.chat.prompt.sandbox import MOST_CHARACTERS, Sandbox, TooMuch, start_rendering
+from friendli_endpoint.chat.prompt.sandbox import (
+    MAX_CHARACTERS,
+    Sandbox,
+    SandboxError,
+    start_rendering,
+)
 from friendli_endpoint.generation import RequestError
 
-__all__ = ["ChatTemplate", "TemplateFault", "syntax_tree"]
+__all__ = ["ChatTemplate", "ChatTemplateError", "syntax_tree"]
 
 
-class TemplateFault(Exception):
-    """The template does not compile; the message says where."""
+class ChatTemplateError(Exception):
+    """The chat template does not compile; the message says where."""
 
 
 class ChatTemplate:
@@ -31,10 +36,10 @@ class ChatTemplate:
 
     Args:
         source: Jinja source.
-        tokens: Texts of special tokens that the template may name, such as `bos_token`.
+        tokens: Texts of special tokens that the template may use, such as `bos_token`.
 
     Raises:
-        TemplateFault: The source is no Jinja template.
+        ChatTemplateError: The source is not a valid Jinja template.
     """
 
     def __init__(self, source: str, tokens: Mapping[str, str]) -> None:
@@ -49,18 +54,17 @@ class ChatTemplate:
         field: str = "messages",
         tools: Sequence[Mapping[str, Any]] | None = None,
     ) -> str:
-        """The conversation as the model expects it, with the opening of its answer.
+        """Renders a conversation, up to the start of the answer.
 
         Args:
-            messages: Role and content of each, as plain values.
-            template_kwargs: More variables for the template; those given here go before them.
-            field: The request field at fault where the template refuses.
-            tools: The tools that are offered, or None.
+            messages: Messages with role and content, as plain values.
+            template_kwargs: More variables for the template; the other arguments win over them.
+            field: The request field to name in an error.
+            tools: Definitions of the offered tools, or None.
 
         Raises:
-            RequestError: The template refuses the conversation (in its own words), fails on it, or
-            runs
-                too long.
+            RequestError: The template rejects the conversation (with its own message), fails, or
+                exceeds a limit.
         """
         variables: dict[str, Any] = {
             **self._tokens,
@@ -72,21 +76,21 @@ class ChatTemplate:
         start_rendering()
         try:
             return "".join(_bounded(self._template.generate(variables)))
-        except TooMuch as error:
+        except SandboxError as error:
             raise RequestError(str(error), param=field, code="template_error") from error
         except Exception as error:
             raise RequestError(
-                f"the model's chat template refuses this: {error}",
+                f"the model's chat template rejects the request: {error}",
                 param=field,
                 code="template_error",
             ) from error
 
 
 def syntax_tree(source: str) -> nodes.Template:
-    """A chat template as Jinja reads it.
+    """Parses a chat template.
 
     Raises:
-        TemplateFault: The source is no Jinja template.
+        ChatTemplateError: The source is not a valid Jinja template.
     """
     with _compiling():
         return _environment().parse(source)
@@ -96,8 +100,8 @@ def syntax_tree(source: str) -> nodes.Template:
 def _compiling() -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # those of Python's own compiler included
-        raise TemplateFault(f"the model's chat template does not compile: {error}") from error
+    except Exception as error:  # errors of Python's compiler included
+        raise ChatTemplateError(f"the model's chat template does not compile: {error}") from error
 
 
 def _environment() -> Sandbox:
@@ -113,7 +117,7 @@ def _environment() -> Sandbox:
 
 
 class _Generation(Extension):
-    """`{% generation %}`, which marks for training what the model writes; here it is its body."""
+    """`{% generation %}`, which marks the model's text for training; renders its body."""
 
     tags = {"generation"}  # noqa: RUF012 (an instance variable in the base class)
 
@@ -122,13 +126,13 @@ class _Generation(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-def _bounded(pieces: Iterator[str]) -> Iterator[str]:
+def _bounded(chunks: Iterator[str]) -> Iterator[str]:
     size = 0
-    for piece in pieces:
-        size += len(piece)
-        if size > MOST_CHARACTERS:
-            raise TooMuch(f"the chat template writes more than {MOST_CHARACTERS:,} characters")
-        yield piece
+    for chunk in chunks:
+        size += len(chunk)
+        if size > MAX_CHARACTERS:
+            raise SandboxError(f"the chat template writes more than {MAX_CHARACTERS:,} characters")
+        yield chunk
 
 
 def _raise(message: str) -> NoReturn:

@@ -1,1 +1,1 @@
-"""Where reasoning ends and the answer begins."""
+"""Separates reasoning from the answer."""

@@ -1,4 +1,4 @@
-"""The tags in which families of models write their reasoning."""
+"""Reasoning tags of the model families."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,13 +10,13 @@ __all__ = ["STYLES", "ReasoningStyle", "style_of", "tag_ids"]
 
 @dataclass(frozen=True, slots=True)
 class ReasoningStyle:
-    """The tags in which a family of models reasons.
+    """The reasoning tags of a family of models.
 
     Attributes:
-        name: What the family calls it.
-        open: What begins the reasoning.
-        close: What ends it.
-        preludes: Texts that may stand before an answer without reasoning, and are not part of it.
+        name: Name of the style.
+        open: Tag that opens the reasoning.
+        close: Tag that closes the reasoning.
+        preludes: Texts that may precede an answer without reasoning and are not part of it.
     """
 
     name: str
@@ -32,12 +32,12 @@ class ReasoningStyle:
         trims: bool = True,
         budget: int | None = None,
     ) -> ReasoningRule:
-        """The rule for one request.
+        """Returns the rule for one request.
 
         Args:
-            prompt: The end of the prompt, as far as the template wrote it.
-            interruptions: Texts that end the reasoning and belong to the answer.
-            trims: Whether white space between a tag and the answer is left out of the answer.
+            prompt: The end of the prompt, as written by the template.
+            interruptions: Texts that end the reasoning and are part of the answer.
+            trims: Whether white space between a tag and the answer is dropped.
             budget: Maximum number of tokens of reasoning, or None.
         """
         end = prompt.rstrip()
@@ -74,12 +74,12 @@ _BY_TEMPLATE = (
 
 
 def style_of(template: str) -> ReasoningStyle | None:
-    """The style that a chat template speaks of, or None for a model without reasoning."""
-    named = {style.name: style for style in STYLES}
-    return next((named[name] for sign, name in _BY_TEMPLATE if sign in template), None)
+    """Returns the style whose tags a chat template contains; None if it contains none."""
+    by_name = {style.name: style for style in STYLES}
+    return next((by_name[name] for marker, name in _BY_TEMPLATE if marker in template), None)
 
 
 def tag_ids(style: ReasoningStyle, vocabulary: Vocabulary) -> frozenset[int]:
-    """The control tokens that tags are made of, which are therefore read as text."""
+    """Returns the control tokens that tags consist of; they must be read as text."""
     tags = " ".join((style.open, style.close, *style.preludes)).encode()
     return frozenset(t for t in vocabulary.control_ids if vocabulary.token_bytes(t) in tags)

@@ -1,16 +1,22 @@
-"""Which tokens may come where a tag is begun and a constrained answer is near.
+"""Token masks at the boundary between reasoning and a constrained answer.
 
-A token may end a tag and go on with what follows it. After the reasoning that would take away the
-beginning of an answer that a constraint holds, so such tokens are left out; the same tag can always
-be written in tokens that end where it ends.
+A token may complete a tag and continue past it. After the reasoning, such a token would write the
+first bytes of the answer past the constraint, so the masks exclude it; the same tag can always be
+written in tokens that end where the tag ends.
 """
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from friendli_endpoint.chat.reasoning.splitter import WHITESPACE, Place
+from friendli_endpoint.chat.reasoning.splitter import WHITESPACE, Phase
 from friendli_endpoint.chat.stop_strings import StopMatcher, StopSet
-from friendli_endpoint.chat.tokens import Bitmask, TokenIndex, bitmask_of, bitmask_without, spelling
+from friendli_endpoint.chat.tokens import (
+    Bitmask,
+    TokenIndex,
+    bitmask_of,
+    bitmask_without,
+    tokenize_fragment,
+)
 from friendli_endpoint.generation import ReasoningRule, Vocabulary
 
 __all__ = ["Closing", "Opening", "TagMasks"]
@@ -18,25 +24,25 @@ __all__ = ["Closing", "Opening", "TagMasks"]
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What may come where both a tag and an answer may begin.
+    """Token masks for the start of an output, where a tag or the answer may begin.
 
     Attributes:
-        fitting: Tokens that go on with a tag, or end it.
-        others: All tokens but those that end a tag: what is left for the answer.
+        tag: Tokens that continue or complete a tag.
+        answer: All tokens but those that complete a tag.
     """
 
-    fitting: Bitmask
-    others: Bitmask
+    tag: Bitmask
+    answer: Bitmask
 
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """What may come in the reasoning.
+    """Token mask for the reasoning, where a closing tag or a tool call may begin.
 
     Attributes:
-        mask: All tokens but those that would take away the beginning of the answer.
-        interrupting: Tokens that end the reasoning with the beginning of the answer, and that
-            beginning: markers of calls.
+        mask: All tokens but those that would write past the closing tag into the answer.
+        interrupting: Tokens that complete the marker of a tool call, each with the bytes of that
+            marker; the marker ends the reasoning and is the beginning of the answer.
     """
 
     mask: Bitmask
@@ -44,111 +50,115 @@ class Closing:
 
 
 class TagMasks:
-    """The tag_masks between reasoning and constrained answers, in the tokens of a model.
+    """Token masks at the boundary between reasoning and constrained answers, for one vocabulary.
 
-    What was asked once is kept: there are no more beginnings than the tags have bytes.
+    Masks are cached: the number of partial tags is at most the number of bytes of the tags.
 
     Args:
         rule: The tags.
         vocabulary: The model's tokens.
-        pieces: Its tokens by their bytes.
-        suppressed_ids: Those that are not text.
+        token_index: Index of that vocabulary.
+        suppressed_ids: Tokens that are not text.
 
     Attributes:
-        close: The close tag, as it is forced when a budget is spent.
+        close: Token ids of the closing tag, which is appended when a budget is spent.
     """
 
     def __init__(
         self,
         rule: ReasoningRule,
         vocabulary: Vocabulary,
-        pieces: TokenIndex,
+        token_index: TokenIndex,
         suppressed_ids: Collection[int],
     ) -> None:
         self._trims = rule.trims
-        self.close = tuple(spelling(vocabulary, rule.close))
-        self._openings = [(rule.open.encode(), Place.REASONING)]
-        self._openings += [(prelude.encode(), Place.ANSWER) for prelude in rule.preludes]
+        self.close = tuple(tokenize_fragment(vocabulary, rule.close))
+        self._openings = [(rule.open.encode(), Phase.REASONING)]
+        self._openings += [(prelude.encode(), Phase.ANSWER) for prelude in rule.preludes]
         self._close = rule.close.encode()
         self._closers = [self._close, *(text.encode() for text in rule.interruptions)]
         self._stops = StopSet([rule.close, *rule.interruptions])
         self._suppressed_ids = suppressed_ids
-        self._pieces = pieces
+        self._token_index = token_index
         self._size = vocabulary.size
         self._whole = [
-            found for closer in self._closers for found in self._text(pieces.around(closer))
+            found
+            for closer in self._closers
+            for found in self._text(token_index.containing(closer))
         ]
-        self._known_openings: dict[bytes, Opening] = {}
-        self._known_closings: dict[bytes, Closing] = {}
+        self._opening_cache: dict[bytes, Opening] = {}
+        self._closing_cache: dict[bytes, Closing] = {}
 
-    def opening(self, begun: bytes) -> Opening:
-        """What may come at the start.
-
-        Args:
-            begun: The output up to here, if it may be the beginning of a tag.
-        """
-        if begun not in self._known_openings:
-            self._known_openings[begun] = self._opening(begun)
-        return self._known_openings[begun]
-
-    def closing(self, begun: bytes) -> Closing:
-        """What may come in the reasoning.
+    def opening(self, partial_tag: bytes) -> Opening:
+        """Returns the masks for the start of an output.
 
         Args:
-            begun: Its last bytes, as far as they may be the beginning of what ends it.
+            partial_tag: The output so far, which may be the beginning of a tag.
         """
-        if begun not in self._known_closings:
-            self._known_closings[begun] = self._closing(begun)
-        return self._known_closings[begun]
+        if partial_tag not in self._opening_cache:
+            self._opening_cache[partial_tag] = self._opening(partial_tag)
+        return self._opening_cache[partial_tag]
 
-    def _opening(self, begun: bytes) -> Opening:
-        fitting, ending = set[int](), set[int]()
-        for opening, place in self._openings:
-            if not opening.startswith(begun):
+    def closing(self, partial_tag: bytes) -> Closing:
+        """Returns the mask for the reasoning.
+
+        Args:
+            partial_tag: Its last bytes that may be the beginning of a closing tag or a call marker.
+        """
+        if partial_tag not in self._closing_cache:
+            self._closing_cache[partial_tag] = self._closing(partial_tag)
+        return self._closing_cache[partial_tag]
+
+    def _opening(self, partial_tag: bytes) -> Opening:
+        continuing, ending = set[int](), set[int]()
+        for opening, phase in self._openings:
+            if not opening.startswith(partial_tag):
                 continue
-            rest = opening[len(begun) :]
-            fitting.update(token for _, token in self._text(self._pieces.within(rest)))
-            for piece, token in self._text(self._pieces.beyond(rest)):
+            rest = opening[len(partial_tag) :]
+            continuing.update(token for _, token in self._text(self._token_index.prefixes_of(rest)))
+            for data, token in self._text(self._token_index.starting_with(rest)):
                 ending.add(token)
-                if self._harmless(piece[len(rest) :], place):
-                    fitting.add(token)
-        return Opening(bitmask_of(fitting, self._size), bitmask_without(ending, self._size))
+                if self._keeps_answer(data[len(rest) :], phase):
+                    continuing.add(token)
+        return Opening(bitmask_of(continuing, self._size), bitmask_without(ending, self._size))
 
-    def _harmless(self, rest: bytes, place: Place) -> bool:
-        """Whether what follows an opening in its token leaves the answer whole."""
-        if place is Place.ANSWER:
-            return not self._shown(rest)
+    def _keeps_answer(self, rest: bytes, phase: Phase) -> bool:
+        """Whether the bytes after an opening tag in its token contain nothing of the answer."""
+        if phase is Phase.ANSWER:
+            return not self._answer_part(rest)
         return not any(closer in rest for closer in self._closers)
 
-    def _closing(self, begun: bytes) -> Closing:
-        harmful, interrupting = set[int](), set[tuple[int, bytes]]()
-        for piece, token in self._ending(begun):
+    def _closing(self, partial_tag: bytes) -> Closing:
+        excluded, interrupting = set[int](), set[tuple[int, bytes]]()
+        for data, token in self._ending(partial_tag):
             matcher = StopMatcher(self._stops)
-            matcher.feed(begun)
-            match = matcher.feed(piece)
+            matcher.feed(partial_tag)
+            match = matcher.feed(data)
             assert match is not None
-            closer = (begun + piece)[: len(begun) + match.end][-match.length :]
-            rest = piece[match.end :]
+            closer = (partial_tag + data)[: len(partial_tag) + match.end][-match.length :]
+            rest = data[match.end :]
             interrupts = closer != self._close
-            taken = rest if interrupts else self._shown(rest)
-            if taken:
-                harmful.add(token)
+            answer = rest if interrupts else self._answer_part(rest)
+            if answer:
+                excluded.add(token)
             elif interrupts:
                 interrupting.add((token, closer))
-        mask = bitmask_without(harmful, self._size)
+        mask = bitmask_without(excluded, self._size)
         return Closing(mask, tuple(sorted(interrupting)))
 
-    def _ending(self, begun: bytes) -> Iterator[tuple[bytes, int]]:
-        """Tokens with which the reasoning ends."""
+    def _ending(self, partial_tag: bytes) -> Iterator[tuple[bytes, int]]:
+        """Yields bytes and id of the tokens that end the reasoning."""
         yield from self._whole
-        for start in range(len(begun)):
+        for start in range(len(partial_tag)):
             for closer in self._closers:
-                if closer.startswith(begun[start:]):
-                    yield from self._text(self._pieces.beyond(closer[len(begun) - start :]))
+                if closer.startswith(partial_tag[start:]):
+                    yield from self._text(
+                        self._token_index.starting_with(closer[len(partial_tag) - start :])
+                    )
 
-    def _text(self, pieces: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
-        return (piece for piece in pieces if piece[1] not in self._suppressed_ids)
+    def _text(self, entries: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
+        return (entry for entry in entries if entry[1] not in self._suppressed_ids)
 
-    def _shown(self, text: bytes) -> bytes:
-        """What of a text right after a tag belongs to the answer."""
+    def _answer_part(self, text: bytes) -> bytes:
+        """Returns the part of the bytes right after a tag that belongs to the answer."""
         return text.strip(WHITESPACE) if self._trims else text

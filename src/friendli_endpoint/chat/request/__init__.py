@@ -1,1 +1,1 @@
-"""The request: its rules, and the typed form that the rest of the room works with."""
+"""The request: its rules, and the typed form that the rest of `chat` works with."""

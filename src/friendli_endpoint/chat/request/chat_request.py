@@ -1,4 +1,4 @@
-"""A chat request, checked and with every default resolved."""
+"""A validated chat request with every default resolved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class OfferedTool:
     """A function that a request offers to the model.
 
     Attributes:
-        position: Its place in the request's `tools`.
+        position: Its index in the request's `tools`.
         name: Its name, unique in the request.
-        description: What it does, in the caller's words.
+        description: The caller's description, or None.
         parameters: JSON schema of its arguments, whose `type` is `object`.
         definition: The whole definition as it was sent, for the chat template.
     """
@@ -36,30 +36,30 @@ class OfferedTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """A request as the rest of the room works with it; nothing in it is checked again.
+    """A request as the rest of `chat` works with it; nothing in it is checked again.
 
     Attributes:
         model: The name to answer under.
-        adapter: Route of the adapter that the name asks for, or None.
+        adapter: Route of the adapter that the name contains, or None.
         messages: The conversation, at least one message.
         template_kwargs: Additional variables of the chat template.
         offered_tools: The tools of the request.
-        tools: Those that may be called; empty where none may be.
-        tool_required: Whether the answer must be calls.
-        parallel_tool_calls: Whether it may be several calls.
-        response_format: The form of the answer; None for free text.
-        sampling: How each choice is drawn, at least one.
+        tools: The tools that may be called; empty if none may.
+        tool_required: Whether the answer must be tool calls.
+        parallel_tool_calls: Whether the answer may contain several calls.
+        response_format: The format of the answer; None for free text.
+        sampling: Sampling parameters of each choice, at least one.
         end_ids: Tokens that end a choice.
         stop: Stop strings.
-        min_tokens: How many tokens must come before a choice may end by itself.
+        min_tokens: Minimum number of tokens before a choice may end by itself.
         max_tokens: Maximum number of tokens of a choice; None for as many as the context holds.
-        top_logprobs: How many likeliest tokens to report at each position, or None to report no
+        top_logprobs: Number of likeliest tokens to report at each position, or None to report no
             log probabilities.
         reasoning_budget: Maximum number of tokens of reasoning, or None.
-        parse_reasoning: Whether reasoning is given apart from the answer.
-        include_reasoning: Whether parsed reasoning is given.
+        parse_reasoning: Whether reasoning is returned separately from the answer.
+        include_reasoning: Whether parsed reasoning is returned.
         stream: Whether the answer is a stream of chunks.
-        include_usage: Whether a stream ends with a chunk of usage.
+        include_usage: Whether a stream ends with a usage chunk.
     """
 
     model: str

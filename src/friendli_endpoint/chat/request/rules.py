@@ -1,7 +1,6 @@
-"""The rules of a request, as tables: which values and combinations of parameters are served.
+"""The rules of a request, as tables: the supported values and combinations of parameters.
 
-Whatever is not allowed is refused here, before any work: with the field's name, and with the values
-it may have.
+An invalid request is rejected here, before any work, with the field's name and its allowed values.
 """
 
 import math
@@ -17,7 +16,7 @@ from friendli.models import (
     ToolMessage,
 )
 from friendli.types import Unset
-from friendli_endpoint.chat.request.given import given, given_fields
+from friendli_endpoint.chat.request.fields import effective_fields, value_or_none
 from friendli_endpoint.generation import RequestError
 
 __all__ = [
@@ -39,24 +38,24 @@ FIELDS_WITHOUT_EFFECT = frozenset(
         "user",
     }
 )
-"""Fields of other servers that are accepted though they change nothing here."""
+"""Fields of other servers that are allowed and ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds that the operator sets on one request.
+    """Limits that the operator sets on one request.
 
     Attributes:
-        choices: Maximum number of choices (`n`).
-        tools: Maximum number of tools.
-        stops: Maximum number of stop strings.
-        stop_length: Maximum number of characters of a stop string.
+        max_choices: Maximum number of choices (`n`).
+        max_tools: Maximum number of tools.
+        max_stops: Maximum number of stop strings.
+        max_stop_length: Maximum number of characters of a stop string.
     """
 
-    choices: int = 128
-    tools: int = 1024
-    stops: int = 64
-    stop_length: int = 1024
+    max_choices: int = 128
+    max_tools: int = 1024
+    max_stops: int = 64
+    max_stop_length: int = 1024
 
 
 Check = Callable[[Any], bool]
@@ -83,20 +82,20 @@ _RANGES: dict[str, tuple[Check, str]] = {
         "an endpoint id, or ENDPOINT_ID:ADAPTER_ROUTE, of up to 256 characters",
     ),
 }
-"""Field to what its value must satisfy, and the same in words."""
+"""By field: a check of its value, and a description of the allowed values."""
 
 _EXCLUDES: tuple[tuple[str, str], ...] = (
     ("min_tokens", "tools"),
     ("min_tokens", "response_format"),
     ("response_format", "tools"),
 )
-"""Pairs of fields that cannot be given together."""
+"""Pairs of fields that cannot be used together."""
 
 _NEEDS: tuple[tuple[str, str, str], ...] = (
     ("stream_options", "stream", "true"),
     ("top_logprobs", "logprobs", "true"),
 )
-"""Field, the field that must be true beside it, and the word for that."""
+"""A field, the field that it requires to be true, and the value to show in the message."""
 
 _TOOL_CHOICES = ("none", "auto", "required")
 
@@ -105,27 +104,29 @@ _TEMPLATE_VARIABLES = ("messages", "tools", "add_generation_prompt")
 
 
 def check_body(body: DedicatedChatCompletionBody, limits: Limits) -> None:
-    """Refuses what the rules do not allow.
+    """Checks a body against the rules.
 
     Args:
         body: The body of the request, of valid types.
-        limits: The operator's bounds.
+        limits: The operator's limits.
 
     Raises:
-        RequestError: With the field's name and the values it may have.
+        RequestError: A field is invalid; names the field and its allowed values.
     """
     for name in body.model_extra or ():
         if name not in FIELDS_WITHOUT_EFFECT:
             raise RequestError(f"unknown field {name!r}", param=name, code="unknown_field")
-    for name, (allowed, words) in _RANGES.items():
-        value = given(getattr(body, name))
+    for name, (allowed, description) in _RANGES.items():
+        value = value_or_none(getattr(body, name))
         if value is not None and not allowed(value):
-            raise RequestError(_out_of_range(name, value, words), param=name, code="out_of_range")
+            raise RequestError(
+                _out_of_range(name, value, description), param=name, code="out_of_range"
+            )
     _check_combinations(body)
     _check_counts(body, limits)
     _check_messages(body.messages)
     for name in _TEMPLATE_VARIABLES:
-        if name in (given(body.chat_template_kwargs) or ()):
+        if name in (value_or_none(body.chat_template_kwargs) or ()):
             raise RequestError(
                 f"chat_template_kwargs may not set {name}",
                 param=f"chat_template_kwargs.{name}",
@@ -134,16 +135,16 @@ def check_body(body: DedicatedChatCompletionBody, limits: Limits) -> None:
 
 
 def check_prompt_bytes(text: str, max_bytes: int, context: int, param: str) -> None:
-    """Refuses a text that no prompt could hold: to tokenise it would take long.
+    """Rejects a text that cannot fit into a prompt, because tokenizing it would take long.
 
     Args:
         text: The text.
-        max_bytes: Bytes of the longest token times the context.
-        context: Tokens that a prompt and its answer may have together.
+        max_bytes: Maximum number of bytes: those of the longest token times the context.
+        context: Maximum number of tokens of prompt and answer together.
         param: The field that the text comes from.
 
     Raises:
-        RequestError: It has more bytes than that.
+        RequestError: The text has more than `max_bytes` bytes.
     """
     size = len(text.encode())
     if size > max_bytes:
@@ -156,60 +157,61 @@ def check_prompt_bytes(text: str, max_bytes: int, context: int, param: str) -> N
 
 
 def check_prompt_tokens(num_tokens: int, context: int, min_tokens: int) -> None:
-    """Refuses a prompt that leaves no room for the answer.
+    """Rejects a prompt that leaves too few tokens of the context for the answer.
 
     Args:
-        num_tokens: Tokens of the prompt.
-        context: Tokens that prompt and answer may have together.
-        min_tokens: Tokens that the answer must have.
+        num_tokens: Number of tokens of the prompt.
+        context: Maximum number of tokens of prompt and answer together.
+        min_tokens: Minimum number of tokens of the answer.
 
     Raises:
-        RequestError: There is no room for a token, or for so many.
+        RequestError: Fewer than one token, or than `min_tokens`, remain.
     """
-    room = context - num_tokens
-    if room < 1:
+    remaining = context - num_tokens
+    if remaining < 1:
         raise RequestError(
             f"the prompt has {num_tokens} tokens; the context of {context} "
             "must hold them and at least one more",
             param="messages",
             code="context_length_exceeded",
         )
-    if min_tokens > room:
+    if min_tokens > remaining:
         raise RequestError(
-            f"min_tokens must be at most {room}, the room that the prompt leaves",
+            f"min_tokens must be at most {remaining}, the number of tokens that the prompt leaves",
             param="min_tokens",
             code="out_of_range",
         )
 
 
-def _out_of_range(name: str, value: object, words: str) -> str:
-    shown = f", not {value!r}" if isinstance(value, int | float) and abs(value) < math.inf else ""
-    return f"{name} must be {words}{shown}"
+def _out_of_range(name: str, value: object, description: str) -> str:
+    suffix = f", not {value!r}" if isinstance(value, int | float) and abs(value) < math.inf else ""
+    return f"{name} must be {description}{suffix}"
 
 
 def _check_combinations(body: DedicatedChatCompletionBody) -> None:
-    asked = given_fields(body)
-    for name, other in _EXCLUDES:
-        if name in asked and other in asked:
+    used = effective_fields(body)
+    for name, excluded in _EXCLUDES:
+        if name in used and excluded in used:
             raise RequestError(
-                f"{name} cannot be used together with {other}", param=name, code="conflict"
+                f"{name} cannot be used together with {excluded}", param=name, code="conflict"
             )
-    for name, other, word in _NEEDS:
-        if name in asked and not given(getattr(body, other)):
+    for name, needed, value in _NEEDS:
+        if name in used and not value_or_none(getattr(body, needed)):
             raise RequestError(
-                f"{name} can only be used with {other}: {word}", param=name, code="conflict"
+                f"{name} can only be used with {needed}: {value}", param=name, code="conflict"
             )
     choice = None if isinstance(body.tool_choice, Unset) else body.tool_choice
-    _check_tool_choice(choice, "tools" in asked)
-    max_tokens, alias = given(body.max_tokens), given(body.max_completion_tokens)
+    _check_tool_choice(choice, "tools" in used)
+    max_tokens, alias = value_or_none(body.max_tokens), value_or_none(body.max_completion_tokens)
     if max_tokens is not None and alias is not None and max_tokens != alias:
         raise RequestError(
-            "max_completion_tokens is another name of max_tokens: give one, or the same number",
+            "max_completion_tokens is another name of max_tokens: set one of them, or both to the "
+            "same number",
             param="max_completion_tokens",
             code="conflict",
         )
     bound = max_tokens if max_tokens is not None else alias
-    if bound is not None and (given(body.min_tokens) or 0) > bound:
+    if bound is not None and (value_or_none(body.min_tokens) or 0) > bound:
         raise RequestError(
             f"min_tokens must be at most max_tokens, {bound}", param="min_tokens", code="conflict"
         )
@@ -224,26 +226,26 @@ def _check_tool_choice(choice: str | ChatCompleteBodyToolChoice | None, has_tool
         )
     if choice is not None and not has_tools and choice not in ("none", "auto"):
         raise RequestError(
-            "tool_choice can only be none or auto where no tools are given",
+            "tool_choice must be none or auto in a request without tools",
             param="tool_choice",
             code="conflict",
         )
 
 
 def _check_counts(body: DedicatedChatCompletionBody, limits: Limits) -> None:
-    choices = given(body.n) or 1
-    if choices > limits.choices:
+    choices = value_or_none(body.n) or 1
+    if choices > limits.max_choices:
         raise RequestError(
-            f"n must be at most {limits.choices}, not {choices}", param="n", code="out_of_range"
+            f"n must be at most {limits.max_choices}, not {choices}", param="n", code="out_of_range"
         )
-    tools = given(body.tools) or ()
-    if len(tools) > limits.tools:
+    tools = value_or_none(body.tools) or ()
+    if len(tools) > limits.max_tools:
         raise RequestError(
-            f"there may be at most {limits.tools} tools, not {len(tools)}",
+            f"tools must contain at most {limits.max_tools} tools, not {len(tools)}",
             param="tools",
             code="out_of_range",
         )
-    seed = given(body.seed)
+    seed = value_or_none(body.seed)
     if isinstance(seed, list) and len(seed) != choices:
         raise RequestError(
             f"seed must be a number or a list of exactly n = {choices} numbers, not {len(seed)}",
@@ -256,16 +258,17 @@ def _check_counts(body: DedicatedChatCompletionBody, limits: Limits) -> None:
 
 def _check_stops(stop: str | list[str], limits: Limits) -> None:
     stops = [stop] if isinstance(stop, str) else stop
-    if len(stops) > limits.stops:
+    if len(stops) > limits.max_stops:
         raise RequestError(
-            f"stop must be at most {limits.stops} strings, not {len(stops)}",
+            f"stop must contain at most {limits.max_stops} strings, not {len(stops)}",
             param="stop",
             code="out_of_range",
         )
     for index, text in enumerate(stops):
-        if not 1 <= len(text) <= limits.stop_length:
+        if not 1 <= len(text) <= limits.max_stop_length:
             raise RequestError(
-                f"a stop string must have 1 to {limits.stop_length} characters, not {len(text)}",
+                f"a stop string must have 1 to {limits.max_stop_length} characters, "
+                f"not {len(text)}",
                 param="stop" if isinstance(stop, str) else f"stop[{index}]",
                 code="out_of_range",
             )
@@ -275,7 +278,7 @@ def _check_messages(messages: Iterable[Message]) -> None:
     called: set[str] = set()
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
-        called.update(call.id for call in given(getattr(message, "tool_calls", None)) or ())
+        called.update(call.id for call in value_or_none(getattr(message, "tool_calls", None)) or ())
         if isinstance(message, ToolMessage) and message.tool_call_id not in called:
             raise RequestError(
                 f"no earlier message calls a tool with the id {message.tool_call_id!r}",
@@ -288,7 +291,7 @@ def _check_messages(messages: Iterable[Message]) -> None:
         for number, part in enumerate(content):
             if not isinstance(part, TextContent):
                 raise RequestError(
-                    f"this model takes text only, no part of type {part.type!r}",
+                    f"this model supports text only; a part of type {part.type!r} is not supported",
                     param=f"{path}.content[{number}]",
                     code="unsupported_content",
                 )

@@ -1,4 +1,4 @@
-"""Sampling parameters: how each choice of a request draws its tokens."""
+"""Sampling parameters of the choices of a request."""
 
 import math
 import secrets
@@ -7,8 +7,8 @@ from typing import Any
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli.types import Unset
-from friendli_endpoint.chat.request.given import given
-from friendli_endpoint.chat.tokens import spelling
+from friendli_endpoint.chat.request.fields import value_or_none
+from friendli_endpoint.chat.tokens import tokenize_fragment
 from friendli_endpoint.generation import RequestError, SamplingParams, Vocabulary
 
 __all__ = ["check_token", "sampling_params"]
@@ -22,10 +22,10 @@ _SEED_RANGE = 2**64
 def sampling_params(
     body: DedicatedChatCompletionBody, vocabulary: Vocabulary, protected: frozenset[int]
 ) -> tuple[SamplingParams, ...]:
-    """How each of the request's choices draws its tokens.
+    """Returns the sampling parameters of each choice.
 
     Args:
-        body: The request, checked by the rules.
+        body: The request, checked by `check_body`.
         vocabulary: The model's tokens.
         protected: Tokens that XTC may not remove.
 
@@ -33,12 +33,12 @@ def sampling_params(
         RequestError: A key or value of `logit_bias` is invalid.
     """
     seed = None if isinstance(body.seed, Unset) else body.seed
-    bias = _logit_bias(given(body.logit_bias) or {}, vocabulary)
+    bias = _logit_bias(value_or_none(body.logit_bias) or {}, vocabulary)
     return tuple(
         SamplingParams(
-            seed=own_seed,
+            seed=choice_seed,
             temperature=_or_neutral(body.temperature, 1.0),
-            top_k=max(0, given(body.top_k) or 0),
+            top_k=max(0, value_or_none(body.top_k) or 0),
             top_p=_or_neutral(body.top_p, 1.0),
             min_p=_or_neutral(body.min_p, 0.0),
             repetition_penalty=_or_neutral(body.repetition_penalty, 1.0),
@@ -49,13 +49,13 @@ def sampling_params(
             xtc_probability=_or_neutral(body.xtc_probability, 0.0),
             xtc_protected=tuple(sorted(protected)),
         )
-        for own_seed in _seeds(seed, given(body.n) or 1)
+        for choice_seed in _seeds(seed, value_or_none(body.n) or 1)
     )
 
 
 def _or_neutral(value: float | Unset | None, neutral: float) -> float:
-    found = given(value)
-    return neutral if found is None else found
+    number = value_or_none(value)
+    return neutral if number is None else number
 
 
 def _seeds(seed: int | list[int] | None, count: int) -> list[int]:
@@ -78,7 +78,7 @@ def _bias_token(key: str, vocabulary: Vocabulary) -> int:
         token = int(key) if len(key) <= len(str(vocabulary.size)) else vocabulary.size
         check_token(token, vocabulary, f"logit_bias.{key}")
         return token
-    ids = spelling(vocabulary, key)
+    ids = tokenize_fragment(vocabulary, key)
     if len(ids) != 1:
         raise RequestError(
             f"a key of logit_bias must be a token id or the text of exactly one token; "
@@ -92,7 +92,7 @@ def _bias_token(key: str, vocabulary: Vocabulary) -> int:
 def _bias_value(value: object, path: str) -> float:
     if value is False:
         return _BAN
-    # NaN is not itself; math.isnan would make a float of an integer that may be too long for one.
+    # Only NaN differs from itself; math.isnan fails for an integer too large for a float.
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise RequestError(
             "a value of logit_bias must be a number from -100 to 100, or false to ban the token",
@@ -104,19 +104,19 @@ def _bias_value(value: object, path: str) -> float:
 
 
 def check_token(token: int, vocabulary: Vocabulary, path: str) -> None:
-    """Refuses a token that does not exist.
+    """Checks that a token id exists.
 
     Args:
         token: Any integer.
         vocabulary: The model's tokens.
-        path: The field that names it.
+        path: The field that contains it.
 
     Raises:
-        RequestError: It is outside the vocabulary.
+        RequestError: The id is outside the vocabulary.
     """
     if not 0 <= token < vocabulary.size:
         raise RequestError(
-            f"{path} is no token of this model: ids go from 0 to {vocabulary.size - 1}",
+            f"{path} must be a token id from 0 to {vocabulary.size - 1}",
             param=path,
             code="out_of_range",
         )

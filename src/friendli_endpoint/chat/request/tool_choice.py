@@ -1,4 +1,4 @@
-"""The tools of a request: which may be called, and whether one must be."""
+"""The tools of a request, and the choice among them."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from friendli.models import ChatCompleteBodyToolChoice, DedicatedChatCompletionBody, Tool
 from friendli_endpoint.chat.request.chat_request import OfferedTool
-from friendli_endpoint.chat.request.given import given
+from friendli_endpoint.chat.request.fields import value_or_none
 from friendli_endpoint.generation import RequestError
 
 __all__ = ["ToolChoice", "tool_choice"]
@@ -17,13 +17,13 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class ToolChoice:
-    """The tools of a request, and which may be called.
+    """The tools of a request, and the choice among them.
 
     Attributes:
         offered: The tools of the request.
-        tools: Those that may be called; empty where none may be.
-        required: Whether the answer must be calls.
-        parallel: Whether it may be several.
+        tools: The tools that may be called; empty if none may.
+        required: Whether the answer must be tool calls.
+        parallel: Whether the answer may contain several calls.
     """
 
     offered: tuple[OfferedTool, ...]
@@ -33,16 +33,18 @@ class ToolChoice:
 
 
 def tool_choice(body: DedicatedChatCompletionBody) -> ToolChoice:
-    """The tools that a request lets the model call.
+    """Returns the tools of a request, and the choice among them.
 
     Raises:
-        RequestError: A name is invalid, is used twice, or is chosen without being offered; or the
+        RequestError: A name is invalid, is used twice, or is chosen but not offered; or the
             arguments of a tool are not an object.
     """
-    tools = tuple(_offered(index, tool) for index, tool in enumerate(given(body.tools) or ()))
+    tools = tuple(
+        _offered(index, tool) for index, tool in enumerate(value_or_none(body.tools) or ())
+    )
     _check_names(tools)
-    choice = given(body.tool_choice) or "auto"
-    parallel = given(body.parallel_tool_calls) is not False
+    choice = value_or_none(body.tool_choice) or "auto"
+    parallel = value_or_none(body.parallel_tool_calls) is not False
     if isinstance(choice, ChatCompleteBodyToolChoice):
         return ToolChoice(tools, (_chosen(choice.function.name, tools),), True, False)
     callable_tools = () if choice == "none" else tools
@@ -61,14 +63,14 @@ def _offered(index: int, tool: Tool) -> OfferedTool:
     schema: dict[str, Any] = function.parameters or {"properties": {}}
     if schema.get("type", "object") != "object":
         raise RequestError(
-            f"arguments are an object, so the type must be object, not {schema['type']!r}",
+            f"the type of a tool's parameters must be object, not {schema['type']!r}",
             param=f"tools[{index}].function.parameters.type",
             code="invalid_schema",
         )
     return OfferedTool(
         position=index,
         name=function.name,
-        description=given(function.description),
+        description=value_or_none(function.description),
         parameters={**schema, "type": "object"},
         definition=tool.model_dump(),
     )

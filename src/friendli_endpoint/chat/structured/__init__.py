@@ -1,10 +1,9 @@
-"""Structured outputs: grammars that an answer must follow, compiled by llguidance.
+"""Structured outputs: grammars that constrain an answer, compiled by llguidance.
 
-A request's schema, regular expression or tools become a `Grammar`; a grammar is compiled once, and
-each choice follows a copy of the matcher. The compiler is native code and may fail in its own ways,
-a panic included; all of them become a `RequestError` where the request is checked, and the end of
-the
-choice where it runs, so that a constraint can only ever cut short its own request.
+A request's schema, regular expression or tools become a `Grammar`. A grammar is compiled once, and
+each choice uses its own copy of the matcher. The compiler is native code and can fail in its own
+ways, including a panic. Every such failure becomes a `RequestError` while the request is checked,
+or ends the choice while it is generated, so a constraint can only cut short its own request.
 """
 
 from friendli_endpoint.chat.structured.constraint import Constraint

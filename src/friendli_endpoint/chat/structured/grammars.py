@@ -1,4 +1,4 @@
-"""Turns the schemas and regular expressions of requests into grammars that can be enforced."""
+"""Builds grammars from the schemas and regular expressions of requests."""
 
 import json
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from cachetools import LRUCache
 
 from friendli_endpoint.chat.structured.json_schema import (
     LAYOUTS,
-    FitSchema,
     JsonLayout,
-    fault_of,
-    fit_schema,
-    in_words,
+    RewrittenSchema,
+    client_message,
+    locate_error,
+    rewrite_schema,
     schema_text,
 )
 from friendli_endpoint.chat.structured.matchers import MatcherCompiler
@@ -24,22 +24,21 @@ from friendli_endpoint.generation import Grammar, RequestError
 
 __all__ = ["GrammarMaker"]
 
-_MAX_KEPT = 128
-"""Schemas whose rewriting is kept."""
+_MAX_CACHED = 128
+"""Number of schemas whose grammar is cached."""
 
-_MAX_REGEX = 16 * 1024
-"""Characters of a regular expression."""
+_MAX_REGEX_CHARACTERS = 16 * 1024
 
 T = TypeVar("T")
 
 
 class GrammarMaker:
-    """Makes the grammars of requests, and has each compiled; safe to use from many threads.
+    """Builds the grammars of requests and compiles each of them; thread-safe.
 
     Args:
         matchers: Compiles grammars.
-        compiled: Told how many seconds each compilation took, in vain or not.
-        layout: How the JSON of a schema is written.
+        compiled: Called with the duration in seconds of each compilation, also of a failed one.
+        layout: White space in the JSON of a schema.
     """
 
     def __init__(
@@ -52,95 +51,102 @@ class GrammarMaker:
         self._compiled = compiled
         self._layout = LAYOUTS[layout]
         self._lock = Lock()
-        self._schemas: LRUCache[str, Grammar] = LRUCache(_MAX_KEPT)
+        self._schemas: LRUCache[str, Grammar] = LRUCache(_MAX_CACHED)
 
     def json_schema(self, schema: object, param: str) -> Grammar:
-        """The grammar of the JSON values that a schema allows.
+        """Builds the grammar of the JSON values that a schema allows.
+
+        Args:
+            schema: The JSON Schema of the request.
+            param: Path of the schema in the request, for error messages.
 
         Raises:
-            RequestError: The schema cannot be enforced; names the keyword and its place.
+            RequestError: The schema is invalid or cannot be enforced; `param` is the path of the
+                keyword.
         """
         text = schema_text(schema, param)
         with self._lock:
             grammar = self._schemas.get(text)
         if grammar is None:
-            grammar = self._timed(lambda: self._of_schema(schema, param))
+            grammar = self._timed(lambda: self._compile_schema(schema, param))
             with self._lock:
                 self._schemas[text] = grammar
         else:
-            self._checked(grammar, param)
+            self._ensure_compiled(grammar, param)
         return grammar
 
     def regex(self, pattern: str, param: str) -> Grammar:
-        """The grammar of the texts that a regular expression matches as a whole.
+        """Builds the grammar of the texts that a regular expression matches as a whole.
 
         Raises:
-            RequestError: The pattern cannot be enforced.
+            RequestError: The pattern is invalid, too long, or cannot be enforced.
         """
-        if len(pattern) > _MAX_REGEX:
+        if len(pattern) > _MAX_REGEX_CHARACTERS:
             raise RequestError(
-                f"{param} must have at most {_MAX_REGEX:,} characters",
+                f"{param} must have at most {_MAX_REGEX_CHARACTERS:,} characters",
                 param=param,
                 code="invalid_regex",
             )
         try:
             grammar = Grammar("regex", whole_pattern(pattern))
         except PatternError as error:
-            raise _refusal(param, str(error), "unsupported_regex") from error
-        return self._checked(grammar, param)
+            raise _request_error(param, str(error), "unsupported_regex") from error
+        return self._ensure_compiled(grammar, param)
 
     def lark(self, text: str, param: str) -> Grammar:
-        """A grammar in llguidance's dialect of Lark.
+        """Builds a grammar written in llguidance's dialect of Lark.
 
         Raises:
             RequestError: The grammar cannot be enforced.
         """
-        return self._checked(Grammar("lark", text), param)
+        return self._ensure_compiled(Grammar("lark", text), param)
 
-    def _of_schema(self, schema: object, param: str) -> Grammar:
-        fit = fit_schema(schema, param)
-        grammar = self._grammar(fit.root)
+    def _compile_schema(self, schema: object, param: str) -> Grammar:
+        rewritten = rewrite_schema(schema, param)
+        grammar = self._grammar(rewritten.root)
         try:
             self._matchers.compile(grammar)
         except ConstraintError as error:
-            raise self._unfit(fit, str(error), param) from error
+            raise self._schema_error(rewritten, str(error), param) from error
         return grammar
 
-    def _checked(self, grammar: Grammar, param: str) -> Grammar:
-        """The grammar, compiled if it is not there."""
+    def _ensure_compiled(self, grammar: Grammar, param: str) -> Grammar:
         if grammar not in self._matchers:
             try:
                 self._timed(lambda: self._matchers.compile(grammar))
             except ConstraintError as error:
-                said = str(error)
-                whole = grammar.kind == "lark"  # the place of the fault is in a line of its own
-                reason = in_words(" ".join(said.split()) if whole else first_line(said))
+                message = str(error)
+                if grammar.kind == "lark":  # its errors give the position on a line of its own
+                    reason = client_message(" ".join(message.split()))
+                else:
+                    reason = client_message(first_line(message))
                 code = "unsupported_regex" if grammar.kind == "regex" else "unsupported_schema"
-                raise _refusal(param, reason, code) from error
+                raise _request_error(param, reason, code) from error
         return grammar
 
     def _timed(self, work: Callable[[], T]) -> T:
-        begun = monotonic()
+        started = monotonic()
         try:
             return work()
         finally:
-            self._compiled(monotonic() - begun)
+            self._compiled(monotonic() - started)
 
-    def _unfit(self, fit: FitSchema, message: str, param: str) -> RequestError:
-        """The compiler's refusal, at the innermost schema that has the same fault."""
+    def _schema_error(self, rewritten: RewrittenSchema, message: str, param: str) -> RequestError:
+        """Returns the compiler's error, at the innermost schema that causes it."""
 
-        def complaint(part: dict[str, object]) -> str | None:
+        def compile_error(schema: dict[str, object]) -> str | None:
             try:
-                self._matchers.compile(self._grammar({**part, "$defs": fit.definitions}))
+                self._matchers.compile(self._grammar({**schema, "$defs": rewritten.definitions}))
             except ConstraintError as error:
                 return first_line(str(error))
             return None
 
-        return fault_of(fit.parts, first_line(message), complaint).refusal(param)
+        located = locate_error(rewritten.subschemas, first_line(message), compile_error)
+        return located.to_request_error(param)
 
     def _grammar(self, schema: dict[str, object]) -> Grammar:
         return Grammar("json_schema", json.dumps({**schema, "x-guidance": self._layout}))
 
 
-def _refusal(param: str, reason: str, code: str) -> RequestError:
+def _request_error(param: str, reason: str, code: str) -> RequestError:
     return RequestError(f"{param} cannot be enforced: {reason}", param=param, code=code)

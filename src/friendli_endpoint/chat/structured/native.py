@@ -1,4 +1,4 @@
-"""What the native compiler asks of Python, and what may come out of it."""
+"""Interface to the native compiler: its view of a vocabulary, and its errors and panics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,21 +7,21 @@ from llguidance import LLTokenizer, TokenizerWrapper
 
 from friendli_endpoint.generation import Vocabulary
 
-__all__ = ["ConstraintError", "contained", "first_line", "tokenizer_of"]
+__all__ = ["ConstraintError", "catch_panics", "first_line", "tokenizer_of"]
 
 
 class ConstraintError(Exception):
-    """The compiler does not take a grammar, or failed at it."""
+    """The compiler does not support a grammar, or failed to compile it."""
 
 
 def tokenizer_of(vocabulary: Vocabulary) -> LLTokenizer:
-    """The compiler's view of a vocabulary."""
-    return LLTokenizer(TokenizerWrapper(_TokenizerView(vocabulary)), eos_token=_end_of(vocabulary))
+    """Builds the compiler's view of a vocabulary."""
+    return LLTokenizer(TokenizerWrapper(_TokenizerView(vocabulary)), eos_token=_eos_of(vocabulary))
 
 
 @contextmanager
-def contained() -> Iterator[None]:
-    """Turns a panic of the native code, which is no `Exception`, into a `ConstraintError`."""
+def catch_panics() -> Iterator[None]:
+    """Turns a panic of the native code, which is not an `Exception`, into a `ConstraintError`."""
     try:
         yield
     except (Exception, KeyboardInterrupt, SystemExit):
@@ -31,16 +31,16 @@ def contained() -> Iterator[None]:
 
 
 def first_line(message: str) -> str:
-    """What a fault says, without the state of the compiler below it."""
+    """Returns the first line of an error; the compiler appends its state below it."""
     return message.strip().partition("\n")[0]
 
 
 class _TokenizerView:
-    """What the compiler asks of a tokenizer; control tokens' bytes begin with 0xff."""
+    """Tokenizer protocol of llguidance; the bytes of control tokens begin with 0xff."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self.eos_token_id = _end_of(vocabulary)
+        self.eos_token_id = _eos_of(vocabulary)
         self.bos_token_id = vocabulary.bos_id
         self.special_token_ids = sorted(vocabulary.control_ids)
         self.tokens = [
@@ -49,9 +49,9 @@ class _TokenizerView:
         ]
 
     def __call__(self, text: str | bytes) -> list[int]:
-        readable = text if isinstance(text, str) else text.decode(errors="replace")
-        return self._vocabulary.tokenize(readable, False)
+        decoded = text if isinstance(text, str) else text.decode(errors="replace")
+        return self._vocabulary.tokenize(decoded, False)
 
 
-def _end_of(vocabulary: Vocabulary) -> int:
+def _eos_of(vocabulary: Vocabulary) -> int:
     return vocabulary.eos_id if vocabulary.eos_id is not None else min(vocabulary.end_ids)

@@ -1,15 +1,15 @@
-"""Tool calls: one module per family of models, and the table by which a family is found."""
+"""Tool calls: one module per family of models, and the lookup of a family."""
 
 from friendli_endpoint.chat.tools.deepseek import DeepSeek
 from friendli_endpoint.chat.tools.family import (
     CallArguments,
     CallBegin,
     CallEnd,
+    CallEvent,
     CallParser,
-    Event,
+    CallText,
     Family,
     Marker,
-    Text,
     ToolSpec,
 )
 from friendli_endpoint.chat.tools.functionary import FunctionaryRecipients, FunctionaryTags
@@ -25,11 +25,11 @@ __all__ = [
     "CallArguments",
     "CallBegin",
     "CallEnd",
+    "CallEvent",
     "CallParser",
-    "Event",
+    "CallText",
     "Family",
     "Marker",
-    "Text",
     "ToolSpec",
     "family_named",
     "family_of",
@@ -51,26 +51,26 @@ FAMILIES: tuple[Family, ...] = (
     _DEFAULT,
     Llama3(),
 )
-"""All families; the first that recognises a template is the template's.
+"""All families; the first that recognises a template is used.
 
-The order is from what is told by few templates to what is told by many: several forms open with
-the marker of Hermes, and what is written between tags of Functionary is told by what is not there.
+The order is from specific to general: several formats begin with the marker of Hermes, and the tags
+of Functionary are recognised by the absence of another tag.
 """
 
 
 def family_of(template: str) -> Family:
-    """The family that a chat template writes calls for; Hermes where it does not say."""
+    """Returns the family of a chat template; Hermes if none recognises it."""
     return next((family for family in FAMILIES if family.recognises(template)), _DEFAULT)
 
 
 def family_named(name: str) -> Family:
-    """The family of a name.
+    """Returns the family with this name.
 
     Raises:
-        KeyError: There is no such family; its message names those there are.
+        KeyError: The family does not exist; the message lists the known ones.
     """
     for family in FAMILIES:
         if family.name == name:
             return family
     known = ", ".join(family.name for family in FAMILIES)
-    raise KeyError(f"there is no tool-call family {name!r}; there are {known}")
+    raise KeyError(f"the tool-call family {name!r} does not exist; known families: {known}")

@@ -1,7 +1,7 @@
-"""Arguments of a call while they come in: where they end, and what they are as JSON.
+"""Streaming readers of a call's arguments, which find their end and convert them to JSON.
 
-JSON arguments go through character by character. They are not checked here: the grammar has seen
-to them, and what was cut off must be handed on as it is.
+JSON arguments are passed through unchecked: the grammar enforces their schema, and truncated
+arguments must reach the client as they are.
 """
 
 from dataclasses import dataclass
@@ -14,39 +14,43 @@ __all__ = ["Arguments", "JsonArguments", "Read"]
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What came of a stretch of text.
+    """Result of reading some text.
 
     Attributes:
-        taken: How many of its characters were taken; the others come again, with more text.
-        fragment: JSON that these add to the arguments.
-        ended: Whether the arguments are whole.
-        broken: Whether the rest can be no arguments.
+        consumed: Number of characters consumed; the next call gets the rest again, with more.
+        fragment: JSON text that they add to the arguments.
+        ended: Whether the arguments are complete.
+        broken: Whether the rest is not valid as arguments.
     """
 
-    taken: int
+    consumed: int
     fragment: str
     ended: bool = False
     broken: bool = False
 
 
 class Arguments(Protocol):
-    """Reads the arguments of one call."""
+    """Streaming reader of the arguments of one call."""
 
     def read(self, text: str) -> Read:
-        """Takes as much as it can of the text that has not been taken yet."""
+        """Reads as much as possible of the text that has not been consumed yet.
+
+        Args:
+            text: The rest of the previous text, followed by new text.
+        """
         ...
 
 
 class JsonArguments:
-    """A JSON object, as the model wrote it; the text begins with its brace."""
+    """Passes a JSON object through; the text begins with its brace."""
 
     def __init__(self, _name: str = "") -> None:
         self._nesting = Nesting()
 
     def read(self, text: str) -> Read:
-        """Takes all, up to the end of the object."""
+        """Consumes the text up to the end of the object."""
         for index, character in enumerate(text):
-            self._nesting.take(character)
+            self._nesting.feed(character)
             if not self._nesting.inside:
                 return Read(index + 1, text[: index + 1], ended=True)
         return Read(len(text), text)

@@ -1,4 +1,4 @@
-"""The system text that tells a model of tools where its template has no place for them."""
+"""The system prompt that explains tools to a model whose template does not support them."""
 
 import json
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ __all__ = ["prompt"]
 
 
 def prompt(tools: Sequence[ToolSpec], form: str) -> str:
-    """What tools there are, one JSON object a line, and how they are called.
+    """Returns a prompt with the tools, one JSON object a line, and the format of a call.
 
     Args:
         tools: The tools.
-        form: A call in the family's form, with placeholders in capitals.
+        form: A call in the family's format, with placeholders in capitals.
     """
     offered = "\n".join(json.dumps(_described(tool), ensure_ascii=False) for tool in tools)
     return (
@@ -28,5 +28,5 @@ def prompt(tools: Sequence[ToolSpec], form: str) -> str:
 
 
 def _described(tool: ToolSpec) -> dict[str, object]:
-    told = {"description": tool.description} if tool.description else {}
-    return {"name": tool.name, **told, "parameters": tool.parameters}
+    description = {"description": tool.description} if tool.description else {}
+    return {"name": tool.name, **description, "parameters": tool.parameters}

@@ -1,8 +1,8 @@
-"""What a family of models is asked for when tools are in play, and what is read of its output.
+"""Families of models: the interface for writing and parsing one format of tool calls.
 
-A family is one wire form of tool calls. It knows how to recognise the chat templates that use the
-form, how to force it (a grammar) and how to read it (a parser); it knows no tokens, no HTTP and
-no engine.
+A family is one wire format of tool calls. It recognises the chat templates that use the format, and
+provides a grammar that enforces it and a parser that reads it. It is independent of tokens, HTTP
+and engines.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,11 +13,11 @@ __all__ = [
     "CallArguments",
     "CallBegin",
     "CallEnd",
+    "CallEvent",
     "CallParser",
-    "Event",
+    "CallText",
     "Family",
     "Marker",
-    "Text",
     "ToolSpec",
 ]
 
@@ -27,9 +27,9 @@ class ToolSpec:
     """A tool that may be called.
 
     Attributes:
-        name: Its name: not empty, and of the characters that names of functions have.
-        description: What it does, in the caller's words.
-        parameters: JSON schema of its arguments, which are an object; prepared for the compiler.
+        name: Its name: 1 to 64 letters, digits, dots, dashes and underscores.
+        description: The caller's description, or None.
+        parameters: JSON schema of its arguments object, rewritten for the grammar compiler.
     """
 
     name: str
@@ -38,15 +38,15 @@ class ToolSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """Output that belongs to no call."""
+class CallText:
+    """Output text outside of calls."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class CallBegin:
-    """A call of a known tool begins; calls are numbered from 0."""
+    """The start of a call of a known tool; calls are numbered from 0."""
 
     index: int
     name: str
@@ -54,7 +54,7 @@ class CallBegin:
 
 @dataclass(frozen=True, slots=True)
 class CallArguments:
-    """More of a call's arguments; the fragments make up exactly its JSON text."""
+    """A fragment of a call's arguments; the fragments concatenate to the exact JSON text."""
 
     index: int
     fragment: str
@@ -62,73 +62,73 @@ class CallArguments:
 
 @dataclass(frozen=True, slots=True)
 class CallEnd:
-    """A call's arguments are whole."""
+    """The end of a call, with complete arguments."""
 
     index: int
 
 
-Event: TypeAlias = Text | CallBegin | CallArguments | CallEnd
+CallEvent: TypeAlias = CallText | CallBegin | CallArguments | CallEnd
 
 Marker: TypeAlias = Callable[[str], str]
-"""The Lark form of a marker: a quoted string, or `<[ID]>` where it is one control token."""
+"""Returns the Lark form of a marker: a quoted string, or `<[ID]>` for a control token."""
 
 
 class CallParser(Protocol):
-    """Reads one output; how it is cut into pieces makes no difference to what is read."""
+    """Streaming parser of one output; the result does not depend on the chunk boundaries."""
 
-    def feed(self, text: str) -> list[Event]:
-        """Takes the next piece; answers what is certain by now."""
+    def feed(self, text: str) -> list[CallEvent]:
+        """Reads the next chunk; returns the events that are certain."""
         ...
 
-    def finish(self) -> list[Event]:
-        """Takes the end of the output; answers what had been held back."""
+    def finish(self) -> list[CallEvent]:
+        """Ends the output; returns the events held back until now. Call it once, last."""
         ...
 
 
 class Family(Protocol):
-    """One wire form of tool calls.
+    """One wire format of tool calls; immutable, so any thread may use it.
 
     Attributes:
-        name: What the family is called in settings.
-        markers: Texts in which the form is written and that a vocabulary may hold as control
-            tokens; the parser must be fed their text even then.
+        name: Name of the family in settings.
+        markers: Texts of the format that a vocabulary may contain as control tokens; the parser
+            must be fed their text even then. The first one may interrupt reasoning.
     """
 
     @property
     def name(self) -> str:
-        """What the family is called in settings."""
+        """Name of the family in settings."""
         ...
 
     @property
     def markers(self) -> tuple[str, ...]:
-        """Texts that may be control tokens."""
+        """Texts of the format that may be control tokens."""
         ...
 
     def recognises(self, template: str) -> bool:
-        """Whether the Jinja source of a chat template writes calls in this form."""
+        """Whether the Jinja source of a chat template writes calls in this format."""
         ...
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
     ) -> str:
-        """A Lark grammar of the whole output.
+        """Returns a Lark grammar of the whole output, in the dialect of llguidance.
 
         Args:
-            tools: At least one; the tools that may be called.
-            required: The output is calls and nothing else; otherwise it is free text, which ends
-                where a call begins.
-            parallel: Whether more than one call may be made.
-            marker: The Lark form of markers.
+            tools: The tools that may be called, at least one.
+            required: Whether the output is calls and nothing else; otherwise it is free text,
+                which ends where a call begins.
+            parallel: Whether more than one call is allowed.
+            marker: Returns the Lark form of a marker.
 
         Raises:
-            RequestError: The form cannot carry what a tool's schema asks for.
+            RequestError: The format cannot express a tool's schema.
         """
         ...
 
     def parser(self, tools: Sequence[ToolSpec]) -> CallParser:
-        """A parser of one output; names of other tools make no call."""
+        """Returns a parser of one output; a call of a tool outside of `tools` is parsed as text."""
         ...
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
-        """A system message that explains the form, for templates that have no place for tools."""
+        """Returns a system message that explains the format, for templates without tools."""
         ...

@@ -1,8 +1,8 @@
-"""Forms: short pieces of syntax that are matched while their text is still coming in.
+"""Forms: short patterns that are matched while their text is still arriving.
 
-A form answers one of three things about the beginning of a text: it matches, it cannot match, or
-it may yet match when more text comes. The first two never change when more text comes, which is
-why the parsers built on forms do not depend on how their input is cut.
+Matching a form against the beginning of a text has one of three outcomes: a match, no match, or
+"maybe", if more text could complete it. More text never changes the first two, so the parsers built
+on forms do not depend on the chunk boundaries of their input.
 """
 
 from collections.abc import Container, Iterable
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 __all__ = [
-    "MOST_SPACE",
+    "MAX_SPACE",
     "SPACE",
     "Ahead",
     "Form",
-    "Match",
+    "FormMatch",
     "Name",
     "Outcome",
     "Run",
@@ -23,46 +23,46 @@ __all__ = [
 ]
 
 SPACE: Final = " \t\r\n"
-MOST_SPACE: Final = 16
-MOST_WORD: Final = 256
+MAX_SPACE: Final = 16
+MAX_WORD: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """At most `MOST_SPACE` characters of white space, or none."""
+    """0 to `MAX_SPACE` characters of white space."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """A text that must follow but is not taken; the last part of a form."""
+    """A lookahead: a text that must follow but is not consumed; the last part of a form."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Between `least` and `most` characters of a set; what follows begins with none of them."""
+    """`min_length` to `max_length` characters of a set, followed by a character outside of it."""
 
     characters: frozenset[str]
-    least: int
-    most: int
+    min_length: int
+    max_length: int
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """One of several texts, each of which stands for a name."""
+    """One of several texts, each the written form of a name: pairs of text and name."""
 
     names: tuple[tuple[str, str], ...]
 
     @classmethod
     def of(cls, names: Iterable[str]) -> "Name":
-        """Names that are written as they are."""
+        """Returns a part for names that are written unchanged."""
         return cls(tuple((name, name) for name in names))
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A name that is not known before: between 1 and `MOST_WORD` characters, none of `stop`."""
+    """A name that is not known in advance: 1 to `MAX_WORD` characters, none of `stop`."""
 
     stop: frozenset[str]
 
@@ -71,26 +71,29 @@ Part: TypeAlias = str | Space | Ahead | Run | Name | Word
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """A form matches.
+class FormMatch:
+    """A match of a form.
 
     Attributes:
-        end: Where the text that it takes ends.
-        name: The name in it, if it has one.
+        end: End of the consumed text, as an index.
+        name: The matched name, or None.
     """
 
     end: int
     name: str | None = None
 
 
-Outcome: TypeAlias = Match | Literal["maybe"] | None
+Outcome: TypeAlias = FormMatch | Literal["maybe"] | None
 
 
 class Form:
-    """A sequence of parts, of which the last is a text.
+    """A sequence of parts; the last one is a text or a lookahead.
 
     Args:
-        parts: Texts that stand for themselves, and parts that vary.
+        parts: Literal texts and variable parts.
+
+    Attributes:
+        first: The first part.
     """
 
     def __init__(self, *parts: Part) -> None:
@@ -98,7 +101,7 @@ class Form:
         self.first = parts[0]
 
     def match(self, text: str, at: int = 0) -> Outcome:
-        """Whether the form matches `text` from `at` on."""
+        """Matches the form against `text`, starting at index `at`."""
         return self._match(text, at, 0, None)
 
     def _match(self, text: str, at: int, index: int, name: str | None) -> Outcome:
@@ -106,19 +109,19 @@ class Form:
             part = self._parts[index]
             if isinstance(part, Name):
                 return self._names(part, text, at, index)
-            taken = _taken(part, text, at)
-            if taken is None or taken == "maybe":
-                return taken
+            end = _end_of(part, text, at)
+            if end is None or end == "maybe":
+                return end
             if isinstance(part, Word):
-                name = text[at:taken]
-            at = taken
+                name = text[at:end]
+            at = end
             index += 1
-        return Match(at, name)
+        return FormMatch(at, name)
 
     def _names(self, part: Name, text: str, at: int, index: int) -> Outcome:
-        """The first name with which the rest matches, too; one name may begin like another."""
+        """Matches the first name after which the rest matches; names may share a prefix."""
         for written, name in part.names:
-            outcome: Outcome | int = _taken(written, text, at)
+            outcome: Outcome | int = _end_of(written, text, at)
             if isinstance(outcome, int):
                 outcome = self._match(text, outcome, index + 1, name)
             if outcome is not None:
@@ -126,39 +129,39 @@ class Form:
         return None
 
 
-def _taken(
+def _end_of(
     part: str | Space | Ahead | Run | Word, text: str, at: int
 ) -> int | Literal["maybe"] | None:
-    """Where a part that begins at `at` ends."""
+    """Returns the end of a part that starts at `at`, "maybe", or None if it does not match."""
     match part:
         case str():
             if text.startswith(part, at):
                 return at + len(part)
             return "maybe" if part.startswith(text[at:]) else None
         case Ahead():
-            end = _taken(part.text, text, at)
+            end = _end_of(part.text, text, at)
             return at if isinstance(end, int) else end
         case Space():
-            return _run(SPACE, 0, MOST_SPACE, text, at)
+            return _run(SPACE, 0, MAX_SPACE, text, at)
         case Run():
-            return _run(part.characters, part.least, part.most, text, at)
+            return _run(part.characters, part.min_length, part.max_length, text, at)
         case Word():
             return _word(part.stop, text, at)
 
 
 def _run(
-    characters: Container[str], least: int, most: int, text: str, at: int
+    characters: Container[str], min_length: int, max_length: int, text: str, at: int
 ) -> int | Literal["maybe"] | None:
     end = at
-    while end < len(text) and end - at < most and text[end] in characters:
+    while end < len(text) and end - at < max_length and text[end] in characters:
         end += 1
-    if end == len(text) and end - at < most:
+    if end == len(text) and end - at < max_length:
         return "maybe"
-    return end if end - at >= least else None
+    return end if end - at >= min_length else None
 
 
 def _word(stop: Container[str], text: str, at: int) -> int | Literal["maybe"] | None:
-    for end in range(at, min(len(text), at + MOST_WORD + 1)):
+    for end in range(at, min(len(text), at + MAX_WORD + 1)):
         if text[end] in stop:
             return end if end > at else None
-    return "maybe" if len(text) - at <= MOST_WORD else None
+    return "maybe" if len(text) - at <= MAX_WORD else None

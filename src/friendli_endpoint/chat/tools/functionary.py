@@ -1,7 +1,7 @@
-"""Functionary: v3 addresses parts of its answer with `>>>`, v3.1 writes `<function=NAME>`.
+"""Functionary: v3 writes `>>>` and a recipient, v3.1 writes `<function=NAME>`.
 
-The prompt of v3 ends with `>>>`, so that its answer begins with a recipient: `all` for the user, or
-a function.
+The prompt of v3 ends with `>>>`, so its answer begins with a recipient: `all` for the user, or a
+function.
 """
 
 from collections.abc import Sequence
@@ -25,22 +25,22 @@ _CLOSING = "</function>"
 
 
 class FunctionaryRecipients:
-    """Functionary v3 and v3.2: a recipient, a new line, and what it is to get."""
+    """Functionary v3 and v3.2: a recipient, a new line, and the text or arguments for it."""
 
     name: ClassVar[str] = "functionary"
     markers: ClassVar[tuple[str, ...]] = ()
 
     def recognises(self, template: str) -> bool:
-        """By the way the user is addressed."""
+        """Recognises the recipient of text for the user."""
         return _TO in template and f"{_TO}{_USER}" in template
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
     ) -> str:
-        """Text is for the user; `>>>` in it means something only before a function's name."""
+        """Returns a grammar of text and calls; `>>>` starts a call only before a tool's name."""
         if any(tool.name == _USER for tool in tools):
             raise RequestError(
-                f"a tool cannot be called {_USER!r} here: this model addresses the user by it",
+                f"a tool must not be named {_USER!r}: in this model, that name addresses the user",
                 param="tools",
                 code="not_supported",
             )
@@ -58,7 +58,7 @@ class FunctionaryRecipients:
         return f"start: {text} | call{more}\nTEXT: {ANYTHING}\n{opened}{call}"
 
     def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
-        """A parser of one output."""
+        """Returns a parser of one output."""
         names = Name.of(tool.name for tool in tools)
 
         def parts(*before: Part) -> tuple[Rule, ...]:
@@ -72,7 +72,7 @@ class FunctionaryRecipients:
         )
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
-        """What the models are trained to write."""
+        """Returns a prompt with the format that the models are trained on."""
         return prompt(tools, f'{_TO}NAME\n{{"ARGUMENT": VALUE}}')
 
 
@@ -83,18 +83,18 @@ class FunctionaryTags:
     markers: ClassVar[tuple[str, ...]] = ()
 
     def recognises(self, template: str) -> bool:
-        """By the tag, where it holds no tags of parameters."""
+        """Recognises the tag, unless the template has tags of parameters."""
         return _OPENING in template and "<parameter=" not in template
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
     ) -> str:
-        """Calls one after the other, maybe on lines of their own."""
+        """Returns a grammar of calls, optionally on separate lines."""
         body = f"{choice(_call(tool, '>') for tool in tools)} {quoted(_CLOSING)}"
         return marked(_OPENING, body, '"\\n"?', quoted, required=required, parallel=parallel)
 
     def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
-        """A parser of one output."""
+        """Returns a parser of one output."""
         names = Name.of(tool.name for tool in tools)
         head: tuple[Part, ...] = (_OPENING, names, ">", Space(), Ahead("{"))
         anywhere = Rule(Form(*head), TAIL, JsonArguments)
@@ -105,11 +105,11 @@ class FunctionaryTags:
         )
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
-        """What the models are trained to write."""
+        """Returns a prompt with the format that the models are trained on."""
         return prompt(tools, f'{_OPENING}NAME>{{"ARGUMENT": VALUE}}{_CLOSING}')
 
 
 def _call(tool: ToolSpec, closing: str) -> str:
-    """A call behind its opening; `closing` ends the name, or else a new line does."""
+    """Returns a call after its opening; `closing`, or else a new line, ends the name."""
     name = quoted(tool.name + (closing or _LINE))
     return f"{name} {arguments(tool.parameters)}"

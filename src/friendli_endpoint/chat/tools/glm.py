@@ -1,11 +1,11 @@
-"""GLM 4.5 and later: `<tool_call>` and a name, then pairs of `<arg_key>` and `<arg_value>`."""
+"""GLM 4.5 and later: `<tool_call>`, a name, and pairs of `<arg_key>` and `<arg_value>`."""
 
 from collections.abc import Sequence
 from typing import ClassVar
 
 from friendli_endpoint.chat.tools.fallback import prompt
 from friendli_endpoint.chat.tools.family import Marker, ToolSpec
-from friendli_endpoint.chat.tools.fields import Field, fields_of, name_refusal
+from friendli_endpoint.chat.tools.fields import Field, fields_of, unsupported_name
 from friendli_endpoint.chat.tools.form import Ahead, Form, Name, Part, Space, Word
 from friendli_endpoint.chat.tools.lark import choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TEXT, FormParser, Rule
@@ -39,13 +39,13 @@ class Glm:
     )
 
     def recognises(self, template: str) -> bool:
-        """By the marker of keys."""
+        """Recognises the marker of keys."""
         return _KEY in template
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
     ) -> str:
-        """Name, keys and values each on a line, or all on one."""
+        """Returns a grammar with name, keys and values on separate lines or on one."""
         values = ValueGrammar(_VALUE_END, marker, lines=False)
         calls = choice(_call(tool, values, marker) for tool in tools)
         body = f"{calls} {marker(_CLOSING)}"
@@ -53,7 +53,7 @@ class Glm:
         return f'{rules}line: "\\n"?\n{values.terminals}'
 
     def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
-        """A parser of one output."""
+        """Returns a parser of one output."""
         names = Name.of(tool.name for tool in tools)
         raw = {tool.name: raw_names(tool) for tool in tools}
 
@@ -65,7 +65,7 @@ class Glm:
         return FormParser({START: first, TEXT: (call(),), AFTER: first})
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
-        """What the models are trained to write."""
+        """Returns a prompt with the format that the models are trained on."""
         return prompt(
             tools,
             f"{_OPENING}NAME\n{_KEY}ARGUMENT{_KEY_END}\n{_VALUE}VALUE{_VALUE_END}\n{_CLOSING}",
@@ -79,7 +79,7 @@ def _call(tool: ToolSpec, values: ValueGrammar, marker: Marker) -> str:
 
 def _parameter(field: Field, values: ValueGrammar, marker: Marker) -> str:
     if not _NOT_IN_NAMES.isdisjoint(field.name) or not 0 < len(field.name) <= 256:
-        raise name_refusal(field)
+        raise unsupported_name(field)
     key = f"{marker(_KEY)} {quoted(field.name)} {marker(_KEY_END)}"
     return f"({key} line {marker(_VALUE)} {values.of(field)} line)" + (
         "" if field.required else "?"

@@ -1,6 +1,6 @@
 """Hermes, Qwen 2.5 and 3, SmolLM2: a JSON object between `<tool_call>` and `</tool_call>`.
 
-The form that most models know, and so the one for models whose template says nothing of tools.
+Most models know this format, so it is the default for templates without tools.
 """
 
 from collections.abc import Sequence
@@ -27,18 +27,18 @@ class Hermes:
     markers: ClassVar[tuple[str, ...]] = (_OPENING, _CLOSING)
 
     def recognises(self, template: str) -> bool:
-        """By the opening marker."""
+        """Recognises the opening marker."""
         return _OPENING in template
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
     ) -> str:
-        """Each marker and each object on a line of its own."""
+        """Returns a grammar with each marker and each object on its own line."""
         body = f'"\\n" {call_body(tools, "arguments")} "}}\\n" {marker(_CLOSING)}'
         return marked(_OPENING, body, quoted("\n"), marker, required=required, parallel=parallel)
 
     def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
-        """A parser of one output."""
+        """Returns a parser of one output."""
         names = names_in_json(tools)
         anywhere = Rule(head_form((_OPENING, Space()), names, "arguments"), TAIL, JsonArguments)
         next_one = Rule(
@@ -50,7 +50,7 @@ class Hermes:
         )
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
-        """The prompt that Hermes models are trained with, in other words."""
+        """Returns a prompt like the one that Hermes models are trained with."""
         return prompt(
             tools,
             f'{_OPENING}\n{{"name": "NAME", "arguments": {{"ARGUMENT": VALUE}}}}\n{_CLOSING}',

@@ -1,10 +1,10 @@
-"""Keyword arguments of Python: the grammar that writes them, and how they are read as JSON."""
+"""Python keyword arguments: their grammar, and a reader that converts them to JSON."""
 
 import json
 
 from friendli_endpoint.chat.tools.arguments import Read
 from friendli_endpoint.chat.tools.family import ToolSpec
-from friendli_endpoint.chat.tools.fields import Field, fields_of, name_refusal
+from friendli_endpoint.chat.tools.fields import Field, fields_of, unsupported_name
 from friendli_endpoint.chat.tools.form import SPACE, Form, Space, Word
 from friendli_endpoint.chat.tools.lark import json_value, quoted
 from friendli_endpoint.chat.tools.literal import as_json
@@ -20,28 +20,28 @@ _CLOSING = Form(Space(), ")")
 
 
 def keyword_rules(tool: ToolSpec, suffix: str) -> str:
-    """Lark rules of a tool's arguments and the parenthesis that closes them.
+    """Returns the Lark rules of a tool's arguments and the closing parenthesis.
 
     Args:
         tool: The tool.
-        suffix: Tells the names of its rules from those of other tools; the first is
+        suffix: Part of the names of the rules, unique for each tool; the first rule is
             `args_SUFFIX_0`.
 
     Raises:
-        RequestError: The arguments cannot be written one by one.
+        RequestError: The format cannot express the schema of the arguments.
     """
     fields = fields_of(tool)
     first, later = f"args_{suffix}", f"more_{suffix}"
     rules = [f'{first}_{len(fields)}: ")"', f'{later}_{len(fields)}: ")"']
     for index, field in enumerate(fields):
         if not field.name or not _NOT_IN_NAMES.isdisjoint(field.name) or len(field.name) > 256:
-            raise name_refusal(field)
-        written = f"arg_{suffix}_{index}"
-        rules.append(f"{written}: {quoted(field.name + '=')} {_value(field)}")
+            raise unsupported_name(field)
+        argument = f"arg_{suffix}_{index}"
+        rules.append(f"{argument}: {quoted(field.name + '=')} {_value(field)}")
         skipped = "" if field.required else f" | {first}_{index + 1}"
-        rules.append(f"{first}_{index}: {written} {later}_{index + 1}{skipped}")
-        maybe = "" if field.required else "?"
-        rules.append(f'{later}_{index}: (", " {written}){maybe} {later}_{index + 1}')
+        rules.append(f"{first}_{index}: {argument} {later}_{index + 1}{skipped}")
+        optional = "" if field.required else "?"
+        rules.append(f'{later}_{index}: (", " {argument}){optional} {later}_{index + 1}')
     return "\n".join(rules) + "\n"
 
 
@@ -54,7 +54,7 @@ def _value(field: Field) -> str:
 
 
 class KeywordArguments:
-    """Reads keyword arguments as the properties of a JSON object, each when it is whole."""
+    """Reads keyword arguments as the properties of a JSON object, each when it is complete."""
 
     def __init__(self, _name: str = "") -> None:
         self._started = False
@@ -63,7 +63,7 @@ class KeywordArguments:
         self._seen = 0
 
     def read(self, text: str) -> Read:
-        """Takes whole arguments, up to the parenthesis that closes them."""
+        """Reads complete arguments, up to the closing parenthesis."""
         at, fragment = 0, ""
         while True:
             if self._name is not None:
@@ -86,11 +86,11 @@ class KeywordArguments:
             self._nesting, self._seen = Nesting("\"'"), 0
 
     def _end(self, text: str, at: int) -> int | None:
-        """Where the value that begins at `at` ends, if it does; looks at no character twice."""
+        """Returns the end of the value at `at`, or None; reads each character only once."""
         for index in range(at + self._seen, len(text)):
             if not self._nesting.inside and text[index] in ",)":
                 return index
-            self._nesting.take(text[index])
+            self._nesting.feed(text[index])
             self._seen += 1
         return None
 

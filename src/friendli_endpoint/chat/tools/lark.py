@@ -1,4 +1,4 @@
-"""Pieces of Lark from which the families make their grammars, in the dialect of llguidance."""
+"""Building blocks of the families' Lark grammars, in the dialect of llguidance."""
 
 import json
 import re
@@ -24,70 +24,70 @@ __all__ = [
 ]
 
 SPACES = r"[ \t\r\n]{0,16}"
-"""White space where the parsers take it: `Space`, as a regular expression."""
+"""The white space that the parsers accept: `Space`, as a regular expression."""
 
 
 ANYTHING = "/(?s:.*)/"
-"""A terminal's expression: any text."""
+"""Expression of a terminal: any text."""
 
 
 def quoted(text: str) -> str:
-    """A text as a string literal."""
+    """Returns a text as a string literal."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def escaped(text: str) -> str:
-    """A text as a regular expression between slashes."""
+    """Returns a text as a regular expression between slashes."""
     return re.escape(text).replace("/", r"\/")
 
 
 def names_pattern(tools: Iterable[ToolSpec]) -> str:
-    """Any of the tools' names, as a regular expression between slashes."""
+    """Returns a regular expression, between slashes, that matches any of the tools' names."""
     return "(" + "|".join(escaped(tool.name) for tool in tools) + ")"
 
 
 def is_token(marker: str) -> bool:
-    """Whether a marker's Lark form is a token, which can stand in rules but not in terminals."""
+    """Whether a marker's Lark form is a token, which is allowed in rules but not in terminals."""
     return marker.startswith("<[")
 
 
 def json_value(schema: Mapping[str, Any]) -> str:
-    """JSON that a prepared schema allows, written as the model likes."""
+    """Returns an expression of JSON that a rewritten schema allows, in free layout."""
     return "%json " + json.dumps({**schema, "x-guidance": LAYOUTS["free"]}, ensure_ascii=False)
 
 
 def arguments(schema: Mapping[str, Any]) -> str:
-    """A JSON object that a tool's schema allows."""
+    """Returns an expression of a JSON object that a tool's schema allows."""
     return json_value({"type": "object", **schema})
 
 
 def choice(alternatives: Iterable[str]) -> str:
-    """One of several expressions."""
+    """Returns an expression that matches one of several expressions."""
     return "(" + " | ".join(alternatives) + ")"
 
 
 def without(texts: Iterable[str]) -> str:
-    """A terminal's expression: text in which none of these stands."""
+    """Returns an expression of a terminal: text that contains none of these texts."""
     return any_but(f"(?s:.*)({'|'.join(escaped(text) for text in texts)})(?s:.*)")
 
 
 def any_but(pattern: str) -> str:
-    """A terminal's expression: text that a regular expression does not match as a whole."""
+    """Returns an expression of a terminal: text that a regular expression does not fully match."""
     return f"({ANYTHING} & ~/{pattern}/)"
 
 
 def marked(
     opening: str, body: str, between: str, marker: Marker, *, required: bool, parallel: bool
 ) -> str:
-    """The rules of an output whose calls begin with a marker.
+    """Returns the rules of an output whose calls begin with a marker.
 
     Args:
         opening: Text of the marker.
-        body: What follows it, up to the call's end.
-        between: What stands between the end of a call and the marker of the next.
-        marker: The Lark form of markers.
+        body: Expression after the marker, up to the end of the call.
+        between: Expression between the end of a call and the marker of the next.
+        marker: Returns the Lark form of a marker.
         required: Whether the output is calls and nothing else.
-        parallel: Whether there may be more than one call.
+        parallel: Whether more than one call is allowed.
     """
     mark = marker(opening)
     more = f" ({between} {mark} call)*" if parallel else ""

@@ -1,7 +1,7 @@
-"""Literals of Python as JSON: what a pythonic call writes between its parentheses.
+"""Converts Python literals, as in the arguments of a pythonic call, to JSON.
 
-JSON is taken as it is. Nothing is evaluated: a literal is read piece by piece, so that no text can
-do harm, nor make the compiler of Python speak up.
+JSON is passed through unchanged. Nothing is evaluated: a literal is converted lexeme by lexeme, so
+no text can do harm or trigger a warning of Python's compiler.
 """
 
 import json
@@ -9,7 +9,7 @@ import re
 
 __all__ = ["as_json", "compact", "is_json"]
 
-_PIECE = re.compile(
+_LEXEME = re.compile(
     r"""(?P<space>\s+)
     |(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
     |(?P<mark>[\[\]{},:()])
@@ -24,38 +24,38 @@ _SPACE_OR_STRING = re.compile(r'("(?:\\.|[^"\\])*")|[ \t\r\n]+', re.DOTALL)
 
 
 def as_json(text: str) -> str:
-    """The JSON text of a literal; of what is no literal, a JSON string that holds it."""
+    """Returns the JSON text of a literal; a text that is not a literal becomes a JSON string."""
     if is_json(text):
         return compact(text)
-    pieces: list[str] = []
-    for found in _PIECE.finditer(text):
-        kind, piece = found.lastgroup, found[0]
+    lexemes: list[str] = []
+    for found in _LEXEME.finditer(text):
+        kind, lexeme = found.lastgroup, found[0]
         if kind == "string":
-            piece = json.dumps(_unescaped(piece[1:-1]), ensure_ascii=False)
+            lexeme = json.dumps(_unescaped(lexeme[1:-1]), ensure_ascii=False)
         elif kind == "space":
-            piece = ""
+            lexeme = ""
         elif kind == "mark":
-            if piece in "]})" and pieces and pieces[-1] == ",":
-                pieces.pop()
-            piece = _BRACKETS.get(piece, piece)
+            if lexeme in "]})" and lexemes and lexemes[-1] == ",":
+                lexemes.pop()
+            lexeme = _BRACKETS.get(lexeme, lexeme)
         else:
-            piece = _WORDS.get(piece, piece)
-        pieces.append(piece)
-    translated = "".join(pieces)
+            lexeme = _WORDS.get(lexeme, lexeme)
+        lexemes.append(lexeme)
+    translated = "".join(lexemes)
     return translated if is_json(translated) else json.dumps(text, ensure_ascii=False)
 
 
 def is_json(text: str) -> bool:
-    """Whether a text is JSON by the letter: without NaN and infinities."""
+    """Whether a text is strictly valid JSON, without NaN and infinities."""
     try:
-        json.loads(text, parse_constant=_refuse, parse_int=str)
+        json.loads(text, parse_constant=_reject, parse_int=str)
     except (ValueError, RecursionError):
         return False
     return True
 
 
 def compact(text: str) -> str:
-    """JSON without white space between its tokens."""
+    """Returns a JSON text without white space between its tokens."""
     return _SPACE_OR_STRING.sub(lambda found: found[1] or "", text)
 
 
@@ -71,5 +71,5 @@ def _character(found: re.Match[str]) -> str:
     return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else found[0]
 
 
-def _refuse(name: str) -> None:
+def _reject(name: str) -> None:
     raise ValueError(name)

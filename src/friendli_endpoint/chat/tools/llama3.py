@@ -1,6 +1,6 @@
-"""Llama 3.1 and 3.2: a JSON object with name and parameters, maybe after `<|python_tag|>`.
+"""Llama 3.1 and 3.2: a JSON object with name and parameters, optionally after `<|python_tag|>`.
 
-There need be no marker: an answer that begins with the object of a known tool is a call.
+The marker is optional: an answer that begins with the object of a known tool is a call.
 """
 
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ class Llama3:
     markers: ClassVar[tuple[str, ...]] = (_TAG,)
 
     def recognises(self, template: str) -> bool:
-        """By the tag, or by Llama's headers together with the key that only it uses."""
+        """Recognises the tag, or Llama's headers together with the key that only Llama uses."""
         headers = "<|start_header_id|>" in template or "<|header_start|>" in template
         return _TAG in template or (headers and '"parameters"' in template)
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
     ) -> str:
-        """Objects, with `; ` between them; text may not begin like one, nor hold the tag."""
+        """Returns a grammar of objects separated by `; `, or of text that is not a call."""
         call = f'call: {call_body(tools, "parameters")} "}}"\n'
         more = ' ("; " call)*' if parallel else ""
         if required:
@@ -59,7 +59,7 @@ class Llama3:
         )
 
     def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
-        """A parser of one output."""
+        """Returns a parser of one output."""
         names = names_in_json(tools)
 
         def calls(*before: Part) -> tuple[Rule, ...]:
@@ -77,16 +77,16 @@ class Llama3:
         )
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
-        """The prompt that Llama's own template has, in other words."""
+        """Returns a prompt like the one in Llama's own template."""
         return prompt(tools, '{"name": "NAME", "parameters": {"ARGUMENT": VALUE}}')
 
 
 def _opening(names: str) -> str:
-    """How the object of a call begins, as a regular expression: through the name."""
+    """Returns a regular expression for the beginning of a call's object, up to the name."""
     return f'{SPACES}\\{{{SPACES}"name"{SPACES}:{SPACES}"{names}"'
 
 
 def _direct(tool: ToolSpec) -> str:
-    """An object whose beginning may have any white space: text like it is no text."""
+    """Returns an object with any white space in its beginning, which free text may not match."""
     rest = f'{SPACES},{SPACES}"parameters"{SPACES}:{SPACES}'
     return f"/{_opening(escaped(tool.name))}{rest}/ {arguments(tool.parameters)}"

@@ -1,4 +1,4 @@
-"""Mistral: `[TOOL_CALLS]` and a JSON list of calls; later models name, `[ARGS]`, arguments."""
+"""Mistral: `[TOOL_CALLS]` and a JSON list; later models write name, `[ARGS]`, arguments."""
 
 import string
 from collections.abc import Sequence
@@ -23,19 +23,19 @@ _NEXT = "next"
 
 
 class Mistral:
-    """The older form: all calls in one list, each with an id of nine characters or without."""
+    """The older format: all calls in one list, each with an optional id of nine characters."""
 
     name: ClassVar[str] = "mistral"
     markers: ClassVar[tuple[str, ...]] = (_OPENING,)
 
     def recognises(self, template: str) -> bool:
-        """By the opening marker."""
+        """Recognises the opening marker."""
         return _OPENING in template
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
     ) -> str:
-        """One list, as long as there may be calls."""
+        """Returns a grammar of one list of calls."""
         more = ' (", " item)*' if parallel else ""
         rules = marked(
             _OPENING, f'"[" item{more} "]"', "", marker, required=required, parallel=False
@@ -44,7 +44,7 @@ class Mistral:
         return f'{rules}item: {call_body(tools, "arguments")} {identity} "}}"\n'
 
     def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
-        """A parser of one output."""
+        """Returns a parser of one output."""
         names = names_in_json(tools)
 
         def call(*before: Part) -> Rule:
@@ -53,7 +53,7 @@ class Mistral:
         first = call(Space(), _OPENING, Space(), "[")
         identity = Run(_ID_CHARACTERS, 1, 64)
         id_parts: list[Part] = [",", '"id"', ":", '"']
-        with_id = [each for part in id_parts for each in (Space(), part)]
+        with_id = [piece for part in id_parts for piece in (Space(), part)]
         return FormParser(
             {
                 START: (first,),
@@ -68,24 +68,24 @@ class Mistral:
         )
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
-        """What the models are trained to write."""
+        """Returns a prompt with the format that the models are trained on."""
         return prompt(tools, f'{_OPENING}[{{"name": "NAME", "arguments": {{"ARGUMENT": VALUE}}}}]')
 
 
 class MistralArgs:
-    """The newer form: every call with markers of its own."""
+    """The newer format: each call with its own markers."""
 
     name: ClassVar[str] = "mistral_args"
     markers: ClassVar[tuple[str, ...]] = (_OPENING, _ID, _ARGS)
 
     def recognises(self, template: str) -> bool:
-        """By the marker between name and arguments."""
+        """Recognises the marker between name and arguments."""
         return _OPENING in template and _ARGS in template
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
     ) -> str:
-        """Calls without anything between them."""
+        """Returns a grammar of calls with nothing between them."""
         calls = choice(
             f"{quoted(tool.name)} between {arguments(tool.parameters)}" for tool in tools
         )
@@ -93,7 +93,7 @@ class MistralArgs:
         return marked(_OPENING, calls, "", marker, required=required, parallel=parallel) + between
 
     def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
-        """A parser of one output."""
+        """Returns a parser of one output."""
         names = Name.of(tool.name for tool in tools)
         identity = (_ID, Run(_ID_CHARACTERS, 1, 64))
 
@@ -106,5 +106,5 @@ class MistralArgs:
         return FormParser({START: calls(Space()), TEXT: calls(), AFTER: calls(Space())})
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
-        """What the models are trained to write."""
+        """Returns a prompt with the format that the models are trained on."""
         return prompt(tools, f'{_OPENING}NAME{_ARGS}{{"ARGUMENT": VALUE}}')

@@ -1,13 +1,13 @@
-"""How deep a place in a value is nested: brackets of all kinds, and strings that hide them."""
+"""Streaming tracker of the nesting in a value: brackets of all kinds, and strings."""
 
 __all__ = ["Nesting"]
 
 
 class Nesting:
-    """Goes through a value character by character.
+    """Tracks the nesting of a value, character by character; brackets in strings do not count.
 
     Args:
-        quotes: Characters that open a string, which the same character closes.
+        quotes: Characters that open a string and close it again.
     """
 
     def __init__(self, quotes: str = '"') -> None:
@@ -21,8 +21,8 @@ class Nesting:
         """Whether a bracket or a string is open."""
         return self._depth > 0 or self._quote != ""
 
-    def take(self, character: str) -> None:
-        """Goes on by a character."""
+    def feed(self, character: str) -> None:
+        """Reads the next character."""
         if self._quote:
             self._in_string(character)
         elif character in self._quotes:

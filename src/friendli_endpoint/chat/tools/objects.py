@@ -1,4 +1,4 @@
-"""Calls that are JSON objects with a name and arguments; most families frame them somehow."""
+"""Calls that are JSON objects with a name and arguments, as in most families."""
 
 import json
 from collections.abc import Sequence
@@ -11,38 +11,38 @@ __all__ = ["call_body", "head_form", "names_in_json"]
 
 
 def call_body(tools: Sequence[ToolSpec], key: str) -> str:
-    """A Lark expression: the objects of these calls, without the last brace.
+    """Returns a Lark expression of the objects of these calls, without the last brace.
 
     Args:
-        tools: What may be called.
-        key: What the family calls the arguments.
+        tools: The tools that may be called.
+        key: The family's key of the arguments.
     """
     return choice(f"{_opening(tool, key)} {arguments(tool.parameters)}" for tool in tools)
 
 
 def head_form(before: Sequence[Part], names: Name, key: str) -> Form:
-    """The object of a call, up to its arguments.
+    """Returns a form of the object of a call, up to its arguments.
 
     Args:
-        before: What stands before it.
-        names: What may be called.
-        key: What the family calls the arguments.
+        before: Parts before the object.
+        names: Names of the tools that may be called, as JSON strings.
+        key: The family's key of the arguments.
     """
-    return Form(*before, *_words("{", '"name"', ":", names, ",", f'"{key}"', ":"), Ahead("{"))
+    return Form(*before, *_spaced("{", '"name"', ":", names, ",", f'"{key}"', ":"), Ahead("{"))
 
 
 def names_in_json(tools: Sequence[ToolSpec]) -> Name:
-    """The names of tools as JSON strings, with and without escapes."""
-    written = {
+    """Returns the names of tools as JSON strings, with and without escapes."""
+    names = {
         json.dumps(tool.name, ensure_ascii=ascii_only): tool.name
         for tool in tools
         for ascii_only in (True, False)
     }
-    return Name(tuple(written.items()))
+    return Name(tuple(names.items()))
 
 
-def _words(*parts: Part) -> list[Part]:
-    return [each for part in parts for each in (part, Space())]
+def _spaced(*parts: Part) -> list[Part]:
+    return [spaced for part in parts for spaced in (part, Space())]
 
 
 def _opening(tool: ToolSpec, key: str) -> str:

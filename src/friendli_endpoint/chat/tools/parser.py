@@ -1,8 +1,8 @@
-"""The state machine behind every family's parser: states, and rules that lead from one to another.
+"""The state machine behind every family's parser.
 
-A family is a table. In each state some forms may come; one that comes leads to another state, and
-may begin a call, whose arguments are read until they end. Where none of them comes, what is there
-is text, and the machine looks for the forms of the state `TEXT` at every place in it.
+A family is a table of rules for each state. A rule whose form matches leads to the next state, and
+may begin a call, whose arguments are read until they end. If no rule matches, the output is text,
+and the parser searches it for the forms of the state `TEXT`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,29 +10,35 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from friendli_endpoint.chat.tools.arguments import Arguments
-from friendli_endpoint.chat.tools.family import CallArguments, CallBegin, CallEnd, Event, Text
-from friendli_endpoint.chat.tools.form import SPACE, Form, Match
+from friendli_endpoint.chat.tools.family import (
+    CallArguments,
+    CallBegin,
+    CallEnd,
+    CallEvent,
+    CallText,
+)
+from friendli_endpoint.chat.tools.form import SPACE, Form, FormMatch
 
 __all__ = ["AFTER", "START", "TAIL", "TEXT", "FormParser", "Rule", "Table"]
 
 START = "start"
-"""Where an output begins."""
+"""The start of an output."""
 TEXT = "text"
-"""Where free text stands; the forms here begin with a text of their own."""
+"""Free text; the forms in this state begin with a literal text."""
 TAIL = "tail"
-"""Behind the arguments, where the call is not closed yet."""
+"""After the arguments of a call that is not closed yet."""
 AFTER = "after"
-"""Behind a call."""
+"""After a call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A form, and what follows when it comes.
+    """A transition of the state machine.
 
     Attributes:
-        form: What comes.
-        then: The next state; that behind the arguments where the form begins a call.
-        arguments: Makes a reader of the arguments of a tool; None where no call begins.
+        form: The form to match.
+        then: The next state; for a form that begins a call, the state after the arguments.
+        arguments: Returns a reader of the arguments of a tool, by its name; None if no call begins.
     """
 
     form: Form
@@ -45,10 +51,10 @@ Maybe: TypeAlias = Literal["maybe"]
 
 
 class FormParser:
-    """Reads one output by a table.
+    """Streaming parser of one output, driven by a table.
 
     Args:
-        table: Rules of each state, the first that matches wins; a state without rules is text.
+        table: Rules of each state; the first that matches wins. A state without rules is text.
     """
 
     def __init__(self, table: Table) -> None:
@@ -59,17 +65,17 @@ class FormParser:
         self._calls = 0
         self._arguments: Arguments | None = None
 
-    def feed(self, text: str) -> list[Event]:
-        """Takes the next piece of the output."""
+    def feed(self, text: str) -> list[CallEvent]:
+        """Reads the next chunk of the output; returns the events that are certain."""
         self._held += text
         return list(self._events()) if text else []
 
-    def finish(self) -> list[Event]:
-        """Takes the end of the output; a form that is not whole by now is text."""
+    def finish(self) -> list[CallEvent]:
+        """Ends the output; an incomplete form is text."""
         self._finished = True
         return list(self._events())
 
-    def _events(self) -> Iterator[Event]:
+    def _events(self) -> Iterator[CallEvent]:
         while self._held:
             before = (self._state, self._arguments, len(self._held))
             if self._arguments is not None:
@@ -81,11 +87,11 @@ class FormParser:
             if before == (self._state, self._arguments, len(self._held)):
                 return
 
-    def _read(self, arguments: Arguments) -> Iterator[Event]:
-        """Hands text to the arguments of the call that is going on."""
+    def _read(self, arguments: Arguments) -> Iterator[CallEvent]:
+        """Passes text to the reader of the current call's arguments."""
         read = arguments.read(self._held)
         index = self._calls - 1
-        self._held = self._held[read.taken :]
+        self._held = self._held[read.consumed :]
         if read.fragment:
             yield CallArguments(index, read.fragment)
         if read.ended:
@@ -97,8 +103,8 @@ class FormParser:
         elif self._finished:
             self._held = ""
 
-    def _search(self) -> Iterator[Event]:
-        """Gives out text, up to where one of the forms that may stand in it comes."""
+    def _search(self) -> Iterator[CallEvent]:
+        """Yields text, up to the next form that is allowed in it."""
         rules = self._table.get(TEXT, ())
         at = 0
         while (at := _nearest(rules, self._held, at)) < len(self._held):
@@ -107,16 +113,16 @@ class FormParser:
                 break
             if matched is not None:
                 if at:
-                    yield Text(self._held[:at])
+                    yield CallText(self._held[:at])
                 yield from self._follow(*matched)
                 return
             at += 1
         if at:
-            yield Text(self._held[:at])
+            yield CallText(self._held[:at])
             self._held = self._held[at:]
 
-    def _expect(self) -> Iterator[Event]:
-        """Follows the form that comes next; where there is none, text has begun."""
+    def _expect(self) -> Iterator[CallEvent]:
+        """Follows the form that matches; if none does, switches to text."""
         matched = self._matched(self._table.get(self._state, ()), 0)
         if matched == "maybe":
             return
@@ -128,7 +134,7 @@ class FormParser:
             self._state = TEXT
 
     def _closing(self) -> bool:
-        """Whether what is left at the end belongs to calls: their unfinished end, or a gap."""
+        """Whether the rest of the output belongs to calls: an incomplete ending, or white space."""
         if self._state == AFTER:
             return not self._held.strip(SPACE)
         rules = self._table.get(self._state, ())
@@ -136,7 +142,7 @@ class FormParser:
             rule.arguments is None and rule.form.match(self._held) == "maybe" for rule in rules
         )
 
-    def _matched(self, rules: tuple[Rule, ...], at: int) -> tuple[Rule, Match] | Maybe | None:
+    def _matched(self, rules: tuple[Rule, ...], at: int) -> tuple[Rule, FormMatch] | Maybe | None:
         for rule in rules:
             outcome = rule.form.match(self._held, at)
             if outcome == "maybe":
@@ -146,7 +152,7 @@ class FormParser:
                 return rule, outcome
         return None
 
-    def _follow(self, rule: Rule, match: Match) -> Iterator[Event]:
+    def _follow(self, rule: Rule, match: FormMatch) -> Iterator[CallEvent]:
         self._held = self._held[match.end :]
         self._state = rule.then
         if rule.arguments is not None:
@@ -157,14 +163,14 @@ class FormParser:
 
 
 def _nearest(rules: tuple[Rule, ...], text: str, at: int) -> int:
-    """The first place from `at` on where a form may begin; the end if there is none."""
-    places = [
-        _place(rule.form.first, text, at) for rule in rules if isinstance(rule.form.first, str)
+    """Returns the first index from `at` on where a form may begin; the end if there is none."""
+    positions = [
+        _find(rule.form.first, text, at) for rule in rules if isinstance(rule.form.first, str)
     ]
-    return min(places, default=len(text))
+    return min(positions, default=len(text))
 
 
-def _place(opening: str, text: str, at: int) -> int:
+def _find(opening: str, text: str, at: int) -> int:
     found = text.find(opening, at)
     if found >= 0:
         return found

@@ -1,7 +1,7 @@
-"""Calls as a list of Python: Llama 4 writes it bare, LFM2 between markers.
+"""Calls as a Python list: Llama 4 writes it bare, LFM2 between markers.
 
-Values are JSON, which most Python literals are; the truth values and None that a schema asks for by
-themselves are written as Python's. Both spellings are read.
+Values are written as JSON, which is valid Python for most literals; a value whose schema is only
+boolean or null is written as in Python. The parser reads both.
 """
 
 from collections.abc import Sequence
@@ -36,19 +36,19 @@ class MarkedPythonic:
     markers = (_opening, _closing)
 
     def recognises(self, template: str) -> bool:
-        """By the opening marker."""
+        """Recognises the opening marker."""
         return self._opening in template
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
     ) -> str:
-        """One list, as long as there may be calls."""
+        """Returns a grammar of one list of calls."""
         body = f'"[" item {_rest(parallel=parallel)} {marker(self._closing)}'
         rules = marked(self._opening, body, "", marker, required=required, parallel=False)
         return rules + _items(tools)
 
     def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
-        """A parser of one output."""
+        """Returns a parser of one output."""
         first = (_call(tools, Space(), self._opening, Space(), "["),)
         return FormParser(
             {
@@ -61,7 +61,7 @@ class MarkedPythonic:
         )
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
-        """What the models are trained to write."""
+        """Returns a prompt with the format that the models are trained on."""
         return prompt(tools, f"{self._opening}[NAME(ARGUMENT=VALUE)]{self._closing}")
 
 
@@ -74,14 +74,14 @@ class BarePythonic:
     markers = (_opening, _closing)
 
     def recognises(self, template: str) -> bool:
-        """By the list in its instructions, or by the headers of Llama 4 without JSON's key."""
+        """Recognises the list in the instructions, or Llama 4's headers without JSON calls."""
         headers = "<|header_start|>" in template and '"parameters"' not in template
         return headers or "[func_name" in template
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
     ) -> str:
-        """One list; text may not begin like one, nor hold the marker."""
+        """Returns a grammar of one list; text may not begin like one or contain the marker."""
         rest = f"rest: {_rest(parallel=parallel)}\n"
         if required:
             return f'start: "[" item rest\n{rest}{_items(tools)}'
@@ -94,7 +94,7 @@ class BarePythonic:
         return f"start: TEXT | {bare} rest{between}\nTEXT: {text}\n{rest}{item}{_arguments(tools)}"
 
     def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
-        """A parser of one output."""
+        """Returns a parser of one output."""
         between = _call(tools, Space(), self._opening, Space(), "[")
         return FormParser(
             {
@@ -106,7 +106,7 @@ class BarePythonic:
         )
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
-        """What the models are trained to write."""
+        """Returns a prompt with the format that the models are trained on."""
         return prompt(tools, "[NAME(ARGUMENT=VALUE)]")
 
 
@@ -117,17 +117,17 @@ def _call(tools: Sequence[ToolSpec], *before: Part) -> Rule:
 
 
 def _bare(name: str) -> str:
-    """How a list that begins with a call begins, as a regular expression."""
+    """Returns a regular expression for the beginning of a list, up to the first name."""
     return f"{SPACES}\\[{escaped(name)}\\("
 
 
 def _rest(*, parallel: bool) -> str:
-    """What follows the first call of a list."""
+    """Returns the part of a list after its first call."""
     return '(", " item)* "]"' if parallel else '"]"'
 
 
 def _items(tools: Sequence[ToolSpec]) -> str:
-    """The rules of a call."""
+    """Returns the rules of a call."""
     return _item(tools) + _arguments(tools)
 
 

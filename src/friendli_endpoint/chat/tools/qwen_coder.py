@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from friendli_endpoint.chat.tools.fallback import prompt
 from friendli_endpoint.chat.tools.family import Marker, ToolSpec
-from friendli_endpoint.chat.tools.fields import Field, fields_of, name_refusal
+from friendli_endpoint.chat.tools.fields import Field, fields_of, unsupported_name
 from friendli_endpoint.chat.tools.form import Form, Name, Part, Space, Word
 from friendli_endpoint.chat.tools.lark import choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
@@ -36,13 +36,13 @@ class QwenCoder:
     markers: ClassVar[tuple[str, ...]] = (_OPENING, _CLOSING)
 
     def recognises(self, template: str) -> bool:
-        """By the tags of functions and parameters."""
+        """Recognises the tags of functions and parameters."""
         return _FUNCTION in template and _PARAMETER in template
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
     ) -> str:
-        """Each tag and each value on lines of its own."""
+        """Returns a grammar with each tag and each value on its own lines."""
         values = ValueGrammar(_PARAMETER_END, quoted, lines=True)
         calls = choice(_call(tool, values) for tool in tools)
         body = f'"\\n" {calls} "{_FUNCTION_END}\\n" {marker(_CLOSING)}'
@@ -50,7 +50,7 @@ class QwenCoder:
         return rules + values.terminals
 
     def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
-        """A parser of one output."""
+        """Returns a parser of one output."""
         names = Name.of(tool.name for tool in tools)
         raw = {tool.name: raw_names(tool) for tool in tools}
 
@@ -63,7 +63,7 @@ class QwenCoder:
         return FormParser({START: first, TEXT: (call(),), TAIL: (closing,), AFTER: first})
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
-        """What the models are trained to write."""
+        """Returns a prompt with the format that the models are trained on."""
         return prompt(
             tools,
             f"{_OPENING}\n{_FUNCTION}NAME>\n{_PARAMETER}ARGUMENT>\nVALUE\n{_PARAMETER_END}\n"
@@ -78,6 +78,6 @@ def _call(tool: ToolSpec, values: ValueGrammar) -> str:
 
 def _parameter(field: Field, values: ValueGrammar) -> str:
     if not _NOT_IN_NAMES.isdisjoint(field.name) or not 0 < len(field.name) <= 256:
-        raise name_refusal(field)
+        raise unsupported_name(field)
     opening = quoted(f"{_PARAMETER}{field.name}>\n")
     return f'({opening} {values.of(field)} "\\n")' + ("" if field.required else "?")

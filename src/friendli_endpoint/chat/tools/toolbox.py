@@ -1,4 +1,4 @@
-"""The tools of a request in the form of a model: specified, compiled once, and as a grammar."""
+"""The tools of a request: compiled schemas, and the grammar in the model's tool-call format."""
 
 import json
 import re
@@ -11,35 +11,36 @@ from cachetools import LRUCache
 
 from friendli_endpoint.chat.request.chat_request import ChatRequest, OfferedTool
 from friendli_endpoint.chat.structured import GrammarMaker
-from friendli_endpoint.chat.structured.json_schema import fit_schema, schema_text
+from friendli_endpoint.chat.structured.json_schema import rewrite_schema, schema_text
 from friendli_endpoint.chat.tools.family import Family, Marker, ToolSpec
 from friendli_endpoint.chat.tools.lark import quoted
 from friendli_endpoint.generation import Grammar, RequestError, Vocabulary
 
 __all__ = ["CompiledTool", "ToolCompiler", "Toolbox", "control_markers", "marker_of"]
 
-_MAX_KEPT = 512
-"""Tools, and grammars of several together, that are kept."""
+_CACHE_SIZE = 512
+"""Maximum number of cached tools, and of cached grammars."""
 
-_MAX_PLAIN = 8 * 1024
-_NOT_PLAIN = re.compile(r'"(?:pattern|format)"|[0-9]{3}')
-"""A rewritten schema with more characters, with patterns or with large numbers may exceed the
-compiler's limits in the middle of an output, where a grammar of several tools is not tried."""
+_MAX_SIMPLE_LENGTH = 8 * 1024
+_NOT_SIMPLE = re.compile(r'"(?:pattern|format)"|[0-9]{3}')
+"""A rewritten schema that is longer, or has patterns or large numbers, may exceed the compiler's
+limits in the middle of an output. A grammar of several tools is not tested that far, so such a
+schema is compiled alone first."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledTool:
-    """A tool whose schema has been rewritten.
+    """A tool with its rewritten schema.
 
     Attributes:
-        key: Tools with equal keys are equal.
+        key: Cache key; tools with equal keys are equal.
         spec: The tool, as families take it.
-        is_plain: Whether its schema need not be tried alone.
+        is_simple: Whether its schema need not be compiled alone.
     """
 
     key: str
     spec: ToolSpec
-    is_plain: bool
+    is_simple: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,11 @@ class Toolbox:
     """The tools that the model may call in an answer.
 
     Attributes:
-        family: The form of calls.
-        tools: At least one.
-        offered: The same as they came, at the same places.
-        required: Whether the answer must be calls.
-        parallel: Whether it may be several.
+        family: The format of calls.
+        tools: The compiled tools, at least one.
+        offered: The same tools as in the request, in the same order.
+        required: Whether the answer must be tool calls.
+        parallel: Whether the answer may contain several calls.
     """
 
     family: Family
@@ -72,12 +73,12 @@ class Toolbox:
 
 
 class ToolCompiler:
-    """Compiles the tools of requests, each tool and each set of tools once.
+    """Compiles the tools of requests; caches tools and grammars. Thread-safe.
 
     Args:
-        family: The form of calls.
+        family: The format of calls.
         vocabulary: The model's tokens.
-        grammars: Makes the grammars.
+        grammars: Creates the grammars.
     """
 
     def __init__(self, family: Family, vocabulary: Vocabulary, grammars: GrammarMaker) -> None:
@@ -85,14 +86,14 @@ class ToolCompiler:
         self._marker = marker_of(family, vocabulary)
         self._grammars = grammars
         self._lock = Lock()
-        self._tools: LRUCache[str, CompiledTool] = LRUCache(_MAX_KEPT)
-        self._texts: LRUCache[object, str] = LRUCache(_MAX_KEPT)
+        self._tools: LRUCache[str, CompiledTool] = LRUCache(_CACHE_SIZE)
+        self._texts: LRUCache[object, str] = LRUCache(_CACHE_SIZE)
 
     def toolbox(self, request: ChatRequest) -> Toolbox | None:
-        """The tools of a request; None where none may be called.
+        """Returns the tools of a request; None if none may be called.
 
         Raises:
-            RequestError: A tool's schema cannot be enforced; names the keyword and its place.
+            RequestError: A tool's schema cannot be enforced; names the keyword and its path.
         """
         compiled = {tool.name: self._compiled(tool) for tool in request.offered_tools}
         if not request.tools:
@@ -106,18 +107,18 @@ class ToolCompiler:
         )
 
     def grammar(self, toolbox: Toolbox) -> Grammar:
-        """The grammar of an answer with these tools.
+        """Returns the grammar of an answer with these tools.
 
         Raises:
-            RequestError: A tool's schema cannot be enforced; names the keyword and its place.
+            RequestError: A tool's schema cannot be enforced; names the keyword and its path.
         """
         for tool, offered in zip(toolbox.tools, toolbox.offered, strict=True):
-            if not tool.is_plain:
+            if not tool.is_simple:
                 self._grammars.json_schema(offered.parameters, offered.param)
         try:
             return self._grammars.lark(self._text(toolbox), "tools")
         except RequestError:
-            for offered in toolbox.offered:  # one of them may be at fault alone: its place helps
+            for offered in toolbox.offered:  # if one schema fails alone, name its path
                 self._grammars.json_schema(offered.parameters, offered.param)
             raise
 
@@ -141,23 +142,23 @@ class ToolCompiler:
         with self._lock:
             compiled = self._tools.get(key)
         if compiled is None:
-            root = fit_schema(tool.parameters, tool.param).root
+            root = rewrite_schema(tool.parameters, tool.param).root
             text = json.dumps(root)
-            is_plain = len(text) <= _MAX_PLAIN and not _NOT_PLAIN.search(text)
-            compiled = CompiledTool(key, ToolSpec(tool.name, tool.description, root), is_plain)
+            is_simple = len(text) <= _MAX_SIMPLE_LENGTH and not _NOT_SIMPLE.search(text)
+            compiled = CompiledTool(key, ToolSpec(tool.name, tool.description, root), is_simple)
             with self._lock:
                 self._tools[key] = compiled
         return compiled
 
 
 def control_markers(family: Family, vocabulary: Vocabulary) -> frozenset[int]:
-    """The control tokens in which a family's calls are written; they must be read as text."""
+    """Returns the control tokens that are markers of a family; they must be read as text."""
     texts = {marker.encode() for marker in family.markers}
     return frozenset(t for t in vocabulary.control_ids if vocabulary.token_bytes(t) in texts)
 
 
 def marker_of(family: Family, vocabulary: Vocabulary) -> Marker:
-    """The Lark form of a family's markers in a vocabulary."""
+    """Returns a function from a family's markers to their Lark form in a vocabulary."""
     control = {
         vocabulary.token_bytes(token).decode(errors="replace"): token
         for token in control_markers(family, vocabulary)

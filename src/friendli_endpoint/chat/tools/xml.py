@@ -1,7 +1,7 @@
-"""Arguments as XML-like parameters: how they are read.
+"""Reader of arguments in XML-like parameters.
 
-A parameter whose schema is that of a string (any text, or texts from a list) is written as it is;
-every other value is JSON. Which of the two, the schema alone decides, in the grammar and here.
+A parameter whose schema is a string (any text, or texts from a list) is written without quotes;
+every other value is JSON. The schema alone decides between the two, in the grammar and here.
 """
 
 import json
@@ -21,13 +21,13 @@ __all__ = ["XmlArguments", "XmlSyntax", "raw_names"]
 
 @dataclass(frozen=True, slots=True)
 class XmlSyntax:
-    """How a family writes parameters.
+    """A family's syntax of parameters.
 
     Attributes:
-        opening: A parameter up to its value, with its name.
-        ending: What ends the value.
-        closing: What ends the arguments.
-        lines: Whether the value stands on lines of its own.
+        opening: Form of a parameter up to its value, with its name.
+        ending: Text that ends the value.
+        closing: Form that ends the arguments.
+        lines: Whether the value is on its own lines.
     """
 
     opening: Form
@@ -37,7 +37,7 @@ class XmlSyntax:
 
 
 def raw_names(tool: ToolSpec) -> Mapping[str, bool]:
-    """Of each property that is known, whether it is written as it is."""
+    """Returns, for each known property, whether its value is written without quotes."""
     properties = tool.parameters.get("properties", {})
     try:
         return {field.name: raw_of(field.schema) is not None for field in fields_of(tool)}
@@ -49,23 +49,23 @@ class XmlArguments:
     """Reads parameters as the properties of a JSON object.
 
     Args:
-        syntax: How they are written.
-        raw: Which are written as they are, by name.
+        syntax: The family's syntax.
+        raw: By name, whether a parameter is written without quotes.
     """
 
     def __init__(self, syntax: XmlSyntax, raw: Mapping[str, bool]) -> None:
         self._syntax = syntax
         self._raw = raw
-        self._value: _Text | _Json | None = None
+        self._value: _RawValue | _JsonValue | None = None
         self._started = False
 
     def read(self, text: str) -> Read:
-        """Takes parameters and parts of texts; a JSON value is taken when it is whole."""
+        """Reads parameters; text is read incrementally, a JSON value when it is complete."""
         at, fragment = 0, ""
         while True:
             if self._value is not None:
-                taken, written, ended = self._value.read(text[at:])
-                at, fragment = at + taken, fragment + written
+                consumed, value, ended = self._value.read(text[at:])
+                at, fragment = at + consumed, fragment + value
                 if not ended:
                     return Read(at, fragment)
                 self._value = None
@@ -82,48 +82,48 @@ class XmlArguments:
             at = opening.end
             self._value = self._value_of(opening.name)
 
-    def _value_of(self, name: str) -> "_Text | _Json":
+    def _value_of(self, name: str) -> "_RawValue | _JsonValue":
         if self._raw.get(name):
-            return _Text(self._syntax.ending, self._syntax.lines)
-        return _Json(self._syntax.ending)
+            return _RawValue(self._syntax.ending, self._syntax.lines)
+        return _JsonValue(self._syntax.ending)
 
 
-class _Text:
-    """A value that is written as it is; given out as it comes."""
+class _RawValue:
+    """A value without quotes, read incrementally."""
 
     def __init__(self, ending: str, lines: bool) -> None:
         self._endings = (f"\n{ending}", ending) if lines else (ending,)
-        self._begins = lines
+        self._at_start = lines
         self._opened = False
 
     def read(self, text: str) -> tuple[int, str, bool]:
-        """How much was taken, the JSON of it, and whether the value is whole."""
+        """Returns the number of consumed characters, their JSON, and whether the value ended."""
         if not text:
             return 0, "", False
-        start = 1 if self._begins and text[0] == "\n" else 0
-        places = [(text.find(ending, start), ending) for ending in self._endings]
-        found = min(((at, ending) for at, ending in places if at >= 0), default=None)
+        start = 1 if self._at_start and text[0] == "\n" else 0
+        positions = [(text.find(ending, start), ending) for ending in self._endings]
+        found = min(((at, ending) for at, ending in positions if at >= 0), default=None)
         end = found[0] if found else max(start, len(text) - self._held(text[start:]))
         fragment = _quoted(text[start:end])[1:-1]
         if not self._opened and (end > start or found):
             fragment = '"' + fragment
             self._opened = True
-        self._begins = False
+        self._at_start = False
         if found:
             return end + len(found[1]), fragment + '"', True
         return end, fragment, False
 
     def _held(self, text: str) -> int:
-        """How many characters at the end may be the beginning of an ending."""
-        most = min(len(text), len(self._endings[0]) - 1)
-        for length in range(most, 0, -1):
+        """Returns the number of last characters that may be the beginning of an ending."""
+        max_length = min(len(text), len(self._endings[0]) - 1)
+        for length in range(max_length, 0, -1):
             if any(ending.startswith(text[-length:]) for ending in self._endings):
                 return length
         return 0
 
 
-class _Json:
-    """A value that is JSON, in whose strings an ending is only text."""
+class _JsonValue:
+    """A JSON value; an ending inside of its strings is only text."""
 
     def __init__(self, ending: str) -> None:
         self._ending = ending
@@ -131,7 +131,7 @@ class _Json:
         self._seen = 0
 
     def read(self, text: str) -> tuple[int, str, bool]:
-        """How much was taken, the JSON of it, and whether the value is whole."""
+        """Returns the number of consumed characters, their JSON, and whether the value ended."""
         while self._seen < len(text):
             if not self._nesting.inside:
                 rest = text[self._seen : self._seen + len(self._ending)]
@@ -139,7 +139,7 @@ class _Json:
                     return self._seen + len(rest), _json_of(text[: self._seen]), True
                 if self._ending.startswith(rest):
                     break
-            self._nesting.take(text[self._seen])
+            self._nesting.feed(text[self._seen])
             self._seen += 1
         return 0, "", False
 

@@ -1,7 +1,7 @@
-"""Arguments as XML-like parameters: the grammar of their values.
+"""Grammar of values in XML-like parameters.
 
-A parameter whose schema is that of a string (any text, or texts from a list) is written as it is;
-every other value is JSON. Text must not hold what ends it; in the strings of JSON it may stand.
+A parameter whose schema is a string (any text, or texts from a list) is written without quotes;
+every other value is JSON. Text must not contain the text that ends it; JSON strings may.
 """
 
 from friendli_endpoint.chat.tools.family import Marker
@@ -13,12 +13,12 @@ __all__ = ["ValueGrammar"]
 
 
 class ValueGrammar:
-    """Makes the Lark of parameters' values, each with what ends it.
+    """Builds Lark expressions of values with their endings.
 
     Args:
-        ending: What ends a value.
-        marker: The Lark form of markers.
-        lines: Whether a new line stands before the ending.
+        ending: Text that ends a value.
+        marker: Returns the Lark form of a marker.
+        lines: Whether a new line precedes the ending.
     """
 
     def __init__(self, ending: str, marker: Marker, *, lines: bool) -> None:
@@ -29,35 +29,39 @@ class ValueGrammar:
 
     @property
     def terminals(self) -> str:
-        """The definitions that values need."""
+        """Definitions of the terminals used by the values so far."""
         return "".join(f"{name}: {body}\n" for name, body in self._terminals.items())
 
     def of(self, field: Field) -> str:
-        """A value and its ending, as an expression."""
+        """Returns an expression of a field's value and its ending.
+
+        Raises:
+            RequestError: An allowed text contains the ending.
+        """
         raw = raw_of(field.schema)
         if raw is None:
             return f"{json_value(field.schema)} {self._closed('')}"
         if raw.texts:
-            if any(self._ending in each for each in raw.texts):
+            if any(self._ending in text for text in raw.texts):
                 raise RequestError(
-                    f"the values of {field.name} must not contain {self._ending}, which ends them",
+                    f"the values of {field.name} must not contain {self._ending}, the end tag",
                     param="tools",
                     code="unsupported_schema",
                 )
             return choice(self._closed(text) for text in raw.texts)
-        most = "" if raw.most is None else str(raw.most)
-        name = f"VALUE_{raw.least}_{most}"
-        bounds = f" & /(?s:.){{{raw.least},{most}}}/" if raw.least or most else ""
+        upper = "" if raw.max_length is None else str(raw.max_length)
+        name = f"VALUE_{raw.min_length}_{upper}"
+        bounds = f" & /(?s:.){{{raw.min_length},{upper}}}/" if raw.min_length or upper else ""
         text = f"({without([self._ending])}{bounds})"
         if is_token(self._mark):
             self._terminals[name] = f"{text} {quoted(self._newline)}" if self._newline else text
             return f"{name} {self._mark}"
-        # One terminal, for a lexer that takes as much as it can would run over the ending.
+        # One terminal: with two, a greedy lexer would consume the ending as text.
         self._terminals[name] = f"{text} {quoted(self._newline + self._ending)}"
         return name
 
     def _closed(self, text: str) -> str:
         if is_token(self._mark):
-            shown = text + self._newline
-            return f"{quoted(shown)} {self._mark}" if shown else self._mark
+            value = text + self._newline
+            return f"{quoted(value)} {self._mark}" if value else self._mark
         return quoted(text + self._newline + self._ending)

@@ -1,1 +1,1 @@
-"""An engine of our own over any backend: loop, scheduler, prefix cache, sampling, drafting."""
+"""Engine over any `Backend`: loop, scheduler, prefix cache, sampling, drafting."""

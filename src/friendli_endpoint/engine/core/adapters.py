@@ -1,4 +1,4 @@
-"""The adapters that requests may name, by route."""
+"""Registry of the loaded adapters."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ __all__ = ["Adapter", "Adapters", "handle_of"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Adapter:
-    """Changes to the weights; equal only to itself.
+    """Loaded adapter; equal only to itself.
 
     Attributes:
-        route: What requests call it.
-        handle: What the backend calls it.
+        route: Name by which requests select the adapter.
+        handle: Value that `Backend.load_adapter` returned.
     """
 
     route: str
@@ -21,26 +21,29 @@ class Adapter:
 
 
 def handle_of(adapter: object) -> int | None:
-    """What the backend calls an adapter; None for the model as it is."""
+    """Returns the backend's handle of an adapter, or None for the base model."""
     return adapter.handle if isinstance(adapter, Adapter) else None
 
 
 class Adapters:
-    """Adapters by route."""
+    """Loaded adapters by route."""
 
     def __init__(self) -> None:
         self._by_route: dict[str, Adapter] = {}
 
     @property
     def routes(self) -> tuple[str, ...]:
-        """Routes that requests may name."""
+        """Routes of the loaded adapters."""
         return tuple(self._by_route)
 
     def find(self, route: str | None) -> Adapter | None:
-        """The adapter of a route; None for the model as it is.
+        """Returns the adapter of a route, or None for the base model.
+
+        Args:
+            route: The route, or None for the base model.
 
         Raises:
-            RequestError: 404: there is none.
+            RequestError: 404: no adapter has this route.
         """
         if route is None:
             return None
@@ -50,16 +53,16 @@ class Adapters:
             raise unknown_adapter(route, self.routes) from None
 
     def add(self, adapter: Adapter) -> Adapter | None:
-        """Adds an adapter; returns the one that had its route before."""
+        """Adds an adapter; returns the adapter that it replaces, if any."""
         replaced = self._by_route.get(adapter.route)
         self._by_route[adapter.route] = adapter
         return replaced
 
     def remove(self, route: str) -> Adapter:
-        """Removes and returns an adapter: no new request may name it.
+        """Removes and returns an adapter; new requests cannot select it.
 
         Raises:
-            RequestError: 404: there is none.
+            RequestError: 404: no adapter has this route.
         """
         try:
             return self._by_route.pop(route)

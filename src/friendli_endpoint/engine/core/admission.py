@@ -1,4 +1,4 @@
-"""How much may wait, and when who is turned away should come again."""
+"""Admission control: bounds on the queue, and the `retry_after` of rejected requests."""
 
 import math
 from collections import deque
@@ -10,45 +10,51 @@ from friendli_endpoint.generation import RequestError
 
 __all__ = ["Admission"]
 
-REMEMBERED = 32
-"""Starts that the present rate is taken from."""
+MAX_STARTS = 32
+"""Number of recent starts from which the current rate is measured."""
 
-LONGEST_WAIT = 600
-SHORTEST_WAIT = 1
+MIN_WAIT, MAX_WAIT = 1, 600
+"""Bounds of `retry_after`, in seconds."""
 
 
 class Admission:
-    """Counts what waits, and the rate at which it goes on; for all threads.
+    """Counts queued requests and tokens, and the rate of starts; any thread may use it.
 
     Args:
-        requests: Most requests that may wait.
-        tokens: Most prompt tokens that may wait, all together; one request may always.
-        clock: Seconds that only grow.
+        max_requests: Maximum number of queued requests.
+        max_tokens: Maximum number of prompt tokens of all queued requests together; a single
+            request is always admitted to an empty queue.
+        clock: Monotonic clock, in seconds.
     """
 
-    def __init__(self, requests: int, tokens: int, clock: Callable[[], float] = monotonic) -> None:
-        self._most_requests = requests
-        self._most_tokens = tokens
+    def __init__(
+        self, max_requests: int, max_tokens: int, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._max_requests = max_requests
+        self._max_tokens = max_tokens
         self._clock = clock
         self._lock = Lock()
         self._requests = 0
         self._tokens = 0
-        self._starts: deque[float] = deque(maxlen=REMEMBERED)
-        self._turned_away: deque[float] = deque()
+        self._starts: deque[float] = deque(maxlen=MAX_STARTS)
+        self._retry_times: deque[float] = deque()
 
     def enter(self, tokens: int) -> None:
-        """A request with a prompt of so many tokens begins to wait.
+        """Adds a request to the queue.
+
+        Args:
+            tokens: Number of tokens of its prompt.
 
         Raises:
-            RequestError: 429: there is no room; it says when there should be.
+            RequestError: 429: the queue is full; `retry_after` says when there should be space.
         """
         with self._lock:
-            full = self._requests >= self._most_requests
-            if full or (self._requests and self._tokens + tokens > self._most_tokens):
-                wait = self._wait()
+            full = self._requests >= self._max_requests
+            if full or (self._requests and self._tokens + tokens > self._max_tokens):
+                wait = self._retry_after()
                 raise RequestError(
-                    f"{self._requests} requests with {self._tokens:,} prompt tokens are waiting, "
-                    f"and no more may; try again in {wait} s",
+                    f"the queue is full: {self._requests} requests with {self._tokens:,} prompt "
+                    f"tokens are waiting; try again in {wait} s",
                     status=429,
                     code="queue_full",
                     retry_after=wait,
@@ -57,29 +63,32 @@ class Admission:
             self._tokens += tokens
 
     def start(self, tokens: int) -> None:
-        """A request that waited is being worked on."""
+        """Removes a request from the queue because its prefill begins."""
         self.leave(tokens)
         with self._lock:
             self._starts.append(self._clock())
 
     def leave(self, tokens: int) -> None:
-        """A request waits no more."""
+        """Removes a request from the queue."""
         with self._lock:
             self._requests -= 1
             self._tokens -= tokens
 
-    def _wait(self) -> int:
-        """Whole seconds until there should be room, behind all who were told of a time to come."""
+    def _retry_after(self) -> int:
+        """Returns whole seconds until there should be space for one more request.
+
+        Rejected requests whose retry time has not come yet are expected to go first.
+        """
         now = self._clock()
-        while self._turned_away and self._turned_away[0] <= now:
-            self._turned_away.popleft()
-        wait = (len(self._turned_away) + 1) * self._seconds_per_start(now)
-        seconds = min(max(math.ceil(wait), SHORTEST_WAIT), LONGEST_WAIT)
-        self._turned_away.append(now + seconds)
+        while self._retry_times and self._retry_times[0] <= now:
+            self._retry_times.popleft()
+        wait = (len(self._retry_times) + 1) * self._seconds_per_start(now)
+        seconds = min(max(math.ceil(wait), MIN_WAIT), MAX_WAIT)
+        self._retry_times.append(now + seconds)
         return seconds
 
     def _seconds_per_start(self, now: float) -> float:
-        """How long one start takes at the present rate; a second where nothing is known."""
+        """Returns the mean time between recent starts; 1 s before the first start."""
         if not self._starts:
             return 1.0
         return max(now - self._starts[0], 1e-3) / len(self._starts)

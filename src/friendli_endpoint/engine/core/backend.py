@@ -1,4 +1,4 @@
-"""The interface between the engine and whatever holds sequences and computes their logits."""
+"""Protocol between the engine and an implementation of the model with its KV cache."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,74 +10,87 @@ from numpy.typing import NDArray
 __all__ = ["MAX_RUN", "AdapterError", "Backend", "Logits", "SlotId", "Tokens"]
 
 Logits = NDArray[np.float32]
+"""Raw logits of the next token, shape (vocabulary,), float32."""
+
 Tokens = NDArray[np.int32]
+"""Token ids, shape (length,), int32."""
 
 SlotId = NewType("SlotId", int)
-"""Number of a slot, which holds one sequence: from 0 to the number of slots."""
+"""Index of a slot of the KV cache, in [0, number of slots); a slot stores one sequence."""
 
 MAX_RUN = 16
 """Maximum number of tokens that `Backend.extend` takes."""
 
 
 class AdapterError(Exception):
-    """A file is not an adapter for the model; the message says why."""
+    """A file is not an adapter for the model; the message states the reason."""
 
 
 class Backend(Protocol):
-    """Holds a fixed number of sequences, each in a slot, and computes the logits that follow them.
+    """Model with a KV cache for a fixed number of sequences, each in its own slot.
 
-    All calls come from the thread that opened the backend, one at a time. Logits have shape
-    (vocabulary,), float32, and are valid until the next call of any method. Token arrays are only
-    read during the call. An adapter is what `load_adapter` returned and `free_adapter` has not
-    been told of, or None for the model as it is; a slot is only ever appended to with the adapter
-    that it was begun with, unless it is emptied before.
+    Threads: all calls come from the thread that opened the backend, one at a time. A call may
+    block for the duration of its computation.
 
-    The bits of the logits depend on the tokens of their sequence, on its adapter, and on how the
-    prompt is cut into pieces within what the plan of the engine allows; on nothing else.
+    Arguments: token arrays and sequences are read during the call only, and never modified.
+    `position` is always the number of tokens in the slot before the call. No slot ever exceeds the
+    context that the backend was opened with. An adapter is a value that `load_adapter` returned and
+    that has not been freed, or None for the base model. All tokens of a slot are computed with the
+    same adapter; to change it, the engine truncates the slot to 0 before.
 
-    Any exception of a method that computes means that all slots have lost what they held; the
-    backend is then closed, and another one opened.
+    Results: each row of logits has shape (vocabulary,), float32, and is valid until the next call
+    of any method; the engine copies what it needs longer.
+
+    Determinism: the bits of the logits depend on the tokens of their sequence, on its adapter, and
+    on how the prompt is cut into chunks within the bounds of the `EngineConfig`; on nothing else,
+    neither on the slot nor on other sequences of a batch.
+
+    Errors: an exception of `prefill`, `extend`, `decode`, `copy` or `truncate` means that all slots
+    have lost their contents. The engine then closes the backend and opens another one.
     """
 
     @property
     def batch_invariant_positions(self) -> int:
-        """The number of first positions at which decoded tokens have the bits of prefilled ones.
+        """Number of leading positions where decoded tokens have the bits of prefilled ones.
 
-        There, tokens of an answer count as a cached prefix, and drafts change no bit.
+        There, generated tokens can be a cached prefix, and drafts do not change the output.
+        Constant; 0 if there are none.
         """
         ...
 
     def prefill(
         self, slot: SlotId, tokens: Tokens, position: int, output: bool, adapter: int | None
     ) -> Logits | None:
-        """Appends a piece of a prompt to a slot.
+        """Appends a chunk of a prompt to a slot.
 
         Args:
-            slot: The slot; it holds `position` tokens.
-            tokens: Shape (count,); as many as the plan of the engine allows in a piece.
-            position: How many tokens the slot holds.
-            output: Whether the logits after the last token are wanted.
-            adapter: The adapter.
+            slot: The slot.
+            tokens: Shape (count,), with a count that the `EngineConfig` allows: at most
+                `idle_chunk_tokens`, and at least `min_chunk_tokens` unless the whole prompt is
+                shorter.
+            position: Number of tokens in the slot.
+            output: Whether to return the logits after the last token.
+            adapter: The adapter of the slot.
 
         Returns:
-            The logits where they are wanted.
+            The logits after the last token, or None if `output` is false.
         """
         ...
 
     def extend(
         self, slot: SlotId, tokens: Tokens, position: int, outputs: bool, adapter: int | None
     ) -> Sequence[Logits] | None:
-        """Appends tokens of an answer that are known, or guessed, to a slot.
+        """Appends several output tokens to a slot: fast-forward tokens, or a draft.
 
         Args:
-            slot: The slot; it holds `position` tokens.
-            tokens: Shape (count,), at least 2 and at most `MAX_RUN`.
-            position: How many tokens the slot holds.
-            outputs: Whether the logits after each token are wanted.
-            adapter: The adapter.
+            slot: The slot.
+            tokens: Shape (count,), with a count from 2 to `MAX_RUN`.
+            position: Number of tokens in the slot.
+            outputs: Whether to return logits.
+            adapter: The adapter of the slot.
 
         Returns:
-            The logits after each token where they are wanted.
+            The logits after each token, in order, or None if `outputs` is false.
         """
         ...
 
@@ -91,36 +104,43 @@ class Backend(Protocol):
         """Appends one token to each of several slots.
 
         Args:
-            slots: Distinct, at least one.
-            tokens: One for each.
-            positions: How many tokens each slot holds; less than the context.
-            adapter: The adapter of all of them.
+            slots: Distinct slots, at least one.
+            tokens: The token for each slot.
+            positions: Number of tokens in each slot, less than the context.
+            adapter: The adapter of all of these slots.
 
         Returns:
-            The logits after each token.
+            The logits after each token, in the order of `slots`.
         """
         ...
 
     def copy(self, source: SlotId, target: SlotId) -> None:
-        """Makes one slot hold what another one holds; what it held is lost."""
+        """Replaces the contents of `target` by those of `source`, another slot."""
         ...
 
     def truncate(self, slot: SlotId, length: int) -> None:
-        """Drops what a slot holds from position `length` on; it may hold fewer tokens."""
+        """Drops the tokens of a slot from position `length` on; no effect on a shorter sequence."""
         ...
 
     def load_adapter(self, path: Path) -> int:
-        """Reads changes to the weights; they stay until they are freed, or the backend is closed.
+        """Loads an adapter, which stays until it is freed or the backend is closed.
+
+        Args:
+            path: File of the adapter; it is read during the call only.
+
+        Returns:
+            Handle of the adapter, different from those of other loaded adapters.
 
         Raises:
-            AdapterError: The file holds none for this model; nothing else is lost.
+            AdapterError: The file is not an adapter for this model; slots and other adapters are
+                unchanged.
         """
         ...
 
     def free_adapter(self, adapter: int) -> None:
-        """Frees an adapter that no slot is going to be computed with."""
+        """Frees an adapter; no later call names it."""
         ...
 
     def close(self) -> None:
-        """Frees what the backend holds; may be called again."""
+        """Frees all resources of the backend; may be called again."""
         ...

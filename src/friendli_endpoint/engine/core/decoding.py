@@ -1,4 +1,4 @@
-"""The next tokens of the choices that run: one each, or several where they are known or guessed."""
+"""Decoding: the next token of each running choice, or several from fast-forward or a draft."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,108 +7,122 @@ from operator import eq
 import numpy as np
 
 from friendli_endpoint.engine.core.backend import MAX_RUN, Backend, Logits, SlotId
-from friendli_endpoint.engine.core.fast_forward import SHORTEST_RUN, FastForward
-from friendli_endpoint.engine.core.running import Outcome, Running, attempt, look_ahead
+from friendli_endpoint.engine.core.fast_forward import MIN_RUN, FastForward
+from friendli_endpoint.engine.core.running import (
+    Outcome,
+    RunningSequence,
+    attempt,
+    query_guides,
+)
 
 __all__ = ["Decoding"]
 
 
 class Decoding:
-    """Computes logits, and has choices take tokens by them.
+    """Computes logits of running choices, and makes the choices take tokens from them.
 
     Args:
-        piece: Most forced tokens in a turn, if no run of them is longer.
-        drafts: Whether a choice that runs alone may be drafted, where that changes no bit.
+        chunk_tokens: Maximum number of fast-forward tokens in a step, or `MAX_RUN` if that is more.
+        drafts: Whether to draft for a choice that runs alone, where that does not change a bit.
     """
 
-    def __init__(self, piece: int, drafts: bool) -> None:
+    def __init__(self, chunk_tokens: int, drafts: bool) -> None:
         self._drafted = self._accepted = 0
         self._drafts = drafts
-        self._forced = FastForward(max(piece, MAX_RUN))
+        self._fast_forward = FastForward(max(chunk_tokens, MAX_RUN))
         self._guides = ThreadPoolExecutor(1, thread_name_prefix="guides")
 
     def step(
-        self, backend: Backend, running: Mapping[SlotId, Running], slots: Sequence[SlotId]
+        self, backend: Backend, running: Mapping[SlotId, RunningSequence], slots: Sequence[SlotId]
     ) -> Iterator[tuple[SlotId, Outcome]]:
-        """The next tokens of each choice.
+        """Decodes one step of the given choices.
 
         Args:
-            backend: Holds the sequences.
-            running: The choices by slot. Before the next is asked for, one that has ended must be
-                taken out, and with one that has failed its siblings.
-            slots: Whose turn it is; all are in `running`.
+            backend: The backend.
+            running: The running choices by slot. The caller removes a choice that has finished, and
+                a failed one with all choices of its request, before it asks for the next item.
+            slots: The slots to decode; all are in `running`.
 
         Yields:
-            A slot, and what came of its turn; nothing of those whose forced tokens must wait.
+            A slot and the outcome of its step; none for slots whose fast-forward tokens must wait.
         """
         for slot in slots:
-            running[slot].ask_fast_forward()
-        forced = {slot: len(running[slot].forced) for slot in slots}
-        runs = {slot: count for slot, count in forced.items() if count >= SHORTEST_RUN}
-        for slot in self._forced.due(runs):
+            running[slot].query_fast_forward()
+        counts = {slot: len(running[slot].fast_forward_tokens) for slot in slots}
+        runs = {slot: count for slot, count in counts.items() if count >= MIN_RUN}
+        for slot in self._fast_forward.due(runs):
             if slot in running:
-                yield slot, self._follow(backend, slot, running[slot])
+                yield slot, self._compute_run(backend, slot, running[slot])
         others = {slot: running[slot] for slot in slots if slot in running and slot not in runs}
         if self._drafts and len(slots) == len(others) == 1:
             yield from self._draft(backend, running, slots[0])
         else:
             yield from self._decode(backend, running, others)
 
-    def count_drafts(self) -> tuple[int, int]:
-        """Tokens that were drafted since this was asked, and those of them that were drawn."""
+    def take_draft_counts(self) -> tuple[int, int]:
+        """Returns the numbers of drafted and of accepted tokens, and resets them to 0."""
         counts, self._drafted, self._accepted = (self._drafted, self._accepted), 0, 0
         return counts
 
     def close(self) -> None:
-        """Ends the thread that asks guides."""
+        """Ends the worker thread that queries guides."""
         self._guides.shutdown()
 
     @staticmethod
-    def _follow(backend: Backend, slot: SlotId, one: Running) -> Outcome:
-        """Computes what is forced, but for its last token, which the next turn decodes."""
-        outputs = one.sequence.group.request.top_logprobs is not None
-        return attempt(one.follow, _extend(backend, slot, one, one.forced[:-1], outputs))
+    def _compute_run(backend: Backend, slot: SlotId, running: RunningSequence) -> Outcome:
+        """Computes all fast-forward tokens but the last one, which the next step decodes."""
+        outputs = running.sequence.group.request.top_logprobs is not None
+        rows = _extend(backend, slot, running, running.fast_forward_tokens[:-1], outputs)
+        return attempt(running.fast_forward, rows)
 
     def _draft(
-        self, backend: Backend, running: Mapping[SlotId, Running], slot: SlotId
+        self, backend: Backend, running: Mapping[SlotId, RunningSequence], slot: SlotId
     ) -> Iterator[tuple[SlotId, Outcome]]:
-        """Computes what is guessed to come, as far as that gives the bits of one at a time."""
-        one = running[slot]
-        draft = one.draft(backend.batch_invariant_positions)
+        """Computes a draft, where that gives the same bits as one token at a time."""
+        sequence = running[slot]
+        draft = sequence.propose_draft(backend.batch_invariant_positions)
         if not draft:
-            yield from self._decode(backend, running, {slot: one})
+            yield from self._decode(backend, running, {slot: sequence})
             return
-        generated = len(one.tokens)
-        outcome = attempt(one.take, _extend(backend, slot, one, draft, True), draft)
+        generated = len(sequence.tokens)
+        rows = _extend(backend, slot, sequence, draft, True)
+        outcome = attempt(sequence.sample_tokens, rows, draft)
         self._drafted += len(draft)
-        self._accepted += sum(map(eq, draft, one.tokens[generated:]))
+        self._accepted += sum(map(eq, draft, sequence.tokens[generated:]))
         yield slot, outcome
         if slot in running:
-            backend.truncate(slot, one.position)
+            backend.truncate(slot, sequence.position)
 
     def _decode(
-        self, backend: Backend, running: Mapping[SlotId, Running], turn: Mapping[SlotId, Running]
+        self,
+        backend: Backend,
+        running: Mapping[SlotId, RunningSequence],
+        sequences: Mapping[SlotId, RunningSequence],
     ) -> Iterator[tuple[SlotId, Outcome]]:
-        """A token for each choice; those of one adapter share a batch."""
-        ahead = [one for one in turn.values() if one.looks_ahead]
-        looking = self._guides.submit(look_ahead, ahead) if ahead else None
+        """Decodes one token of each choice; choices with the same adapter share a batch."""
+        ahead = [sequence for sequence in sequences.values() if sequence.looks_ahead]
+        queried = self._guides.submit(query_guides, ahead) if ahead else None
         batches: dict[int | None, list[SlotId]] = {}
-        for slot, one in turn.items():
-            batches.setdefault(one.adapter, []).append(slot)
+        for slot, sequence in sequences.items():
+            batches.setdefault(sequence.adapter, []).append(slot)
         for adapter, slots in batches.items():
-            tokens = [turn[slot].tokens[-1] for slot in slots]
-            positions = [turn[slot].position for slot in slots]
+            tokens = [sequences[slot].tokens[-1] for slot in slots]
+            positions = [sequences[slot].position for slot in slots]
             rows = backend.decode(slots, tokens, positions, adapter)
-            if looking is not None:
-                looking.result()
+            if queried is not None:
+                queried.result()
             for slot, logits in zip(slots, rows, strict=True):
                 if slot in running:
-                    yield slot, attempt(turn[slot].take, [logits])
+                    yield slot, attempt(sequences[slot].sample_tokens, [logits])
 
 
 def _extend(
-    backend: Backend, slot: SlotId, one: Running, ahead: Sequence[int], outputs: bool
+    backend: Backend,
+    slot: SlotId,
+    sequence: RunningSequence,
+    ahead: Sequence[int],
+    outputs: bool,
 ) -> Sequence[Logits]:
-    """Computes a choice's last token, and what comes or may come after it."""
-    tokens = np.array([one.tokens[-1], *ahead], np.int32)
-    return backend.extend(slot, tokens, one.position, outputs, one.adapter) or ()
+    """Computes the last token of a choice, and the tokens that come or may come after it."""
+    tokens = np.array([sequence.tokens[-1], *ahead], np.int32)
+    return backend.extend(slot, tokens, sequence.position, outputs, sequence.adapter) or ()

@@ -1,8 +1,9 @@
-"""Guesses of the next tokens of a choice, from what it repeats: itself, or its prompt.
+"""Drafts of the next tokens of a choice, looked up in its prompt and its output.
 
-This is prompt lookup decoding (Saxena 2023). A guess costs nothing to make and is checked in any
-case, so its worth is known before any is computed: drafts are given while as many guesses come true
-as pay for themselves, and given again when they do again.
+This is prompt lookup decoding (Saxena 2023). A lookup costs nearly nothing, and every guess is
+compared with the sampled token whether it was computed ahead or not. So the acceptance rate is
+known before any draft is computed: drafts are proposed while enough guesses are right to pay for
+the computation, and again as soon as enough of them would be.
 """
 
 from collections.abc import Sequence
@@ -11,80 +12,82 @@ import numpy as np
 
 from friendli_endpoint.engine.core.backend import MAX_RUN, Tokens
 
-__all__ = ["SHORTEST_DRAFT", "Drafts", "continuation"]
+__all__ = ["MIN_DRAFT", "Drafter", "prompt_lookup"]
 
-LEAST_REPEATED, MOST_REPEATED = 3, 8
-"""How many tokens must have been said before for a guess, and how many are compared."""
+MIN_NGRAM, MAX_NGRAM = 3, 8
+"""Minimum number of last tokens that must have occurred before, and maximum that are compared."""
 
-PAYS = 0.75
-"""Share of guesses that must have come true lately: a run of 4 tokens takes as long as 2, one of 8
-as 3.6, and one of 16 as 6.3 of the embedded model."""
+MIN_ACCEPTANCE = 0.75
+"""Minimum acceptance rate for which drafts pay: on the embedded model, a run of 4 tokens takes as
+long as 2 single tokens, a run of 8 as 3.6, and a run of 16 as 6.3."""
 
-LATELY = 0.25
-"""Weight of the last guess in that share."""
+SMOOTHING = 0.25
+"""Weight of the last guess in the acceptance rate, an exponential moving average."""
 
-SHORTEST_DRAFT, LONGEST_DRAFT = 3, MAX_RUN - 1
-"""Tokens of a draft, which make a run together with the one before them. Kernels take four in
-hardly more time than three, so drafts grow by four."""
+MIN_DRAFT, MAX_DRAFT = 3, MAX_RUN - 1
+"""Bounds of the length of a draft, which makes a run together with the token before it. Kernels
+compute four tokens in hardly more time than three, so drafts grow by four."""
 
-GROWS_AFTER = 8
-"""Guesses in a row that must have come true for the next length of a draft."""
+GROW_AFTER = 8
+"""Number of right guesses in a row after which drafts grow."""
 
 
-class Drafts:
-    """What one choice may say next, and how often that was true."""
+class Drafter:
+    """Draft proposer of one choice, with its acceptance rate."""
 
     def __init__(self) -> None:
-        self._share = PAYS
+        self._acceptance = MIN_ACCEPTANCE
         self._in_a_row = 0
         self._guess: Sequence[int] = ()
 
-    def accept(self, token: int) -> None:
-        """Takes what was said in truth."""
+    def observe(self, token: int) -> None:
+        """Compares a generated token with the guess for its position."""
         if not self._guess:
             return
-        true = token == self._guess[0]
-        self._share += LATELY * (true - self._share)
-        self._in_a_row = self._in_a_row + 1 if true else 0
-        self._guess = self._guess[1:] if true else ()
+        is_right = token == self._guess[0]
+        self._acceptance += SMOOTHING * (is_right - self._acceptance)
+        self._in_a_row = self._in_a_row + 1 if is_right else 0
+        self._guess = self._guess[1:] if is_right else ()
 
-    def propose(self, said: Tokens, most: int) -> Sequence[int]:
-        """A draft of the next tokens.
+    def propose(self, tokens: Tokens, max_tokens: int) -> Sequence[int]:
+        """Proposes a draft of the next tokens.
 
         Args:
-            said: The prompt and what was generated, shape (length,).
-            most: Most tokens to propose, at least `SHORTEST_DRAFT`.
+            tokens: The prompt and the output so far, shape (length,).
+            max_tokens: Maximum length of the draft, at least `MIN_DRAFT`.
 
         Returns:
-            At least `SHORTEST_DRAFT` and at most `LONGEST_DRAFT` ids; none where nothing is
-            repeated, or what was guessed lately did not come true.
+            `MIN_DRAFT` to `MAX_DRAFT` token ids, or none if nothing is repeated or the acceptance
+            rate is too low.
         """
-        wanted = SHORTEST_DRAFT + self._in_a_row // GROWS_AFTER * 4
-        self._guess = continuation(said, min(wanted, LONGEST_DRAFT, most))
-        return self._guess if self._share >= PAYS else ()
+        wanted = MIN_DRAFT + self._in_a_row // GROW_AFTER * 4
+        self._guess = prompt_lookup(tokens, min(wanted, MAX_DRAFT, max_tokens))
+        return self._guess if self._acceptance >= MIN_ACCEPTANCE else ()
 
 
-def continuation(said: Tokens, count: int) -> Sequence[int]:
-    """What followed when the end of a text was there before: at its longest, and at its latest.
+def prompt_lookup(tokens: Tokens, count: int) -> Sequence[int]:
+    """Returns the tokens that followed the last n-gram where it occurred before.
+
+    The n-gram is as long as possible, up to `MAX_NGRAM`; of several occurrences the latest counts.
 
     Args:
-        said: The text, shape (length,).
-        count: How many tokens are wanted.
+        tokens: The tokens so far, shape (length,).
+        count: Number of tokens to return.
 
     Returns:
-        So many ids; what repeats itself right to the end is thought to go on so. None where fewer
-        than `LEAST_REPEATED` tokens have been there before.
+        `count` token ids; where the occurrence reaches the end of `tokens`, its continuation is
+        repeated. Empty if no n-gram of at least `MIN_NGRAM` tokens has occurred before.
     """
-    after = np.flatnonzero(said[:-1] == said[-1:]) + 1
+    after = np.flatnonzero(tokens[:-1] == tokens[-1:]) + 1
     start = repeated = 0
     while after.size:
         repeated += 1
         start = int(after[-1])
-        if repeated == MOST_REPEATED:
+        if repeated == MAX_NGRAM:
             break
         after = after[after > repeated]
-        after = after[said[after - 1 - repeated] == said[-1 - repeated]]
-    if repeated < LEAST_REPEATED:
+        after = after[tokens[after - 1 - repeated] == tokens[-1 - repeated]]
+    if repeated < MIN_NGRAM:
         return ()
-    period = said.size - start
-    return tuple(said[start + np.arange(count) % period].tolist())
+    period = tokens.size - start
+    return tuple(tokens[start + np.arange(count) % period].tolist())

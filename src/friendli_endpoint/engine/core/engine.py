@@ -1,4 +1,4 @@
-"""An `Engine` in a thread of this process, and the bridge from that thread to the event loop."""
+"""`Engine` in this process, and the bridge from its thread to the event loop."""
 
 import asyncio
 import contextlib
@@ -22,17 +22,18 @@ from friendli_endpoint.own_thread import on_own_thread
 
 __all__ = ["LocalEngine"]
 
-MAX_HELD = 32
-"""Events of a whole answer that the event loop is woken for once: nobody waits for each."""
+MAX_BUFFERED = 32
+"""Maximum number of events of a request without streaming that are delivered together."""
 
 
 class LocalEngine:
-    """An `Engine` over an `EngineLoop`.
+    """`Engine` over an `EngineLoop`.
 
     Args:
-        loop: Generates.
-        card: Facts about the model; the adapters are filled in.
-        tried_adapter: Gives a copy of an adapter's file that may be opened; raises `AdapterError`.
+        loop: The engine loop.
+        card: Facts about the model; its `adapters` are replaced by the loaded ones.
+        tried_adapter: Context manager that tries an adapter's file, and gives a copy that is safe
+            to load; raises `AdapterError`.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class LocalEngine:
 
     @property
     def card(self) -> ModelCard:
-        """Facts about the model as they are now."""
+        """Current facts about the model."""
         return replace(self._card, adapters=self._loop.adapters)
 
     @property
@@ -62,10 +63,10 @@ class LocalEngine:
 
     @asynccontextmanager
     async def run(self, request: GenerationRequest) -> AsyncGenerator[AsyncIterator[Event]]:
-        """Runs a request: entering submits it, iterating gives its events, leaving cancels it.
+        """Runs a request: entering submits it, iterating yields its events, leaving cancels it.
 
         Raises:
-            RequestError: The engine does not take it.
+            RequestError: The engine rejects the request.
         """
         inbox = _Inbox(request)
         self._loop.submit(request, inbox.deliver)
@@ -76,7 +77,7 @@ class LocalEngine:
                 self._loop.cancel(request.request_id)
 
     async def load_adapter(self, route: str, path: Path) -> None:
-        """Makes an adapter known under a route, once a process of its own has tried the file.
+        """Tries an adapter's file, then loads it; it replaces a loaded adapter of the same route.
 
         Raises:
             RequestError: The file is not an adapter for this model, or the engine is closing.
@@ -84,7 +85,7 @@ class LocalEngine:
         await asyncio.to_thread(self._load_adapter, route, path)
 
     async def unload_adapter(self, route: str) -> None:
-        """Removes an adapter; requests that use it run on to their end.
+        """Removes an adapter; requests that use it run to their end.
 
         Raises:
             RequestError: There is no such adapter, or the engine is closing.
@@ -92,11 +93,11 @@ class LocalEngine:
         self._loop.unload_adapter(route)
 
     async def aclose(self) -> None:
-        """Stops after the current step; requests still in the engine fail."""
+        """Stops after the current step; unfinished requests fail."""
         await on_own_thread(self.close)
 
     def close(self) -> None:
-        """Stops after the current step; for programs without an event loop."""
+        """Stops after the current step, for programs without an event loop."""
         self._loop.close()
 
     def _load_adapter(self, route: str, path: Path) -> None:
@@ -108,18 +109,19 @@ class LocalEngine:
 
 
 class _Inbox:
-    """The events of one request, from the engine's thread to the event loop that iterates.
+    """Events of one request, on their way from the engine's thread to the event loop.
 
-    Those of a stream come at once. For a whole answer the event loop is woken once for many, since
-    every time it wakes it takes a processor from the model and finds the caches full of weights.
+    Events of a stream are delivered at once. Without streaming, the event loop is woken once for
+    many events, since whenever it wakes, it takes a processor from the model and finds the CPU
+    caches full of weights.
     """
 
     def __init__(self, request: GenerationRequest) -> None:
         self._loop = asyncio.get_running_loop()
         self._arrived: asyncio.Queue[list[Event | EngineError]] = asyncio.Queue()
         self._ready: deque[Event | EngineError] = deque()
-        self._max_held = 1 if request.stream else MAX_HELD
-        self._held: list[Event | EngineError] = []
+        self._max_buffered = 1 if request.stream else MAX_BUFFERED
+        self._buffer: list[Event | EngineError] = []
         self._unfinished = len(request.choices)
         self.is_over = False
 
@@ -141,11 +143,11 @@ class _Inbox:
         return event
 
     def deliver(self, event: Event | EngineError) -> None:
-        """Takes an event; called on the engine's thread."""
-        self._held.append(event)
-        waits = isinstance(event, Generated) and not event.num_finished
-        if waits and len(self._held) < self._max_held:
+        """Receives an event; called on the engine's thread."""
+        self._buffer.append(event)
+        can_wait = isinstance(event, Generated) and not event.num_finished
+        if can_wait and len(self._buffer) < self._max_buffered:
             return
-        events, self._held = self._held, []
+        events, self._buffer = self._buffer, []
         with contextlib.suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(self._arrived.put_nowait, events)

@@ -1,6 +1,6 @@
-"""Carries out what the scheduler decides: prompts, tokens, and what is delivered of them.
+"""Execution of the scheduler's steps on a backend, and delivery of the generated tokens.
 
-It knows tokens and logits, not what they mean: what a choice may do next is its guide's to say.
+It handles tokens and logits, not their meaning, which is left to the guides.
 """
 
 import logging
@@ -15,7 +15,7 @@ from friendli_endpoint.engine.core.admission import Admission
 from friendli_endpoint.engine.core.backend import Backend, Logits, SlotId
 from friendli_endpoint.engine.core.decoding import Decoding
 from friendli_endpoint.engine.core.outbox import Deliver, Outbox
-from friendli_endpoint.engine.core.running import Outcome, Running, attempt
+from friendli_endpoint.engine.core.running import Outcome, RunningSequence, attempt
 from friendli_endpoint.engine.core.sampling import History
 from friendli_endpoint.engine.core.scheduler import Placement, PrefillChunk, Scheduler
 from friendli_endpoint.engine.core.sequence import SequenceGroup
@@ -25,23 +25,25 @@ __all__ = ["EngineConfig", "Execution"]
 
 log = logging.getLogger("friendli_endpoint.engine")
 
-MOST_TRIES = 2
-"""How often a prompt is begun whose prefill makes the backend fail."""
+MAX_ATTEMPTS = 2
+"""Maximum number of attempts to prefill a prompt while the backend fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """How much an engine takes on.
+    """Limits of an engine.
 
     Attributes:
-        slots: How many sequences the backend holds.
-        context: Tokens that each of them can hold.
-        piece: Most prompt tokens computed between two tokens of a running choice.
-        idle_chunk_tokens: Most prompt tokens computed at once.
-        min_chunk_tokens: Fewest of them, unless a prompt has fewer.
-        drafts: Whether a choice that runs alone may be drafted, where that changes no bit.
-        max_queue: Most requests that may wait.
-        max_queue_tokens: Most prompt tokens that may wait, all together.
+        slots: Number of slots of the backend, which is the maximum number of running choices.
+        context: Maximum number of tokens of a sequence.
+        chunk_tokens: Maximum number of prompt tokens that are prefilled between two tokens of a
+            running choice.
+        idle_chunk_tokens: Maximum number of prompt tokens that are prefilled at once while no
+            choice is running.
+        min_chunk_tokens: Minimum number of tokens of a chunk, unless the prompt is shorter.
+        drafts: Whether to draft for a choice that runs alone, where that does not change a bit.
+        max_queue: Maximum number of queued requests.
+        max_queue_tokens: Maximum number of prompt tokens of all queued requests together.
     """
 
     slots: int
@@ -55,37 +57,37 @@ class EngineConfig:
 
 
 class Execution:
-    """The requests in the engine; all calls come from the engine's thread.
+    """Requests in the engine and their execution; all calls come from the engine's thread.
 
     Args:
-        backend: Holds the sequences.
-        make_guide: Makes the guide of a sequence.
-        plan: How much is taken on.
-        admission: Is told when a request waits no more.
+        backend: The backend.
+        make_guide: Creates the guide of a choice.
+        config: The limits of the engine.
+        admission: The queue's counts, updated when a request leaves the queue.
     """
 
     def __init__(
-        self, backend: Backend, make_guide: GuideMaker, plan: EngineConfig, admission: Admission
+        self, backend: Backend, make_guide: GuideMaker, config: EngineConfig, admission: Admission
     ) -> None:
         self._backend = backend
         self._make_guide = make_guide
-        self._plan = plan
+        self._config = config
         self._scheduler = Scheduler(
-            plan.slots,
-            plan.chunk_tokens,
-            plan.idle_chunk_tokens,
-            plan.min_chunk_tokens,
+            config.slots,
+            config.chunk_tokens,
+            config.idle_chunk_tokens,
+            config.min_chunk_tokens,
             backend.batch_invariant_positions,
         )
-        self._decoding = Decoding(plan.chunk_tokens, plan.drafts)
-        self._running: dict[SlotId, Running] = {}
+        self._decoding = Decoding(config.chunk_tokens, config.drafts)
+        self._running: dict[SlotId, RunningSequence] = {}
         self._prompt_logits: dict[str, Logits] = {}
         self._retired: list[Adapter] = []
         self._outbox = Outbox(admission)
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to do."""
+        """Whether there are no requests."""
         return self._scheduler.idle
 
     def add(
@@ -95,35 +97,39 @@ class Execution:
         deliver: Deliver,
         submitted: float,
     ) -> None:
-        """Takes a request in.
+        """Adds a request to the queue.
 
         Args:
-            request: What to generate.
-            adapter: What the weights are changed by.
-            deliver: Takes what comes of it.
-            submitted: When it was, in seconds of `monotonic`.
+            request: The request.
+            adapter: Its adapter, or None for the base model.
+            deliver: Receives its events.
+            submitted: Time of its submission, in seconds of `monotonic`.
         """
         self._outbox.open(request.request_id, deliver, submitted)
         try:
             tokens = np.array(request.prompt_ids, np.int32)
             self._scheduler.add(SequenceGroup(request, tokens, adapter))
         except Exception as error:
-            log.exception("request %s cannot be taken in", request.request_id)
+            log.exception("request %s could not be added", request.request_id)
             self._outbox.fail(request, f"the request failed in the engine: {error}")
 
     def retire(self, adapter: Adapter) -> None:
-        """Frees an adapter as soon as no request uses it, and forgets what was computed with it."""
+        """Frees an adapter and drops its cached prefixes, as soon as no request uses it."""
         self._retired.append(adapter)
 
     def cancel(self, request_id: str) -> None:
-        """Takes a request out, if it is still there; nothing more is delivered for it."""
+        """Removes a request, if it is still in the engine; nothing more is delivered for it."""
         group = self._scheduler.find(request_id)
         if group is not None:
             self._remove(group)
             self._outbox.close(group.request)
 
     def step(self) -> tuple[int, int]:
-        """One turn; how many choices generated, and how many prompt tokens were computed."""
+        """Executes one step.
+
+        Returns:
+            The number of choices that decoded, and of prompt tokens that were computed.
+        """
         step = self._scheduler.schedule()
         prefilled = 0
         for work in step.work:
@@ -142,23 +148,30 @@ class Execution:
         self._free_adapters()
         return len(slots), prefilled
 
-    def settle(self) -> bool:
-        """Computes a piece of what slots would do good to hold; whether there was one."""
-        piece = self._scheduler.settle()
-        if piece is not None:
-            self._prefill(piece)
-        return piece is not None
+    def prefill_idle(self) -> bool:
+        """Prefills a chunk of the output of a finished request; returns whether there was one."""
+        chunk = self._scheduler.schedule_idle()
+        if chunk is not None:
+            self._prefill(chunk)
+        return chunk is not None
 
     def restart(self, fault: Exception, open_backend: Callable[[], Backend]) -> None:
-        """Opens the backend anew: running choices fail, prompts are tried once more.
+        """Replaces the backend after a failure.
+
+        Requests with output fail. Prompts are prefilled again, unless that was tried `MAX_ATTEMPTS`
+        times.
+
+        Args:
+            fault: The exception of the backend.
+            open_backend: Opens the new backend.
 
         Raises:
-            Exception: What `open_backend` raises.
+            Exception: Any exception of `open_backend`, or of closing the old backend.
         """
         lost = [
             group
             for group in self._scheduler.groups()
-            if group.has_output or group.tries >= MOST_TRIES
+            if group.has_output or group.num_attempts >= MAX_ATTEMPTS
         ]
         self._fail(lost, f"the engine failed: {fault}")
         self._scheduler.restart()
@@ -166,24 +179,24 @@ class Execution:
         self._backend = open_backend()
 
     def load_adapter(self, route: str, path: Path) -> Adapter:
-        """Has the backend read an adapter.
+        """Loads an adapter into the backend.
 
         Raises:
             AdapterError: The file is not an adapter for the model.
         """
         return Adapter(route, self._backend.load_adapter(path))
 
-    def end(self, message: str) -> None:
-        """Fails all requests and frees the backend; nothing can be done after that."""
+    def close(self, message: str) -> None:
+        """Fails all requests with a message, and closes the backend."""
         self._running.clear()
         self._prompt_logits.clear()
-        self._outbox.end(message)
+        self._outbox.fail_all(message)
         self._decoding.close()
         self._backend.close()
 
     def report(self, seconds: float, decoded: int, prefilled: int) -> StepReport:
-        """What there is after a turn, and what was drafted since the last report."""
-        drafted, accepted = self._decoding.count_drafts()
+        """Returns the report of a step, and resets the counts of drafts."""
+        drafted, accepted = self._decoding.take_draft_counts()
         queued = self._scheduler.queued
         generated = sum(len(running.tokens) for running in self._running.values())
         return StepReport(
@@ -192,26 +205,26 @@ class Execution:
             prefilled=prefilled,
             running=len(self._running),
             queued=len(queued),
-            held_tokens=self._scheduler.held_tokens + generated,
-            capacity_tokens=self._plan.slots * self._plan.context,
+            kv_cache_tokens=self._scheduler.num_computed_tokens + generated,
+            capacity_tokens=self._config.slots * self._config.context,
             drafted=drafted,
             accepted=accepted,
         )
 
-    def _prefill(self, piece: PrefillChunk) -> None:
-        group = piece.group
-        if piece.source is not None:
-            self._backend.copy(piece.source, piece.slot)
-        self._backend.truncate(piece.slot, piece.start)
+    def _prefill(self, chunk: PrefillChunk) -> None:
+        group = chunk.group
+        if chunk.source is not None:
+            self._backend.copy(chunk.source, chunk.slot)
+        self._backend.truncate(chunk.slot, chunk.start)
         if group is not None:
             self._outbox.begin(group.request)
-        wanted = group is not None and piece.last
-        adapter = handle_of(piece.adapter)
-        logits = self._backend.prefill(piece.slot, piece.tokens, piece.start, wanted, adapter)
+        output = group is not None and chunk.is_last
+        adapter = handle_of(chunk.adapter)
+        logits = self._backend.prefill(chunk.slot, chunk.tokens, chunk.start, output, adapter)
         if group is not None and logits is not None:
             request_id = group.request.request_id
             self._prompt_logits[request_id] = logits.copy()
-            self._outbox.start(request_id, group.cached)
+            self._outbox.start(request_id, group.num_cached_tokens)
 
     def _place(self, placement: Placement) -> None:
         sequence, slot = placement.sequence, placement.slot
@@ -220,7 +233,7 @@ class Execution:
             self._backend.copy(placement.source, slot)
         self._backend.truncate(slot, group.tokens.size)
         if group.request.request_id not in self._outbox:
-            return  # a sibling has failed it; the slot holds the prompt, as the scheduler knows
+            return  # another choice failed; the slot now has the prompt, as the scheduler assumes
         logits = self._prompt_logits[group.request.request_id]
         if sequence is group.sequences[-1]:
             del self._prompt_logits[group.request.request_id]
@@ -232,12 +245,12 @@ class Execution:
             return
         sampling = group.request.choices[sequence.choice]
         history = History(sampling, group.tokens, logits.size)
-        running = Running(sequence, guide, history, self._plan.context)
+        running = RunningSequence(sequence, guide, history, self._config.context)
         self._running[slot] = running
-        self._deliver(slot, attempt(running.take, [logits]))
+        self._deliver(slot, attempt(running.sample_tokens, [logits]))
 
     def _deliver(self, slot: SlotId, outcome: Outcome) -> None:
-        """Hands out what a choice has taken; a fault in it fails its request alone."""
+        """Adds the tokens of a choice to its delivery; an exception fails its request alone."""
         running = self._running[slot]
         group = running.sequence.group
         if isinstance(outcome, Exception):
@@ -249,13 +262,13 @@ class Execution:
             self._scheduler.finish(running.sequence, running.tokens)
 
     def _send(self) -> None:
-        """Sends what is there; requests that cannot be told are taken out."""
-        for request_id in self._outbox.send(self._goes_on):
+        """Delivers all pending steps, and removes requests whose delivery failed."""
+        for request_id in self._outbox.send(self._is_active):
             group = self._scheduler.find(request_id)
             if group is not None:
                 self._remove(group)
 
-    def _goes_on(self, request_id: str) -> bool:
+    def _is_active(self, request_id: str) -> bool:
         return self._scheduler.find(request_id) is not None
 
     def _free_adapters(self) -> None:
@@ -263,14 +276,14 @@ class Execution:
         unused = [adapter for adapter in self._retired if adapter not in used]
         for adapter in unused:
             self._retired.remove(adapter)
-            self._scheduler.drop(adapter)
+            self._scheduler.drop_adapter(adapter)
             try:
                 self._backend.free_adapter(adapter.handle)
             except Exception:
-                log.exception("the adapter %s cannot be freed", adapter.route)
+                log.exception("adapter %s could not be freed", adapter.route)
 
     def _remove(self, group: SequenceGroup) -> None:
-        """Takes a request out."""
+        """Removes a request from the scheduler and the running choices."""
         for sequence in group.sequences:
             if sequence.slot is not None:
                 self._running.pop(sequence.slot.number, None)

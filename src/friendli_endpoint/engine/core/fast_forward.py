@@ -1,41 +1,43 @@
-"""Tokens that a grammar leaves no choice about: several in a row are one piece of work.
+"""Policy for fast-forward tokens: which sequences compute theirs in a step.
 
-It is a piece of its own whatever else runs, so that its bits depend on nothing else.
+Fast-forward tokens are those that a grammar leaves no choice about. Several of them in a row are
+computed in one call of `Backend.extend`, whatever else runs, so that their bits depend on nothing
+else.
 """
 
 from collections.abc import Mapping, Sequence
 
 from friendli_endpoint.engine.core.backend import SlotId
 
-__all__ = ["SHORTEST_RUN", "FastForward"]
+__all__ = ["MIN_RUN", "FastForward"]
 
-SHORTEST_RUN = 4
-"""Fewer forced tokens take longer as a piece than token by token, where other choices run."""
+MIN_RUN = 4
+"""Fewer fast-forward tokens take longer in one call than token by token beside other choices."""
 
 
 class FastForward:
-    """Whose forced tokens are computed in a turn: first come, first served.
+    """Selects the slots that fast-forward in a step, first come, first served.
 
     Args:
-        most: Most of them in a turn, at least those of the longest run: all that runs is silent
-            meanwhile.
+        max_tokens: Maximum number of fast-forward tokens in a step, at least `MAX_RUN`; other
+            choices generate nothing meanwhile.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_tokens: int) -> None:
+        self._max_tokens = max_tokens
         self._waiting: list[SlotId] = []
 
     def due(self, runs: Mapping[SlotId, int]) -> Sequence[SlotId]:
-        """Slots whose run is to be computed now; the others wait for the next turn.
+        """Returns the slots to fast-forward now; the others wait for the next step.
 
         Args:
-            runs: How many tokens are forced, by slot, where there are enough of them.
+            runs: Number of fast-forward tokens of each slot that has at least `MIN_RUN` of them.
         """
         waiting = [slot for slot in self._waiting if slot in runs]
         waiting += [slot for slot in runs if slot not in waiting]
-        count, room = 0, self._most
-        while count < len(waiting) and runs[waiting[count]] <= room:
-            room -= runs[waiting[count]]
+        count, remaining = 0, self._max_tokens
+        while count < len(waiting) and runs[waiting[count]] <= remaining:
+            remaining -= runs[waiting[count]]
             count += 1
         self._waiting = waiting[count:]
         return waiting[:count]

@@ -1,9 +1,9 @@
-"""One thread that turns requests into tokens; everybody else talks to it through its inbox.
+"""Engine loop: the one thread that generates tokens; other threads send it messages.
 
-It owns the backend, opens it anew when it fails, and works ahead when nothing is asked of it.
-Whatever goes wrong in it, nobody waits in vain: a fault costs the requests that it touches, and
-where the backend cannot be opened again the thread ends, every request fails, and no more are
-taken.
+The thread owns the backend, reopens it when it fails, and prefills outputs for later prompts when
+it is idle. No request waits forever after an error: an error fails the requests that it affects,
+and if the backend cannot be reopened, the thread ends, every request fails, and new ones are
+rejected.
 """
 
 import logging
@@ -34,48 +34,48 @@ __all__ = ["EngineLoop"]
 log = logging.getLogger("friendli_endpoint.engine")
 
 IDLE_SECONDS = 0.25
-"""How long nothing must happen before the engine works for prompts to come."""
+"""Seconds without a message after which the engine prefills outputs for later prompts."""
 
 CLOSE_SECONDS = 10.0
-"""How long `close` waits for the current step."""
+"""Maximum number of seconds that `close` waits for the current step."""
 
 T = TypeVar("T")
 
 
 class EngineLoop:
-    """Generates over a backend, on a thread of its own.
+    """Engine that runs on a thread of its own; any thread may call its methods.
 
     Args:
-        open_backend: Makes what holds the sequences; called by the engine's thread, and again when
-            it has failed. Closed with the engine, by the same thread. (Where another thread has
-            computed before, OpenMP counts more threads than there are processors, and lets them
-            sleep between any two of thousands of operations.)
-        make_guide: Makes the guide of a choice, on the engine's thread.
-        plan: How much it takes on.
-        report: Called with every turn, on the engine's thread; must not block or raise.
+        open_backend: Opens the backend; called on the engine's thread, and again after the backend
+            has failed. The same thread closes the backend. (If another thread had computed before,
+            OpenMP would count more threads than processors, and let them sleep between any two of
+            thousands of operations.)
+        make_guide: Creates the guide of a choice; called on the engine's thread.
+        config: The limits of the engine.
+        report: Called after every step, on the engine's thread; must not block or raise.
 
     Raises:
-        Exception: What `open_backend` raises.
+        Exception: Any exception of `open_backend`.
     """
 
     _execution: Execution
     _progressed: float | None = None
-    """When the last step was made, in seconds of `monotonic`; None while there is no work."""
+    """Time of the last progress, in seconds of `monotonic`; None while there is no work."""
 
     def __init__(
         self,
         open_backend: Callable[[], Backend],
         make_guide: GuideMaker,
-        plan: EngineConfig,
+        config: EngineConfig,
         report: Callable[[StepReport], None] = lambda _report: None,
     ) -> None:
         self._open_backend = open_backend
         self._make_guide = make_guide
         self._report = report
-        self._admission = Admission(plan.max_queue, plan.max_queue_tokens)
-        self._plan = plan
+        self._admission = Admission(config.max_queue, config.max_queue_tokens)
+        self._config = config
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._gate = threading.Lock()
+        self._lock = threading.Lock()
         self._adapters = Adapters()
         self._closing = False
         self._broken: str | None = None
@@ -86,8 +86,8 @@ class EngineLoop:
 
     @property
     def adapters(self) -> tuple[str, ...]:
-        """Routes of the adapters that requests may name."""
-        with self._gate:
+        """Routes of the loaded adapters."""
+        with self._lock:
             return self._adapters.routes
 
     @property
@@ -102,36 +102,35 @@ class EngineLoop:
         return 0.0 if progressed is None else monotonic() - progressed
 
     def submit(self, request: GenerationRequest, deliver: Deliver) -> None:
-        """Queues a request.
+        """Adds a request to the queue.
 
         Args:
-            request: What to generate.
-            deliver: Takes what comes of it, on the engine's thread.
+            request: The request.
+            deliver: Receives its events, on the engine's thread.
 
         Raises:
-            RequestError: The engine is closing or broken, too much waits, there is no such
-            adapter, or
-                the request is of a form that this engine does not take.
+            RequestError: The engine is closing or broken, the queue is full, there is no such
+                adapter, or the version or the media of the request are not supported.
         """
         submitted = monotonic()
-        _check_form(request)
-        with self._gate:
+        _check_supported(request)
+        with self._lock:
             self._check_open()
             adapter = self._adapters.find(request.adapter)
             self._admission.enter(request.num_prompt_tokens)
             self._inbox.put(lambda: self._execution.add(request, adapter, deliver, submitted))
 
     def cancel(self, request_id: str) -> None:
-        """Ends a request within one step; nothing more is delivered for it."""
-        with self._gate:
+        """Removes a request within one step; no more events are delivered for it after that."""
+        with self._lock:
             if not self._closing:
                 self._inbox.put(lambda: self._execution.cancel(request_id))
 
     def load_adapter(self, route: str, path: Path) -> None:
-        """Makes an adapter known under a route, in the place of one that had it.
+        """Loads an adapter; it replaces a loaded adapter of the same route.
 
         Args:
-            route: What requests will call it.
+            route: Name by which requests select the adapter.
             path: A LoRA for the model, as a GGUF file.
 
         Raises:
@@ -141,41 +140,41 @@ class EngineLoop:
 
         def load() -> None:
             adapter = self._execution.load_adapter(route, path)
-            with self._gate:
+            with self._lock:
                 replaced = self._adapters.add(adapter)
                 if replaced is not None:
                     self._retire(replaced)
 
-        self._ask(load)
+        self._call(load)
 
     def unload_adapter(self, route: str) -> None:
-        """Takes an adapter away; what uses it runs on to its end.
+        """Removes an adapter; requests that use it run to their end.
 
         Raises:
-            RequestError: There is none, or the engine is closing.
+            RequestError: There is no such adapter, or the engine is closing.
         """
-        with self._gate:
+        with self._lock:
             self._check_open()
             self._retire(self._adapters.remove(route))
 
     def close(self) -> None:
-        """Stops after the current step and frees the backend; unfinished requests fail.
+        """Stops after the current step and closes the backend; unfinished requests fail.
 
-        A step that does not end is left behind with all that it uses.
+        If the step does not end within `CLOSE_SECONDS`, the thread is abandoned with its resources.
         """
-        with self._gate:
+        with self._lock:
             if not self._closing:
                 self._closing = True
                 self._inbox.put(lambda: None)
         self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
-            log.error("the engine is left behind: its step takes more than %g s", CLOSE_SECONDS)
+            log.error("the engine is abandoned: its step takes more than %g s", CLOSE_SECONDS)
 
     def _retire(self, adapter: Adapter) -> None:
-        """Has an adapter freed when its last request ends; called under the gate.
+        """Makes the engine free an adapter when its last request ends; called with the lock held.
 
-        Requests that found it are in the inbox before this message, so they are known when it is
-        read.
+        Requests that use the adapter are in the inbox before this message, so the engine knows them
+        when it reads the message.
         """
         self._inbox.put(lambda: self._execution.retire(adapter))
 
@@ -187,21 +186,21 @@ class EngineLoop:
         if self._broken is not None:
             raise RequestError(self._broken, status=503, code="engine_failure")
 
-    def _ask(self, work: Callable[[], T]) -> T:
-        """Has work done on the engine's thread, and waits for it."""
-        answer: Future[T] = Future()
+    def _call(self, work: Callable[[], T]) -> T:
+        """Calls a function on the engine's thread, and waits for its result."""
+        result: Future[T] = Future()
 
-        def do() -> None:
+        def run() -> None:
             try:
                 self._check_open()
-                answer.set_result(work())
+                result.set_result(work())
             except BaseException as error:
-                answer.set_exception(error)
+                result.set_exception(error)
 
-        with self._gate:
+        with self._lock:
             self._check_open()
-            self._inbox.put(do)
-        return answer.result()
+            self._inbox.put(run)
+        return result.result()
 
     def _run(self, opened: Future[None]) -> None:
         try:
@@ -209,94 +208,94 @@ class EngineLoop:
         except BaseException as error:
             opened.set_exception(error)
             return
-        self._execution = Execution(backend, self._make_guide, self._plan, self._admission)
+        self._execution = Execution(backend, self._make_guide, self._config, self._admission)
         opened.set_result(None)
         try:
             while not self._closing:
                 try:
-                    self._turn()
+                    self._step()
                 except Exception as fault:
                     log.exception("the engine failed")
                     self._recover(fault)
         except BaseException as fault:
-            log.exception("the engine cannot go on")
-            with self._gate:
+            log.exception("the engine cannot continue")
+            with self._lock:
                 self._broken = f"the engine failed and cannot be started again: {fault}"
         finally:
-            self._end()
+            self._shut_down()
 
-    def _turn(self) -> None:
-        """Waits for work, and does a step of it."""
+    def _step(self) -> None:
+        """Waits for work, and executes a step."""
         if self._execution.idle:
-            self._rest()
+            self._wait()
         self._take_messages()
         begun = monotonic()
         decoded, prefilled = self._execution.step()
         if decoded or prefilled:
             self._progressed = monotonic()
-            self._tell(self._progressed - begun, decoded, prefilled)
+            self._report_step(self._progressed - begun, decoded, prefilled)
 
-    def _rest(self) -> None:
-        """Waits for a message; when none comes for a while, works for prompts to come."""
-        settled = False
+    def _wait(self) -> None:
+        """Waits for a message; if none comes for a while, prefills outputs for later prompts."""
+        done = False
         while True:
             self._progressed = None
             try:
-                message = self._inbox.get(timeout=None if settled else IDLE_SECONDS)
+                message = self._inbox.get(timeout=None if done else IDLE_SECONDS)
             except queue.Empty:
-                self._settle()
-                settled = self._inbox.empty()
+                self._prefill_idle()
+                done = self._inbox.empty()
             else:
                 self._progressed = monotonic()
                 message()
                 return
 
-    def _settle(self) -> None:
-        """Computes what would do good to hold, until a message comes."""
+    def _prefill_idle(self) -> None:
+        """Prefills outputs of finished requests, until a message comes."""
         self._progressed = monotonic()
-        while self._inbox.empty() and self._execution.settle():
+        while self._inbox.empty() and self._execution.prefill_idle():
             self._progressed = monotonic()
 
     def _take_messages(self) -> None:
         while not self._inbox.empty():
             self._inbox.get_nowait()()
 
-    def _tell(self, seconds: float, decoded: int, prefilled: int) -> None:
-        """Reports a step; a fault in that costs no request."""
+    def _report_step(self, seconds: float, decoded: int, prefilled: int) -> None:
+        """Reports a step; an exception of the callback fails no request."""
         try:
             self._report(self._execution.report(seconds, decoded, prefilled))
         except Exception:
-            log.exception("a step cannot be reported")
+            log.exception("a step could not be reported")
 
     def _recover(self, fault: Exception) -> None:
-        """Opens the backend anew.
+        """Reopens the backend after a failure.
 
         Raises:
-            Exception: It cannot be opened.
+            Exception: The backend cannot be opened.
         """
-        self._progressed = None  # opening takes the time it takes
+        self._progressed = None  # opening may take long, and is not a stall
         self._execution.restart(fault, self._open_backend)
         self._progressed = monotonic()
 
-    def _end(self) -> None:
-        """Fails what is still there; nothing comes into the inbox any more."""
+    def _shut_down(self) -> None:
+        """Fails all requests and closes the backend; no more messages arrive."""
         self._progressed = None
         message = self._broken or "the endpoint is shutting down"
         while not self._inbox.empty():
             try:
                 self._inbox.get_nowait()()
             except Exception:
-                log.exception("a message to the engine was lost")
+                log.exception("a message to the engine failed")
         try:
-            self._execution.end(message)
+            self._execution.close(message)
         except Exception:
-            log.exception("the backend cannot be freed")
+            log.exception("the backend could not be closed")
 
 
-def _check_form(request: GenerationRequest) -> None:
+def _check_supported(request: GenerationRequest) -> None:
     if request.version != VERSION:
         raise RequestError(
-            f"this engine takes requests of version {VERSION}, not {request.version}",
+            f"`version` must be {VERSION}, got {request.version}",
             status=500,
             code="wrong_version",
         )

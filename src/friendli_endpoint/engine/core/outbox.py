@@ -1,4 +1,4 @@
-"""Where the steps of requests go, and what a request has waited for."""
+"""Delivery of events to requests, with the times that they waited."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -18,23 +18,23 @@ from friendli_endpoint.generation import (
 __all__ = ["Deliver", "Outbox"]
 
 Deliver = Callable[[Event | EngineError], None]
-"""Takes the events of a request; called on the engine's thread, must not block or raise."""
+"""Receives the events of a request; called on the engine's thread, must not block or raise."""
 
 log = logging.getLogger("friendli_endpoint.engine")
 
 
 @dataclass(slots=True)
 class _Delivery:
-    """Of one request.
+    """State of the delivery to one request.
 
     Attributes:
-        deliver: Takes what comes of it.
-        submitted: When it was, in seconds of `monotonic`.
-        begun: When work on its prompt began; None before.
-        started: Whether it was told that its prompt is computed.
-        steps: What is to go.
-        failed: Whether `deliver` has raised, against its promise; it is not called again then, but
-            for the failure.
+        deliver: Receives the events.
+        submitted: Time of the submission, in seconds of `monotonic`.
+        begun: Time when the prefill began, in seconds of `monotonic`; None before.
+        started: Whether `Started` was delivered.
+        steps: Token steps that are not delivered yet.
+        failed: Whether `deliver` has raised, against its contract; it is then called only once
+            more, with the error.
     """
 
     deliver: Deliver
@@ -45,19 +45,19 @@ class _Delivery:
     failed: bool = False
 
     def send(self, message: Event | EngineError) -> None:
-        """Delivers a message; a fault in that is logged, and costs this request alone."""
+        """Delivers a message; an exception is logged, and fails this request alone."""
         try:
             self.deliver(message)
         except Exception:
             self.failed = True
-            log.exception("a request cannot be told how it goes on")
+            log.exception("an event could not be delivered")
 
 
 class Outbox:
-    """Deliveries by request; all calls come from the engine's thread.
+    """Pending deliveries of all requests; all calls come from the engine's thread.
 
     Args:
-        admission: Is told when a request waits no more.
+        admission: The queue's counts, updated when a request leaves the queue.
     """
 
     def __init__(self, admission: Admission) -> None:
@@ -71,35 +71,45 @@ class Outbox:
         return len(self._deliveries)
 
     def open(self, request_id: str, deliver: Deliver, submitted: float) -> None:
-        """A request has come."""
+        """Adds a request.
+
+        Args:
+            request_id: Id of the request.
+            deliver: Receives its events.
+            submitted: Time of its submission, in seconds of `monotonic`.
+        """
         self._deliveries[request_id] = _Delivery(deliver, submitted)
 
     def begin(self, request: GenerationRequest) -> None:
-        """Work on its prompt begins, or goes on."""
+        """Records that the prefill of a request begins; later calls have no effect."""
         delivery = self._deliveries[request.request_id]
         if delivery.begun is None:
             delivery.begun = monotonic()
             self._admission.start(request.num_prompt_tokens)
 
-    def start(self, request_id: str, cached: int) -> None:
-        """Its prompt is computed, so many tokens of it before: that goes out at once, and once."""
+    def start(self, request_id: str, num_cached_tokens: int) -> None:
+        """Delivers `Started` at once, if it was not delivered before."""
         delivery = self._deliveries[request_id]
         assert delivery.begun is not None
         if delivery.started:
             return
         delivery.started = True
-        waited = delivery.begun - delivery.submitted
-        delivery.send(Started(cached, waited, monotonic() - delivery.begun))
+        queue_seconds = delivery.begun - delivery.submitted
+        prefill_seconds = monotonic() - delivery.begun
+        delivery.send(Started(num_cached_tokens, queue_seconds, prefill_seconds))
 
     def put(self, request_id: str, steps: Iterable[TokenStep]) -> None:
-        """Steps are to go out."""
+        """Adds token steps to the next delivery."""
         self._deliveries[request_id].steps.extend(steps)
 
-    def send(self, goes_on: Callable[[str], bool]) -> Sequence[str]:
-        """Delivers what is there, and forgets the requests that do not go on.
+    def send(self, is_active: Callable[[str], bool]) -> Sequence[str]:
+        """Delivers all pending steps, then removes the requests that are no longer active.
+
+        Args:
+            is_active: Whether the request of an id is still in the engine.
 
         Returns:
-            Ids of the requests that could not be told; they have failed, and are forgotten too.
+            Ids of the requests whose delivery failed; they have failed, and are removed too.
         """
         failed = []
         for request_id, delivery in list(self._deliveries.items()):
@@ -107,22 +117,22 @@ class Outbox:
                 steps, delivery.steps = tuple(delivery.steps), []
                 delivery.send(Generated(steps, monotonic() - delivery.submitted))
             if delivery.failed:
-                delivery.send(EngineError("the answer cannot be passed on"))
+                delivery.send(EngineError("the output could not be delivered"))
                 failed.append(request_id)
-            if delivery.failed or not goes_on(request_id):
+            if delivery.failed or not is_active(request_id):
                 del self._deliveries[request_id]
         return failed
 
     def close(self, request: GenerationRequest) -> None:
-        """Forgets a request and what is to go."""
+        """Removes a request with its pending steps."""
         self._pop(request)
 
     def fail(self, request: GenerationRequest, message: str) -> None:
-        """Tells a request that it has failed, and forgets it."""
+        """Delivers an error to a request, and removes it."""
         self._pop(request).send(EngineError(message))
 
-    def end(self, message: str) -> None:
-        """Tells all requests that they have failed, and forgets them."""
+    def fail_all(self, message: str) -> None:
+        """Delivers an error to all requests, and removes them."""
         deliveries, self._deliveries = self._deliveries, {}
         for delivery in deliveries.values():
             delivery.send(EngineError(message))

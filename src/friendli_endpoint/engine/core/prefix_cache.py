@@ -1,13 +1,13 @@
-"""What every slot holds, and where a prompt is best put: the cache of prefixes.
+"""Prefix cache: the contents of all slots, and the choice of a slot for a prompt.
 
-A slot holds one sequence. What a finished request has left in its slot stays there until the slot
-is needed, the least recently used first, and a later prompt that begins batch_invariant_positions
-starts from it: in
-place where hardly anything is lost by that, else from a copy.
+A slot stores one sequence. The tokens of a finished request stay in its slot until the slot is
+needed, least recently used first. A later prompt with the same prefix starts from them: in place if
+hardly any other tokens are lost by that, else from a copy.
 
-Only tokens that have the bits of a prompt's count as held. A token that was generated was computed
-alone, which gives other bits but for the first positions (see `engine/llama/context.py`); an answer
-must not depend on what was asked before, so such tokens are computed anew, when there is time.
+Only tokens that have the bits of prefilled ones count as computed. A generated token was computed
+alone, which gives other bits except at the first positions (see `engine/llama/context.py`). Since
+an output must not depend on earlier requests, generated tokens are prefilled again when the engine
+is idle.
 """
 
 from collections.abc import Hashable, Iterator
@@ -17,16 +17,16 @@ import numpy as np
 
 from friendli_endpoint.engine.core.backend import SlotId, Tokens
 
-__all__ = ["Claim", "Slot", "Slots", "shared_length"]
+__all__ = ["PrefixCache", "Slot", "SlotClaim", "common_prefix_length"]
 
-LEAST_SHARED = 8
-"""Fewer common tokens are computed again sooner than they are copied."""
+MIN_CACHED = 8
+"""Shorter common prefixes are faster to compute again than to copy."""
 
-NOTHING: Tokens = np.empty(0, np.int32)
+EMPTY: Tokens = np.empty(0, np.int32)
 
 
-def shared_length(first: Tokens, second: Tokens) -> int:
-    """With how many equal tokens two sequences of shape (length,) begin."""
+def common_prefix_length(first: Tokens, second: Tokens) -> int:
+    """Returns the length of the common prefix of two sequences of shape (length,)."""
     length = min(first.size, second.size)
     different = first[:length] != second[:length]
     return int(different.argmax()) if different.any() else length
@@ -34,124 +34,137 @@ def shared_length(first: Tokens, second: Tokens) -> int:
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One sequence of the cache.
+    """Slot of the KV cache, with one sequence.
 
     Attributes:
-        number: Which one.
-        adapter: What the weights were changed by when its tokens were computed.
-        tokens: Shape (length,): what it holds, then what it would be good to hold.
-        held: How many of the tokens it holds.
+        number: Its index.
+        adapter: The adapter with which its tokens were computed, or None for the base model.
+        tokens: Shape (length,): the computed tokens, then tokens that remain to be prefilled.
+        num_computed_tokens: Number of leading `tokens` that are in the KV cache.
         busy: Whether a request is using it.
-        left: When it was last left, in turns; 0 for never.
+        last_used: Value of the cache's counter when the slot was last released; 0 for never.
     """
 
     number: SlotId
     adapter: Hashable = None
-    tokens: Tokens = field(default_factory=lambda: NOTHING)
-    held: int = 0
+    tokens: Tokens = field(default_factory=lambda: EMPTY)
+    num_computed_tokens: int = 0
     busy: bool = False
-    left: int = 0
+    last_used: int = 0
 
-    def shares(self, tokens: Tokens, adapter: Hashable) -> int:
-        """With how many tokens of a prompt it can start."""
+    def num_cached_tokens(self, tokens: Tokens, adapter: Hashable) -> int:
+        """Returns the number of leading tokens of a prompt that are computed in this slot."""
         if adapter != self.adapter:
             return 0
-        return shared_length(self.tokens[: self.held], tokens)
+        return common_prefix_length(self.tokens[: self.num_computed_tokens], tokens)
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A slot for a prompt.
+class SlotClaim:
+    """Slot that a prompt has taken.
 
     Attributes:
         slot: The slot, busy from now on.
-        shared: How many tokens need no computing.
-        source: The slot to copy them from; None where `slot` holds them, or there are none.
+        num_cached_tokens: Number of leading tokens of the prompt that need no prefill.
+        source: The slot to copy these tokens from; None if `slot` contains them, or there are none.
     """
 
     slot: Slot
-    shared: int
+    num_cached_tokens: int
     source: Slot | None
 
 
-class Slots:
+class PrefixCache:
     """All slots of an engine.
 
     Args:
-        count: How many there are, at least 1.
-        min_chunk_tokens: Shorter prompts were computed otherwise than the beginnings of longer
-        ones.
+        num_slots: Number of slots, at least 1.
+        min_chunk_tokens: Minimum length of a cached prefix, unless the whole prompt is shorter: a
+            shorter prompt was computed with other bits than the prefix of a longer one.
     """
 
-    def __init__(self, count: int, min_chunk_tokens: int = 2) -> None:
-        self._least_shared = max(LEAST_SHARED, min_chunk_tokens)
-        self._slots = [Slot(SlotId(number)) for number in range(count)]
-        self._turn = 0
+    def __init__(self, num_slots: int, min_chunk_tokens: int = 2) -> None:
+        self._min_cached = max(MIN_CACHED, min_chunk_tokens)
+        self._slots = [Slot(SlotId(number)) for number in range(num_slots)]
+        self._releases = 0
 
     def __iter__(self) -> Iterator[Slot]:
         return iter(self._slots)
 
     @property
-    def any_free(self) -> bool:
+    def has_free_slot(self) -> bool:
         """Whether a claim would succeed."""
         return any(not slot.busy for slot in self._slots)
 
-    def claim(self, tokens: Tokens, adapter: Hashable, most: int) -> Claim | None:
+    def claim(self, tokens: Tokens, adapter: Hashable, max_cached: int) -> SlotClaim | None:
         """Takes the best free slot for a prompt.
 
         Args:
             tokens: The prompt, shape (length,).
-            adapter: What the weights are changed by.
-            most: How many tokens may be shared at most; below 0 is as 0.
+            adapter: Its adapter, or None for the base model.
+            max_cached: Maximum number of tokens to take from the cache; a negative number counts as
+                0.
 
         Returns:
-            The claim, or None where no slot is free.
+            The claim, or None if no slot is free.
         """
         free = [slot for slot in self._slots if not slot.busy]
         if not free:
             return None
-        shares = {slot: min(max(0, most), slot.shares(tokens, adapter)) for slot in self._slots}
-        best = max(self._slots, key=lambda slot: (shares[slot], not slot.busy, -slot.held))
-        shared = shares[best]
-        oldest = min(free, key=lambda slot: slot.left)
-        if shared < min(self._least_shared, tokens.size):
-            claim = Claim(oldest, 0, None)
-        elif not best.busy and (best.held - shared <= LEAST_SHARED or free == [best]):
-            claim = Claim(best, shared, None)
+        max_cached = max(0, max_cached)
+        counts = {
+            slot: min(max_cached, slot.num_cached_tokens(tokens, adapter)) for slot in self._slots
+        }
+        best = max(
+            self._slots, key=lambda slot: (counts[slot], not slot.busy, -slot.num_computed_tokens)
+        )
+        cached = counts[best]
+        lost = best.num_computed_tokens - cached
+        oldest = min(free, key=lambda slot: slot.last_used)
+        if cached < min(self._min_cached, tokens.size):
+            claim = SlotClaim(oldest, 0, None)
+        elif not best.busy and (lost <= MIN_CACHED or free == [best]):
+            claim = SlotClaim(best, cached, None)
         else:
-            claim = Claim(self._oldest_but(best, free), shared, best)
+            claim = SlotClaim(self._oldest_but(best, free), cached, best)
         self._occupy(claim, tokens, adapter)
         return claim
 
-    def leave(self, slot: Slot, tokens: Tokens | None = None) -> None:
-        """Gives a slot back.
+    def release(self, slot: Slot, tokens: Tokens | None = None) -> None:
+        """Frees a slot; its computed tokens stay cached.
 
         Args:
             slot: The slot.
-            tokens: What it would be good to hold, beginning with what it holds; by default no
-                more than that.
+            tokens: Its computed tokens, followed by tokens to prefill when the engine is idle; by
+                default its computed tokens only.
         """
-        self._turn += 1
-        slot.left = self._turn
+        self._releases += 1
+        slot.last_used = self._releases
         slot.busy = False
-        slot.tokens = slot.tokens[: slot.held] if tokens is None else tokens
+        slot.tokens = slot.tokens[: slot.num_computed_tokens] if tokens is None else tokens
 
-    def forget(self, adapter: Hashable) -> None:
-        """Empties the slots that were computed with an adapter."""
+    def drop_adapter(self, adapter: Hashable) -> None:
+        """Empties all slots that were computed with an adapter."""
         for slot in self._slots:
             if slot.adapter == adapter:
-                slot.tokens, slot.held = NOTHING, 0
+                slot.tokens, slot.num_computed_tokens = EMPTY, 0
 
-    def unsettled(self) -> Slot | None:
-        """The free slot left last among those that hold less than would be good."""
-        waiting = [slot for slot in self._slots if not slot.busy and slot.tokens.size > slot.held]
-        return max(waiting, key=lambda slot: slot.left, default=None)
+    def next_incomplete(self) -> Slot | None:
+        """Returns the most recently used free slot with tokens that remain to be prefilled."""
+        incomplete = [
+            slot
+            for slot in self._slots
+            if not slot.busy and slot.tokens.size > slot.num_computed_tokens
+        ]
+        return max(incomplete, key=lambda slot: slot.last_used, default=None)
 
     @staticmethod
     def _oldest_but(source: Slot, free: list[Slot]) -> Slot:
-        return min((slot for slot in free if slot is not source), key=lambda slot: slot.left)
+        """Returns the least recently used slot other than `source`."""
+        return min((slot for slot in free if slot is not source), key=lambda slot: slot.last_used)
 
     @staticmethod
-    def _occupy(claim: Claim, tokens: Tokens, adapter: Hashable) -> None:
+    def _occupy(claim: SlotClaim, tokens: Tokens, adapter: Hashable) -> None:
         slot = claim.slot
-        slot.busy, slot.adapter, slot.tokens, slot.held = True, adapter, tokens, claim.shared
+        slot.busy, slot.adapter, slot.tokens = True, adapter, tokens
+        slot.num_computed_tokens = claim.num_cached_tokens

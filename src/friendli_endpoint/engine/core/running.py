@@ -1,4 +1,4 @@
-"""A sequence that runs: what it remembers, and its next tokens."""
+"""Running sequence: its state, and how it takes its next tokens."""
 
 from collections import abc
 from collections.abc import Callable, Iterable
@@ -10,35 +10,36 @@ from numpy.typing import NDArray
 
 from friendli_endpoint.engine.core.adapters import handle_of
 from friendli_endpoint.engine.core.backend import MAX_RUN, Logits
-from friendli_endpoint.engine.core.drafts import SHORTEST_DRAFT, Drafts
+from friendli_endpoint.engine.core.drafts import MIN_DRAFT, Drafter
 from friendli_endpoint.engine.core.sampling import History, logprobs, sample
 from friendli_endpoint.engine.core.sequence import Sequence
 from friendli_endpoint.generation import Guide, SamplingParams, TokenStep
 
-__all__ = ["Outcome", "Running", "attempt", "look_ahead"]
+__all__ = ["Outcome", "RunningSequence", "attempt", "query_guides"]
 
 Outcome = abc.Sequence[TokenStep] | Exception
-"""The tokens that a sequence has taken, or what went wrong with it."""
+"""The tokens that a sequence has generated in a step, or the exception that was raised."""
 
 P = ParamSpec("P")
 
 
 @dataclass(slots=True, eq=False)
-class Running:
-    """The state of a sequence that generates.
+class RunningSequence:
+    """State of a sequence that is decoding.
 
-    At every position its guide is asked what is forced, then, if nothing is, for a mask; both may
-    be asked before the logits are there, and what goes wrong comes up when they are.
+    At every position its guide is asked for fast-forward tokens, then, if there are none, for a
+    mask. Both may be asked for before the logits are there; an exception of the guide is then
+    raised when the next token is taken.
 
     Attributes:
         sequence: The sequence.
-        guide: Decides what it may generate.
-        history: What its penalties count.
-        context: Tokens that it can hold.
-        tokens: What it has generated.
-        drafts: Guesses of what it generates next.
-        forced: What must come next, once `ask_fast_forward` was called: no more than there is room
-        for.
+        guide: Its guide.
+        history: The tokens that its penalties count.
+        context: Maximum number of tokens of a sequence.
+        tokens: Its output so far.
+        drafter: Proposes drafts of its next tokens.
+        fast_forward_tokens: The tokens that must come next, once `query_fast_forward` was called;
+            no more than the sequence may still generate.
     """
 
     sequence: Sequence
@@ -46,114 +47,118 @@ class Running:
     history: History
     context: int
     tokens: list[int] = field(default_factory=list)
-    drafts: Drafts = field(default_factory=Drafts)
-    forced: abc.Sequence[int] = ()
+    drafter: Drafter = field(default_factory=Drafter)
+    fast_forward_tokens: abc.Sequence[int] = ()
     _mask: NDArray[np.uint32] | None = None
     _fault: Exception | None = None
-    _asked_forced: bool = False
-    _asked_mask: bool = False
+    _queried_fast_forward: bool = False
+    _queried_mask: bool = False
 
     @property
     def position(self) -> int:
-        """Where its last token stands in the sequence."""
+        """Position of its last token in the sequence."""
         return self.sequence.group.tokens.size + len(self.tokens) - 1
 
     @property
     def adapter(self) -> int | None:
-        """The backend's handle of the adapter that changes the weights for it."""
+        """The backend's handle of its adapter, or None for the base model."""
         return handle_of(self.sequence.group.adapter)
 
     @property
     def looks_ahead(self) -> bool:
-        """Whether `look_ahead` saves time."""
+        """Whether to call `query_guide` while the logits are computed."""
         return self.guide.looks_ahead
 
-    def ask_fast_forward(self) -> None:
-        """Asks the guide what must come next, once a position."""
-        if self._asked_forced:
+    def query_fast_forward(self) -> None:
+        """Asks the guide for fast-forward tokens, once per position."""
+        if self._queried_fast_forward:
             return
-        self._asked_forced = True
+        self._queried_fast_forward = True
         try:
-            self.forced = tuple(self.guide.fast_forward_tokens())[: min(MAX_RUN, self._room)]
+            tokens = tuple(self.guide.fast_forward_tokens())
+            self.fast_forward_tokens = tokens[: min(MAX_RUN, self._remaining)]
         except Exception as error:
             self._fault = error
 
-    def look_ahead(self) -> None:
-        """Asks the guide what may come next, once a position, unless something must."""
-        self.ask_fast_forward()
-        if self.forced or self._fault is not None or self._asked_mask:
+    def query_guide(self) -> None:
+        """Asks the guide for fast-forward tokens, else for a mask, once per position."""
+        self.query_fast_forward()
+        if self.fast_forward_tokens or self._fault is not None or self._queried_mask:
             return
-        self._asked_mask = True
+        self._queried_mask = True
         try:
             self._mask = self.guide.mask()
         except Exception as error:
             self._fault = error
 
-    def follow(self, rows: abc.Sequence[Logits]) -> list[TokenStep]:
-        """Takes all forced tokens, as far as none ends the choice.
+    def fast_forward(self, rows: abc.Sequence[Logits]) -> list[TokenStep]:
+        """Takes all fast-forward tokens, up to the end of the choice.
 
         Args:
-            rows: The logits, shape (vocabulary,), that each is reported with; empty where the
-                request wants no log probabilities.
+            rows: The logits at the position of each token, for its log probabilities; empty if the
+                request asks for none.
 
         Raises:
-            Exception: What the guide raises.
+            Exception: Any exception of the guide.
         """
         steps: list[TokenStep] = []
-        for number, token in enumerate(self.forced):
-            steps.append(self._accept(token, rows[number] if rows else None))
+        for number, token in enumerate(self.fast_forward_tokens):
+            steps.append(self._append(token, rows[number] if rows else None))
             if steps[-1].findings.finish is not None:
                 break
         return steps
 
-    def draft(self, end: int) -> abc.Sequence[int]:
-        """What may well come next, so that it is worth computing; often nothing.
+    def propose_draft(self, end: int) -> abc.Sequence[int]:
+        """Proposes a draft of the next tokens, if one is worth computing; often empty.
 
         Args:
-            end: Position in the sequence up to which tokens may be computed ahead.
+            end: Position in the sequence up to which tokens may be drafted.
         """
-        room = min(self._room, end - self.position) - 1
-        if room < SHORTEST_DRAFT:
+        max_tokens = min(self._remaining, end - self.position) - 1
+        if max_tokens < MIN_DRAFT:
             return ()
-        generated = np.array(self.tokens, np.int32)
-        return self.drafts.propose(np.concatenate((self.sequence.group.tokens, generated)), room)
+        output = np.array(self.tokens, np.int32)
+        tokens = np.concatenate((self.sequence.group.tokens, output))
+        return self.drafter.propose(tokens, max_tokens)
 
-    def take(self, rows: abc.Sequence[Logits], draft: abc.Sequence[int] = ()) -> list[TokenStep]:
-        """Takes tokens as they come, as long as they are those of a draft, and one more.
+    def sample_tokens(
+        self, rows: abc.Sequence[Logits], draft: abc.Sequence[int] = ()
+    ) -> list[TokenStep]:
+        """Samples tokens as long as they equal those of a draft, and one more.
 
         Args:
-            rows: Logits of shape (vocabulary,), after the last token and after each of the draft.
-            draft: Tokens that were computed ahead.
+            rows: Logits after the last token, and after each token of the draft.
+            draft: Draft tokens that were computed ahead.
 
         Raises:
-            Exception: What the guide raises.
+            Exception: Any exception of the guide.
         """
         steps: list[TokenStep] = []
         for logits, guess in zip(rows, (*draft, None), strict=True):
-            steps.append(self._advance(logits))
+            steps.append(self._next_token(logits))
             if steps[-1].findings.finish is not None or steps[-1].token_id != guess:
                 break
         return steps
 
-    def _advance(self, logits: Logits) -> TokenStep:
-        """Takes the next token."""
-        self.look_ahead()
+    def _next_token(self, logits: Logits) -> TokenStep:
+        """Takes a fast-forward token, or samples a token."""
+        self.query_guide()
         if self._fault is not None:
             raise self._fault
-        if self.forced:
-            return self._accept(self.forced[0], logits)
+        if self.fast_forward_tokens:
+            return self._append(self.fast_forward_tokens[0], logits)
         token = sample(logits, self._sampling, self.history, len(self.tokens), self._mask)
         if token is None:
             return TokenStep(self.sequence.choice, None, self.guide.exhausted())
-        return self._accept(token, logits)
+        return self._append(token, logits)
 
-    def _accept(self, token: int, logits: Logits | None) -> TokenStep:
-        self.forced, self._mask = (), None
-        self._asked_forced = self._asked_mask = False
+    def _append(self, token: int, logits: Logits | None) -> TokenStep:
+        self.fast_forward_tokens, self._mask = (), None
+        self._queried_fast_forward = self._queried_mask = False
         self.tokens.append(token)
-        self.history.accept(token)
-        self.drafts.accept(token)
-        findings = self.guide.accept(token, is_last=self._room == 0)
+        self.history.add(token)
+        self.drafter.observe(token)
+        findings = self.guide.accept(token, is_last=self._remaining == 0)
         top = self.sequence.group.request.top_logprobs
         if top is None or logits is None or findings.is_end:
             return TokenStep(self.sequence.choice, token, findings)
@@ -165,23 +170,23 @@ class Running:
         return self.sequence.group.request.choices[self.sequence.choice]
 
     @property
-    def _room(self) -> int:
-        """How many tokens it may still generate."""
+    def _remaining(self) -> int:
+        """Number of tokens that it may still generate."""
         group = self.sequence.group
-        room = self.context - group.tokens.size
-        return min(group.request.max_tokens, room) - len(self.tokens)
+        context_tokens = self.context - group.tokens.size
+        return min(group.request.max_tokens, context_tokens) - len(self.tokens)
 
 
-def look_ahead(waiting: Iterable[Running]) -> None:
-    """Asks the guides of all about their next tokens."""
-    for running in waiting:
-        running.look_ahead()
+def query_guides(sequences: Iterable[RunningSequence]) -> None:
+    """Asks the guide of each sequence about its next token."""
+    for sequence in sequences:
+        sequence.query_guide()
 
 
 def attempt(
     take: Callable[P, abc.Sequence[TokenStep]], *given: P.args, **named: P.kwargs
 ) -> Outcome:
-    """The tokens that a sequence takes, or what goes wrong with that."""
+    """Calls a method that takes tokens; returns its result, or the exception that it raises."""
     try:
         return take(*given, **named)
     except Exception as error:

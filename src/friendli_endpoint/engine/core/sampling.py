@@ -1,13 +1,22 @@
-"""From logits to a token: the sampling pipeline, exact and in double precision.
+"""Sampling pipeline from logits to a token, exact and in double precision.
 
-Order of work at each position: constraint and minimum-length mask, logit bias, repetition penalty
-(prompt and output), frequency and presence penalties (output only); then, unless greedy,
-temperature, min_p, top_k, top_p, XTC and the draw. Probabilities are renormalised over the
-survivors after each truncation, and ties go to the lower id everywhere.
+Order at each position: constraint and minimum-length mask, logit bias, repetition penalty (prompt
+and output), frequency and presence penalties (output only); then, unless greedy, temperature,
+min_p, top_k, top_p, XTC and the draw. Probabilities are renormalized over the remaining tokens
+after each truncation. Tokens with equal probabilities are ranked in ascending order of ids.
 
-The order is that of vLLM (`vllm/v1/sample`), with XTC last as in the servers that have it. The
-repetition penalty is that of Keskar et al. 2019, arXiv:1909.05858, section 4.1; min_p that of
-Nguyen et al. 2024, arXiv:2407.01082. Nothing here knows a model or a thread.
+The order is that of vLLM (`vllm/v1/sample`), with XTC last as in the servers that have it. Sources:
+
+- repetition penalty: Keskar et al. 2019 (CTRL), arXiv:1909.05858, section 4.1; scores that are not
+  positive are multiplied instead of divided, as in Hugging Face transformers
+- frequency and presence penalties: the formula of OpenAI's API, `logit - count * frequency -
+  (count > 0) * presence`
+- min_p: Nguyen et al. 2024, arXiv:2407.01082
+- top_k: Fan et al. 2018, arXiv:1805.04833
+- top_p (nucleus sampling): Holtzman et al. 2019, arXiv:1904.09751
+- XTC ("exclude top choices"): text-generation-webui
+
+Pure functions; nothing here depends on a model or a thread.
 """
 
 import hashlib
@@ -16,35 +25,42 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.core.ranking import Ids, largest, nucleus
+from friendli_endpoint.engine.core.ranking import Ids, nucleus, top_indexes
 from friendli_endpoint.generation import SamplingParams, TokenLogprob
 
 __all__ = ["LOGPROB_FLOOR", "History", "draws", "logprobs", "sample"]
 
 GREEDY_BELOW = 1e-5
-"""Temperatures below this take the most likely token."""
+"""Temperatures below this sample greedily."""
 
 LOGPROB_FLOOR = -9999.0
-"""The smallest log probability that is reported, so that it stays a number in JSON."""
+"""Minimum log probability that is reported, so that it stays a number in JSON."""
 
-_FEW = 1 / 8
-"""Share of a vocabulary up to which the allowed tokens are looked at apart from the others."""
+_MAX_GATHERED = 1 / 8
+"""Maximum share of allowed tokens in the vocabulary for which only their scores are processed."""
 
 _BLOCK = 256
 
-_MOST = 1e300
-"""Bound of a penalised score, far enough from infinity for what is computed with it."""
+_MAX_SCORE = 1e300
+"""Bound of a penalized score, far enough from infinity for the operations that follow."""
 
 Floats = NDArray[np.float64]
+"""Scores or weights, shape (count,), float64."""
 
 
 class History:
-    """The tokens that one choice has seen and generated, as far as its penalties ask for them.
+    """Tokens of one choice, as far as its penalties need them.
 
     Args:
         params: The choice's sampling parameters.
         prompt: Token ids of the prompt, shape (length,).
         size: Number of logits at a position.
+
+    Attributes:
+        seen: Whether each token occurs in prompt or output, shape (size,); None without a
+            repetition penalty.
+        counts: Number of occurrences of each token in the output, shape (size,); None without a
+            frequency or presence penalty.
     """
 
     def __init__(self, params: SamplingParams, prompt: NDArray[np.int32], size: int) -> None:
@@ -56,8 +72,8 @@ class History:
         if params.frequency_penalty or params.presence_penalty:
             self.counts = np.zeros(size, np.int32)
 
-    def accept(self, token_id: int) -> None:
-        """Counts a generated token."""
+    def add(self, token_id: int) -> None:
+        """Adds a generated token."""
         if self.seen is not None:
             self.seen[token_id] = True
         if self.counts is not None:
@@ -65,17 +81,17 @@ class History:
 
 
 def draws(seed: int, step: int) -> tuple[float, float]:
-    """The two random numbers of a choice at a position: for XTC, and for the token.
+    """Returns the two random numbers of a choice at a position: for XTC, and for the token.
 
-    They are a pure function of their key (BLAKE2b of both numbers), so that nothing else a server
-    does can shift them.
+    They are counter-based: a pure function (BLAKE2b) of the seed and the position, so that they do
+    not depend on any other request or draw.
 
     Args:
         seed: In [0, 2**64).
-        step: How many tokens the choice has generated before.
+        step: Number of tokens that the choice has generated before.
 
     Returns:
-        Two numbers in [0, 1), multiples of 2**-53.
+        Two numbers uniform in [0, 1), multiples of 2**-53.
     """
     digest = hashlib.blake2b(struct.pack("<QQ", seed, step), digest_size=16).digest()
     first, second = struct.unpack("<QQ", digest)
@@ -89,25 +105,26 @@ def sample(
     step: int,
     mask: NDArray[np.uint32] | None = None,
 ) -> int | None:
-    """Draws the next token of a choice.
+    """Samples the next token of a choice.
 
     Args:
-        logits: Shape (vocabulary,), float32, raw; not changed.
-        params: How to draw.
-        history: What the penalties count.
-        step: How many tokens the choice has generated before.
-        mask: Allowed tokens, shape (ceil(vocabulary / 32),), bit `t % 32` of word `t // 32`.
+        logits: Raw logits, shape (vocabulary,), float32; not modified.
+        params: The choice's sampling parameters.
+        history: The choice's tokens.
+        step: Number of tokens that the choice has generated before.
+        mask: Allowed tokens, shape (ceil(vocabulary / 32),), uint32: bit `t % 32` of word
+            `t // 32`. None allows all.
 
     Returns:
-        The token id, or None where nothing is allowed, or where a score is not a number, as with
-        weights that lead to infinity.
+        The token id, or None if no token is allowed, or if the highest score is not finite, as with
+        weights that overflow.
     """
     scores = _adjusted(logits, params, history)
     ids = None if mask is None else _allowed(scores, mask)
     if ids is not None:
         scores = scores[ids]
     best = int(scores.argmax()) if scores.size else None
-    if best is None or not np.isfinite(scores[best]):  # of numbers and NaN, NaN is the largest
+    if best is None or not np.isfinite(scores[best]):  # argmax returns a NaN, if any
         return None
     if params.temperature < GREEDY_BELOW:
         return best if ids is None else int(ids[best])
@@ -124,32 +141,36 @@ def sample(
 def logprobs(
     logits: NDArray[np.float32], token_id: int, top: int
 ) -> tuple[TokenLogprob, tuple[TokenLogprob, ...]]:
-    """Log probabilities under the raw logits, before any mask, bias or temperature.
+    """Computes log probabilities: the log-softmax of the raw logits.
+
+    Mask, bias, penalties and temperature do not count. Values are at least `LOGPROB_FLOOR`.
 
     Args:
-        logits: Shape (vocabulary,), float32, raw.
-        token_id: The token to report in any case.
-        top: How many of the likeliest tokens to report besides.
+        logits: Raw logits, shape (vocabulary,), float32.
+        token_id: The sampled token.
+        top: Number of most likely tokens to report.
 
     Returns:
-        The token's own entry, and the likeliest ones, most likely first.
+        The entry of the sampled token, and the entries of the most likely tokens in descending
+        order, ties in ascending order of ids.
     """
     best = float(logits.max())
     weights: Floats = logits.astype(np.float64)
     weights -= best
-    normal = float(np.log(np.exp(weights, out=weights).sum()))
+    log_sum = float(np.log(np.exp(weights, out=weights).sum()))
 
     def entry(token: int) -> TokenLogprob:
-        return TokenLogprob(token, max(float(logits[token]) - best - normal, LOGPROB_FLOOR))
+        return TokenLogprob(token, max(float(logits[token]) - best - log_sum, LOGPROB_FLOOR))
 
     if not top:
         return entry(token_id), ()
-    head = largest(logits, min(top, logits.size))
+    head = top_indexes(logits, min(top, logits.size))
     head = head[np.argsort(-logits[head], kind="stable")]
     return entry(token_id), tuple(entry(int(token)) for token in head)
 
 
 def _adjusted(logits: NDArray[np.float32], params: SamplingParams, history: History) -> Floats:
+    """Returns the logits with bias and penalties, in double precision."""
     scores: Floats = logits.astype(np.float64)
     if params.logit_bias:
         biased = np.fromiter(params.logit_bias.keys(), np.intp, len(params.logit_bias))
@@ -159,21 +180,23 @@ def _adjusted(logits: NDArray[np.float32], params: SamplingParams, history: Hist
         score, penalty = scores[seen], params.repetition_penalty
         with np.errstate(over="ignore"):
             score = np.where(score > 0, score / penalty, score * penalty)
-        # Extreme penalties stay numbers; what is masked or banned stays so.
-        scores[seen] = np.where(scores[seen] == -np.inf, -np.inf, score.clip(-_MOST, _MOST))
+        # Extreme penalties stay finite; banned tokens stay banned.
+        score = score.clip(-_MAX_SCORE, _MAX_SCORE)
+        scores[seen] = np.where(scores[seen] == -np.inf, -np.inf, score)
     if history.counts is not None:
-        said = np.flatnonzero(history.counts)
-        scores[said] -= params.frequency_penalty * history.counts[said] + params.presence_penalty
+        generated = np.flatnonzero(history.counts)
+        counts = history.counts[generated]
+        scores[generated] -= params.frequency_penalty * counts + params.presence_penalty
     return scores
 
 
 def _allowed(scores: Floats, mask: NDArray[np.uint32]) -> Ids | None:
-    """The ids that a mask allows, where they are few; else None, and the others are barred."""
+    """Returns the allowed ids if they are few; otherwise bans the others in place, returns None."""
     bits = np.unpackbits((~mask).view(np.uint8), count=scores.size, bitorder="little")
-    barred = bits.view(np.bool_)
-    if scores.size - np.count_nonzero(barred) <= _FEW * scores.size:
-        return np.flatnonzero(~barred)
-    np.copyto(scores, -np.inf, where=barred)
+    banned = bits.view(np.bool_)
+    if scores.size - np.count_nonzero(banned) <= _MAX_GATHERED * scores.size:
+        return np.flatnonzero(~banned)
+    np.copyto(scores, -np.inf, where=banned)
     return None
 
 
@@ -183,12 +206,13 @@ def _truncated(
     """Applies min_p, top_k and top_p.
 
     Args:
-        ids: Whose scores these are, rising; None for all.
-        scores: After the temperature, relative to the best; overwritten.
+        ids: Token ids of the scores, ascending; None for all tokens.
+        scores: Scores divided by the temperature, relative to the highest one; overwritten.
         params: The three limits.
 
     Returns:
-        Ids of the survivors, rising, None for all, and their probabilities relative to the best's.
+        Ids of the remaining tokens, ascending, None for all, and their probabilities relative to
+        the highest one.
     """
 
     def keep(chosen: Ids, values: Floats) -> Floats:
@@ -196,9 +220,9 @@ def _truncated(
         ids = chosen if ids is None else ids[chosen]
         return values[chosen]
 
-    # top_k before min_p, which changes nothing but how many exponentials there are to compute.
+    # top_k before min_p gives the same tokens, with fewer exponentials to compute.
     if 0 < params.top_k < scores.size:
-        scores = keep(largest(scores, params.top_k), scores)
+        scores = keep(top_indexes(scores, params.top_k), scores)
     weights: Floats = np.exp(scores, out=scores)
     if params.min_p > 0.0:
         weights = keep(np.flatnonzero(weights >= params.min_p), weights)
@@ -208,10 +232,11 @@ def _truncated(
 
 
 def _draw(weights: Floats, uniform: float) -> int:
-    """The index at which the running sum of the weights passes `uniform` times their total.
+    """Draws an index by inverse transform sampling.
 
-    A running sum over a whole vocabulary is slow, for each addition waits for the one before; so
-    the sums of blocks are run through first, then the one block.
+    It is the index where the cumulative sum of the weights exceeds `uniform` times their total. A
+    cumulative sum over a whole vocabulary is slow, since each addition waits for the one before; so
+    the sums of blocks are searched first, then one block.
     """
     blocks = np.cumsum(np.add.reduceat(weights, np.arange(0, weights.size, _BLOCK)))
     target = uniform * blocks[-1]
@@ -226,12 +251,15 @@ def _draw(weights: Floats, uniform: float) -> int:
 
 
 def _exclude_top_choices(ids: Ids | None, weights: Floats, params: SamplingParams) -> None:
-    """Takes their weight from all viable tokens but the least likely of them."""
+    """Applies XTC: sets the weights of all tokens above the threshold but the last-ranked to 0.
+
+    No weight changes if a protected token would be removed.
+    """
     viable = np.flatnonzero(weights >= params.xtc_threshold * weights.sum())
     if viable.size < 2:
         return
-    least = viable[viable.size - 1 - int(weights[viable][::-1].argmin())]
-    removed = viable[viable != least]
+    kept = viable[viable.size - 1 - int(weights[viable][::-1].argmin())]
+    removed = viable[viable != kept]
     tokens = removed if ids is None else ids[removed]
     if set(params.xtc_protected).isdisjoint(tokens.tolist()):
         weights[removed] = 0.0

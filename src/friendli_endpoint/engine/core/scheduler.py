@@ -1,12 +1,13 @@
-"""Which sequence does what in the next step: policy only, no model, no threads, no clock.
+"""Scheduling policy of the engine: no model, no threads, no clock.
 
-Room is a free slot: every slot holds one sequence of a fixed length, so nothing that runs is ever
-put back. Requests come in in the order they arrived. A request's prompt is prefilled once, by the
-slot of its first choice, in pieces, from the longest prefix that some slot holds; the other choices
-copy it, and those that find no free slot wait ahead of every later request.
+A sequence needs a free slot. Every slot stores one sequence of up to the whole context, so running
+sequences are never preempted. Requests are served in the order of their arrival. A request's prompt
+is prefilled once, in chunks, in the slot of its first choice, starting from the longest cached
+prefix. The other choices copy it; those that find no free slot wait, ahead of all later requests.
 
-A step is some pieces of prompts, and one token of every choice that runs. Pieces are never smaller
-than a least size unless the prompt is: see `engine/llama/kernels.py` for why answers depend on it.
+A step consists of some chunks of prompts, and one token of every running choice. Chunks have a
+minimum size unless the prompt is shorter: `engine/llama/kernels.py` explains why outputs depend on
+it.
 """
 
 from collections import deque
@@ -16,28 +17,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from friendli_endpoint.engine.core.backend import SlotId, Tokens
-from friendli_endpoint.engine.core.prefix_cache import Slot, Slots
+from friendli_endpoint.engine.core.prefix_cache import PrefixCache, Slot
 from friendli_endpoint.engine.core.sequence import Sequence, SequenceGroup, Status
 
 __all__ = ["Placement", "PrefillChunk", "Scheduler", "Step"]
 
 MIN_CHUNK_TOKENS = 16
-"""Smaller pieces take more time a token, and are left for the next step."""
+"""Smaller chunks take more time per token, and are left to the next step."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrefillChunk:
-    """Tokens of a slot are to be prefilled.
+    """Instruction to prefill a chunk of tokens in a slot.
 
     Attributes:
-        slot: Number of the slot; it is to hold `start` tokens before.
-        source: The slot to copy those from; None where it holds them already. What follows them
-            there is to be dropped in either case.
-        tokens: The tokens, at most as many as a piece may have.
-        start: How many tokens the slot holds already.
-        adapter: What the weights are changed by.
-        group: The request whose prompt it is; None for what is prefilled for later.
-        last: Whether the prompt is whole with it.
+        slot: The slot.
+        source: The slot to copy the first `start` tokens from before; None if `slot` contains them
+            already. In either case, the slot is then truncated to `start` tokens.
+        tokens: The tokens of the chunk, shape (count,).
+        start: Number of tokens in the slot before the chunk.
+        adapter: The adapter, or None for the base model.
+        group: The request whose prompt is prefilled, or None for prefill in idle time.
+        is_last: Whether the chunk completes the prompt.
     """
 
     slot: SlotId
@@ -46,18 +47,18 @@ class PrefillChunk:
     start: int
     adapter: Hashable
     group: SequenceGroup | None
-    last: bool
+    is_last: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A sequence whose prompt is prefilled starts in a slot.
+    """Instruction to start decoding a sequence, whose prompt is prefilled.
 
     Attributes:
         sequence: The sequence.
-        slot: Its slot from now on.
-        source: The slot to copy the prompt from; None where `slot` holds it already. What follows
-            the prompt there is to be dropped in either case.
+        slot: Its slot.
+        source: The slot to copy the prompt from before; None if `slot` contains it already. In
+            either case, the slot is then truncated to the prompt.
     """
 
     sequence: Sequence
@@ -67,12 +68,12 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The work of one turn of the engine.
+    """Work of one step of the engine.
 
     Attributes:
-        work: Pieces of prompts and choices that start, to be done in this order: each may need
-            what those before it leave in the slots.
-        decode: Slots whose sequence decodes one token after that, those that start included.
+        work: Chunks to prefill and sequences to start, to be carried out in this order: each may
+            need tokens that the work before it leaves in the slots.
+        decode: Slots whose sequence decodes one token after that, started sequences included.
     """
 
     work: tuple[PrefillChunk | Placement, ...]
@@ -80,130 +81,142 @@ class Step:
 
 
 class Scheduler:
-    """Decides; never acts.
+    """Decides the work of each step; others carry it out.
 
     Args:
-        slots: How many sequences fit, at least 1.
-        piece: Most prompt tokens in a step while other choices run: bounds how long they stall.
-        idle_chunk_tokens: Most prompt tokens in a step while none runs.
-        min_chunk_tokens: Fewest tokens of a piece, at least 2; a prompt that is shorter is one
-        piece.
-        batch_invariant_positions: Positions, from the first on, where what was generated is held
-        like a prompt.
+        num_slots: Maximum number of running sequences, at least 1.
+        chunk_tokens: Maximum number of prompt tokens in a step while choices are running; it bounds
+            the time between two of their tokens.
+        idle_chunk_tokens: Maximum number of prompt tokens in a step while no choice is running.
+        min_chunk_tokens: Minimum number of tokens of a chunk, at least 2; a shorter prompt is one
+            chunk.
+        batch_invariant_positions: Number of leading positions where generated tokens count as
+            computed, like prompt tokens (see `Backend.batch_invariant_positions`).
     """
 
     def __init__(
         self,
-        slots: int,
-        piece: int,
+        num_slots: int,
+        chunk_tokens: int,
         idle_chunk_tokens: int,
         min_chunk_tokens: int = 2,
         batch_invariant_positions: int = 0,
     ) -> None:
         if (
-            slots < 1
+            num_slots < 1
             or min_chunk_tokens < 2
-            or not 2 * min_chunk_tokens - 1 <= piece <= idle_chunk_tokens
+            or not 2 * min_chunk_tokens - 1 <= chunk_tokens <= idle_chunk_tokens
         ):
-            raise ValueError("a scheduler needs a slot, and room for nearly two least pieces")
-        self._piece = piece
+            raise ValueError(
+                "`num_slots` must be at least 1, `min_chunk_tokens` at least 2, `chunk_tokens` at "
+                "least 2 * `min_chunk_tokens` - 1, and `idle_chunk_tokens` at least `chunk_tokens`"
+            )
+        self._chunk_tokens = chunk_tokens
         self._idle_chunk_tokens = idle_chunk_tokens
         self._min_chunk_tokens = min_chunk_tokens
         self._batch_invariant_positions = batch_invariant_positions
-        self._slots = Slots(slots, min_chunk_tokens)
+        self._cache = PrefixCache(num_slots, min_chunk_tokens)
         self._waiting: deque[SequenceGroup] = deque()
-        self._filling: SequenceGroup | None = None
+        self._prefilling: SequenceGroup | None = None
         self._placing: SequenceGroup | None = None
         self._running: list[Sequence] = []
         self._groups: dict[str, SequenceGroup] = {}
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to do."""
+        """Whether there are no requests."""
         return not self._groups
 
     @property
     def queued(self) -> tuple[SequenceGroup, ...]:
-        """The requests that have not begun."""
+        """The requests whose prefill has not begun, oldest first."""
         return tuple(self._waiting)
 
     @property
-    def held_tokens(self) -> int:
-        """Prompt tokens in the cache."""
-        return sum(slot.held for slot in self._slots)
+    def num_computed_tokens(self) -> int:
+        """Number of computed tokens in all slots, without the output of running sequences."""
+        return sum(slot.num_computed_tokens for slot in self._cache)
 
     def groups(self) -> tuple[SequenceGroup, ...]:
-        """The requests in the engine, oldest first."""
+        """Returns all requests, oldest first."""
         return tuple(self._groups.values())
 
     def find(self, request_id: str) -> SequenceGroup | None:
-        """A request, if it is still in the engine."""
+        """Returns a request, or None if it is not in the engine."""
         return self._groups.get(request_id)
 
     def add(self, group: SequenceGroup) -> None:
-        """Puts a request at the end of the queue."""
+        """Adds a request at the end of the queue."""
         self._groups[group.request.request_id] = group
         self._waiting.append(group)
 
     def schedule(self) -> Step:
-        """The next step. The scheduler counts all of it as done; `finish` and `remove` follow."""
+        """Returns the next step, and updates the state as if it were done.
+
+        The caller carries it out, and calls `finish` and `remove` for sequences that end.
+        """
         work: list[PrefillChunk | Placement] = list(self._place())
-        bound = room = self._piece if self._running else self._idle_chunk_tokens
-        while self._placing is None and (piece := self._next_piece(room, room < bound)):
-            work.append(piece)
-            room -= len(piece.tokens)
-            if piece.group is not None and piece.last:
-                work.append(self._start(piece.group))
+        limit = budget = self._chunk_tokens if self._running else self._idle_chunk_tokens
+        while self._placing is None and (chunk := self._next_chunk(budget, budget < limit)):
+            work.append(chunk)
+            budget -= len(chunk.tokens)
+            if chunk.group is not None and chunk.is_last:
+                work.append(self._start(chunk.group))
                 work.extend(self._place())
         return Step(tuple(work), tuple(_slot_of(sequence).number for sequence in self._running))
 
-    def settle(self) -> PrefillChunk | None:
-        """Work for idle times: what slots would do good to hold, for the prompts to come."""
-        slot = self._slots.unsettled()
+    def schedule_idle(self) -> PrefillChunk | None:
+        """Returns a chunk to prefill while there are no requests, if any.
+
+        It prefills the output of a finished request, so that it becomes a cached prefix.
+        """
+        slot = self._cache.next_incomplete()
         while slot is not None:
-            size = self._size(self._piece, slot.tokens.size - slot.held)
-            if min(slot.held, size) >= self._min_chunk_tokens:
+            remaining = slot.tokens.size - slot.num_computed_tokens
+            size = self._chunk_size(self._chunk_tokens, remaining)
+            if min(slot.num_computed_tokens, size) >= self._min_chunk_tokens:
                 return self._advance(slot, size, None, None)
-            self._slots.leave(slot)
-            slot = self._slots.unsettled()
+            self._cache.release(slot)
+            slot = self._cache.next_incomplete()
         return None
 
     def finish(self, sequence: Sequence, generated: list[int] | None = None) -> None:
-        """A sequence has ended.
+        """Ends a sequence and frees its slot.
 
         Args:
-            sequence: The sequence; it runs.
-            generated: The tokens it has generated: prompts to come may go on from all but the
-                last, which fills the context where it is full.
+            sequence: The sequence, which is running.
+            generated: Its output. All but the last token may become a cached prefix; the last one
+                might not fit into the context.
         """
         group, slot = sequence.group, _slot_of(sequence)
         tokens = np.concatenate((group.tokens, np.array((generated or ())[:-1], np.int32)))
         if group.tokens.size >= self._min_chunk_tokens:
-            slot.held = max(slot.held, min(self._batch_invariant_positions, tokens.size))
-        self._slots.leave(slot, tokens)
+            invariant = min(self._batch_invariant_positions, tokens.size)
+            slot.num_computed_tokens = max(slot.num_computed_tokens, invariant)
+        self._cache.release(slot, tokens)
         self._running.remove(sequence)
         sequence.status, sequence.slot = Status.FINISHED, None
         if group.is_finished:
             self._forget(group)
 
     def remove(self, group: SequenceGroup) -> None:
-        """Takes a request out, whatever it is doing."""
+        """Removes a request, whatever its stage."""
         for sequence in group.sequences:
             if sequence.slot is not None:
-                self._slots.leave(sequence.slot)
+                self._cache.release(sequence.slot)
             if sequence.status is Status.RUNNING:
                 self._running.remove(sequence)
             sequence.status, sequence.slot = Status.FINISHED, None
         self._forget(group)
 
-    def drop(self, adapter: Hashable) -> None:
-        """Forgets what was computed with an adapter that no request uses."""
-        self._slots.forget(adapter)
+    def drop_adapter(self, adapter: Hashable) -> None:
+        """Drops the cached prefixes of an adapter that no request uses."""
+        self._cache.drop_adapter(adapter)
 
     def restart(self) -> None:
-        """Every slot has lost what it held; the requests, without output so far, begin anew."""
-        self._slots = Slots(len(list(self._slots)), self._min_chunk_tokens)
-        self._filling = self._placing = None
+        """Empties all slots, and queues all requests again; none may have output."""
+        self._cache = PrefixCache(len(list(self._cache)), self._min_chunk_tokens)
+        self._prefilling = self._placing = None
         self._running.clear()
         self._waiting = deque(self._groups.values())
         for group in self._waiting:
@@ -212,28 +225,28 @@ class Scheduler:
 
     def _forget(self, group: SequenceGroup) -> None:
         self._groups.pop(group.request.request_id, None)
-        if self._filling is group:
-            self._filling = None
+        if self._prefilling is group:
+            self._prefilling = None
         if self._placing is group:
             self._placing = None
         if group in self._waiting:
             self._waiting.remove(group)
 
     def _start(self, group: SequenceGroup) -> Placement:
-        """The first sequence runs where the prompt was prefilled."""
+        """Starts the first sequence in the slot where the prompt was prefilled."""
         sequence = group.first
         slot = _slot_of(sequence)
         self._run(sequence, slot)
         return Placement(sequence, slot.number, None)
 
     def _place(self) -> Iterator[Placement]:
-        """Slots for the other sequences, as far as there are."""
-        while self._placing is not None and self._slots.any_free:
+        """Starts the other sequences of the request in free slots, as far as there are any."""
+        while self._placing is not None and self._cache.has_free_slot:
             group = self._placing
             sequence = group.next_waiting
-            claim = self._slots.claim(group.tokens, group.adapter, group.tokens.size)
+            claim = self._cache.claim(group.tokens, group.adapter, group.tokens.size)
             assert sequence is not None
-            assert claim is not None and claim.shared == group.tokens.size
+            assert claim is not None and claim.num_cached_tokens == group.tokens.size
             self._run(sequence, claim.slot)
             source = claim.source.number if claim.source else None
             yield Placement(sequence, claim.slot.number, source)
@@ -243,50 +256,58 @@ class Scheduler:
         self._running.append(sequence)
         self._placing = sequence.group if sequence.group.next_waiting is not None else None
 
-    def _next_piece(self, room: int, later: bool) -> PrefillChunk | None:
-        """A piece of the prompt that is being prefilled, or of the next one, if that fits."""
+    def _next_chunk(self, budget: int, has_chunks: bool) -> PrefillChunk | None:
+        """Returns a chunk of the prompt that is being prefilled, or of the next one, if it fits.
+
+        Args:
+            budget: Maximum number of tokens.
+            has_chunks: Whether the step has chunks already, so that a small one can wait.
+        """
         source = None
-        if self._filling is None and self._waiting and room >= MIN_CHUNK_TOKENS * later:
+        if self._prefilling is None and self._waiting and budget >= MIN_CHUNK_TOKENS * has_chunks:
             source = self._begin(self._waiting[0])
-        group = self._filling
+        group = self._prefilling
         if group is None:
             return None
         slot = _slot_of(group.first)
-        left = group.tokens.size - slot.held
-        size = self._size(room, left)
-        if size < (min(left, MIN_CHUNK_TOKENS) if later and source is None else 1):
+        remaining = group.tokens.size - slot.num_computed_tokens
+        size = self._chunk_size(budget, remaining)
+        if size < (min(remaining, MIN_CHUNK_TOKENS) if has_chunks and source is None else 1):
             return None
-        if size == left:
-            self._filling = None
+        if size == remaining:
+            self._prefilling = None
         return self._advance(slot, size, source, group)
 
     def _begin(self, group: SequenceGroup) -> SlotId | None:
-        most = group.tokens.size - self._min_chunk_tokens
-        claim = self._slots.claim(group.tokens, group.adapter, most)
+        """Begins the prefill of a request if a slot is free; returns the slot to copy from."""
+        max_cached = group.tokens.size - self._min_chunk_tokens
+        claim = self._cache.claim(group.tokens, group.adapter, max_cached)
         if claim is None:
             return None
         self._waiting.popleft()
-        self._filling = group
-        group.tries += 1
-        group.cached = claim.shared
+        self._prefilling = group
+        group.num_attempts += 1
+        group.num_cached_tokens = claim.num_cached_tokens
         group.first.status, group.first.slot = Status.PREFILLING, claim.slot
         return claim.source.number if claim.source else None
 
-    def _size(self, room: int, left: int) -> int:
-        """How many of the tokens that are left to take, so that none or enough for a piece stay."""
-        size = min(room, left)
-        if 0 < left - size < self._min_chunk_tokens:
-            size = left - self._min_chunk_tokens
-        return size if size >= self._min_chunk_tokens or size == left else 0
+    def _chunk_size(self, budget: int, remaining: int) -> int:
+        """Returns the size of a chunk that leaves no tokens, or enough for another chunk."""
+        size = min(budget, remaining)
+        if 0 < remaining - size < self._min_chunk_tokens:
+            size = remaining - self._min_chunk_tokens
+        return size if size >= self._min_chunk_tokens or size == remaining else 0
 
     @staticmethod
     def _advance(
         slot: Slot, size: int, source: SlotId | None, group: SequenceGroup | None
     ) -> PrefillChunk:
-        start, slot.held = slot.held, slot.held + size
-        tokens = slot.tokens[start : slot.held]
-        last = slot.held == slot.tokens.size
-        return PrefillChunk(slot.number, source, tokens, start, slot.adapter, group, last)
+        """Counts the next tokens of a slot as computed, and returns their chunk."""
+        start, end = slot.num_computed_tokens, slot.num_computed_tokens + size
+        slot.num_computed_tokens = end
+        tokens = slot.tokens[start:end]
+        is_last = end == slot.tokens.size
+        return PrefillChunk(slot.number, source, tokens, start, slot.adapter, group, is_last)
 
 
 def _slot_of(sequence: Sequence) -> Slot:

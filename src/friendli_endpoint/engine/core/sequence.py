@@ -1,4 +1,4 @@
-"""Sequences on their way through the engine, and the requests that they belong to."""
+"""Sequences in the engine, and the requests that they belong to."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -12,19 +12,19 @@ __all__ = ["Sequence", "SequenceGroup", "Status"]
 
 
 class Status(Enum):
-    """Stages of a sequence."""
+    """Stage of a sequence."""
 
     WAITING = auto()
-    """It has no slot: its request waits, or its siblings were sooner."""
+    """It has no slot yet: its request is queued, or other choices of it took the free slots."""
 
     PREFILLING = auto()
-    """The prompt is being computed in its slot; only the first of a request does so."""
+    """The prompt is being computed in its slot; only the first sequence of a request does this."""
 
     RUNNING = auto()
-    """It generates in its slot."""
+    """It is decoding in its slot."""
 
     FINISHED = auto()
-    """It has ended or was removed, and has no slot."""
+    """It has finished or was removed, and has no slot."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,8 +34,8 @@ class Sequence:
     Attributes:
         group: Its request.
         choice: Index of the choice.
-        status: Where it stands.
-        slot: Its slot while it is prefilling or running.
+        status: Its stage.
+        slot: Its slot while it is prefilling or running, else None.
     """
 
     group: "SequenceGroup"
@@ -46,24 +46,24 @@ class Sequence:
 
 @dataclass(slots=True, eq=False)
 class SequenceGroup:
-    """A request on its way through the engine: sequences that share a prompt.
+    """Request in the engine: sequences that share a prompt.
 
     Attributes:
         request: The request.
         tokens: Its prompt, shape (length,).
-        adapter: The adapter that changes the weights for it.
-        sequences: One for each choice, in order.
-        cached: Tokens of the prompt that were cached when its prefill began.
-        tries: How often its prefill was begun.
-        has_output: Whether a sequence has begun to generate; whoever carries out the steps says so.
+        adapter: Its adapter, or None for the base model.
+        sequences: One sequence per choice, in order.
+        num_cached_tokens: Number of prompt tokens that were cached when its prefill began.
+        num_attempts: Number of times that its prefill was begun.
+        has_output: Whether a sequence has begun to decode; set by `Execution`.
     """
 
     request: GenerationRequest
     tokens: Tokens
     adapter: Hashable
     sequences: list[Sequence] = field(init=False)
-    cached: int = 0
-    tries: int = 0
+    num_cached_tokens: int = 0
+    num_attempts: int = 0
     has_output: bool = False
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class SequenceGroup:
 
     @property
     def next_waiting(self) -> Sequence | None:
-        """The next sequence without a slot."""
+        """The next sequence that waits for a slot, if any."""
         return next(
             (sequence for sequence in self.sequences if sequence.status is Status.WAITING), None
         )

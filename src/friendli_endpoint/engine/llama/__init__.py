@@ -1,1 +1,1 @@
-"""llama.cpp in process: the C library, the model file, its vocabulary and its context."""
+"""In-process llama.cpp engine: C bindings, model files, vocabulary, KV caches, batching."""

@@ -1,43 +1,45 @@
-"""Which of the sequences that run are computed together: pure functions.
+"""Pure functions that divide the sequences of a decode step into batches.
 
-What a batch takes is told in positions, each the time to attend to one: a pass over the weights,
-whatever it computes, and for every sequence as many positions as the longest of them has. So those
-whose lengths differ much are computed apart: 15 short sequences beside one of 3,800 tokens take the
-embedded model 105 ms in two batches, and 322 in one.
+The cost of a batch is measured in positions: the time to attend to one position. A batch costs one
+pass over the weights, whatever its size, and for each of its sequences as many positions as its
+longest sequence has. So sequences whose lengths differ much belong in different batches: 15 short
+sequences and one of 3,800 tokens take the embedded model 105 ms in two batches and 322 ms in one.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from friendli_endpoint.engine.llama.places import SeqId
+from friendli_endpoint.engine.llama.seq_ids import SeqId
 
-__all__ = ["by_length", "divide"]
+__all__ = ["contiguous_batches", "group_by_length"]
 
 BLOCK = 256
-"""Positions that llama.cpp attends to at once."""
+"""Number of positions to which the attended length is rounded up by llama.cpp."""
 
 
-def by_length(lengths: Sequence[int], pass_cost: float) -> list[list[int]]:
-    """Divides sequences into batches that take the least time altogether.
+def group_by_length(lengths: Sequence[int], pass_cost: float) -> list[list[int]]:
+    """Groups sequences by length so that the total cost of all batches is minimal.
 
     Args:
-        lengths: How many tokens each holds, with the one to come.
-        pass_cost: What a pass over the weights takes, in positions.
+        lengths: Length of each sequence in tokens, including the token to decode.
+        pass_cost: Cost of one pass over the weights, in positions.
 
     Returns:
-        Indices into `lengths`, each once.
+        Batches of indices into `lengths`; each index occurs once.
     """
     spans = [-(-length // BLOCK) * BLOCK for length in lengths]
     count = len(spans)
     if count * max(spans) - sum(spans) <= pass_cost:
         return [list(range(count))]
     order = sorted(range(count), key=spans.__getitem__)
-    least, starts = [0.0], [0]
+    # Dynamic programming over the sequences in ascending length: `costs[end]` is the minimal cost
+    # of the first `end` of them, whose last batch begins at `starts[end]`.
+    costs, starts = [0.0], [0]
     for end, index in enumerate(order, 1):
         cost, start = min(
-            (least[start] + pass_cost + (end - start) * spans[index], start) for start in range(end)
+            (costs[start] + pass_cost + (end - start) * spans[index], start) for start in range(end)
         )
-        least.append(cost)
+        costs.append(cost)
         starts.append(start)
     batches = []
     end = count
@@ -47,29 +49,32 @@ def by_length(lengths: Sequence[int], pass_cost: float) -> list[list[int]]:
     return batches
 
 
-def divide(sequences: Sequence[SeqId], least: int, most: int | None) -> Sequence[Sequence[SeqId]]:
-    """Cuts the ascending numbers of sequences into batches.
+def contiguous_batches(
+    seq_ids: Sequence[SeqId], min_size: int, max_size: int | None
+) -> Sequence[Sequence[SeqId]]:
+    """Divides sequence ids into batches whose sizes fit the kernels.
 
-    llama.cpp computes at once only those that follow one another (see `places.py`), so where the
-    size matters each such run is a batch or several.
+    llama.cpp computes only contiguous ids together (see `seq_ids.py`), so if the size matters, each
+    contiguous run becomes one batch or several.
 
     Args:
-        sequences: Distinct numbers, ascending.
-        least: How many a batch should have.
-        most: How many a batch may have, or None; those of one run are about equal.
+        seq_ids: Distinct sequence ids, ascending.
+        min_size: Minimum batch size. With 1 and no maximum, all ids form one batch. Runs that are
+            shorter still become a batch, which the caller has to fill up.
+        max_size: Maximum batch size, or None; a longer run is divided into about equal batches.
     """
-    if least == 1 and most is None:
-        return [sequences]
+    if min_size == 1 and max_size is None:
+        return [seq_ids]
     runs: list[list[SeqId]] = []
-    for sequence in sequences:
-        if runs and runs[-1][-1] == sequence - 1:
-            runs[-1].append(sequence)
+    for seq_id in seq_ids:
+        if runs and runs[-1][-1] == seq_id - 1:
+            runs[-1].append(seq_id)
         else:
-            runs.append([sequence])
-    return [batch for run in runs for batch in _cut(run, most or len(run))]
+            runs.append([seq_id])
+    return [batch for run in runs for batch in _divide(run, max_size or len(run))]
 
 
-def _cut(run: list[SeqId], most: int) -> list[list[SeqId]]:
-    count = -(-len(run) // most)
+def _divide(run: list[SeqId], max_size: int) -> list[list[SeqId]]:
+    count = -(-len(run) // max_size)
     ends = [len(run) * number // count for number in range(count + 1)]
     return [run[start:end] for start, end in pairwise(ends)]

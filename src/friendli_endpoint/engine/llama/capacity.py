@@ -1,27 +1,29 @@
-"""How many sequences of how many tokens fit into memory."""
+"""Number of sequences and context length that fit into memory."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Capacity", "available_memory", "available_threads", "fit"]
+__all__ = ["EngineCapacity", "available_memory", "available_threads", "fit"]
 
 _SHARE = 0.8
-"""Of the free memory, what the key-value caches may take; the rest is for buffers and others."""
+"""Fraction of the free memory for KV caches; the rest is for buffers and other processes."""
 
-_SMALLEST_CONTEXT = 256
+_MIN_CONTEXT = 256
+"""Context length in tokens below which short memory does not lower it; also its granularity."""
+
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
-    """What is served at once.
+class EngineCapacity:
+    """Number of concurrent sequences and their context length.
 
     Attributes:
-        sequences: Choices that run at the same time.
-        context: Tokens each can hold.
-        notes: Sentences that say what was lowered, and why.
+        sequences: Maximum number of choices that run at the same time.
+        context: Context length of each sequence, in tokens.
+        notes: Sentences for the log that say which values were lowered and why.
     """
 
     sequences: int
@@ -35,48 +37,57 @@ def fit(
     *,
     train_context: int,
     bytes_per_token: int,
-    free: int | None,
-    beside: int = 0,
-) -> Capacity:
-    """Lowers what was asked for to what the model knows and the memory holds.
+    free_bytes: int | None,
+    extra_tokens: int = 0,
+) -> EngineCapacity:
+    """Lowers the requested capacity to what the model supports and what fits into memory.
+
+    The context is first limited to the training context. If memory is short, the number of
+    sequences is lowered; the context is lowered only when a single sequence does not fit.
 
     Args:
-        sequences: Wanted number of sequences.
-        context: Wanted tokens for each.
-        train_context: Tokens the model was trained for.
-        bytes_per_token: Key-value cache of one token, in bytes.
-        free: Free memory in bytes, or None where it is not known.
-        beside: Tokens that every sequence has room for beside its context.
+        sequences: Requested number of sequences.
+        context: Requested context length, in tokens.
+        train_context: Context length the model was trained for, in tokens.
+        bytes_per_token: Size of the KV cache of one token, in bytes.
+        free_bytes: Free memory in bytes, or None if unknown.
+        extra_tokens: KV cache tokens allocated for each sequence in addition to its context.
 
     Returns:
-        The capacity; its context is at least 256 tokens, whatever the memory.
+        The capacity. Short memory never lowers the context below 256 tokens.
     """
     notes: list[str] = []
     if context > train_context:
-        notes.append(f"the context is {train_context} tokens: the model knows no longer one")
+        notes.append(
+            f"the context is lowered from {context} to {train_context} tokens, "
+            "for which the model was trained"
+        )
         context = train_context
-    if free is None or sequences * (context + beside) * bytes_per_token <= free * _SHARE:
-        return Capacity(sequences, context, tuple(notes))
-    tokens = int(free * _SHARE) // bytes_per_token
-    sequences = min(sequences, max(1, tokens // (context + beside)))
+    tokens_per_sequence = context + extra_tokens
+    if free_bytes is None or (
+        sequences * tokens_per_sequence * bytes_per_token <= free_bytes * _SHARE
+    ):
+        return EngineCapacity(sequences, context, tuple(notes))
+    tokens = int(free_bytes * _SHARE) // bytes_per_token
+    sequences = min(sequences, max(1, tokens // tokens_per_sequence))
     if sequences == 1:
-        tokens = max(0, tokens - beside)
-        context = min(context, max(_SMALLEST_CONTEXT, tokens - tokens % _SMALLEST_CONTEXT))
+        tokens = max(0, tokens - extra_tokens)
+        context = min(context, max(_MIN_CONTEXT, tokens - tokens % _MIN_CONTEXT))
     notes.append(
-        f"memory is short ({free >> 20:,} MiB free): serving {sequences} at once "
+        f"memory is short ({free_bytes >> 20:,} MiB free): serving {sequences} sequences at once "
         f"with a context of {context} tokens"
     )
-    return Capacity(sequences, context, tuple(notes))
+    return EngineCapacity(sequences, context, tuple(notes))
 
 
 def available_memory() -> int | None:
-    """Free memory in bytes, by the kernel and by the control group; None where neither says."""
-    known = [each for each in (_free_by_kernel(), _free_by_cgroup()) if each is not None]
-    return min(known, default=None)
+    """Returns the free memory in bytes: the minimum of /proc/meminfo and the cgroup; or None."""
+    limits = [limit for limit in (_free_by_kernel(), _free_by_cgroup()) if limit is not None]
+    return min(limits, default=None)
 
 
 def available_threads() -> int:
-    """Processors that this process may use."""
+    """Returns the number of processors that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 

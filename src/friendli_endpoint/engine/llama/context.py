@@ -1,16 +1,19 @@
-"""A `Backend` over llama.cpp: which tokens are computed with flash attention, and which without.
+"""`Backend` over llama.cpp that chooses flash attention by the position of a token.
 
-Flash attention passes over positions that are not in use, which others pay for: short sequences
-are faster with it, long ones without. But its sums are others, so it is by its position in the
-sequence alone how a token is computed, and never by what else is. The first `SHORT` positions of
-every sequence lie in a cache of their own while it is no longer than that, computed with flash
-attention; what follows is computed without, in the cache that holds whole sequences. A sequence
-moves from one to the other when it grows, and back when it is cut.
+Flash attention skips unused positions of the cache, which attention without it computes. So it is
+faster for short sequences, and slower for long ones. But it sums in a different order, so it gives
+different bits. To keep results independent of the batch, the position of a token in its sequence
+alone decides whether it is computed with flash attention.
 
-Within that cache nothing of flash attention depends on a batch: llama.cpp computes a piece of a
-prompt in tiles from 64 tokens on, so pieces are smaller, and divides the positions of a single
-token among threads from 512 on, so the cache is smaller, too. So tokens of an answer get the bits
-of a prompt's there, where the types of the weights allow it.
+There are two KV caches. The flash cache holds the first `FLASH_POSITIONS` positions of every
+sequence that is not longer, and computes with flash attention. The main cache holds whole
+sequences, and computes all further positions without. A sequence moves to the main cache when it
+grows beyond that limit, and back when it is truncated.
+
+In the flash cache, the bits of flash attention do not depend on the batch. llama.cpp computes
+prompt chunks in tiles from 64 tokens on, so chunks are smaller there. It divides the positions of a
+single token among threads from 512 positions on, so the cache is smaller than that. So in the flash
+cache, decoded tokens have the bits of prefilled ones, if the types of the weights allow it.
 """
 
 import logging
@@ -21,95 +24,104 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friendli_endpoint.engine.core.backend import AdapterError, Logits, SlotId, Tokens
-from friendli_endpoint.engine.llama.cache import Cache, DecodeError
-from friendli_endpoint.engine.llama.kernels import LEAST_WITH_LORA
+from friendli_endpoint.engine.llama.cache import DecodeError, KVCache
+from friendli_endpoint.engine.llama.kernels import MIN_SEQUENCES_WITH_LORA
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
 from friendli_endpoint.engine.llama.values import transpose_values
 
-__all__ = ["SHORT_ROOM", "DecodeError", "LlamaContext"]
+__all__ = ["FLASH_CACHE_TOKENS", "DecodeError", "LlamaContext"]
 
 log = logging.getLogger("friendli_endpoint.engine")
 
 MICRO_BATCH = 512
-"""Most tokens that one graph computation takes."""
+"""Maximum number of tokens in a batch of the main cache."""
 
-SHORT_ROOM = 256
-"""Tokens that a sequence can hold in the cache of short ones; llama.cpp allots no fewer."""
+FLASH_CACHE_TOKENS = 256
+"""Capacity of a sequence in the flash cache, in tokens; llama.cpp does not allocate less."""
 
-SHORT = SHORT_ROOM - 16
-"""Positions computed with flash attention; a few cells are left for tokens that are dropped."""
+FLASH_POSITIONS = FLASH_CACHE_TOKENS - 16
+"""Number of positions, from the first on, that are computed with flash attention. The remaining
+cells of the cache are for padding tokens, which are removed after their batch."""
 
-MOST_FLASH = 63
-"""Most tokens of a piece that flash attention computes one by one."""
+MAX_FLASH_CHUNK = 63
+"""Maximum number of tokens in a batch that flash attention does not compute in tiles."""
 
 
 class LlamaContext:
-    """Separate key-value caches for a fixed number of sequences, and the logits they give.
+    """`Backend` implementation: separate KV caches for a fixed number of sequences.
 
-    All calls must come from one thread at a time. `llama_decode` releases the GIL.
+    Not thread-safe: only one thread may call it at a time. `llama_decode` releases the GIL.
 
     Args:
         model: The weights; must outlive the context.
-        sequences: How many sequences can be held.
-        context: Tokens each of them can hold.
-        threads: Threads that compute.
+        sequences: Number of slots.
+        context: Capacity of each slot, in tokens.
+        threads: Number of compute threads.
 
     Raises:
-        ModelError: There is no memory for that much.
+        ModelError: There is not enough memory.
     """
 
     def __init__(self, model: LlamaModel, sequences: int, context: int, threads: int) -> None:
         self._model = model
-        self._parting: set[int] = set()
-        self._long = Cache(model, sequences, context, threads, False, MICRO_BATCH)
-        self._short: Cache | None = None
-        self._homes = [self._long] * sequences
+        self._adapters_to_free: set[int] = set()
+        self._main_cache = KVCache(model, sequences, context, threads, False, MICRO_BATCH)
+        self._flash_cache: KVCache | None = None
+        self._cache_of = [self._main_cache] * sequences
         if model.has_windows:
-            return  # what is moved lacks what the windows have passed
+            return  # a moved sequence would lack the positions that left the windows
         try:
-            batch = max(sequences, MOST_FLASH + 1)
-            self._short = Cache(model, sequences, SHORT_ROOM, threads, True, batch)
+            max_batch = max(sequences, MAX_FLASH_CHUNK + 1)
+            self._flash_cache = KVCache(
+                model, sequences, FLASH_CACHE_TOKENS, threads, True, max_batch
+            )
         except ModelError:
             self.close()
             raise
-        if not _exchangeable(self._short, self._long):
-            self._short.close()
-            self._short = None
+        if not _states_are_convertible(self._flash_cache, self._main_cache):
+            self._flash_cache.close()
+            self._flash_cache = None
 
     @property
     def batch_invariant_positions(self) -> int:
-        """At so many positions, from the first on, tokens get the bits of one at a time.
+        """The number of first positions at which a token has the same bits in every batch.
 
-        So generated tokens are like those of prompts there.
+        There, decoded tokens have the bits of prefilled ones. It is 0 without a flash cache, with
+        types of weights that have tiled kernels, and with a single slot, where there is no second
+        sequence to pad a batch with.
         """
-        alone = len(self._homes) == 1  # nothing can be computed beside what must not be alone
-        return SHORT if self.flash and self._model.kernels.most is None and not alone else 0
+        can_pad = len(self._cache_of) > 1
+        invariant = self.flash and self._model.kernels.max_sequences is None and can_pad
+        return FLASH_POSITIONS if invariant else 0
 
     @property
     def flash(self) -> bool:
-        """Whether short sequences are computed with flash attention."""
-        return self._short is not None
+        """Whether the first positions of sequences are computed with flash attention."""
+        return self._flash_cache is not None
 
     def prefill(
         self, slot: SlotId, tokens: Tokens, position: int, output: bool, adapter: int | None = None
     ) -> Logits | None:
-        """Appends a piece of a prompt to one sequence.
+        """Appends a chunk of a prompt to one sequence.
 
         Args:
             slot: The slot of the sequence.
-            tokens: At most `MICRO_BATCH` ids, and no fewer than `Kernels.min_chunk_tokens` unless
-            the
-                whole prompt is shorter.
-            position: How many tokens the sequence holds already.
-            output: Whether the logits after the last token are wanted.
-            adapter: What the weights are changed by.
+            tokens: Token ids, shape (count,): at most `MICRO_BATCH`, and at least
+                `Kernels.min_chunk_tokens` unless the whole prompt is shorter.
+            position: Number of tokens in the slot so far.
+            output: Whether to return the logits after the last token.
+            adapter: A LoRA adapter that `load_adapter` returned, or None.
 
         Returns:
-            Logits of shape (vocabulary,), float32, valid until the next call, or None.
+            The logits, shape (vocabulary,), float32, valid until the next call; None without
+            `output`.
+
+        Raises:
+            DecodeError: llama.cpp failed to decode a batch.
         """
-        for part in self._parts(position, len(tokens)):
-            last = np.arange(part.start + 1, part.stop + 1) == len(tokens)
-            cache = self._append(slot, tokens, part, position, last & output, adapter)
+        for span in self._split_by_attention(position, len(tokens)):
+            is_last = np.arange(span.start + 1, span.stop + 1) == len(tokens)
+            cache = self._append(slot, tokens, span, position, is_last & output, adapter)
         return cache.logits(1)[0] if output else None
 
     def extend(
@@ -120,29 +132,31 @@ class LlamaContext:
         outputs: bool,
         adapter: int | None = None,
     ) -> list[Logits] | None:
-        """Appends tokens that are known to the answer in one sequence.
+        """Appends several known or drafted tokens of an answer to one sequence.
 
-        Beyond `batch_invariant_positions` they may get other bits than one at a time, and the same
-        ones whatever else
-        is computed.
+        Beyond `batch_invariant_positions`, their bits may differ from those of tokens decoded one
+        at a time, but do not depend on other sequences.
 
         Args:
             slot: The slot of the sequence.
-            tokens: At most `MAX_RUN` ids.
-            position: How many tokens the sequence holds already.
-            outputs: Whether the logits after each token are wanted.
-            adapter: What the weights are changed by.
+            tokens: Token ids, shape (count,); at most `MAX_RUN`.
+            position: Number of tokens in the slot so far.
+            outputs: Whether to return the logits after each token.
+            adapter: A LoRA adapter that `load_adapter` returned, or None.
 
         Returns:
-            Logits of shape (vocabulary,), float32, for each token, valid until the next call, or
-            None.
+            The logits after each token, shape (vocabulary,), float32, valid until the next call;
+            None without `outputs`.
+
+        Raises:
+            DecodeError: llama.cpp failed to decode a batch.
         """
         rows: list[Logits] = []
-        for part in self._parts(position, len(tokens)):
-            wanted = np.full(len(part), outputs)
-            cache = self._append(slot, tokens, part, position, wanted, adapter)
+        for span in self._split_by_attention(position, len(tokens)):
+            span_outputs = np.full(len(span), outputs)
+            cache = self._append(slot, tokens, span, position, span_outputs, adapter)
             if outputs:
-                rows.extend(cache.logits(len(part)))
+                rows.extend(cache.logits(len(span)))
         return rows if outputs else None
 
     def decode(
@@ -155,46 +169,52 @@ class LlamaContext:
         """Appends one token to each of several sequences.
 
         Args:
-            slots: Distinct slots. None, of any slot, may be full.
-            tokens: One id for each.
-            positions: How many tokens each holds already.
-            adapter: What the weights are changed by.
+            slots: Distinct slots. No slot of the context, in `slots` or not, may be full.
+            tokens: One token id for each slot.
+            positions: Number of tokens in each slot so far.
+            adapter: A LoRA adapter that `load_adapter` returned, or None.
 
         Returns:
-            Logits of shape (vocabulary,), float32, for each; valid until the next call.
+            The logits of each slot, shape (vocabulary,), float32; valid until the next call.
+
+        Raises:
+            DecodeError: llama.cpp failed to decode a batch or to copy a state.
         """
-        least = self._model.kernels.least
+        min_sequences = self._model.kernels.min_sequences
         if adapter is not None:
-            least = max(least, LEAST_WITH_LORA)
-        shares: dict[Cache, list[int]] = {}
+            min_sequences = max(min_sequences, MIN_SEQUENCES_WITH_LORA)
+        indices_by_cache: dict[KVCache, list[int]] = {}
         for index, (slot, position) in enumerate(zip(slots, positions, strict=True)):
-            shares.setdefault(self._lay(slot, position), []).append(index)
+            indices_by_cache.setdefault(self._move(slot, position), []).append(index)
         rows: dict[int, Logits] = {}
-        for cache, share in shares.items():
-            self._use(cache, adapter)
+        for cache, indices in indices_by_cache.items():
+            self._set_adapters(cache, adapter)
             logits = cache.decode(
-                [slots[index] for index in share],
-                [tokens[index] for index in share],
-                [positions[index] for index in share],
-                least,
+                [slots[index] for index in indices],
+                [tokens[index] for index in indices],
+                [positions[index] for index in indices],
+                min_sequences,
             )
-            rows.update(zip(share, logits, strict=True))
+            rows.update(zip(indices, logits, strict=True))
         return [rows[index] for index in range(len(slots))]
 
     def copy(self, source: SlotId, target: SlotId) -> None:
-        """Makes one sequence hold what another holds, to the bit."""
-        home, left = self._homes[source], self._homes[target]
-        if left is not home:
-            left.drop(target, 0)
-        home.copy(source, target)
-        self._homes[target] = home
+        """Replaces one sequence by an exact copy of another."""
+        cache, old_cache = self._cache_of[source], self._cache_of[target]
+        if old_cache is not cache:
+            old_cache.truncate(target, 0)
+        cache.copy(source, target)
+        self._cache_of[target] = cache
 
     def truncate(self, slot: SlotId, length: int) -> None:
-        """Drops all that a sequence holds from position `length` on."""
-        self._homes[slot].drop(slot, length)
+        """Removes the cached tokens of a sequence from position `length` on."""
+        self._cache_of[slot].truncate(slot, length)
 
     def load_adapter(self, path: Path) -> int:
-        """Reads a LoRA for this model.
+        """Loads a LoRA adapter for this model.
+
+        Returns:
+            The adapter, for the `adapter` argument of other methods and for `free_adapter`.
 
         Raises:
             AdapterError: The file is missing, not a GGUF file, or not a LoRA for this model.
@@ -205,91 +225,97 @@ class LlamaContext:
             raise AdapterError(str(error)) from error
 
     def free_adapter(self, adapter: int) -> None:
-        """Frees a LoRA."""
-        self._parting.add(adapter)
-        self._free_parting()
+        """Frees a LoRA adapter, as soon as it is not set on any cache."""
+        self._adapters_to_free.add(adapter)
+        self._free_unused_adapters()
 
     def close(self) -> None:
-        """Frees the caches."""
+        """Frees the KV caches; may be called again."""
         for cache in self._caches:
             cache.close()
 
     @property
-    def _caches(self) -> list[Cache]:
-        return [cache for cache in (self._short, self._long) if cache is not None]
+    def _caches(self) -> list[KVCache]:
+        return [cache for cache in (self._flash_cache, self._main_cache) if cache is not None]
 
     def _append(
         self,
         slot: SlotId,
         tokens: Tokens,
-        part: range,
+        span: range,
         position: int,
         outputs: NDArray[np.bool_],
         adapter: int | None,
-    ) -> Cache:
-        """Appends a part of a piece that begins at a position; gives where it was computed.
+    ) -> KVCache:
+        """Appends a span of a chunk that begins at a position; returns the cache that computed it.
 
-        One that was cut off at the border may be too small: it is filled up, and the rest dropped.
+        A span that ends at the limit between the caches may be smaller than the minimum chunk. It
+        is padded, and the padding is removed again.
         """
-        cache = self._lay(slot, position + part.start)
-        self._use(cache, adapter)
-        own = np.asarray(tokens[part.start : part.stop], np.int32)
-        least = min(self._model.kernels.min_chunk_tokens, len(tokens))
-        spare = max(0, least - own.size)
-        filled, wanted = np.pad(own, (0, spare), mode="edge"), np.pad(outputs, (0, spare))
-        cache.append(slot, filled, position + part.start, wanted)
-        if spare:
-            cache.drop(slot, position + part.stop)
+        cache = self._move(slot, position + span.start)
+        self._set_adapters(cache, adapter)
+        ids = np.asarray(tokens[span.start : span.stop], np.int32)
+        min_tokens = min(self._model.kernels.min_chunk_tokens, len(tokens))
+        padding = max(0, min_tokens - ids.size)
+        padded = np.pad(ids, (0, padding), mode="edge")
+        cache.append(slot, padded, position + span.start, np.pad(outputs, (0, padding)))
+        if padding:
+            cache.truncate(slot, position + span.stop)
         return cache
 
-    def _parts(self, position: int, count: int) -> Iterator[range]:
-        """Cuts a piece of a sequence so that each part is computed in one way."""
-        short = min(count, max(0, SHORT - position)) if self._short is not None else 0
-        parts = -(-short // MOST_FLASH)
-        ends = [short * part // parts for part in range(1, parts + 1)]
+    def _split_by_attention(self, position: int, count: int) -> Iterator[range]:
+        """Splits a chunk into spans that are computed with or without flash attention.
+
+        Spans with flash attention are not larger than `MAX_FLASH_CHUNK`.
+        """
+        flash = 0
+        if self._flash_cache is not None:
+            flash = min(count, max(0, FLASH_POSITIONS - position))
+        num_spans = -(-flash // MAX_FLASH_CHUNK)
+        ends = [flash * number // num_spans for number in range(1, num_spans + 1)]
         yield from map(range, [0, *ends], ends)
-        if short < count:
-            yield range(short, count)
+        if flash < count:
+            yield range(flash, count)
 
-    def _lay(self, slot: SlotId, position: int) -> Cache:
-        """Moves a sequence to where its token at a position is computed."""
-        short, home = self._short, self._homes[slot]
-        cache = self._long if short is None or position >= SHORT else short
-        if cache is not home:
+    def _move(self, slot: SlotId, position: int) -> KVCache:
+        """Moves a sequence to the cache that computes a position; returns that cache."""
+        flash, old_cache = self._flash_cache, self._cache_of[slot]
+        cache = self._main_cache if flash is None or position >= FLASH_POSITIONS else flash
+        if cache is not old_cache:
             if position:
-                home.drop(slot, position)
-                cache.restore(transpose_values(home.save(slot)), slot)
-            home.drop(slot, 0)
-            self._homes[slot] = cache
+                old_cache.truncate(slot, position)
+                cache.restore(transpose_values(old_cache.save(slot)), slot)
+            old_cache.truncate(slot, 0)
+            self._cache_of[slot] = cache
         return cache
 
-    def _use(self, cache: Cache, adapter: int | None) -> None:
-        """Sets what the weights are changed by in a cache, from its next batch on."""
-        offsets = self._model.offsets
-        cache.use(offsets if adapter is None else (*offsets, adapter))
-        self._free_parting()
+    def _set_adapters(self, cache: KVCache, adapter: int | None) -> None:
+        """Sets the adapters of the next batches of a cache: the model's offsets and `adapter`."""
+        offsets = self._model.offset_adapters
+        cache.set_adapters(offsets if adapter is None else (*offsets, adapter))
+        self._free_unused_adapters()
 
-    def _free_parting(self) -> None:
-        """Frees adapters that no graph is set up with: one that is could be used again."""
-        if self._parting:
+    def _free_unused_adapters(self) -> None:
+        """Frees unused adapters; a cache keeps using those that are set until others are set."""
+        if self._adapters_to_free:
             used = {adapter for cache in self._caches for adapter in cache.adapters}
-            for adapter in self._parting - used:
+            for adapter in self._adapters_to_free - used:
                 self._model.free_adapter(adapter)
-            self._parting &= used
+            self._adapters_to_free &= used
 
 
-def _exchangeable(first: Cache, second: Cache) -> bool:
-    """Whether what one cache holds can be laid into the other and back."""
+def _states_are_convertible(first: KVCache, second: KVCache) -> bool:
+    """Whether the state of a sequence can be moved to the other cache and back."""
     slot = SlotId(0)
     first.append(slot, [0, 0], 0, False)
     state = first.save(slot)
     try:
         second.restore(transpose_values(state), slot)
-        back = transpose_values(second.save(slot))
+        converted_back = transpose_values(second.save(slot))
     except (ValueError, DecodeError) as error:
-        log.info("short sequences are computed as long ones are: %s", error)
+        log.info("flash attention is not used: %s", error)
         return False
     finally:
-        first.drop(slot, 0)
-        second.drop(slot, 0)
-    return np.array_equal(back, state)
+        first.truncate(slot, 0)
+        second.truncate(slot, 0)
+    return np.array_equal(converted_back, state)

@@ -1,4 +1,4 @@
-"""GGUF files as engines: checked, tried, and opened by llama.cpp."""
+"""Opens a GGUF file as an engine: checks it, tries it in a separate process, and loads it."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.engine.core.execution import EngineConfig
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.engine.llama.capacity import available_memory, available_threads, fit
-from friendli_endpoint.engine.llama.context import SHORT_ROOM, LlamaContext
+from friendli_endpoint.engine.llama.context import FLASH_CACHE_TOKENS, LlamaContext
 from friendli_endpoint.engine.llama.gguf.repack import repack
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import (
@@ -37,35 +37,39 @@ __all__ = ["LlamaOptions", "LlamaSource", "locate"]
 log = logging.getLogger("friendli_endpoint.engine")
 
 CHUNK_TOKENS = 64
-"""Prompt tokens between two tokens of a running stream: about a sixth of a second of the embedded
-model on two cores. With smaller pieces prompts that come together start one long after the other,
-and many steps are made with few of them."""
+"""Maximum prompt tokens prefilled in a step that also decodes. The embedded model computes 64 in
+about a sixth of a second on two cores. With smaller chunks, prompts that arrive together start far
+apart, and many steps decode only a few of their sequences."""
 
 IDLE_CHUNK_TOKENS = 128
-"""Prompt tokens in a batch while nothing runs; larger batches take more time a token."""
+"""Maximum prompt tokens prefilled in a step that decodes nothing; larger batches take more time per
+token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlamaOptions:
-    """How a model is served.
+    """Options of a llama.cpp engine.
 
     Attributes:
-        sequences: Choices to serve at once; lowered where memory is short.
-        context: Tokens each can hold; lowered where memory or the model ask for it.
-        threads: Threads that compute; by default one for each processor.
-        parts: Whether weights may be served in two parts, where that is faster.
-        repack_into: Folder for a copy of the model in Q8_0, which is then served; None for the
-            model as it is.
-        drafts: Whether a choice that runs alone may be drafted, where that changes no bit.
-        max_queue: Maximum number of requests that wait.
-        max_queue_tokens: Maximum number of prompt tokens that wait, all together.
-        adapters: Routes of adapters to the files they are loaded from.
+        sequences: Number of choices to serve at once; lowered if memory is short.
+        context: Context length of each sequence, in tokens; lowered if memory is short or if the
+            model was trained for less.
+        threads: Number of compute threads; by default one per available processor.
+        split_q4_1: Whether large Q4_1 matrices may be split into Q4_0 and a LoRA where that is
+            faster; see `gguf/split.py`.
+        repack_into: Folder for a copy of the model in Q8_0, which is then served; None serves the
+            file as it is.
+        drafts: Whether tokens of a choice that runs alone may be drafted, where that changes no
+            bit of the output.
+        max_queue: Maximum number of waiting requests.
+        max_queue_tokens: Maximum number of prompt tokens of all waiting requests together.
+        adapters: File of each LoRA adapter, by its route.
     """
 
     sequences: int
     context: int
     threads: int | None = None
-    parts: bool = True
+    split_q4_1: bool = True
     repack_into: Path | None = None
     drafts: bool = True
     max_queue: int = 1024
@@ -74,11 +78,11 @@ class LlamaOptions:
 
 
 class LlamaSource:
-    """A GGUF file that is to be served.
+    """Model source for a GGUF file.
 
     Args:
         path: The file; None for the embedded model.
-        options: How it is served.
+        options: Options of the engine.
     """
 
     def __init__(self, path: Path | None, options: LlamaOptions) -> None:
@@ -87,15 +91,15 @@ class LlamaSource:
         self._trials = Trials()
 
     def check(self) -> None:
-        """Looks whether there is a C library and a file that can be a model; takes no time.
+        """Checks quickly that the C library is usable and that the file looks like a model.
 
         Raises:
-            StartError: There is none.
+            StartError: The library or the file is missing or invalid.
         """
         locate(self._path)
 
     def vocabulary(self) -> Vocabulary:
-        """The vocabulary of the file; takes a second or more, for the file is tried first.
+        """Loads the vocabulary of the file; takes a second or more, as the file is tried first.
 
         Raises:
             StartError: The file cannot be served.
@@ -108,11 +112,11 @@ class LlamaSource:
         """Loads the model and starts serving it; takes a second or more.
 
         Args:
-            make_guide: Makes the guide of a choice, on the engine's thread.
-            report: Called with every step, on the engine's thread; must not block or raise.
+            make_guide: Makes the guide of a choice; called on the engine's thread.
+            report: Called after every step, on the engine's thread; must not block or raise.
 
         Raises:
-            StartError: The file, or one of the adapters, cannot be served.
+            StartError: The model file or one of the adapters cannot be served.
         """
         adapters = self._options.adapters
         self._trials.try_adapters(self._model, list(adapters.values()))
@@ -126,12 +130,12 @@ class LlamaSource:
         return LocalEngine(loop, card, self._tried_adapter)
 
     def close(self) -> None:
-        """Ends trials that run; nothing can be opened any more."""
+        """Kills running trials; afterwards nothing can be opened."""
         self._trials.close()
 
     @cached_property
     def _model(self) -> Path:
-        """The file that is served, once it has been tried."""
+        """The file to serve, repacked if the options ask for it, after a successful trial."""
         model = locate(self._path)
         if self._options.repack_into is not None:
             model = repack(model, self._options.repack_into)
@@ -142,18 +146,18 @@ class LlamaSource:
         self, make_guide: GuideMaker, report: Callable[[StepReport], None]
     ) -> tuple[EngineLoop, ModelCard]:
         options = self._options
-        model = LlamaModel(load(find_library()), self._model, options.parts)
+        model = LlamaModel(load(find_library()), self._model, options.split_q4_1)
         capacity = fit(
             options.sequences,
             options.context,
             train_context=model.train_context,
             bytes_per_token=model.kv_bytes_per_token,
-            free=available_memory(),
-            beside=SHORT_ROOM,
+            free_bytes=available_memory(),
+            extra_tokens=FLASH_CACHE_TOKENS,
         )
         for note in capacity.notes:
             log.warning("%s", note)
-        plan = EngineConfig(
+        config = EngineConfig(
             slots=capacity.sequences,
             context=capacity.context,
             chunk_tokens=CHUNK_TOKENS,
@@ -167,7 +171,7 @@ class LlamaSource:
         loop = EngineLoop(
             lambda: LlamaContext(model, capacity.sequences, capacity.context, threads),
             make_guide,
-            plan,
+            config,
             report,
         )
         return loop, ModelCard(
@@ -178,7 +182,7 @@ class LlamaSource:
             chat_template=model.chat_template(),
             modalities=("text",),
             adapters=(),
-            deterministic=model.kernels.are_known,
+            deterministic=model.kernels.are_measured,
         )
 
     @contextmanager
@@ -188,19 +192,20 @@ class LlamaSource:
                 try:
                     yield copy
                 except AdapterError as error:
-                    raise ModelError(str(error)) from error  # so that it names the file
+                    # As a ModelError, its path to the copy is replaced by the path of the file.
+                    raise ModelError(str(error)) from error
         except ModelError as error:
             raise AdapterError(str(error)) from error
 
 
 def locate(path: Path | None) -> Path:
-    """The model file to serve: the one named, or the embedded one; and that it can be a model.
+    """Returns the model file to serve after a quick check: the given one, or the embedded one.
 
     Raises:
-        StartError: There is no such file, it is not a GGUF file, or llama.cpp is not installed or
-            not one that we can drive.
+        StartError: The file is missing or is not a GGUF file, or llama.cpp is not installed or
+            has an unsupported version.
     """
     load(find_library())
-    found = path or find_embedded_model()
-    check_file(found)
-    return found
+    model = path or find_embedded_model()
+    check_file(model)
+    return model

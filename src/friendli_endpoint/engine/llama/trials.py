@@ -1,4 +1,4 @@
-"""Checks files, and has them tried by processes of their own, before the engine opens them."""
+"""Checks model and adapter files and tries them in separate processes, before they are opened."""
 
 import contextlib
 import os
@@ -26,34 +26,35 @@ __all__ = ["Trials"]
 PROGRAM = "friendli_endpoint.engine.llama.trial"
 
 TRIAL_SECONDS = 120.0
-"""Longest trial of a small file, which takes less than a second on a machine that is not busy."""
+"""Timeout of the trial of a small file, in seconds; it takes less than one on an idle machine."""
 
 BYTES_PER_SECOND = 20 << 20
-"""How fast weights are read from a slow disk, and computed with while all processors are busy; the
-bound is later by the time that this takes."""
+"""Rate at which weights are read from a slow disk and computed with while all processors are busy;
+the timeout is extended by the size of the model file divided by this rate."""
 
 NICENESS = 10
-"""Of a trial beside an engine that computes. With 0, a stream falls from 100 tokens a second to 25
-until the trial has ended a second later; with 10, to 70 for 5 seconds; with 19 it takes minutes."""
+"""Niceness of a trial while the engine computes. With 0, a stream drops from 100 tokens per second
+to 25 until the trial ends after 1 second; with 10, to 70 for 5 seconds; with 19, a trial takes
+minutes."""
 
 _FAULT = re.compile(r"\.\w+:\d+: (?P<ggml>.+)|what\(\): +(?P<cpp>.+)")
-"""The lines with which llama.cpp ends its process."""
+"""Lines that llama.cpp writes to standard error when it aborts."""
 
 
 class Trials:
-    """Decides whether the engine may open a file; safe to use from several threads at once."""
+    """Decides whether the engine may open a file; thread-safe."""
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[str]] = set()
         self._bases: dict[Path, BaseModel] = {}
-        self._gate = threading.Lock()
+        self._lock = threading.Lock()
         self._closed = False
 
     def try_model(self, path: Path) -> None:
-        """Checks the header of a model file, and has a few tokens computed.
+        """Checks the header of a model file, and computes a few tokens in a separate process.
 
         Raises:
-            ModelError: It cannot be served; the message says why in a sentence.
+            ModelError: The file cannot be served; the message says why in a sentence.
             RequestError: `close` has been called.
         """
         try:
@@ -65,14 +66,14 @@ class Trials:
         self._try([path])
 
     def try_adapters(self, model: Path, paths: Sequence[Path]) -> None:
-        """Checks the headers of adapters, and has a few tokens computed with each.
+        """Checks the headers of adapters, and computes a few tokens with each.
 
         Args:
-            model: The file of the model, or the first of its files.
-            paths: LoRAs for that model.
+            model: The model file, or the first file of a model that is split into several.
+            paths: LoRA adapters for that model.
 
         Raises:
-            ModelError: One of them cannot be served; the message says which, and why.
+            ModelError: An adapter cannot be served; the message says which one and why.
             RequestError: `close` has been called.
         """
         if paths:
@@ -81,19 +82,19 @@ class Trials:
 
     @contextlib.contextmanager
     def tried_copy(self, model: Path, path: Path) -> Iterator[Path]:
-        """Gives a copy of an adapter that has been tried; it is gone afterwards.
+        """Yields a copy of an adapter after a successful trial; the copy is deleted afterwards.
 
-        So what is opened is what was tried, whatever becomes of the file meanwhile.
+        The engine opens the copy, so it opens what was tried even if the file changes meanwhile.
 
         Args:
-            model: The file of the model, or the first of its files.
-            path: A LoRA for that model.
+            model: The model file, or the first file of a model that is split into several.
+            path: A LoRA adapter for that model.
 
         Raises:
-            ModelError: It cannot be served; the message says why, of `path`.
+            ModelError: The adapter cannot be served; the message names `path` and says why.
             RequestError: `close` has been called.
         """
-        self._check_adapters(model, [path])  # what is plainly wrong is not copied
+        self._check_adapters(model, [path])  # avoids copying a file that is plainly invalid
         try:
             with private_copy(path) as copy:
                 try:
@@ -106,8 +107,8 @@ class Trials:
             raise ModelError(f"cannot copy {path}: {error.strerror or error}") from error
 
     def close(self) -> None:
-        """Ends trials that run; later ones are refused."""
-        with self._gate:
+        """Kills running trials; later ones raise RequestError."""
+        with self._lock:
             self._closed = True
             for process in self._running:
                 process.kill()
@@ -123,38 +124,38 @@ class Trials:
 
     def _try(self, paths: Sequence[Path], niceness: int = 0) -> None:
         seconds = TRIAL_SECONDS + paths[0].stat().st_size / BYTES_PER_SECOND
-        # The trial ends when this process does, because the pipe's other end is closed then.
-        ours, theirs = os.pipe()
+        # When this process exits, the write end is closed, and the trial exits, too.
+        read_end, write_end = os.pipe()
         try:
-            process = self._start(ours, paths)
+            process = self._start(read_end, paths)
         except BaseException:
-            os.close(theirs)
+            os.close(write_end)
             raise
         finally:
-            os.close(ours)
+            os.close(read_end)
         if niceness:
-            with contextlib.suppress(OSError):  # it may have ended already
+            with contextlib.suppress(OSError):  # the process may have exited already
                 os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
         try:
-            said, faults = process.communicate(timeout=seconds)
-            reason = _reason(process.returncode, faults)
+            output, errors = process.communicate(timeout=seconds)
+            reason = _reason(process.returncode, errors)
         except subprocess.TimeoutExpired:
             process.kill()
-            said, _ = process.communicate()
+            output, _ = process.communicate()
             reason = f"it takes longer than {seconds:.0f} seconds"
         finally:
-            os.close(theirs)
-            with self._gate:
+            os.close(write_end)
+            with self._lock:
                 self._running.discard(process)
         if process.returncode:
             self._check_open()
-            raise ModelError(_sentence(process.returncode, said.splitlines(), reason))
+            raise ModelError(_message(process.returncode, output.splitlines(), reason))
 
     def _start(self, stdin: int, paths: Sequence[Path]) -> subprocess.Popen[str]:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("FRIENDLI_")
         }
-        with self._gate:
+        with self._lock:
             self._check_open()
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", PROGRAM, *paths],
@@ -164,7 +165,9 @@ class Trials:
                 text=True,
                 errors="replace",
                 env={**environment, "GGML_NO_BACKTRACE": "1"},
-                process_group=0,  # Ctrl-C is for this process; in its session, priorities count
+                # Ctrl-C must only reach this process. A new session would do that as well, but
+                # priorities are relative to the session.
+                process_group=0,
             )
             self._running.add(process)
         return process
@@ -176,15 +179,15 @@ class Trials:
             )
 
 
-def _sentence(code: int, said: Sequence[str], reason: str) -> str:
-    """The fault, in the words of the trial, or with the file that it tried last."""
-    last = said[-1] if said else "the trial"
-    return last if code == 1 and len(said) > 1 else f"llama.cpp ends on {last}: {reason}"
+def _message(code: int, lines: Sequence[str], reason: str) -> str:
+    """Returns the trial's own message, or one that names the file that it tried last."""
+    last = lines[-1] if lines else "the trial"
+    return last if code == 1 and len(lines) > 1 else f"llama.cpp fails on {last}: {reason}"
 
 
-def _reason(code: int, faults: str) -> str:
-    """Why a process has ended, by the last fault on its standard error, or else by its code."""
-    found = list(_FAULT.finditer(faults))
-    if found:
-        return str(found[-1]["ggml"] or found[-1]["cpp"])
+def _reason(code: int, errors: str) -> str:
+    """Returns the last fault on standard error of a process, or else its exit code or signal."""
+    faults = list(_FAULT.finditer(errors))
+    if faults:
+        return str(faults[-1]["ggml"] or faults[-1]["cpp"])
     return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"

@@ -1,8 +1,8 @@
-"""The saved state of a sequence, with its values laid out the other way: pure, in numpy.
+"""Converts saved sequence states between KV caches with and without flash attention, in numpy.
 
-With flash attention llama.cpp keeps the values of a position together; without it, those of a
-dimension. All else that it saves of a sequence (`llama_state_seq_get_data`) is the same: what the
-cells hold, then the keys of every layer, then the values.
+With flash attention llama.cpp stores the V cache by position; without it, transposed, by embedding
+dimension. Everything else in the state of a sequence (`llama_state_seq_get_data`) is the same in
+both: the metadata of the cells, then the keys of every layer, then the values of every layer.
 """
 
 from typing import TypeAlias
@@ -13,73 +13,76 @@ from numpy.typing import NDArray
 __all__ = ["State", "transpose_values"]
 
 State: TypeAlias = NDArray[np.uint8]
-"""Bytes, shape (size,)."""
+"""State of a sequence as llama.cpp saves it: bytes of shape (size,)."""
 
 _MAGIC = 0xAF143CD8
 _CELL = 3
-"""Words of a cell: its position, how many sequences hold it, and the one that does."""
+"""32-bit words of a cell: its position, the number of its sequences (1), and the sequence id."""
 
 
 def transpose_values(state: State) -> State:
-    """The same state for a cache that keeps its values the other way.
+    """Converts a state with transposed values to one without, and the other way round.
 
     Args:
-        state: Of one sequence, in a context where each has a cache of its own.
+        state: State of one sequence, from a context with `kv_unified` off.
+
+    Returns:
+        A new array of the same size.
 
     Raises:
-        ValueError: It is laid out in another way than we know.
+        ValueError: The state is truncated or has an unknown layout.
     """
     reader = _Reader(state)
     magic, _sequence, streams = reader.words(3)
     if magic != _MAGIC:
-        raise ValueError("a state does not begin as one")
+        raise ValueError("the state does not begin with the magic number")
     cells = 0
     while not cells and streams:
         (cells,), streams = reader.words(1), streams - 1
     reader.skip(4 * _CELL * cells)
     result = state.copy()
-    flag = reader.at
-    by_dimension, layers, *_ = reader.words(4)
-    if by_dimension > 1 or layers > len(state):
-        raise ValueError("the layers of a state are not where they should be")
-    result[flag : flag + 4].view(np.uint32)[0] = 1 - by_dimension
+    flag_offset = reader.offset
+    transposed, layers, *_ = reader.words(4)
+    if transposed > 1 or layers > len(state):
+        raise ValueError("the layers of the state are not where they are expected")
+    result[flag_offset : flag_offset + 4].view(np.uint32)[0] = 1 - transposed
     for _ in range(layers):
         _type, low, high = reader.words(3)
         reader.skip(cells * (low + (high << 32)))
-    parts = [result[: reader.at]]
+    parts = [result[: reader.offset]]
     for _ in range(layers):
-        parts += _values(reader, cells, bool(by_dimension))
-    parts.append(state[reader.at :])
+        parts += _values(reader, cells, bool(transposed))
+    parts.append(state[reader.offset :])
     if len(parts[-1]) != 4 * streams:
-        raise ValueError("the values of a state are not where they should be")
+        raise ValueError("the values of the state are not where they are expected")
     return np.concatenate(parts)
 
 
 class _Reader:
-    """A place in a state, moving on; ValueError beyond its end."""
+    """Reads a state from its start to its end; raises ValueError beyond the end."""
 
     def __init__(self, state: State) -> None:
-        self.at = 0
+        self.offset = 0
         self._state = state
 
     def skip(self, size: int) -> State:
-        start, self.at = self.at, self.at + size
-        if self.at > len(self._state):
-            raise ValueError("a state ends too early")
-        return self._state[start : self.at]
+        start, self.offset = self.offset, self.offset + size
+        if self.offset > len(self._state):
+            raise ValueError("the state is truncated")
+        return self._state[start : self.offset]
 
     def words(self, count: int) -> list[int]:
         return [int(word) for word in np.frombuffer(self.skip(4 * count), "<u4")]
 
 
-def _values(reader: _Reader, cells: int, by_dimension: bool) -> list[State]:
-    """The values of a layer: what tells of them, and they themselves."""
+def _values(reader: _Reader, cells: int, transposed: bool) -> list[State]:
+    """Reads the values of a layer; returns their header and the values, transposed."""
     kind, *shape = reader.words(3)
-    size, width = shape if by_dimension else (2, shape[0] // 2)
-    if kind != 1 or size != 2 or (shape[1] and not by_dimension):
-        raise ValueError("the values of a state are not of 16 bits")
-    rows = (width, cells) if by_dimension else (cells, width)
+    size, width = shape if transposed else (2, shape[0] // 2)
+    if kind != 1 or size != 2 or (shape[1] and not transposed):
+        raise ValueError("the values of the state do not have 16 bits")
+    rows = (width, cells) if transposed else (cells, width)
     values = np.frombuffer(reader.skip(2 * cells * width), np.uint16).reshape(rows).T
-    told = [kind, 2 * width, 0] if by_dimension else [kind, 2, width]
-    told_bytes = np.array(told, "<u4").view(np.uint8)
-    return [told_bytes, np.ascontiguousarray(values).reshape(-1).view(np.uint8)]
+    header = [kind, 2 * width, 0] if transposed else [kind, 2, width]
+    header_bytes = np.array(header, "<u4").view(np.uint8)
+    return [header_bytes, np.ascontiguousarray(values).reshape(-1).view(np.uint8)]

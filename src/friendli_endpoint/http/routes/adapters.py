@@ -1,4 +1,4 @@
-"""The routes that load and unload adapters while serving."""
+"""Routes that list, load and unload adapters at runtime."""
 
 import asyncio
 from typing import Annotated, Any
@@ -16,16 +16,16 @@ __all__ = ["add_adapter_routes"]
 
 ADAPTERS = "/dedicated/v1/adapters"
 
-MAX_TRIALS = 2
-"""Files that are tried at once; others wait, and hold no thread while they do."""
+MAX_CONCURRENT_LOADS = 2
+"""Maximum number of adapters loaded at once; other requests wait without occupying a thread."""
 
 
 class AdapterBody(EndpointBody):
-    """What is to be loaded.
+    """An adapter to load.
 
     Attributes:
-        route: What requests will name in `model: "ID:ROUTE"`.
-        file: A LoRA as a GGUF file, as a path inside the folder of `--adapter-dir`.
+        route: Route of the adapter, for requests with `model: "ID:ROUTE"`.
+        file: Path of a LoRA as a GGUF file, relative to the folder of `--adapter-dir`.
     """
 
     route: Annotated[str, Field(pattern=r"^[\w.\-/]{1,128}$")]
@@ -34,9 +34,9 @@ class AdapterBody(EndpointBody):
 
 def add_adapter_routes(app: FastAPI, service: Service, max_body: int) -> None:
     """Adds the routes to an application."""
-    trials = asyncio.Semaphore(MAX_TRIALS)
+    loads = asyncio.Semaphore(MAX_CONCURRENT_LOADS)
 
-    @app.get(ADAPTERS, summary="The adapters that requests may name")
+    @app.get(ADAPTERS, summary="List the adapters")
     async def adapters() -> Response:
         return JSONResponse(
             {"object": "list", "data": [_card(route) for route in service.adapters]}
@@ -44,11 +44,11 @@ def add_adapter_routes(app: FastAPI, service: Service, max_body: int) -> None:
 
     @app.post(ADAPTERS, summary="Load an adapter", status_code=201)
     async def load(request: Request) -> Response:
-        body = await read_body(request, max_body)
-        asked = await asyncio.to_thread(body.parse, AdapterBody)
-        async with trials:
-            await service.load_adapter(asked.route, asked.file)
-        return JSONResponse(_card(asked.route), 201)
+        content = await read_body(request, max_body)
+        body = await asyncio.to_thread(content.parse, AdapterBody)
+        async with loads:
+            await service.load_adapter(body.route, body.file)
+        return JSONResponse(_card(body.route), 201)
 
     @app.delete(f"{ADAPTERS}/{{route:path}}", summary="Unload an adapter")
     async def unload(route: str) -> Response:

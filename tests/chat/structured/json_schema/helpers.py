@@ -1,4 +1,4 @@
-"""Whether texts are valid by another validator, and what is said against schemas."""
+"""Validation of outputs with the jsonschema package, and errors for schemas."""
 
 import json
 from typing import Any
@@ -8,21 +8,21 @@ from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
 from friendli_endpoint.generation import RequestError
-from tests.chat.structured.walking import COMPILER, ENDS
+from tests.chat.structured.walks import COMPILER, ENDS
 
-__all__ = ["Schema", "check", "refusal_of"]
+__all__ = ["Schema", "check", "error_of"]
 
 Schema = dict[str, Any]
 
 
 def check(schema: Schema, text: str) -> None:
-    """That a text is JSON that a schema allows, by the draft that it names."""
-    kind = validator_for(schema, default=Draft202012Validator)
-    kind(schema, format_checker=kind.FORMAT_CHECKER).validate(json.loads(text))
+    """Checks that a text is valid JSON for a schema, in the draft that the schema names."""
+    validator = validator_for(schema, default=Draft202012Validator)
+    validator(schema, format_checker=validator.FORMAT_CHECKER).validate(json.loads(text))
 
 
-def refusal_of(schema: object) -> RequestError:
-    """What is said against a schema, called `s`."""
+def error_of(schema: object) -> RequestError:
+    """Returns the error for a schema whose param is `s`."""
     with pytest.raises(RequestError) as caught:
         COMPILER.json_schema(schema, ENDS, "s")
     assert caught.value.status == 400

@@ -1,4 +1,4 @@
-"""Schemas of all that is enforced, drawn at random."""
+"""Hypothesis strategy for random schemas with all supported keywords."""
 
 from typing import Any
 
@@ -46,10 +46,10 @@ _LEAVES: st.SearchStrategy[Any] = st.one_of(
 
 
 def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    several = st.lists(inner, min_size=1, max_size=3)
+    schemas = st.lists(inner, min_size=1, max_size=3)
     array = {
         "items": inner,
-        "prefixItems": several,
+        "prefixItems": schemas,
         "minItems": _COUNTS,
         "maxItems": _COUNTS,
     }
@@ -62,19 +62,19 @@ def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         "maxProperties": st.integers(0, 3),
         "propertyNames": st.sampled_from([{"pattern": "^b"}, {"enum": ["a"]}, {"type": "string"}]),
     }
-    applied = {"allOf": several, "anyOf": several, "oneOf": several, "not": inner}
+    applied = {"allOf": schemas, "anyOf": schemas, "oneOf": schemas, "not": inner}
     dependent = {
         "dependencies": st.dictionaries(_NAMES, inner | st.lists(_NAMES, max_size=2), max_size=2),
         "dependentRequired": st.dictionaries(_NAMES, st.lists(_NAMES, max_size=2), max_size=2),
     }
-    denied = st.fixed_dictionaries({}, optional={**array, **properties, "contains": inner})
+    negated = st.fixed_dictionaries({}, optional={**array, **properties, "contains": inner})
     return st.one_of(
         st.fixed_dictionaries({"type": st.just("array")}, optional=array),
         st.fixed_dictionaries({"type": st.just("object")}, optional=properties),
         st.fixed_dictionaries({"type": st.just("object")}, optional={**properties, **applied}),
         *(st.fixed_dictionaries({name: values}) for name, values in applied.items()),
         st.fixed_dictionaries({}, optional={**array, **properties}),
-        st.fixed_dictionaries({"not": denied}),
+        st.fixed_dictionaries({"not": negated}),
         st.fixed_dictionaries({"type": st.just("object")}, optional={**properties, **dependent}),
         st.fixed_dictionaries({"if": inner}, optional={"then": inner, "else": inner}),
     )

@@ -1,17 +1,17 @@
-"""Items are what a schema says, and as many."""
+"""Array keywords: schemas and number of items."""
 
 import pytest
 
-from tests.chat.structured.json_schema.helpers import Schema, refusal_of
-from tests.chat.structured.walking import COMPILER, ENDS, follows, walk
+from tests.chat.structured.json_schema.helpers import Schema, error_of
+from tests.chat.structured.walks import COMPILER, ENDS, allows_text, walk
 
 
 @pytest.mark.parametrize(
     ("schema", "text"),
     [({"type": "array", "items": [{"type": "integer"}], "additionalItems": False}, "[1,2]")],
 )
-def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> None:
-    assert not follows(COMPILER.json_schema(schema, ENDS, "s"), text)
+def test_values_that_violate_the_schema_are_not_allowed(schema: Schema, text: str) -> None:
+    assert not allows_text(COMPILER.json_schema(schema, ENDS, "s"), text)
 
 
 @pytest.mark.parametrize(
@@ -21,20 +21,20 @@ def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> 
         ({"minItems": 10**9}, "s.minItems"),
     ],
 )
-def test_what_is_not_enforced_is_named_with_its_place(schema: object, param: str) -> None:
-    refusal = refusal_of(schema)
-    assert refusal.code == "unsupported_schema"
-    assert refusal.param == param
+def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param: str) -> None:
+    error = error_of(schema)
+    assert error.code == "unsupported_schema"
+    assert error.param == param
 
 
 @pytest.mark.parametrize(("schema", "param"), [({"prefixItems": [{}], "items": [{}]}, "s.items")])
-def test_what_is_no_schema_is_named_with_its_place(schema: object, param: str) -> None:
-    refusal = refusal_of(schema)
-    assert (refusal.code, refusal.param) == ("invalid_schema", param)
+def test_invalid_schemas_are_rejected_with_the_path(schema: object, param: str) -> None:
+    error = error_of(schema)
+    assert (error.code, error.param) == ("invalid_schema", param)
 
 
 @pytest.mark.parametrize(
     "schema", [{"type": "array", "items": {"type": "integer"}, "maxItems": 10**12}]
 )
-def test_what_is_large_is_taken_and_can_be_followed(schema: Schema) -> None:
-    walk(COMPILER.json_schema(schema, ENDS, "s"), 1, most=100)
+def test_large_schemas_are_supported(schema: Schema) -> None:
+    walk(COMPILER.json_schema(schema, ENDS, "s"), 1, max_tokens=100)

@@ -1,15 +1,15 @@
-"""Keywords with values that they cannot have, or that cannot be enforced, are named."""
+"""Keywords with invalid values, or that cannot be enforced, are rejected."""
 
 import pytest
 
-from tests.chat.structured.json_schema.helpers import Schema, refusal_of
+from tests.chat.structured.json_schema.helpers import Schema, error_of
 from tests.chat.structured.schemas import D4, SCHEMAS
-from tests.chat.structured.walking import COMPILER, ENDS, follows
+from tests.chat.structured.walks import COMPILER, ENDS, allows_text
 
 
 @pytest.mark.parametrize(("schema", "text"), [({"type": "object", "nullable": True}, "null")])
-def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> None:
-    assert not follows(COMPILER.json_schema(schema, ENDS, "s"), text)
+def test_values_that_violate_the_schema_are_not_allowed(schema: Schema, text: str) -> None:
+    assert not allows_text(COMPILER.json_schema(schema, ENDS, "s"), text)
 
 
 @pytest.mark.parametrize(
@@ -21,10 +21,10 @@ def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> 
         ({"$recursiveRef": "#"}, "s.$recursiveRef"),
     ],
 )
-def test_what_is_not_enforced_is_named_with_its_place(schema: object, param: str) -> None:
-    refusal = refusal_of(schema)
-    assert refusal.code == "unsupported_schema"
-    assert refusal.param == param
+def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param: str) -> None:
+    error = error_of(schema)
+    assert error.code == "unsupported_schema"
+    assert error.param == param
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,6 @@ def test_what_is_not_enforced_is_named_with_its_place(schema: object, param: str
         ({"if": {"$ref": "#/x"}, "then": False, "x": "a"}, "s.x"),
     ],
 )
-def test_what_is_no_schema_is_named_with_its_place(schema: object, param: str) -> None:
-    refusal = refusal_of(schema)
-    assert (refusal.code, refusal.param) == ("invalid_schema", param)
+def test_invalid_schemas_are_rejected_with_the_path(schema: object, param: str) -> None:
+    error = error_of(schema)
+    assert (error.code, error.param) == ("invalid_schema", param)

@@ -1,14 +1,14 @@
-"""What stands beside a reference holds, too."""
+"""Keywords beside a reference are enforced."""
 
 import pytest
 
 from tests.chat.structured.json_schema.helpers import Schema
-from tests.chat.structured.walking import COMPILER, ENDS, follows
+from tests.chat.structured.walks import COMPILER, ENDS, allows_text
 
 
 @pytest.mark.parametrize(
     ("schema", "text"),
     [({"$ref": "#/$defs/a", "maximum": 3, "$defs": {"a": {"type": "integer"}}}, "4")],
 )
-def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> None:
-    assert not follows(COMPILER.json_schema(schema, ENDS, "s"), text)
+def test_values_that_violate_the_schema_are_not_allowed(schema: Schema, text: str) -> None:
+    assert not allows_text(COMPILER.json_schema(schema, ENDS, "s"), text)

@@ -1,8 +1,8 @@
-"""What has no complement in words is named."""
+"""Schemas whose complement a grammar cannot express are rejected."""
 
 import pytest
 
-from tests.chat.structured.json_schema.helpers import refusal_of
+from tests.chat.structured.json_schema.helpers import error_of
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from tests.chat.structured.json_schema.helpers import refusal_of
         ({"if": {"pattern": "a"}, "then": {}}, "s.if.pattern"),
     ],
 )
-def test_what_is_not_enforced_is_named_with_its_place(schema: object, param: str) -> None:
-    refusal = refusal_of(schema)
-    assert refusal.code == "unsupported_schema"
-    assert refusal.param == param
+def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param: str) -> None:
+    error = error_of(schema)
+    assert error.code == "unsupported_schema"
+    assert error.param == param

@@ -1,14 +1,14 @@
-"""What a condition holds is enforced, or named with its place."""
+"""Schemas of dependencies are enforced, or rejected with their path."""
 
 import pytest
 
-from tests.chat.structured.json_schema.helpers import refusal_of
+from tests.chat.structured.json_schema.helpers import error_of
 
 
 @pytest.mark.parametrize(
     ("schema", "param"), [({"dependencies": {"a": {"contains": {}}}}, "s.dependencies.a.contains")]
 )
-def test_what_is_not_enforced_is_named_with_its_place(schema: object, param: str) -> None:
-    refusal = refusal_of(schema)
-    assert refusal.code == "unsupported_schema"
-    assert refusal.param == param
+def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param: str) -> None:
+    error = error_of(schema)
+    assert error.code == "unsupported_schema"
+    assert error.param == param

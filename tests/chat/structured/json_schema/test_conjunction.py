@@ -1,4 +1,4 @@
-"""One string must match no more patterns at once than the compiler follows in time."""
+"""Limit on the number of patterns that one string must match."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ import pytest
 
 from friendli_endpoint.chat.structured.json_schema import conjunction
 from friendli_endpoint.chat.structured.json_schema.conjunction import check_conjunctions
-from friendli_endpoint.chat.structured.json_schema.place import SchemaFault, definition_pointer
-from tests.chat.structured.json_schema.helpers import Schema, refusal_of
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, definition_pointer
+from tests.chat.structured.json_schema.helpers import Schema, error_of
 
-MOST = 12
+MAX_PATTERNS = 12
 
 
 def patterns(count: int) -> list[Schema]:
@@ -17,7 +17,7 @@ def patterns(count: int) -> list[Schema]:
 
 
 def chain(count: int) -> dict[str, Schema]:
-    """Definitions each of which has a pattern and wants the next one, too."""
+    """Returns definitions, each of which has a pattern and refers to the next one."""
     links = {
         f"d{n}": {"pattern": f"a{n}", "$ref": definition_pointer(f"d{n + 1}")} for n in range(count)
     }
@@ -56,29 +56,29 @@ FORMS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_string_may_have_to_match_twelve_patterns_and_no_more(form: str) -> None:
-    check_conjunctions(FORMS[form](MOST), {})
-    with pytest.raises(SchemaFault, match="match more than 12 patterns at once") as caught:
-        check_conjunctions(FORMS[form](MOST + 1), {})
-    assert caught.value.place == () and not caught.value.invalid
+def test_a_string_may_have_to_match_at_most_twelve_patterns(form: str) -> None:
+    check_conjunctions(FORMS[form](MAX_PATTERNS), {})
+    with pytest.raises(SchemaError, match="match more than 12 patterns at once") as caught:
+        check_conjunctions(FORMS[form](MAX_PATTERNS + 1), {})
+    assert caught.value.path == () and not caught.value.invalid
 
 
 def test_references_are_followed() -> None:
     root = {"$ref": definition_pointer("d0")}
-    check_conjunctions(root, chain(MOST))
-    with pytest.raises(SchemaFault):
-        check_conjunctions(root, chain(MOST + 1))
+    check_conjunctions(root, chain(MAX_PATTERNS))
+    with pytest.raises(SchemaError):
+        check_conjunctions(root, chain(MAX_PATTERNS + 1))
 
 
-def test_definitions_are_looked_at_although_the_root_does_not_combine_them() -> None:
-    with pytest.raises(SchemaFault):
-        check_conjunctions({"type": "null"}, {"A": {"allOf": patterns(MOST + 1)}})
+def test_definitions_are_checked_even_if_the_root_does_not_combine_them() -> None:
+    with pytest.raises(SchemaError):
+        check_conjunctions({"type": "null"}, {"A": {"allOf": patterns(MAX_PATTERNS + 1)}})
 
 
 def test_a_format_counts_as_a_pattern() -> None:
     both = [{**schema, "format": "date"} for schema in patterns(6)]
     check_conjunctions({"allOf": both}, {})
-    with pytest.raises(SchemaFault):
+    with pytest.raises(SchemaError):
         check_conjunctions({"allOf": [*both, {"format": "date"}]}, {})
 
 
@@ -96,37 +96,37 @@ def test_patterns_of_different_strings_do_not_add_up(schema: Schema) -> None:
     check_conjunctions(schema, {})
 
 
-def test_of_alternatives_the_one_with_the_most_patterns_counts() -> None:
+def test_alternatives_count_at_their_maximum() -> None:
     larger = {"anyOf": [{"allOf": patterns(5)}, {"pattern": "b"}, True]}
     check_conjunctions({"allOf": [larger, *patterns(7)]}, {})
-    with pytest.raises(SchemaFault):
+    with pytest.raises(SchemaError):
         check_conjunctions({"allOf": [larger, *patterns(8)]}, {})
 
 
-def test_inside_alternatives_the_one_with_the_most_patterns_counts() -> None:
+def test_properties_in_alternatives_count_at_their_maximum() -> None:
     either = {"anyOf": in_a_property(patterns(2))}
-    others = in_a_property([{"minLength": 1}] * MOST)
-    check_conjunctions({"allOf": [*others, *[either] * MOST]}, {})
-    with pytest.raises(SchemaFault):
-        check_conjunctions({"allOf": [*others, *[either] * (MOST + 1)]}, {})
+    others = in_a_property([{"minLength": 1}] * MAX_PATTERNS)
+    check_conjunctions({"allOf": [*others, *[either] * MAX_PATTERNS]}, {})
+    with pytest.raises(SchemaError):
+        check_conjunctions({"allOf": [*others, *[either] * (MAX_PATTERNS + 1)]}, {})
 
 
-def test_a_circle_of_references_comes_to_an_end() -> None:
+def test_recursive_references_terminate() -> None:
     again = {"$ref": definition_pointer("A")}
     list_of_itself = {"pattern": "a", "items": again, "allOf": [again]}
     check_conjunctions(again, {"A": list_of_itself})
 
 
-def test_schemas_that_combine_too_many_others_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_schemas_that_combine_too_many_others_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conjunction, "_MAX_VISITS", 1_000)
     doubled = {
         f"d{n}": {"allOf": [{"$ref": definition_pointer(f"d{n + 1}")}] * 2} for n in range(10)
     }
-    with pytest.raises(SchemaFault, match="combines too many schemas"):
+    with pytest.raises(SchemaError, match="combines too many schemas"):
         check_conjunctions({"$ref": definition_pointer("d0")}, {**doubled, "d10": {}})
 
 
-def test_the_client_is_told_of_the_whole_schema() -> None:
-    refusal = refusal_of({"type": "string", "allOf": patterns(MOST + 1)})
-    assert (refusal.code, refusal.param) == ("unsupported_schema", "s")
-    assert "more than 12 patterns" in refusal.message
+def test_the_error_is_at_the_root_of_the_schema() -> None:
+    error = error_of({"type": "string", "allOf": patterns(MAX_PATTERNS + 1)})
+    assert (error.code, error.param) == ("unsupported_schema", "s")
+    assert "more than 12 patterns" in error.message

@@ -1,4 +1,4 @@
-"""Each version of JSON Schema means what it says, and what it does not know is named."""
+"""Versions of JSON Schema: keywords are enforced as in the named draft, or rejected."""
 
 import json
 from typing import Any
@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from friendli_endpoint.chat.structured.json_schema.document import subschemas
 from friendli_endpoint.generation import RequestError
-from tests.chat.structured.json_schema.helpers import check, refusal_of
+from tests.chat.structured.json_schema.helpers import check, error_of
 from tests.chat.structured.json_schema.random_schemas import ANY_SCHEMA
 from tests.chat.structured.schemas import D4, D6, D7, D2019, D2020
-from tests.chat.structured.walking import COMPILER, ENDS, follows, walk
+from tests.chat.structured.walks import COMPILER, ENDS, allows_text, walk
 
 _DRAFTS = st.sampled_from([None, D4, D4.rstrip("#"), D6, D7, D2019, D2020, "https://example.com/"])
 
@@ -22,7 +22,7 @@ _POINTERS = {
     "#/x-parts/list/1": {"x-parts": {"list": [{}, None]}},
 }
 
-_NOISE: dict[str, Any] = {
+_ANNOTATIONS: dict[str, Any] = {
     "title": "A title",
     "description": "not",
     "$comment": "$ref",
@@ -36,17 +36,17 @@ _NOISE: dict[str, Any] = {
 }
 
 
-def _dressed(schema: Any, noise: dict[str, Any]) -> Any:
-    """The same schema, with annotations in it and everything that is inside it."""
+def _annotated(schema: Any, annotations: dict[str, Any]) -> Any:
+    """Adds annotations to a schema and all of its subschemas."""
     if not isinstance(schema, dict):
         return schema
-    dressed = json.loads(json.dumps(schema))
-    for place, inner in subschemas(schema):
-        around = dressed
-        for step in place[:-1]:
-            around = around[step]
-        around[place[-1]] = _dressed(inner, noise)
-    return {**noise, **dressed}
+    annotated = json.loads(json.dumps(schema))
+    for path, inner in subschemas(schema):
+        parent = annotated
+        for key in path[:-1]:
+            parent = parent[key]
+        parent[path[-1]] = _annotated(inner, annotations)
+    return {**annotations, **annotated}
 
 
 @settings(max_examples=200, deadline=None)
@@ -55,21 +55,21 @@ def _dressed(schema: Any, noise: dict[str, Any]) -> Any:
     ANY_SCHEMA,
     _DRAFTS,
     st.sampled_from(sorted(_POINTERS)),
-    st.lists(st.sampled_from(sorted(_NOISE)), max_size=3),
+    st.lists(st.sampled_from(sorted(_ANNOTATIONS)), max_size=3),
     st.integers(0, 2**32),
 )
-def test_any_schema_in_any_draft(
-    root: Any, inner: Any, draft: str | None, pointer: str, noise: list[str], seed: int
+def test_random_schemas_in_any_draft_are_enforced_or_rejected(
+    root: Any, inner: Any, draft: str | None, pointer: str, names: list[str], seed: int
 ) -> None:
-    notes = {name: _NOISE[name] for name in noise}
-    text = json.dumps([_dressed(root, notes), _dressed(inner, notes)])
+    annotations = {name: _ANNOTATIONS[name] for name in names}
+    text = json.dumps([_annotated(root, annotations), _annotated(inner, annotations)])
     root, inner = json.loads(text.replace('"#/$defs/A"', f'"{pointer}"'))
     target = json.loads(json.dumps(_POINTERS[pointer]).replace("null", json.dumps(inner)))
     schema = {**({"$schema": draft} if draft else {}), "allOf": [root, {}], **target}
     try:
         constraint = COMPILER.json_schema(schema, ENDS, "s")
-    except RequestError as refusal:
-        assert refusal.status == 400 and refusal.param is not None
+    except RequestError as error:
+        assert error.status == 400 and error.param is not None
         return
     output = walk(constraint, seed)
     if output is not None:
@@ -77,7 +77,7 @@ def test_any_schema_in_any_draft(
 
 
 @pytest.mark.parametrize("draft", [D4, D6, D7, D2019])
-def test_prefix_items_are_refused_or_ignored_before_the_draft_that_brought_them(draft: str) -> None:
+def test_prefix_items_are_rejected_or_ignored_in_drafts_without_them(draft: str) -> None:
     schema = {
         "$schema": draft,
         "type": "array",
@@ -86,10 +86,10 @@ def test_prefix_items_are_refused_or_ignored_before_the_draft_that_brought_them(
     }
     try:
         constraint = COMPILER.json_schema(schema, ENDS, "s")
-    except RequestError as refusal:
-        assert refusal.param == "s.prefixItems"
+    except RequestError as error:
+        assert error.param == "s.prefixItems"
         return
-    assert not follows(constraint, '[""]')
+    assert not allows_text(constraint, '[""]')
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_prefix_items_are_refused_or_ignored_before_the_draft_that_brought_them(
         ({"$schema": "http://json-schema.org/draft-03/schema#"}, "s.$schema"),
     ],
 )
-def test_what_is_not_enforced_is_named_with_its_place(schema: object, param: str) -> None:
-    refusal = refusal_of(schema)
-    assert refusal.code == "unsupported_schema"
-    assert refusal.param == param
+def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param: str) -> None:
+    error = error_of(schema)
+    assert error.code == "unsupported_schema"
+    assert error.param == param

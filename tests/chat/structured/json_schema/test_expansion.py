@@ -1,12 +1,12 @@
-"""A schema that the compiler would write out at too great a length is refused."""
+"""Schemas that the compiler would expand too far are rejected."""
 
 import pytest
 
-from tests.chat.structured.json_schema.helpers import Schema, refusal_of
+from tests.chat.structured.json_schema.helpers import Schema, error_of
 
 
 def _doubling(levels: int) -> Schema:
-    """Each definition holds two copies of the one before, with something added to each."""
+    """Returns a schema whose definitions each combine two copies of the previous one."""
     doubled = {
         f"d{n + 1}": {
             "properties": {
@@ -20,7 +20,7 @@ def _doubling(levels: int) -> Schema:
 
 
 @pytest.mark.parametrize(
-    ("schema", "named"),
+    ("schema", "message"),
     [
         (
             {
@@ -34,5 +34,5 @@ def _doubling(levels: int) -> Schema:
         (_doubling(30), "too complex"),
     ],
 )
-def test_what_would_take_too_much_is_refused(schema: Schema, named: str) -> None:
-    assert named in refusal_of(schema).message
+def test_schemas_beyond_the_limits_are_rejected(schema: Schema, message: str) -> None:
+    assert message in error_of(schema).message

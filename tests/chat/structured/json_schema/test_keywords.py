@@ -1,4 +1,4 @@
-"""The tables of keywords: which values each may have, and which ask for nothing."""
+"""Tables of keywords: valid values, and values without effect."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from friendli_endpoint.chat.structured.json_schema.keywords import (
         ({}, TYPES),
     ],
 )
-def test_a_schema_has_the_types_that_it_names_or_all(
+def test_a_schema_without_a_type_has_all_types(
     schema: dict[str, Any], types: tuple[str, ...]
 ) -> None:
     assert types_of(schema) == types
@@ -33,7 +33,7 @@ HUGE, INFINITY, NAN = 10**400, float("inf"), float("nan")
 
 
 @pytest.mark.parametrize(
-    ("keyword", "good", "bad"),
+    ("keyword", "valid", "invalid"),
     [
         ("minLength", [0, 3, 3.0, HUGE], [-1, 1.5, True, None, "3", INFINITY, NAN]),
         ("minimum", [0, -1.5, HUGE], [True, "0", None, INFINITY, NAN]),
@@ -51,20 +51,20 @@ HUGE, INFINITY, NAN = 10**400, float("inf"), float("nan")
         ("$defs", [{}, {"a": 1}], [[], None]),
     ],
 )
-def test_a_keyword_has_values_of_one_kind(keyword: str, good: list[Any], bad: list[Any]) -> None:
-    is_good, _words = VALUES[keyword]
-    assert [value for value in good if not is_good(value)] == []
-    assert [value for value in bad if is_good(value)] == []
+def test_values_of_keywords_are_checked(keyword: str, valid: list[Any], invalid: list[Any]) -> None:
+    is_valid, _description = VALUES[keyword]
+    assert [value for value in valid if not is_valid(value)] == []
+    assert [value for value in invalid if is_valid(value)] == []
 
 
-def test_only_unique_items_can_be_asked_for_in_vain() -> None:
-    for keyword, (asks_nothing, reason) in UNSUPPORTED.items():
+def test_only_unique_items_has_a_value_without_effect() -> None:
+    for keyword, (is_neutral, reason) in UNSUPPORTED.items():
         assert reason
-        assert not asks_nothing(True) and not asks_nothing({})
-        assert asks_nothing(False) == (keyword == "uniqueItems")
+        assert not is_neutral(True) and not is_neutral({})
+        assert is_neutral(False) == (keyword == "uniqueItems")
 
 
-def test_a_keyword_constrains_known_types_and_is_an_assertion_whose_values_are_known() -> None:
+def test_keywords_with_types_are_assertions_with_known_values() -> None:
     for keyword, types in APPLIES_TO.items():
         assert types and types <= ALL_TYPES
         assert keyword in ASSERTIONS and keyword in VALUES
@@ -72,6 +72,6 @@ def test_a_keyword_constrains_known_types_and_is_an_assertion_whose_values_are_k
     assert all(not numeric & types or numeric <= types for types in APPLIES_TO.values())
 
 
-def test_names_and_notes_assert_nothing() -> None:
+def test_identifiers_and_annotations_are_not_assertions() -> None:
     assert ASSERTIONS.isdisjoint({"$id", "$anchor", "$defs", "definitions", "$schema", "title"})
     assert {"const", "$ref", "format"} <= ASSERTIONS

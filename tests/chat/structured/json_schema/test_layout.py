@@ -1,4 +1,4 @@
-"""JSON is laid out as the options say: on one line, or with white space that is bounded."""
+"""Layout of generated JSON: on one line, or with bounded white space."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.chat.structured.schemas import SCHEMAS
-from tests.chat.structured.walking import COMPILER, ENDS, VOCABULARY, allowed, follows, walk
+from tests.chat.structured.walks import COMPILER, ENDS, VOCABULARY, allowed, allows_text, walk
 from tests.support.chat import ConstraintMaker
 
 OBJECT = {"type": "object"}
@@ -14,7 +14,7 @@ LINE = ConstraintMaker(VOCABULARY, layout="line")
 
 
 @pytest.mark.parametrize("name", ["json_object", *SCHEMAS])
-def test_json_on_one_line_has_a_space_after_commas_and_colons_and_no_other(name: str) -> None:
+def test_line_layout_has_spaces_only_after_commas_and_colons(name: str) -> None:
     schema = OBJECT if name == "json_object" else SCHEMAS[name]
     texts = [walk(LINE.json_schema(schema, ENDS, "s"), seed) for seed in range(20)]
     ended = [text for text in texts if text is not None]
@@ -25,28 +25,30 @@ def test_json_on_one_line_has_a_space_after_commas_and_colons_and_no_other(name:
         assert re.sub(r"([,:]) ", "", bare) == re.sub(r"[\s,:]", "", bare)
 
 
-@pytest.mark.parametrize("favourites", [("\n", " ", "  "), (" ", "\n"), ("\n\n", "\n"), ("  ",)])
+@pytest.mark.parametrize("preferred", [("\n", " ", "  "), (" ", "\n"), ("\n\n", "\n"), ("  ",)])
 @pytest.mark.parametrize("name", ["json_object", "chart", "pydantic", "openapi", "expression"])
-def test_white_space_is_bounded(name: str, favourites: tuple[str, ...]) -> None:
+def test_white_space_is_bounded(name: str, preferred: tuple[str, ...]) -> None:
     schema = OBJECT if name == "json_object" else SCHEMAS[name]
     constraint = COMPILER.json_schema(schema, ENDS, "s")
     spaces = {VOCABULARY.token(text) for text in ("\n", " ", "  ", "\n\n")}
-    liked = [VOCABULARY.token(text) for text in favourites]
+    preferred_tokens = [VOCABULARY.token(text) for text in preferred]
     closing = [VOCABULARY.byte(character) for character in '"]},:0']
-    longest = run_length = 0
+    max_run = run_length = 0
     inside = False
     for _ in range(3000):
         choices = allowed(constraint)
         if choices & ENDS or not choices:
             break
-        ranked = [token for token in (*([] if inside else liked), *closing) if token in choices]
+        ranked = [
+            token for token in (*([] if inside else preferred_tokens), *closing) if token in choices
+        ]
         token = ranked[0] if ranked else min(choices)
         inside ^= VOCABULARY.token_bytes(token).count(b'"') % 2 == 1
         run_length = run_length + len(VOCABULARY.token_bytes(token)) if token in spaces else 0
-        longest = max(longest, run_length)
+        max_run = max(max_run, run_length)
         if constraint.accept(token):
             break
-    assert longest <= 17
+    assert max_run <= 17
     assert constraint.satisfied
 
 
@@ -64,15 +66,15 @@ def test_white_space_is_bounded(name: str, favourites: tuple[str, ...]) -> None:
         ("[1,\n\n2]", False, False),
     ],
 )
-def test_white_space_between_tokens(text: str, free: bool, line: bool) -> None:
+def test_allowed_white_space_between_tokens(text: str, free: bool, line: bool) -> None:
     schema = {"type": "array", "items": {"type": "integer"}}
-    assert follows(COMPILER.json_schema(schema, ENDS, "s"), text) == free
-    assert follows(LINE.json_schema(schema, ENDS, "s"), text) == line
+    assert allows_text(COMPILER.json_schema(schema, ENDS, "s"), text) == free
+    assert allows_text(LINE.json_schema(schema, ENDS, "s"), text) == line
 
 
 @pytest.mark.parametrize("maker", [COMPILER, LINE], ids=["free", "line"])
-def test_characters_have_escapes_of_one_letter_only(maker: ConstraintMaker) -> None:
-    taken, not_taken = [r'"\n\r\b\t\f\\\""'], [r'"\u0061"', r'"\u0001"', r'"\/"']
-    for text in (*taken, *not_taken):
+def test_only_escapes_of_one_letter_are_allowed(maker: ConstraintMaker) -> None:
+    allowed_texts, other_texts = [r'"\n\r\b\t\f\\\""'], [r'"\u0061"', r'"\u0001"', r'"\/"']
+    for text in (*allowed_texts, *other_texts):
         constraint = maker.json_schema({"type": "string"}, ENDS, "s")
-        assert follows(constraint, text) == (text in taken)
+        assert allows_text(constraint, text) == (text in allowed_texts)

@@ -1,11 +1,11 @@
-"""Constants that cannot be written exactly are named; many of them are taken."""
+"""Constants that cannot be generated exactly are rejected; long lists are supported."""
 
 import pytest
 
-from friendli_endpoint.chat.structured.json_schema import fit_schema
+from friendli_endpoint.chat.structured.json_schema import rewrite_schema
 from friendli_endpoint.generation import RequestError
-from tests.chat.structured.json_schema.helpers import Schema, refusal_of
-from tests.chat.structured.walking import COMPILER, ENDS, walk
+from tests.chat.structured.json_schema.helpers import Schema, error_of
+from tests.chat.structured.walks import COMPILER, ENDS, walk
 
 
 @pytest.mark.parametrize(
@@ -17,27 +17,27 @@ from tests.chat.structured.walking import COMPILER, ENDS, walk
         ({"properties": {"\x7f": {}}}, 's.properties["\\u007f"]'),
     ],
 )
-def test_what_is_not_enforced_is_named_with_its_place(schema: object, param: str) -> None:
-    refusal = refusal_of(schema)
-    assert refusal.code == "unsupported_schema"
-    assert refusal.param == param
+def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param: str) -> None:
+    error = error_of(schema)
+    assert error.code == "unsupported_schema"
+    assert error.param == param
 
 
 @pytest.mark.parametrize(
-    ("schema", "named"), [({"enum": [[n] for n in range(10_001)]}, "10,000 constants")]
+    ("schema", "message"), [({"enum": [[n] for n in range(10_001)]}, "10,000 items")]
 )
-def test_what_would_take_too_much_is_refused(schema: Schema, named: str) -> None:
-    assert named in refusal_of(schema).message
+def test_schemas_beyond_the_limits_are_rejected(schema: Schema, message: str) -> None:
+    assert message in error_of(schema).message
 
 
 @pytest.mark.parametrize("schema", [{"enum": [f"value {n}" for n in range(10_000)]}])
-def test_what_is_large_is_taken_and_can_be_followed(schema: Schema) -> None:
-    walk(COMPILER.json_schema(schema, ENDS, "s"), 1, most=100)
+def test_large_schemas_are_supported(schema: Schema) -> None:
+    walk(COMPILER.json_schema(schema, ENDS, "s"), 1, max_tokens=100)
 
 
-def test_characters_that_need_four_digits_are_refused_in_names_and_constants() -> None:
-    short = {ord(character) for character in "\b\t\n\f\r"}
-    refused = {*range(32), 127, *range(0xD800, 0xE000)} - short
+def test_characters_that_need_a_unicode_escape_are_rejected_in_names_and_constants() -> None:
+    short_escapes = {ord(character) for character in "\b\t\n\f\r"}
+    rejected = {*range(32), 127, *range(0xD800, 0xE000)} - short_escapes
     for code in (*range(256), *range(0xD7F0, 0xE010), 0xFFFF, 0x10000, 0x10FFFF):
         text = f"a{chr(code)}"
         schemas: list[Schema] = [
@@ -47,8 +47,8 @@ def test_characters_that_need_four_digits_are_refused_in_names_and_constants() -
         ]
         for schema in schemas:
             try:
-                fit_schema(schema, "s")
-            except RequestError as refusal:
-                assert code in refused and "control character" in refusal.message
+                rewrite_schema(schema, "s")
+            except RequestError as error:
+                assert code in rejected and "control character" in error.message
             else:
-                assert code not in refused
+                assert code not in rejected

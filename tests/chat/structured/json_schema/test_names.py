@@ -1,9 +1,9 @@
-"""Schemas of properties by their names hold for every name that matches, or are refused."""
+"""Schemas for property names by pattern are enforced for every match, or rejected."""
 
 import pytest
 
-from tests.chat.structured.json_schema.helpers import Schema, refusal_of
-from tests.chat.structured.walking import COMPILER, ENDS, follows
+from tests.chat.structured.json_schema.helpers import Schema, error_of
+from tests.chat.structured.walks import COMPILER, ENDS, allows_text
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,8 @@ from tests.chat.structured.walking import COMPILER, ENDS, follows
         ),
     ],
 )
-def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> None:
-    assert not follows(COMPILER.json_schema(schema, ENDS, "s"), text)
+def test_values_that_violate_the_schema_are_not_allowed(schema: Schema, text: str) -> None:
+    assert not allows_text(COMPILER.json_schema(schema, ENDS, "s"), text)
 
 
 @pytest.mark.parametrize(
@@ -34,15 +34,15 @@ def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> 
         ({"patternProperties": {r"\ba": {}}}, r's.patternProperties["\\ba"]'),
     ],
 )
-def test_what_is_not_enforced_is_named_with_its_place(schema: object, param: str) -> None:
-    refusal = refusal_of(schema)
-    assert refusal.code == "unsupported_schema"
-    assert refusal.param == param
+def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param: str) -> None:
+    error = error_of(schema)
+    assert error.code == "unsupported_schema"
+    assert error.param == param
 
 
 @pytest.mark.parametrize(
-    ("schema", "named"),
+    ("schema", "message"),
     [({"patternProperties": {f"^{n}$": {} for n in range(101)}}, "100 patterns")],
 )
-def test_what_would_take_too_much_is_refused(schema: Schema, named: str) -> None:
-    assert named in refusal_of(schema).message
+def test_schemas_beyond_the_limits_are_rejected(schema: Schema, message: str) -> None:
+    assert message in error_of(schema).message

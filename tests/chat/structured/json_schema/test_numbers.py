@@ -1,9 +1,9 @@
-"""Bounds of numbers hold, and only where numbers are exact."""
+"""Bounds of numbers are enforced in the range where floats are exact."""
 
 import pytest
 
-from tests.chat.structured.json_schema.helpers import Schema, refusal_of
-from tests.chat.structured.walking import COMPILER, ENDS, follows
+from tests.chat.structured.json_schema.helpers import Schema, error_of
+from tests.chat.structured.walks import COMPILER, ENDS, allows_text
 
 
 @pytest.mark.parametrize(
@@ -13,14 +13,14 @@ from tests.chat.structured.walking import COMPILER, ENDS, follows
         ({"type": "number", "minimum": 3, "exclusiveMinimum": True}, "3"),
     ],
 )
-def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> None:
-    assert not follows(COMPILER.json_schema(schema, ENDS, "s"), text)
+def test_values_that_violate_the_schema_are_not_allowed(schema: Schema, text: str) -> None:
+    assert not allows_text(COMPILER.json_schema(schema, ENDS, "s"), text)
 
 
 @pytest.mark.parametrize(
     ("schema", "param"), [({"type": "integer", "minimum": 2**53 + 1}, "s.minimum")]
 )
-def test_what_is_not_enforced_is_named_with_its_place(schema: object, param: str) -> None:
-    refusal = refusal_of(schema)
-    assert refusal.code == "unsupported_schema"
-    assert refusal.param == param
+def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param: str) -> None:
+    error = error_of(schema)
+    assert error.code == "unsupported_schema"
+    assert error.param == param

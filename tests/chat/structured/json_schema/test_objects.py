@@ -1,9 +1,9 @@
-"""Properties keep their names, their order and their number."""
+"""Object keywords: names, order and number of properties."""
 
 import pytest
 
-from tests.chat.structured.json_schema.helpers import Schema, refusal_of
-from tests.chat.structured.walking import COMPILER, ENDS, follows, walk
+from tests.chat.structured.json_schema.helpers import Schema, error_of
+from tests.chat.structured.walks import COMPILER, ENDS, allows_text, walk
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,8 @@ from tests.chat.structured.walking import COMPILER, ENDS, follows, walk
         ({"properties": {"a\nb": {"type": "integer"}}}, r'{"a\u000ab": "x"}'),
     ],
 )
-def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> None:
-    assert not follows(COMPILER.json_schema(schema, ENDS, "s"), text)
+def test_values_that_violate_the_schema_are_not_allowed(schema: Schema, text: str) -> None:
+    assert not allows_text(COMPILER.json_schema(schema, ENDS, "s"), text)
 
 
 @pytest.mark.parametrize(
@@ -26,28 +26,29 @@ def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> 
         ({"minProperties": 2}, "s.minProperties"),
     ],
 )
-def test_what_is_not_enforced_is_named_with_its_place(schema: object, param: str) -> None:
-    refusal = refusal_of(schema)
-    assert refusal.code == "unsupported_schema"
-    assert refusal.param == param
+def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param: str) -> None:
+    error = error_of(schema)
+    assert error.code == "unsupported_schema"
+    assert error.param == param
 
 
 @pytest.mark.parametrize(
-    ("schema", "named"), [({"properties": {f"p{n}": {} for n in range(2001)}}, "2,000 properties")]
+    ("schema", "message"),
+    [({"properties": {f"p{n}": {} for n in range(2001)}}, "2,000 properties")],
 )
-def test_what_would_take_too_much_is_refused(schema: Schema, named: str) -> None:
-    assert named in refusal_of(schema).message
+def test_schemas_beyond_the_limits_are_rejected(schema: Schema, message: str) -> None:
+    assert message in error_of(schema).message
 
 
 @pytest.mark.parametrize(
     "schema",
     [{"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(2_000)}}],
 )
-def test_what_is_large_is_taken_and_can_be_followed(schema: Schema) -> None:
-    walk(COMPILER.json_schema(schema, ENDS, "s"), 1, most=100)
+def test_large_schemas_are_supported(schema: Schema) -> None:
+    walk(COMPILER.json_schema(schema, ENDS, "s"), 1, max_tokens=100)
 
 
-def test_properties_come_in_the_order_of_the_schema() -> None:
+def test_properties_are_generated_in_the_order_of_the_schema() -> None:
     schema = {
         "type": "object",
         "required": ["b", "a"],
@@ -55,5 +56,5 @@ def test_properties_come_in_the_order_of_the_schema() -> None:
         "additionalProperties": False,
     }
     constraint = COMPILER.json_schema(schema, ENDS, "s")
-    assert not follows(constraint, '{"a":null,"b":null}')
-    assert follows(COMPILER.json_schema(schema, ENDS, "s"), '{"b":null,"a":null}')
+    assert not allows_text(constraint, '{"a":null,"b":null}')
+    assert allows_text(COMPILER.json_schema(schema, ENDS, "s"), '{"b":null,"a":null}')

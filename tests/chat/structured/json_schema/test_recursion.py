@@ -1,27 +1,27 @@
-"""References that lead round in circles are named; long chains of them have a limit."""
+"""Cycles of references are rejected; chains of references are limited in depth."""
 
 import pytest
 
-from tests.chat.structured.json_schema.helpers import Schema, refusal_of
-from tests.chat.structured.walking import COMPILER, ENDS, walk
+from tests.chat.structured.json_schema.helpers import Schema, error_of
+from tests.chat.structured.walks import COMPILER, ENDS, walk
 
 
 @pytest.mark.parametrize(("schema", "param"), [({"allOf": [{"$ref": "#"}]}, "s.allOf[0].$ref")])
-def test_what_is_not_enforced_is_named_with_its_place(schema: object, param: str) -> None:
-    refusal = refusal_of(schema)
-    assert refusal.code == "unsupported_schema"
-    assert refusal.param == param
+def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param: str) -> None:
+    error = error_of(schema)
+    assert error.code == "unsupported_schema"
+    assert error.param == param
 
 
-_CIRCLE = {"anyOf": [{"anyOf": [{"$ref": "#/$defs/A"}]}, {"type": "object"}]}
+_CYCLE = {"anyOf": [{"anyOf": [{"$ref": "#/$defs/A"}]}, {"type": "object"}]}
 
 
 @pytest.mark.parametrize(
     ("schema", "param"),
     [
-        ({"$ref": "#/$defs/A", "$defs": {"A": _CIRCLE}}, "s.$defs.A.anyOf[0].anyOf[0].$ref"),
+        ({"$ref": "#/$defs/A", "$defs": {"A": _CYCLE}}, "s.$defs.A.anyOf[0].anyOf[0].$ref"),
         (
-            {"properties": {"x": {"items": {"$ref": "#/$defs/A"}}}, "$defs": {"A": _CIRCLE}},
+            {"properties": {"x": {"items": {"$ref": "#/$defs/A"}}}, "$defs": {"A": _CYCLE}},
             "s.$defs.A.anyOf[0].anyOf[0].$ref",
         ),
         ({"$ref": "#/$defs/A/anyOf/0", "$defs": {"A": {"anyOf": [{"$ref": "#/$defs/A"}]}}}, None),
@@ -34,15 +34,17 @@ _CIRCLE = {"anyOf": [{"anyOf": [{"$ref": "#/$defs/A"}]}, {"type": "object"}]}
         ({"properties": {"not": {"$ref": "#/properties"}}}, "s.properties.not.$ref"),
     ],
 )
-def test_a_reference_that_leads_back_to_itself_is_named(schema: Schema, param: str | None) -> None:
-    refusal = refusal_of(schema)
-    assert refusal.code == "unsupported_schema"
-    assert refusal.param == (param or "s.$defs.A.anyOf[0].$ref")
-    assert "without a value in between" in refusal.message
+def test_cycles_of_references_on_the_same_value_are_rejected(
+    schema: Schema, param: str | None
+) -> None:
+    error = error_of(schema)
+    assert error.code == "unsupported_schema"
+    assert error.param == (param or "s.$defs.A.anyOf[0].$ref")
+    assert "without a property or item in between" in error.message
 
 
-def test_a_circle_that_nothing_refers_to_does_no_harm() -> None:
-    walk(COMPILER.json_schema({"type": "null", "$defs": {"A": _CIRCLE}}, ENDS, "s"), 0)
+def test_a_cycle_without_a_reference_to_it_is_ignored() -> None:
+    walk(COMPILER.json_schema({"type": "null", "$defs": {"A": _CYCLE}}, ENDS, "s"), 0)
 
 
 def _chain(length: int) -> Schema:
@@ -50,11 +52,11 @@ def _chain(length: int) -> Schema:
     return {"$ref": "#/$defs/d0", "$defs": {**links, f"d{length}": {}}}
 
 
-@pytest.mark.parametrize(("schema", "named"), [(_chain(3000), "deeper than 120 levels")])
-def test_what_would_take_too_much_is_refused(schema: Schema, named: str) -> None:
-    assert named in refusal_of(schema).message
+@pytest.mark.parametrize(("schema", "message"), [(_chain(3000), "deeper than 120 levels")])
+def test_schemas_beyond_the_limits_are_rejected(schema: Schema, message: str) -> None:
+    assert message in error_of(schema).message
 
 
 @pytest.mark.parametrize("schema", [_chain(40)])
-def test_what_is_large_is_taken_and_can_be_followed(schema: Schema) -> None:
-    walk(COMPILER.json_schema(schema, ENDS, "s"), 1, most=100)
+def test_large_schemas_are_supported(schema: Schema) -> None:
+    walk(COMPILER.json_schema(schema, ENDS, "s"), 1, max_tokens=100)

@@ -1,8 +1,8 @@
-"""A schema is bounded in length and in depth."""
+"""Limits on the length and depth of a schema."""
 
 import pytest
 
-from tests.chat.structured.json_schema.helpers import Schema, refusal_of
+from tests.chat.structured.json_schema.helpers import Schema, error_of
 
 
 def _deep(levels: int) -> Schema:
@@ -13,11 +13,11 @@ def _deep(levels: int) -> Schema:
 
 
 @pytest.mark.parametrize(
-    ("schema", "named"),
+    ("schema", "message"),
     [
         (_deep(3000), "deeper than 100 levels"),
         ({"description": "x" * 600_000}, "524,288 characters"),
     ],
 )
-def test_what_would_take_too_much_is_refused(schema: Schema, named: str) -> None:
-    assert named in refusal_of(schema).message
+def test_schemas_beyond_the_limits_are_rejected(schema: Schema, message: str) -> None:
+    assert message in error_of(schema).message

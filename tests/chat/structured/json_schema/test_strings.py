@@ -1,9 +1,9 @@
-"""Strings have the lengths and patterns of their schema, or it is refused."""
+"""String keywords: lengths and patterns are enforced or rejected."""
 
 import pytest
 
-from tests.chat.structured.json_schema.helpers import Schema, refusal_of
-from tests.chat.structured.walking import COMPILER, ENDS, follows, walk
+from tests.chat.structured.json_schema.helpers import Schema, error_of
+from tests.chat.structured.walks import COMPILER, ENDS, allows_text, walk
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,8 @@ from tests.chat.structured.walking import COMPILER, ENDS, follows, walk
         ({"type": "string"}, r'"\ud800"'),
     ],
 )
-def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> None:
-    assert not follows(COMPILER.json_schema(schema, ENDS, "s"), text)
+def test_values_that_violate_the_schema_are_not_allowed(schema: Schema, text: str) -> None:
+    assert not allows_text(COMPILER.json_schema(schema, ENDS, "s"), text)
 
 
 @pytest.mark.parametrize(
@@ -27,17 +27,17 @@ def test_what_a_schema_does_not_allow_is_not_said(schema: Schema, text: str) -> 
         ({"minLength": 10**9}, "s.minLength"),
     ],
 )
-def test_what_is_not_enforced_is_named_with_its_place(schema: object, param: str) -> None:
-    refusal = refusal_of(schema)
-    assert refusal.code == "unsupported_schema"
-    assert refusal.param == param
+def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param: str) -> None:
+    error = error_of(schema)
+    assert error.code == "unsupported_schema"
+    assert error.param == param
 
 
 @pytest.mark.parametrize(
-    ("schema", "named"), [({"type": "string", "pattern": "^(a?){500}a{500}$"}, "too complex")]
+    ("schema", "message"), [({"type": "string", "pattern": "^(a?){500}a{500}$"}, "too complex")]
 )
-def test_what_would_take_too_much_is_refused(schema: Schema, named: str) -> None:
-    assert named in refusal_of(schema).message
+def test_schemas_beyond_the_limits_are_rejected(schema: Schema, message: str) -> None:
+    assert message in error_of(schema).message
 
 
 @pytest.mark.parametrize(
@@ -48,5 +48,5 @@ def test_what_would_take_too_much_is_refused(schema: Schema, named: str) -> None
         {"type": "string", "pattern": "^.*a.{200}$"},
     ],
 )
-def test_what_is_large_is_taken_and_can_be_followed(schema: Schema) -> None:
-    walk(COMPILER.json_schema(schema, ENDS, "s"), 1, most=100)
+def test_large_schemas_are_supported(schema: Schema) -> None:
+    walk(COMPILER.json_schema(schema, ENDS, "s"), 1, max_tokens=100)

@@ -1,4 +1,4 @@
-"""All values but some: each value is listed or has a schema of its own, and none has both."""
+"""Complements of lists of values: each value is either listed or allowed, never both."""
 
 import re
 from typing import Any
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from friendli_endpoint.chat.structured.json_schema.keywords import TYPES
-from friendli_endpoint.chat.structured.json_schema.place import SchemaFault
-from friendli_endpoint.chat.structured.json_schema.values import other_values
-from tests.chat.structured.walking import COMPILER, ENDS, follows
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
+from friendli_endpoint.chat.structured.json_schema.values import values_except
+from tests.chat.structured.walks import COMPILER, ENDS, allows_text
 
 SCALARS = (
     st.none()
@@ -23,8 +23,8 @@ SCALARS = (
 KINDS = st.lists(st.sampled_from(TYPES), min_size=1, unique=True).map(tuple)
 
 
-def readable(schema: Any) -> Any:
-    """A schema whose pattern another validator reads; it is written for the compiler."""
+def translated(schema: Any) -> Any:
+    """Translates a pattern in the compiler's syntax for the jsonschema package."""
     if "pattern" not in schema:
         return schema
     pattern = re.sub(
@@ -35,15 +35,15 @@ def readable(schema: Any) -> Any:
 
 
 def same(value: Any, listed: Any) -> bool:
-    """Whether two are the same in JSON, where 1 and 1.0 are, and 1 and true are not."""
+    """Whether two values are equal in JSON: 1 equals 1.0 and does not equal true."""
     return value == listed and isinstance(value, bool) == isinstance(listed, bool)
 
 
 @given(st.lists(SCALARS, max_size=5), KINDS, st.lists(SCALARS, min_size=5, max_size=5))
-def test_a_value_of_the_types_is_listed_or_has_a_schema(
+def test_every_value_is_either_listed_or_allowed(
     listed: list[Any], types: tuple[str, ...], values: list[Any]
 ) -> None:
-    others = {"anyOf": [*map(readable, other_values(listed, types, ())), False]}
+    others = {"anyOf": [*map(translated, values_except(listed, types, ())), False]}
     for value in [*values, *listed]:
         is_other = Draft202012Validator({"type": list(types)}).is_valid(value) and not any(
             same(value, excluded) for excluded in listed
@@ -51,44 +51,44 @@ def test_a_value_of_the_types_is_listed_or_has_a_schema(
         assert Draft202012Validator(others).is_valid(value) == is_other
 
 
-def test_lists_and_objects_are_all_other_values() -> None:
-    assert other_values([1], ("array", "object"), ()) == [{"type": "array"}, {"type": "object"}]
+def test_all_lists_and_objects_are_allowed() -> None:
+    assert values_except([1], ("array", "object"), ()) == [{"type": "array"}, {"type": "object"}]
 
 
 @pytest.mark.parametrize("value", [[], {}, [1], {"a": 1}])
-def test_a_list_or_object_among_the_values_has_no_words(value: Any) -> None:
-    with pytest.raises(SchemaFault, match="lists or objects") as caught:
-        other_values(["a", value], TYPES, ("not", "enum"))
-    assert caught.value.place == ("not", "enum")
+def test_lists_and_objects_cannot_be_excluded(value: Any) -> None:
+    with pytest.raises(SchemaError, match="lists or objects") as caught:
+        values_except(["a", value], TYPES, ("not", "enum"))
+    assert caught.value.path == ("not", "enum")
 
 
-def test_the_texts_are_bounded_in_length_together() -> None:
-    most = ["a" * 1_000, "b" * 1_000]
-    assert len(other_values(most, ("string",), ())) == 1
-    with pytest.raises(SchemaFault, match="more than 2,000 characters"):
-        other_values([*most, "c"], ("string",), ())
-    assert other_values([*most, "c"], ("null",), ()) == [{"type": "null"}], "of strings only"
+def test_the_total_length_of_strings_is_limited() -> None:
+    texts = ["a" * 1_000, "b" * 1_000]
+    assert len(values_except(texts, ("string",), ())) == 1
+    with pytest.raises(SchemaError, match="more than 2,000 characters"):
+        values_except([*texts, "c"], ("string",), ())
+    assert values_except([*texts, "c"], ("null",), ()) == [{"type": "null"}], "of strings only"
 
 
-def test_the_numbers_are_bounded_in_number_and_size() -> None:
-    assert len(other_values(list(range(50)), ("integer",), ())) == 51
+def test_the_count_and_magnitude_of_numbers_are_limited() -> None:
+    assert len(values_except(list(range(50)), ("integer",), ())) == 51
     for listed in (list(range(51)), [2**53], [-(2.0**53)], [1, 10**400]):
-        with pytest.raises(SchemaFault, match=r"beyond 2\^53, or more than 50"):
-            other_values(listed, ("number",), ())
-        assert other_values(listed, ("string",), ()) == [{"type": "string"}]
+        with pytest.raises(SchemaError, match=r"beyond 2\^53, or more than 50"):
+            values_except(listed, ("number",), ())
+        assert values_except(listed, ("string",), ()) == [{"type": "string"}]
 
 
-def test_a_number_that_is_listed_twice_has_no_gap() -> None:
-    assert other_values([1, 1.0], ("number", "integer"), ()) == [
+def test_a_repeated_number_creates_no_gap() -> None:
+    assert values_except([1, 1.0], ("number", "integer"), ()) == [
         {"type": "number", "exclusiveMaximum": 1},
         {"type": "number", "exclusiveMinimum": 1},
     ]
 
 
 @pytest.mark.parametrize(
-    ("text", "taken"),
+    ("text", "is_allowed"),
     [('"a"', False), ('"b\\n"', False), ('"b"', True), ('""', True), ('"ab"', True), ("1", False)],
 )
-def test_what_is_excluded_cannot_be_written(text: str, taken: bool) -> None:
+def test_excluded_values_are_not_allowed_in_outputs(text: str, is_allowed: bool) -> None:
     schema = {"type": ["string", "integer"], "not": {"enum": ["a", "b\n", 1]}}
-    assert follows(COMPILER.json_schema(schema, ENDS, "s"), text) == taken
+    assert allows_text(COMPILER.json_schema(schema, ENDS, "s"), text) == is_allowed

@@ -1,4 +1,4 @@
-"""Whether a pattern is read as it is meant, or named for what is wrong with it."""
+"""Checks of the texts that a pattern matches, and of the error for an unsupported pattern."""
 
 import re
 
@@ -6,22 +6,22 @@ import pytest
 
 from friendli_endpoint.chat.structured.regex import PatternError, search_pattern
 from friendli_endpoint.generation import RequestError
-from tests.chat.structured.walking import COMPILER, ENDS, follows
+from tests.chat.structured.walks import COMPILER, ENDS, allows_text
 
-__all__ = ["check_meaning", "check_named"]
-
-
-def check_meaning(pattern: str, yes: list[str], no: list[str]) -> None:
-    """That a whole output may be any text of `yes`, and none of `no`."""
-    for text in (*yes, *no):
-        assert follows(COMPILER.regex(pattern, ENDS, "r"), text) == (text in yes), text
+__all__ = ["check_matches", "check_rejected"]
 
 
-def check_named(pattern: str, named: str) -> None:
-    """That a pattern is refused with these words, alone and in a schema."""
-    with pytest.raises(RequestError, match=re.escape(named)) as caught:
+def check_matches(pattern: str, matching: list[str], other_texts: list[str]) -> None:
+    """Checks that a pattern matches all of `matching` and none of `other_texts` as a whole."""
+    for text in (*matching, *other_texts):
+        assert allows_text(COMPILER.regex(pattern, ENDS, "r"), text) == (text in matching), text
+
+
+def check_rejected(pattern: str, message: str) -> None:
+    """Checks that a pattern is rejected with this message, alone and in a schema."""
+    with pytest.raises(RequestError, match=re.escape(message)) as caught:
         COMPILER.regex(pattern, ENDS, "response_format.schema")
     assert caught.value.status == 400
     assert caught.value.param == "response_format.schema"
-    with pytest.raises(PatternError, match=re.escape(named)):
+    with pytest.raises(PatternError, match=re.escape(message)):
         search_pattern(pattern)

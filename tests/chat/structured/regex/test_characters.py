@@ -1,24 +1,26 @@
-"""Single characters stand for themselves, however written; other escapes are named."""
+"""Single characters and their escapes; unsupported escapes are rejected."""
 
 import pytest
 
-from tests.chat.structured.regex.helpers import check_meaning, check_named
+from tests.chat.structured.regex.helpers import check_matches, check_rejected
 
 
 @pytest.mark.parametrize(
-    ("pattern", "yes", "no"),
+    ("pattern", "matching", "other_texts"),
     [
         (r"a\$", ["a$"], ["a", "a\\"]),
         (r"a\\$", ["a\\"], ["a\\$", "a$"]),
         (r"\ud83d\ude42", ["🙂"], [""]),
     ],
 )
-def test_patterns_mean_what_they_say(pattern: str, yes: list[str], no: list[str]) -> None:
-    check_meaning(pattern, yes, no)
+def test_patterns_match_as_written(
+    pattern: str, matching: list[str], other_texts: list[str]
+) -> None:
+    check_matches(pattern, matching, other_texts)
 
 
 @pytest.mark.parametrize(
-    ("pattern", "named"),
+    ("pattern", "message"),
     [
         (r"(a)\1", "back-reference"),
         (r"\k<n>", "back-reference"),
@@ -33,5 +35,5 @@ def test_patterns_mean_what_they_say(pattern: str, yes: list[str], no: list[str]
         (r"\07", "octal"),
     ],
 )
-def test_what_cannot_be_enforced_is_named(pattern: str, named: str) -> None:
-    check_named(pattern, named)
+def test_unsupported_patterns_are_rejected_with_the_reason(pattern: str, message: str) -> None:
+    check_rejected(pattern, message)

@@ -1,12 +1,12 @@
-"""Classes hold what they hold in every dialect; broken ones are named."""
+"""Classes match what they match in every dialect; invalid classes are rejected."""
 
 import pytest
 
-from tests.chat.structured.regex.helpers import check_meaning, check_named
+from tests.chat.structured.regex.helpers import check_matches, check_rejected
 
 
 @pytest.mark.parametrize(
-    ("pattern", "yes", "no"),
+    ("pattern", "matching", "other_texts"),
     [
         ("[$]", ["$"], [""]),
         (r"\d+", ["12"], ["١٢", ""]),
@@ -16,18 +16,20 @@ from tests.chat.structured.regex.helpers import check_meaning, check_named
         (r"[\]a-]", ["]", "-"], ["b"]),
     ],
 )
-def test_patterns_mean_what_they_say(pattern: str, yes: list[str], no: list[str]) -> None:
-    check_meaning(pattern, yes, no)
+def test_patterns_match_as_written(
+    pattern: str, matching: list[str], other_texts: list[str]
+) -> None:
+    check_matches(pattern, matching, other_texts)
 
 
 @pytest.mark.parametrize(
-    ("pattern", "named"),
+    ("pattern", "message"),
     [
         ("[a", "unclosed ["),
-        ("[]a]", "empty class"),
+        ("[]a]", "an empty class"),
         ("[[:alpha:]]", "class in a class"),
         ("[z-a]", "range"),
     ],
 )
-def test_what_cannot_be_enforced_is_named(pattern: str, named: str) -> None:
-    check_named(pattern, named)
+def test_unsupported_patterns_are_rejected_with_the_reason(pattern: str, message: str) -> None:
+    check_rejected(pattern, message)

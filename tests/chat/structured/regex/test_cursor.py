@@ -1,4 +1,4 @@
-"""A place in a pattern moves on by what is read, and by nothing else."""
+"""Reading position in a pattern: only reading advances it."""
 
 import re
 
@@ -7,46 +7,46 @@ import pytest
 from friendli_endpoint.chat.structured.regex.cursor import Cursor
 
 
-def test_characters_are_read_one_by_one_up_to_the_end() -> None:
+def test_next_reads_one_character_and_stops_at_the_end() -> None:
     cursor = Cursor("a🙂")
     assert [cursor.next(), cursor.next()] == ["a", "🙂"]
-    assert cursor.ended and cursor.at == 2
-    assert cursor.next() == "" and cursor.at == 2
+    assert cursor.at_end and cursor.position == 2
+    assert cursor.next() == "" and cursor.position == 2
 
 
-def test_an_empty_text_has_ended() -> None:
+def test_an_empty_text_is_at_its_end() -> None:
     cursor = Cursor("")
-    assert cursor.ended and not cursor.sees("a") and not cursor.took("a")
+    assert cursor.at_end and not cursor.startswith("a") and not cursor.skip("a")
 
 
 @pytest.mark.parametrize(
-    ("signs", "seen"), [(("b",), True), (("x", "bc"), True), (("a",), False), (("bcd",), False)]
+    ("prefixes", "found"), [(("b",), True), (("x", "bc"), True), (("a",), False), (("bcd",), False)]
 )
-def test_seeing_reads_nothing(signs: tuple[str, ...], seen: bool) -> None:
+def test_startswith_does_not_advance(prefixes: tuple[str, ...], found: bool) -> None:
     cursor = Cursor("abc")
     cursor.next()
-    assert cursor.sees(*signs) == seen
-    assert cursor.at == 1
+    assert cursor.startswith(*prefixes) == found
+    assert cursor.position == 1
 
 
-def test_only_what_comes_next_is_taken() -> None:
+def test_skip_reads_only_a_prefix_of_the_rest() -> None:
     cursor = Cursor("abab")
-    assert not cursor.took("b") and cursor.at == 0
-    assert cursor.took("ab") and cursor.at == 2
-    assert cursor.took("ab") and cursor.ended
+    assert not cursor.skip("b") and cursor.position == 0
+    assert cursor.skip("ab") and cursor.position == 2
+    assert cursor.skip("ab") and cursor.at_end
 
 
-def test_an_expression_is_matched_where_the_cursor_is() -> None:
+def test_match_reads_a_match_at_the_position() -> None:
     cursor, digits = Cursor("a12b3"), re.compile(r"\d+")
-    assert cursor.took_match(digits) is None and cursor.at == 0
+    assert cursor.match(digits) is None and cursor.position == 0
     cursor.next()
-    found = cursor.took_match(digits)
+    found = cursor.match(digits)
     assert found is not None and found[0] == "12"
-    assert cursor.at == 3 and cursor.sees("b3")
+    assert cursor.position == 3 and cursor.startswith("b3")
 
 
-def test_an_expression_may_match_nothing() -> None:
+def test_match_may_be_empty() -> None:
     cursor = Cursor("a")
-    found = cursor.took_match(re.compile("b*"))
+    found = cursor.match(re.compile("b*"))
     assert found is not None and found[0] == ""
-    assert cursor.at == 0
+    assert cursor.position == 0

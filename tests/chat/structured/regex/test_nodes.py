@@ -1,20 +1,20 @@
-"""The size of a pattern counts what a matcher must tell apart."""
+"""Size of a pattern: the number of nodes once repetitions are expanded."""
 
 import pytest
 
 from friendli_endpoint.chat.structured.regex.classes import ASCII_ONLY
 from friendli_endpoint.chat.structured.regex.nodes import (
     Anchor,
+    CharSet,
     Group,
     Node,
     Repeat,
-    Text,
     size_of,
 )
-from friendli_endpoint.chat.structured.regex.reading import read
-from tests.chat.structured.regex.helpers import check_named
+from friendli_endpoint.chat.structured.regex.parsing import parse
+from tests.chat.structured.regex.helpers import check_rejected
 
-A = Text("a")
+A = CharSet("a")
 
 
 @pytest.mark.parametrize(
@@ -33,14 +33,14 @@ A = Text("a")
         (Repeat(Group(((A, A),)), 0, 10), 30),
     ],
 )
-def test_repetitions_count_as_often_as_they_can(node: Node, size: int) -> None:
+def test_bounded_repetitions_count_at_their_maximum(node: Node, size: int) -> None:
     assert size_of(node) == size
 
 
 @pytest.mark.parametrize("pattern", ["a{19999}", "a{0,19999}", "(?:a{99}){199}b{98}"])
-def test_a_pattern_of_the_largest_size_is_read(pattern: str) -> None:
-    assert size_of(read(pattern, ASCII_ONLY).root) <= 20_000
+def test_a_pattern_of_the_maximum_size_is_supported(pattern: str) -> None:
+    assert size_of(parse(pattern, ASCII_ONLY).root) <= 20_000
 
 
-def test_a_pattern_beyond_the_largest_size_is_refused() -> None:
-    check_named("a{20000}", "its repetitions make up more than 20,000 characters")
+def test_a_pattern_beyond_the_maximum_size_is_rejected() -> None:
+    check_rejected("a{20000}", "its repetitions expand to more than 20,000 characters")

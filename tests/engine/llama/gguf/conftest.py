@@ -1,4 +1,4 @@
-"""What tests of model files share."""
+"""Fixtures of tests of GGUF files."""
 
 import pytest
 

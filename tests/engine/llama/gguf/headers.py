@@ -1,4 +1,4 @@
-"""Headers of model files, written by another library."""
+"""Writes headers of model files with the gguf package."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ __all__ = ["SHAPE", "write"]
 
 
 def write(path: Path, architecture: str = "llama", **keys: Any) -> Path:
-    """Writes a file of these keys, without tensors; `__` in a name is a dot."""
+    """Writes a file with these keys and no tensors; `__` in a name stands for a dot."""
     writer = GGUFWriter(path, architecture)
     for name, value in keys.items():
         kind = GGUFValueType.UINT32 if isinstance(value, int) else GGUFValueType.get_type(value)

@@ -1,4 +1,4 @@
-"""The size of the key-value cache, from what a file says of the layers."""
+"""Size of the KV cache, from the metadata of a file."""
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from tests.engine.llama.gguf.headers import SHAPE, write
         ({"llama__attention__sliding_window_pattern": 6}, 2 * 4 * 8 * (8 + 8)),
     ],
 )
-def test_the_cache_of_a_token_is_told_from_the_shape(
+def test_the_size_follows_from_the_shape_of_the_layers(
     keys: dict[str, Any], size: int, tmp_path: Path
 ) -> None:
     file = read_model_file(write(tmp_path / "m.gguf", **{**SHAPE, **keys}))
@@ -53,38 +53,40 @@ def test_the_cache_of_a_token_is_told_from_the_shape(
         {"llama__embedding_length": "wide"},
     ],
 )
-def test_sizes_that_cannot_be_leave_the_cache_unknown(keys: dict[str, Any], tmp_path: Path) -> None:
+def test_the_size_is_unknown_if_the_metadata_are_invalid(
+    keys: dict[str, Any], tmp_path: Path
+) -> None:
     file = read_model_file(write(tmp_path / "m.gguf", **{**SHAPE, **keys}))
     assert file.kv_bytes_per_token is None
 
 
-FACTS: dict[str, Value] = {
+METADATA: dict[str, Value] = {
     "m.block_count": 2,
     "m.embedding_length": 64,
     "m.attention.head_count": 8,
 }
 
 
-def test_keys_of_other_architectures_say_nothing() -> None:
-    assert kv_bytes_per_token(FACTS, "m") == 2 * 2 * 8 * (8 + 8)
-    assert kv_bytes_per_token(FACTS, "n") is None
-    others: dict[str, Value] = {"n.attention.head_count_kv": 1, "attention.head_count_kv": 1}
-    assert kv_bytes_per_token({**FACTS, **others}, "m") == kv_bytes_per_token(FACTS, "m")
+def test_keys_of_other_architectures_are_ignored() -> None:
+    assert kv_bytes_per_token(METADATA, "m") == 2 * 2 * 8 * (8 + 8)
+    assert kv_bytes_per_token(METADATA, "n") is None
+    foreign: dict[str, Value] = {"n.attention.head_count_kv": 1, "attention.head_count_kv": 1}
+    assert kv_bytes_per_token({**METADATA, **foreign}, "m") == kv_bytes_per_token(METADATA, "m")
 
 
-@pytest.mark.parametrize("missing", FACTS)
-def test_a_file_that_leaves_out_a_size_says_nothing(missing: str) -> None:
-    facts = {key: value for key, value in FACTS.items() if key != missing}
-    assert kv_bytes_per_token(facts, "m") is None
+@pytest.mark.parametrize("missing", METADATA)
+def test_the_size_is_unknown_if_a_key_is_missing(missing: str) -> None:
+    metadata = {key: value for key, value in METADATA.items() if key != missing}
+    assert kv_bytes_per_token(metadata, "m") is None
 
 
-def test_as_many_layers_count_as_llama_cpp_loads() -> None:
-    assert kv_bytes_per_token({**FACTS, "m.block_count": 512}, "m") == 512 * 2 * 8 * (8 + 8)
-    assert kv_bytes_per_token({**FACTS, "m.block_count": 513}, "m") is None
+def test_the_size_is_unknown_for_more_layers_than_llama_cpp_loads() -> None:
+    assert kv_bytes_per_token({**METADATA, "m.block_count": 512}, "m") == 512 * 2 * 8 * (8 + 8)
+    assert kv_bytes_per_token({**METADATA, "m.block_count": 513}, "m") is None
 
 
 @pytest.mark.parametrize(
-    ("facts", "size"),
+    ("changes", "size"),
     [
         ({"m.attention.head_count_kv": [2]}, 2 * 2 * (8 + 8)),
         ({"m.attention.head_count_kv": [2, 2, 2]}, 2 * 4 * (8 + 8)),
@@ -94,11 +96,11 @@ def test_as_many_layers_count_as_llama_cpp_loads() -> None:
         ({"m.attention.shared_kv_layers": 3}, 0),
     ],
 )
-def test_lists_may_be_of_another_length_than_there_are_layers(
-    facts: dict[str, Value], size: int
+def test_arrays_may_have_another_length_than_the_number_of_layers(
+    changes: dict[str, Value], size: int
 ) -> None:
     narrow: dict[str, Value] = {
         "m.attention.key_length_swa": 2,
         "m.attention.value_length_swa": 2,
     }
-    assert kv_bytes_per_token({**FACTS, **narrow, **facts}, "m") == size
+    assert kv_bytes_per_token({**METADATA, **narrow, **changes}, "m") == size

@@ -1,4 +1,4 @@
-"""What model files say of themselves."""
+"""Properties of model files."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.engine.llama.gguf.headers import write
 
 
 @pytest.mark.model
-def test_the_embedded_model_says_what_llama_cpp_reads() -> None:
+def test_properties_of_the_embedded_model_are_those_llama_cpp_reads() -> None:
     path = locate(None)
     file = read_model_file(path)
     model = LlamaModel(load(find_library()), path)
@@ -26,18 +26,20 @@ def test_the_embedded_model_says_what_llama_cpp_reads() -> None:
 
 
 @pytest.mark.parametrize(("number", "name"), [(0, "F32"), (15, "Q4_K_M"), (9999, None)])
-def test_the_quantisation_has_its_name(number: int, name: str | None, tmp_path: Path) -> None:
+def test_the_file_type_is_a_quantisation_name(
+    number: int, name: str | None, tmp_path: Path
+) -> None:
     file = read_model_file(write(tmp_path / "m.gguf", general__file_type=number))
     assert file.quantisation == name
     assert (file.context, file.kv_bytes_per_token) == (None, None)
 
 
-@given(place=st.integers(0, 600), byte=st.integers(0, 255))
-def test_a_damaged_file_is_read_or_refused(
-    whole: bytes, tmp_path_factory: pytest.TempPathFactory, place: int, byte: int
+@given(offset=st.integers(0, 600), byte=st.integers(0, 255))
+def test_a_damaged_file_is_read_or_is_an_error_that_names_it(
+    whole: bytes, tmp_path_factory: pytest.TempPathFactory, offset: int, byte: int
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged.gguf"
-    path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+    path.write_bytes(whole[:offset] + bytes([byte]) + whole[offset + 1 :])
     try:
         assert read_model_file(path).size == len(whole)
     except GgufError as error:

@@ -1,4 +1,4 @@
-"""Copies of models in another type of weights."""
+"""Copies of models with matrices in Q8_0."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def source(tmp_path: Path) -> Path:
     return write_byte_pairs(tmp_path / "model.gguf", LLAMA, shape)
 
 
-def test_matrices_change_their_type_and_nothing_else_changes(source: Path, tmp_path: Path) -> None:
+def test_repacking_changes_only_the_types_of_matrices(source: Path, tmp_path: Path) -> None:
     copy = repack(source, tmp_path / "kept")
     assert copy.name == "model.gguf"
     before, after = GGUFReader(source), GGUFReader(copy)
@@ -29,8 +29,8 @@ def test_matrices_change_their_type_and_nothing_else_changes(source: Path, tmp_p
         if old.tensor_type is Type.Q4_1:
             assert new.tensor_type is Type.Q8_0
             numbers = quants.dequantize(old.data, old.tensor_type)
-            largest = np.abs(numbers).max()
-            assert np.abs(quants.dequantize(new.data, Type.Q8_0) - numbers).max() < largest / 127
+            errors = np.abs(quants.dequantize(new.data, Type.Q8_0) - numbers)
+            assert errors.max() < np.abs(numbers).max() / 127
         else:
             assert new.tensor_type is old.tensor_type
             assert np.array_equal(new.data, old.data)
@@ -42,7 +42,7 @@ def test_matrices_change_their_type_and_nothing_else_changes(source: Path, tmp_p
     assert read_model_file(copy).quantisation == "Q8_0"
 
 
-def test_a_copy_is_made_once_for_each_content(source: Path, tmp_path: Path) -> None:
+def test_a_copy_is_made_once_per_content(source: Path, tmp_path: Path) -> None:
     copy = repack(source, tmp_path / "kept")
     made = copy.stat().st_mtime_ns, copy.stat().st_ino
     assert repack(source, tmp_path / "kept") == copy
@@ -51,11 +51,11 @@ def test_a_copy_is_made_once_for_each_content(source: Path, tmp_path: Path) -> N
     assert repack(source, tmp_path / "kept") != copy
 
 
-@pytest.mark.parametrize("harm", ["copy", "checksum"])
-def test_a_copy_that_was_damaged_is_made_anew(source: Path, tmp_path: Path, harm: str) -> None:
+@pytest.mark.parametrize("damaged", ["copy", "checksum"])
+def test_a_damaged_copy_is_made_again(source: Path, tmp_path: Path, damaged: str) -> None:
     copy = repack(source, tmp_path / "kept")
     good = copy.read_bytes()
-    if harm == "copy":
+    if damaged == "copy":
         copy.write_bytes(good[:-100] + bytes(100))
     else:
         copy.with_suffix(".sha256").unlink()
@@ -63,7 +63,7 @@ def test_a_copy_that_was_damaged_is_made_anew(source: Path, tmp_path: Path, harm
     assert sorted(path.suffix for path in copy.parent.iterdir()) == [".gguf", ".sha256"]
 
 
-def test_what_cannot_be_repacked_is_said(source: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_repacked_is_an_error(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RepackError, match=r"cannot repack .*model\.gguf"):
         repack(source, tmp_path / "file")
@@ -75,7 +75,7 @@ def test_what_cannot_be_repacked_is_said(source: Path, tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*.part")) == []
 
 
-def test_the_package_that_it_needs_is_named(
+def test_a_missing_gguf_package_is_an_error_that_names_the_extra(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)

@@ -1,4 +1,4 @@
-"""Models whose matrices are split in two, as files."""
+"""Files of models whose Q4_1 matrices are split into Q4_0 and a LoRA."""
 
 import math
 from collections.abc import Callable
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from friendli_endpoint.engine.llama.gguf.model_file import read_model_file
 from friendli_endpoint.engine.llama.gguf.reading import Tensor, read_header
 from friendli_endpoint.engine.llama.gguf.split import (
-    LEAST_WEIGHTS,
+    MIN_WEIGHTS,
     SplitError,
     can_split,
-    is_split,
+    is_splittable,
     split,
 )
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
@@ -35,7 +35,7 @@ Bytes = NDArray[np.uint8]
 def write(
     path: Path, data: Bytes, architecture: str = "llama", name: str = "blk.0.ffn_up", **keys: int
 ) -> Path:
-    """Writes a file of one tensor of Q4_1; `__` in the name of a key is a dot."""
+    """Writes a file with one Q4_1 tensor; `__` in the name of a key stands for a dot."""
     writer = GGUFWriter(path, architecture)
     for key, value in keys.items():
         writer.add_uint16(key.replace("__", "."), value)
@@ -48,11 +48,11 @@ def write(
 
 
 def random_blocks(rows: int, blocks: int, seed: int = 1, scale: float = 0.01) -> Bytes:
-    """Rows of blocks of Q4_1 with any q, and d and m of about that scale."""
+    """Makes rows of Q4_1 blocks with random q, and with d and m of about that scale."""
     random = np.random.default_rng(seed)
-    made = random.integers(0, 256, (rows, blocks, 20), np.uint8)
-    made[:, :, :4] = random.normal(0, scale, (rows, blocks, 2)).astype("<f2").view(np.uint8)
-    return made.reshape(rows, -1)
+    blocks_ = random.integers(0, 256, (rows, blocks, 20), np.uint8)
+    blocks_[:, :, :4] = random.normal(0, scale, (rows, blocks, 2)).astype("<f2").view(np.uint8)
+    return blocks_.reshape(rows, -1)
 
 
 def numbers(path: Path) -> dict[str, Numbers]:
@@ -68,7 +68,7 @@ def numbers(path: Path) -> dict[str, Numbers]:
     scale=st.sampled_from([1e-4, 1e-3, 1e-2, 1.0, 1e3]),
 )
 @settings(max_examples=30, deadline=None)
-def test_the_parts_add_up_to_what_was_split(
+def test_the_split_matrices_add_up_to_the_source(
     tmp_path_factory: pytest.TempPathFactory, shape: tuple[int, int], seed: int, scale: float
 ) -> None:
     folder = tmp_path_factory.mktemp("split")
@@ -94,7 +94,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_byte_pairs(path, LLAMA, LARGE)
 
 
-def test_matrices_change_their_type_and_nothing_else_changes(source: Path, tmp_path: Path) -> None:
+def test_splitting_changes_only_the_types_of_matrices(source: Path, tmp_path: Path) -> None:
     assert can_split(read_model_file(source))
     assert split(source, tmp_path / "model.gguf", tmp_path / "offsets.gguf")
     before, after = GGUFReader(source), GGUFReader(tmp_path / "model.gguf")
@@ -109,15 +109,15 @@ def test_matrices_change_their_type_and_nothing_else_changes(source: Path, tmp_p
     names = [tensor.name for tensor in before.tensors if tensor.tensor_type is Type.Q4_1]
     assert len(names) == 2 * len(MATRICES)
     offsets = [tensor.name for tensor in GGUFReader(tmp_path / "offsets.gguf").tensors]
-    assert offsets == [f"{name}.lora_{part}" for name in names for part in "ab"]
+    assert offsets == [f"{name}.lora_{suffix}" for name in names for suffix in "ab"]
 
 
 def pairs(path: Path) -> tuple[int, bytes]:
     header = read_header(path)
-    return header.keys, path.read_bytes()[header.pairs.start : header.pairs.stop]
+    return header.num_keys, path.read_bytes()[header.pairs.start : header.pairs.stop]
 
 
-def test_the_same_alignment_is_kept(tmp_path: Path) -> None:
+def test_the_alignment_is_kept(tmp_path: Path) -> None:
     writer = GGUFWriter(tmp_path / "m.gguf", "llama")
     writer.add_custom_alignment(256)
     for name in ("token_embd", "blk.0.ffn_up", "blk.1.ffn_up"):
@@ -135,13 +135,13 @@ def test_the_same_alignment_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("matrix", [*MATRICES, "attn_qkv"])
 def test_large_matrices_of_layers_are_split(matrix: str) -> None:
-    assert is_split(Tensor(f"blk.12.{matrix}.weight", (512, LEAST_WEIGHTS // 512), "Q4_1"))
+    assert is_splittable(Tensor(f"blk.12.{matrix}.weight", (512, MIN_WEIGHTS // 512), "Q4_1"))
 
 
 @pytest.mark.parametrize(
     "tensor",
     [
-        Tensor("blk.0.ffn_up.weight", (512, LEAST_WEIGHTS // 512 - 1), "Q4_1"),
+        Tensor("blk.0.ffn_up.weight", (512, MIN_WEIGHTS // 512 - 1), "Q4_1"),
         Tensor("blk.0.ffn_up.weight", (512, 512, 4), "Q4_1"),
         Tensor("blk.0.ffn_up.weight", (1 << 20,), "Q4_1"),
         Tensor("blk.0.ffn_up.weight", (512, 512), "Q4_0"),
@@ -153,8 +153,8 @@ def test_large_matrices_of_layers_are_split(matrix: str) -> None:
         Tensor("output.weight", (512, 512), "Q4_1"),
     ],
 )
-def test_other_tensors_are_left(tensor: Tensor) -> None:
-    assert not is_split(tensor)
+def test_other_tensors_are_not_split(tensor: Tensor) -> None:
+    assert not is_splittable(tensor)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_other_tensors_are_left(tensor: Tensor) -> None:
     ],
     ids=["small", "output", "architecture", "several files"],
 )
-def test_nothing_is_written_where_nothing_is_split(
+def test_nothing_is_written_if_nothing_is_split(
     writer: Callable[[Path], Path], tmp_path: Path
 ) -> None:
     path = writer(tmp_path / "m.gguf")
@@ -175,36 +175,39 @@ def test_nothing_is_written_where_nothing_is_split(
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("place", [0, 2])
-def test_a_matrix_with_scales_that_are_not_finite_is_left(
-    number: float, place: int, tmp_path: Path
+@pytest.mark.parametrize("scale", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("offset", [0, 2])
+def test_a_matrix_with_scales_that_are_not_finite_is_not_split(
+    scale: float, offset: int, tmp_path: Path
 ) -> None:
     data = random_blocks(512, 16)
-    data[300, 20 + place : 20 + place + 2] = np.array([number], "<f2").view(np.uint8)
+    data[300, 20 + offset : 20 + offset + 2] = np.array([scale], "<f2").view(np.uint8)
     path = write(tmp_path / "m.gguf", data)
     assert not split(path, tmp_path / "model.gguf", tmp_path / "offsets.gguf")
 
 
-def test_the_largest_scales_there_are_fit(tmp_path: Path) -> None:
+def test_the_largest_float16_scales_can_be_split(tmp_path: Path) -> None:
     data = random_blocks(512, 16).reshape(512, 16, 20)
     data[:, :, :4] = np.array([65504, 65504], "<f2").view(np.uint8)
     path = write(tmp_path / "m.gguf", data.reshape(512, -1))
     assert split(path, tmp_path / "model.gguf", tmp_path / "offsets.gguf")
-    assert all(np.isfinite(part).all() for part in numbers(tmp_path / "offsets.gguf").values())
+    assert all(np.isfinite(matrix).all() for matrix in numbers(tmp_path / "offsets.gguf").values())
 
 
-def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_file_is_an_error(tmp_path: Path) -> None:
     path = write(tmp_path / "m.gguf", random_blocks(512, 16))
     whole = path.read_bytes()
-    for length, reason in ((len(whole) - 100, "ends before blk.0.ffn_up"), (50, "ends too early")):
+    for length, reason in (
+        (len(whole) - 100, "ends before the data of blk.0.ffn_up"),
+        (50, "is truncated"),
+    ):
         path.write_bytes(whole[:length])
         with pytest.raises(SplitError, match=rf"m\.gguf.*{reason}"):
             split(path, tmp_path / "model.gguf", tmp_path / "offsets.gguf")
         assert list(tmp_path.iterdir()) == [path]
 
 
-def test_tensors_that_share_their_data_are_refused(source: Path, tmp_path: Path) -> None:
+def test_overlapping_tensors_are_an_error(source: Path, tmp_path: Path) -> None:
     header = read_header(source)
     start = header.tensors[0].offset
     second, third = (tensor.offset - start for tensor in header.tensors[1:3])
@@ -215,7 +218,7 @@ def test_tensors_that_share_their_data_are_refused(source: Path, tmp_path: Path)
         split(path, tmp_path / "model.gguf", tmp_path / "offsets.gguf")
 
 
-def test_what_cannot_be_written_is_said_and_not_left(source: Path, tmp_path: Path) -> None:
+def test_a_write_error_is_reported_and_leaves_no_file(source: Path, tmp_path: Path) -> None:
     with pytest.raises(SplitError, match=r"cannot split .*source\.gguf: No such file"):
         split(source, tmp_path / "model.gguf", tmp_path / "none" / "offsets.gguf")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What llama.cpp computes of a model in two parts, in each architecture that is split."""
+"""Logits of split models in llama.cpp, for each architecture that can be split."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -23,7 +23,7 @@ from tests.support.models.weights import Shape
 pytestmark = pytest.mark.model
 
 LARGE = Shape(width=736, head=184, forward=512, type=Type.Q4_1)
-"""Every matrix of its layers is large enough to be split."""
+"""Shape in which every matrix of a layer is large enough to be split."""
 
 WRITERS: dict[str, Callable[[Path, Shape], Path]] = {
     "llama": lambda path, shape: write_byte_pairs(path, LLAMA, shape),
@@ -41,13 +41,13 @@ Numbers = NDArray[np.float32]
 
 @contextmanager
 def opened(path: Path) -> Iterator[LlamaContext]:
-    model = LlamaModel(load(find_library()), path, parts=False)
+    model = LlamaModel(load(find_library()), path, split_q4_1=False)
     with closing(LlamaContext(model, 1, 128, threads=1)) as context:
         yield context
 
 
 def logits(context: LlamaContext, adapter: int | None = None, rest: int = 32) -> Numbers:
-    """After each token of the text: some that are computed at once, and the rest one by one."""
+    """Returns the logits after each token: `START` in one batch, then `rest` one at a time."""
     context.truncate(SLOT, 0)
     first = context.extend(SLOT, np.array(TEXT[:START], np.int32), 0, True, adapter)
     assert first is not None
@@ -63,18 +63,18 @@ def deviation(first: Numbers, second: Numbers) -> float:
 
 @dataclass(frozen=True)
 class Split:
-    """A model that was split, and the logits of the file it was made of."""
+    """A split model, and the logits of its source."""
 
     model: Path
     offsets: Path
     before: Numbers
     rounding: float
-    """How far these are from those of the weights that the source was rounded from."""
+    """Deviation of `before` from the logits of the F32 weights that the source was made from."""
 
 
 @pytest.fixture(scope="module", params=sorted(ARCHITECTURES))
-def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Split:
-    folder = tmp_path_factory.mktemp("parts")
+def split_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Split:
+    folder = tmp_path_factory.mktemp("split")
     source = WRITERS[request.param](folder / "source.gguf", LARGE)
     exact = WRITERS[request.param](folder / "exact.gguf", replace(LARGE, type=Type.F32))
     model, offsets = folder / "model.gguf", folder / "offsets.gguf"
@@ -86,27 +86,27 @@ def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return Split(model, offsets, before, rounding)
 
 
-def test_both_parts_compute_what_the_whole_does(parts: Split) -> None:
-    with opened(parts.model) as context:
-        both = logits(context, context.load_adapter(parts.offsets))
-        one = logits(context)
-    assert deviation(both, parts.before) < parts.rounding / 4
-    assert deviation(one, parts.before) > parts.rounding
+def test_a_split_model_has_the_logits_of_its_source(split_model: Split) -> None:
+    with opened(split_model.model) as context:
+        both = logits(context, context.load_adapter(split_model.offsets))
+        without_offsets = logits(context)
+    assert deviation(both, split_model.before) < split_model.rounding / 4
+    assert deviation(without_offsets, split_model.before) > split_model.rounding
 
 
-def test_the_offsets_of_each_matrix_count(parts: Split, tmp_path: Path) -> None:
-    """Where llama.cpp multiplies a matrix without its LoRA, leaving it out changes no bit."""
-    with opened(parts.model) as context:
-        both = logits(context, context.load_adapter(parts.offsets), rest=1)
+def test_the_offsets_of_each_matrix_change_the_logits(split_model: Split, tmp_path: Path) -> None:
+    """If llama.cpp ignored the LoRA of a matrix, leaving it out would change no bit."""
+    with opened(split_model.model) as context:
+        both = logits(context, context.load_adapter(split_model.offsets), rest=1)
         for matrix in MATRICES:
-            less = without(parts.offsets, matrix, tmp_path / f"{matrix}.gguf")
-            assert not np.array_equal(logits(context, context.load_adapter(less), rest=1), both), (
-                matrix
-            )
+            reduced = without(split_model.offsets, matrix, tmp_path / f"{matrix}.gguf")
+            assert not np.array_equal(
+                logits(context, context.load_adapter(reduced), rest=1), both
+            ), matrix
 
 
 def without(offsets: Path, matrix: str, path: Path) -> Path:
-    """Writes a LoRA without the matrices of a name."""
+    """Writes a copy of a LoRA file without the matrices of a name."""
     reader = GGUFReader(offsets)
     writer = GGUFWriter(path, str(reader.fields["general.architecture"].contents()))
     writer.add_string("general.type", "adapter")

@@ -1,4 +1,4 @@
-"""Types of tensors: what they are called and what they take."""
+"""Names, numbers and sizes of tensor types."""
 
 import pytest
 from gguf import GGML_QUANT_SIZES
@@ -10,14 +10,14 @@ NAMED = [type for type in Type if not type_name(type).isdigit()]
 
 
 @pytest.mark.parametrize("type", NAMED, ids=lambda type: type.name)
-def test_types_are_those_of_the_format(type: Type) -> None:
+def test_types_are_those_of_the_gguf_package(type: Type) -> None:
     assert type_name(type) == type.name
     assert type_number(type.name) == type
     weights, size = GGML_QUANT_SIZES[type]
     assert tensor_bytes((2 * weights, 3, 5), type.name) == 30 * size
 
 
-def test_bytes_that_cannot_be_told_are_not_guessed() -> None:
+def test_the_size_of_an_unknown_type_or_a_partial_block_is_unknown() -> None:
     assert type_name(999) == "999"
     assert type_number("999") == 999
     assert tensor_bytes((64, 2), "999") is None

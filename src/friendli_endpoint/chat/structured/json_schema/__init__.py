@@ -1,25 +1,28 @@
-"""JSON schemas of `response_format` and of tools, rewritten into what the compiler gets right.
+"""JSON schemas of `response_format` and of tools, rewritten into what the compiler enforces.
 
-The compiler (llguidance) takes more than it enforces, and some of what it takes would crash it. A
-schema of any draft is therefore rewritten: into keywords of draft 2020-12 that are known to be
-enforced, with values in the ranges where they are, references by pointer alone. Where a rewriting
-cannot mean the same it means less, never more: whatever is generated satisfies the schema as it was
-sent. What has no such rewriting is refused with the keyword and its place.
+The compiler (llguidance) accepts more than it enforces, and some schemas would crash it. A schema
+of any draft is therefore rewritten: into keywords of draft 2020-12 that are known to be enforced,
+with values in the ranges where they are, and with references that are plain pointers. If a
+rewriting cannot be equivalent, it is stricter, never looser: all generated output satisfies the
+schema as it was sent. A schema without such a rewriting is rejected with the path of the keyword.
 
-`fit.py` leads through it; `rewriting.py` has the table from keywords to their rewritings.
+`pipeline.py` has the sequence of stages; `rewriter.py` maps each keyword to its rewriter.
 """
 
-from friendli_endpoint.chat.structured.json_schema.error_messages import fault_of, in_words
-from friendli_endpoint.chat.structured.json_schema.fit import FitSchema, fit_schema
+from friendli_endpoint.chat.structured.json_schema.error_messages import (
+    client_message,
+    locate_error,
+)
 from friendli_endpoint.chat.structured.json_schema.layout import LAYOUTS, JsonLayout
+from friendli_endpoint.chat.structured.json_schema.pipeline import RewrittenSchema, rewrite_schema
 from friendli_endpoint.chat.structured.json_schema.size import schema_text
 
 __all__ = [
     "LAYOUTS",
-    "FitSchema",
     "JsonLayout",
-    "fault_of",
-    "fit_schema",
-    "in_words",
+    "RewrittenSchema",
+    "client_message",
+    "locate_error",
+    "rewrite_schema",
     "schema_text",
 ]

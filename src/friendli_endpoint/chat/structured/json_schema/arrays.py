@@ -1,52 +1,52 @@
-"""Keywords of arrays: how many items, and what they are."""
+"""Array keywords: number of items, and schemas of the items."""
 
 from friendli_endpoint.chat.structured.json_schema.drafts import is_known
 from friendli_endpoint.chat.structured.json_schema.keywords import APPLICATORS, UNEVALUATED
-from friendli_endpoint.chat.structured.json_schema.part import Part
-from friendli_endpoint.chat.structured.json_schema.place import SchemaFault
+from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
 
 __all__ = ["counts", "items"]
 
-_MOST_ITEMS = 10_000
-_MOST_REQUIRED_ITEMS = 1_000
+_MAX_ITEMS = 10_000
+_MAX_REQUIRED_ITEMS = 1_000
 
 
-def counts(part: Part) -> None:
+def counts(node: SchemaNode) -> None:
     """Rewrites `minItems` and `maxItems`."""
-    least, most = part.count("minItems", 0), part.count("maxItems", _MOST_ITEMS)
-    if least > _MOST_REQUIRED_ITEMS:
-        raise SchemaFault(part.at("minItems"), f"it must be at most {_MOST_REQUIRED_ITEMS:,}")
-    if least:
-        part.out["minItems"] = least
-    if "maxItems" in part.schema:
-        part.out["maxItems"] = min(most, _MOST_ITEMS)
+    min_items, max_items = node.count("minItems", 0), node.count("maxItems", _MAX_ITEMS)
+    if min_items > _MAX_REQUIRED_ITEMS:
+        raise SchemaError(node.at("minItems"), f"it must be at most {_MAX_REQUIRED_ITEMS:,}")
+    if min_items:
+        node.out["minItems"] = min_items
+    if "maxItems" in node.schema:
+        node.out["maxItems"] = min(max_items, _MAX_ITEMS)
 
 
-def items(part: Part) -> None:
-    """Rewrites what the first items are, and what the others are, in the words of each draft."""
-    schema, draft = part.schema, part.whole.document.draft
-    first, others = "prefixItems", "items"
+def items(node: SchemaNode) -> None:
+    """Rewrites the schemas of the first items and of the rest, as each draft spells them."""
+    schema, draft = node.schema, node.context.document.draft
+    prefix_keyword, rest_keyword = "prefixItems", "items"
     if isinstance(schema.get("items"), list):
         if "prefixItems" in schema:
-            raise SchemaFault(
-                part.at("items"), "it must be a schema beside prefixItems", invalid=True
+            raise SchemaError(
+                node.at("items"), "it must be a schema if prefixItems is present", invalid=True
             )
-        first, others = "items", "additionalItems"
+        prefix_keyword, rest_keyword = "items", "additionalItems"
     elif "prefixItems" in schema and not is_known("prefixItems", draft):
-        raise SchemaFault(part.at("prefixItems"), f"draft {draft} has no such keyword")
-    if others not in schema:
-        _check_unevaluated(part)
-        others = "unevaluatedItems"
-    prefix = schema.get(first) if isinstance(schema.get(first), list) else None
+        raise SchemaError(node.at("prefixItems"), f"draft {draft} does not have this keyword")
+    if rest_keyword not in schema:
+        _check_unevaluated(node)
+        rest_keyword = "unevaluatedItems"
+    prefix = schema.get(prefix_keyword) if isinstance(schema.get(prefix_keyword), list) else None
     if prefix:
-        part.out["prefixItems"] = [
-            part.rewritten(each, first, index) for index, each in enumerate(prefix)
+        node.out["prefixItems"] = [
+            node.rewrite(item, prefix_keyword, index) for index, item in enumerate(prefix)
         ]
-    if others in schema:
-        part.out["items"] = part.rewritten(schema[others], others)
+    if rest_keyword in schema:
+        node.out["items"] = node.rewrite(schema[rest_keyword], rest_keyword)
 
 
-def _check_unevaluated(part: Part) -> None:
-    asked = part.schema.get("unevaluatedItems", True) not in (True, {})
-    if asked and APPLICATORS & part.schema.keys():
-        raise SchemaFault(part.at("unevaluatedItems"), UNEVALUATED)
+def _check_unevaluated(node: SchemaNode) -> None:
+    constrains = node.schema.get("unevaluatedItems", True) not in (True, {})
+    if constrains and APPLICATORS & node.schema.keys():
+        raise SchemaError(node.at("unevaluatedItems"), UNEVALUATED)

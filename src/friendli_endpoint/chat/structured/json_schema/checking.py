@@ -1,4 +1,4 @@
-"""Whether the keywords of a schema have values that they can have, and are enforced at all."""
+"""Checks that keywords have valid values and can be enforced."""
 
 from typing import Any
 
@@ -10,60 +10,60 @@ from friendli_endpoint.chat.structured.json_schema.keywords import (
     VALUES,
     types_of,
 )
-from friendli_endpoint.chat.structured.json_schema.place import Place, SchemaFault
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 
 __all__ = ["check_enforced", "check_values"]
 
 _EXCLUSIVE = (("exclusiveMaximum", "maximum"), ("exclusiveMinimum", "minimum"))
 
 
-def check_values(schema: Any, place: Place, draft: Draft) -> None:
-    """Refuses what is not a schema, and keywords with values that they cannot have.
+def check_values(schema: Any, path: SchemaPath, draft: Draft) -> None:
+    """Checks that a subschema is an object whose keywords have valid values.
 
     Args:
-        schema: What the user sent; not true or false.
-        place: Where it is.
+        schema: The value in the user's schema; not true or false.
+        path: Path of the value.
         draft: The version of JSON Schema that the user named.
 
     Raises:
-        SchemaFault: Said of the keyword, or of the schema itself.
+        SchemaError: At the invalid keyword, or at the value if it is not an object.
     """
     if not isinstance(schema, dict):
-        raise SchemaFault(place, "it must be an object, true or false", invalid=True)
+        raise SchemaError(path, "it must be an object, true or false", invalid=True)
     for keyword, value in schema.items():
         if keyword in VALUES:
-            valid, words = VALUES[keyword]
-            if not valid(value):
-                raise SchemaFault((*place, keyword), f"it must be {words}", invalid=True)
-    for keyword, beside in _EXCLUSIVE:
+            is_valid, description = VALUES[keyword]
+            if not is_valid(value):
+                raise SchemaError((*path, keyword), f"it must be {description}", invalid=True)
+    for keyword, bound in _EXCLUSIVE:
         if keyword not in schema:
             continue
         is_flag = isinstance(schema[keyword], bool)
         if is_flag and draft not in (None, 4):
-            raise SchemaFault((*place, keyword), "it must be a number", invalid=True)
-        if not is_flag and draft == 4 and beside in schema:
-            raise SchemaFault((*place, keyword), "it must be true or false", invalid=True)
+            raise SchemaError((*path, keyword), "it must be a number", invalid=True)
+        if not is_flag and draft == 4 and bound in schema:
+            raise SchemaError((*path, keyword), "it must be true or false", invalid=True)
 
 
-def check_enforced(schema: dict[str, Any], place: Place) -> None:
-    """Refuses keywords that are not enforced, where they ask for something.
+def check_enforced(schema: dict[str, Any], path: SchemaPath) -> None:
+    """Checks that a subschema has no keyword that constrains values but cannot be enforced.
 
     Args:
-        schema: Keywords to valid values.
-        place: Where it is.
+        schema: A subschema whose keywords have valid values.
+        path: Path of the subschema.
 
     Raises:
-        SchemaFault: Said of the keyword.
+        SchemaError: At the unsupported keyword.
     """
     if UNSUPPORTED.keys().isdisjoint(schema):
         return
     types = types_of(schema)
     for keyword, value in schema.items():
-        neutral, reason = UNSUPPORTED.get(keyword, (None, ""))
-        if neutral is None or neutral(value):
+        is_neutral, reason = UNSUPPORTED.get(keyword, (None, ""))
+        if is_neutral is None or is_neutral(value):
             continue
         if APPLIES_TO.get(keyword, ALL_TYPES).isdisjoint(types):
             continue
         if keyword == "uniqueItems" and schema.get("maxItems", 2) <= 1:
             continue
-        raise SchemaFault((*place, keyword), reason)
+        raise SchemaError((*path, keyword), reason)

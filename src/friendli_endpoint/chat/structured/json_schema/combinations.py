@@ -1,65 +1,65 @@
-"""Keywords that put other schemas in the same place: `$ref`, `allOf`, `anyOf`, `oneOf`."""
+"""Keywords that apply other schemas to the same value: `$ref`, `allOf`, `anyOf`, `oneOf`."""
 
 from itertools import islice
 from typing import Any
 
-from friendli_endpoint.chat.structured.json_schema.part import Part
-from friendli_endpoint.chat.structured.json_schema.place import SchemaFault
+from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
 
 __all__ = ["all_of", "any_of", "one_of", "reference"]
 
 _MAX_OVERLAPPING_PAIRS = 30
 _OVERLAP = (
-    "it is not plain that no value satisfies two of its branches; give them a property "
-    "with a different const each, or use anyOf"
+    "a value might satisfy two of its branches; require a property with a different const in each "
+    "branch, or use anyOf"
 )
 
 
-def reference(part: Part) -> None:
+def reference(node: SchemaNode) -> None:
     """Rewrites `$ref` into a pointer."""
-    part.out["$ref"] = part.whole.reference_to(part.target_of(part.schema["$ref"]))
+    node.out["$ref"] = node.context.reference_to(node.target_of(node.schema["$ref"]))
 
 
-def all_of(part: Part) -> None:
+def all_of(node: SchemaNode) -> None:
     """Rewrites `allOf`."""
-    branches = enumerate(part.schema["allOf"])
-    part.also(*(part.rewritten(each, "allOf", index) for index, each in branches))
+    branches = enumerate(node.schema["allOf"])
+    node.add_all_of(*(node.rewrite(branch, "allOf", index) for index, branch in branches))
 
 
-def any_of(part: Part) -> None:
+def any_of(node: SchemaNode) -> None:
     """Rewrites `anyOf`."""
-    branches = enumerate(part.schema["anyOf"])
-    part.either([part.rewritten(each, "anyOf", index) for index, each in branches])
+    branches = enumerate(node.schema["anyOf"])
+    node.add_any_of([node.rewrite(branch, "anyOf", index) for index, branch in branches])
 
 
-def one_of(part: Part) -> None:
-    """Rewrites `oneOf` into `anyOf`: what satisfies a branch, and none that overlaps with it."""
-    place = part.at("oneOf")
-    branches = part.schema["oneOf"]
-    pairs = part.whole.comparison.overlapping_pairs(place, len(branches))
+def one_of(node: SchemaNode) -> None:
+    """Rewrites `oneOf` into `anyOf`: each branch without the branches that overlap with it."""
+    path = node.at("oneOf")
+    branches = node.schema["oneOf"]
+    pairs = node.context.comparison.overlapping_pairs(path, len(branches))
     found = list(islice(pairs, _MAX_OVERLAPPING_PAIRS + 1))
     if len(found) > _MAX_OVERLAPPING_PAIRS:
-        raise SchemaFault(place, _OVERLAP)
-    others: dict[int, list[int]] = {}
+        raise SchemaError(path, _OVERLAP)
+    overlaps: dict[int, list[int]] = {}
     for a, b in found:
-        others.setdefault(a, []).append(b)
-        others.setdefault(b, []).append(a)
+        overlaps.setdefault(a, []).append(b)
+        overlaps.setdefault(b, []).append(a)
     try:
-        denials = {index: _denial(part, index) for index in sorted(others)}
-    except SchemaFault as fault:
-        raise SchemaFault(place, _OVERLAP) from fault
-    either = []
-    for index, each in enumerate(branches):
-        fitted = part.rewritten(each, "oneOf", index)
-        denied = [denials[other] for other in sorted(others.get(index, ()))]
-        either.append({"allOf": [fitted, *denied]} if denied else fitted)
-    part.either(either)
+        complements = {index: _branch_complement(node, index) for index in sorted(overlaps)}
+    except SchemaError as error:
+        raise SchemaError(path, _OVERLAP) from error
+    alternatives = []
+    for index, branch in enumerate(branches):
+        rewritten = node.rewrite(branch, "oneOf", index)
+        excluded = [complements[overlap] for overlap in sorted(overlaps.get(index, ()))]
+        alternatives.append({"allOf": [rewritten, *excluded]} if excluded else rewritten)
+    node.add_any_of(alternatives)
 
 
-def _denial(part: Part, index: int) -> Any:
-    """What no branch may satisfy that overlaps with the branch of this index."""
-    place = part.at("oneOf", index)
-    target = part.whole.document.followed(place)
-    if target != place:
-        return {"$ref": part.whole.reference_to_complement(target, exact=False)}
-    return part.whole.complement(part.schema["oneOf"][index], place, exact=False)
+def _branch_complement(node: SchemaNode, index: int) -> Any:
+    """Returns a complement of a branch; branches that overlap with it must satisfy it."""
+    path = node.at("oneOf", index)
+    target = node.context.document.follow_references(path)
+    if target != path:
+        return {"$ref": node.context.reference_to_complement(target, exact=False)}
+    return node.context.complement(node.schema["oneOf"][index], path, exact=False)

@@ -1,8 +1,9 @@
-"""What a schema does not allow, as a schema: for `not`, `if`, and branches of `oneOf` that overlap.
+"""Complements of schemas: for `not`, `if`, and overlapping branches of `oneOf`.
 
-A complement has an alternative for every way to break the schema. Some have no words: a string that
-does not match a pattern, an item that is there twice. An exact complement is refused there; one
-that need not be exact goes without the alternative, and still never holds where the schema does.
+A complement has an alternative for every way to violate the schema. A grammar cannot express some
+of them: a string that does not match a pattern, an item that occurs twice. An exact complement is
+rejected in that case. One that need not be exact omits the alternative; it still never holds for a
+value that satisfies the schema.
 """
 
 from collections.abc import Callable
@@ -16,253 +17,263 @@ from friendli_endpoint.chat.structured.json_schema.keywords import (
     TYPES,
     types_of,
 )
-from friendli_endpoint.chat.structured.json_schema.numbers import opposite_bounds
-from friendli_endpoint.chat.structured.json_schema.part import Part
-from friendli_endpoint.chat.structured.json_schema.place import SchemaFault
-from friendli_endpoint.chat.structured.json_schema.values import other_values
+from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
+from friendli_endpoint.chat.structured.json_schema.numbers import negated_bounds
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
+from friendli_endpoint.chat.structured.json_schema.values import values_except
 
 __all__ = ["complement_of"]
 
-_MOST_TELLING = 3
-"""Properties that a complement looks at which need not be exact: alternatives multiply."""
-_NO_WORDS = "a grammar has no words for what does not satisfy it"
+_MAX_PROPERTIES = 3
+"""Properties that an inexact complement negates: alternatives multiply."""
+_MAX_COUNT = 1_000
+"""Values of `maxItems` and `maxLength` from which there is no complement."""
+_INEXPRESSIBLE = "a grammar cannot express the values that do not satisfy it"
 
 
 @dataclass(frozen=True, slots=True)
-class _Denied:
-    """A schema whose complement is made, and how."""
+class _Negation:
+    """A schema whose complement is built, and whether the complement must be exact."""
 
-    part: Part
+    node: SchemaNode
     exact: bool
 
-    def complement(self, schema: Any, *steps: str | int) -> Any:
-        return self.part.whole.complement(schema, self.part.at(*steps), exact=self.exact)
+    def complement(self, schema: Any, *keys: str | int) -> Any:
+        return self.node.context.complement(schema, self.node.at(*keys), exact=self.exact)
 
 
-def complement_of(part: Part, *, exact: bool) -> Any:
-    """The complement of a schema, for the compiler.
+def complement_of(node: SchemaNode, *, exact: bool) -> Any:
+    """Builds the complement of a schema, for the compiler.
 
     Args:
-        part: The schema.
-        exact: Whether there must be an alternative for every way to break it, rather than one for
-            every type that it says something about.
+        node: The schema.
+        exact: Whether there must be an alternative for every way to violate the schema, rather
+            than one for every type that it constrains.
 
     Raises:
-        SchemaFault: There is no such complement.
+        SchemaError: There is no such complement.
     """
-    denied = _Denied(part, exact)
-    found = _other_types(denied)
-    faults: dict[str, SchemaFault] = {}
-    for keyword in part.schema:
-        if keyword not in ASSERTIONS - {"type"} or not _is_read(part, keyword):
+    negation = _Negation(node, exact)
+    alternatives = _other_types(negation)
+    errors: dict[str, SchemaError] = {}
+    for keyword in node.schema:
+        if keyword not in ASSERTIONS - {"type"} or not _is_evaluated(node, keyword):
             continue
         try:
-            found.extend(_DENIALS.get(keyword, _without_words)(denied, keyword))
-        except SchemaFault as fault:
+            alternatives.extend(_NEGATIONS.get(keyword, _inexpressible)(negation, keyword))
+        except SchemaError as error:
             if exact:
                 raise
-            faults.update(dict.fromkeys(APPLIES_TO.get(keyword, part.types), fault))
-    found = [each for each in found if each is not False]
-    broken = set().union(*map(_types_in, found))
-    for kind in part.types:
-        if kind in faults and kind not in broken:
-            raise faults[kind]
-    return {"anyOf": found} if len(found) > 1 else found[0] if found else False
+            errors.update(dict.fromkeys(APPLIES_TO.get(keyword, node.types), error))
+    alternatives = [alternative for alternative in alternatives if alternative is not False]
+    covered = set().union(*map(_types_in, alternatives))
+    for kind in node.types:
+        if kind in errors and kind not in covered:
+            raise errors[kind]
+    if len(alternatives) > 1:
+        return {"anyOf": alternatives}
+    return alternatives[0] if alternatives else False
 
 
 def _types_in(alternative: Any) -> set[str]:
-    """The types that an alternative may hold for; those of a reference are not looked for."""
+    """Returns the types that an alternative may hold for; references are not followed."""
     if not isinstance(alternative, dict):
         return set(TYPES) if alternative else set()
     types = set(types_of(alternative))
-    for each in alternative.get("allOf", ()):
-        types &= _types_in(each)
+    for branch in alternative.get("allOf", ()):
+        types &= _types_in(branch)
     if "anyOf" in alternative:
         types &= set().union(*map(_types_in, alternative["anyOf"]))
     return types | {"integer"} if "number" in types else types
 
 
-def _is_read(part: Part, keyword: str) -> bool:
-    """Whether validators look at a keyword; where they do not, nothing breaks it."""
-    draft = part.whole.document.draft
-    hidden = "$ref" in part.schema and keyword != "$ref" and draft is not None and draft <= 7
+def _is_evaluated(node: SchemaNode, keyword: str) -> bool:
+    """Whether validators evaluate a keyword; a value cannot violate one that they ignore."""
+    draft = node.context.document.draft
+    hidden = "$ref" in node.schema and keyword != "$ref" and draft is not None and draft <= 7
     return is_known(keyword, draft) and not hidden
 
 
-def _other_types(denied: _Denied) -> list[Any]:
-    types = set(denied.part.types)
-    if types == set(TYPES) or not _is_read(denied.part, "type"):
+def _other_types(negation: _Negation) -> list[Any]:
+    types = set(negation.node.types)
+    if types == set(TYPES) or not _is_evaluated(negation.node, "type"):
         return []
-    if "integer" in types and "number" not in types and denied.exact:
-        raise SchemaFault(denied.part.at("type"), "a grammar has no numbers without the integers")
+    if "integer" in types and "number" not in types and negation.exact:
+        raise SchemaError(
+            negation.node.at("type"), "a grammar cannot express the numbers that are not integers"
+        )
     numbers = {"integer", "number"}
-    others = [each for each in TYPES if each not in types - numbers | {"integer"}]
+    others = [kind for kind in TYPES if kind not in types - numbers | {"integer"}]
     if types & numbers:
         others.remove("number")
     return [{"type": others}] if others else []
 
 
-def _without_words(denied: _Denied, keyword: str) -> list[Any]:
-    value = denied.part.schema[keyword]
+def _inexpressible(negation: _Negation, keyword: str) -> list[Any]:
+    value = negation.node.schema[keyword]
     if value == {} or value is (keyword != "uniqueItems"):
         return []
-    raise SchemaFault(denied.part.at(keyword), _NO_WORDS)
+    raise SchemaError(negation.node.at(keyword), _INEXPRESSIBLE)
 
 
-def _with_another(denied: _Denied, keyword: str) -> list[Any]:
-    """Of a keyword that says something only beside another one, which is looked at by itself."""
+def _modifier(negation: _Negation, keyword: str) -> list[Any]:
+    """Handles a keyword that only modifies another keyword, which covers both."""
     return []
 
 
-def _bounds(denied: _Denied, keyword: str) -> list[Any]:
-    if keyword.startswith("exclusive") and denied.part.whole.document.draft == 4:
+def _bounds(negation: _Negation, keyword: str) -> list[Any]:
+    if keyword.startswith("exclusive") and negation.node.context.document.draft == 4:
         return []
-    kind = "number" if "number" in denied.part.types else "integer"
-    opposite = opposite_bounds(denied.part.schema, keyword, denied.part.at(keyword))
-    return [{"type": kind, **opposite}] if opposite else []
+    kind = "number" if "number" in negation.node.types else "integer"
+    bounds = negated_bounds(negation.node.schema, keyword, negation.node.at(keyword))
+    return [{"type": kind, **bounds}] if bounds else []
 
 
-def _fewer(keyword: str, kind: str, opposite: str) -> Callable[[_Denied, str], list[Any]]:
-    def fewer(denied: _Denied, _: str) -> list[Any]:
-        least = denied.part.count(keyword, 0)
-        return [{"type": kind, opposite: least - 1}] if least else []
+def _below_min(kind: str, max_keyword: str) -> Callable[[_Negation, str], list[Any]]:
+    def negate(negation: _Negation, keyword: str) -> list[Any]:
+        min_count = negation.node.count(keyword, 0)
+        return [{"type": kind, max_keyword: min_count - 1}] if min_count else []
 
-    return fewer
-
-
-def _more(keyword: str, kind: str, opposite: str) -> Callable[[_Denied, str], list[Any]]:
-    def more(denied: _Denied, _: str) -> list[Any]:
-        most = denied.part.count(keyword, 0)
-        if most >= 1_000:
-            raise SchemaFault(denied.part.at(keyword), _NO_WORDS)
-        return [{"type": kind, opposite: most + 1}]
-
-    return more
+    return negate
 
 
-def _no_property(denied: _Denied, keyword: str) -> list[Any]:
-    least = denied.part.count(keyword, 0)
-    if least > 1:
-        raise SchemaFault(denied.part.at(keyword), _NO_WORDS)
-    return [{"type": "object", "additionalProperties": False}] * least
+def _above_max(kind: str, min_keyword: str) -> Callable[[_Negation, str], list[Any]]:
+    def negate(negation: _Negation, keyword: str) -> list[Any]:
+        max_count = negation.node.count(keyword, 0)
+        if max_count >= _MAX_COUNT:
+            raise SchemaError(negation.node.at(keyword), _INEXPRESSIBLE)
+        return [{"type": kind, min_keyword: max_count + 1}]
+
+    return negate
 
 
-def _some_property(denied: _Denied, keyword: str) -> list[Any]:
-    if denied.part.count(keyword, 0) > 0:
-        raise SchemaFault(denied.part.at(keyword), _NO_WORDS)
+def _min_properties(negation: _Negation, keyword: str) -> list[Any]:
+    min_count = negation.node.count(keyword, 0)
+    if min_count > 1:
+        raise SchemaError(negation.node.at(keyword), _INEXPRESSIBLE)
+    return [{"type": "object", "additionalProperties": False}] * min_count
+
+
+def _max_properties(negation: _Negation, keyword: str) -> list[Any]:
+    if negation.node.count(keyword, 0) > 0:
+        raise SchemaError(negation.node.at(keyword), _INEXPRESSIBLE)
     return [{"type": "object", "minProperties": 1}]
 
 
-def _constants(denied: _Denied, keyword: str) -> list[Any]:
-    value = denied.part.schema[keyword]
+def _constants(negation: _Negation, keyword: str) -> list[Any]:
+    value = negation.node.schema[keyword]
     listed = value if keyword == "enum" else [value]
-    return other_values(listed, denied.part.types, denied.part.at(keyword))
+    return values_except(listed, negation.node.types, negation.node.at(keyword))
 
 
-def _required(denied: _Denied, keyword: str) -> list[Any]:
-    names = dict.fromkeys(denied.part.schema[keyword])
+def _required(negation: _Negation, keyword: str) -> list[Any]:
+    names = dict.fromkeys(negation.node.schema[keyword])
     return [{"type": "object", "properties": {name: False}} for name in names]
 
 
-def _properties(denied: _Denied, keyword: str) -> list[Any]:
-    named = denied.part.schema[keyword]
-    if not denied.exact:
-        most = 1 if denied.part.schema.get("required") else _MOST_TELLING
-        named = dict(sorted(named.items(), key=_is_free)[:most])
-    complements = {name: denied.complement(each, keyword, name) for name, each in named.items()}
+def _properties(negation: _Negation, keyword: str) -> list[Any]:
+    named = negation.node.schema[keyword]
+    if not negation.exact:
+        max_properties = 1 if negation.node.schema.get("required") else _MAX_PROPERTIES
+        named = dict(sorted(named.items(), key=_lacks_constant)[:max_properties])
+    complements = {
+        name: negation.complement(schema, keyword, name) for name, schema in named.items()
+    }
     return [
-        {"type": "object", "required": [name], "properties": {name: each}}
-        for name, each in complements.items()
-        if each is not False
+        {"type": "object", "required": [name], "properties": {name: complement}}
+        for name, complement in complements.items()
+        if complement is not False
     ]
 
 
-def _is_free(named: tuple[str, Any]) -> bool:
-    """Whether a property does not tell by a constant which of several schemas is meant."""
+def _lacks_constant(named: tuple[str, Any]) -> bool:
+    """Whether a property has no constants, which usually discriminate between schemas."""
     return not (isinstance(named[1], dict) and named[1].keys() & {"const", "enum"})
 
 
-def _contains(denied: _Denied, keyword: str) -> list[Any]:
-    if {"minContains", "maxContains"} & denied.part.schema.keys():
-        raise SchemaFault(denied.part.at(keyword), _NO_WORDS)
-    return [{"type": "array", "items": denied.complement(denied.part.schema[keyword], keyword)}]
+def _contains(negation: _Negation, keyword: str) -> list[Any]:
+    if {"minContains", "maxContains"} & negation.node.schema.keys():
+        raise SchemaError(negation.node.at(keyword), _INEXPRESSIBLE)
+    complement = negation.complement(negation.node.schema[keyword], keyword)
+    return [{"type": "array", "items": complement}]
 
 
-def _items(denied: _Denied, keyword: str) -> list[Any]:
-    """Arrays with an item that does not satisfy a schema, of which the first is such an item."""
-    asked = denied.part.schema[keyword]
-    if asked in (True, {}):
+def _items(negation: _Negation, keyword: str) -> list[Any]:
+    """Returns arrays whose first item violates the schema; the inexact case only."""
+    schema = negation.node.schema[keyword]
+    if schema in (True, {}):
         return []
-    if denied.exact or isinstance(asked, list) or "prefixItems" in denied.part.schema:
-        raise SchemaFault(denied.part.at(keyword), _NO_WORDS)
-    first = denied.complement(asked, keyword)
+    if negation.exact or isinstance(schema, list) or "prefixItems" in negation.node.schema:
+        raise SchemaError(negation.node.at(keyword), _INEXPRESSIBLE)
+    first = negation.complement(schema, keyword)
     return [{"type": "array", "minItems": 1, "prefixItems": [first]}]
 
 
-def _any(denied: _Denied, keyword: str) -> list[Any]:
-    branches = enumerate(denied.part.schema[keyword])
-    return [denied.complement(each, keyword, index) for index, each in branches]
+def _all_of(negation: _Negation, keyword: str) -> list[Any]:
+    branches = enumerate(negation.node.schema[keyword])
+    return [negation.complement(branch, keyword, index) for index, branch in branches]
 
 
-def _all(denied: _Denied, keyword: str) -> list[Any]:
-    return [{"allOf": _any(denied, keyword)}]
+def _any_of(negation: _Negation, keyword: str) -> list[Any]:
+    return [{"allOf": _all_of(negation, keyword)}]
 
 
-def _none(denied: _Denied, keyword: str) -> list[Any]:
-    part = denied.part
-    branches = part.at(keyword), len(part.schema[keyword])
-    if denied.exact and any(part.whole.comparison.overlapping_pairs(*branches)):
-        raise SchemaFault(part.at(keyword), _NO_WORDS)
-    return _all(denied, keyword)
+def _one_of(negation: _Negation, keyword: str) -> list[Any]:
+    node = negation.node
+    path, num_branches = node.at(keyword), len(node.schema[keyword])
+    if negation.exact and any(node.context.comparison.overlapping_pairs(path, num_branches)):
+        raise SchemaError(path, _INEXPRESSIBLE)
+    return _any_of(negation, keyword)
 
 
-def _not(denied: _Denied, keyword: str) -> list[Any]:
-    return [denied.part.rewritten(denied.part.schema[keyword], keyword)]
+def _not(negation: _Negation, keyword: str) -> list[Any]:
+    return [negation.node.rewrite(negation.node.schema[keyword], keyword)]
 
 
-def _condition(denied: _Denied, keyword: str) -> list[Any]:
-    part, condition = denied.part, denied.part.schema[keyword]
+def _condition(negation: _Negation, keyword: str) -> list[Any]:
+    node, condition = negation.node, negation.node.schema[keyword]
     out: list[Any] = []
-    if "then" in part.schema:
-        broken = denied.complement(part.schema["then"], "then")
-        out.append({"allOf": [part.rewritten(condition, keyword), broken]})
-    if "else" in part.schema:
-        broken = denied.complement(part.schema["else"], "else")
-        out.append({"allOf": [denied.complement(condition, keyword), broken]})
+    if "then" in node.schema:
+        violated = negation.complement(node.schema["then"], "then")
+        out.append({"allOf": [node.rewrite(condition, keyword), violated]})
+    if "else" in node.schema:
+        violated = negation.complement(node.schema["else"], "else")
+        out.append({"allOf": [negation.complement(condition, keyword), violated]})
     return out
 
 
-def _reference(denied: _Denied, keyword: str) -> list[Any]:
-    target = denied.part.target_of(denied.part.schema[keyword])
-    return [{"$ref": denied.part.whole.reference_to_complement(target, exact=denied.exact)}]
+def _reference(negation: _Negation, keyword: str) -> list[Any]:
+    target = negation.node.target_of(negation.node.schema[keyword])
+    reference = negation.node.context.reference_to_complement(target, exact=negation.exact)
+    return [{"$ref": reference}]
 
 
-_DENIALS: dict[str, Callable[[_Denied, str], list[Any]]] = {
+_NEGATIONS: dict[str, Callable[[_Negation, str], list[Any]]] = {
     "$ref": _reference,
-    "allOf": _any,
-    "anyOf": _all,
+    "allOf": _all_of,
+    "anyOf": _any_of,
     "const": _constants,
     "contains": _contains,
-    "else": _with_another,
+    "else": _modifier,
     "enum": _constants,
     "exclusiveMaximum": _bounds,
     "exclusiveMinimum": _bounds,
     "if": _condition,
     "items": _items,
-    "maxContains": _with_another,
-    "maxItems": _more("maxItems", "array", "minItems"),
-    "maxLength": _more("maxLength", "string", "minLength"),
-    "maxProperties": _some_property,
+    "maxContains": _modifier,
+    "maxItems": _above_max("array", "minItems"),
+    "maxLength": _above_max("string", "minLength"),
+    "maxProperties": _max_properties,
     "maximum": _bounds,
-    "minContains": _with_another,
-    "minItems": _fewer("minItems", "array", "maxItems"),
-    "minLength": _fewer("minLength", "string", "maxLength"),
-    "minProperties": _no_property,
+    "minContains": _modifier,
+    "minItems": _below_min("array", "maxItems"),
+    "minLength": _below_min("string", "maxLength"),
+    "minProperties": _min_properties,
     "minimum": _bounds,
     "not": _not,
-    "oneOf": _none,
+    "oneOf": _one_of,
     "properties": _properties,
     "required": _required,
-    "then": _with_another,
+    "then": _modifier,
 }
-"""Keyword to the ways to break it. One that is not here has none in words."""
+"""Builders of the alternatives that violate a keyword. Other keywords are inexpressible."""

@@ -1,52 +1,52 @@
-"""Keywords that hold a schema only if something else does: `not`, `if`, and dependencies."""
+"""Keywords that apply a schema conditionally: `not`, `if`, and dependencies."""
 
 from typing import Any
 
+from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
 from friendli_endpoint.chat.structured.json_schema.objects import check_count
-from friendli_endpoint.chat.structured.json_schema.part import Part
-from friendli_endpoint.chat.structured.json_schema.place import SchemaFault
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
 
 __all__ = ["condition", "dependencies", "negation"]
 
 
-def negation(part: Part) -> None:
+def negation(node: SchemaNode) -> None:
     """Rewrites `not`."""
-    part.also(part.whole.complement(part.schema["not"], part.at("not"), exact=True))
+    node.add_all_of(node.context.complement(node.schema["not"], node.at("not"), exact=True))
 
 
-def condition(part: Part) -> None:
+def condition(node: SchemaNode) -> None:
     """Rewrites `if`, `then` and `else` into two alternatives."""
-    if not {"then", "else"} & part.schema.keys():
+    if not {"then", "else"} & node.schema.keys():
         return
-    asked = part.schema["if"]
-    otherwise = part.whole.complement(asked, part.at("if"), exact=True)
-    branches = [(part.rewritten(asked, "if"), "then"), (otherwise, "else")]
-    part.either(
+    schema = node.schema["if"]
+    complement = node.context.complement(schema, node.at("if"), exact=True)
+    branches = [(node.rewrite(schema, "if"), "then"), (complement, "else")]
+    node.add_any_of(
         [
-            {"allOf": [holding, part.rewritten(part.schema.get(keyword, True), keyword)]}
-            for holding, keyword in branches
+            {"allOf": [premise, node.rewrite(node.schema.get(keyword, True), keyword)]}
+            for premise, keyword in branches
         ]
     )
 
 
-def dependencies(part: Part) -> None:
-    """Rewrites what has to hold if a property is there: it is not there, or that holds."""
+def dependencies(node: SchemaNode) -> None:
+    """Rewrites dependencies: either the property is absent, or its dependency holds."""
     for keyword in ("dependencies", "dependentRequired", "dependentSchemas"):
-        for name, asked in part.schema.get(keyword, {}).items():
-            if asked not in (True, {}, []):
-                part.also(
-                    {"anyOf": [{"properties": {name: False}}, _dependent(part, keyword, name)]}
+        for name, dependency in node.schema.get(keyword, {}).items():
+            if dependency not in (True, {}, []):
+                node.add_all_of(
+                    {"anyOf": [{"properties": {name: False}}, _dependent(node, keyword, name)]}
                 )
 
 
-def _dependent(part: Part, keyword: str, name: str) -> Any:
-    asked = part.schema[keyword][name]
-    if isinstance(asked, dict | bool):
-        return part.rewritten(asked, keyword, name)
-    names = [asked] if isinstance(asked, str) else asked
+def _dependent(node: SchemaNode, keyword: str, name: str) -> Any:
+    dependency = node.schema[keyword][name]
+    if isinstance(dependency, dict | bool):
+        return node.rewrite(dependency, keyword, name)
+    names = [dependency] if isinstance(dependency, str) else dependency
     if not _are_names(names):
-        raise SchemaFault(part.at(keyword, name), "it must be a list of strings", invalid=True)
-    check_count(names, part.at(keyword, name))
+        raise SchemaError(node.at(keyword, name), "it must be a list of strings", invalid=True)
+    check_count(names, node.at(keyword, name))
     return {"required": list(dict.fromkeys(names))}
 
 

@@ -1,34 +1,38 @@
-"""How many patterns one string must match: the compiler's work doubles with each of them."""
+"""Limit on the number of patterns that one string must match: each doubles the compiler's work."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 from friendli_endpoint.chat.structured.json_schema.document import subschemas
-from friendli_endpoint.chat.structured.json_schema.place import Place, SchemaFault, definition_name
+from friendli_endpoint.chat.structured.json_schema.paths import (
+    SchemaError,
+    SchemaPath,
+    definition_name,
+)
 
 __all__ = ["check_conjunctions"]
 
 _MAX_PATTERNS = 12
-"""Measured: twelve patterns take 0.1 s, twenty take 2, twenty-five more than a minute."""
+"""Measured: 12 patterns take 0.1 s, 20 take 2 s, 25 more than a minute."""
 
 _MAX_VISITS = 200_000
 
 _COMBINING = frozenset({"$ref", "allOf", "anyOf"})
 
-_Member: TypeAlias = tuple[dict[str, Any], frozenset[str]]
+_Conjunct: TypeAlias = tuple[dict[str, Any], frozenset[str]]
 """A schema, and the references that were followed to it."""
 
 
 def check_conjunctions(root: Any, definitions: dict[str, Any]) -> None:
-    """Refuses a schema under which one string would have to match too many patterns.
+    """Checks that no string has to match too many patterns.
 
     Args:
-        root: The schema, rewritten.
-        definitions: Rewritten schemas that its references lead to, by name.
+        root: The rewritten schema.
+        definitions: Rewritten targets of its references, by name.
 
     Raises:
-        SchemaFault: Said of the whole schema.
+        SchemaError: At the root.
     """
     conjunctions = _Conjunctions(root, definitions)
     pending = [root, *definitions.values()]
@@ -41,7 +45,7 @@ def check_conjunctions(root: Any, definitions: dict[str, Any]) -> None:
 
 
 class _Conjunctions:
-    """Schemas that must all hold for the same value."""
+    """Sets of schemas that must all hold for the same value."""
 
     def __init__(self, root: Any, definitions: dict[str, Any]) -> None:
         self._root = root
@@ -49,62 +53,64 @@ class _Conjunctions:
         self._visits = 0
 
     def check(self, schemas: list[Any]) -> None:
-        """Refuses schemas whose patterns, at whatever depth of the value, are too many."""
-        members = list(self._members(schemas, frozenset()))
-        if self._num_patterns(members) > _MAX_PATTERNS:
-            raise SchemaFault(
+        """Checks the number of patterns in a conjunction, at every depth of the value."""
+        conjuncts = list(self._conjuncts(schemas, frozenset()))
+        if self._num_patterns(conjuncts) > _MAX_PATTERNS:
+            raise SchemaError(
                 (), f"a string would have to match more than {_MAX_PATTERNS} patterns at once"
             )
-        if len(members) <= _MAX_PATTERNS:
-            return  # no more than so many can say something of the same property
-        inner = [self._inner(member) for member in members]
-        counts = Counter(place for places in inner for place in places)
-        for place, count in counts.items():
+        if len(conjuncts) <= _MAX_PATTERNS:
+            return  # then at most that many schemas apply to the same property
+        children = [self._children(conjunct) for conjunct in conjuncts]
+        counts = Counter(path for schemas_at in children for path in schemas_at)
+        for path, count in counts.items():
             if count > _MAX_PATTERNS:
-                self.check([places[place] for places in inner if place in places])
+                self.check([schemas_at[path] for schemas_at in children if path in schemas_at])
 
-    def _members(self, schemas: Iterable[Any], referred: frozenset[str]) -> Iterator[_Member]:
-        """The schemas and those that they combine by `allOf` and `$ref`."""
+    def _conjuncts(self, schemas: Iterable[Any], followed: frozenset[str]) -> Iterator[_Conjunct]:
+        """Yields the schemas and those that they combine by `allOf` and `$ref`."""
         for schema in schemas:
             self._visits += 1
             if self._visits > _MAX_VISITS:
-                raise SchemaFault((), "it is too complex: it combines too many schemas")
+                raise SchemaError((), "it is too complex: it combines too many schemas")
             if not isinstance(schema, dict):
                 continue
-            yield schema, referred
-            yield from self._members(schema.get("allOf", ()), referred)
+            yield schema, followed
+            yield from self._conjuncts(schema.get("allOf", ()), followed)
             name = schema.get("$ref")
-            if isinstance(name, str) and name not in referred:
+            if isinstance(name, str) and name not in followed:
                 target = self._definitions.get(definition_name(name), self._root)
-                yield from self._members([target], referred | {name})
+                yield from self._conjuncts([target], followed | {name})
 
-    def _num_patterns(self, members: Iterable[_Member]) -> int:
-        """Patterns of a conjunction; of alternatives those of the largest."""
+    def _num_patterns(self, conjuncts: Iterable[_Conjunct]) -> int:
+        """Counts the patterns of a conjunction; for alternatives, the maximum over them."""
         count = 0
-        for schema, referred in members:
+        for schema, followed in conjuncts:
             count += len({"pattern", "format"} & schema.keys())
             branches = schema.get("anyOf", ())
-            numbers = (self._num_patterns(self._members([branch], referred)) for branch in branches)
-            count += max(numbers, default=0)
+            counts = (
+                self._num_patterns(self._conjuncts([branch], followed)) for branch in branches
+            )
+            count += max(counts, default=0)
         return count
 
-    def _inner(self, member: _Member) -> dict[Place, Any]:
-        """The schemas for what is inside the value, by the steps that lead there."""
-        schema, referred = member
-        inner = {place: part for place, part in subschemas(schema) if place[0] not in _IN_PLACE}
-        alternatives: dict[Place, list[Any]] = {}
+    def _children(self, conjunct: _Conjunct) -> dict[SchemaPath, Any]:
+        """Returns the schemas of the items and properties of the value, by their paths."""
+        schema, followed = conjunct
+        children = {path: child for path, child in subschemas(schema) if path[0] not in _IN_PLACE}
+        alternatives: dict[SchemaPath, list[Any]] = {}
         for branch in schema.get("anyOf", ()):
-            together: dict[Place, list[Any]] = {}
-            for part in self._members([branch], referred):
-                for place, found in self._inner(part).items():
-                    together.setdefault(place, []).append(found)
-            for place, schemas in together.items():
-                alternatives.setdefault(place, []).append({"allOf": schemas})
-        for place, branches in alternatives.items():
-            either = {"anyOf": branches}
-            inner[place] = {"allOf": [inner[place], either]} if place in inner else either
-        return inner
+            merged: dict[SchemaPath, list[Any]] = {}
+            for branch_conjunct in self._conjuncts([branch], followed):
+                for path, child in self._children(branch_conjunct).items():
+                    merged.setdefault(path, []).append(child)
+            for path, schemas in merged.items():
+                alternatives.setdefault(path, []).append({"allOf": schemas})
+        for path, branches in alternatives.items():
+            any_of = {"anyOf": branches}
+            children[path] = {"allOf": [children[path], any_of]} if path in children else any_of
+        return children
 
 
 _IN_PLACE = ("$defs", "allOf", "anyOf")
-"""Keywords whose schemas are for the same value, or for none."""
+"""Keywords whose schemas apply to the same value, or to none."""

@@ -1,7 +1,7 @@
-"""Whether the branches of a `oneOf` exclude each other, as far as that is plain to see.
+"""Detection of `oneOf` branches that exclude each other, as far as a cheap comparison shows it.
 
-The compiler knows alternatives only. Where no value can satisfy two branches, `oneOf` and `anyOf`
-mean the same; pydantic's unions, and most that people write, are told apart by a constant.
+The compiler has alternatives only. If no value can satisfy two branches, `oneOf` and `anyOf` are
+equivalent. The unions of pydantic, and most unions that people write, differ in a constant.
 """
 
 from collections.abc import Iterator
@@ -10,70 +10,72 @@ from itertools import combinations
 from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.document import Document
-from friendli_endpoint.chat.structured.json_schema.place import Place
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaPath
 
 __all__ = ["Comparison"]
 
 _MAX_WORK = 200_000
-"""Comparisons of two schemas in a document; one of long lists counts for several."""
+"""Comparisons of two schemas per document; a comparison of long lists counts as several."""
 
 _ENTRIES_PER_COMPARISON = 16
-_MOST_STEPS = 6
+_MAX_DEPTH = 6
 
 _SCALARS = (str, int, float, bool, type(None))
 
 
 class Comparison:
-    """Compares schemas of one document, for as long as that is little work.
+    """Compares subschemas of one document, with a bounded amount of work.
 
     Args:
-        document: Where they are.
+        document: The document.
     """
 
     def __init__(self, document: Document) -> None:
         self._document = document
         self._work_left = _MAX_WORK
-        self._seen = cache(self._schema)
-        self._types = cache(lambda place: _types(self._seen(place)))
-        self._values = cache(lambda place: _values(self._seen(place)))
-        self._required = cache(lambda place: _required(self._seen(place)))
+        self._schema = cache(self._effective_schema)
+        self._types = cache(lambda path: _types(self._schema(path)))
+        self._values = cache(lambda path: _values(self._schema(path)))
+        self._required = cache(lambda path: _required(self._schema(path)))
 
-    def overlapping_pairs(self, place: Place, count: int) -> Iterator[tuple[int, int]]:
-        """The schemas of a `oneOf`, two by two, that may hold for the same value.
+    def overlapping_pairs(self, path: SchemaPath, count: int) -> Iterator[tuple[int, int]]:
+        """Finds pairs of `oneOf` branches that may hold for the same value.
 
-        They are found one after the other: a caller that has seen enough of them stops the search,
-        which would take long where there are many schemas.
+        The search is lazy: a caller that has seen enough pairs stops it, because it would take
+        long for many branches.
 
         Args:
-            place: Of the list that holds them.
-            count: How many there are.
+            path: Path of the list of branches.
+            count: Number of branches.
 
         Yields:
-            Indices of two of them, the lower one first.
+            Indexes of two branches, the lower one first.
         """
-        around = self._types(place[:-1])
+        outer_types = self._types(path[:-1])
         for a, b in combinations(range(count), 2):
-            if not self._apart((*place, a), (*place, b), around, _MOST_STEPS):
+            if not self._are_disjoint((*path, a), (*path, b), outer_types, _MAX_DEPTH):
                 yield a, b
 
-    def _apart(self, a: Place, b: Place, around: frozenset[str], steps: int) -> bool:
-        """Whether no value satisfies the schemas at both places; False where that is not plain.
+    def _are_disjoint(
+        self, a: SchemaPath, b: SchemaPath, outer_types: frozenset[str], depth: int
+    ) -> bool:
+        """Whether no value satisfies both schemas; False if that is not certain.
 
         Args:
-            a: One place.
-            b: The other place.
-            around: The types that values can have at all; none if nothing is known.
-            steps: How much deeper to look.
+            a: Path of the first schema.
+            b: Path of the second schema.
+            outer_types: The types that surrounding schemas allow; empty if unknown.
+            depth: Remaining levels to descend.
         """
-        one, other = self._seen(a), self._seen(b)
+        schema_a, schema_b = self._schema(a), self._schema(b)
         self._work_left -= 1
-        if one is False or other is False:
+        if schema_a is False or schema_b is False:
             return True
-        if not (isinstance(one, dict) and isinstance(other, dict)):
+        if not (isinstance(schema_a, dict) and isinstance(schema_b, dict)):
             return False
-        if not steps or self._work_left < 0:
+        if not depth or self._work_left < 0:
             return False
-        types_a, types_b = self._types(a) or around, self._types(b) or around
+        types_a, types_b = self._types(a) or outer_types, self._types(b) or outer_types
         if types_a and types_b and not (types_a & types_b):
             return True
         values_a, values_b = self._values(a), self._values(b)
@@ -81,17 +83,20 @@ class Comparison:
             self._count(min(len(values_a), len(values_b)))
             if values_a.isdisjoint(values_b):
                 return True
-        if types_a == types_b == {"object"} and self._properties_apart(a, b, steps):
+        if types_a == types_b == {"object"} and self._have_disjoint_property(a, b, depth):
             return True
-        return self._within(a, b, around, steps) or self._within(b, a, around, steps)
+        return self._excludes(a, b, outer_types, depth) or self._excludes(b, a, outer_types, depth)
 
     def _count(self, entries: int) -> None:
         """Counts the work of going through a list."""
         self._work_left -= entries // _ENTRIES_PER_COMPARISON
 
-    def _schema(self, place: Place) -> Any:
-        """A schema as its draft reads it: `$ref` once hid its neighbours, and const is newer."""
-        schema = self._document.at(place)
+    def _effective_schema(self, path: SchemaPath) -> Any:
+        """Returns a schema without the keywords that its draft ignores.
+
+        Up to draft 7, keywords beside `$ref` are ignored; before draft 6, `const` is.
+        """
+        schema = self._document.at(path)
         draft = self._document.draft
         if isinstance(schema, dict) and draft is not None and draft <= 7:
             if "$ref" in schema:
@@ -100,46 +105,50 @@ class Comparison:
                 return {key: value for key, value in schema.items() if key != "const"}
         return schema
 
-    def _within(self, a: Place, b: Place, around: frozenset[str], steps: int) -> bool:
-        """Whether what `a` refers to, or combines, is apart from `b`."""
-        schema = self._seen(a)
-        around = self._types(a) or around
+    def _excludes(
+        self, a: SchemaPath, b: SchemaPath, outer_types: frozenset[str], depth: int
+    ) -> bool:
+        """Whether the schemas that `a` refers to or combines are disjoint from `b`."""
+        schema = self._schema(a)
+        outer_types = self._types(a) or outer_types
         if isinstance(schema.get("$ref"), str):
             target = self._document.resolve(schema["$ref"], a)
-            if target is not None and self._apart(target, b, around, steps - 1):
+            if target is not None and self._are_disjoint(target, b, outer_types, depth - 1):
                 return True
-        for keyword, enough in (("allOf", any), ("anyOf", all), ("oneOf", all)):
+        for keyword, quantifier in (("allOf", any), ("anyOf", all), ("oneOf", all)):
             branches = schema.get(keyword)
             if isinstance(branches, list) and branches:
-                inner = ((*a, keyword, index) for index in range(len(branches)))
-                if enough(self._apart(branch, b, around, steps - 1) for branch in inner):
+                paths = ((*a, keyword, index) for index in range(len(branches)))
+                if quantifier(
+                    self._are_disjoint(path, b, outer_types, depth - 1) for path in paths
+                ):
                     return True
         return False
 
-    def _properties_apart(self, a: Place, b: Place, steps: int) -> bool:
-        """Whether a property that one of two objects must have cannot be the same in both."""
-        one, other = self._seen(a), self._seen(b)
+    def _have_disjoint_property(self, a: SchemaPath, b: SchemaPath, depth: int) -> bool:
+        """Whether a property that one of two objects requires cannot be the same in both."""
+        schema_a, schema_b = self._schema(a), self._schema(b)
         names = self._required(a) | self._required(b)
         self._count(len(names))
         for name in sorted(names):
-            inner = [_property(one, name), _property(other, name)]
-            if False in inner:
+            allowed = [_allows_property(schema_a, name), _allows_property(schema_b, name)]
+            if False in allowed:
                 return True
-            if None in inner:
+            if None in allowed:
                 continue
-            places = (*a, "properties", name), (*b, "properties", name)
-            if self._apart(*places, frozenset(), steps - 1):
+            paths = (*a, "properties", name), (*b, "properties", name)
+            if self._are_disjoint(*paths, frozenset(), depth - 1):
                 return True
         return False
 
 
 def _required(schema: dict[str, Any]) -> set[str]:
     names = schema.get("required", ())
-    return {each for each in names if isinstance(each, str)} if isinstance(names, list) else set()
+    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
 
 
-def _property(schema: dict[str, Any], name: str) -> bool | None:
-    """True if a property is named, False if there cannot be one, None if nothing is said of it."""
+def _allows_property(schema: dict[str, Any], name: str) -> bool | None:
+    """Returns True for a described property, False for a forbidden one, None if unknown."""
     properties = schema.get("properties")
     if isinstance(properties, dict) and name in properties:
         return properties[name] is not False
@@ -148,7 +157,7 @@ def _property(schema: dict[str, Any], name: str) -> bool | None:
 
 
 def _types(schema: dict[str, Any]) -> frozenset[str]:
-    """The JSON types that a schema names, an integer being a number; none where it names none."""
+    """Returns the JSON types that a schema names, integers as numbers; empty if it names none."""
     named = schema.get("type", ())
     names = [named] if isinstance(named, str) else named if isinstance(named, list) else []
     if not names and (values := _values(schema)) is not None:
@@ -157,11 +166,11 @@ def _types(schema: dict[str, Any]) -> frozenset[str]:
 
 
 def _values(schema: dict[str, Any]) -> frozenset[tuple[str, Any]] | None:
-    """The only values that a schema allows, told apart by type; None where that is not plain."""
+    """Returns the values of `const` or `enum` with their types; None if some are not scalars."""
     values = [schema["const"]] if "const" in schema else schema.get("enum")
-    if not isinstance(values, list) or not all(isinstance(each, _SCALARS) for each in values):
+    if not isinstance(values, list) or not all(isinstance(value, _SCALARS) for value in values):
         return None
-    return frozenset((_type_of(each), each) for each in values)
+    return frozenset((_type_of(value), value) for value in values)
 
 
 def _type_of(value: object) -> str:

@@ -1,6 +1,6 @@
-"""What the `$ref`s of a schema stand for: pointers, anchors and ids within the same document.
+"""Resolution of `$ref` within a document: pointers, anchors and ids.
 
-Nothing is ever fetched.
+Other documents are never fetched.
 """
 
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 from friendli_endpoint.chat.structured.json_schema.drafts import draft_of
 from friendli_endpoint.chat.structured.json_schema.keywords import ASSERTIONS
-from friendli_endpoint.chat.structured.json_schema.place import Place
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaPath
 
 __all__ = ["Document", "subschemas"]
 
-_MOST_REFERENCES = 16
+_MAX_REFERENCES = 16
 
-_ONE = frozenset(
+_SCHEMA_KEYWORDS = frozenset(
     {
         "additionalItems",
         "additionalProperties",
@@ -30,8 +30,8 @@ _ONE = frozenset(
         "unevaluatedProperties",
     }
 )
-_LISTS = frozenset({"allOf", "anyOf", "items", "oneOf", "prefixItems"})
-_MAPS = frozenset(
+_LIST_KEYWORDS = frozenset({"allOf", "anyOf", "items", "oneOf", "prefixItems"})
+_MAP_KEYWORDS = frozenset(
     {
         "$defs",
         "definitions",
@@ -41,93 +41,93 @@ _MAPS = frozenset(
         "properties",
     }
 )
-_NAMING = frozenset({"$anchor", "$dynamicAnchor", "$id", "id"})
-_HOLDING = _ONE | _LISTS | _MAPS
-"""Keywords whose values are schemas, or hold some."""
+_IDENTIFIERS = frozenset({"$anchor", "$dynamicAnchor", "$id", "id"})
+_SUBSCHEMA_KEYWORDS = _SCHEMA_KEYWORDS | _LIST_KEYWORDS | _MAP_KEYWORDS
+"""Keywords whose values are schemas, or lists or maps of schemas."""
 
 
-def subschemas(schema: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
-    """The schemas right inside a schema, with the steps to them; property names are no keywords."""
+def subschemas(schema: dict[str, Any]) -> Iterator[tuple[SchemaPath, Any]]:
+    """Yields the direct subschemas with their relative paths; property names are not keywords."""
     for keyword, value in schema.items():
-        if keyword not in _HOLDING:
+        if keyword not in _SUBSCHEMA_KEYWORDS:
             continue
         if isinstance(value, dict):
-            if keyword in _MAPS:
+            if keyword in _MAP_KEYWORDS:
                 for name, inner in value.items():
                     yield (keyword, name), inner
-            elif keyword in _ONE:
+            elif keyword in _SCHEMA_KEYWORDS:
                 yield (keyword,), value
         elif isinstance(value, list):
-            if keyword in _LISTS:
+            if keyword in _LIST_KEYWORDS:
                 for index, inner in enumerate(value):
                     yield (keyword, index), inner
-        elif isinstance(value, bool) and keyword in _ONE:
+        elif isinstance(value, bool) and keyword in _SCHEMA_KEYWORDS:
             yield (keyword,), value
 
 
 class Document:
-    """A schema as a user sent it, and the names that its parts have.
+    """A schema as the user sent it, with the names of its subschemas.
 
     Args:
         root: The schema.
 
     Raises:
-        SchemaFault: It names a version that is not served.
+        SchemaError: It names a version that is not supported.
 
     Attributes:
         draft: The version of JSON Schema that it names.
-        has_references: Whether any of its schemas has a `$ref`.
+        has_references: Whether any of its subschemas has a `$ref`.
     """
 
     def __init__(self, root: dict[str, Any]) -> None:
         self._root = root
         self.draft = draft_of(root)
         self.has_references = False
-        self._bases: dict[Place, str] = {(): ""}
-        self._named: dict[str, Place] = {"": ()}
-        self._resolved: dict[tuple[str, str], Place | None] = {}
-        pending: list[tuple[Place, Any, str]] = [((), root, "")]
+        self._bases: dict[SchemaPath, str] = {(): ""}
+        self._named: dict[str, SchemaPath] = {"": ()}
+        self._resolved: dict[tuple[str, str], SchemaPath | None] = {}
+        pending: list[tuple[SchemaPath, Any, str]] = [((), root, "")]
         while pending:
-            place, schema, base = pending.pop()
+            path, schema, base = pending.pop()
             if not isinstance(schema, dict):
                 continue
             if "$ref" in schema:
                 self.has_references = True
-            if not _NAMING.isdisjoint(schema):
-                base = self._enter(place, schema, base)
-            pending.extend([((*place, *steps), each, base) for steps, each in subschemas(schema)])
+            if not _IDENTIFIERS.isdisjoint(schema):
+                base = self._register(path, schema, base)
+            pending.extend([((*path, *keys), inner, base) for keys, inner in subschemas(schema)])
 
-    def _enter(self, place: Place, schema: dict[str, Any], base: str) -> str:
-        """Notes the names of one schema; answers the base of the references in it."""
+    def _register(self, path: SchemaPath, schema: dict[str, Any], base: str) -> str:
+        """Registers the ids and anchors of a subschema; returns the base URI inside it."""
         name = schema.get("$id", schema.get("id") if self.draft == 4 else None)
         if isinstance(name, str) and name:
             address, fragment = urldefrag(_joined(base, name))
             if fragment and name.startswith("#"):
-                self._named[f"{address}#{fragment}"] = place
+                self._named[f"{address}#{fragment}"] = path
             elif address:
-                self._named[address] = place
-                self._bases[place] = base = address
+                self._named[address] = path
+                self._bases[path] = base = address
         for keyword in ("$anchor", "$dynamicAnchor"):
             if isinstance(schema.get(keyword), str):
-                self._named[f"{base}#{schema[keyword]}"] = place
+                self._named[f"{base}#{schema[keyword]}"] = path
         return base
 
-    def resolve(self, reference: str, place: Place) -> Place | None:
-        """Where the schema is that a reference stands for.
+    def resolve(self, reference: str, path: SchemaPath) -> SchemaPath | None:
+        """Resolves a reference.
 
         Args:
             reference: The value of a `$ref`.
-            place: Of the schema that holds it.
+            path: Path of the subschema that has the `$ref`.
 
         Returns:
-            Its place, or None if there is nothing by this name in the document.
+            The path of the target, or None if the document does not contain it.
         """
-        absolute = self._base(place), reference
+        absolute = self._base(path), reference
         if absolute not in self._resolved:
             self._resolved[absolute] = self._resolve(*absolute)
         return self._resolved[absolute]
 
-    def _resolve(self, base: str, reference: str) -> Place | None:
+    def _resolve(self, base: str, reference: str) -> SchemaPath | None:
         if reference.startswith("#/") and reference.isprintable() and not base:
             address, fragment = "", reference[1:]  # As below, in a tenth of the time.
         else:
@@ -137,48 +137,48 @@ class Document:
         start = self._named.get(address)
         if start is None:
             return None
-        steps = [
-            unquote(step).replace("~1", "/").replace("~0", "~") for step in fragment.split("/")[1:]
+        keys = [
+            unquote(key).replace("~1", "/").replace("~0", "~") for key in fragment.split("/")[1:]
         ]
-        return self._followed(start, steps)
+        return self._descend(start, keys)
 
-    def followed(self, place: Place) -> Place:
-        """Where a chain of references ends that begins at a place, and has nothing beside it."""
-        for _ in range(_MOST_REFERENCES):
-            schema = self.at(place)
-            hides = self.draft is not None and self.draft <= 7
+    def follow_references(self, path: SchemaPath) -> SchemaPath:
+        """Returns the end of a chain of references that have no other keywords beside them."""
+        for _ in range(_MAX_REFERENCES):
+            schema = self.at(path)
+            hides_siblings = self.draft is not None and self.draft <= 7
             if not isinstance(schema, dict) or not isinstance(schema.get("$ref"), str):
                 break
-            target = self.resolve(schema["$ref"], place)
-            if target is None or not (hides or schema.keys() & ASSERTIONS == {"$ref"}):
+            target = self.resolve(schema["$ref"], path)
+            if target is None or not (hides_siblings or schema.keys() & ASSERTIONS == {"$ref"}):
                 break
-            place = target
-        return place
+            path = target
+        return path
 
-    def _followed(self, start: Place, steps: list[str]) -> Place | None:
-        target, place = self.at(start), start
-        for step in steps:
-            if isinstance(target, dict) and step in target:
-                target, place = target[step], (*place, step)
-            elif isinstance(target, list) and step.isdecimal() and int(step) < len(target):
-                target, place = target[int(step)], (*place, int(step))
+    def _descend(self, start: SchemaPath, keys: list[str]) -> SchemaPath | None:
+        target, path = self.at(start), start
+        for key in keys:
+            if isinstance(target, dict) and key in target:
+                target, path = target[key], (*path, key)
+            elif isinstance(target, list) and key.isdecimal() and int(key) < len(target):
+                target, path = target[int(key)], (*path, int(key))
             else:
                 return None
-        return place
+        return path
 
-    def _base(self, place: Place) -> str:
+    def _base(self, path: SchemaPath) -> str:
         if len(self._bases) == 1:
             return self._bases[()]
-        length = len(place)
-        while place[:length] not in self._bases:
+        length = len(path)
+        while path[:length] not in self._bases:
             length -= 1
-        return self._bases[place[:length]]
+        return self._bases[path[:length]]
 
-    def at(self, place: Place) -> Any:
-        """What is at a place."""
+    def at(self, path: SchemaPath) -> Any:
+        """Returns the value at a path."""
         target: Any = self._root
-        for step in place:
-            target = target[step]
+        for key in path:
+            target = target[key]
         return target
 
 

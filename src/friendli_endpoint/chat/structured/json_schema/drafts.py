@@ -1,14 +1,14 @@
-"""The versions of JSON Schema, as far as they differ in what is served."""
+"""Versions of JSON Schema: which one a schema names, and which keywords it has."""
 
 import re
 from typing import Any
 
-from friendli_endpoint.chat.structured.json_schema.place import SchemaFault
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
 
 __all__ = ["Draft", "draft_of", "is_known"]
 
 Draft = int | None
-"""4, 6, 7, 2019 or 2020; None where a schema names none that is known."""
+"""4, 6, 7, 2019 or 2020; None if a schema does not name a known version."""
 
 _NAMED = re.compile(
     r"http://json-schema\.org/draft-0([3467])/schema#?"
@@ -17,15 +17,15 @@ _NAMED = re.compile(
 
 
 def draft_of(root: dict[str, Any]) -> Draft:
-    """The version that a schema says it is written in.
+    """Returns the version that a schema names in `$schema`.
 
     Raises:
-        SchemaFault: It is draft 3, whose words mean other things.
+        SchemaError: It is draft 3, whose keywords have other meanings.
     """
     found = _NAMED.fullmatch(str(root.get("$schema", "")))
     draft = int(found[found.lastindex or 0]) if found else None
     if draft == 3:
-        raise SchemaFault(("$schema",), "draft 3 is not served; write it in draft 4 or later")
+        raise SchemaError(("$schema",), "draft 3 is not supported; use draft 4 or later")
     return draft
 
 
@@ -41,6 +41,6 @@ _LATEST = 2020
 
 
 def is_known(keyword: str, draft: Draft) -> bool:
-    """Whether validators of a version look at a keyword; without a version, those of the latest."""
+    """Whether validators of a version evaluate a keyword; None stands for the latest version."""
     version = draft or _LATEST
     return _SINCE.get(keyword, 4) <= version <= _UNTIL.get(keyword, _LATEST)

@@ -1,93 +1,99 @@
-"""What the compiler says against a schema, at the keyword it is about and in words for clients."""
+"""Errors of the compiler, located at a keyword and reworded for the client."""
 
 import re
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
-from friendli_endpoint.chat.structured.json_schema.place import Place, SchemaFault
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 
-__all__ = ["fault_of", "in_words"]
+__all__ = ["client_message", "locate_error"]
 
 _MAX_ATTEMPTS = 200
 _MAX_SECONDS = 2.0
-"""Beyond either, the complaint stays where it is: each attempt compiles a part anew."""
+"""Beyond either limit the search stops: each attempt compiles a subschema."""
 
 
-def fault_of(
-    parts: Sequence[tuple[Place, dict[str, Any]]],
-    complaint: str,
-    asked: Callable[[dict[str, Any]], str | None],
-) -> SchemaFault:
-    """A complaint of the compiler, at the keyword that it is about.
+def locate_error(
+    subschemas: Sequence[tuple[SchemaPath, dict[str, Any]]],
+    message: str,
+    compile_error: Callable[[dict[str, Any]], str | None],
+) -> SchemaError:
+    """Finds the keyword that causes an error of the compiler.
 
     Args:
-        parts: Schemas with their places, outer ones first.
-        complaint: What the compiler says of the outermost.
-        asked: What it says of a part; asked a bounded number of times.
+        subschemas: Rewritten subschemas with their paths, outer ones first.
+        message: The compiler's error for the outermost one.
+        compile_error: Compiles a subschema and returns the error, if any; called a bounded number
+            of times.
     """
-    if in_words(complaint) == _TOO_COMPLEX:
-        return SchemaFault((), _TOO_COMPLEX)
+    if client_message(message) == _TOO_COMPLEX:
+        return SchemaError((), _TOO_COMPLEX)
     deadline = monotonic() + _MAX_SECONDS
-    place: Place = ()
-    part, attempts = dict(parts[0][1]) if parts else {}, 0
-    for inner, schema in parts[1:]:
-        if inner[: len(place)] != place or len(inner) <= len(place):
+    path: SchemaPath = ()
+    innermost, attempts = dict(subschemas[0][1]) if subschemas else {}, 0
+    for inner_path, schema in subschemas[1:]:
+        if inner_path[: len(path)] != path or len(inner_path) <= len(path):
             continue
-        required = _REQUIRED.match(complaint)
-        if required and inner != (*place, "properties", required[1]):
+        required = _REQUIRED.match(message)
+        if required and inner_path != (*path, "properties", required[1]):
             continue
         attempts += 1
         if attempts > _MAX_ATTEMPTS or monotonic() > deadline:
             break
-        answer = asked(schema)
-        if answer is not None and (required or answer == complaint):
-            place, part, complaint = inner, schema, answer
-    for words, keywords, _ in _COMPLAINTS:
-        found = words.match(complaint)
-        named = keywords or (found.groups() if found else ())
-        keyword = next((each for each in named if each in part), None)
+        inner_message = compile_error(schema)
+        if inner_message is not None and (required or inner_message == message):
+            path, innermost, message = inner_path, schema, inner_message
+    for expression, keywords, _ in _MESSAGES:
+        found = expression.match(message)
+        candidates = keywords or (found.groups() if found else ())
+        keyword = next((candidate for candidate in candidates if candidate in innermost), None)
         if found and keyword:
-            return SchemaFault((*place, keyword), in_words(complaint))
-    return SchemaFault(place, in_words(complaint))
+            return SchemaError((*path, keyword), client_message(message))
+    return SchemaError(path, client_message(message))
 
 
-def in_words(complaint: str) -> str:
-    """What the compiler says, in words for the client."""
-    reasons = (reason for words, _, reason in _COMPLAINTS if words.match(complaint))
-    return next(reasons, "") or complaint.removeprefix(_UNSATISFIABLE)[:300]
+def client_message(message: str) -> str:
+    """Rewords an error of the compiler for the client."""
+    reasons = (reason for expression, _, reason in _MESSAGES if expression.match(message))
+    return next(reasons, "") or message.removeprefix(_UNSATISFIABLE)[:300]
 
 
-_TOO_COMPLEX = "it is too complex: an output would take too much work to follow"
+_TOO_COMPLEX = "it is too complex: generating an output would take too much work"
 _UNSATISFIABLE = "Unsatisfiable schema: "
 _REQUIRED = re.compile(f"{_UNSATISFIABLE}required property '(.*)' is unsatisfiable", re.DOTALL)
-_COMPLAINTS: tuple[tuple[re.Pattern[str], tuple[str, ...], str], ...] = (
+_MESSAGES: tuple[tuple[re.Pattern[str], tuple[str, ...], str], ...] = (
     (
         re.compile("patternProperty regexes .* are not disjoint|can't determine if patternProp"),
         ("patternProperties",),
-        "two of its patterns can match the same name, or may",
+        "two of its patterns might match the same property name",
     ),
     (
         re.compile("circular references with sibling keys"),
         ("$ref",),
-        "it leads back to itself and has other keywords beside it",
+        "a recursive $ref must not have other keywords beside it",
     ),
     (
         re.compile("min/maxProperties only supported"),
         ("minProperties", "maxProperties"),
-        "all properties must be required for it, or it must be 1 with additionalProperties false",
+        "it is supported if all properties are required, or if it is 1 and additionalProperties "
+        "is false",
     ),
     (
         re.compile(f"{_UNSATISFIABLE}Regex is empty|Unable to determine if regex is empty"),
         ("pattern", "format"),
-        "no string satisfies it together with its neighbours, or none is easily found",
+        "no string satisfies all string keywords of the schema, or the search for one is too "
+        "complex",
     ),
     (
         re.compile(".*(fuel|too many|too large|too big|Current row|limit|panic)"),
         (),
         _TOO_COMPLEX,
     ),
-    (re.compile("(NoExtension)"), (), "nothing satisfies it"),
+    (re.compile("(NoExtension)"), (), "no output satisfies it"),
     (re.compile(_UNSATISFIABLE + r"(\w+) \("), (), ""),
 )
-"""What the compiler says, the keywords it says it of, and the same in words for the client."""
+"""Errors of the compiler, the keywords that may cause them, and the message for the client.
+
+An empty message keeps that of the compiler.
+"""

@@ -1,7 +1,7 @@
-"""What a `format` asks of a value, as patterns and bounds that every validator agrees with.
+"""Formats of strings and numbers, as patterns and bounds that every validator agrees with.
 
-Validators differ at the edges of a format: leap seconds, a lower-case `t`, a domain of one label.
-Each pattern here stays inside what all of them take, and is bounded in length where the format is.
+Validators differ in the details of a format: leap seconds, a lower-case `t`, a domain of one label.
+Each pattern here matches only what all of them accept, with bounded length if the format has one.
 """
 
 from typing import Any
@@ -85,8 +85,8 @@ STRINGS: dict[str, str] = {
     "byte": "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
 }
 STRINGS |= {
-    other: STRINGS[name]
-    for other, name in {
+    alias: STRINGS[name]
+    for alias, name in {
         "base64": "byte",
         "css-color": "color",
         "datetime": "date-time",
@@ -96,7 +96,7 @@ STRINGS |= {
         "url": "uri",
     }.items()
 }
-"""Format of a string to the pattern of the whole string."""
+"""For each format of strings, the pattern of the whole string."""
 
 NUMBERS: dict[str, dict[str, Any]] = {
     "int8": {"minimum": -(2**7), "maximum": 2**7 - 1},
@@ -110,7 +110,7 @@ NUMBERS: dict[str, dict[str, Any]] = {
     "float": {},
     "double": {},
 }
-"""Format of a number, as OpenAPI and its neighbours have them, to the bounds it means."""
+"""For each format of numbers, as in OpenAPI and similar standards, its bounds."""
 
 ANNOTATIONS = frozenset({"binary", "password", "textarea", "multiline", "markdown"})
-"""Formats that say how a string is shown, and nothing about its value."""
+"""Formats that describe the presentation of a string and do not constrain its value."""

@@ -1,4 +1,4 @@
-"""The keywords of JSON Schema, as tables: what their values are, and which cannot be enforced."""
+"""Tables of the keywords of JSON Schema: valid values, types, and unsupported keywords."""
 
 import math
 from collections.abc import Callable
@@ -21,14 +21,14 @@ TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 ALL_TYPES = frozenset(TYPES)
 
 APPLICATORS = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
-"""Keywords that put other schemas in the same place."""
+"""Keywords that apply other schemas to the same value."""
 
-UNEVALUATED = "beside $ref, allOf, anyOf and oneOf it depends on which of them hold"
-"""Why `unevaluatedItems` and `unevaluatedProperties` cannot be enforced there."""
+UNEVALUATED = "it must not be combined with $ref, allOf, anyOf or oneOf"
+"""The effect of `unevaluatedItems` and `unevaluatedProperties` then depends on which hold."""
 
 
 def types_of(schema: dict[str, Any]) -> tuple[str, ...]:
-    """The types that a schema names; all of them where it names none."""
+    """Returns the types that a schema names; all types if it names none."""
     named = schema.get("type", TYPES)
     return (named,) if isinstance(named, str) else tuple(dict.fromkeys(named))
 
@@ -47,7 +47,7 @@ def _is_schema(value: object) -> bool:
 
 
 def _are_names(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def _are_types(value: object) -> bool:
@@ -57,14 +57,14 @@ def _are_types(value: object) -> bool:
 
 
 def _are_schemas(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(_is_schema(each) for each in value)
+    return isinstance(value, list) and bool(value) and all(_is_schema(schema) for schema in value)
 
 
 def _is_map(value: object) -> bool:
-    return isinstance(value, dict) and all(_is_schema(each) for each in value.values())
+    return isinstance(value, dict) and all(_is_schema(schema) for schema in value.values())
 
 
-_COUNT = (_is_count, "a whole number, 0 or more")
+_COUNT = (_is_count, "a whole number, at least 0")
 _SCHEMA = (_is_schema, "a schema: an object, true or false")
 _SCHEMAS = (_are_schemas, "a list of one or more schemas")
 _MAP = (_is_map, "an object whose values are schemas")
@@ -107,7 +107,7 @@ VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "minLength": _COUNT,
     "minProperties": _COUNT,
     "minimum": _NUMBER,
-    "multipleOf": (lambda value: _is_number(value) and value > 0, "a number above 0"),
+    "multipleOf": (lambda value: _is_number(value) and value > 0, "a number greater than 0"),
     "not": _SCHEMA,
     "oneOf": _SCHEMAS,
     "pattern": _TEXT,
@@ -122,10 +122,10 @@ VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "unevaluatedProperties": _SCHEMA,
     "uniqueItems": (lambda value: isinstance(value, bool), "true or false"),
 }
-"""Keyword to what its value must satisfy, and the same in words."""
+"""For each keyword, a predicate of its valid values, and their description."""
 
 ASSERTIONS = frozenset(VALUES) - {"$anchor", "$defs", "$id", "$schema", "definitions"} | {"const"}
-"""Keywords that ask something of a value."""
+"""Keywords that constrain a value."""
 
 APPLIES_TO: dict[str, frozenset[str]] = {
     **dict.fromkeys(
@@ -165,18 +165,17 @@ APPLIES_TO: dict[str, frozenset[str]] = {
         frozenset({"number", "integer"}),
     ),
 }
-"""Keyword to the types whose values it constrains; it says nothing about the others."""
+"""For each keyword, the types it constrains; it does not affect values of other types."""
 
-_ASKS_NOTHING: Callable[[Any], bool] = lambda value: value is True or value == {}  # noqa: E731
 _NEVER: Callable[[Any], bool] = lambda value: False  # noqa: E731
 
 UNSUPPORTED: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "$dynamicRef": (_NEVER, "a reference must have one target; use $ref"),
-    "$recursiveRef": (_NEVER, "a reference must have one target; use $ref"),
+    "$dynamicRef": (_NEVER, "a reference must have a fixed target; use $ref"),
+    "$recursiveRef": (_NEVER, "a reference must have a fixed target; use $ref"),
     "contains": (_NEVER, "a grammar cannot count the items that satisfy a schema"),
-    "disallow": (_NEVER, "a grammar has no complement; say what is allowed"),
+    "disallow": (_NEVER, "it is a keyword of draft 3; use not, or list the allowed types"),
     "divisibleBy": (_NEVER, "it is a keyword of draft 3; use multipleOf"),
     "extends": (_NEVER, "it is a keyword of draft 3; use allOf"),
     "uniqueItems": (lambda value: value is False, "a grammar cannot compare items"),
 }
-"""Keyword to the values of it that ask for nothing, and why the others cannot be enforced."""
+"""For each keyword, a predicate of its values without effect, and the error for the others."""

@@ -1,4 +1,4 @@
-"""How JSON is written where a grammar decides."""
+"""White space and escapes of generated JSON."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -8,8 +8,8 @@ __all__ = ["LAYOUTS", "JsonLayout"]
 JsonLayout = Literal["free", "line"]
 
 _ESCAPES = 'nrbtf\\"'
-"""Those of one letter: were `\\u0061` allowed, a name would have two spellings, and a property
-could be there twice."""
+"""Escapes of one letter. If `\\u0061` were allowed, a name would have two spellings, and an object
+could have a property twice."""
 
 LAYOUTS: Mapping[JsonLayout, Mapping[str, Any]] = {
     "free": {
@@ -24,9 +24,10 @@ LAYOUTS: Mapping[JsonLayout, Mapping[str, Any]] = {
         "json_allowed_escapes": _ESCAPES,
     },
 }
-"""The compiler's options, to be put into a schema as `x-guidance`.
+"""Options of the compiler, passed in a schema as `x-guidance`.
 
-`free`: between two tokens there is nothing, a space, or a new line and its indentation, as the
-model likes; unbounded white space is a trap that small models do not leave. `line`: a space after
-each comma and colon and nowhere else, as `json.dumps` writes, so that an answer takes fewer tokens.
+`free`: between two tokens the model chooses nothing, a space, or a line break with at most 16
+spaces of indentation. White space is bounded because small models may generate it without end.
+`line`: a space after each comma and colon and nowhere else, as `json.dumps` writes, so that an
+answer takes fewer tokens.
 """

@@ -1,41 +1,43 @@
-"""The `multipleOf`s of a schema: those that a float holds exactly, as long as they are few."""
+"""Values of `multipleOf`: supported if they are exact as floats and small together."""
 
 from decimal import Decimal
 from fractions import Fraction
 from math import lcm
 
-from friendli_endpoint.chat.structured.json_schema.place import Place, SchemaFault
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 
 __all__ = ["Multiples"]
 
-_MOST_MULTIPLE = 100_000
+_MAX_MULTIPLE = 100_000
 
 
 class Multiples:
-    """The `multipleOf`s of one schema; all may come together in one place."""
+    """The values of `multipleOf` in one schema; all of them may apply to the same number."""
 
     def __init__(self) -> None:
         self._coefficient = 1
         self._scale = 1
 
-    def taken(self, value: int | float, place: Place) -> int | float:
-        """The same value, if it can be enforced together with those before it.
+    def add(self, value: int | float, path: SchemaPath) -> int | float:
+        """Adds a value and returns it, as an integer if it is whole.
 
         Raises:
-            SchemaFault: It is not exact, or the grammar would become too large.
+            SchemaError: It is inexact, or the grammar would become too large.
         """
         if Fraction(value) != Fraction(str(value)):
-            raise SchemaFault(
-                place,
-                "a 64-bit float does not hold it exactly, so validators disagree about its "
+            raise SchemaError(
+                path,
+                "a 64-bit float does not represent it exactly, so validators disagree about its "
                 "multiples; use whole numbers",
             )
         exact = Decimal(str(value)).normalize()
         scale = 10 ** max(0, -int(exact.as_tuple().exponent))
         self._coefficient = lcm(self._coefficient, int(exact * scale))
         self._scale = max(self._scale, scale)
-        if self._coefficient * self._scale > _MOST_MULTIPLE:
-            raise SchemaFault(
-                place, f"the multiples in a schema must not go beyond {_MOST_MULTIPLE:,} together"
+        if self._coefficient * self._scale > _MAX_MULTIPLE:
+            raise SchemaError(
+                path,
+                "the least common multiple of all multipleOf values, times their decimal scale, "
+                f"must be at most {_MAX_MULTIPLE:,}",
             )
         return int(value) if float(value).is_integer() else value

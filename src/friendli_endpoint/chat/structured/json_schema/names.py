@@ -1,4 +1,4 @@
-"""Keywords that say of properties by their names what they are: patterns, and all the others."""
+"""Keywords for properties by name: patterns of names, and all remaining names."""
 
 from typing import Any
 
@@ -6,98 +6,112 @@ from friendli_endpoint.chat.structured.json_schema.checking import check_enforce
 from friendli_endpoint.chat.structured.json_schema.formats import STRINGS
 from friendli_endpoint.chat.structured.json_schema.keywords import ASSERTIONS, types_of
 from friendli_endpoint.chat.structured.json_schema.literals import check_text
+from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
 from friendli_endpoint.chat.structured.json_schema.objects import check_count
-from friendli_endpoint.chat.structured.json_schema.part import Part
-from friendli_endpoint.chat.structured.json_schema.place import SchemaFault
-from friendli_endpoint.chat.structured.json_schema.strings import fit_loosely, fit_pattern
-from friendli_endpoint.chat.structured.regex import read_pattern, telling_patterns
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
+from friendli_endpoint.chat.structured.json_schema.strings import (
+    rewrite_pattern,
+    rewrite_pattern_loosely,
+)
+from friendli_endpoint.chat.structured.regex import parse_pattern, unambiguous_patterns
 
 __all__ = ["names"]
 
-_MOST_PATTERNS = 100
+_MAX_PATTERNS = 100
 _NAMED = frozenset({"properties", "patternProperties", "required"})
 
 
-def names(part: Part) -> None:
+def names(node: SchemaNode) -> None:
     """Rewrites `patternProperties`, `additionalProperties` and `propertyNames`."""
-    if "patternProperties" in part.schema:
-        part.out["patternProperties"] = _by_pattern(part)
-    if "propertyNames" in part.schema:
-        _by_any_name(part)
-    elif "additionalProperties" in part.schema:
-        rest = part.schema["additionalProperties"]
-        part.out["additionalProperties"] = part.rewritten(rest, "additionalProperties")
+    if "patternProperties" in node.schema:
+        node.out["patternProperties"] = _pattern_properties(node)
+    if "propertyNames" in node.schema:
+        _rewrite_property_names(node)
+    elif "additionalProperties" in node.schema:
+        rest = node.schema["additionalProperties"]
+        node.out["additionalProperties"] = node.rewrite(rest, "additionalProperties")
 
 
-def _by_pattern(part: Part) -> dict[str, Any]:
-    patterns = part.schema["patternProperties"]
-    if len(patterns) > _MOST_PATTERNS:
-        raise SchemaFault(
-            part.at("patternProperties"), f"it has more than {_MOST_PATTERNS} patterns"
+def _pattern_properties(node: SchemaNode) -> dict[str, Any]:
+    schemas = node.schema["patternProperties"]
+    if len(schemas) > _MAX_PATTERNS:
+        raise SchemaError(
+            node.at("patternProperties"), f"it has more than {_MAX_PATTERNS} patterns"
         )
-    written, doubtful = _name_patterns(part)
-    fitted: dict[str, Any] = {doubtful: False} if doubtful else {}
-    for pattern, (text, each) in zip(written, patterns.items(), strict=True):
-        if pattern in fitted:
-            raise SchemaFault(part.at("patternProperties", text), "another pattern means the same")
-        fitted[pattern] = part.rewritten(each, "patternProperties", text)
-    return fitted
+    patterns, ambiguous = _rewrite_name_patterns(node)
+    out: dict[str, Any] = {ambiguous: False} if ambiguous else {}
+    for pattern, (original, schema) in zip(patterns, schemas.items(), strict=True):
+        if pattern in out:
+            raise SchemaError(
+                node.at("patternProperties", original), "another pattern is equivalent"
+            )
+        out[pattern] = node.rewrite(schema, "patternProperties", original)
+    return out
 
 
-def _name_patterns(part: Part) -> tuple[list[str], str | None]:
-    """The patterns for the compiler, and one for names that there must not be.
+def _rewrite_name_patterns(node: SchemaNode) -> tuple[list[str], str | None]:
+    """Returns the patterns for the compiler, and a pattern of forbidden names, if any.
 
-    A name that a pattern matches in some dialects only belongs to the pattern and to the others.
-    Where these may be anything, it goes with the pattern; where there are none, it goes; elsewhere
-    there must not be such a name.
+    A name that a pattern matches in some regex dialects only must satisfy both the schema of the
+    pattern and that of the remaining names. If the remaining names may have any value, the pattern
+    includes it; if they are forbidden, the pattern excludes it; otherwise the name is forbidden.
     """
-    named = part.schema.get("properties", ())
-    others = part.schema.get("additionalProperties", part.schema.get("unevaluatedProperties", True))
-    patterns = part.schema["patternProperties"]
-    strict = [fit_pattern(each, part.at("patternProperties", each)) for each in patterns]
-    if others is False and all(each.isascii() and each.isprintable() for each in named):
+    named = node.schema.get("properties", ())
+    rest = node.schema.get("additionalProperties", node.schema.get("unevaluatedProperties", True))
+    patterns = node.schema["patternProperties"]
+    strict = [rewrite_pattern(text, node.at("patternProperties", text)) for text in patterns]
+    if rest is False and all(name.isascii() and name.isprintable() for name in named):
         return strict, None
-    if others in (True, {}):
-        return [fit_loosely(each, part.at("patternProperties", each)) for each in patterns], None
-    telling, doubtful = telling_patterns([read_pattern(each) for each in patterns])
-    return [f"^{each}$" for each in telling], f"^{doubtful}$" if doubtful else None
+    if rest in (True, {}):
+        loose = [
+            rewrite_pattern_loosely(text, node.at("patternProperties", text)) for text in patterns
+        ]
+        return loose, None
+    exact, ambiguous = unambiguous_patterns([parse_pattern(text) for text in patterns])
+    return [f"^{pattern}$" for pattern in exact], f"^{ambiguous}$" if ambiguous else None
 
 
-def _by_any_name(part: Part) -> None:
-    """`propertyNames`, where it can be said with patterns or by naming the properties."""
-    asked, place = part.schema["propertyNames"], part.at("propertyNames")
-    allowed = asked if isinstance(asked, dict) else {}
-    check_values(allowed, place, part.whole.document.draft)
-    check_enforced(allowed, place)
-    rest = part.rewritten(part.schema.get("additionalProperties", True), "additionalProperties")
+def _rewrite_property_names(node: SchemaNode) -> None:
+    """Rewrites `propertyNames` into patterns or named properties, if that is equivalent."""
+    schema, path = node.schema["propertyNames"], node.at("propertyNames")
+    allowed = schema if isinstance(schema, dict) else {}
+    check_values(allowed, path, node.context.document.draft)
+    check_enforced(allowed, path)
+    rest = node.rewrite(node.schema.get("additionalProperties", True), "additionalProperties")
     keywords = allowed.keys() & ASSERTIONS - {"type"}
-    strings = "string" in types_of(allowed)
-    if asked is not False and strings and not keywords:
-        part.out["additionalProperties"] = rest
+    allows_strings = "string" in types_of(allowed)
+    if schema is not False and allows_strings and not keywords:
+        node.out["additionalProperties"] = rest
         return
-    if _NAMED & part.schema.keys() or not strings:
-        raise SchemaFault(place, "it is enforced only for strings, without named properties")
-    part.out["additionalProperties"] = False
+    if _NAMED & node.schema.keys() or not allows_strings:
+        raise SchemaError(
+            path,
+            "it is supported for strings only, and not together with properties, "
+            "patternProperties or required",
+        )
+    node.out["additionalProperties"] = False
     if keywords in ({"enum"}, {"const"}):
         listed = allowed["enum"] if "enum" in allowed else [allowed["const"]]
-        check_count(listed, place)
+        check_count(listed, path)
         for name in listed:
-            check_text(name, place)
-        part.out["properties"] = {name: rest for name in listed if isinstance(name, str)}
+            check_text(name, path)
+        node.out["properties"] = {name: rest for name in listed if isinstance(name, str)}
     elif keywords:
-        part.out["patternProperties"] = {_name_pattern(part, keywords): rest}
+        node.out["patternProperties"] = {_name_pattern(node, keywords): rest}
 
 
-def _name_pattern(part: Part, keywords: set[str]) -> str:
-    """A pattern that says the same of names as a schema of strings."""
-    allowed = part.schema["propertyNames"]
+def _name_pattern(node: SchemaNode, keywords: set[str]) -> str:
+    """Returns a pattern that is equivalent to the schema of `propertyNames`."""
+    allowed = node.schema["propertyNames"]
     if keywords == {"pattern"}:
-        return fit_pattern(allowed["pattern"], part.at("propertyNames", "pattern"))
+        return rewrite_pattern(allowed["pattern"], node.at("propertyNames", "pattern"))
     if keywords <= {"minLength", "maxLength"}:
-        most = int(allowed["maxLength"]) if "maxLength" in allowed else ""
-        return f"^(?s:.{{{int(allowed.get('minLength', 0))},{most}}})$"
+        max_length = int(allowed["maxLength"]) if "maxLength" in allowed else ""
+        return f"^(?s:.{{{int(allowed.get('minLength', 0))},{max_length}}})$"
     if keywords == {"format"} and allowed["format"] in STRINGS:
         return f"^(?:{STRINGS[allowed['format']]})$"
-    raise SchemaFault(
-        part.at("propertyNames"), "it is enforced for a single keyword, not for these together"
+    raise SchemaError(
+        node.at("propertyNames"),
+        "it is supported with only one of enum, const, pattern and a known format, or with "
+        "minLength and maxLength",
     )

@@ -1,57 +1,59 @@
-"""Bounds of numbers, in the ranges where the compiler is exact.
+"""Bounds of numbers, restricted to the range where the compiler is exact.
 
-Numbers pass through 64-bit floats on their way, here and at whoever validates the answer: bounds
-are drawn in to where floats hold every whole number.
+Numbers pass through 64-bit floats, here and in the client's validator: bounds are narrowed to the
+range where floats represent every whole number.
 """
 
 from fractions import Fraction
 from typing import Any
 
-from friendli_endpoint.chat.structured.json_schema.part import Part
-from friendli_endpoint.chat.structured.json_schema.place import Place, SchemaFault
+from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 
-__all__ = ["bounds", "multiple", "numeric_bounds", "opposite_bounds"]
+__all__ = ["bounds", "multiple", "negated_bounds", "numeric_bounds"]
 
-_EXACT = 2**53
-_SMALLEST = Fraction(1, 10**15)
-
-
-def bounds(part: Part) -> None:
-    """Rewrites `minimum`, `maximum`, and the two that are exclusive."""
-    part.out.update(numeric_bounds(part.schema, part.place))
+_MAX_EXACT = 2**53
+_MIN_MAGNITUDE = Fraction(1, 10**15)
 
 
-def multiple(part: Part) -> None:
+def bounds(node: SchemaNode) -> None:
+    """Rewrites `minimum`, `maximum`, `exclusiveMinimum` and `exclusiveMaximum`."""
+    node.out.update(numeric_bounds(node.schema, node.path))
+
+
+def multiple(node: SchemaNode) -> None:
     """Rewrites `multipleOf`."""
-    taken = part.whole.multiples.taken(part.schema["multipleOf"], part.at("multipleOf"))
-    part.out["multipleOf"] = taken
+    value = node.context.multiples.add(node.schema["multipleOf"], node.at("multipleOf"))
+    node.out["multipleOf"] = value
 
 
-def numeric_bounds(schema: dict[str, Any], place: Place) -> dict[str, Any]:
-    """The bounds of a schema, each a number.
+def numeric_bounds(schema: dict[str, Any], path: SchemaPath) -> dict[str, Any]:
+    """Rewrites the bounds of a schema so that each is a number.
 
     Args:
-        schema: It; in draft 4, the exclusive ones are true or false.
-        place: Where it is.
+        schema: The schema; in draft 4, the exclusive bounds are true or false.
+        path: Path of the schema.
 
     Raises:
-        SchemaFault: A bound leaves only numbers that floats do not hold exactly.
+        SchemaError: A bound allows only numbers that floats do not represent exactly.
     """
     out: dict[str, Any] = {}
     for end, sign in (("inimum", 1), ("aximum", -1)):
-        plain, exclusive = f"m{end}", f"exclusiveM{end}"
-        found = {key: schema[key] for key in (plain, exclusive) if key in schema}
+        inclusive, exclusive = f"m{end}", f"exclusiveM{end}"
+        found = {key: schema[key] for key in (inclusive, exclusive) if key in schema}
         if isinstance(found.get(exclusive), bool):
-            strict = found.pop(exclusive)
-            if strict and plain in found:
-                found[exclusive] = found.pop(plain)
+            is_exclusive = found.pop(exclusive)
+            if is_exclusive and inclusive in found:
+                found[exclusive] = found.pop(inclusive)
         for keyword, value in found.items():
-            if value * sign > _EXACT:
-                raise SchemaFault((*place, keyword), "it leaves only numbers beyond 2^53")
-            if value != 0 and abs(Fraction(value)) < _SMALLEST:
-                raise SchemaFault((*place, keyword), "it is too close to 0")
-            if abs(value) > _EXACT:
-                out.setdefault(plain, -_EXACT * sign)
+            if value * sign > _MAX_EXACT:
+                raise SchemaError(
+                    (*path, keyword), "it allows only numbers beyond 2^53, where floats are inexact"
+                )
+            if value != 0 and abs(Fraction(value)) < _MIN_MAGNITUDE:
+                raise SchemaError((*path, keyword), "its magnitude must be 0, or at least 10^-15")
+            if abs(value) > _MAX_EXACT:
+                out.setdefault(inclusive, -_MAX_EXACT * sign)
             else:
                 out[keyword] = int(value) if float(value).is_integer() else value
     return out
@@ -65,28 +67,32 @@ _OPPOSITES = {
 }
 
 
-def opposite_bounds(schema: dict[str, Any], keyword: str, place: Place) -> dict[str, Any]:
-    """The bound that numbers keep which do not keep a bound of a schema.
+def negated_bounds(schema: dict[str, Any], keyword: str, path: SchemaPath) -> dict[str, Any]:
+    """Returns the bound of the numbers that violate a bound of a schema.
 
     Args:
-        schema: It.
-        keyword: Which of its bounds.
-        place: Where that is.
+        schema: The schema.
+        keyword: The keyword of the bound.
+        path: Path of the bound.
 
     Returns:
-        One bound; none for an exclusive one of draft 4, which only says how another one is meant.
+        One bound; none for an exclusive bound of draft 4, which only modifies another bound.
 
     Raises:
-        SchemaFault: Floats do not hold all numbers beyond it exactly.
+        SchemaError: Floats do not represent all numbers beyond it exactly.
     """
     value, opposite = schema[keyword], _OPPOSITES[keyword]
     if isinstance(value, bool):
         return {}
-    strict = schema.get(f"exclusiveM{keyword[1:]}", False)
-    if keyword in ("maximum", "minimum") and strict is not False:
-        if strict is not True:
-            raise SchemaFault(place, "it has another bound beside it")
+    exclusive = schema.get(f"exclusiveM{keyword[1:]}", False)
+    if keyword in ("maximum", "minimum") and exclusive is not False:
+        if exclusive is not True:
+            raise SchemaError(
+                path, f"it must not be combined with exclusiveM{keyword[1:]} inside a negation"
+            )
         opposite = opposite.replace("exclusiveM", "m")
-    if abs(value) > _EXACT:
-        raise SchemaFault(place, "there are only numbers beyond 2^53 that do not satisfy it")
-    return numeric_bounds({opposite: value}, place)
+    if abs(value) > _MAX_EXACT:
+        raise SchemaError(
+            path, "its complement has only numbers beyond 2^53, where floats are inexact"
+        )
+    return numeric_bounds({opposite: value}, path)

@@ -1,78 +1,79 @@
-"""Keywords of objects: the properties by name, and how many there are."""
+"""Object keywords: named properties, and number of properties."""
 
 from collections.abc import Sized
 
 from friendli_endpoint.chat.structured.json_schema.keywords import APPLICATORS, UNEVALUATED
 from friendli_endpoint.chat.structured.json_schema.literals import check_text
-from friendli_endpoint.chat.structured.json_schema.part import Part
-from friendli_endpoint.chat.structured.json_schema.place import Place, SchemaFault
+from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 
 __all__ = ["check_count", "counts", "properties", "required", "unevaluated"]
 
 _MAX_NAMED = 2_000
-_MOST_PROPERTIES = 10_000
+_MAX_PROPERTIES = 10_000
 
 
-def properties(part: Part) -> None:
+def properties(node: SchemaNode) -> None:
     """Rewrites `properties`."""
-    named = part.schema["properties"]
-    check_count(named, part.at("properties"))
+    named = node.schema["properties"]
+    check_count(named, node.at("properties"))
     for name in named:
-        check_text(name, part.place, "properties", name)
-    part.out["properties"] = {
-        name: part.rewritten(each, "properties", name) for name, each in named.items()
+        check_text(name, node.path, "properties", name)
+    node.out["properties"] = {
+        name: node.rewrite(schema, "properties", name) for name, schema in named.items()
     }
 
 
-def required(part: Part) -> None:
-    """Takes `required` over."""
-    names = list(dict.fromkeys(part.schema["required"]))
-    check_count(names, part.at("required"))
+def required(node: SchemaNode) -> None:
+    """Copies `required` without repetitions."""
+    names = list(dict.fromkeys(node.schema["required"]))
+    check_count(names, node.at("required"))
     for name in names:
-        check_text(name, part.place, "required")
-    part.out["required"] = names
+        check_text(name, node.path, "required")
+    node.out["required"] = names
 
 
-def check_count(names: Sized, place: Place) -> None:
-    """Refuses an object with so many named properties that its grammar cannot be compiled.
+def check_count(names: Sized, path: SchemaPath) -> None:
+    """Checks that an object has few enough named properties to be compiled.
 
     The compiler's work grows with the square of their number.
 
     Raises:
-        SchemaFault: Said of the place.
+        SchemaError: At the path.
     """
     if len(names) > _MAX_NAMED:
-        raise SchemaFault(place, f"it has more than {_MAX_NAMED:,} properties")
+        raise SchemaError(path, f"it has more than {_MAX_NAMED:,} properties")
 
 
-def counts(part: Part) -> None:
+def counts(node: SchemaNode) -> None:
     """Rewrites `minProperties` and `maxProperties`."""
-    least, most = part.count("minProperties", 0), part.count("maxProperties", _MOST_PROPERTIES)
-    required, named = set(part.schema.get("required", ())), part.schema.get("properties", {})
-    closed = part.schema.get("additionalProperties") is False
-    closed = closed and not part.schema.get("patternProperties")
-    bounded = "maxProperties" in part.schema and not (closed and most >= len(named))
+    min_count = node.count("minProperties", 0)
+    max_count = node.count("maxProperties", _MAX_PROPERTIES)
+    required, named = set(node.schema.get("required", ())), node.schema.get("properties", {})
+    closed = node.schema.get("additionalProperties") is False
+    closed = closed and not node.schema.get("patternProperties")
+    bounded = "maxProperties" in node.schema and not (closed and max_count >= len(named))
     if bounded:
-        part.out["maxProperties"] = min(most, _MOST_PROPERTIES)
-    if least > len(required) + 1:
-        raise SchemaFault(
-            part.at("minProperties"),
-            "a grammar cannot tell that two names differ; it may ask for at most one property "
-            "that is not required",
+        node.out["maxProperties"] = min(max_count, _MAX_PROPERTIES)
+    if min_count > len(required) + 1:
+        raise SchemaError(
+            node.at("minProperties"),
+            "it must be at most 1 greater than the number of required properties, because a "
+            "grammar cannot ensure that two property names differ",
         )
     optional = [name for name in named if name not in required]
-    if least > len(required) and optional and not closed and not bounded:
-        others = {"properties": dict.fromkeys(optional, False), "minProperties": least}
-        part.either([*({"required": [name]} for name in optional), others])
-    elif least:
-        part.out["minProperties"] = least
+    if min_count > len(required) and optional and not closed and not bounded:
+        others = {"properties": dict.fromkeys(optional, False), "minProperties": min_count}
+        node.add_any_of([*({"required": [name]} for name in optional), others])
+    elif min_count:
+        node.out["minProperties"] = min_count
 
 
-def unevaluated(part: Part) -> None:
-    """Rewrites `unevaluatedProperties` where nothing else is in the same place."""
-    rest = part.schema["unevaluatedProperties"]
-    if rest in (True, {}) or "additionalProperties" in part.schema:
+def unevaluated(node: SchemaNode) -> None:
+    """Rewrites `unevaluatedProperties` of a schema without applicators such as `allOf`."""
+    schema = node.schema["unevaluatedProperties"]
+    if schema in (True, {}) or "additionalProperties" in node.schema:
         return
-    if APPLICATORS & part.schema.keys():
-        raise SchemaFault(part.at("unevaluatedProperties"), UNEVALUATED)
-    part.out["additionalProperties"] = part.rewritten(rest, "unevaluatedProperties")
+    if APPLICATORS & node.schema.keys():
+        raise SchemaError(node.at("unevaluatedProperties"), UNEVALUATED)
+    node.out["additionalProperties"] = node.rewrite(schema, "unevaluatedProperties")

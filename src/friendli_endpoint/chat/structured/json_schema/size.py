@@ -1,45 +1,45 @@
-"""How large a schema may be, whatever is in it."""
+"""Limits on the size of a schema, checked before anything else."""
 
 import json
 
-from friendli_endpoint.chat.structured.json_schema.place import SchemaFault
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
 
 __all__ = ["schema_text"]
 
-_MOST_CHARACTERS = 512 * 1024
-_MOST_NESTING = 100
-_HOLDING = (dict, list)
+_MAX_CHARACTERS = 512 * 1024
+_MAX_DEPTH = 100
+_CONTAINERS = (dict, list)
 
 
 def schema_text(schema: object, param: str) -> str:
-    """A schema as JSON.
+    """Serializes a schema as JSON.
 
     Args:
-        schema: What the request holds.
-        param: Where it is in the request.
+        schema: The value in the request; it may be anything.
+        param: Path of the schema in the request.
 
     Raises:
-        RequestError: It is too long or too deep.
+        RequestError: It is too long or nested too deeply.
     """
-    limit = f"it is nested deeper than {_MOST_NESTING} levels"
-    if _nesting(schema) <= _MOST_NESTING:
+    reason = f"it is nested deeper than {_MAX_DEPTH} levels"
+    if _depth(schema) <= _MAX_DEPTH:
         text = json.dumps(schema)
-        if len(text) <= _MOST_CHARACTERS:
+        if len(text) <= _MAX_CHARACTERS:
             return text
-        limit = f"it has more than {_MOST_CHARACTERS:,} characters"
-    raise SchemaFault((), limit, invalid=True).refusal(param)
+        reason = f"it has more than {_MAX_CHARACTERS:,} characters"
+    raise SchemaError((), reason, invalid=True).to_request_error(param)
 
 
-def _nesting(value: object) -> int:
-    """How deep lists and objects are nested, found without recursion."""
-    deepest = 0
-    level = [value] if isinstance(value, _HOLDING) else []
+def _depth(value: object) -> int:
+    """Returns the nesting depth of lists and objects; not recursive."""
+    depth = 0
+    level = [value] if isinstance(value, _CONTAINERS) else []
     while level:
-        deepest += 1
+        depth += 1
         level = [
             child
-            for holder in level
-            for child in (holder.values() if isinstance(holder, dict) else holder)
-            if isinstance(child, _HOLDING)
+            for container in level
+            for child in (container.values() if isinstance(container, dict) else container)
+            if isinstance(child, _CONTAINERS)
         ]
-    return deepest
+    return depth

@@ -1,81 +1,83 @@
-"""Keywords of strings: lengths, patterns and formats; a format may also be that of a number."""
+"""String keywords: lengths, patterns and formats; a format may also be that of a number."""
 
 from collections.abc import Callable
 
 from friendli_endpoint.chat.structured.json_schema.formats import ANNOTATIONS, NUMBERS, STRINGS
+from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
 from friendli_endpoint.chat.structured.json_schema.numbers import numeric_bounds
-from friendli_endpoint.chat.structured.json_schema.part import Part
-from friendli_endpoint.chat.structured.json_schema.place import Place, SchemaFault
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 from friendli_endpoint.chat.structured.regex import PatternError, loose_pattern, search_pattern
 
-__all__ = ["fit_loosely", "fit_pattern", "formatted", "lengths", "pattern"]
+__all__ = ["formatted", "lengths", "pattern", "rewrite_pattern", "rewrite_pattern_loosely"]
 
-_MOST_LENGTH = 100_000
-_MOST_REQUIRED_LENGTH = 10_000
+_MAX_LENGTH = 100_000
+_MAX_REQUIRED_LENGTH = 10_000
 
 
-def lengths(part: Part) -> None:
+def lengths(node: SchemaNode) -> None:
     """Rewrites `minLength` and `maxLength`."""
-    least, most = part.count("minLength", 0), part.count("maxLength", _MOST_LENGTH)
-    if least > _MOST_REQUIRED_LENGTH:
-        raise SchemaFault(part.at("minLength"), f"it must be at most {_MOST_REQUIRED_LENGTH:,}")
-    if least:
-        part.out["minLength"] = least
-    if "maxLength" in part.schema:
-        part.out["maxLength"] = min(most, _MOST_LENGTH)
+    min_length, max_length = node.count("minLength", 0), node.count("maxLength", _MAX_LENGTH)
+    if min_length > _MAX_REQUIRED_LENGTH:
+        raise SchemaError(node.at("minLength"), f"it must be at most {_MAX_REQUIRED_LENGTH:,}")
+    if min_length:
+        node.out["minLength"] = min_length
+    if "maxLength" in node.schema:
+        node.out["maxLength"] = min(max_length, _MAX_LENGTH)
 
 
-def pattern(part: Part) -> None:
+def pattern(node: SchemaNode) -> None:
     """Rewrites `pattern`."""
-    _ask(part, fit_pattern(part.schema["pattern"], part.at("pattern")))
+    _add_pattern(node, rewrite_pattern(node.schema["pattern"], node.at("pattern")))
 
 
-def formatted(part: Part) -> None:
+def formatted(node: SchemaNode) -> None:
     """Rewrites `format` into a pattern, or into bounds of a number."""
-    name = part.schema["format"]
-    if "string" not in part.types:
-        if {"number", "integer"} & set(part.types) and NUMBERS.get(name):
-            part.also(numeric_bounds(NUMBERS[name], part.place))
+    name = node.schema["format"]
+    if "string" not in node.types:
+        if {"number", "integer"} & set(node.types) and NUMBERS.get(name):
+            node.add_all_of(numeric_bounds(NUMBERS[name], node.path))
         return
     if name in ANNOTATIONS:
         return
     if name not in STRINGS:
-        raise SchemaFault(part.at("format"), f"there is no rule for format {name!r}")
-    _ask(part, f"^(?:{STRINGS[name]})$")
+        raise SchemaError(node.at("format"), f"format {name!r} is not supported; use a pattern")
+    _add_pattern(node, f"^(?:{STRINGS[name]})$")
 
 
-def fit_pattern(text: str, place: Place) -> str:
-    """A regular expression that is searched for, as the compiler takes it.
+def rewrite_pattern(text: str, path: SchemaPath) -> str:
+    """Rewrites a searched regular expression into an anchored one for the compiler.
+
+    If regex dialects disagree, the result matches only what all of them match.
 
     Args:
-        text: As the user has it.
-        place: Where it is.
+        text: The user's pattern.
+        path: Path of the pattern.
 
     Raises:
-        SchemaFault: It cannot be enforced.
+        SchemaError: The pattern is invalid or cannot be enforced.
     """
-    return _fitted(search_pattern, text, place)
+    return _rewritten(search_pattern, text, path)
 
 
-def fit_loosely(text: str, place: Place) -> str:
-    """The same, for all that it matches in any dialect.
+def rewrite_pattern_loosely(text: str, path: SchemaPath) -> str:
+    """Rewrites a searched regular expression so that it matches what any dialect matches.
 
     Raises:
-        SchemaFault: It cannot be enforced.
+        SchemaError: The pattern is invalid or cannot be enforced.
     """
-    return _fitted(loose_pattern, text, place)
+    return _rewritten(loose_pattern, text, path)
 
 
-def _fitted(fit: Callable[[str], str], text: str, place: Place) -> str:
+def _rewritten(rewrite: Callable[[str], str], text: str, path: SchemaPath) -> str:
     try:
-        return f"^{fit(text)}$"
+        return f"^{rewrite(text)}$"
     except PatternError as error:
-        raise SchemaFault(place, str(error)) from error
+        raise SchemaError(path, str(error)) from error
 
 
-def _ask(part: Part, fitted: str) -> None:
-    if "pattern" in part.out:
-        kind = {"type": "string"} if part.types == ("string",) else {}
-        part.also({**kind, "pattern": fitted})
+def _add_pattern(node: SchemaNode, rewritten: str) -> None:
+    if "pattern" in node.out:
+        kind = {"type": "string"} if node.types == ("string",) else {}
+        node.add_all_of({**kind, "pattern": rewritten})
     else:
-        part.out["pattern"] = fitted
+        node.out["pattern"] = rewritten

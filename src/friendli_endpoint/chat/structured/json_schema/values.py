@@ -1,60 +1,68 @@
-"""All values but some, as schemas."""
+"""Schemas for all values except a list of constants."""
 
 from typing import Any
 
-from friendli_endpoint.chat.structured.json_schema.place import Place, SchemaFault
-from friendli_endpoint.chat.structured.regex import other_texts
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
+from friendli_endpoint.chat.structured.regex import texts_except
 
-__all__ = ["other_values"]
+__all__ = ["values_except"]
 
-_MOST_CHARACTERS = 2_000
-_MOST_NUMBERS = 50
-_EXACT = 2**53
+_MAX_CHARACTERS = 2_000
+_MAX_NUMBERS = 50
+_MAX_EXACT = 2**53
 
 
-def other_values(values: list[Any], types: tuple[str, ...], place: Place) -> list[Any]:
-    """Schemas, one of which holds for each value of some types that is not listed.
+def values_except(values: list[Any], types: tuple[str, ...], path: SchemaPath) -> list[Any]:
+    """Builds schemas that together hold for each value of some types that is not listed.
 
     Args:
         values: The list.
         types: The JSON types.
-        place: Where the list is.
+        path: Path of the list.
 
     Raises:
-        SchemaFault: The list has arrays or objects in it, or is too long.
+        SchemaError: The list contains lists or objects, or is too long.
     """
     out: list[Any] = []
-    if any(isinstance(each, list | dict) for each in values):
-        raise SchemaFault(place, "a grammar has no words for all lists or objects but one")
-    out.extend({"type": each} for each in ("array", "object") if each in types)
+    if any(isinstance(value, list | dict) for value in values):
+        raise SchemaError(path, "a grammar cannot exclude single lists or objects")
+    out.extend({"type": kind} for kind in ("array", "object") if kind in types)
     if "null" in types and None not in values:
         out.append({"type": "null"})
     if "boolean" in types:
-        out.extend({"const": each} for each in (False, True) if not _has(values, each))
+        out.extend({"const": truth} for truth in (False, True) if not _has(values, truth))
     if "string" in types:
-        out.append(_other_strings([each for each in values if isinstance(each, str)], place))
+        out.append(_other_strings([text for text in values if isinstance(text, str)], path))
     if "number" in types or "integer" in types:
         kind = "number" if "number" in types else "integer"
         numbers = {
-            each for each in values if isinstance(each, int | float) and not isinstance(each, bool)
+            value
+            for value in values
+            if isinstance(value, int | float) and not isinstance(value, bool)
         }
-        out.extend({"type": kind, **each} for each in _gaps(sorted(numbers), place))
+        out.extend({"type": kind, **gap} for gap in _gaps(sorted(numbers), path))
     return out
 
 
 def _has(values: list[Any], truth: bool) -> bool:
-    return any(each is truth for each in values)
+    return any(value is truth for value in values)
 
 
-def _other_strings(texts: list[str], place: Place) -> Any:
-    if sum(map(len, texts)) > _MOST_CHARACTERS:
-        raise SchemaFault(place, f"it holds more than {_MOST_CHARACTERS:,} characters")
-    return {"type": "string", "pattern": f"^{other_texts(texts)}$"} if texts else {"type": "string"}
+def _other_strings(texts: list[str], path: SchemaPath) -> Any:
+    if sum(map(len, texts)) > _MAX_CHARACTERS:
+        raise SchemaError(
+            path, f"its strings have more than {_MAX_CHARACTERS:,} characters together"
+        )
+    if not texts:
+        return {"type": "string"}
+    return {"type": "string", "pattern": f"^{texts_except(texts)}$"}
 
 
-def _gaps(numbers: list[int | float], place: Place) -> list[dict[str, Any]]:
-    if len(numbers) > _MOST_NUMBERS or any(not abs(each) < _EXACT for each in numbers):
-        raise SchemaFault(place, f"it holds numbers beyond 2^53, or more than {_MOST_NUMBERS}")
-    below = [{}, *({"exclusiveMinimum": each} for each in numbers)]
-    above = [*({"exclusiveMaximum": each} for each in numbers), {}]
+def _gaps(numbers: list[int | float], path: SchemaPath) -> list[dict[str, Any]]:
+    if len(numbers) > _MAX_NUMBERS or any(not abs(number) < _MAX_EXACT for number in numbers):
+        raise SchemaError(
+            path, f"it contains numbers beyond 2^53, or more than {_MAX_NUMBERS} numbers"
+        )
+    below = [{}, *({"exclusiveMinimum": number} for number in numbers)]
+    above = [*({"exclusiveMaximum": number} for number in numbers), {}]
     return [{**low, **high} for low, high in zip(below, above, strict=True)]

@@ -1,81 +1,81 @@
-r"""Regular expressions: read as JavaScript, Python and Rust all read them, and written anew.
+r"""Regular expressions: parsed as JavaScript, Python and Rust agree, and rendered for the compiler.
 
-The dialects differ in what `\d`, `\w`, `\s` and `.` hold, in where an anchor holds, and in how
-they read rare spellings. What is written out here leaves nothing to a dialect: classes are
-spelled out and anchors are gone, because the whole text has to match. A construct that the
-dialects read differently, or that no automaton can follow, is a `PatternError` that names it.
+The dialects differ in what `\d`, `\w`, `\s` and `.` match, in where an anchor matches, and in how
+they parse rare syntax. The rendered pattern does not depend on a dialect: classes are spelled out,
+and there are no anchors, because the whole text has to match. A construct that the dialects parse
+differently, or that an automaton cannot match, raises a `PatternError` that names it.
 """
 
 from collections.abc import Sequence
 
-from friendli_endpoint.chat.structured.regex.classes import ASCII_ONLY, EVERY_DIALECT, SOME_DIALECT
+from friendli_endpoint.chat.structured.regex.classes import ALL_DIALECTS, ANY_DIALECT, ASCII_ONLY
 from friendli_endpoint.chat.structured.regex.nodes import PatternError
-from friendli_endpoint.chat.structured.regex.reading import Pattern, read
-from friendli_endpoint.chat.structured.regex.writing import other_texts, written
+from friendli_endpoint.chat.structured.regex.parsing import Pattern, parse
+from friendli_endpoint.chat.structured.regex.rendering import render, texts_except
 
 __all__ = [
     "Pattern",
     "PatternError",
     "loose_pattern",
-    "other_texts",
-    "read_pattern",
+    "parse_pattern",
     "search_pattern",
-    "telling_patterns",
+    "texts_except",
+    "unambiguous_patterns",
     "whole_pattern",
 ]
 
 
 def whole_pattern(pattern: str) -> str:
-    r"""A pattern for a whole text, in which `\d`, `\w` and `\s` are those of ASCII.
+    r"""Rewrites a pattern that must match the whole text; `\d`, `\w` and `\s` are ASCII only.
 
     Raises:
-        PatternError: It cannot be enforced.
+        PatternError: The pattern is invalid or cannot be enforced.
     """
-    return written(read(pattern, ASCII_ONLY).root, "closed", "closed")
+    return render(parse(pattern, ASCII_ONLY).root, "closed", "closed")
 
 
 def search_pattern(pattern: str) -> str:
-    """A pattern for texts in which a JSON schema's `pattern` is found somewhere.
+    """Rewrites the `pattern` of a JSON schema, which may match anywhere in the text.
 
-    Where the dialects differ on what a class holds, it matches what all of them match.
+    If the dialects disagree about a class, the result matches only what all of them match.
 
     Raises:
-        PatternError: It cannot be enforced.
+        PatternError: The pattern is invalid or cannot be enforced.
     """
-    return written(read_pattern(pattern).root, "open", "open")
+    return render(parse_pattern(pattern).root, "open", "open")
 
 
 def loose_pattern(pattern: str) -> str:
-    """The same for texts in which it is found by some dialect.
+    """Rewrites the `pattern` of a JSON schema so that it matches what any dialect matches.
 
     Raises:
-        PatternError: It cannot be enforced.
+        PatternError: The pattern is invalid or cannot be enforced.
     """
-    return written(read(pattern, SOME_DIALECT).root, "open", "open")
+    return render(parse(pattern, ANY_DIALECT).root, "open", "open")
 
 
-def read_pattern(pattern: str) -> Pattern:
-    """The `pattern` of a JSON schema.
+def parse_pattern(pattern: str) -> Pattern:
+    """Parses the `pattern` of a JSON schema.
 
     Raises:
-        PatternError: It cannot be enforced.
+        PatternError: The pattern is invalid or cannot be enforced.
     """
-    return read(pattern, EVERY_DIALECT)
+    return parse(pattern, ALL_DIALECTS)
 
 
-def telling_patterns(patterns: Sequence[Pattern]) -> tuple[list[str], str | None]:
-    """Patterns for texts about which the dialects agree whether each of the patterns is found.
+def unambiguous_patterns(patterns: Sequence[Pattern]) -> tuple[list[str], str | None]:
+    """Restricts patterns to texts for which the dialects agree about every one of them.
 
     Args:
-        patterns: What is searched for.
+        patterns: Patterns that may match anywhere in the text.
 
     Returns:
-        A pattern for each, and one for the texts about which they may not agree; None where they
-        agree about all. No text that matches the latter matches one of the others.
+        A rewritten pattern for each, and one for the texts about which the dialects may disagree;
+        None if there are no such texts. No text matches both the latter and one of the former.
 
     Raises:
-        PatternError: One cannot be enforced.
+        PatternError: A pattern cannot be enforced.
     """
-    ambiguous = "".join(sorted(set().union(*(each.ambiguous for each in patterns))))
-    telling = [written(each.root, "open", "open", ambiguous) for each in patterns]
-    return telling, rf"(?s:.*)[{ambiguous}](?s:.*)" if ambiguous else None
+    ambiguous = "".join(sorted(set().union(*(pattern.ambiguous for pattern in patterns))))
+    rendered = [render(pattern.root, "open", "open", ambiguous) for pattern in patterns]
+    return rendered, rf"(?s:.*)[{ambiguous}](?s:.*)" if ambiguous else None

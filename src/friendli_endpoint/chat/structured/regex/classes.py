@@ -1,12 +1,12 @@
-r"""Classes of characters: `\d` and its kin, `.` and `[…]`, and how far they reach in a dialect."""
+r"""Character classes: `\d`, `\w`, `\s`, `.` and `[…]`, and what they match in each dialect."""
 
 from dataclasses import dataclass
 
-from friendli_endpoint.chat.structured.regex.characters import coded, escaped
+from friendli_endpoint.chat.structured.regex.characters import escape_character, parse_escape
 from friendli_endpoint.chat.structured.regex.cursor import Cursor
 from friendli_endpoint.chat.structured.regex.nodes import PatternError
 
-__all__ = ["ASCII_ONLY", "EVERY_DIALECT", "SOME_DIALECT", "ClassReader", "Reach"]
+__all__ = ["ALL_DIALECTS", "ANY_DIALECT", "ASCII_ONLY", "ClassParser", "ClassRules"]
 
 _NARROW = {"d": "0-9", "w": "0-9A-Za-z_", "s": r"\x{9}-\x{d}\x{20}"}
 _WIDE = {
@@ -16,132 +16,142 @@ _WIDE = {
 }
 _AMBIGUOUS = {
     "d": rf"[{_WIDE['d']}--[{_NARROW['d']}]]",
-    "w": r"\x{80}-\x{10ffff}",  # More than there are, and much less work for the compiler.
+    "w": r"\x{80}-\x{10ffff}",  # A superset, which is much less work for the compiler.
     "s": rf"[{_WIDE['s']}--[{_NARROW['s']}]]",
 }
-"""What dialects may disagree about, as it is written in a class."""
-_LIKE_S_AND_K = r"\x{17f}\x{212a}"
-"""What some dialects take for an s or a k where case does not matter."""
+"""Characters about which dialects disagree, in the syntax inside a class."""
+_S_AND_K_VARIANTS = r"\x{17f}\x{212a}"
+"""Characters that some dialects match with s or k if case is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    r"""How far classes reach.
+class ClassRules:
+    r"""Characters that classes match.
 
     Attributes:
-        held: What `\d` and its kin hold.
-        left_out: What their complements leave out, such as `\D`.
-        line_ends: What `.` leaves out.
-        loose: Whether what only some dialects match is matched.
+        members: Characters that `\d`, `\w` and `\s` match, by letter.
+        complemented: Characters that `\D`, `\W` and `\S` do not match, by lower-case letter.
+        line_ends: Characters that `.` does not match.
+        loose: Whether a character that only some dialects match is matched.
     """
 
-    held: dict[str, str]
-    left_out: dict[str, str]
+    members: dict[str, str]
+    complemented: dict[str, str]
     line_ends: str
     loose: bool = False
 
 
-ASCII_ONLY = Reach(_NARROW, _NARROW, r"\x{a}")
-EVERY_DIALECT = Reach(_NARROW, _WIDE, r"\x{a}\x{d}\x{2028}\x{2029}")
-"""So that a pattern matches what it matches in all dialects."""
-SOME_DIALECT = Reach(_WIDE, _NARROW, r"\x{a}", loose=True)
-"""So that a pattern matches what it matches in any of them."""
+ASCII_ONLY = ClassRules(_NARROW, _NARROW, r"\x{a}")
+"""Python's rules with the ASCII flag."""
+ALL_DIALECTS = ClassRules(_NARROW, _WIDE, r"\x{a}\x{d}\x{2028}\x{2029}")
+"""A pattern matches only what it matches in all dialects."""
+ANY_DIALECT = ClassRules(_WIDE, _NARROW, r"\x{a}", loose=True)
+"""A pattern matches what it matches in any dialect."""
 
 
-class ClassReader:
-    """Reads what matches one character.
+class ClassParser:
+    """Parses the parts of a pattern that match one character.
 
     Args:
-        cursor: Where to read.
-        reach: How far classes reach.
-        ignore_case: Whether letters stand for both cases.
+        cursor: Reading position in the pattern.
+        rules: Characters that classes match.
+        ignore_case: Whether letters match both cases.
 
     Attributes:
-        ambiguous: The characters, as they are written in classes, that dialects disagree about in
-            what has been read.
+        ambiguous: Characters about which dialects disagree in what has been parsed, in the syntax
+            inside a class.
     """
 
-    def __init__(self, cursor: Cursor, reach: Reach, ignore_case: bool) -> None:
+    def __init__(self, cursor: Cursor, rules: ClassRules, ignore_case: bool) -> None:
         self._cursor = cursor
-        self._reach = reach
+        self._rules = rules
         self._ignore_case = ignore_case
-        self.ambiguous: set[str] = {_LIKE_S_AND_K} if ignore_case else set()
+        self.ambiguous: set[str] = {_S_AND_K_VARIANTS} if ignore_case else set()
 
     def dot(self) -> str:
-        """`.`, which has been read."""
+        """Renders `.`, which has been read."""
         self.ambiguous.add(r"\x{d}\x{2028}\x{2029}")
-        return f"[^{self._reach.line_ends}]"
+        return f"[^{self._rules.line_ends}]"
 
     def literal(self, character: str) -> str:
-        """A character that stands for itself."""
+        """Renders a character that matches itself."""
         if not (self._ignore_case and character.isalpha()):
-            return coded(character)
+            return escape_character(character)
         return f"[{self._range(character, character, negated=False)}]"
 
     def escape(self) -> str:
-        """An escape outside a class, whose backslash has been read."""
-        letter = self._cursor.text[self._cursor.at : self._cursor.at + 1]
+        """Parses an escape outside a class; the backslash has been read."""
+        letter = self._cursor.peek()
         named = self._named(letter, negated=False)
         if named is None:
-            return self.literal(escaped(self._cursor))
-        self._cursor.at += 1
+            return self.literal(parse_escape(self._cursor))
+        self._cursor.position += 1
         return f"[{named}]"
 
     def bracketed(self) -> str:
-        """A class, whose bracket has been read."""
-        cursor, start = self._cursor, self._cursor.at - 1
-        negated = cursor.took("^")
-        if cursor.sees("]"):
-            raise PatternError(f"an empty class at position {start}")
-        parts: list[str] = []
-        while not cursor.took("]"):
-            if cursor.ended:
+        """Parses a class; the opening bracket has been read."""
+        cursor, start = self._cursor, self._cursor.position - 1
+        negated = cursor.skip("^")
+        if cursor.startswith("]"):
+            raise PatternError(f"an empty class at position {start} is not supported")
+        members: list[str] = []
+        while not cursor.skip("]"):
+            if cursor.at_end:
                 raise PatternError(f"unclosed [ at position {start}")
-            if cursor.sees("[:", "[=", "[."):
-                raise PatternError(f"a class in a class at position {cursor.at}")
+            if cursor.startswith("[:", "[=", "[."):
+                raise PatternError(
+                    f"a class in a class at position {cursor.position} is not supported"
+                )
             low = self._member(negated)
             high = low
-            if cursor.sees("-") and not cursor.sees("-]"):
-                cursor.at += 1
+            if cursor.startswith("-") and not cursor.startswith("-]"):
+                cursor.position += 1
                 high = self._member(negated)
                 if len(low) != 1 or len(high) != 1 or low > high:
-                    raise PatternError(f"a range that is none in the class at position {start}")
-            parts.append(self._range(low, high, negated) if len(low) == 1 else low)
-        return f"[{'^' if negated else ''}{''.join(parts)}]"
+                    raise PatternError(f"the class at position {start} has an invalid range")
+            members.append(self._range(low, high, negated) if len(low) == 1 else low)
+        return f"[{'^' if negated else ''}{''.join(members)}]"
 
     def _named(self, letter: str, negated: bool) -> str | None:
-        r"""What `\d` and its kin are in a class, which may be negated itself."""
+        r"""Renders `\d`, `\w`, `\s` or a complement inside a class, which may be negated."""
         if not letter or letter not in "dwsDWS":
             return None
         kind = letter.lower()
         self.ambiguous.add(_AMBIGUOUS[kind])
         if letter == kind:
-            return (self._reach.left_out if negated else self._reach.held)[kind]
-        return f"[^{(self._reach.held if negated else self._reach.left_out)[kind]}]"
+            return (self._rules.complemented if negated else self._rules.members)[kind]
+        return f"[^{(self._rules.members if negated else self._rules.complemented)[kind]}]"
 
     def _member(self, negated: bool) -> str:
-        """A single character, or a class in the compiler's words, which is longer."""
+        """Parses a member of a class.
+
+        Returns:
+            A single character, or a longer text: a class in the compiler's syntax.
+        """
         sign = self._cursor.next()
         if not sign:
-            raise PatternError("it ends in a class")
+            raise PatternError("it ends inside a class")
         if sign != "\\":
             return sign
-        letter = self._cursor.text[self._cursor.at : self._cursor.at + 1]
+        letter = self._cursor.peek()
         named = self._named(letter, negated)
         if named is None:
-            return escaped(self._cursor)
-        self._cursor.at += 1
+            return parse_escape(self._cursor)
+        self._cursor.position += 1
         return named
 
     def _range(self, low: str, high: str, negated: bool) -> str:
-        written = coded(low) if low == high else f"{coded(low)}-{coded(high)}"
+        rendered = escape_character(low)
+        if low != high:
+            rendered = f"{rendered}-{escape_character(high)}"
         if not self._ignore_case:
-            return written
-        as_others = negated is not self._reach.loose
-        if as_others and high > "\x7f":
-            raise PatternError("(?i) with a negated class beyond ASCII")
+            return rendered
+        includes_variants = negated is not self._rules.loose
+        if includes_variants and high > "\x7f":
+            raise PatternError("(?i) is not supported with a negated class beyond ASCII")
         for first, last, shift in (("a", "z", -32), ("A", "Z", 32)):
             begin, end = max(low, first), min(high, last)
             if begin <= end:
-                written += f"{coded(chr(ord(begin) + shift))}-{coded(chr(ord(end) + shift))}"
-        return written + (_LIKE_S_AND_K if as_others else "")
+                shifted = (escape_character(chr(ord(letter) + shift)) for letter in (begin, end))
+                rendered += "-".join(shifted)
+        return rendered + (_S_AND_K_VARIANTS if includes_variants else "")

@@ -1,4 +1,4 @@
-"""A place in a pattern that is being read."""
+"""Reading position in a pattern."""
 
 import re
 
@@ -6,44 +6,48 @@ __all__ = ["Cursor"]
 
 
 class Cursor:
-    """A place in a text.
+    """Reading position in a text.
 
     Args:
-        text: What is read.
+        text: The text.
 
     Attributes:
-        text: The same.
-        at: How many characters of it have been read.
+        text: The text.
+        position: Number of characters that have been read.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.at = 0
+        self.position = 0
 
     @property
-    def ended(self) -> bool:
-        """Whether nothing is left."""
-        return self.at >= len(self.text)
+    def at_end(self) -> bool:
+        """Whether all characters have been read."""
+        return self.position >= len(self.text)
 
-    def sees(self, *signs: str) -> bool:
-        """Whether one of these comes next."""
-        return self.text.startswith(signs, self.at)
+    def startswith(self, *prefixes: str) -> bool:
+        """Whether the rest of the text starts with one of these; does not advance."""
+        return self.text.startswith(prefixes, self.position)
 
-    def took(self, sign: str) -> bool:
-        """Reads this if it comes next."""
-        taken = self.sees(sign)
-        self.at += len(sign) * taken
-        return taken
+    def skip(self, prefix: str) -> bool:
+        """Reads a prefix if the rest of the text starts with it; returns whether it does."""
+        found = self.startswith(prefix)
+        self.position += len(prefix) * found
+        return found
+
+    def peek(self) -> str:
+        """Returns the next character without reading it; empty at the end."""
+        return self.text[self.position : self.position + 1]
 
     def next(self) -> str:
-        """Reads a character; empty where nothing is left."""
-        sign = self.text[self.at : self.at + 1]
-        self.at += len(sign)
-        return sign
+        """Reads a character; returns an empty string at the end."""
+        character = self.peek()
+        self.position += len(character)
+        return character
 
-    def took_match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """Reads what a regular expression matches here."""
-        found = pattern.match(self.text, self.at)
+    def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """Reads the match of a regular expression at this position, if there is one."""
+        found = pattern.match(self.text, self.position)
         if found:
-            self.at = found.end()
+            self.position = found.end()
         return found

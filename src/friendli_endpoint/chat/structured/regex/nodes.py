@@ -1,19 +1,19 @@
-"""What a regular expression is made of."""
+"""Syntax tree of a regular expression."""
 
 from dataclasses import dataclass
 
-__all__ = ["Anchor", "Group", "Node", "PatternError", "Repeat", "Text", "size_of"]
+__all__ = ["Anchor", "CharSet", "Group", "Node", "PatternError", "Repeat", "size_of"]
 
 
 class PatternError(Exception):
-    """A regular expression that is broken, or cannot be enforced; the message says why."""
+    """A regular expression that is invalid or cannot be enforced; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """Matches one character; written as the compiler reads it."""
+class CharSet:
+    """A single character or class of characters; `source` is in the compiler's syntax."""
 
-    written: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +25,30 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One of several sequences."""
+    """Alternatives, each of which is a sequence of nodes."""
 
     options: "tuple[tuple[Node, ...], ...]"
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A node, so many times; `most` None is without end."""
+    """A repeated node; a `max_count` of None is unbounded."""
 
     node: "Node"
-    least: int
-    most: int | None
+    min_count: int
+    max_count: int | None
 
 
-Node = Text | Anchor | Group | Repeat
+Node = CharSet | Anchor | Group | Repeat
 
 
 def size_of(node: Node) -> int:
-    """Characters of a text that it tells apart: repetitions count as often as they can."""
+    """Returns the number of nodes after repetitions are expanded to their maximum.
+
+    An unbounded repetition counts as its minimum.
+    """
     if isinstance(node, Group):
-        return 1 + sum(size_of(each) for option in node.options for each in option)
+        return 1 + sum(size_of(child) for option in node.options for child in option)
     if isinstance(node, Repeat):
-        return size_of(node.node) * max(node.least, node.most or 0, 1)
+        return size_of(node.node) * max(node.min_count, node.max_count or 0, 1)
     return 1

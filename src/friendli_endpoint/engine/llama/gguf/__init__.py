@@ -1,1 +1,1 @@
-"""GGUF files: reading, checking, writing, repacking."""
+"""GGUF files: reading, validation, writing, and conversion of weights."""

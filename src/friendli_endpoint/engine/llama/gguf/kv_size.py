@@ -1,4 +1,4 @@
-"""The size of the key-value cache, by what a model file says of the model's layers."""
+"""Size of the KV cache, computed from the metadata of a model file."""
 
 from collections.abc import Mapping
 
@@ -6,42 +6,44 @@ from friendli_endpoint.engine.llama.gguf.reading import Value
 
 __all__ = ["kv_bytes_per_token"]
 
-_MOST_LAYERS = 512
-"""As many as llama.cpp loads."""
+_MAX_LAYERS = 512
+"""Maximum number of layers that llama.cpp loads."""
 
 
 def kv_bytes_per_token(metadata: Mapping[str, Value], architecture: str) -> int | None:
-    """Keys and values of 2 bytes each, of every head that keeps them, in every layer that does.
+    """Computes the size of the KV cache of one token.
 
-    Layers with a sliding window keep all positions, too: prefixes are gone on with from anywhere.
+    The sum over all layers that have a KV cache: KV heads of the layer, times the width of a key
+    plus a value, times 2 bytes. Layers with a sliding window count in full, because they keep all
+    positions: a cached prefix may end at any of them.
 
     Args:
-        metadata: Of a GGUF file.
-        architecture: As llama.cpp names it.
+        metadata: Metadata of a GGUF file.
+        architecture: The value of `general.architecture`.
 
     Returns:
-        Bytes, or None where the file does not say.
+        Bytes per token, or None if the metadata are incomplete.
     """
     shape = _Shape(metadata, architecture)
     layers, embedding = shape.number("block_count"), shape.number("embedding_length")
-    if embedding is None or layers is None or layers > _MOST_LAYERS:
+    if embedding is None or layers is None or layers > _MAX_LAYERS:
         return None
-    asking = shape.by_layer("attention.head_count", layers)
-    if max(asking, default=0) < 1:
+    heads = shape.by_layer("attention.head_count", layers)
+    if max(heads, default=0) < 1:
         return None
-    keeping = shape.by_layer("attention.head_count_kv", layers) or asking
-    widths = [shape.width(suffix, embedding // max(asking)) for suffix in ("", "_swa")]
+    kv_heads = shape.by_layer("attention.head_count_kv", layers) or heads
+    widths = [shape.width(suffix, embedding // max(heads)) for suffix in ("", "_swa")]
     windows = shape.get("attention.sliding_window_pattern")
-    # The last layers of some models look into the caches of others.
-    own = range(layers - (shape.number("attention.shared_kv_layers") or 0))
+    # The last layers of some models use the KV caches of earlier layers.
+    cached_layers = range(layers - (shape.number("attention.shared_kv_layers") or 0))
     return 2 * sum(
         count * widths[bool(isinstance(windows, list) and windows[layer : layer + 1] == [True])]
-        for layer, count in zip(own, keeping, strict=False)
+        for layer, count in zip(cached_layers, kv_heads, strict=False)
     )
 
 
 class _Shape:
-    """What the metadata say of the layers."""
+    """Metadata that describe the layers of one architecture."""
 
     def __init__(self, metadata: Mapping[str, Value], architecture: str) -> None:
         self._metadata = metadata
@@ -55,14 +57,13 @@ class _Shape:
         return value if isinstance(value, int) else None
 
     def by_layer(self, name: str, layers: int) -> list[int]:
-        """A number for each layer; none where the file has no such key."""
+        """Returns a number for each layer; an empty list if the file does not have the key."""
         value = self.get(name)
         if isinstance(value, list):
             return [number for number in value if isinstance(number, int)]
         return [value] * layers if isinstance(value, int) else []
 
     def width(self, suffix: str, default: int) -> int:
-        """Of a key and a value together."""
-        names = [f"attention.{part}_length" for part in ("key", "value")]
-        widths = [self.number(each + suffix) or self.number(each) or default for each in names]
-        return sum(widths)
+        """Returns the width of a key plus the width of a value."""
+        names = ("attention.key_length", "attention.value_length")
+        return sum(self.number(name + suffix) or self.number(name) or default for name in names)

@@ -1,4 +1,4 @@
-"""Checks where the tensors of a GGUF file lie, before anything reads their data."""
+"""Validates the offsets and sizes of the tensors in a GGUF file, before their data are read."""
 
 from friendli_endpoint.engine.llama.gguf.reading import Header, Tensor
 
@@ -6,24 +6,25 @@ __all__ = ["LayoutError", "check_layout"]
 
 
 class LayoutError(Exception):
-    """Tensors that cannot be read as the header describes them; the message says why."""
+    """The tensors cannot be read as the header describes them; the message says why."""
 
 
 def check_layout(header: Header) -> None:
-    """Checks that the data of all tensors follow one another, as llama.cpp asks, within the file.
+    """Checks that the data of all tensors are contiguous, as llama.cpp requires, and in the file.
 
     Raises:
-        LayoutError: They do not, or a tensor has no size or a type that llama.cpp does not compute.
+        LayoutError: They are not, or a tensor is empty or has a type that llama.cpp does not
+            support.
     """
-    expected = header.data
+    expected = header.data_start
     for tensor in header.tensors:
         size = _size(tensor)
         if tensor.offset != expected:
             raise LayoutError(
-                f"{tensor.name} begins at byte {tensor.offset:,}, and {expected:,} is expected"
+                f"{tensor.name} begins at byte {tensor.offset:,}, expected {expected:,}"
             )
         if tensor.offset + size > header.size:
-            raise LayoutError(f"it ends before {tensor.name} does")
+            raise LayoutError(f"it ends before the data of {tensor.name}")
         expected += -(-size // header.alignment) * header.alignment
 
 
@@ -32,7 +33,7 @@ def _size(tensor: Tensor) -> int:
     if 0 in tensor.shape:
         raise LayoutError(f"{tensor.name} is empty ({shape})")
     if tensor.type.isdigit():
-        raise LayoutError(f"{tensor.name} is of type {tensor.type}, which is not computed with")
+        raise LayoutError(f"{tensor.name} has the unsupported type {tensor.type}")
     if tensor.nbytes is None:
-        raise LayoutError(f"{tensor.name} ({shape}) does not divide into blocks of {tensor.type}")
+        raise LayoutError(f"{tensor.name} ({shape}) is not divisible into blocks of {tensor.type}")
     return tensor.nbytes

@@ -1,7 +1,7 @@
-"""Checks the header of a LoRA adapter against its model, before llama.cpp sees the file.
+"""Validates the header of a LoRA adapter against its model, before llama.cpp reads the file.
 
-llama.cpp ends the process on many a header: a key of another type, a tensor that it cannot
-multiply by. (The keys and shapes are those of its `llama-adapter.cpp`.)
+llama.cpp aborts the process on many invalid headers, for example if a key has another type or a
+tensor cannot be multiplied. The keys and shapes are those of llama.cpp's `llama-adapter.cpp`.
 """
 
 import math
@@ -22,16 +22,16 @@ from friendli_endpoint.engine.llama.gguf.reading import (
 __all__ = ["BaseModel", "check_lora_file", "read_base_model"]
 
 TYPES = frozenset({"F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"})
-"""Those with which an answer gets the same bits whatever else is computed, as `kernels.py` says."""
+"""Types with which results do not depend on the batch; see `kernels.py`."""
 
 _ARCHITECTURE = "general.architecture"
-_TEXTS = {"general.type": "adapter", "adapter.type": "lora"}
+_REQUIRED_STRINGS = {"general.type": "adapter", "adapter.type": "lora"}
 _ALPHA = "adapter.lora.alpha"
-_NOT_HONOURED = {
+_UNSUPPORTED = {
     "adapter.alora.invocation_tokens": "it is an activated LoRA, which is not supported",
-    "adapter.lora.prompt_prefix": "it asks for a prefix of every prompt, which is not supported",
+    "adapter.lora.prompt_prefix": "it requires a prompt prefix, which is not supported",
 }
-_FIRST, _SECOND = ".lora_a", ".lora_b"
+_A, _B = ".lora_a", ".lora_b"
 _EMBEDDINGS, _OUTPUT = "token_embd.weight", "output.weight"
 
 
@@ -41,11 +41,11 @@ class _LoraError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BaseModel:
-    """A model as far as its adapters must fit it.
+    """Properties of a model that its adapters must match.
 
     Attributes:
-        architecture: As llama.cpp names it, such as "llama".
-        shapes: Sizes of its tensors by name, that of a row first.
+        architecture: The value of `general.architecture`, such as "llama".
+        shapes: Shape of each tensor by name, with the length of a row first.
     """
 
     architecture: str
@@ -53,10 +53,13 @@ class BaseModel:
 
 
 def read_base_model(path: Path) -> BaseModel:
-    """Reads what adapters must fit from a model file, or from all files of a model.
+    """Reads the properties that adapters must match, from all files of a model.
+
+    Args:
+        path: The model file, or the first file of a model that is split into several.
 
     Raises:
-        GgufError: A file is not there, not a GGUF file, or damaged.
+        GgufError: A file is missing, is not a GGUF file, or is damaged.
     """
     header = read_header(path)
     count = header.metadata.get("split.count", 1)
@@ -64,17 +67,17 @@ def read_base_model(path: Path) -> BaseModel:
     stem, _, rest = path.name.rpartition("-00001-of-")
     if isinstance(count, int) and count > 1 and rest == f"{count:05}.gguf":
         for number in range(2, count + 1):
-            following = path.with_name(f"{stem}-{number:05}-of-{count:05}.gguf")
-            tensors.extend(read_header(following).tensors)
+            next_path = path.with_name(f"{stem}-{number:05}-of-{count:05}.gguf")
+            tensors.extend(read_header(next_path).tensors)
     architecture = str(header.metadata.get(_ARCHITECTURE, ""))
     return BaseModel(architecture, {tensor.name: tensor.shape for tensor in tensors})
 
 
 def check_lora_file(path: Path, base: BaseModel) -> None:
-    """Checks that a file is a LoRA for a model.
+    """Checks that a file is a LoRA adapter for a model.
 
     Raises:
-        GgufError: It is not; the message says why in a sentence.
+        GgufError: It is not a LoRA adapter for the model; the message says why.
     """
     header = read_header(path)
     try:
@@ -86,62 +89,63 @@ def check_lora_file(path: Path, base: BaseModel) -> None:
 
 
 def _check_keys(header: Header, architecture: str) -> None:
-    for key, expected in {**_TEXTS, _ARCHITECTURE: architecture}.items():
+    for key, expected in {**_REQUIRED_STRINGS, _ARCHITECTURE: architecture}.items():
         value = header.metadata.get(key)
-        if header.kinds.get(key) != STRING or value != expected:
+        if header.value_types.get(key) != STRING or value != expected:
             raise _LoraError(f"{key} is not {expected!r}")
     alpha = header.metadata.get(_ALPHA, 0.0)
-    if header.kinds.get(_ALPHA, FLOAT32) != FLOAT32:
-        raise _LoraError(f"{_ALPHA} is not a float of 32 bits")
+    if header.value_types.get(_ALPHA, FLOAT32) != FLOAT32:
+        raise _LoraError(f"{_ALPHA} is not a 32-bit float")
     if not isinstance(alpha, float) or not math.isfinite(alpha):
         raise _LoraError(f"{_ALPHA} is not finite")
-    for key, reason in _NOT_HONOURED.items():
-        if key in header.kinds:
+    for key, reason in _UNSUPPORTED.items():
+        if key in header.value_types:
             raise _LoraError(reason)
 
 
 def _check_tensors(tensors: Iterable[Tensor], base: BaseModel) -> None:
-    found = {tensor.name: tensor for tensor in tensors}
-    if not found:
-        raise _LoraError("it holds no tensors")
-    for name, tensor in found.items():
-        changed, suffix = name[: -len(_FIRST)], name[-len(_FIRST) :]
-        if suffix not in (_FIRST, _SECOND):
-            raise _LoraError(f"{name} is not a part of a LoRA ({_FIRST} or {_SECOND})")
+    by_name = {tensor.name: tensor for tensor in tensors}
+    if not by_name:
+        raise _LoraError("it contains no tensors")
+    for name, tensor in by_name.items():
+        target, suffix = name[: -len(_A)], name[-len(_A) :]
+        if suffix not in (_A, _B):
+            raise _LoraError(f"the name of {name} does not end in {_A} or {_B}")
         if tensor.type not in TYPES:
-            raise _LoraError(f"{name} is of type {tensor.type}; types are {', '.join(_listed())}")
-        if changed not in base.shapes:
-            raise _LoraError(f"the model has no tensor {changed}")
-        counterpart = changed + (_SECOND if suffix == _FIRST else _FIRST)
-        if counterpart not in found:
+            raise _LoraError(
+                f"{name} has type {tensor.type}; supported types are {', '.join(_type_names())}"
+            )
+        if target not in base.shapes:
+            raise _LoraError(f"the model has no tensor {target}")
+        counterpart = target + (_B if suffix == _A else _A)
+        if counterpart not in by_name:
             raise _LoraError(f"{counterpart} is missing")
-        if suffix == _FIRST:
-            _check_pair(changed, tensor.shape, found[counterpart].shape, base)
+        if suffix == _A:
+            _check_pair(target, tensor.shape, by_name[counterpart].shape, base)
 
 
-def _check_pair(
-    name: str, first: tuple[int, ...], second: tuple[int, ...], base: BaseModel
-) -> None:
-    """Checks the shapes of the two matrices that change a tensor."""
+def _check_pair(name: str, a: tuple[int, ...], b: tuple[int, ...], base: BaseModel) -> None:
+    """Checks the shapes of the two LoRA matrices of a tensor."""
     shape = base.shapes[name]
-    if not len(shape) == len(first) == len(second) == 2:
-        raise _LoraError(f"{name} or what changes it is not a matrix")
-    (columns, rows), rank = shape, first[1]
+    if not len(shape) == len(a) == len(b) == 2:
+        raise _LoraError(f"{name} or one of its LoRA matrices is not a matrix")
+    (columns, rows), rank = shape, a[1]
     if name == _EMBEDDINGS:
         if _OUTPUT not in base.shapes:
-            raise _LoraError(f"{name} is the matrix of the output, too, and cannot be changed")
-        fits = first == (second[0], rows) and second[1] == columns  # rows are looked up, not summed
+            raise _LoraError(f"{name} is also the output matrix, so a LoRA cannot change it")
+        fits = a == (b[0], rows) and b[1] == columns  # rows are looked up, not multiplied
     else:
-        fits = first == (columns, rank) and second == (rank, rows)
+        fits = a == (columns, rank) and b == (rank, rows)
     if not fits:
         raise _LoraError(
-            f"{name} is {_shown(shape)}, which {_shown(first)} and {_shown(second)} do not change"
+            f"LoRA matrices of shapes {_format(a)} and {_format(b)} do not fit "
+            f"{name} of shape {_format(shape)}"
         )
 
 
-def _listed() -> list[str]:
+def _type_names() -> list[str]:
     return sorted(TYPES)
 
 
-def _shown(shape: tuple[int, ...]) -> str:
+def _format(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))

@@ -1,4 +1,4 @@
-"""What a model file says of itself: its kind, its size, what a token of context costs."""
+"""Properties of a model file from its header: architecture, quantization, size, KV cache size."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +16,22 @@ QUANTISATIONS = {
     30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4_MOE",
     39: "NVFP4", 40: "Q1_0",
 }  # fmt: skip
-"""Names of `general.file_type`, llama.cpp's `enum llama_ftype`."""
+"""Names of the values of `general.file_type`, llama.cpp's `enum llama_ftype`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model file by its own account.
+    """Properties of a model file, as its header states them.
 
     Attributes:
         path: The file.
-        size: Its size in bytes.
-        architecture: As llama.cpp names it, such as "llama".
-        quantisation: Of most of its tensors, such as "Q4_K_M", or None where it does not say.
-        context: Tokens it was trained for, or None.
-        kv_bytes_per_token: Key-value cache of one token at 16 bits, in bytes, or None.
-        tensors: What it is made of.
+        size: Size of the file in bytes.
+        architecture: The value of `general.architecture`, such as "llama".
+        quantisation: Quantization of most tensors, such as "Q4_K_M", or None if unknown.
+        context: Context length the model was trained for in tokens, or None if unknown.
+        kv_bytes_per_token: Size of the KV cache of one token at 16 bits in bytes, or None if
+            unknown.
+        tensors: All tensors in the file.
     """
 
     path: Path
@@ -43,23 +44,23 @@ class ModelFile:
 
 
 def read_model_file(path: Path) -> ModelFile:
-    """What a model file says of itself; takes some hundredths of a second.
+    """Reads the properties of a model file; takes some hundredths of a second.
 
     Raises:
-        GgufError: It is not there, no GGUF file, or a damaged one.
+        GgufError: The file is missing, is not a GGUF file, or is damaged.
     """
     header = read_header(path)
     metadata = header.metadata
     architecture = metadata.get("general.architecture")
     if not isinstance(architecture, str):
-        raise GgufError(f"{path} does not say which architecture it is")
-    kind = metadata.get("general.file_type")
+        raise GgufError(f"{path} does not name its architecture in general.architecture")
+    file_type = metadata.get("general.file_type")
     context = metadata.get(f"{architecture}.context_length")
     return ModelFile(
         path,
         path.stat().st_size,
         architecture,
-        QUANTISATIONS.get(kind) if isinstance(kind, int) else None,
+        QUANTISATIONS.get(file_type) if isinstance(file_type, int) else None,
         context if isinstance(context, int) else None,
         kv_bytes_per_token(metadata, architecture),
         header.tensors,

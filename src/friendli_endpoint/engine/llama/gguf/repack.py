@@ -1,8 +1,9 @@
-"""Weights in another type: a copy of a model file whose matrices are Q8_0, kept on disk.
+"""Converts the matrices of a model file to Q8_0, in a copy that is cached on disk.
 
-Q8_0 is multiplied in blocks, which pays where several sequences are decoded at once, and takes more
-memory than smaller types, which costs where one is (figures: docs/benchmarks.md). The copy is made
-once for every content of a file, and checked against its checksum whenever it is used.
+Q8_0 has kernels that multiply by blocks, which is faster when several sequences are decoded
+together. It takes more memory than smaller types, which is slower for a single sequence. Figures
+are in docs/benchmarks.md. The copy is made once per content of a file, and its checksum is verified
+before every use.
 """
 
 import hashlib
@@ -21,30 +22,32 @@ from friendli_endpoint.generation import StartError
 __all__ = ["RepackError", "copy_metadata", "repack"]
 
 _BLOCK = 32
-"""Weights that share a scale in Q8_0."""
+"""Number of weights in a block of Q8_0, which share a scale."""
 
 _KEPT = ("ffn_gate_inp", "position_embd", "token_types", "ssm_conv1d", "rope_freqs")
-"""Parts of the names of matrices that are not multiplied, or too delicate to be rounded."""
+"""Substrings of the names of matrices that are not multiplied, or too sensitive to rounding."""
 
-_FROM_FILE = ("GGUF.", "general.architecture", "general.file_type", "split.")
+_FILE_KEYS = ("GGUF.", "general.architecture", "general.file_type", "split.")
+"""Prefixes of keys that describe the file instead of the model."""
 
 
 class RepackError(StartError):
-    """A copy cannot be made; the message says why in a sentence."""
+    """The copy cannot be made; the message says why in a sentence."""
 
 
 def repack(source: Path, folder: Path) -> Path:
-    """A copy of a model file with matrices of type Q8_0; made where there is none yet.
+    """Returns a copy of a model file with matrices of type Q8_0; makes it if there is none yet.
 
     Args:
         source: A GGUF file.
-        folder: Where copies are kept.
+        folder: Folder of all copies.
 
     Returns:
-        The copy, named like the source, in a folder named by the source's checksum.
+        The copy: its file name is that of the source, its folder is named by the source's checksum.
 
     Raises:
-        RepackError: The gguf package is missing, the file cannot be read, or there is no room.
+        RepackError: The gguf package is missing, the source cannot be read or is damaged, or the
+            copy cannot be written.
     """
     if importlib.util.find_spec("gguf") is None:
         raise RepackError(
@@ -77,7 +80,7 @@ def _digest(path: Path) -> str:
 
 
 def _write(source: Path, target: Path) -> None:
-    """Matrix after matrix, so that only one is held in memory as numbers."""
+    """Writes the copy, with only one matrix in memory at a time."""
     from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, LlamaFileType, quants
 
     reader = GGUFReader(source)
@@ -112,18 +115,20 @@ def _write(source: Path, target: Path) -> None:
 def copy_metadata(
     reader: "GGUFReader", writer: "GGUFWriter", changed: Mapping[str, object]
 ) -> None:
-    """Writes what a file says of its model, but for what tells of the file and its types.
+    """Copies all metadata of a file but those that describe the file and its types.
 
     Args:
         reader: The file.
-        writer: Its copy.
-        changed: Values by key that the copy has in the place of the file's.
+        writer: The copy.
+        changed: Values by key that replace those of the file.
     """
     for field in reader.fields.values():
-        if not field.name.startswith(_FROM_FILE):
-            kind, *parts = field.types
+        if not field.name.startswith(_FILE_KEYS):
+            value_type, *item_types = field.types
             value = changed.get(field.name, field.contents())
-            writer.add_key_value(field.name, value, kind, parts[-1] if parts else None)
+            writer.add_key_value(
+                field.name, value, value_type, item_types[-1] if item_types else None
+            )
 
 
 def _is_repacked(tensor: "ReaderTensor") -> bool:

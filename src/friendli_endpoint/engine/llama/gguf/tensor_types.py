@@ -1,4 +1,4 @@
-"""Types of the tensors of a GGUF file, llama.cpp's `enum ggml_type`, and what they take."""
+"""Tensor types of GGUF files, llama.cpp's `enum ggml_type`: names, numbers and sizes."""
 
 import math
 from collections.abc import Sequence
@@ -16,31 +16,31 @@ _TYPES = {
     29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66),
     39: ("MXFP4", 32, 17), 40: ("NVFP4", 64, 36),
 }  # fmt: skip
-"""Name, weights of a block and bytes of a block, by the number in the file."""
+"""Name, weights per block and bytes per block of each type, by its number in files."""
 
 _NUMBERS = {name: number for number, (name, _, _) in _TYPES.items()}
 _BLOCKS = {name: (weights, size) for name, weights, size in _TYPES.values()}
 
 
 def type_name(number: int) -> str:
-    """Such as "Q4_K", or the number itself for a type that has no name here."""
+    """Returns the name of a type, such as "Q4_K", or its number if it is unknown."""
     return _TYPES[number][0] if number in _TYPES else str(number)
 
 
 def type_number(name: str) -> int:
-    """The number of what `type_name` gave."""
+    """Returns the number of a type, given the result of `type_name`."""
     return _NUMBERS[name] if name in _NUMBERS else int(name)
 
 
 def tensor_bytes(shape: Sequence[int], type: str) -> int | None:
-    """Bytes of a tensor.
+    """Computes the size of the data of a tensor.
 
     Args:
-        shape: Its sizes, that of a row first.
-        type: Its type's name.
+        shape: Sizes of the dimensions, with the length of a row first.
+        type: Name of the type.
 
     Returns:
-        The bytes, or None where the type has no name here or does not divide a row into blocks.
+        Bytes, or None if the type is unknown or a row is not divisible into blocks of the type.
     """
     weights, size = _BLOCKS.get(type, (0, 0))
     if not weights or shape[0] % weights:

@@ -1,4 +1,4 @@
-"""Writes GGUF files of version 3, tensor after tensor, without the C library."""
+"""Writes GGUF files of version 3, one tensor at a time, without the C library."""
 
 import struct
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from friendli_endpoint.engine.llama.gguf.tensor_types import type_number
 
-__all__ = ["Bytes", "NewTensor", "number_pair", "text_pair", "write_gguf"]
+__all__ = ["Bytes", "NewTensor", "float_pair", "string_pair", "write_gguf"]
 
 Bytes = NDArray[np.uint8]
 
@@ -20,14 +20,14 @@ _FLOAT, _STRING = 6, 8
 
 @dataclass(frozen=True, slots=True)
 class NewTensor:
-    """A tensor that is to be written.
+    """A tensor to write.
 
     Attributes:
-        name: Such as "blk.0.attn_q.weight".
-        shape: Its sizes, that of a row first.
-        type: Such as "Q4_0".
-        nbytes: Bytes of its data.
-        data: Makes the data, contiguous, when their turn has come.
+        name: Name, such as "blk.0.attn_q.weight".
+        shape: Sizes of the dimensions, with the length of a row first.
+        type: Name of the type, such as "Q4_0".
+        nbytes: Size of the data in bytes.
+        data: Returns the data as a contiguous array; called once, when the tensor is written.
     """
 
     name: str
@@ -37,53 +37,54 @@ class NewTensor:
     data: Callable[[], Bytes]
 
 
-def text_pair(key: str, value: str) -> bytes:
-    """A key with a text, as it is in a file."""
-    return _text(key) + struct.pack("<I", _STRING) + _text(value)
+def string_pair(key: str, value: str) -> bytes:
+    """Encodes a key with a string value."""
+    return _string(key) + struct.pack("<I", _STRING) + _string(value)
 
 
-def number_pair(key: str, value: float) -> bytes:
-    """A key with a number of 32 bits, as it is in a file."""
-    return _text(key) + struct.pack("<If", _FLOAT, value)
+def float_pair(key: str, value: float) -> bytes:
+    """Encodes a key with a 32-bit float value."""
+    return _string(key) + struct.pack("<If", _FLOAT, value)
 
 
 def write_gguf(
-    path: Path, keys: int, pairs: bytes, tensors: Sequence[NewTensor], alignment: int = 32
+    path: Path, num_keys: int, pairs: bytes, tensors: Sequence[NewTensor], alignment: int = 32
 ) -> None:
-    """Writes a file, holding the data of one tensor at a time.
+    """Writes a GGUF file, with the data of one tensor in memory at a time.
 
     Args:
-        path: The file; one that is there is written over.
-        keys: How many keys there are.
-        pairs: All of them with their values, one after the other.
-        tensors: In the order of the file.
-        alignment: Of the tensors' data; what `pairs` say, or 32 if they say nothing.
+        path: The file; an existing file is overwritten.
+        num_keys: Number of keys in `pairs`.
+        pairs: All encoded keys and values, concatenated.
+        tensors: The tensors, in the order of the file.
+        alignment: Alignment of the tensor data in bytes; must be the value of `general.alignment`
+            in `pairs`, or 32 if that key is missing.
 
     Raises:
-        OSError: It cannot be written.
-        ValueError: The data of a tensor are of another length than was said.
+        OSError: The file cannot be written.
+        ValueError: The data of a tensor do not have `nbytes` bytes.
     """
     with path.open("wb") as file:
-        file.write(_MAGIC + struct.pack("<IQQ", _VERSION, len(tensors), keys))
+        file.write(_MAGIC + struct.pack("<IQQ", _VERSION, len(tensors), num_keys))
         file.write(pairs)
         offset = 0
         for tensor in tensors:
-            file.write(_description(tensor, offset))
+            file.write(_info(tensor, offset))
             offset += tensor.nbytes + _padding(tensor.nbytes, alignment)
         file.write(bytes(_padding(file.tell(), alignment)))
         for tensor in tensors:
             if file.write(tensor.data().data) != tensor.nbytes:
-                raise ValueError(f"{tensor.name} is not of {tensor.nbytes} bytes")
+                raise ValueError(f"the data of {tensor.name} do not have {tensor.nbytes} bytes")
             file.write(bytes(_padding(tensor.nbytes, alignment)))
 
 
-def _description(tensor: NewTensor, offset: int) -> bytes:
+def _info(tensor: NewTensor, offset: int) -> bytes:
     dimensions = len(tensor.shape)
     numbers = dimensions, *tensor.shape, type_number(tensor.type), offset
-    return _text(tensor.name) + struct.pack(f"<I{dimensions}QIQ", *numbers)
+    return _string(tensor.name) + struct.pack(f"<I{dimensions}QIQ", *numbers)
 
 
-def _text(text: str) -> bytes:
+def _string(text: str) -> bytes:
     encoded = text.encode()
     return struct.pack("<Q", len(encoded)) + encoded
 

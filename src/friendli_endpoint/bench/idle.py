@@ -1,0 +1,55 @@
+"""Waits until all servers are idle, so that none is measured while another still computes."""
+
+import os
+import time
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+__all__ = ["wait_until_idle"]
+
+POLL_SECONDS, MAX_POLLS = 0.5, 120
+MAX_MACHINE_POLLS = 20
+IDLE_SHARE = 0.1
+"""Share of one core below which the servers together count as idle."""
+
+
+def wait_until_idle(processes: Iterable[int | None]) -> None:
+    """Waits until processes are idle for `POLL_SECONDS`, at most one minute.
+
+    Args:
+        processes: Process ids. A process that does not exist counts as idle. If an id is None, for
+            a server that was started elsewhere, the CPU use of the whole machine is polled, for at
+            most ten seconds.
+    """
+    process_ids = tuple(processes)
+    polls = MAX_MACHINE_POLLS if None in process_ids else MAX_POLLS
+    for _ in range(polls if process_ids else 0):
+        before = _cpu_seconds(process_ids)
+        time.sleep(POLL_SECONDS)
+        if _cpu_seconds(process_ids) - before < IDLE_SHARE * POLL_SECONDS:
+            return
+
+
+def _cpu_seconds(processes: Collection[int | None]) -> float:
+    """Returns the CPU seconds of processes, or of the whole machine if an id is None."""
+    if None in processes:
+        return machine_cpu_seconds()
+    return sum(process_cpu_seconds(process) for process in processes if process is not None)
+
+
+def machine_cpu_seconds() -> float:
+    """Returns the CPU seconds that all processes have used; 0 if there is no `/proc/stat`."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0
+    user, nice, system = stat.read_text().split()[1:4]
+    return (int(user) + int(nice) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def process_cpu_seconds(process: int) -> float:
+    """Returns the CPU seconds that a process has used; 0 if `/proc` has no such process."""
+    stat = Path(f"/proc/{process}/stat")
+    if not stat.exists():
+        return 0.0
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,65 @@
+"""Stages that turn the schema of a request into one that the compiler enforces."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from friendli_endpoint.chat.structured.json_schema.conjunction import check_conjunctions
+from friendli_endpoint.chat.structured.json_schema.document import Document
+from friendli_endpoint.chat.structured.json_schema.expansion import check_expansion
+from friendli_endpoint.chat.structured.json_schema.finiteness import replace_infinite
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
+from friendli_endpoint.chat.structured.json_schema.recursion import check_cycles, check_depth
+from friendli_endpoint.chat.structured.json_schema.rewriter import Rewriter
+from friendli_endpoint.chat.structured.json_schema.size import schema_text
+
+__all__ = ["RewrittenSchema", "rewrite_schema"]
+
+
+@dataclass(frozen=True, slots=True)
+class RewrittenSchema:
+    """A schema that the compiler enforces.
+
+    Attributes:
+        root: The schema, including its definitions in `$defs`.
+        definitions: Targets of its references, by name.
+        subschemas: Paths in the original schema and the rewritten subschema of each; outer ones
+            first.
+    """
+
+    root: dict[str, Any]
+    definitions: dict[str, Any]
+    subschemas: list[tuple[SchemaPath, dict[str, Any]]]
+
+
+def rewrite_schema(schema: object, param: str) -> RewrittenSchema:
+    """Rewrites a schema for the compiler.
+
+    Args:
+        schema: The value in the request; it may be anything.
+        param: Path of the schema in the request.
+
+    Raises:
+        RequestError: The schema is invalid, too large, or has a keyword that cannot be enforced.
+    """
+    schema_text(schema, param)
+    try:
+        document = Document(_as_object(schema))
+        check_cycles(document)
+        rewriter = Rewriter(document)
+        root, definitions = rewriter.result()
+        definitions = replace_infinite(root, definitions)
+        check_depth(root, definitions)
+        check_expansion(root, definitions)
+        check_conjunctions(root, definitions)
+    except SchemaError as error:
+        raise error.to_request_error(param) from error
+    defs = {"$defs": definitions} if definitions else {}
+    return RewrittenSchema({**root, **defs}, definitions, rewriter.subschemas)
+
+
+def _as_object(schema: object) -> dict[str, Any]:
+    if isinstance(schema, bool):
+        return {} if schema else {"allOf": [False]}
+    if not isinstance(schema, dict):
+        raise SchemaError((), "it must be a JSON object", invalid=True)
+    return schema

@@ -1,0 +1,218 @@
+"""Table of keyword rewriters, and the rewriting of a document with it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from friendli_endpoint.chat.structured.json_schema import (
+    arrays,
+    combinations,
+    conditions,
+    literals,
+    names,
+    numbers,
+    objects,
+    strings,
+)
+from friendli_endpoint.chat.structured.json_schema.checking import check_enforced, check_values
+from friendli_endpoint.chat.structured.json_schema.complement import complement_of
+from friendli_endpoint.chat.structured.json_schema.disjoint import Comparison
+from friendli_endpoint.chat.structured.json_schema.document import Document
+from friendli_endpoint.chat.structured.json_schema.keywords import APPLIES_TO, types_of
+from friendli_endpoint.chat.structured.json_schema.multiples import Multiples
+from friendli_endpoint.chat.structured.json_schema.node import KeywordRewriter, SchemaNode
+from friendli_endpoint.chat.structured.json_schema.paths import (
+    SchemaError,
+    SchemaPath,
+    definition_pointer,
+)
+
+__all__ = ["Rewriter"]
+
+_MAX_SCHEMAS = 20_000
+_MAX_LITERALS = 10_000
+_MAX_COMPLEMENT_DEPTH = 30
+
+_REWRITERS: dict[str, KeywordRewriter] = {
+    "$ref": combinations.reference,
+    "additionalItems": arrays.items,
+    "additionalProperties": names.names,
+    "allOf": combinations.all_of,
+    "anyOf": combinations.any_of,
+    "const": literals.const,
+    "dependencies": conditions.dependencies,
+    "dependentRequired": conditions.dependencies,
+    "dependentSchemas": conditions.dependencies,
+    "enum": literals.enum,
+    "exclusiveMaximum": numbers.bounds,
+    "exclusiveMinimum": numbers.bounds,
+    "format": strings.formatted,
+    "if": conditions.condition,
+    "items": arrays.items,
+    "maxItems": arrays.counts,
+    "maxLength": strings.lengths,
+    "maxProperties": objects.counts,
+    "maximum": numbers.bounds,
+    "minItems": arrays.counts,
+    "minLength": strings.lengths,
+    "minProperties": objects.counts,
+    "minimum": numbers.bounds,
+    "multipleOf": numbers.multiple,
+    "not": conditions.negation,
+    "oneOf": combinations.one_of,
+    "pattern": strings.pattern,
+    "patternProperties": names.names,
+    "prefixItems": arrays.items,
+    "properties": objects.properties,
+    "propertyNames": names.names,
+    "required": objects.required,
+    "unevaluatedItems": arrays.items,
+    "unevaluatedProperties": objects.unevaluated,
+}
+"""Rewriter of each keyword. A keyword that is in no table is an annotation and is dropped."""
+
+
+class Rewriter:
+    """Rewriting of one document; implements `RewriteContext`.
+
+    Args:
+        document: The schema as the user sent it.
+
+    Attributes:
+        document: The schema as the user sent it.
+        comparison: Finds subschemas of the document that exclude each other.
+        multiples: The values of `multipleOf` so far.
+        subschemas: Paths of the subschemas in use, and the rewritten form of each; outer ones
+            first.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.comparison = Comparison(document)
+        self.multiples = Multiples()
+        self.subschemas: list[tuple[SchemaPath, dict[str, Any]]] = []
+        self._num_nodes = 0
+        self._num_literals = 0
+        self._definitions: dict[str, Any] = {}
+        self._names: dict[SchemaPath, str] = {}
+        self._pending: list[SchemaPath] = []
+        self._complements: dict[tuple[SchemaPath, bool], str | SchemaError] = {}
+        self._complement_depth = 0
+
+    def result(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Rewrites the document.
+
+        Returns:
+            The root, and the definitions that its references lead to, by name.
+
+        Raises:
+            SchemaError: A subschema is invalid or cannot be enforced.
+        """
+        root = self.rewrite(self.document.at(()), ())
+        while self._pending:
+            path = self._pending.pop()
+            self._definitions[self._names[path]] = self.rewrite(self.document.at(path), path)
+        return root, self._definitions
+
+    def rewrite(self, schema: Any, path: SchemaPath) -> Any:
+        """Rewrites a subschema.
+
+        Raises:
+            SchemaError: The subschema is invalid or cannot be enforced.
+        """
+        if isinstance(schema, bool):
+            return schema
+        check_values(schema, path, self.document.draft)
+        check_enforced(schema, path)
+        node = self._node(schema, path)
+        if "type" in schema:
+            node.out["type"] = (
+                list(node.types) if isinstance(schema["type"], list) else node.types[0]
+            )
+        self.subschemas.append((path, node.out))
+        for rewriter in _rewriters_of(node.schema):
+            rewriter(node)
+        return node.out
+
+    def complement(self, schema: Any, path: SchemaPath, *, exact: bool) -> Any:
+        """Rewrites the complement of a subschema.
+
+        Args:
+            schema: The subschema.
+            path: Path of the subschema.
+            exact: Whether every value that violates the subschema must satisfy the complement.
+
+        Raises:
+            SchemaError: The subschema is invalid, or has no such complement.
+        """
+        if isinstance(schema, bool):
+            return not schema
+        check_values(schema, path, self.document.draft)
+        out = complement_of(self._node(schema, path), exact=exact)
+        if isinstance(out, dict):
+            self.subschemas.append((path, out))
+        return out
+
+    def reference_to(self, path: SchemaPath) -> str:
+        """Returns the `$ref` to the rewritten subschema at a path, which is rewritten later."""
+        if path == ():
+            return "#"
+        if path not in self._names:
+            self._names[path] = f"d{len(self._names)}"
+            self._pending.append(path)
+        return definition_pointer(self._names[path])
+
+    def reference_to_complement(self, path: SchemaPath, *, exact: bool) -> str:
+        """Returns the `$ref` to the complement of the subschema at a path.
+
+        Raises:
+            SchemaError: There is no such complement.
+        """
+        key = path, exact
+        if key not in self._complements:
+            if self._complement_depth >= _MAX_COMPLEMENT_DEPTH:
+                raise SchemaError(
+                    path, f"its complement nests more than {_MAX_COMPLEMENT_DEPTH} references"
+                )
+            self._complements[key] = name = f"n{len(self._complements)}"
+            self._complement_depth += 1
+            try:
+                complement = self.complement(self.document.at(path), path, exact=exact)
+            except SchemaError as error:
+                self._complements[key] = error
+            else:
+                self._definitions[name] = complement
+            finally:
+                self._complement_depth -= 1
+        result = self._complements[key]
+        if isinstance(result, SchemaError):
+            raise result
+        return definition_pointer(result)
+
+    def _node(self, schema: dict[str, Any], path: SchemaPath) -> SchemaNode:
+        self._num_nodes += 1
+        if self._num_nodes > _MAX_SCHEMAS:
+            raise SchemaError((), f"it has more than {_MAX_SCHEMAS:,} schemas once it is rewritten")
+        types = types_of(schema)
+        applicable = {
+            keyword: value
+            for keyword, value in schema.items()
+            if keyword not in APPLIES_TO or not APPLIES_TO[keyword].isdisjoint(types)
+        }
+        return SchemaNode(self, applicable, path, types)
+
+    def count_literals(self, count: int) -> None:
+        """Counts lists and objects in constants, and their items.
+
+        Raises:
+            SchemaError: The document has too many.
+        """
+        self._num_literals += count
+        if self._num_literals > _MAX_LITERALS:
+            raise SchemaError(
+                (), f"its constant lists and objects have more than {_MAX_LITERALS:,} items"
+            )
+
+
+def _rewriters_of(schema: dict[str, Any]) -> Iterable[KeywordRewriter]:
+    """Returns each rewriter once, in the order of the keywords: properties keep that order."""
+    return dict.fromkeys([_REWRITERS[keyword] for keyword in schema if keyword in _REWRITERS])
