@@ -1,7 +1,9 @@
 """The service behind the routes: a model that is loading or serving."""
 
 import asyncio
+import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from friendli_endpoint.chat.output.response_builder import ResponseBuilder
 from friendli_endpoint.chat.prompt.inspection import Rendering, detokenize, rendering
 from friendli_endpoint.chat.prompt.template import ChatTemplateError
 from friendli_endpoint.chat.request.rules import Limits
+from friendli_endpoint.chat.worker import FACTORY
 from friendli_endpoint.files import read_text
 from friendli_endpoint.generation import (
     Engine,
@@ -25,12 +28,24 @@ from friendli_endpoint.generation import (
     Vocabulary,
     unknown_adapter,
 )
+from friendli_endpoint.preparation import Preparer, ThreadPreparer, WorkerPreparer
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
+from friendli_endpoint.workers import Setup, WorkerPool, WorkerStartError
 
 __all__ = ["EndpointService", "ModelSource"]
 
 log = logging.getLogger("friendli_endpoint")
+
+MAX_WORKERS = 4
+"""Default for machines with more processors: preparing a request takes some milliseconds."""
+
+WORKER_MEMORY = 2 << 30
+"""Bytes of address space that preparing a request may take; the longest prompts need 1.4 GiB of
+stack to be tokenized, most of which is never used."""
+
+WORKER_WAIT_SECONDS = 10.0
+"""Time for which a request may wait for a worker."""
 
 LIVENESS_FACTOR = 10
 """Multiple of `step_seconds` without a step after which `/live` fails."""
@@ -39,7 +54,7 @@ LIVENESS_FACTOR = 10
 class ModelSource(Protocol):
     """A model that can be served, with its engine.
 
-    `vocabulary` and `open` are called once, in this order, in a worker thread.
+    `vocabulary`, `vocabulary_loader` and `open` are called once, in this order, in a worker thread.
     """
 
     def check(self) -> None:
@@ -56,6 +71,10 @@ class ModelSource(Protocol):
         Raises:
             StartError: The model cannot be served.
         """
+        ...
+
+    def vocabulary_loader(self) -> Callable[[], Vocabulary]:
+        """Returns a function that loads the vocabulary in another process; it can be pickled."""
         ...
 
     def open(self, make_guide: GuideMaker, report: Callable[[StepReport], None]) -> Engine:
@@ -81,6 +100,7 @@ class _LoadedModel:
 
     engine: Engine
     chat: ChatModel
+    preparer: Preparer
     vocabulary: Vocabulary
 
 
@@ -140,6 +160,7 @@ class EndpointService:
         self._source.close()
         model, self._model = self._model, None
         if model is not None:
+            await asyncio.to_thread(model.preparer.close)
             await model.engine.aclose()
 
     @property
@@ -170,23 +191,25 @@ class EndpointService:
         if self._model is not None:
             _check_engine(self._model.engine, LIVENESS_FACTOR * self._settings.step_seconds)
 
-    def prepare(self, body: DedicatedChatCompletionBody) -> ResponseBuilder:
-        """Validates a request and prepares its response.
+    async def prepare(self, body: DedicatedChatCompletionBody) -> ResponseBuilder:
+        """Validates a request and prepares its response; cancelling it ends the work.
 
         Raises:
             RequestError: The request is invalid or cannot be served.
         """
-        return self._loaded_model().chat.prepare(body)
+        model = self._loaded_model()
+        prepared = await model.preparer.prepare(body)
+        return await asyncio.to_thread(model.chat.respond, prepared)
 
-    def render(self, body: DedicatedChatCompletionBody) -> Rendering:
+    async def render(self, body: DedicatedChatCompletionBody) -> Rendering:
         """Renders the prompt of a request.
 
         Raises:
             RequestError: The request is invalid or cannot be served.
         """
-        request = self.prepare(body).request
         model = self._find_model(body.model)
-        return rendering(request.prompt_ids, model.vocabulary, model.engine.card.context)
+        ids = (await model.preparer.prepare(body)).request.prompt_ids
+        return await asyncio.to_thread(rendering, ids, model.vocabulary, model.engine.card.context)
 
     def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
         """Returns the token ids of a text.
@@ -262,30 +285,48 @@ class EndpointService:
         ]
 
     def _load(self) -> _LoadedModel:
-        settings, metrics = self._settings, self.telemetry.metrics
         vocabulary = self._source.vocabulary()
-        rules = RuleCompiler(vocabulary)
-        engine = self._source.open(rules.guide, metrics.record_step)
-        try:
-            chat = ChatModel(
-                rules,
-                self._template_of(engine),
-                engine.card.context,
-                ChatDefaults(
-                    endpoint_ids=settings.endpoint_id,
-                    tool_family=settings.tool_family,
-                    parse_reasoning=settings.parse_reasoning,
-                    json_layout=settings.json_layout,
-                    limits=Limits(settings.max_choices),
-                ),
-                metrics.record_compile,
-            )
-        except BaseException as error:
-            asyncio.run(engine.aclose())
-            if isinstance(error, ChatTemplateError | KeyError):
+        with contextlib.ExitStack() as stack:
+            pool = self._worker_pool()  # loads while the engine opens
+            if pool is not None:
+                stack.callback(pool.close)
+            rules = RuleCompiler(vocabulary)
+            engine = self._source.open(rules.guide, self.telemetry.metrics.record_step)
+            stack.callback(lambda: asyncio.run(engine.aclose()))
+            try:
+                chat, preparer = self._chat(rules, engine, pool)
+            except (ChatTemplateError, KeyError, WorkerStartError) as error:
                 raise StartError(str(error.args[0])) from error
-            raise
-        return _LoadedModel(engine, chat, vocabulary)
+            stack.pop_all()
+        return _LoadedModel(engine, chat, preparer, vocabulary)
+
+    def _worker_pool(self) -> WorkerPool | None:
+        size = self._settings.workers
+        if size is None:
+            size = min(os.cpu_count() or 1, MAX_WORKERS)
+        if size == 0:
+            return None
+        loader = self._source.vocabulary_loader()
+        setup = Setup(FACTORY, (loader,), self._settings.prepare_seconds, WORKER_MEMORY)
+        return WorkerPool(setup, size=size, wait_seconds=WORKER_WAIT_SECONDS)
+
+    def _chat(
+        self, rules: RuleCompiler, engine: Engine, pool: WorkerPool | None
+    ) -> tuple[ChatModel, Preparer]:
+        settings, metrics = self._settings, self.telemetry.metrics
+        template, context = self._template_of(engine), engine.card.context
+        defaults = ChatDefaults(
+            endpoint_ids=settings.endpoint_id,
+            tool_family=settings.tool_family,
+            parse_reasoning=settings.parse_reasoning,
+            json_layout=settings.json_layout,
+            limits=Limits(settings.max_choices),
+        )
+        chat = ChatModel(rules, template, context, defaults, metrics.record_compile)
+        if pool is None:
+            return chat, ThreadPreparer(chat)
+        pool.start(template, context, defaults)
+        return chat, WorkerPreparer(pool, settings.prepare_seconds, metrics.record_compile)
 
     def _template_of(self, engine: Engine) -> str:
         template = self._template() or engine.card.chat_template

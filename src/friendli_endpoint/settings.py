@@ -79,6 +79,13 @@ class Settings(BaseSettings):
     max_queue_tokens: Annotated[int, Field(ge=1), Flag("Capacity")] = 1 << 20
     """Maximum number of prompt tokens of all waiting requests."""
 
+    workers: Annotated[int | None, Field(ge=0), Flag("Capacity", "one per processor, up to 4")] = (
+        None
+    )
+    """Number of processes that validate and prepare requests; 0 for threads, without limits."""
+    prepare_seconds: Annotated[float, _Seconds, Flag("Capacity")] = 5.0
+    """Maximum CPU seconds of a worker process to prepare a request; above it, a 400."""
+
     parse_reasoning: Annotated[bool, Flag("Answers")] = True
     """Separate reasoning from content, unless the request sets `parse_reasoning`."""
     json_layout: Annotated[Literal["free", "line"], Flag("Answers")] = "free"

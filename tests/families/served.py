@@ -66,7 +66,7 @@ class Served:
     def ids(self, content: str = "Hello", **fields: Any) -> tuple[int, ...]:
         """Returns the token ids of the rendered prompt."""
         body = DedicatedChatCompletionBody.model_validate(_body(content, fields))
-        return self._service.render(body).tokens
+        return asyncio.run(self._service.render(body)).tokens
 
     def prompt(self, content: str = "Hello", **fields: Any) -> list[bytes]:
         """Returns the token bytes of the rendered prompt."""

@@ -189,14 +189,14 @@ class ScriptedService:
     def check_live(self) -> None:
         pass
 
-    def prepare(self, body: DedicatedChatCompletionBody) -> ScriptedResponse:
+    async def prepare(self, body: DedicatedChatCompletionBody) -> ScriptedResponse:
         if self.error is not None:
             raise self.error
         self.prepared.append(body)
         return ScriptedResponse(body.stream is True)
 
-    def render(self, body: DedicatedChatCompletionBody) -> Rendering:
-        self.prepare(body)
+    async def render(self, body: DedicatedChatCompletionBody) -> Rendering:
+        await self.prepare(body)
         return rendering((1,), SCRIPTED, SCRIPTED.context)
 
     def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:

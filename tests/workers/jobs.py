@@ -5,17 +5,22 @@ import signal
 import time
 from collections.abc import Callable
 
-__all__ = ["fail_to_load", "make_handler"]
+__all__ = ["fail_to_load", "load"]
+
+Handler = Callable[[bytes, Callable[[str], None]], bytes]
 
 
-def make_handler(greeting: str) -> Callable[[bytes, Callable[[str], None]], bytes]:
-    """A handler whose answers begin with a greeting."""
+def load(greeting: str) -> Callable[[str], Handler]:
+    """Returns a maker of handlers whose results begin with a greeting and a mark."""
 
-    def handle(job: bytes, report: Callable[[str], None]) -> bytes:
-        name, _, argument = job.decode().partition(" ")
-        return f"{greeting} {JOBS[name](argument, report)}".encode()
+    def make_handler(mark: str) -> Handler:
+        def handle(job: bytes, report: Callable[[str], None]) -> bytes:
+            name, _, argument = job.decode().partition(" ")
+            return f"{greeting}{mark} {JOBS[name](argument, report)}".encode()
 
-    return handle
+        return handle
+
+    return make_handler
 
 
 def fail_to_load() -> None:

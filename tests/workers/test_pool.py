@@ -20,7 +20,7 @@ from friendli_endpoint.workers import (
 from friendli_endpoint.workers.fork_server import Setup
 
 MIB = 1 << 20
-FACTORY = "tests.workers.jobs:make_handler"
+FACTORY = "tests.workers.jobs:load"
 
 
 @asynccontextmanager
@@ -30,7 +30,7 @@ async def started(
     setup = Setup(FACTORY, ("Hello",), cpu_seconds, 256 * MIB)
     pool = WorkerPool(setup, size=size, wait_seconds=wait_seconds)
     try:
-        await asyncio.to_thread(pool.start)
+        await asyncio.to_thread(pool.start, "!")
         yield pool
     finally:
         pool.close()
@@ -67,9 +67,9 @@ def test_jobs_return_their_results() -> None:
     async def test() -> None:
         async with started(2) as pool:
             results = await asyncio.gather(*(pool.run(f"echo {n}".encode()) for n in range(50)))
-            assert results == [f"Hello {number}".encode() for number in range(50)]
+            assert results == [f"Hello! {number}".encode() for number in range(50)]
             large = b"x" * (3 * MIB)
-            assert await pool.run(b"echo " + large) == b"Hello " + large
+            assert await pool.run(b"echo " + large) == b"Hello! " + large
 
     run(test)
 
@@ -90,7 +90,7 @@ def test_a_job_that_uses_up_its_cpu_time_ends_with_the_field_it_worked_on() -> N
                 await pool.run(b"spin response_format")
             assert error.value.field == "response_format"
             assert await pool.run(b"pid") != before
-            assert await pool.run(b"echo well") == b"Hello well"
+            assert await pool.run(b"echo well") == b"Hello! well"
 
     run(test)
 
@@ -98,7 +98,7 @@ def test_a_job_that_uses_up_its_cpu_time_ends_with_the_field_it_worked_on() -> N
 def test_cpu_time_is_counted_for_each_job_alone() -> None:
     async def test() -> None:
         async with started(cpu_seconds=0.2) as pool:
-            assert await pool.run(b"sleep 0.5") == b"Hello awake"
+            assert await pool.run(b"sleep 0.5") == b"Hello! awake"
             for _ in range(300):
                 await pool.run(b"echo " + b"x" * MIB)
 
@@ -120,8 +120,8 @@ def test_a_job_that_ends_its_worker_costs_nobody_else(job: str, field: str, reas
             with pytest.raises(WorkerCrashError) as error:
                 await pool.run(job.encode())
             assert (error.value.field, error.value.reason) == (field, reason)
-            assert await beside == b"Hello awake"
-            assert await pool.run(b"echo well") == b"Hello well"
+            assert await beside == b"Hello! awake"
+            assert await pool.run(b"echo well") == b"Hello! well"
 
     run(test)
 
@@ -129,7 +129,7 @@ def test_a_job_that_ends_its_worker_costs_nobody_else(job: str, field: str, reas
 def test_memory_below_the_limit_may_be_used() -> None:
     async def test() -> None:
         async with started() as pool:
-            expected = f"Hello {100 * MIB}".encode()
+            expected = f"Hello! {100 * MIB}".encode()
             assert await pool.run(f"allocate {100 * MIB}".encode()) == expected
 
     run(test)
@@ -155,7 +155,7 @@ def test_a_cancelled_job_ends_at_once_and_makes_way() -> None:
             job.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await job
-            assert await waiting == b"Hello next"
+            assert await waiting == b"Hello! next"
 
     run(test)
 
@@ -168,8 +168,8 @@ def test_a_job_that_is_cancelled_while_it_waits_takes_no_worker() -> None:
             waiting = asyncio.create_task(pool.run(b"spin never"))
             await asyncio.sleep(0)
             waiting.cancel()
-            assert await running == b"Hello awake"
-            assert await pool.run(b"echo next") == b"Hello next"
+            assert await running == b"Hello! awake"
+            assert await pool.run(b"echo next") == b"Hello! next"
 
     run(test)
 
@@ -181,7 +181,7 @@ def test_who_waits_too_long_for_a_worker_hears_that_all_are_busy() -> None:
             await asyncio.sleep(0)
             with pytest.raises(WorkersBusyError):
                 await pool.run(b"echo late")
-            assert await running == b"Hello awake"
+            assert await running == b"Hello! awake"
 
     run(test)
 
@@ -190,7 +190,7 @@ def test_a_job_whose_worker_is_killed_from_outside_is_done_again() -> None:
     async def test() -> None:
         async with started() as pool:
             os.kill(int((await pool.run(b"pid")).split()[1]), signal.SIGKILL)
-            assert await pool.run(b"echo again") == b"Hello again"
+            assert await pool.run(b"echo again") == b"Hello! again"
 
     run(test)
 
@@ -202,7 +202,7 @@ def test_a_fork_server_that_is_killed_is_started_again() -> None:
             (worker,) = children_of(server)
             os.kill(server, signal.SIGKILL)
             os.kill(worker, signal.SIGKILL)
-            assert await pool.run(b"echo again") == b"Hello again"
+            assert await pool.run(b"echo again") == b"Hello! again"
         await until_no_children()
 
     run(test)
@@ -228,6 +228,7 @@ def test_a_handler_that_cannot_be_made_is_told_by_its_reason() -> None:
     pool = WorkerPool(setup, size=1, wait_seconds=1.0)
     with pytest.raises(WorkerStartError, match="the vocabulary is missing"):
         pool.start()
+    pool.close()
     pool.close()
 
 

@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from friendli.models import StreamedChatData
 from friendli_endpoint.generation import EngineError, Event, RequestError
+from friendli_endpoint.http.disconnect import run_until_disconnect
 from friendli_endpoint.http.errors import error_response
 from friendli_endpoint.http.events import (
     COMMENT,
@@ -104,20 +105,14 @@ class ResponseSender:
         Raises:
             RequestError: 504 when the deadline has passed.
         """
-        completion = asyncio.ensure_future(self._complete())
-        disconnect = asyncio.ensure_future(_disconnected(request))
         try:
-            timeout = None if self._deadline is None else self._deadline - self._loop.time()
-            tasks = {completion, disconnect}
-            await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            if completion.done():
-                return completion.result()
-            if disconnect.done():
-                return Response(status_code=499)
-            raise self._timeout_error()
+            async with asyncio.timeout_at(self._deadline):
+                return await run_until_disconnect(request, self._complete())
+        except TimeoutError:
+            raise self._timeout_error() from None
+        except ClientDisconnect:
+            return Response(status_code=499)
         finally:
-            disconnect.cancel()
-            completion.cancel()
             await self._cancel()
 
     async def _complete(self) -> Response:
@@ -170,8 +165,3 @@ def _last_finish_reason(chunks: Sequence[StreamedChatData | TextOnlyChunk]) -> s
     whole = (chunk for chunk in reversed(chunks) if isinstance(chunk, StreamedChatData))
     choices = (choice for chunk in whole for choice in reversed(chunk.choices))
     return next((choice.finish_reason for choice in choices if choice.finish_reason), "stop")
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

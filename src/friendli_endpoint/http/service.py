@@ -118,16 +118,16 @@ class Service(Protocol):
         """
         ...
 
-    def prepare(self, body: DedicatedChatCompletionBody) -> PendingResponse:
-        """Validates a request and prepares its response.
+    async def prepare(self, body: DedicatedChatCompletionBody) -> PendingResponse:
+        """Validates a request and prepares its response; cancelling it ends the work.
 
         Raises:
             RequestError: The request is invalid or cannot be served.
         """
         ...
 
-    def render(self, body: DedicatedChatCompletionBody) -> RenderedPrompt:
-        """Renders the prompt of a request.
+    async def render(self, body: DedicatedChatCompletionBody) -> RenderedPrompt:
+        """Renders the prompt of a request; cancelling it ends the work.
 
         Raises:
             RequestError: The request is invalid or cannot be served.

@@ -3,9 +3,9 @@
 A worker forked from here starts in milliseconds and shares the memory of what was loaded. The
 process has a single thread, so forking it is safe, which it would not be in the endpoint's process.
 
-It is controlled over a Unix stream socket. The first two frames are the pickled module path and the
-pickled `Setup`; the answer is an empty frame when workers can be forked, or the reason why they
-cannot. Then each byte is a command:
+It is controlled over a Unix stream socket. The first three frames are pickles: the module path, the
+`Setup`, and the arguments of its factory's result. The answer is an empty frame when workers can be
+forked, or the reason why they cannot. Then each byte is a command:
 
 - `f`, sent together with a socket: forks a worker that serves this socket; answers its process id;
 - `w`, followed by a process id: waits for that worker; answers its wait status.
@@ -47,11 +47,12 @@ NUMBER = struct.Struct("!i")
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How workers are made.
+    """Setup of worker processes.
 
     Attributes:
-        factory: Dotted path of a callable, as `package.module:name`, that returns the `Handler`.
-        arguments: Its positional arguments.
+        factory: Dotted path, as `package.module:name`, of a callable that loads what workers need,
+            and returns a callable that makes the `Handler`.
+        arguments: Positional arguments of the factory.
         cpu_seconds: CPU time for a job; a worker that takes longer ends by SIGPROF.
         memory_bytes: Address space that a worker may take beyond what the fork server has.
     """
@@ -73,7 +74,8 @@ def _serve_commands(control: socket.socket) -> None:
         sys.path = pickle.loads(receive(control))
         setup: Setup = pickle.loads(receive(control))
         module, _, name = setup.factory.partition(":")
-        handler: Handler = getattr(importlib.import_module(module), name)(*setup.arguments)
+        make_handler = getattr(importlib.import_module(module), name)(*setup.arguments)
+        handler: Handler = make_handler(*pickle.loads(receive(control)))
     except Exception as error:
         send(control, (str(error) or type(error).__name__).encode())
         return
@@ -135,8 +137,12 @@ def _serve_jobs(connection: socket.socket, handler: Handler, cpu_seconds: float)
 
 
 def _limit_memory(num_bytes: int) -> None:
-    with open("/proc/self/statm") as statm:
-        used = int(statm.read().split()[0]) * resource.getpagesize()
+    """Limits the address space, where the system tells how much is used."""
+    try:
+        with open("/proc/self/statm") as statm:
+            used = int(statm.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = used + num_bytes
     limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -1,6 +1,7 @@
 """A pool of worker processes: a job waits for a worker, runs in it, and dies with it."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import pickle
@@ -109,8 +110,9 @@ class _Worker:
 class WorkerPool:
     """Runs jobs in worker processes, one job each at a time.
 
-    Workers are forked from a process that has loaded what they need (see `fork_server`). A worker
-    that ends is replaced when the next job asks for one. All coroutines belong to one event loop.
+    Workers are forked from a process that has loaded what they need (see `fork_server`); it begins
+    to load as soon as the pool is created. A worker that ends is replaced when the next job asks
+    for one. All coroutines belong to one event loop.
 
     Args:
         setup: How workers are made, and what a job may use.
@@ -126,18 +128,22 @@ class WorkerPool:
         self._workers: set[_Worker] = set()
         self._idle: list[_Worker] = []
         self._gate = threading.Lock()
-        self._control: socket.socket | None = None
-        self._server: subprocess.Popen[bytes] | None = None
         self._closed = False
+        self._arguments: tuple[object, ...] = ()
+        self._server, self._control = self._load()
 
-    def start(self) -> None:
+    def start(self, *arguments: object) -> None:
         """Starts the workers; blocks until they are ready, so call it in a thread.
+
+        Args:
+            arguments: Positional arguments of the callable that the setup's factory returns.
 
         Raises:
             WorkerStartError: They cannot be started.
         """
+        self._arguments = arguments
         with self._gate:
-            self._start_server()
+            self._await_server()
         self._idle = [self._fork() for _ in range(self._size)]
 
     async def run(self, job: bytes) -> bytes:
@@ -193,40 +199,49 @@ class WorkerPool:
         self._idle.append(worker)
         return result
 
-    def _start_server(self) -> None:
-        if self._closed:
-            raise WorkerStartError("the pool is closed")
-        self._end_server()
+    def _load(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        """Starts a fork server, which begins to load; returns it and its control socket."""
         ours, theirs = socket.socketpair()
         with theirs:
-            self._server = subprocess.Popen(
+            server = subprocess.Popen(
                 [sys.executable, "-P", "-c", PROGRAM, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
+                stderr=subprocess.DEVNULL,  # where a library may report every crash
+                env=_environment(),
                 process_group=0,  # Ctrl-C is for this process
             )
-        try:
+        with contextlib.suppress(OSError):  # it has ended: `_await_server` reports that
             send(ours, pickle.dumps(sys.path))
             send(ours, pickle.dumps(self._setup))
-            reason = receive(ours).decode()
+        return server, ours
+
+    def _await_server(self) -> None:
+        """Waits until workers can be forked."""
+        try:
+            send(self._control, pickle.dumps(self._arguments))
+            reason = receive(self._control).decode()
         except (EOFError, OSError):
-            reason = f"exit code {self._server.wait()}"
+            reason = "the pool is closed" if self._closed else f"exit code {self._server.wait()}"
         if reason:
-            ours.close()
             raise WorkerStartError(f"the worker processes cannot start: {reason}")
-        self._control = ours
+
+    def _restart_server(self) -> None:
+        if self._closed:
+            raise WorkerStartError("the pool is closed")
+        self._end_server()
+        log.warning("the process that forks workers has ended; it is started again")
+        self._server, self._control = self._load()
+        self._await_server()
 
     def _end_server(self) -> None:
-        if self._control is not None:
-            self._control.close()
-            self._control = None
-        if self._server is not None:
-            try:
-                self._server.wait(END_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._server.kill()
-                self._server.wait()
+        self._control.close()
+        try:
+            self._server.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
 
     def _fork(self) -> _Worker:
         ours, theirs = socket.socketpair()
@@ -236,8 +251,7 @@ class WorkerPool:
                 try:
                     pid = self._command(b"f", theirs)
                 except (EOFError, OSError):
-                    self._start_server()
-                    log.warning("the process that forks workers has ended; another one is started")
+                    self._restart_server()
                     pid = self._command(b"f", theirs)
             except BaseException:
                 ours.close()
@@ -262,14 +276,20 @@ class WorkerPool:
                 return signal.SIGKILL  # it has ended with the process that forked it
 
     def _command(self, command: bytes, sent: socket.socket | None = None) -> int:
-        if self._control is None:
-            raise EOFError
         socket.send_fds(self._control, [command], [sent.fileno()] if sent else [])
         answer = self._control.recv(NUMBER.size, socket.MSG_WAITALL)
         if len(answer) < NUMBER.size:
             raise EOFError
         (number,) = NUMBER.unpack(answer)
         return int(number)
+
+
+def _environment() -> dict[str, str]:
+    """Returns the environment of workers: without our settings, and with one thread per library."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("FRIENDLI_")
+    }
+    return {**inherited, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def _error(status: int, field: str) -> Exception:

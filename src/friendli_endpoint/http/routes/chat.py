@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from friendli.models import DedicatedChatCompletionBody
+from friendli_endpoint.http.disconnect import run_until_disconnect
 from friendli_endpoint.http.limits.body_memory import BufferedBody
 from friendli_endpoint.http.limits.deadline import HEADER, deadline_of, timeout_error
 from friendli_endpoint.http.middleware.body_timeout import read_body
@@ -25,9 +26,12 @@ COMPLETIONS = "/dedicated/v1/chat/completions"
 def add_chat_route(app: FastAPI, service: Service, policy: Policy, telemetry: Telemetry) -> None:
     """Adds the route to an application."""
 
-    def prepare(content: BufferedBody) -> tuple[DedicatedChatCompletionBody, PendingResponse]:
-        body = content.parse(DedicatedChatCompletionBody, policy.max_messages)
-        return body, service.prepare(body)
+    async def prepare(
+        content: BufferedBody,
+    ) -> tuple[DedicatedChatCompletionBody, PendingResponse]:
+        parse = partial(content.parse, DedicatedChatCompletionBody, policy.max_messages)
+        body = await asyncio.to_thread(parse)
+        return body, await service.prepare(body)
 
     @app.post(COMPLETIONS, summary="Create a chat completion")
     async def complete(request: Request) -> Response:
@@ -39,7 +43,7 @@ def add_chat_route(app: FastAPI, service: Service, policy: Policy, telemetry: Te
         try:
             async with asyncio.timeout_at(deadline):
                 content = await read_body(request, policy.max_body)
-                body, pending = await asyncio.to_thread(prepare, content)
+                body, pending = await run_until_disconnect(request, prepare(content))
         except TimeoutError:
             raise timeout_error() from None
         telemetry.record_prepared(record, pending.request, body)

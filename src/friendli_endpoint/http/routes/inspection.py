@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 from fastapi import FastAPI
@@ -12,10 +13,11 @@ from starlette.responses import Response
 from friendli.models import DedicatedChatCompletionBody
 from friendli.types import FailFastList
 from friendli_endpoint.http.body import EndpointBody
+from friendli_endpoint.http.disconnect import run_until_disconnect
 from friendli_endpoint.http.limits.body_memory import BufferedBody
 from friendli_endpoint.http.middleware.body_timeout import read_body
 from friendli_endpoint.http.policy import Policy
-from friendli_endpoint.http.service import Service
+from friendli_endpoint.http.service import RenderedPrompt, Service
 
 __all__ = ["BODIES", "add_inspection_routes"]
 
@@ -107,27 +109,34 @@ BODIES: dict[str, type[BaseModel]] = {
 def add_inspection_routes(app: FastAPI, service: Service, policy: Policy) -> None:
     """Adds the routes to an application; a call counts as a request of the rate limit."""
 
-    async def respond(request: Request, work: Callable[[BufferedBody], BaseModel]) -> Response:
+    async def read(request: Request) -> BufferedBody:
         policy.rates.take_request(getattr(request.state, "caller", None))
-        content = await read_body(request, policy.max_body)
-        response = await asyncio.to_thread(lambda: work(content).model_dump_json())
+        return await read_body(request, policy.max_body)
+
+    async def respond(work: Callable[[], BaseModel]) -> Response:
+        response = await asyncio.to_thread(lambda: work().model_dump_json())
         return Response(response, media_type="application/json")
 
     @app.post(TOKENIZE, summary="Tokenize text", response_model=TokenizeResponse)
     async def tokenize(request: Request) -> Response:
-        return await respond(request, lambda content: _tokenize(service, content))
+        content = await read(request)
+        return await respond(lambda: _tokenize(service, content))
 
     @app.post(DETOKENIZE, summary="Detokenize tokens", response_model=DetokenizeResponse)
     async def detokenize(request: Request) -> Response:
-        return await respond(request, lambda content: _detokenize(service, content))
+        content = await read(request)
+        return await respond(lambda: _detokenize(service, content))
 
     @app.post(
         RENDER, summary="Render the prompt of a chat completion", response_model=RenderResponse
     )
     async def render(request: Request) -> Response:
-        return await respond(
-            request, lambda content: _render(service, content, policy.max_messages)
+        parse = partial(
+            (await read(request)).parse, DedicatedChatCompletionBody, policy.max_messages
         )
+        body = await asyncio.to_thread(parse)
+        rendering = await run_until_disconnect(request, service.render(body))
+        return await respond(lambda: _response_of(rendering))
 
 
 def _tokenize(service: Service, content: BufferedBody) -> TokenizeResponse:
@@ -142,8 +151,7 @@ def _detokenize(service: Service, content: BufferedBody) -> DetokenizeResponse:
     return DetokenizeResponse(text=service.detokenize(body.model, body.tokens))
 
 
-def _render(service: Service, content: BufferedBody, max_messages: int | None) -> RenderResponse:
-    rendering = service.render(content.parse(DedicatedChatCompletionBody, max_messages))
+def _response_of(rendering: RenderedPrompt) -> RenderResponse:
     return RenderResponse(
         text=rendering.text,
         tokens=list(rendering.tokens),
