@@ -18,6 +18,7 @@ from friendli_endpoint.workers import (
     WorkerTimeoutError,
 )
 from friendli_endpoint.workers.fork_server import Setup
+from tests.workers.processes import children_of
 
 MIB = 1 << 20
 FACTORY = "tests.workers.jobs:load"
@@ -42,20 +43,6 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
             await test()
 
     asyncio.run(bounded())
-
-
-def children_of(pid: int) -> set[int]:
-    found = set()
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            try:
-                stat = (folder / "stat").read_text()
-            except OSError:
-                continue
-            state, parent = stat.rpartition(")")[2].split()[:2]
-            if int(parent) == pid and state != "Z":
-                found.add(int(folder.name))
-    return found
 
 
 async def until_no_children() -> None:
@@ -186,11 +173,26 @@ def test_who_waits_too_long_for_a_worker_hears_that_all_are_busy() -> None:
     run(test)
 
 
+def test_workers_that_are_killed_while_idle_cost_no_job() -> None:
+    async def test() -> None:
+        async with started(3) as pool:
+            (server,) = children_of(os.getpid())
+            for worker in children_of(server):
+                os.kill(worker, signal.SIGKILL)
+            assert await pool.run(b"echo again") == b"Hello! again"
+
+    run(test)
+
+
 def test_a_job_whose_worker_is_killed_from_outside_is_done_again() -> None:
     async def test() -> None:
         async with started() as pool:
-            os.kill(int((await pool.run(b"pid")).split()[1]), signal.SIGKILL)
-            assert await pool.run(b"echo again") == b"Hello! again"
+            worker = int((await pool.run(b"pid")).split()[1])
+            job = asyncio.create_task(pool.run(b"sleep 0.3"))
+            await asyncio.sleep(0.05)
+            os.kill(worker, signal.SIGKILL)
+            assert await job == b"Hello! awake"
+            assert (await pool.run(b"pid")).split()[1] != str(worker).encode()
 
     run(test)
 

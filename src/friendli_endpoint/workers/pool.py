@@ -88,6 +88,15 @@ class _Worker:
     connection: socket.socket
     field: str = ""
 
+    def is_alive(self) -> bool:
+        """Returns whether an idle worker has not ended."""
+        try:
+            return bool(self.connection.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
     async def run(self, job: bytes) -> bytes:
         """Does a job.
 
@@ -183,7 +192,7 @@ class WorkerPool:
             self._end_server()
 
     async def _run(self, job: bytes) -> bytes:
-        worker = self._idle.pop() if self._idle else await asyncio.to_thread(self._fork)
+        worker = await self._take()
         try:
             result = await worker.run(job)
         except WorkerError:
@@ -198,6 +207,15 @@ class WorkerPool:
             raise
         self._idle.append(worker)
         return result
+
+    async def _take(self) -> _Worker:
+        """Takes an idle worker, or forks one."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.is_alive():
+                return worker
+            await asyncio.to_thread(self._end, worker)
+        return await asyncio.to_thread(self._fork)
 
     def _load(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         """Starts a fork server, which begins to load; returns it and its control socket."""
