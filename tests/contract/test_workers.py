@@ -57,7 +57,8 @@ def test_killed_workers_cost_no_request(endpoint: Served, live: Live) -> None:
     for worker in workers:
         os.kill(worker, signal.SIGKILL)
     assert answers(live)
-    os.kill(server, signal.SIGKILL)
+    for process in (server, *children_of(server)):
+        os.kill(process, signal.SIGKILL)
     assert all(answers(live) for _ in range(3))
     assert processes_of(endpoint)[0] != server
 
