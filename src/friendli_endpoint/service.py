@@ -303,7 +303,7 @@ class EndpointService:
     def _worker_pool(self) -> WorkerPool | None:
         size = self._settings.workers
         if size is None:
-            size = min(os.cpu_count() or 1, MAX_WORKERS)
+            size = min(os.cpu_count() or 1, MAX_WORKERS) if hasattr(os, "fork") else 0
         if size == 0:
             return None
         loader = self._source.vocabulary_loader()

@@ -19,7 +19,6 @@ import gc
 import importlib
 import os
 import pickle
-import resource
 import signal
 import socket
 import struct
@@ -138,6 +137,8 @@ def _serve_jobs(connection: socket.socket, handler: Handler, cpu_seconds: float)
 
 def _limit_memory(num_bytes: int) -> None:
     """Limits the address space, where the system tells how much is used."""
+    import resource  # not on Windows, where nothing forks
+
     try:
         with open("/proc/self/statm") as statm:
             used = int(statm.read().split()[0]) * resource.getpagesize()
