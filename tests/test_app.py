@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from friendli_endpoint.app import build, create_app
+from friendli_endpoint.app import build, create_app, create_endpoint
 from friendli_endpoint.generation import StartError
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.service import EndpointService
@@ -195,3 +195,18 @@ def test_building_an_application_on_a_public_host_without_tokens_raises(tmp_path
     path.write_bytes(b"GGUF")
     with pytest.raises(StartError, match="--no-auth"):
         build(Settings(model=path, host="0.0.0.0"))
+
+
+def test_a_token_file_that_others_can_read_is_warned_about_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("friendli_endpoint.app.source_of", lambda _settings: HeldSource())
+    file = tmp_path / "tokens"
+    file.write_text("very-secret")
+    for mode, warns in ((0o600, False), (0o644, True)):
+        file.chmod(mode)
+        caplog.clear()
+        create_endpoint(Settings(token_file=file))
+        warned = [record for record in caplog.records if record.levelname == "WARNING"]
+        assert [f"chmod 600 {file}" in record.message for record in warned] == [True] * warns
+        assert "very-secret" not in caplog.text
