@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     adapter_dir: Annotated[Path | None, Flag("Model", "none")] = None
     """Folder that an administrator may load adapters from at runtime."""
     max_adapters: Annotated[int, Field(ge=0, le=1024), Flag("Model")] = 16
-    """Maximum number of adapters in memory, those of --adapter included; up to 1024."""
+    """Maximum number of loaded adapters, those of --adapter included; up to 1024."""
 
     max_sequences: Annotated[int, Field(ge=1, le=256), Flag("Capacity")] = 16
     """Maximum number of sequences (choices) that run at the same time; at most 256."""
