@@ -8,6 +8,7 @@ names an engine.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 from fastapi import FastAPI
 
-from friendli_endpoint.access import policy_of
+from friendli_endpoint.access import policy_of, readable_secrets
 from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource
 from friendli_endpoint.generation import StartError
@@ -26,6 +27,9 @@ from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
 
 __all__ = ["Endpoint", "build", "create_app", "create_endpoint"]
+
+
+log = logging.getLogger("friendli_endpoint")
 
 
 class Endpoint(NamedTuple):
@@ -76,6 +80,10 @@ def create_endpoint(
     service = EndpointService(settings, source_of(settings), telemetry)
     service.check()
     policy = policy_of(settings)
+    for path in readable_secrets(settings):
+        log.warning(
+            "%s contains tokens and can be read by other users; run: chmod 600 %s", path, path
+        )
     return Endpoint(
         create_app(service, policy, on_ready=on_ready, on_failed=on_failed), service, policy
     )

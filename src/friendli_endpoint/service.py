@@ -7,10 +7,10 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from friendli.models import DedicatedChatCompletionBody
+from friendli_endpoint.adapters import AdapterLoader
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.output.response_builder import ResponseBuilder
@@ -121,6 +121,7 @@ class EndpointService:
         self._source = source
         self._created = int(time.time())
         self._draining = False
+        self._adapters = AdapterLoader(settings.adapter_dir, settings.max_adapters)
         self._model: _LoadedModel | None = None
         self.telemetry = telemetry
 
@@ -128,10 +129,15 @@ class EndpointService:
         """Checks that the files of the model and the chat template can be read; returns at once.
 
         Raises:
-            StartError: A file is missing or cannot be read.
+            StartError: A file is missing or cannot be read, or there are too many adapters.
         """
         self._source.check()
         self._template()
+        routes = {adapter.partition("=")[0] for adapter in self._settings.adapter}
+        if len(routes) > (max_adapters := self._settings.max_adapters):
+            raise StartError(
+                f"--adapter names {len(routes)} adapters, but --max-adapters is {max_adapters}"
+            )
 
     def load(self) -> None:
         """Loads the model; takes a second or more.
@@ -237,20 +243,10 @@ class EndpointService:
         """Loads an adapter from the adapters' folder; takes about a second.
 
         Raises:
-            RequestError: There is no such folder or file, or it is not an adapter for this model.
+            RequestError: There is no such folder or file, it is not an adapter for this model, or
+                there are too many adapters (409).
         """
-        engine = self._loaded_model().engine
-        path = _resolve_inside(self._settings.adapter_dir, name)
-        try:
-            await engine.load_adapter(route, path)
-        except RequestError as error:
-            raise RequestError(
-                error.message.replace(str(path), name),
-                param=error.param,
-                status=error.status,
-                code=error.code,
-                retry_after=error.retry_after,
-            ) from error
+        await self._adapters.load(self._loaded_model().engine, route, name)
 
     async def unload_adapter(self, route: str) -> None:
         """Unloads an adapter; requests that use it run to their end.
@@ -368,26 +364,3 @@ def _check_engine(engine: Engine, max_seconds: float) -> None:
     if engine.stalled_seconds > max_seconds:
         message = f"the engine has been stalled for more than {max_seconds:g} seconds"
         raise RequestError(message, status=503, code="engine_stalled", retry_after=1)
-
-
-def _resolve_inside(folder: Path | None, name: str) -> Path:
-    """Returns the path of a file in a folder.
-
-    Raises:
-        RequestError: There is no folder, or the name leads out of it.
-    """
-    if folder is None:
-        raise RequestError(
-            "adapters cannot be loaded: the endpoint was started without --adapter-dir",
-            status=403,
-            code="not_allowed",
-        )
-    try:
-        path = (folder / name.replace("\0", "")).resolve()
-    except (OSError, RuntimeError) as error:  # a loop of symbolic links
-        raise RequestError(f"cannot read {name}", param="file", code="adapter_refused") from error
-    if not path.is_relative_to(folder.resolve()):
-        raise RequestError(
-            "file must be inside the adapters' folder", param="file", code="not_allowed"
-        )
-    return path

@@ -60,7 +60,9 @@ class Settings(BaseSettings):
     adapter: Annotated[tuple[_RouteAndPath, ...], Flag("Model", "none")] = ()
     """LoRA adapter as ROUTE=PATH of a GGUF file, for `model: "ID:ROUTE"`; may be repeated."""
     adapter_dir: Annotated[Path | None, Flag("Model", "none")] = None
-    """Folder that clients may load adapters from at runtime."""
+    """Folder that an administrator may load adapters from at runtime."""
+    max_adapters: Annotated[int, Field(ge=0, le=1024), Flag("Model")] = 16
+    """Maximum number of loaded adapters, those of --adapter included; up to 1024."""
 
     max_sequences: Annotated[int, Field(ge=1, le=256), Flag("Capacity")] = 16
     """Maximum number of sequences (choices) that run at the same time; at most 256."""
@@ -118,6 +120,10 @@ class Settings(BaseSettings):
     """Valid bearer tokens, separated by commas or line breaks."""
     token_file: Annotated[Path | None, Flag("Access", "none")] = None
     """File with valid bearer tokens, one per line; reloaded when it changes."""
+    admin_tokens: Annotated[SecretStr | None, Flag("Access", secret=True)] = None
+    """Valid bearer tokens of administrators, separated by commas or line breaks."""
+    admin_token_file: Annotated[Path | None, Flag("Access", "none")] = None
+    """File with bearer tokens that may also load and remove adapters, one per line; reloaded."""
     auth: Annotated[bool, Flag("Access")] = True
     """Require bearer tokens if the endpoint can be reached from other machines."""
     open_metrics: Annotated[bool | None, Flag("Access", "only on a loopback address")] = None

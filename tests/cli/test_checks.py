@@ -146,8 +146,19 @@ def test_an_invalid_adapter_is_a_problem(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("untried")
 def test_a_public_address_needs_a_token(tmp_path: Path) -> None:
     assert "--token-file" in problems("--host", "0.0.0.0")["access"]
-    (tmp_path / "tokens").write_text("secret\n")
-    assert problems("--host", "0.0.0.0", "--token-file", str(tmp_path / "tokens")) == {}
+    file = tmp_path / "tokens"
+    file.write_text("secret\n")
+    file.chmod(0o600)
+    assert problems("--host", "0.0.0.0", "--token-file", str(file)) == {}
+
+
+@pytest.mark.usefixtures("untried")
+@pytest.mark.parametrize("flag", ["--token-file", "--admin-token-file"])
+def test_a_token_file_that_others_can_read_is_a_problem(flag: str, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("secret\n")
+    file.chmod(0o640)
+    assert problems(flag, str(file))["access"] == f"chmod 600 {file}"
 
 
 @pytest.mark.usefixtures("untried")
@@ -202,6 +213,8 @@ def test_checks_that_need_a_model_are_skipped_without_one(tmp_path: Path) -> Non
 def test_adapters_are_checked_only_if_there_are_any(model: Path) -> None:
     assert "adapters" not in results_of(model=model)
     assert results_of(model=model, adapter=(f"a={model.parent / 'none.gguf'}",))["adapters"].do
+    too_many = results_of(model=model, adapter=("a=1", "b=2"), max_adapters=1)["adapters"]
+    assert too_many.do == "--max-adapters 2"
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_the_checksum_of_a_hub_is_checked(server: FileServer, target: Path) -> N
     ("arguments", "words"),
     [
         (["model"], "'model'"),
-        (["ftp://h/m.gguf"], "'ftp://h/m.gguf'"),
+        (["ftp://h/m.gguf"], "ftp://h/m.gguf"),
         (["http://h/m.zip"], ".gguf"),
         (["o/r:m.gguf", "--sha256", "12"], "--sha256"),
     ],

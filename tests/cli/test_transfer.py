@@ -189,7 +189,7 @@ def test_an_unreachable_server_is_an_error_of_one_line(target: Path) -> None:
 
 def test_a_file_that_fails_the_check_is_deleted(server: FileServer, target: Path) -> None:
     server.content = b"<html>Please log in</html>"
-    assert failure(server, target) == "this is a page"
+    assert failure(server, target).startswith("this is a page; the download was deleted")
     assert list(target.parent.iterdir()) == []
 
 
@@ -250,3 +250,32 @@ def test_a_checksum_is_case_insensitive(tmp_path: Path) -> None:
     check_sum(path, SHA256.upper())
     with pytest.raises(TransferError, match=SHA256):
         check_sum(path, SHA256[::-1])
+
+
+def test_a_redirect_from_https_to_http_is_an_error(target: Path) -> None:
+    def respond(request: httpx2.Request) -> httpx2.Response:
+        if request.url.scheme == "https":
+            return httpx2.Response(302, headers={"location": "http://other/m.gguf"})
+        return httpx2.Response(200, content=CONTENT)
+
+    with httpx2.Client(transport=httpx2.MockTransport(respond)) as client:
+        with pytest.raises(TransferError, match="from https to http"):
+            download(
+                client,
+                Source("https://h/m.gguf"),
+                target,
+                check=check,
+                progress=lambda _here, _total: None,
+            )
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_download_by_two_commands_at_once_is_an_error(
+    server: FileServer, target: Path, part: Path
+) -> None:
+    errors: list[str] = []
+    server.halfway = lambda: errors.append(failure(server, target)) if not errors else None
+    download_from(server, target)
+    assert alone(target)
+    assert errors == [f"another command is downloading {part}; wait until it has ended"]
+    assert len(server.seen) == 1

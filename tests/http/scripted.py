@@ -247,6 +247,7 @@ class Call:
         app: The application.
         body: Chunks of the request's body.
         fails_at: Type of the message whose sending fails, as if the client had disconnected.
+        client: Address and port of the client.
     """
 
     def __init__(
@@ -258,6 +259,7 @@ class Call:
         headers: Iterable[tuple[str, str]] = (),
         body: Iterable[bytes] = (b"",),
         fails_at: str | None = None,
+        client: tuple[str, int] | None = ("127.0.0.1", 1),
     ) -> None:
         self._app = app
         self._scope = {
@@ -271,7 +273,7 @@ class Call:
             "query_string": b"",
             "root_path": "",
             "headers": [(name.lower().encode(), value.encode()) for name, value in headers],
-            "client": ("127.0.0.1", 1),
+            "client": client,
             "server": ("127.0.0.1", 80),
         }
         self._chunks = list(body)

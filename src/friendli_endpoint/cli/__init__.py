@@ -12,7 +12,12 @@ from friendli_endpoint.cli.serve import serve
 
 __all__ = ["main"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,  # they may be tokens
+)
 
 
 @app.callback()

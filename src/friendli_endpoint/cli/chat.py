@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from friendli import FriendliError, SyncFriendli
+from friendli_endpoint.cli.addresses import shown_address
 from friendli_endpoint.cli.conversation import CommandError, Conversation, run_line
 from friendli_endpoint.cli.errors import exit_with_error, print_error
 from friendli_endpoint.cli.flags import read_settings
@@ -60,7 +61,7 @@ def chat(
         except (StartError, UnreachableError) as error:
             exit_with_error(str(error))
         except IndexError:
-            exit_with_error(f"{url} lists no models; set --endpoint-id")
+            exit_with_error(f"{shown_address(address)} lists no models; set --endpoint-id")
         client = stack.enter_context(SyncFriendli(server_url=address))
         if sys.stdin.isatty():
             stack.enter_context(signal_handler(signal.SIGINT, signal.SIG_IGN))

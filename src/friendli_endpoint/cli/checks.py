@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from friendli_endpoint.access import AccessError, policy_of
+from friendli_endpoint.access import AccessError, policy_of, readable_secrets
 from friendli_endpoint.chat.prompt.template import ChatTemplate, ChatTemplateError
 from friendli_endpoint.engine.llama.capacity import available_memory, available_threads, fit
 from friendli_endpoint.engine.llama.context import FLASH_CACHE_TOKENS
@@ -63,7 +63,7 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
         yield _template(settings.chat_template, file.path)
         yield _memory(settings.max_sequences, settings.context, file)
         if settings.adapter:
-            yield _adapters(file.path, settings.adapter)
+            yield _adapters(file.path, settings.adapter, settings.max_adapters)
     yield _threads(settings.threads)
     yield _port(settings.host, settings.port)
     yield _access(settings)
@@ -166,7 +166,10 @@ def _memory(sequences: int, context: int, file: ModelFile) -> CheckResult:
     return CheckResult("memory", says, f"--max-sequences {fits.sequences} --context {fits.context}")
 
 
-def _adapters(model: Path, adapters: Sequence[str]) -> CheckResult:
+def _adapters(model: Path, adapters: Sequence[str], max_adapters: int) -> CheckResult:
+    if (number := len({adapter.partition("=")[0] for adapter in adapters})) > max_adapters:
+        says = f"{number} adapters, but --max-adapters is {max_adapters}"
+        return CheckResult("adapters", says, f"--max-adapters {number}")
     paths = [Path(adapter.partition("=")[2]) for adapter in adapters]
     try:
         Trials().try_adapters(model, paths)
@@ -199,4 +202,8 @@ def _access(settings: Settings) -> CheckResult:
         tokens = policy_of(settings).tokens
     except AccessError as error:
         return CheckResult("access", str(error), "set FRIENDLI_ENDPOINT_TOKENS or --token-file")
-    return CheckResult("access", "with a token" if tokens else "without a token")
+    says = "with a token" if tokens else "without a token"
+    if readable := [str(path) for path in readable_secrets(settings)]:
+        says += f"; other users can read {', '.join(readable)}"
+        return CheckResult("access", says, f"chmod 600 {' '.join(readable)}")
+    return CheckResult("access", says)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote, unquote, urlsplit
 
-import httpx2
 import typer
 from rich.console import Console
 from rich.progress import (
@@ -21,7 +20,9 @@ from rich.progress import (
 )
 
 from friendli_endpoint.cache import cache_folder
+from friendli_endpoint.cli.addresses import bearer_headers, find_address, shown_address
 from friendli_endpoint.cli.errors import exit_with_error, print_error
+from friendli_endpoint.cli.http_client import ClientError, http_client
 from friendli_endpoint.cli.transfer import Source, TransferError, check_sum, download
 from friendli_endpoint.engine.llama.model import (
     EMBEDDED_MODEL_PACKAGE,
@@ -34,6 +35,9 @@ __all__ = ["pull"]
 
 HUB = "https://huggingface.co"
 HUB_FILE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?:(?P<file>[^:]+)")
+
+MAX_NAME = 240
+"""Maximum length of a file's name; systems allow 255 bytes, and `.part.json` is appended."""
 
 
 def pull(
@@ -64,20 +68,31 @@ def pull(
     """
     if what == "embedded":
         raise typer.Exit(_pull_embedded())
+    source = _source(what, hub.rstrip("/"), sha256)
+    target = (to or cache_folder()) / _file_name(source)
     try:
-        source = _source(what, hub.rstrip("/"), sha256)
-        target = (to or cache_folder()) / _file_name(source.url)
-        if not target.exists():
-            _download(source, target)
-        elif source.sha256:
-            check_sum(target, source.sha256)
-    except TransferError as error:
+        done = _pull(source, target)
+    except (TransferError, ClientError) as error:
         print_error(str(error))
         raise typer.Exit(1) from error
     except KeyboardInterrupt as stop:
         print_error("stopped; the same command resumes the download")
         raise typer.Exit(130) from stop
-    typer.echo(f"{target} is complete. Serve it:  friendli-endpoint serve --model {target}")
+    typer.echo(f"{target} {done}. Serve it:  friendli-endpoint serve --model {target}")
+
+
+def _pull(source: Source, target: Path) -> str:
+    """Downloads a file, or checks the existing one; returns what is known about it."""
+    if not os.path.lexists(target):
+        _download(source, target)
+        return "is complete"
+    if source.sha256 is None:
+        return "already exists, and was not compared with that address"
+    try:
+        check_sum(target, source.sha256)
+    except TransferError as error:
+        raise TransferError(f"{error}; delete it to download it again") from error
+    return "already exists and has this checksum"
 
 
 def _source(what: str, hub: str, sha256: str | None) -> Source:
@@ -88,16 +103,17 @@ def _source(what: str, hub: str, sha256: str | None) -> Source:
     if hub_file is not None:
         revision, file = quote(hub_file["revision"] or "main", safe=""), quote(hub_file["file"])
         what = f"{hub}/{hub_file['repo']}/resolve/{revision}/{file}"
-    if urlsplit(what).scheme not in ("http", "https"):
-        exit_with_error(f"{what!r} is neither a URL nor OWNER/REPO:FILE.gguf")
-    token = os.environ.get("HF_TOKEN") if what.startswith(f"{hub}/") else None
-    return Source(what, {"authorization": f"Bearer {token}"} if token else {}, sha256)
+    address = find_address(what)
+    if address is None:
+        exit_with_error(f"{shown_address(what)} is neither a URL nor OWNER/REPO:FILE.gguf")
+    token = bearer_headers("HF_TOKEN") if what.startswith(f"{hub}/") else {}
+    return Source(address.url, {**token, **address.headers}, sha256)
 
 
-def _file_name(url: str) -> str:
-    name = Path(unquote(urlsplit(url).path)).name
-    if not name.endswith(".gguf"):
-        exit_with_error(f"{url} is not the URL of a .gguf file")
+def _file_name(source: Source) -> str:
+    name = Path(unquote(urlsplit(source.url).path)).name
+    if not name.endswith(".gguf") or not name.isprintable() or len(name) > MAX_NAME:
+        exit_with_error(f"{source.shown} is not the URL of a .gguf file")
     return name
 
 
@@ -111,7 +127,7 @@ def _download(source: Source, target: Path) -> None:
     )
     console = Console(stderr=True)
     with (
-        httpx2.Client() as client,
+        http_client() as client,
         Progress(*columns, console=console, disable=not console.is_terminal) as bar,
     ):
         task = bar.add_task(target.name, total=None)
@@ -128,7 +144,7 @@ def _check_model(path: Path) -> None:
     try:
         check_file(path)
     except ModelError as error:
-        raise TransferError(f"{error}; the download was deleted") from error
+        raise TransferError(str(error)) from error
 
 
 def _pull_embedded() -> int:

@@ -1,14 +1,13 @@
 """Downloads a file over HTTP, with retries, resumption and a checksum.
 
-A partial file is kept beside the target as `NAME.part`, with the server's ETag in
-`NAME.part.etag`, and a later download resumes it if the server still has the same file. When it is
-complete and checked, it is renamed to the target.
+A response is joined to what has been received before only if its headers say that it is the next
+part of the same version of the same file. When the file is complete and checked, it is renamed to
+the target.
 """
 
 import contextlib
 import errno
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 import httpx2
+
+from friendli_endpoint.cli.addresses import shown_address
+from friendli_endpoint.cli.file_response import (
+    FileContent,
+    ResponseError,
+    hub_checksum,
+    rest_of_file,
+    whole_file,
+)
+from friendli_endpoint.cli.partial_file import PartialFile, RemoteFile
 
 __all__ = ["ProgressCallback", "Source", "TransferError", "check_sum", "download"]
 
@@ -26,7 +35,6 @@ MAX_ATTEMPTS = 5
 """Maximum number of connections; a broken one is followed by another if it received data."""
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 SECONDS = 60.0
 
 
@@ -39,14 +47,19 @@ class Source:
     """Source of a download.
 
     Attributes:
-        url: URL of the file.
+        url: URL of the file, without user name and password; its query is never shown.
         headers: Headers of the request; credentials are not sent to other hosts on redirects.
         sha256: Expected SHA-256 in hexadecimal; None for the one that a hub sends, if any.
     """
 
-    url: str
+    url: str = field(repr=False)
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     sha256: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The URL without its secrets."""
+        return shown_address(self.url)
 
 
 def download(
@@ -69,116 +82,95 @@ def download(
     Raises:
         TransferError: The download failed.
     """
-    part = _PartialFile(target)
-    with _transfer_errors(part):
+    part = PartialFile(target)
+    with _disk_errors(part):
         target.parent.mkdir(parents=True, exist_ok=True)
-        for remaining in reversed(range(MAX_ATTEMPTS)):
-            size_before = part.size
+        with part:
+            with _transfer_errors(source, part):
+                checksum = _receive_all(client, source, part, progress)
+            expected = source.sha256 or checksum
             try:
-                checksum = _transfer(client, source, part, progress)
-                break
-            except httpx2.TransportError:
-                if not remaining or part.size <= size_before:
-                    raise
-        expected = source.sha256 or checksum
-        try:
-            if expected:
-                check_sum(part.path, expected)
-            check(part.path)
-        except TransferError:
-            part.remove()
-            raise
-        part.path.replace(target)
-        part.etag_path.unlink(missing_ok=True)
+                if expected:
+                    check_sum(part.path, expected)
+                check(part.path)
+            except TransferError as error:
+                part.remove()
+                raise TransferError(
+                    f"{error}; the download was deleted, and the same command starts it again"
+                ) from error
+            part.finish()
 
 
-class _PartialFile:
-    """The part of a file that has been downloaded so far."""
-
-    def __init__(self, target: Path) -> None:
-        self.path = target.with_name(target.name + ".part")
-        self.etag_path = target.with_name(target.name + ".part.etag")
-
-    @property
-    def size(self) -> int:
-        return self.path.stat().st_size if self.path.exists() else 0
-
-    @property
-    def etag(self) -> str | None:
-        """ETag of the file that this is a part of; None if there is none or it is weak."""
-        etag = self.etag_path.read_text() if self.size and self.etag_path.exists() else ""
-        return etag if etag and not etag.startswith("W/") else None
-
-    def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self.etag_path.unlink(missing_ok=True)
-
-
-def _transfer(
-    client: httpx2.Client, source: Source, part: _PartialFile, progress: ProgressCallback
+def _receive_all(
+    client: httpx2.Client, source: Source, part: PartialFile, progress: ProgressCallback
 ) -> str | None:
-    """Downloads the missing bytes; returns the checksum that a hub sends, if any."""
-    headers = {**source.headers, "accept-encoding": "identity"}
-    if part.etag is not None:
-        headers |= {"range": f"bytes={part.size}-", "if-range": part.etag}
-    with client.stream(
-        "GET", source.url, headers=headers, follow_redirects=True, timeout=SECONDS
-    ) as response:
-        if "range" in headers and _is_complete(response, part):
-            return _hub_checksum(response)
-        if "range" in headers and _is_of_another_file(response, part):
-            part.remove()
-            return _transfer(client, source, part, progress)
-        if not response.is_success:
-            raise TransferError(
-                f"{source.url} responded with {response.status_code}{_hint(response)}"
-            )
-        resumes = response.status_code == PARTIAL_CONTENT
-        received = part.size if resumes else 0
-        length = response.headers.get("content-length")
-        total = received + int(length) if length is not None else None
-        _check_disk_space(part.path, (total or received) - received)
-        progress(received, total)
-        with part.path.open("ab" if resumes else "wb") as file:
-            part.etag_path.write_text(response.headers.get("etag", ""))
-            for chunk in response.iter_raw():
-                file.write(chunk)
-                received += len(chunk)
-                progress(received, total)
-            file.flush()
-            os.fsync(file.fileno())
-        return _hub_checksum(response)
-
-
-def _is_complete(response: httpx2.Response, part: _PartialFile) -> bool:
-    """Whether the partial file already has all bytes."""
-    return (
-        response.status_code == RANGE_NOT_SATISFIABLE
-        and response.headers.get("content-range") == f"bytes */{part.size}"
+    """Downloads all missing bytes; returns the checksum that a hub sends, if any."""
+    for remaining in reversed(range(MAX_ATTEMPTS)):
+        size_before = part.size
+        try:
+            checksum = _receive(client, source, part, progress)
+        except httpx2.TransportError:
+            if not remaining or part.size <= size_before:
+                raise
+            continue
+        if part.remote is not None and part.remote.size == part.size:
+            return checksum
+        if part.size <= size_before:
+            break
+    raise TransferError(
+        f"{source.shown} sends only parts of the file{_resume_hint(part)}; or use another address"
     )
 
 
-def _is_of_another_file(response: httpx2.Response, part: _PartialFile) -> bool:
-    """Whether the response to a range request cannot be appended to the partial file."""
-    if response.status_code == PARTIAL_CONTENT:
-        fits = response.headers.get("content-range", "").startswith(f"bytes {part.size}-")
-        return not fits or response.headers.get("etag", part.etag) != part.etag
-    return response.status_code == RANGE_NOT_SATISFIABLE
+def _receive(
+    client: httpx2.Client, source: Source, part: PartialFile, progress: ProgressCallback
+) -> str | None:
+    """Sends a request for the missing bytes; returns the checksum that a hub sends, if any."""
+    size, kept = part.size, part.remote
+    if size and kept and kept.etag and kept.is_at(source.url):
+        condition = {"range": f"bytes={size}-", "if-range": kept.etag}
+        with _get(client, source, condition) as response:
+            content = rest_of_file(response, size, kept, source.sha256)
+            if content is not None:
+                return _store(response, content, source, part, progress)
+    with _get(client, source, {}) as response:
+        return _store(response, whole_file(response, source.sha256), source, part, progress)
 
 
-def _hub_checksum(response: httpx2.Response) -> str | None:
-    """Returns the SHA-256 from a hub's redirect to the file, which hubs send for large files."""
-    for step in (*response.history, response):
-        linked: str = step.headers.get("x-linked-etag", "").strip('"')
-        if len(linked) == 64:
-            return linked
-    return None
+@contextlib.contextmanager
+def _get(
+    client: httpx2.Client, source: Source, condition: dict[str, str]
+) -> Iterator[httpx2.Response]:
+    headers = {**source.headers, **condition, "accept-encoding": "identity"}
+    with client.stream(
+        "GET", source.url, headers=headers, follow_redirects=True, timeout=SECONDS
+    ) as response:
+        yield response
 
 
-def _hint(response: httpx2.Response) -> str:
-    if response.status_code in (401, 403):
-        return ": a token that may read this file is required; set HF_TOKEN for a hub"
-    return ""
+def _store(
+    response: httpx2.Response,
+    content: FileContent,
+    source: Source,
+    part: PartialFile,
+    progress: ProgressCallback,
+) -> str | None:
+    """Writes the content of a response; returns the checksum that a hub sends, if any."""
+    received, total = content.start, content.total
+    _check_disk_space(part.path, content.length or 0)
+    part.begin(received, RemoteFile.of(source.url, content.etag, total))
+    progress(received, total)
+    for chunk in response.iter_raw() if content.length != 0 else ():
+        received += len(chunk)
+        if content.length is not None and received > content.start + content.length:
+            part.remove()
+            raise ResponseError("sends more bytes than it announces; try again")
+        part.write(chunk)
+        progress(received, total)
+    part.sync()
+    if content.length is None:
+        part.begin(received, RemoteFile.of(source.url, content.etag, received))
+    return hub_checksum(response)
 
 
 def _check_disk_space(path: Path, missing: int) -> None:
@@ -203,20 +195,61 @@ def check_sum(path: Path, expected: str) -> None:
 
 
 @contextlib.contextmanager
-def _transfer_errors(part: _PartialFile) -> Iterator[None]:
-    """Turns errors of connections and disks into `TransferError`."""
+def _transfer_errors(source: Source, part: PartialFile) -> Iterator[None]:
+    """Turns errors of a transfer into `TransferError`, without the secrets in their messages."""
     try:
         yield
+    except ResponseError as error:
+        raise TransferError(f"{source.shown} {error}") from error
     except httpx2.InvalidURL as error:
-        raise TransferError(f"invalid URL: {error}") from error
+        raise TransferError(f"invalid URL: {source.shown}") from error
     except httpx2.HTTPError as error:
-        raise TransferError(f"the connection failed: {error}{_resume_hint(part)}") from error
+        raise TransferError(
+            f"the connection failed: {_reason(error)}{_resume_hint(part)}"
+        ) from error
     except OSError as error:
-        reason = "the disk is full" if error.errno in DISK_FULL else f"{error.strerror or error}"
-        raise TransferError(f"cannot write {part.path}: {reason}{_resume_hint(part)}") from error
+        raise _disk_error(part, error, _resume_hint(part)) from error
 
 
-def _resume_hint(part: _PartialFile) -> str:
-    if part.etag is None:
-        return ""
-    return f"; {part.size:,} bytes are kept in {part.path}, and the same command resumes from there"
+@contextlib.contextmanager
+def _disk_errors(part: PartialFile) -> Iterator[None]:
+    """Turns errors of the disk into `TransferError`."""
+    try:
+        yield
+    except BlockingIOError as error:
+        raise TransferError(
+            f"another command is downloading {part.path}; wait until it has ended"
+        ) from error
+    except OSError as error:
+        raise _disk_error(part, error, "") from error
+
+
+def _disk_error(part: PartialFile, error: OSError, hint: str) -> TransferError:
+    reason = "the disk is full" if error.errno in DISK_FULL else f"{error.strerror or error}"
+    return TransferError(f"cannot write {part.path}: {reason}{hint}")
+
+
+def _reason(error: httpx2.HTTPError) -> str:
+    """Returns the reason of an error of a connection, in the system's words or in ours.
+
+    Errors of the protocol quote headers, which may contain a token or a signature.
+    """
+    if isinstance(error, httpx2.TimeoutException):
+        return f"there was no response for {SECONDS:.0f} seconds"
+    if isinstance(error, httpx2.NetworkError) and str(error):
+        return str(error)
+    if isinstance(error, httpx2.TooManyRedirects):
+        return "there are too many redirects"
+    if isinstance(error, httpx2.UnsupportedProtocol):
+        return "the server redirects to an address that is not http or https"
+    if isinstance(error, httpx2.ProxyError):
+        return "the proxy refuses it"
+    return "the server ended it too early or did not respond with valid HTTP"
+
+
+def _resume_hint(part: PartialFile) -> str:
+    remote = part.remote
+    size = part.path.stat().st_size if part.path.is_file() else 0
+    if remote is None or remote.etag is None or not size:
+        return "; the same command starts it again"
+    return f"; {size:,} bytes are kept in {part.path}, and the same command resumes from there"

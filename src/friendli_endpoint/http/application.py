@@ -56,7 +56,7 @@ def build_app(
     _add_middleware(app, policy, telemetry)
     add_chat_route(app, service, policy, telemetry)
     add_status_routes(app, service, telemetry.metrics if policy.shows_metrics else None)
-    add_adapter_routes(app, service, policy.max_body)
+    add_adapter_routes(app, service, policy)
     add_inspection_routes(app, service, policy)
 
     @cache

@@ -21,6 +21,10 @@ class Policy:
         receive_seconds: Maximum time for a body to arrive, in seconds.
         answer_seconds: Maximum time for a whole request, in seconds; None for no limit.
         tokens: Returns the digests of the tokens that are valid now; None if no token is required.
+        admin_tokens: Returns the digests of the administrators' tokens that are valid now, which
+            `tokens` contains too, unless it is None; None if there are no such tokens.
+        open_admin: Whether callers on this machine are administrators, where `admin_tokens` is
+            None.
         open_paths: Paths that never require a token.
         cors_origins: Origins whose web pages may send requests; `*` allows any.
         rates: Rate limits of each token.
@@ -33,6 +37,8 @@ class Policy:
     receive_seconds: float = 30.0
     answer_seconds: float | None = None
     tokens: Callable[[], TokenDigests] | None = None
+    admin_tokens: Callable[[], TokenDigests] | None = None
+    open_admin: bool = False
     open_paths: frozenset[str] = frozenset({"/health", "/live"})
     cors_origins: tuple[str, ...] = ()
     rates: RateLimiter = field(default_factory=RateLimiter)

@@ -180,7 +180,8 @@ class Service(Protocol):
             name: Path of the file inside the folder of `--adapter-dir`.
 
         Raises:
-            RequestError: There is no such folder or file, or it is not an adapter for this model.
+            RequestError: There is no such folder or file, it is not an adapter for this model, or
+                there are too many adapters (409).
         """
         ...
 

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from friendli_endpoint.http.errors import error_response
 from friendli_endpoint.http.middleware.tokens import TokenDigests, find_token
 
-__all__ = ["AuthMiddleware"]
+__all__ = ["UNAUTHORIZED", "AuthMiddleware", "bearer_token"]
 
 
 class AuthMiddleware:
@@ -32,15 +32,15 @@ class AuthMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request, or responds with 401."""
         if scope["type"] == "http" and scope["path"] not in self._open_paths:
-            caller = find_token(self._tokens(), _bearer_token(Headers(scope=scope)))
+            caller = find_token(self._tokens(), bearer_token(Headers(scope=scope)))
             if caller is None:
-                await _UNAUTHORIZED(scope, receive, send)
+                await UNAUTHORIZED(scope, receive, send)
                 return
             scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)
 
 
-_UNAUTHORIZED = error_response(
+UNAUTHORIZED = error_response(
     401,
     "a valid token is required, as `Authorization: Bearer TOKEN`",
     code="unauthorized",
@@ -49,7 +49,7 @@ _UNAUTHORIZED = error_response(
 """The same response to every invalid request, so that it does not reveal which part was wrong."""
 
 
-def _bearer_token(headers: Headers) -> bytes:
+def bearer_token(headers: Headers) -> bytes:
     """Returns the bearer token; empty, which is never valid, unless there is exactly one header."""
     values = headers.getlist("authorization")
     scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
