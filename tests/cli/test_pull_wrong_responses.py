@@ -69,7 +69,7 @@ def check_runs(
                 assert line.startswith("friendli-endpoint: ")
 
 
-@settings(max_examples=80)
+@settings(max_examples=30)
 @given(st.lists(st.lists(wrong_responses, min_size=1, max_size=5), min_size=1, max_size=3))
 def test_a_file_is_one_version_as_a_whole_whatever_ranges_a_server_sends(
     shared: FileServer, runs: list[list[WrongResponse]]
@@ -77,7 +77,7 @@ def test_a_file_is_one_version_as_a_whole_whatever_ranges_a_server_sends(
     check_runs(shared, runs, list(VERSIONS.values()))
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(st.lists(lies, min_size=1, max_size=5), min_size=1, max_size=3))
 def test_a_file_with_a_checksum_is_the_original_whatever_a_server_sends(
     shared: FileServer, runs: list[list[WrongResponse | Lie]]
