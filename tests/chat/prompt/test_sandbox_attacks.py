@@ -116,6 +116,18 @@ NESTED = [
             "{% for i in [1, 2] %}{{ loop.changed(ns.a[i - 1]|list) }}{% endfor %}",
         )
     ),
+    *(
+        "{% set other = namespace(a=1) %}"
+        + doubled("[ns.a, ns.a] %}{% set other.a = [other.a, other.a]", use)
+        for use in (
+            "{{ [ns, other]|sort(attribute='a') }}",
+            "{{ [ns, other]|max(attribute='a') }}",
+            "{{ [ns, other]|groupby('a') }}",
+            "{{ [ns, other]|selectattr('a', 'eq', other.a)|list }}",
+            "{{ [1, 2]|groupby('a', default=ns.a) }}",
+        )
+    ),
+    doubled("(ns.a, ns.a)", "{{ [ns]|unique(attribute='a')|list }}"),
     doubled("(ns.a, ns.a)", "{{ {ns.a: 1} }}"),
     doubled("(ns.a, ns.a)", "{{ ns.a is filter }}"),
 ]

@@ -39,9 +39,30 @@ STEPS = [
     *("('ab' ~ j)|title", "('ab' ~ j).partition('b')", "[{'a': j}]|map(attribute='a')|list"),
     *("{'a': j}.copy()", "[j].copy()", "[1, 2, 3][1:]", "'%s' % j", "[[j]]|sum(start=[])"),
     *("[j, j]|unique|list", "{'a': j}|tojson", "[j]|string", "-j", "-1.5 * j", "j / 3", "not j"),
+    *(
+        "names|map(attribute='upper')|list",
+        "names|map(attribute=0)|list",
+        "names|map('first')|list",
+    ),
+    *(
+        "namespace(big)",
+        "dict(big)",
+        "dict(big, a=1)",
+        "big.copy()",
+        "big.items()|list",
+        "big|items",
+    ),
+    *(
+        "(long ~ j).partition('b')",
+        "(long ~ j).rpartition('b')",
+        "(long ~ j).split('b')",
+        "big|list",
+    ),
+    *("names|map(attribute='absent')|list", "[loop] * 99", "([loop] * 99)|map(attribute='index')"),
     str([str(number) for number in range(99)]),
     str({str(number): number for number in range(99)}),
 ]
+NAMES = [f"日本{number}" for number in range(999)]
 WHOLE = [
     KEEP.replace("{% set ns.a", "{% macro f() %}{{ i }}{% endmacro %}{% set ns.a").replace(
         "STEP", "f"
@@ -49,6 +70,8 @@ WHOLE = [
     KEEP.replace("{% set ns.a", "{% macro f() %}{% set x = [1, 2, 3] %}{% set ns.a")
     .replace("STEP", "x, varargs, kwargs")
     .replace("%}{% endfor %}", "%}{% endmacro %}{{ f(1, 2, b=3) }}{% endfor %}", 1),
+    "{% macro f() %}{% set ns.a = [ns.a, kwargs] %}{% endmacro %}"
+    + KEEP.replace("{% set ns.a", "{{ f(**big) }}{% set ns.b").replace("STEP", "1"),
     KEEP.replace("{% set ns.a", "{% set b %}{{ j }}{{ i }}{% endset %}{% set ns.a").replace(
         "STEP", "b"
     ),
@@ -84,7 +107,7 @@ def peak(source: str, **variables: Any) -> tuple[int, str]:
     "source", [*(KEEP.replace("STEP", step) for step in STEPS), *WHOLE], ids=lambda s: s[90:150]
 )
 def test_values_that_are_kept_take_no_more_than_the_budget(source: str) -> None:
-    used, message = peak(source)
+    used, message = peak(source, names=NAMES, big=dict.fromkeys(NAMES, 1), long="ab" + "x" * 999)
     assert message == "the chat template creates values of more than 4 MiB in total"
     assert used <= BUDGET + CODE
 

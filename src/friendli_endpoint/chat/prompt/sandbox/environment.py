@@ -1,5 +1,6 @@
 """The environment of Jinja that applies the limits."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import BuiltinMethodType, FunctionType, MethodType
 from typing import Any, NoReturn
@@ -29,6 +30,9 @@ __all__ = ["Sandbox"]
 
 _CALL_BYTES = 256
 """Memory of a call and of what it leaves behind, besides its arguments and its result."""
+
+_NAMED_BYTES = 112
+"""Memory of an entry of a dictionary of named arguments."""
 
 _CHECKED_CALLS = (Macro, LoopContext, Joiner, Undefined)
 """Types of functions whose result is charged where it is created, or exists already."""
@@ -110,7 +114,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Calls a method, a macro or a global function."""
         meter = current()
         meter.check_time()
-        meter.spend(_CALL_BYTES + 16 * (len(args) + len(kwargs)))
+        meter.spend(_CALL_BYTES + 16 * len(args) + _NAMED_BYTES * len(kwargs))
         if type(function) is BuiltinMethodType:
             kwargs.pop("_loop_vars", None)
             kwargs.pop("_block_vars", None)
@@ -172,7 +176,9 @@ def _timed(pairs: Any) -> Iterator[Any]:
 
 
 def _namespace(pairs: Any = (), /, **kwargs: Any) -> State:
-    return State(_object(pairs, **kwargs))
+    values = _object(pairs, **kwargs)
+    current().spend(2 * sys.getsizeof(values))  # with the copy that the namespace makes
+    return State(values)
 
 
 def _range(*args: Any) -> range:

@@ -24,10 +24,7 @@ from friendli_endpoint.chat.prompt.sandbox.methods import (
     require_cases,
     require_pieces,
 )
-from friendli_endpoint.chat.prompt.sandbox.operators import (
-    computed,
-    number,
-)
+from friendli_endpoint.chat.prompt.sandbox.operators import computed, number
 from friendli_endpoint.chat.prompt.sandbox.values import as_text, joined, kept, measure
 
 __all__ = ["FILTERS", "REFUSED_FILTERS", "metered"]
@@ -37,8 +34,11 @@ Function: TypeAlias = Callable[..., Any]
 _KNOWN = (list, tuple, dict, Undefined)
 """Types of values that have a length, and whose items exist already."""
 
+_ON_ENDS = ("first", "last", "reverse")
+"""Filters that create no value for each item of a string or range."""
+
 _ROW_BYTES = 200
-"""Memory of a short list or tuple."""
+"""Memory of a short list or tuple, or of a value that looking up an attribute creates."""
 
 _MAX_NUMBER_LENGTH = 1000
 """Maximum length of a text that the filters `int` and `float` read as a number."""
@@ -102,7 +102,7 @@ def _on_items(name: str, attribute: int | None = None, cost: str = "") -> Functi
         name: Name of the filter.
         attribute: Position, after the list, of the name of an attribute to look up.
         cost: "compares" if it compares items, or finds them by their hash; "rows" if it creates a
-            list or tuple for each item.
+            value for each item.
     """
     function = filters.FILTERS[name]
     function = getattr(function, "__wrapped__", function)  # not the form for async templates
@@ -110,19 +110,24 @@ def _on_items(name: str, attribute: int | None = None, cost: str = "") -> Functi
 
     @pass_context
     def run(context: Context, /, value: Any, *args: Any, **kwargs: Any) -> Any:
-        known = isinstance(value, _KNOWN) or (name == "reverse" and isinstance(value, str))
+        known = isinstance(value, _KNOWN) or (name in _ON_ENDS and isinstance(value, str | range))
         items = value if known else kept(value)
-        if "compares" in cost:
-            current().require(_ROW_BYTES * len(items) + 4 * measure(items))
-        if "rows" in cost:
-            current().spend(_ROW_BYTES * len(items))
-        names = kwargs.get("attribute", "")
+        for argument in (*args, *kwargs.values()):
+            measure(argument)
+        names = kwargs.get("attribute")
         if attribute is not None and attribute < len(args):
             names = args[attribute]
         if isinstance(names, str):
             check_size((names.count(".") + names.count(",")) * len(items))
-        for argument in args:
-            measure(argument)
+        if "rows" in cost:
+            current().spend(_ROW_BYTES * len(items))
+        if "compares" in cost:
+            current().require(_ROW_BYTES * len(items) + 4 * measure(items))
+            if names is not None:
+                getter = (
+                    filters.make_multi_attrgetter if name == "sort" else filters.make_attrgetter
+                )
+                measure(kept(map(getter(context.environment, names), items)))
         return function(*_passed(passed, context), items, *args, **kwargs)
 
     return metered(run, creates=name not in ("first", "last", "max", "min"))
@@ -215,16 +220,14 @@ _FILTERS_OF_ITEMS: Final[Mapping[str, Function]] = {
     "dictsort": _on_items("dictsort", cost="compares rows"),
     "groupby": _on_items("groupby", 0, cost="compares rows"),
     "items": _on_items("items", cost="rows"),
+    "map": _on_items("map", cost="rows"),
     "max": _on_items("max", 1, cost="compares"),
     "min": _on_items("min", 1, cost="compares"),
     "rejectattr": _on_items("rejectattr", 0),
     "selectattr": _on_items("selectattr", 0),
     "sort": _on_items("sort", 2, cost="compares"),
     "unique": _on_items("unique", 1, cost="compares"),
-    **{
-        name: _on_items(name)
-        for name in ("first", "last", "list", "map", "reject", "reverse", "select")
-    },
+    **{name: _on_items(name) for name in ("first", "last", "list", "reject", "reverse", "select")},
 }
 
 REFUSED_FILTERS = frozenset(

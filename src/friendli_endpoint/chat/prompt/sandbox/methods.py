@@ -1,6 +1,6 @@
 """Calls of methods: each checks the size of its result, or the work, before it runs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from friendli_endpoint.chat.prompt.sandbox.attributes import ALLOWED
@@ -22,7 +22,7 @@ Method: TypeAlias = Callable[..., Any]
 _MAX_STEPS = 64 * MAX_CHARACTERS
 """Maximum number of comparisons of characters in one search; about 0.1 s."""
 
-PIECE_BYTES = 84
+_PIECE_BYTES = 88
 """Maximum memory of a string of one character, and of the reference to it."""
 
 _MANY_PIECES = 10_000
@@ -58,6 +58,12 @@ def _stripped(method: Method, owner: str, chars: Any = None) -> Any:
 def _searched_backwards(method: Method, owner: str, needle: Any, *args: Any) -> Any:
     _check_steps(owner, needle)
     return charged(method(needle, *args))
+
+
+def _partitioned(method: Method, owner: str, sep: Any) -> Any:
+    if method.__name__ == "rpartition":
+        _check_steps(owner, sep)
+    return _with_pieces(method(sep))
 
 
 def _split(method: Method, owner: str, sep: Any = None, maxsplit: int = -1) -> Any:
@@ -111,7 +117,8 @@ METHODS: Final[Mapping[tuple[type, str], Method]] = {
         for name in ("capitalize", "casefold", "lower", "swapcase", "title", "upper")
     },
     **{(str, name): _stripped for name in ("lstrip", "rstrip", "strip")},
-    **{(str, name): _searched_backwards for name in ("rfind", "rindex", "rpartition")},
+    **{(str, name): _searched_backwards for name in ("rfind", "rindex")},
+    **{(str, name): _partitioned for name in ("partition", "rpartition")},
     **{(str, name): _split for name in ("rsplit", "split")},
     (str, "join"): _joined,
     (str, "replace"): _replaced,
@@ -150,12 +157,12 @@ def line_count(text: str) -> int:
 def require_pieces(text: str, pieces: int) -> None:
     """Checks the memory of at most `pieces` strings that together are a text."""
     check_size(POINTER * pieces)
-    current().require(text.__sizeof__() + PIECE_BYTES * pieces)
+    current().require(text.__sizeof__() + _PIECE_BYTES * pieces)
 
 
-def _with_pieces(pieces: list[str]) -> list[str]:
+def _with_pieces(pieces: Sequence[str]) -> Any:
     current().spend(sum(map(str.__sizeof__, pieces)))
-    return charged(pieces)  # type: ignore[no-any-return]
+    return charged(pieces)
 
 
 def _check_steps(text: str, searched: Any) -> None:

@@ -151,7 +151,7 @@ def kept(items: Iterable[Any]) -> list[Any]:
     return charged(values)  # type: ignore[no-any-return]
 
 
-_CREATED_BYTES: tuple[tuple[type[Any], int], ...] = ((str, 84), (range, 32), (ItemsView, 80))
+_CREATED_BYTES: tuple[tuple[type[Any], int], ...] = ((str, 88), (range, 32), (ItemsView, 80))
 """Memory of each item of an iterable whose items are created by iterating over it."""
 
 
