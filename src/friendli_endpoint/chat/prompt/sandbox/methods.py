@@ -20,7 +20,7 @@ Method: TypeAlias = Callable[..., Any]
 """A function of the bound method, its owner, and its arguments."""
 
 _MAX_STEPS = 64 * MAX_CHARACTERS
-"""Maximum number of comparisons of characters in one search; about 0.1 s."""
+"""Maximum number of comparisons of characters in one search; less than 0.1 s."""
 
 _PIECE_BYTES = 88
 """Maximum memory of a string of one character, and of the reference to it."""
