@@ -1,10 +1,15 @@
 """Hostile templates are stopped by the sandbox, long before the limits of their process."""
 
+import sys
 from typing import Any
 
 import pytest
 
 from tests.support.bounded import rendered
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="limits the memory of processes as Linux does"
+)
 
 BIG = "{% set big = 'x' * 3999999 %}"
 DEEP = "{% set ns = namespace(a=1) %}{% for i in range(99999) %}{% set ns.a = STEP %}{% endfor %}"

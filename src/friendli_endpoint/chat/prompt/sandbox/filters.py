@@ -37,6 +37,9 @@ _KNOWN = (list, tuple, dict, Undefined)
 _ON_ENDS = ("first", "last", "reverse")
 """Filters that create no value for each item of a string or range."""
 
+_LENIENT = ("map", "reject", "rejectattr", "select", "selectattr")
+"""Filters for which every value that is false is an empty list."""
+
 _ROW_BYTES = 200
 """Memory of a short list or tuple, or of a value that looking up an attribute creates."""
 
@@ -111,7 +114,8 @@ def _on_items(name: str, attribute: int | None = None, cost: str = "") -> Functi
     @pass_context
     def run(context: Context, /, value: Any, *args: Any, **kwargs: Any) -> Any:
         known = isinstance(value, _KNOWN) or (name in _ON_ENDS and isinstance(value, str | range))
-        items = value if known else kept(value)
+        empty = name in _LENIENT and not value  # none, too
+        items = () if empty else value if known else kept(value)
         for argument in (*args, *kwargs.values()):
             measure(argument)
         names = kwargs.get("attribute")
@@ -172,7 +176,7 @@ def _format(form: Any, *args: Any, **kwargs: Any) -> str:
 
 
 def _indent(value: Any, width: int | str = 4, first: bool = False, blank: bool = False) -> str:
-    text = as_text(value)
+    text = computed("+", value, "")  # an undefined value is an error
     lines = line_count(text)
     step = len(width) if isinstance(width, str) else max(number(width), 0)
     check_size(len(text) + lines * (step + 1))
