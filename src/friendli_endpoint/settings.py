@@ -36,6 +36,7 @@ class Flag:
 
 
 _Seconds = Field(gt=0, allow_inf_nan=False)
+_HostName = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/*\[\]]+)$")]
 _RouteAndPath = Annotated[str, Field(pattern=r"^[\w.\-/]+=.+$")]
 
 
@@ -115,6 +116,10 @@ class Settings(BaseSettings):
     """Require bearer tokens if the endpoint can be reached from other machines."""
     open_metrics: Annotated[bool | None, Flag("Access", "only on a loopback address")] = None
     """Serve /metrics without a token."""
+    allowed_host: Annotated[
+        tuple[_HostName, ...], Flag("Access", "any; on a loopback address, only localhost")
+    ] = ()
+    """Host that requests may name besides localhost, without a port; may be repeated."""
     cors_origin: Annotated[tuple[str, ...], Flag("Access", "none")] = ()
     """Origin whose web pages may send requests, or * for any; may be repeated."""
     requests_per_minute: Annotated[int | None, Field(ge=1), Flag("Access", "no limit")] = None

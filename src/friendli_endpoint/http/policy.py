@@ -22,6 +22,8 @@ class Policy:
         answer_seconds: Maximum time for a whole request, in seconds; None for no limit.
         tokens: Returns the digests of the tokens that are valid now; None if no token is required.
         open_paths: Paths that never require a token.
+        allowed_hosts: Names that `Host` may have besides those of this machine; None if it may have
+            any.
         cors_origins: Origins whose web pages may send requests; `*` allows any.
         rates: Rate limits of each token.
         shows_metrics: Whether `/metrics` is served.
@@ -34,6 +36,7 @@ class Policy:
     answer_seconds: float | None = None
     tokens: Callable[[], TokenDigests] | None = None
     open_paths: frozenset[str] = frozenset({"/health", "/live"})
+    allowed_hosts: tuple[str, ...] | None = None
     cors_origins: tuple[str, ...] = ()
     rates: RateLimiter = field(default_factory=RateLimiter)
     shows_metrics: bool = True
