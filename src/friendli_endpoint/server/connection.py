@@ -87,15 +87,14 @@ class Connection(PipelineProtocol):
     def data_received(self, data: bytes) -> None:
         """Parses bytes; rejects endless headers, trailers and chunk extensions."""
         for start in range(0, len(data), SLICE_BYTES):
-            if not self.transport.is_closing():
+            if not (self.transport.is_closing() or self._discards):
                 self._parse(data[start : start + SLICE_BYTES])
         if not (self._is_responding or self._header_timer or self.timeout_keep_alive_task):
             self._start_header_timer()  # an empty line between requests stops uvicorn's timer
 
     def _parse(self, data: bytes) -> None:
         self._progressed = False
-        if not self._is_upgraded:
-            super().data_received(data)
+        super().data_received(data)
         self._idle_bytes = 0 if self._progressed else self._idle_bytes + len(data)
         if self._idle_bytes > MAX_HEAD_BYTES:
             self._reject_headers(_HEADERS_TOO_LARGE)
@@ -192,6 +191,12 @@ class Connection(PipelineProtocol):
     @property
     def _is_responding(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def _discards(self) -> bool:
+        """Whether the connection closes after the last request, which has arrived completely."""
+        cycle = self.cycle
+        return self._is_upgraded or not (cycle is None or cycle.keep_alive or cycle.more_body)
 
     @property
     def _is_receiving(self) -> bool:
