@@ -75,7 +75,7 @@ class DrainedService(ScriptedService):
     async def aclose(self) -> None:
         self.closed = True
         if self.submitted.is_set():
-            self.scripted.deliver(EngineError("shutting down"))
+            self.scripted.deliver(EngineError("shutting down", is_closing=True))
 
 
 @dataclass(frozen=True)

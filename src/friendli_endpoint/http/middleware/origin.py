@@ -35,14 +35,15 @@ class OriginMiddleware:
         """Serves one request, or responds with 403."""
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
             headers = Headers(scope=scope)
-            own = _normalized(f"{scope['scheme']}://{headers.get('host', '')}")
+            host = headers.get("host")
+            own = _normalized(f"{scope['scheme']}://{host}") if host else None
             for origin in headers.getlist("origin"):
                 if not self._is_allowed(_normalized(origin), own):
                     await reject(_error(origin), scope, receive, send)
                     return
         await self._app(scope, receive, send)
 
-    def _is_allowed(self, origin: str, own: str) -> bool:
+    def _is_allowed(self, origin: str, own: str | None) -> bool:
         return origin == own or origin in self._allowed or "*" in self._allowed
 
 
