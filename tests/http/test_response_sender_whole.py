@@ -123,7 +123,7 @@ class OneEngineService(ScriptedService):
     """A scripted service whose requests share an engine."""
 
     @cached_property
-    def engine(self) -> LocalEngine:  # type: ignore[override]
+    def engine(self) -> LocalEngine:
         return scripted_engine(self.scripted)
 
 
