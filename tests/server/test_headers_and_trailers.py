@@ -1,4 +1,4 @@
-"""Headers and trailers of a request: limits on their size, and trailers that are no headers."""
+"""Headers and trailers of a request: limits on their size, and trailers that are not headers."""
 
 import json
 

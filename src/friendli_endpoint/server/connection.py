@@ -113,9 +113,10 @@ class Connection(PipelineProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Adds a header; discards a trailer, as RFC 9110, section 6.5.1, requires.
+        """Adds a header, or discards a trailer.
 
-        A trailer that were taken for a header could replace one that an earlier proxy has checked.
+        RFC 9110, section 6.5.1, forbids to merge trailers with headers unless their definition
+        allows it: a proxy that has checked the headers has not seen the trailers.
         """
         self._num_headers += 1
         if self._num_headers > MAX_HEADERS:
