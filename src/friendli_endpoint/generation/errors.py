@@ -11,7 +11,7 @@ class RequestError(Exception):
     Args:
         message: A sentence for the client: what is wrong and what is allowed.
         param: The invalid field, as a path such as `messages[0].content`, or None.
-        status: The HTTP status of the response, 4xx or 503.
+        status: The HTTP status of the response, 4xx or 5xx.
         code: A short machine-readable word, or None.
         retry_after: Seconds after which the same request may succeed, or None if it never will.
     """

@@ -38,9 +38,8 @@ class Admission:
         self._tokens = 0
         self._used_seconds = 0.0  # in which the queue was not empty, until `_used_since`
         self._used_since = clock()
-        self._departures = deque(
-            [0.0], maxlen=1 + MAX_DEPARTURES
-        )  # and the start, in the same time
+        # In seconds of use; the first one is the start of the measurement.
+        self._departures = deque([0.0], maxlen=1 + MAX_DEPARTURES)
         self._last_retry_at = clock()
 
     def enter(self, tokens: int) -> None:
