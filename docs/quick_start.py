@@ -21,6 +21,7 @@ PICTURE = ROOT / "docs" / "images" / "quick-start.svg"
 PATH = "/dedicated/v1/chat/completions"
 MESSAGE = {"role": "user", "content": "Hello!"}
 BODY = json.dumps({"model": "any", "messages": [MESSAGE], "temperature": 0})
+JSON_TYPE = "content-type: application/json"
 WIDTH = 104
 
 
@@ -38,9 +39,11 @@ def main() -> None:
             address = banner.partition(" on ")[2].split()[0]
             console.print(banner.replace(address, "http://127.0.0.1:8000"), highlight=False)
             type_command(
-                console, f"curl http://127.0.0.1:8000{PATH} \\\n    -d {shlex.quote(BODY)}"
+                console,
+                f"curl http://127.0.0.1:8000{PATH} -H {shlex.quote(JSON_TYPE)} \\\n"
+                f"    -d {shlex.quote(BODY)}",
             )
-            answer = run("curl", "--silent", address + PATH, "-d", BODY)
+            answer = run("curl", "--silent", address + PATH, "-H", JSON_TYPE, "-d", BODY)
             console.print(JSON(answer, indent=None).text)
         finally:
             server.terminate()

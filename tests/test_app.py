@@ -162,6 +162,23 @@ def test_shutdown_while_loading_closes_the_engine() -> None:
     run(main)
 
 
+def test_a_shutdown_while_loading_reports_neither_readiness_nor_failure() -> None:
+    async def main() -> None:
+        for fails in (False, True):
+            started = RunningApp()
+            if fails:
+                started.source.fault = StartError("interrupted")
+
+            async def scenario(_app: FastAPI, service: EndpointService = started.service) -> None:
+                service.drain()
+
+            await started.run(scenario)
+            assert not started.ready.is_set()
+            assert started.failures == []
+
+    run(main)
+
+
 # ── any ASGI server ──────────────────────────────────────────────────────────────────────────
 
 

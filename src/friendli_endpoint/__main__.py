@@ -5,12 +5,18 @@ import sys
 __all__ = ["main"]
 
 
+INTERRUPTED = 130
+"""Exit code of a program that Ctrl-C has ended."""
+
+
 def main() -> None:
     """Runs the command line; without the `endpoint` extra, says how to install it."""
     try:
         from friendli_endpoint.cli import main as run
 
         run()
+    except KeyboardInterrupt:  # while the packages are imported; later, the command handles it
+        sys.exit(INTERRUPTED)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("friendli"):
             raise

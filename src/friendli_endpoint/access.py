@@ -64,6 +64,7 @@ def policy_of(settings: Settings) -> Policy:
         admin_tokens=admin_tokens,
         open_admin=local and tokens is None,
         open_paths=ALWAYS_OPEN | ({METRICS} if open_metrics else frozenset()),
+        allowed_hosts=settings.allowed_host if local or settings.allowed_host else None,
         cors_origins=settings.cors_origin,
         rates=RateLimiter(settings.requests_per_minute, settings.tokens_per_minute),
         shows_metrics=settings.metrics,

@@ -126,11 +126,14 @@ def create_app(
         try:
             await asyncio.to_thread(service.load)
         except StartError as error:
+            if service.is_draining:
+                return  # a shutdown interrupts the loading
             if on_failed is None:
                 raise
             on_failed(error)
         else:
-            on_ready()
+            if not service.is_draining:
+                on_ready()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:

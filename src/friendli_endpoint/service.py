@@ -26,6 +26,7 @@ from friendli_endpoint.generation import (
     StartError,
     StepReport,
     Vocabulary,
+    draining_error,
     unknown_adapter,
 )
 from friendli_endpoint.preparation import Preparer, ThreadPreparer, WorkerPreparer
@@ -155,6 +156,11 @@ class EndpointService:
             log.debug("the model cannot be loaded", exc_info=True)
             reason = str(error) or type(error).__name__
             raise StartError(f"cannot load the model: {reason}") from error
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the endpoint is shutting down."""
+        return self._draining
 
     def drain(self) -> None:
         """Rejects new requests from now on; running requests continue."""
@@ -348,8 +354,7 @@ class EndpointService:
 
     def _loaded_model(self) -> _LoadedModel:
         if self._draining:
-            message = "the endpoint is shutting down"
-            raise RequestError(message, status=503, code="draining", retry_after=1)
+            raise draining_error()
         if self._model is None:
             message = "the model is not loaded yet"
             raise RequestError(message, status=503, code="loading", retry_after=1)

@@ -36,6 +36,7 @@ class Flag:
 
 
 _Seconds = Field(gt=0, allow_inf_nan=False)
+_HostName = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/*\[\]]+)$")]
 _RouteAndPath = Annotated[str, Field(pattern=r"^[\w.\-/]+=.+$")]
 
 
@@ -94,7 +95,7 @@ class Settings(BaseSettings):
     """White space in structured JSON output: `free` (up to the model) or `line` (one line)."""
 
     host: Annotated[str, Flag("Network")] = "127.0.0.1"
-    """Address to listen on."""
+    """IPv4 or IPv6 address, or a name, to listen on."""
     port: Annotated[int, Field(ge=0, le=65535), Flag("Network")] = 8000
     """TCP port to listen on, up to 65535; 0 for a free port."""
     endpoint_id: Annotated[tuple[str, ...], Flag("Network", "any")] = ()
@@ -106,7 +107,7 @@ class Settings(BaseSettings):
     max_connections: Annotated[int, Field(ge=1), Flag("Network")] = 4096
     """Maximum number of open connections; further ones serve only /health and /live."""
     receive_seconds: Annotated[float, _Seconds, Flag("Network")] = 30.0
-    """Maximum seconds for a request's headers to arrive, and again for its body."""
+    """Maximum seconds for a TLS handshake, for a request's headers, and again for its body."""
     stall_seconds: Annotated[float, _Seconds, Flag("Network")] = 30.0
     """Maximum seconds a client may leave a response unread before it is disconnected."""
     timeout: Annotated[float | None, _Seconds, Flag("Network", "none")] = None
@@ -128,6 +129,10 @@ class Settings(BaseSettings):
     """Require bearer tokens if the endpoint can be reached from other machines."""
     open_metrics: Annotated[bool | None, Flag("Access", "only on a loopback address")] = None
     """Serve /metrics without a token."""
+    allowed_host: Annotated[
+        tuple[_HostName, ...], Flag("Access", "any; on a loopback address, only localhost")
+    ] = ()
+    """Host that requests may name besides localhost, without a port; may be repeated."""
     cors_origin: Annotated[tuple[str, ...], Flag("Access", "none")] = ()
     """Origin whose web pages may send requests, or * for any; may be repeated."""
     requests_per_minute: Annotated[int | None, Field(ge=1), Flag("Access", "no limit")] = None

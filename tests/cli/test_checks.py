@@ -1,5 +1,6 @@
 """Checks of the set-up, and their suggested fixes."""
 
+import errno
 import importlib.util
 import json
 import os
@@ -130,6 +131,18 @@ def test_the_weights_reduce_the_free_memory(model: Path, monkeypatch: pytest.Mon
 def test_a_port_in_use_is_a_problem() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert "--port" in problems("--port", str(taken.getsockname()[1]))["port"]
+
+
+@pytest.mark.usefixtures("untried")
+def test_a_port_of_an_ipv6_address_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_use(host: str, port: int) -> socket.socket:
+        raise OSError(errno.EADDRINUSE, f"{host} {port}")
+
+    monkeypatch.setattr(checks, "listen", in_use)
+    (port,) = (
+        result for result in run_checks(Settings(host="::1", port=80)) if result.check == "port"
+    )
+    assert port == CheckResult("port", "[::1]:80 is in use", "set --port to another port")
 
 
 @pytest.mark.model

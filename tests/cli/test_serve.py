@@ -54,3 +54,13 @@ def test_the_example_has_a_token_if_one_is_needed() -> None:
 def test_a_terminal_gets_the_same_text_in_color() -> None:
     coloured = shown(terminal=True)
     assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == shown(terminal=False) != coloured
+
+
+def test_the_commands_quote_an_ipv6_address_for_the_shell() -> None:
+    console = Console(file=io.StringIO(), width=40)
+    show_banner(console, CARD, "http://[::1]:8123")
+    assert isinstance(console.file, io.StringIO)
+    first, example, talk = console.file.getvalue().splitlines()
+    assert first.partition(" on ")[2].split()[0] == "http://[::1]:8123"
+    assert "curl 'http://[::1]:8123/dedicated/v1/chat/completions' " in example
+    assert talk.endswith("--url 'http://[::1]:8123'")

@@ -21,6 +21,7 @@ STOP_SECONDS = 20.0
 ANSWER_SECONDS = 60.0
 
 COMPLETIONS = "/dedicated/v1/chat/completions"
+JSON_TYPE = {"content-type": "application/json"}
 HELLO: list[dict[str, Any]] = [{"role": "user", "content": "Hello!"}]
 
 
@@ -67,7 +68,7 @@ class Live:
     def post(self, body: Any) -> httpx2.Response:
         """Posts a body to the chat completions route: bytes unchanged, anything else as JSON."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.request("POST", COMPLETIONS, content=content)
+        return self.request("POST", COMPLETIONS, content=content, headers=JSON_TYPE)
 
     def complete(self, **fields: Any) -> dict[str, Any]:
         """Returns the JSON of a completion."""
@@ -81,7 +82,9 @@ class Live:
         body = json.dumps(request(stream=True, **fields)).encode()
         with (
             httpx2.Client(timeout=ANSWER_SECONDS, trust_env=False) as client,
-            client.stream("POST", self.address + COMPLETIONS, content=body) as response,
+            client.stream(
+                "POST", self.address + COMPLETIONS, content=body, headers=JSON_TYPE
+            ) as response,
         ):
             assert response.status_code == 200, response.read()
             waiting = True
@@ -119,6 +122,7 @@ def http_request(body: bytes, *headers: str) -> bytes:
     lines = [
         f"POST {COMPLETIONS} HTTP/1.1",
         "host: 127.0.0.1",
+        "content-type: application/json",
         f"content-length: {len(body)}",
         *headers,
     ]

@@ -79,7 +79,7 @@ def test_a_queued_client_that_disconnects_is_never_served(
 
 def test_a_disconnect_within_a_request_body_does_not_affect_other_requests(live: Live) -> None:
     connection = live.connect()
-    connection.sendall(b"POST /dedicated/v1/chat/completions HTTP/1.1\r\nhost: a\r\n")
-    connection.sendall(b'content-length: 100\r\n\r\n{"model"')
+    connection.sendall(b"POST /dedicated/v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n")
+    connection.sendall(b'content-type: application/json\r\ncontent-length: 100\r\n\r\n{"model"')
     abort(connection)
     assert live.complete(max_tokens=1)["usage"]["completion_tokens"] == 1

@@ -1,6 +1,5 @@
 """Rendered and tokenized prompts of the real endpoint equal those that it computes on."""
 
-import json
 from typing import Any
 
 import pytest
@@ -38,7 +37,7 @@ BODIES: list[dict[str, Any]] = [
 
 
 def post(live: Live, path: str, body: dict[str, Any], status: int = 200) -> dict[str, Any]:
-    answer = live.request("POST", path, content=json.dumps(body).encode())
+    answer = live.request("POST", path, json=body)
     assert answer.status_code == status, answer.text
     return dict(answer.json())
 

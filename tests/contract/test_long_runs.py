@@ -1,6 +1,5 @@
 """Long runs of one letter, for a model whose pre-tokenizer recurses once per letter."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,8 @@ def test_a_long_run_of_letters_does_not_affect_other_requests(model: Path) -> No
         httpx2.Client(base_url=endpoint.address, timeout=60, trust_env=False) as client,
     ):
         for path, fields in PATHS.items():
-            response = client.post(path, content=json.dumps({"model": "m", **fields}))
+            response = client.post(path, json={"model": "m", **fields})
             assert response.status_code == (200 if path.endswith("tokenize") else 400), path
         good = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
-        response = client.post("/dedicated/v1/chat/completions", content=json.dumps(good))
+        response = client.post("/dedicated/v1/chat/completions", json=good)
         assert response.status_code == 200

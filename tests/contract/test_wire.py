@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .live import Live, request
+from .live import Live, http_request, request
 
 
 def raw_answer(live: Live, body: dict[str, Any]) -> tuple[dict[str, str], bytes]:
@@ -77,10 +77,9 @@ def test_events_of_three_choices_have_the_documented_form(
 
 def test_a_connection_serves_several_requests(live: Live) -> None:
     invalid = json.dumps(request(temperature=-1)).encode()
-    head = b"POST /dedicated/v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n"
     with live.connect() as connection:
         for _ in range(3):
-            connection.sendall(head % len(invalid) + invalid)
+            connection.sendall(http_request(invalid))
             read = b""
             while b'"code":"out_of_range"}}' not in read:
                 chunk = connection.recv(65536)

@@ -49,6 +49,7 @@ BOUND = 20.0
 
 SCRIPTED = ScriptedVocabulary()
 COMPLETIONS = "/dedicated/v1/chat/completions"
+JSON_TYPE = ("content-type", "application/json")
 VALID: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello!"}]}
 
 
@@ -245,6 +246,7 @@ class Call:
 
     Args:
         app: The application.
+        headers: Headers; a POST has a content type of JSON if they have none.
         body: Chunks of the request's body.
         fails_at: Type of the message whose sending fails, as if the client had disconnected.
         client: Address and port of the client.
@@ -262,6 +264,9 @@ class Call:
         client: tuple[str, int] | None = ("127.0.0.1", 1),
     ) -> None:
         self._app = app
+        headers = list(headers)
+        if method == "POST" and "content-type" not in (name.lower() for name, _ in headers):
+            headers.append(JSON_TYPE)
         self._scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},

@@ -187,3 +187,21 @@ def test_a_delivery_after_the_event_loop_is_closed_is_dropped() -> None:
     run(scenario)
     service.scripted.deliver(steps("a"))
     assert service.scripted.cancelled == ["chatcmpl-1"]
+
+
+def test_a_closing_engine_ends_a_stream_with_an_event_that_says_so() -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service, stream=True) as call:
+            await service.scripted.submitted.wait()
+            service.scripted.deliver(steps("a"))
+            service.scripted.deliver(EngineError("closing", is_closing=True))
+            await call.done()
+        *chunks, last = contents(call)
+        assert chunks == ["", "a"]
+        assert last["error"]["code"] == "draining"
+        assert last["error"]["type"] == "overloaded_error"
+        assert "shutting down" in last["error"]["message"]
+        assert call.ended
+
+    run(scenario)

@@ -1,12 +1,20 @@
 """Whole responses: completions, errors and cancellation."""
 
 import asyncio
+from functools import cached_property
 
 import pytest
 
-from friendli_endpoint.engine.core.engine import MAX_BUFFERED
+from friendli_endpoint.engine.core.engine import MAX_BUFFERED, LocalEngine
 from friendli_endpoint.generation import EngineError
-from tests.http.scripted import ScriptedService, check_error, completions, run, steps
+from tests.http.scripted import (
+    ScriptedService,
+    check_error,
+    completions,
+    run,
+    scripted_engine,
+    steps,
+)
 
 
 def test_a_completion_is_sent_when_all_choices_have_finished() -> None:
@@ -92,5 +100,40 @@ def test_a_cancelled_call_cancels_the_request_once() -> None:
         async with completions(service):
             await service.scripted.submitted.wait()
         assert service.scripted.cancelled == ["chatcmpl-1"]
+
+    run(scenario)
+
+
+def test_what_a_closing_engine_cuts_gets_503_with_retry_after() -> None:
+    async def scenario() -> None:
+        service = ScriptedService()
+        async with completions(service) as call:
+            await service.scripted.submitted.wait()
+            service.scripted.deliver(steps("a"))
+            service.scripted.deliver(EngineError("closing", is_closing=True))
+            await call.done()
+        error = check_error(call, 503)
+        assert (error["code"], error["type"]) == ("draining", "overloaded_error")
+        assert call.header("retry-after") == "1"
+
+    run(scenario)
+
+
+class OneEngineService(ScriptedService):
+    """A scripted service whose requests share an engine."""
+
+    @cached_property
+    def engine(self) -> LocalEngine:
+        return scripted_engine(self.scripted)
+
+
+def test_an_engine_that_is_closed_ends_its_requests_even_if_its_thread_does_not() -> None:
+    async def scenario() -> None:
+        service = OneEngineService()
+        async with completions(service) as call:
+            await service.scripted.submitted.wait()
+            await service.engine.aclose()
+            await call.done()
+        assert check_error(call, 503)["code"] == "draining"
 
     run(scenario)

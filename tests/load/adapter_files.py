@@ -1,7 +1,6 @@
 """Loads mutated adapter files into a real endpoint while a stream runs."""
 
 import copy
-import json
 import random
 import sys
 import tempfile
@@ -147,7 +146,7 @@ def _load_one(client: httpx2.Client) -> str:
         "n": 2,
     }
     complete = client.post(COMPLETIONS, json=body)
-    streamed = client.post(COMPLETIONS, content=json.dumps({**body, "stream": True}))
+    streamed = client.post(COMPLETIONS, json={**body, "stream": True})
     unloaded = client.delete(f"{PATH}/case")
     good = [answer.status_code for answer in (complete, streamed, unloaded)] == [200, 200, 200]
     done = streamed.text.rstrip().endswith("data: [DONE]")

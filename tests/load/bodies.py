@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from tests.contract.live import COMPLETIONS
+from tests.contract.live import COMPLETIONS, JSON_TYPE
 from tests.contract.served import Served
 from tests.load.attack import TIMEOUT_SECONDS, attack
 
@@ -208,7 +208,8 @@ def bodies(cases: int, first: int = 0) -> dict[str, Any]:
     def attempt(endpoint: Served, draw: Draw) -> list[int]:
         path = COMPLETIONS if draw.random() < 0.85 else draw.choice(PATHS)
         try:
-            return [client.post(endpoint.address + path, content=body(draw)).status_code]
+            sent = client.post(endpoint.address + path, content=body(draw), headers=JSON_TYPE)
+            return [sent.status_code]
         except httpx2.TimeoutException as error:
             raise TimeoutError from error
         except httpx2.TransportError:

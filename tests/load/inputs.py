@@ -1,6 +1,5 @@
 """Sends thousands of mutated and random bodies to a real endpoint."""
 
-import json
 import time
 from collections import Counter
 from typing import Any
@@ -10,6 +9,7 @@ from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.contract.conftest import PATH
+from tests.contract.live import JSON_TYPE
 from tests.contract.served import served
 from tests.fuzz.endpoint import fuzzing
 from tests.fuzz.requests import mutated_bodies
@@ -38,14 +38,14 @@ def inputs(cases: int) -> dict[str, Any]:
         def send(body: bytes) -> None:
             nonlocal slowest
             begun = time.monotonic()
-            statuses[client.post(PATH, content=body).status_code] += 1
+            statuses[client.post(PATH, content=body, headers=JSON_TYPE).status_code] += 1
             slowest = max(slowest, time.monotonic() - begun)
 
         for kind in (mutated_bodies(), st.binary(max_size=2000)):
             trying = settings(fuzzing(cases), phases=[Phase.generate])
             seed(cases)(trying(given(kind)(send)))()
         good = {"model": "m", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
-        after = client.post(PATH, content=json.dumps(good).encode()).status_code
+        after = client.post(PATH, json=good).status_code
     return {
         "requests": statuses.total(),
         "4xx": sum(number for status, number in statuses.items() if 400 <= status < 500),

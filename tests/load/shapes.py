@@ -25,6 +25,9 @@ GARBAGE = [b"\x16\x03\x01\x02\x00\x01\x00", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 GARBAGE += [b"\0" * 100, b"\xff\xfe", b"GET", b"HTTP/1.1 200 OK\r\n\r\n", b"a" * 70_000]
 
 
+JSON_TYPE = b"content-type: application/json"
+
+
 def odd_header(draw: Draw) -> Headers:
     """Draws headers that are numerous, long, malformed or significant."""
     return draw.choice(
@@ -86,10 +89,14 @@ def request(draw: Draw, is_last: bool) -> bytes:
     """Draws a valid or unusual request; the last request of a connection mostly closes it."""
     closing = [b"connection: close"] if is_last and draw.random() < 0.8 else []
     if draw.random() < 0.4:
-        head = [b"POST " + COMPLETIONS.encode() + b" HTTP/1.1", b"content-length: %d" % len(BODY)]
+        head = [
+            b"POST " + COMPLETIONS.encode() + b" HTTP/1.1",
+            JSON_TYPE,
+            b"content-length: %d" % len(BODY),
+        ]
         good = draw.choice([([b"GET /health HTTP/1.1"], b""), (head, BODY)])
         return b"\r\n".join([*good[0], *closing, b"", good[1]])
-    headers = [b"host: here", *(odd_header(draw) if draw.random() < 0.5 else [])]
+    headers = [b"host: localhost", JSON_TYPE, *(odd_header(draw) if draw.random() < 0.5 else [])]
     headers += closing
     kind = draw.randrange(5)
     if kind < 2:

@@ -10,7 +10,7 @@ import httpx2
 
 from friendli._streaming.accumulate import Accumulator
 from friendli.models import StreamedChatData
-from tests.contract.live import COMPLETIONS
+from tests.contract.live import COMPLETIONS, JSON_TYPE
 from tests.contract.test_concurrent_requests import MIXED, comparable
 
 __all__ = ["BAD", "Comparable", "Traffic", "alone", "comparable", "request_of"]
@@ -71,7 +71,7 @@ class Traffic:
 
     async def post(self, body: bytes) -> httpx2.Response:
         """Sends a body as it is."""
-        return await self._client.post(self._url, content=body)
+        return await self._client.post(self._url, content=body, headers=JSON_TYPE)
 
     async def load_adapter(self, route: str, file: str) -> None:
         """Loads an adapter under a route."""

@@ -30,7 +30,8 @@ GET = b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n"
 def posting(stream: bool) -> bytes:
     """A request for a completion."""
     body = json.dumps({**VALID, "stream": stream}).encode()
-    return f"POST {COMPLETIONS} HTTP/1.1\r\ncontent-length: {len(body)}".encode() + LINE + body
+    lines = f"content-type: application/json\r\ncontent-length: {len(body)}"
+    return f"POST {COMPLETIONS} HTTP/1.1\r\n{lines}".encode() + LINE + body
 
 
 def closing(request: bytes) -> bytes:
@@ -74,7 +75,7 @@ class DrainedService(ScriptedService):
     async def aclose(self) -> None:
         self.closed = True
         if self.submitted.is_set():
-            self.scripted.deliver(EngineError("shutting down"))
+            self.scripted.deliver(EngineError("shutting down", is_closing=True))
 
 
 @dataclass(frozen=True)

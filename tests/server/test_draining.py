@@ -1,5 +1,6 @@
 """Graceful shutdown, and TLS."""
 
+import json
 import signal
 import socket
 import ssl
@@ -10,6 +11,7 @@ import pytest
 import trustme
 from uvicorn.server import HANDLED_SIGNALS
 
+from friendli_endpoint.server import draining
 from tests.http.scripted import BOUND, steps
 from tests.server.served import CLOSING, Served, closing, posting, read, served
 
@@ -55,6 +57,35 @@ def test_running_requests_fail_after_the_drain_timeout() -> None:
 
 
 @pytest.mark.usefixtures("signals")
+def test_a_whole_response_that_does_not_finish_in_time_gets_503() -> None:
+    with served(drain_seconds=0) as endpoint, endpoint.connect() as connection:
+        connection.sendall(posting(False))
+        assert endpoint.service.submitted.wait(BOUND)
+        endpoint.server.handle_exit(signal.SIGTERM, None)
+        answer = read(connection)
+    assert answer.status == 503
+    assert b"retry-after: 1" in answer.head
+    assert json.loads(answer.body)["error"]["code"] == "draining"
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_request_whose_body_does_not_arrive_in_time_gets_503(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(draining, "GRACEFUL_SHUTDOWN_SECONDS", 0.01)
+    with served(drain_seconds=0) as endpoint, endpoint.connect() as connection:
+        connection.sendall(posting(False).replace(b"1.1", b"1.1\r\nexpect: 100-continue", 1)[:-1])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100 "), "the body is awaited"
+        endpoint.server.handle_exit(signal.SIGTERM, None)
+        answer = read(connection)
+        endpoint.thread.join(BOUND)
+    assert answer.status == 503
+    assert b"retry-after: 1" in answer.head
+    assert json.loads(answer.body)["error"]["code"] == "draining"
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.usefixtures("signals")
 def test_without_running_requests_the_server_stops_at_once() -> None:
     with served(drain_seconds=10**6) as endpoint:
         assert endpoint.send(CLOSING).status == 200
@@ -77,7 +108,9 @@ def test_the_second_signal_has_its_default_action() -> None:
 # ── TLS ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_certificate_enables_tls(tmp_path: Path) -> None:
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path, ssl.SSLContext]:
+    """A certificate with its key, and a client's context that trusts it."""
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1")
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
@@ -85,7 +118,12 @@ def test_a_certificate_enables_tls(tmp_path: Path) -> None:
     issued.private_key_pem.write_to_path(str(key))
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    with served(tls=(cert, key)) as endpoint:
+    return cert, key, context
+
+
+def test_a_certificate_enables_tls(certificate: tuple[Path, Path, ssl.SSLContext]) -> None:
+    *files, context = certificate
+    with served(tls=(files[0], files[1])) as endpoint:
         with (
             endpoint.connect() as plain,
             context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
@@ -93,3 +131,19 @@ def test_a_certificate_enables_tls(tmp_path: Path) -> None:
             connection.sendall(CLOSING)
             assert read(connection).status == 200
         assert endpoint.send(CLOSING).status == 0
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00\x01"], ids=["nothing", "a part"])
+def test_an_unfinished_tls_handshake_ends_after_the_receive_time(
+    sent: bytes,
+    certificate: tuple[Path, Path, ssl.SSLContext],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cert, key, _context = certificate
+    with (
+        served(tls=(cert, key), receive_seconds=0.05) as endpoint,
+        endpoint.connect() as connection,
+    ):
+        connection.sendall(sent)
+        assert read(connection).status == 0, "closed long before the test ends"
+    assert not any(record.exc_info for record in caplog.records)

@@ -25,7 +25,8 @@ def head(number: int) -> bytes:
 def sized(number: int) -> bytes:
     """A request of the tokenize route, whose body is needed."""
     body = b'{"model": "m", "prompt": "a"}'
-    lines = f"x-request-id: id-{number}-\r\ncontent-length: {len(body)}"
+    lines = f"x-request-id: id-{number}-\r\ncontent-type: application/json"
+    lines += f"\r\ncontent-length: {len(body)}"
     return f"POST /dedicated/v1/tokenize HTTP/1.1\r\n{lines}".encode() + LINE + body
 
 

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import platform
 import re
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from friendli_endpoint.engine.llama.library import LibraryError, find_library, l
 from friendli_endpoint.engine.llama.model import ModelError, find_embedded_model
 from friendli_endpoint.engine.llama.trials import Trials
 from friendli_endpoint.files import read_text
+from friendli_endpoint.server.listening import format_address, listen
 from friendli_endpoint.settings import Settings
 
 __all__ = ["CheckResult", "run_checks"]
@@ -186,9 +186,9 @@ def _threads(num_threads: int | None) -> CheckResult:
 
 
 def _port(host: str, port: int) -> CheckResult:
-    address = f"{host}:{port}"
+    address = format_address(host, port)
     try:
-        socket.create_server((host, port)).close()
+        listen(host, port).close()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return CheckResult("port", f"{address} is in use", "set --port to another port")

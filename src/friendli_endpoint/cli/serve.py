@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import shlex
 import sys
 from typing import Any, NoReturn
 
@@ -79,14 +80,14 @@ def show_banner(
     """
     token = '-H "Authorization: Bearer $FRIENDLI_TOKEN" ' if needs_token else ""
     curl = (
-        f"curl {address}/dedicated/v1/chat/completions "
+        f"curl {shlex.quote(f'{address}/dedicated/v1/chat/completions')} "
         f"{token}-H 'content-type: application/json' -d '{EXAMPLE}'"
     )
     console.print(
         f"Serving [bold]{escape(card.name)}[/] on [bold cyan]{escape(address)}[/]  "
         f"[dim]({card.num_sequences} at once, {card.context} tokens of context)[/]\n"
         f"Try it:  {escape(curl)}\n"
-        f"Talk to it:  friendli-endpoint chat --url {escape(address)}",
+        f"Talk to it:  friendli-endpoint chat --url {escape(shlex.quote(address))}",
         soft_wrap=True,
         highlight=False,
         emoji=False,

@@ -12,6 +12,7 @@ from friendli_endpoint.generation.errors import (
     EngineError,
     RequestError,
     StartError,
+    draining_error,
     unknown_adapter,
 )
 from friendli_endpoint.generation.events import (
@@ -64,5 +65,6 @@ __all__ = [
     "TokenLogprob",
     "TokenStep",
     "Vocabulary",
+    "draining_error",
     "unknown_adapter",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-__all__ = ["EngineError", "RequestError", "StartError", "unknown_adapter"]
+__all__ = ["EngineError", "RequestError", "StartError", "draining_error", "unknown_adapter"]
 
 
 class RequestError(Exception):
@@ -11,7 +11,7 @@ class RequestError(Exception):
     Args:
         message: A sentence for the client: what is wrong and what is allowed.
         param: The invalid field, as a path such as `messages[0].content`, or None.
-        status: The HTTP status of the response, 4xx or 503.
+        status: The HTTP status of the response, 4xx or 5xx.
         code: A short machine-readable word, or None.
         retry_after: Seconds after which the same request may succeed, or None if it never will.
     """
@@ -39,16 +39,23 @@ class EngineError(Exception):
     Args:
         message: A sentence for the client.
         retryable: Whether another engine, or this one later, may be able to finish the request.
+        is_closing: Whether the engine is closing, rather than broken: a 503, not a 500.
     """
 
-    def __init__(self, message: str, *, retryable: bool = True) -> None:
+    def __init__(self, message: str, *, retryable: bool = True, is_closing: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.retryable = retryable
+        self.is_closing = is_closing
 
 
 class StartError(Exception):
     """Failure to start the endpoint; the message states the reason in a sentence."""
+
+
+def draining_error() -> RequestError:
+    """Returns the error of every request that the endpoint cannot serve because it shuts down."""
+    return RequestError("the endpoint is shutting down", status=503, code="draining", retry_after=1)
 
 
 def unknown_adapter(route: str, routes: Collection[str]) -> RequestError:

@@ -16,6 +16,8 @@ from friendli_endpoint.http.errors import error_response, request_error_response
 from friendli_endpoint.http.middleware.auth import AuthMiddleware
 from friendli_endpoint.http.middleware.body_timeout import BodyTimeoutMiddleware
 from friendli_endpoint.http.middleware.cors import EndpointCORSMiddleware
+from friendli_endpoint.http.middleware.host import HostMiddleware
+from friendli_endpoint.http.middleware.origin import OriginMiddleware
 from friendli_endpoint.http.middleware.request_id import RequestIdMiddleware
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.routes.adapters import ADAPTERS, AdapterBody, add_adapter_routes
@@ -71,8 +73,11 @@ def _add_middleware(app: FastAPI, policy: Policy, telemetry: Telemetry) -> None:
     """Adds the middleware; the last one added is the outermost."""
     if policy.tokens is not None:
         app.add_middleware(AuthMiddleware, tokens=policy.tokens, open_paths=policy.open_paths)
+    app.add_middleware(OriginMiddleware, allowed=policy.cors_origins)
     if policy.cors_origins:
         app.add_middleware(EndpointCORSMiddleware, origins=policy.cors_origins)
+    if policy.allowed_hosts is not None:
+        app.add_middleware(HostMiddleware, allowed=policy.allowed_hosts)
     app.add_middleware(
         BodyTimeoutMiddleware, seconds=policy.receive_seconds, memory=policy.body_memory
     )

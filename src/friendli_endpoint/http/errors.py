@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from friendli_endpoint.generation import RequestError
 
-__all__ = ["error_body", "error_response", "request_error_response"]
+__all__ = ["error_body", "error_response", "reject", "request_error_response"]
 
 _TYPES = {
     400: "invalid_request_error",
@@ -60,3 +61,9 @@ def request_error_response(error: RequestError) -> JSONResponse:
     return error_response(
         error.status, error.message, param=error.param, code=error.code, headers=headers
     )
+
+
+async def reject(error: RequestError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends a `RequestError` as the response of a middleware, and records it."""
+    scope["state"]["record"].end_with_error(error)
+    await request_error_response(error)(scope, receive, send)

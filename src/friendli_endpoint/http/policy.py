@@ -26,6 +26,8 @@ class Policy:
         open_admin: Whether callers on this machine are administrators, where `admin_tokens` is
             None.
         open_paths: Paths that never require a token.
+        allowed_hosts: Names that `Host` may have besides those of this machine; None if it may have
+            any.
         cors_origins: Origins whose web pages may send requests; `*` allows any.
         rates: Rate limits of each token.
         shows_metrics: Whether `/metrics` is served.
@@ -40,6 +42,7 @@ class Policy:
     admin_tokens: Callable[[], TokenDigests] | None = None
     open_admin: bool = False
     open_paths: frozenset[str] = frozenset({"/health", "/live"})
+    allowed_hosts: tuple[str, ...] | None = None
     cors_origins: tuple[str, ...] = ()
     rates: RateLimiter = field(default_factory=RateLimiter)
     shows_metrics: bool = True

@@ -8,9 +8,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from friendli.models import StreamedChatData
-from friendli_endpoint.generation import EngineError, Event, RequestError
+from friendli_endpoint.generation import EngineError, Event, RequestError, draining_error
 from friendli_endpoint.http.disconnect import run_until_disconnect
-from friendli_endpoint.http.errors import error_response
 from friendli_endpoint.http.events import (
     COMMENT,
     DONE,
@@ -87,8 +86,9 @@ class ResponseSender:
                     continue
                 chunks = self._read(event)
             except EngineError as error:
-                self._record.end(ENGINE_FAILURE)
-                yield error_event(error.message, ENGINE_FAILURE)
+                failure = _request_error(error)
+                self._record.end_with_error(failure)
+                yield error_event(failure.message, failure.code, failure.status)
                 return
             except Exception:
                 log.exception("request %s failed", self._pending.request.request_id)
@@ -103,7 +103,8 @@ class ResponseSender:
         """Returns the whole completion; cancels the request if the client disconnects.
 
         Raises:
-            RequestError: 504 when the deadline has passed.
+            RequestError: 504 when the deadline has passed, 500 if the engine fails, 503 if it
+                closes.
         """
         try:
             async with asyncio.timeout_at(self._deadline):
@@ -121,8 +122,7 @@ class ResponseSender:
             async for event in self._events:
                 self._read(event)
         except EngineError as error:
-            self._record.end(ENGINE_FAILURE)
-            return error_response(500, error.message, code=ENGINE_FAILURE)
+            raise _request_error(error) from error
         body = self._pending.completion().model_dump_json()
         return Response(body, media_type="application/json")
 
@@ -158,6 +158,13 @@ class ResponseSender:
         """Ends the stream; if nothing else has ended it, the client has disconnected."""
         self._record.end("cancelled")
         await self._cancel()
+
+
+def _request_error(error: EngineError) -> RequestError:
+    """Returns the error of a request that the engine has begun and cannot finish."""
+    if error.is_closing:
+        return draining_error()
+    return RequestError(error.message, status=500, code=ENGINE_FAILURE)
 
 
 def _last_finish_reason(chunks: Sequence[StreamedChatData | TextOnlyChunk]) -> str:

@@ -2,7 +2,6 @@
 
 import contextlib
 import queue
-import socket
 import threading
 from collections.abc import Iterator
 
@@ -10,6 +9,7 @@ import uvicorn
 
 from friendli_endpoint.app import create_endpoint
 from friendli_endpoint.generation import StartError
+from friendli_endpoint.server.listening import listen, url_of
 from friendli_endpoint.settings import Settings
 
 __all__ = ["running"]
@@ -35,7 +35,7 @@ def running(settings: Settings) -> Iterator[str]:
         on_ready=lambda: startup.put(None),
         on_failed=startup.put,
     )
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(
         uvicorn.Config(
             endpoint.app,
@@ -58,7 +58,7 @@ def running(settings: Settings) -> Iterator[str]:
         error = startup.get()
         if error is not None:
             raise error
-        yield "http://{}:{}".format(*listener.getsockname()[:2])
+        yield url_of(listener)
     finally:
         server.should_exit = True
         thread.join()

@@ -19,7 +19,13 @@ log = logging.getLogger("friendli_endpoint.http")
 
 
 MAX_HEAD_BYTES = 65536
-"""Maximum number of bytes received without completing headers or being part of a body."""
+"""Maximum size of the URL, the headers and the trailers of a request together, in bytes.
+
+Also the maximum number of bytes received that neither complete headers nor belong to a body.
+"""
+
+SLICE_BYTES = 16384
+"""Maximum number of bytes that are parsed before limits are checked: a read has up to 256 KiB."""
 
 MAX_HEADERS = 256
 """Maximum number of headers and trailers of a request.
@@ -33,6 +39,10 @@ SPARE_CONNECTIONS = 64
 _PROBES = frozenset({"/health", "/live"})
 """Paths served on any connection, so that an orchestrator does not restart the endpoint."""
 
+_HEADERS_TOO_LARGE = (
+    f"the URL, headers and trailers of a request may have at most {MAX_HEAD_BYTES:,} bytes"
+)
+_TOO_MANY_HEADERS = f"a request may have at most {MAX_HEADERS} headers, including trailers"
 _TOO_MANY = "the endpoint has reached its maximum number of connections; retry later"
 _RETRY_SECONDS = 1
 
@@ -55,7 +65,9 @@ class Connection(PipelineProtocol):
     _has_request = False
     _progressed = False
     _idle_bytes = 0
+    _head_bytes = 0
     _num_headers = 0
+    _has_head = False
     _header_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
 
@@ -74,35 +86,50 @@ class Connection(PipelineProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parses bytes; rejects endless headers, trailers and chunk extensions."""
+        for start in range(0, len(data), SLICE_BYTES):
+            if not (self.transport.is_closing() or self._discards):
+                self._parse(data[start : start + SLICE_BYTES])
+        if not (self._is_responding or self._header_timer or self.timeout_keep_alive_task):
+            self._start_header_timer()  # an empty line between requests stops uvicorn's timer
+
+    def _parse(self, data: bytes) -> None:
         self._progressed = False
         super().data_received(data)
         self._idle_bytes = 0 if self._progressed else self._idle_bytes + len(data)
         if self._idle_bytes > MAX_HEAD_BYTES:
-            message = f"the headers must be at most {MAX_HEAD_BYTES:,} bytes"
-            self._reject(431, message, "headers_too_large")
-        if not (self._is_responding or self._header_timer or self.timeout_keep_alive_task):
-            self._start_header_timer()  # an empty line between requests stops uvicorn's timer
+            self._reject_headers(_HEADERS_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """Starts the timer for the headers of a request."""
         super().on_message_begin()
         self._has_request = self._progressed = True
-        self._num_headers = 0
+        self._has_head = False
+        self._num_headers = self._head_bytes = 0
         self._start_header_timer()
 
+    def on_url(self, url: bytes) -> None:
+        """Adds a part of the URL."""
+        self._add_head_bytes(len(url))
+        super().on_url(url)
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Adds a header or trailer."""
+        """Adds a header, or discards a trailer.
+
+        RFC 9110, section 6.5.1, forbids to merge trailers with headers unless their definition
+        allows it: a proxy that has checked the headers has not seen the trailers.
+        """
         self._num_headers += 1
         if self._num_headers > MAX_HEADERS:
-            message = f"a request may have at most {MAX_HEADERS} headers"
-            self._reject(431, message, "headers_too_large")
+            self._reject_headers(_TOO_MANY_HEADERS)
             raise StopParsingError
-        super().on_header(name, value)
+        self._add_head_bytes(len(name) + len(value) + len(": \r\n"))
+        if not self._has_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Starts the request."""
         self._stop_header_timer()
-        self._progressed = True
+        self._has_head = self._progressed = True
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -156,13 +183,39 @@ class Connection(PipelineProtocol):
         log.info("closed a connection whose client read nothing for %g s", self.stall_seconds)
         self.transport.abort()
 
+    def _add_head_bytes(self, num_bytes: int) -> None:
+        self._head_bytes += num_bytes
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._reject_headers(_HEADERS_TOO_LARGE)
+            raise StopParsingError
+
     @property
     def _is_responding(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
+    @property
+    def _discards(self) -> bool:
+        """Whether the connection closes after the last request, which has arrived completely."""
+        cycle = self.cycle
+        return self._is_upgraded or not (cycle is None or cycle.keep_alive or cycle.more_body)
+
+    @property
+    def _is_receiving(self) -> bool:
+        """Whether the last bytes belong to the running request, whose response has not begun."""
+        cycle = self.cycle
+        return cycle is self._running and cycle.more_body and not cycle.response_started
+
+    def _reject_headers(self, message: str) -> None:
+        self._reject(431, message, "headers_too_large")
+
     def _reject(self, status: int, message: str, code: str, headers: str = "") -> None:
-        """Sends an error, unless the application is sending a response, and closes."""
-        if not (self._is_responding or self.transport.is_closing()):
+        """Sends an error, unless a response has begun or another one is due, and closes."""
+        if self._is_responding and self._is_receiving:
+            self.cycle.disconnected = True  # the application sends nothing
+            self.cycle.message_event.set()
+        elif self._is_responding:
+            self.transport.close()
+        if not self.transport.is_closing():
             body = json.dumps(error_body(status, message, code=code)).encode()
             head = (
                 "content-type: application/json\r\n"

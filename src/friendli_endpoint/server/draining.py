@@ -3,10 +3,14 @@
 import asyncio
 import signal
 import socket
+import sys
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any, Protocol
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import HANDLED_SIGNALS
 
 from friendli_endpoint.http.limits.body_memory import BodyMemoryBudget
@@ -67,7 +71,7 @@ def make_server(
         ws="none",
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
     )
-    return DrainingServer(config, service, settings.drain_seconds)
+    return DrainingServer(config, service, settings.drain_seconds, settings.receive_seconds)
 
 
 class DrainingServer(uvicorn.Server):
@@ -77,12 +81,21 @@ class DrainingServer(uvicorn.Server):
         config: uvicorn's configuration; its graceful timeout only has to cover the final errors.
         service: Drained at the first signal, and closed after `seconds`.
         seconds: Maximum time for running requests to finish, in seconds.
+        handshake_seconds: Maximum time for a TLS handshake, and for a client to confirm the end of
+            a TLS connection, in seconds.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Drainable, seconds: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        service: Drainable,
+        seconds: float,
+        handshake_seconds: float,
+    ) -> None:
         super().__init__(config)
         self._service = service
         self._seconds = seconds
+        self._handshake_seconds = handshake_seconds
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drains at the first signal; the second one has its default action, which exits."""
@@ -90,6 +103,32 @@ class DrainingServer(uvicorn.Server):
         for number in HANDLED_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts the application, and accepts connections; uvicorn's own bounds no handshake."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        config, tls = self.config, dict[str, Any]()
+        if config.ssl is not None:
+            seconds = self._handshake_seconds
+            tls = {"ssl_handshake_timeout": seconds, "ssl_shutdown_timeout": seconds}
+        protocol: Callable[..., asyncio.Protocol] = config.http_protocol_class
+        connection = partial(
+            protocol,
+            config=config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        create_server = partial(
+            asyncio.get_running_loop().create_server,
+            connection,
+            ssl=config.ssl,
+            backlog=config.backlog,
+            **tls,
+        )
+        self.servers = [await create_server(sock=listener) for listener in sockets or ()]
+        self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Responds 503 to new requests until the running ones have finished; then stops."""

@@ -51,6 +51,7 @@ class PipelineProtocol(HttpToolsProtocol):
     body_memory: BodyMemoryBudget
 
     _running: RequestResponseCycle | None = None
+    _is_upgraded = False
     _body: BufferedBody
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -74,6 +75,7 @@ class PipelineProtocol(HttpToolsProtocol):
         num_waiting = len(self.pipeline)
         super().on_headers_complete()
         if self.parser.should_upgrade():
+            self._is_upgraded = True
             self.cycle.keep_alive = False  # nothing is parsed after an upgrade request
         if len(self.pipeline) == num_waiting:
             self._running = self.cycle

@@ -13,6 +13,7 @@ from friendli_endpoint.app import create_endpoint
 from friendli_endpoint.files import open_regular
 from friendli_endpoint.generation import ModelCard, StartError
 from friendli_endpoint.server.draining import make_server
+from friendli_endpoint.server.listening import format_address, listen, url_of
 from friendli_endpoint.settings import Settings
 
 __all__ = ["run"]
@@ -51,8 +52,7 @@ def run(settings: Settings, on_ready: Callable[[ModelCard, str, bool], None]) ->
     endpoint = create_endpoint(settings, on_ready=model_loaded, on_failed=loading_failed)
     _check_tls(settings)
     listener = _listen(settings)
-    scheme = "https" if settings.tls_cert else "http"
-    address = "{}://{}:{}".format(scheme, *listener.getsockname()[:2])
+    address = url_of(listener, "https" if settings.tls_cert else "http")
     server = make_server(endpoint.app, endpoint.service, settings, endpoint.policy.body_memory)
     # uvicorn raises the captured signal again when it has stopped; SIGTERM then also interrupts.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -68,10 +68,10 @@ def run(settings: Settings, on_ready: Callable[[ModelCard, str, bool], None]) ->
 
 def _listen(settings: Settings) -> socket.socket:
     try:
-        return socket.create_server((settings.host, settings.port))
+        return listen(settings.host, settings.port)
     except OSError as error:
-        reason = error.strerror or error
-        raise StartError(f"cannot listen on {settings.host}:{settings.port}: {reason}") from error
+        address, reason = format_address(settings.host, settings.port), error.strerror or error
+        raise StartError(f"cannot listen on {address}: {reason}") from error
 
 
 def _check_tls(settings: Settings) -> None:

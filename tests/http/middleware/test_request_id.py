@@ -97,3 +97,31 @@ def test_the_request_id_overrides_that_of_the_application() -> None:
         await send({"type": "http.response.body"})
 
     assert served(inner, ("x-request-id", "mine")).header("x-request-id") == "mine"
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_a_request_that_the_server_cancels_gets_503_unless_a_response_has_begun(
+    started: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        waiting = asyncio.Event()
+
+        async def inner(_scope: Scope, _receive: Receive, send: Send) -> None:
+            if started:
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+            waiting.set()
+            await asyncio.Event().wait()
+
+        async with Call(RequestIdMiddleware(inner, Telemetry(), "/completions")) as call:
+            await waiting.wait()
+            call.task.cancel()
+            await asyncio.wait({call.task})
+        assert call.task.exception() is None, "the server would log it with a traceback"
+        if started:
+            assert call.status == 200
+        else:
+            assert check_error(call, 503)["code"] == "draining"
+            assert call.header("retry-after") == "1"
+
+    run(scenario)
+    assert not any(record.exc_info for record in caplog.records)

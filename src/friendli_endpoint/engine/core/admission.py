@@ -10,15 +10,15 @@ from friendli_endpoint.generation import RequestError
 
 __all__ = ["Admission"]
 
-MAX_STARTS = 32
-"""Number of recent starts from which the current rate is measured."""
+MAX_DEPARTURES = 32
+"""Number of requests that left the queue last, from which the current rate is measured."""
 
-MIN_WAIT, MAX_WAIT = 1, 600
-"""Bounds of `retry_after`, in seconds."""
+MIN_WAIT, MAX_WAIT = 1, 60
+"""Bounds of `retry_after`, in seconds: clients wait for a minute at most."""
 
 
 class Admission:
-    """Counts queued requests and tokens, and the rate of starts; any thread may use it.
+    """Counts queued requests and tokens, and how fast the queue moves; any thread may use it.
 
     Args:
         max_requests: Maximum number of queued requests.
@@ -36,8 +36,11 @@ class Admission:
         self._lock = Lock()
         self._requests = 0
         self._tokens = 0
-        self._starts: deque[float] = deque(maxlen=MAX_STARTS)
-        self._retry_times: deque[float] = deque()
+        self._used_seconds = 0.0  # in which the queue was not empty, until `_used_since`
+        self._used_since = clock()
+        # In seconds of use; the first one is the start of the measurement.
+        self._departures = deque([0.0], maxlen=1 + MAX_DEPARTURES)
+        self._last_retry_at = clock()
 
     def enter(self, tokens: int) -> None:
         """Adds a request to the queue.
@@ -59,36 +62,39 @@ class Admission:
                     code="queue_full",
                     retry_after=wait,
                 )
+            self._use()
             self._requests += 1
             self._tokens += tokens
 
-    def start(self, tokens: int) -> None:
-        """Removes a request from the queue because its prefill begins."""
-        self.leave(tokens)
-        with self._lock:
-            self._starts.append(self._clock())
-
     def leave(self, tokens: int) -> None:
-        """Removes a request from the queue."""
+        """Removes a request from the queue: its prefill begins, or it ends before that."""
         with self._lock:
+            self._departures.append(self._use())
             self._requests -= 1
             self._tokens -= tokens
+
+    def _use(self) -> float:
+        """Returns the seconds until now in which the queue was not empty."""
+        now = self._clock()
+        self._used_seconds += now - self._used_since if self._requests else 0.0
+        self._used_since = now
+        return self._used_seconds
 
     def _retry_after(self) -> int:
         """Returns whole seconds until there should be space for one more request.
 
-        Rejected requests whose retry time has not come yet are expected to go first.
+        Rejected requests get successive times, as the queue moves on for each. Many never return,
+        or return early and are rejected again, so after the time in which the present queue should
+        have become empty, the times begin again.
         """
-        now = self._clock()
-        while self._retry_times and self._retry_times[0] <= now:
-            self._retry_times.popleft()
-        wait = (len(self._retry_times) + 1) * self._seconds_per_start(now)
-        seconds = min(max(math.ceil(wait), MIN_WAIT), MAX_WAIT)
-        self._retry_times.append(now + seconds)
-        return seconds
+        now, step = self._clock(), self._seconds_per_departure()
+        retry_at = max(now, self._last_retry_at) + step
+        if retry_at - now > min(MAX_WAIT, self._requests * step):
+            retry_at = now + step
+        self._last_retry_at = retry_at
+        return min(max(math.ceil(retry_at - now), MIN_WAIT), MAX_WAIT)
 
-    def _seconds_per_start(self, now: float) -> float:
-        """Returns the mean time between recent starts; 1 s before the first start."""
-        if not self._starts:
-            return 1.0
-        return max(now - self._starts[0], 1e-3) / len(self._starts)
+    def _seconds_per_departure(self) -> float:
+        """Returns the mean time between recent departures, without the time of an empty queue."""
+        seconds = max(self._use() - self._departures[0], 1e-3)
+        return seconds / max(len(self._departures) - 1, 1)

@@ -17,6 +17,7 @@ from friendli_endpoint.generation import (
     GenerationRequest,
     ModelCard,
     RequestError,
+    draining_error,
 )
 from friendli_endpoint.own_thread import on_own_thread
 
@@ -45,6 +46,7 @@ class LocalEngine:
         self._loop = loop
         self._card = card
         self._tried_adapter = tried_adapter
+        self._inboxes: set[_Inbox] = set()
 
     @property
     def card(self) -> ModelCard:
@@ -70,9 +72,11 @@ class LocalEngine:
         """
         inbox = _Inbox(request)
         self._loop.submit(request, inbox.deliver)
+        self._inboxes.add(inbox)
         try:
             yield inbox
         finally:
+            self._inboxes.discard(inbox)
             if not inbox.is_over:
                 self._loop.cancel(request.request_id)
 
@@ -95,6 +99,8 @@ class LocalEngine:
     async def aclose(self) -> None:
         """Stops after the current step; unfinished requests fail."""
         await on_own_thread(self.close)
+        for inbox in self._inboxes:  # an abandoned thread has failed none of its requests
+            inbox.close()
 
     def close(self) -> None:
         """Stops after the current step, for programs without an event loop."""
@@ -141,6 +147,10 @@ class _Inbox:
             self._unfinished -= event.num_finished
             self.is_over = self._unfinished == 0
         return event
+
+    def close(self) -> None:
+        """Ends the events with an error, unless they end before; called on the event loop."""
+        self._arrived.put_nowait([EngineError(draining_error().message, is_closing=True)])
 
     def deliver(self, event: Event | EngineError) -> None:
         """Receives an event; called on the engine's thread."""

@@ -186,11 +186,11 @@ class Execution:
         """
         return Adapter(route, self._backend.load_adapter(path))
 
-    def close(self, message: str) -> None:
-        """Fails all requests with a message, and closes the backend."""
+    def close(self, message: str, *, is_closing: bool) -> None:
+        """Fails all requests with a message, and closes the backend; see `EngineError`."""
         self._running.clear()
         self._prompt_logits.clear()
-        self._outbox.fail_all(message)
+        self._outbox.fail_all(message, is_closing=is_closing)
         self._decoding.close()
         self._backend.close()
 

@@ -27,6 +27,7 @@ from friendli_endpoint.generation import (
     RequestError,
     StepReport,
     TextSegment,
+    draining_error,
 )
 
 __all__ = ["EngineLoop"]
@@ -180,9 +181,7 @@ class EngineLoop:
 
     def _check_open(self) -> None:
         if self._closing:
-            raise RequestError(
-                "the endpoint is shutting down", status=503, code="draining", retry_after=1
-            )
+            raise draining_error()
         if self._broken is not None:
             raise RequestError(self._broken, status=503, code="engine_failure")
 
@@ -280,14 +279,14 @@ class EngineLoop:
     def _shut_down(self) -> None:
         """Fails all requests and closes the backend; no more messages arrive."""
         self._progressed = None
-        message = self._broken or "the endpoint is shutting down"
+        message = self._broken or draining_error().message
         while not self._inbox.empty():
             try:
                 self._inbox.get_nowait()()
             except Exception:
                 log.exception("a message to the engine failed")
         try:
-            self._execution.close(message)
+            self._execution.close(message, is_closing=self._broken is None)
         except Exception:
             log.exception("the backend could not be closed")
 

@@ -85,7 +85,7 @@ class Outbox:
         delivery = self._deliveries[request.request_id]
         if delivery.begun is None:
             delivery.begun = monotonic()
-            self._admission.start(request.num_prompt_tokens)
+            self._admission.leave(request.num_prompt_tokens)
 
     def start(self, request_id: str, num_cached_tokens: int) -> None:
         """Delivers `Started` at once, if it was not delivered before."""
@@ -131,11 +131,11 @@ class Outbox:
         """Delivers an error to a request, and removes it."""
         self._pop(request).send(EngineError(message))
 
-    def fail_all(self, message: str) -> None:
-        """Delivers an error to all requests, and removes them."""
+    def fail_all(self, message: str, *, is_closing: bool = False) -> None:
+        """Delivers an error to all requests, and removes them; see `EngineError`."""
         deliveries, self._deliveries = self._deliveries, {}
         for delivery in deliveries.values():
-            delivery.send(EngineError(message))
+            delivery.send(EngineError(message, is_closing=is_closing))
 
     def _pop(self, request: GenerationRequest) -> _Delivery:
         delivery = self._deliveries.pop(request.request_id)

@@ -19,7 +19,7 @@ from friendli_endpoint.engine.llama.gguf.lora_file import (
 from friendli_endpoint.engine.llama.gguf.reading import GgufError, read_header
 from friendli_endpoint.engine.llama.model import ModelError
 from friendli_endpoint.files import private_copy
-from friendli_endpoint.generation import RequestError
+from friendli_endpoint.generation import draining_error
 
 __all__ = ["Trials"]
 
@@ -174,9 +174,7 @@ class Trials:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise RequestError(
-                "the endpoint is shutting down", status=503, code="draining", retry_after=1
-            )
+            raise draining_error()
 
 
 def _message(code: int, lines: Sequence[str], reason: str) -> str:

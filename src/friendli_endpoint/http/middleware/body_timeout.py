@@ -1,6 +1,7 @@
 """Receiving request bodies: within a time limit, a size limit and the memory for all bodies."""
 
 import asyncio
+import re
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -20,6 +21,13 @@ MAX_IGNORED_BYTES = 64 * 1024
 
 Discarding that much is cheaper than opening a new connection.
 """
+
+
+_JSON = re.compile(
+    r"application/([!#$&^.+\w-]+\+)?json\s*(;\s*(charset\s*=\s*\"?utf-?8\"?\s*)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""A content type of JSON; its charset may only be the one that JSON has."""
 
 
 class BodyTimeoutMiddleware:
@@ -92,9 +100,11 @@ async def read_body(request: Request, max_bytes: int) -> BufferedBody:
         max_bytes: Maximum size of the body in bytes.
 
     Raises:
-        RequestError: 413 as soon as the body is known to be larger, 400 if it is empty, 408 if it
-            does not arrive in time, 503 if there is no memory for it.
+        RequestError: 415 if its content type is not JSON, 413 as soon as the body is known to be
+            larger, 400 if it is empty, 408 if it does not arrive in time, 503 if there is no memory
+            for it.
     """
+    _check_content_type(request.headers)
     too_large = RequestError(
         f"the body must be at most {max_bytes:,} bytes", status=413, code="body_too_large"
     )
@@ -113,6 +123,18 @@ async def read_body(request: Request, max_bytes: int) -> BufferedBody:
         )
     body.set_content(bytes(content))
     return body
+
+
+def _check_content_type(headers: Headers) -> None:
+    """Rejects every type that a page of another origin may send without asking, and no type too."""
+    sent = headers.getlist("content-type")
+    if len(sent) != 1 or not _JSON.fullmatch(sent[0]):
+        raise RequestError(
+            f"content-type: must be application/json, got {', '.join(sent) or 'no such header'}",
+            param="content-type",
+            status=415,
+            code="wrong_content_type",
+        )
 
 
 def _has_large_body(headers: Headers) -> bool:

@@ -1,5 +1,6 @@
 """Request ids, and the telemetry of every request."""
 
+import asyncio
 import logging
 import re
 import uuid
@@ -8,7 +9,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from friendli_endpoint.http.errors import error_response
+from friendli_endpoint.generation import draining_error
+from friendli_endpoint.http.errors import error_response, reject
 from friendli_endpoint.telemetry import Telemetry
 
 __all__ = ["RequestIdMiddleware"]
@@ -60,6 +62,11 @@ class RequestIdMiddleware:
             await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
             pass  # before its request was complete
+        except asyncio.CancelledError:
+            # The server is shutting down and has waited long enough. If the error were raised
+            # again, the server would log it with a traceback.
+            if not status:
+                await reject(draining_error(), scope, receive, send_with_id)
         except Exception:
             log.exception("request %s failed", request_id)
             if status:
