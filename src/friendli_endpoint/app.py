@@ -22,7 +22,8 @@ from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource
 from friendli_endpoint.generation import StartError
 from friendli_endpoint.http.application import build_app
 from friendli_endpoint.http.policy import Policy
-from friendli_endpoint.service import EndpointService, ModelSource
+from friendli_endpoint.loading import ModelSource
+from friendli_endpoint.service import EndpointService
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
 

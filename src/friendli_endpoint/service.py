@@ -1,108 +1,32 @@
 """The service behind the routes: a model that is loading or serving."""
 
 import asyncio
-import contextlib
 import logging
-import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.adapters import AdapterLoader
-from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
-from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.output.response_builder import ResponseBuilder
 from friendli_endpoint.chat.prompt.inspection import Rendering, detokenize, rendering
-from friendli_endpoint.chat.prompt.template import ChatTemplateError
-from friendli_endpoint.chat.request.rules import Limits
-from friendli_endpoint.chat.worker import FACTORY
-from friendli_endpoint.files import read_text
 from friendli_endpoint.generation import (
     Engine,
-    GuideMaker,
     RequestError,
     StartError,
-    StepReport,
-    Vocabulary,
     draining_error,
     unknown_adapter,
 )
-from friendli_endpoint.preparation import Preparer, ThreadPreparer, WorkerPreparer
+from friendli_endpoint.loading import LoadedModel, ModelSource, load_model, read_template
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
-from friendli_endpoint.workers import Setup, WorkerPool, WorkerStartError
 
-__all__ = ["EndpointService", "ModelSource"]
+__all__ = ["EndpointService"]
 
 log = logging.getLogger("friendli_endpoint")
 
-MAX_WORKERS = 4
-"""Default for machines with more processors: preparing a request takes some milliseconds."""
-
-WORKER_MEMORY = 2 << 30
-"""Bytes of address space that preparing a request may take; the longest prompts need 1.4 GiB of
-stack to be tokenized, most of which is never used."""
-
-WORKER_WAIT_SECONDS = 10.0
-"""Time for which a request may wait for a worker."""
-
 LIVENESS_FACTOR = 10
 """Multiple of `step_seconds` without a step after which `/live` fails."""
-
-
-class ModelSource(Protocol):
-    """A model that can be served, with its engine.
-
-    `vocabulary`, `vocabulary_loader` and `open` are called once, in this order, in a worker thread.
-    """
-
-    def check(self) -> None:
-        """Checks that the files of the model exist; returns at once.
-
-        Raises:
-            StartError: A file is missing.
-        """
-        ...
-
-    def vocabulary(self) -> Vocabulary:
-        """Loads the model's vocabulary without its weights; may block for seconds.
-
-        Raises:
-            StartError: The model cannot be served.
-        """
-        ...
-
-    def vocabulary_loader(self) -> Callable[[], Vocabulary]:
-        """Returns a function that loads the vocabulary in another process; it can be pickled."""
-        ...
-
-    def open(self, make_guide: GuideMaker, report: Callable[[StepReport], None]) -> Engine:
-        """Loads the model and starts its engine; may block for seconds.
-
-        Args:
-            make_guide: Makes the guide of a choice; called on the engine's thread.
-            report: Called after every step, on the engine's thread; must not block or raise.
-
-        Raises:
-            StartError: The model cannot be served.
-        """
-        ...
-
-    def close(self) -> None:
-        """Interrupts `vocabulary` or `open` on another thread; returns at once."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _LoadedModel:
-    """A loaded model and its engine."""
-
-    engine: Engine
-    chat: ChatModel
-    preparer: Preparer
-    vocabulary: Vocabulary
 
 
 class EndpointService:
@@ -123,7 +47,7 @@ class EndpointService:
         self._created = int(time.time())
         self._draining = False
         self._adapters = AdapterLoader(settings.adapter_dir, settings.max_adapters)
-        self._model: _LoadedModel | None = None
+        self._model: LoadedModel | None = None
         self.telemetry = telemetry
 
     def check(self) -> None:
@@ -133,7 +57,7 @@ class EndpointService:
             StartError: A file is missing or cannot be read, or there are too many adapters.
         """
         self._source.check()
-        self._template()
+        read_template(self._settings)
         routes = {adapter.partition("=")[0] for adapter in self._settings.adapter}
         if len(routes) > (max_adapters := self._settings.max_adapters):
             raise StartError(
@@ -147,7 +71,7 @@ class EndpointService:
             StartError: The model cannot be served.
         """
         try:
-            self._model = self._load()
+            self._model = load_model(self._source, self._settings, self.telemetry.metrics)
         except StartError:
             raise
         except RequestError as error:
@@ -286,65 +210,7 @@ class EndpointService:
             for route in card.adapters
         ]
 
-    def _load(self) -> _LoadedModel:
-        vocabulary = self._source.vocabulary()
-        with contextlib.ExitStack() as stack:
-            pool = self._worker_pool()  # loads while the engine opens
-            if pool is not None:
-                stack.callback(pool.close)
-            rules = RuleCompiler(vocabulary)
-            engine = self._source.open(rules.guide, self.telemetry.metrics.record_step)
-            stack.callback(lambda: asyncio.run(engine.aclose()))
-            try:
-                chat, preparer = self._chat(rules, engine, pool)
-            except (ChatTemplateError, KeyError, WorkerStartError) as error:
-                raise StartError(str(error.args[0])) from error
-            stack.pop_all()
-        return _LoadedModel(engine, chat, preparer, vocabulary)
-
-    def _worker_pool(self) -> WorkerPool | None:
-        size = self._settings.workers
-        if size is None:
-            size = min(os.cpu_count() or 1, MAX_WORKERS) if hasattr(os, "fork") else 0
-        if size == 0:
-            return None
-        loader = self._source.vocabulary_loader()
-        setup = Setup(FACTORY, (loader,), self._settings.prepare_seconds, WORKER_MEMORY)
-        return WorkerPool(setup, size=size, wait_seconds=WORKER_WAIT_SECONDS)
-
-    def _chat(
-        self, rules: RuleCompiler, engine: Engine, pool: WorkerPool | None
-    ) -> tuple[ChatModel, Preparer]:
-        settings, metrics = self._settings, self.telemetry.metrics
-        template, context = self._template_of(engine), engine.card.context
-        defaults = ChatDefaults(
-            endpoint_ids=settings.endpoint_id,
-            tool_family=settings.tool_family,
-            parse_reasoning=settings.parse_reasoning,
-            json_layout=settings.json_layout,
-            limits=Limits(settings.max_choices),
-        )
-        chat = ChatModel(rules, template, context, defaults, metrics.record_compile)
-        if pool is None:
-            return chat, ThreadPreparer(chat)
-        pool.start(template, context, defaults)
-        return chat, WorkerPreparer(pool, settings.prepare_seconds, metrics.record_compile)
-
-    def _template_of(self, engine: Engine) -> str:
-        template = self._template() or engine.card.chat_template
-        if template is None:
-            name = engine.card.name
-            raise StartError(f"{name} has no chat template; set --chat-template")
-        return template
-
-    def _template(self) -> str | None:
-        path = self._settings.chat_template
-        try:
-            return read_text(path) if path is not None else None
-        except (OSError, UnicodeDecodeError) as error:
-            raise StartError(f"cannot read the chat template {path}: {error}") from error
-
-    def _find_model(self, name: str) -> _LoadedModel:
+    def _find_model(self, name: str) -> LoadedModel:
         """Returns the loaded model if `name`, as in requests, refers to it or its adapters."""
         model = self._loaded_model()
         route, routes = model.chat.adapter_of(name), model.engine.card.adapters
@@ -352,7 +218,7 @@ class EndpointService:
             raise unknown_adapter(route, routes)
         return model
 
-    def _loaded_model(self) -> _LoadedModel:
+    def _loaded_model(self) -> LoadedModel:
         if self._draining:
             raise draining_error()
         if self._model is None:
