@@ -49,7 +49,8 @@ REJECTED = [
 @pytest.mark.parametrize("path", [COMPLETIONS, TOKENIZE, "/dedicated/v1/adapters"])
 def test_another_content_type_gets_415(sent: str, path: str) -> None:
     service = ScriptedService()
-    call = called(scripted_app(service), "POST", path, ("content-type", sent), body=[BODY])
+    app = scripted_app(service, open_admin=True)
+    call = called(app, "POST", path, ("content-type", sent), body=[BODY])
     error = check_error(call, 415, "content-type")
     assert error["code"] == "wrong_content_type"
     assert "application/json" in error["message"]
