@@ -2,8 +2,10 @@
 
 import hashlib
 import uuid
+from array import array
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 
 from friendli.models import (
     DedicatedChatCompletionBody,
@@ -143,10 +145,8 @@ class ChatModel:
             self._rules.compile(rules),
             model=request.model,
             include_usage=request.include_usage,
-            readers=[self._reader(request) for _ in request.sampling],
-            calls=[_call_reader(toolbox, prompt, choice.seed) for choice in request.sampling]
-            if toolbox
-            else (),
+            reader=self._reader(request),
+            call_reader=_call_reader(toolbox, prompt) if toolbox else None,
         )
 
     def tokenize(self, text: str, special: bool) -> list[int]:
@@ -209,13 +209,25 @@ class ChatModel:
                 return self._grammars.json_schema(response_schema.schema_, param)
         return self._grammars.json_schema({"type": "object"}, "response_format")
 
-    def _reader(self, request: ChatRequest) -> Reader:
-        return Reader(
-            self._vocabulary, parse=request.parse_reasoning, include=request.include_reasoning
+    def _reader(self, request: ChatRequest) -> Callable[[], Reader]:
+        return partial(
+            Reader,
+            self._vocabulary,
+            parse=request.parse_reasoning,
+            include=request.include_reasoning,
         )
 
 
-def _call_reader(toolbox: Toolbox, prompt: Prompt, seed: int) -> CallReader:
-    """Returns a reader whose call ids derive from prompt and seed, so they are reproducible."""
-    key = hashlib.blake2b(repr((seed, prompt.ids)).encode()).digest()
-    return CallReader(toolbox.family.parser(toolbox.specs), key)
+def _call_reader(toolbox: Toolbox, prompt: Prompt) -> Callable[[int], CallReader]:
+    """Returns a function from the seed of a choice to the reader of its tool calls.
+
+    Call ids derive from prompt and seed, so they are reproducible.
+    """
+    key = hashlib.blake2b(array("i", prompt.ids).tobytes()).digest()
+    family, specs = toolbox.family, toolbox.specs
+
+    def reader(seed: int) -> CallReader:
+        own = hashlib.blake2b(seed.to_bytes(8), key=key).digest()
+        return CallReader(family.parser(specs), own)
+
+    return reader

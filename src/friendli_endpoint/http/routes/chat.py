@@ -43,6 +43,7 @@ def add_chat_route(app: FastAPI, service: Service, policy: Policy, telemetry: Te
         except TimeoutError:
             raise too_late() from None
         telemetry.accepted(record, exchange.request, asked)
+        del asked, body  # it may wait for long, and needs neither
         policy.rates.take_prompt(caller, exchange.request.num_prompt_tokens)
         stack = AsyncExitStack()
         events = await stack.enter_async_context(service.engine.run(exchange.request))
