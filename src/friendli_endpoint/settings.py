@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     """Most requests that may wait; more are told when to come again."""
     max_queue_tokens: Annotated[int, Field(ge=1), Flag("Capacity")] = 1 << 20
     """Most prompt tokens that may wait, all together."""
+    max_queue_bytes: Annotated[int, Field(ge=1), Flag("Capacity")] = 1 << 30
+    """Estimated bytes of memory that waiting requests may take, all together."""
+    max_memory: Annotated[int | None, Field(ge=1), Flag("Capacity", "90 % of what is free")] = None
+    """Bytes of memory of the process from which on no more requests may wait."""
 
     parse_reasoning: Annotated[bool, Flag("Answers")] = True
     """Whether reasoning is given apart from the answer, unless a request says."""
