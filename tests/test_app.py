@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
-from friendli_endpoint.app import build, create_app
+from friendli_endpoint.app import build, create_app, create_endpoint
 from friendli_endpoint.generation import StartError
 from friendli_endpoint.http.policy import Policy
+from friendli_endpoint.http.routes.adapters import ADAPTERS
 from friendli_endpoint.service import EndpointService
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
@@ -40,7 +42,7 @@ class RunningApp:
 
     async def run(self, scenario: Callable[[FastAPI], Awaitable[None]]) -> FastAPI:
         app = create_app(
-            self.service, Policy(max_body=10_000), ready=self.ready.set, failed=self._fail
+            self.service, Policy(max_body=10_000), on_ready=self.ready.set, on_failed=self._fail
         )
         async with app.router.lifespan_context(app):
             try:
@@ -195,3 +197,47 @@ def test_building_an_application_on_a_public_host_without_tokens_raises(tmp_path
     path.write_bytes(b"GGUF")
     with pytest.raises(StartError, match="--no-auth"):
         build(Settings(model=path, host="0.0.0.0"))
+
+
+def test_a_token_file_that_others_can_read_is_warned_about_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("friendli_endpoint.app.source_of", lambda _settings: HeldSource())
+    file = tmp_path / "tokens"
+    file.write_text("very-secret")
+    for mode, warns in ((0o600, False), (0o644, True)):
+        file.chmod(mode)
+        caplog.clear()
+        create_endpoint(Settings(token_file=file))
+        warned = [record for record in caplog.records if record.levelname == "WARNING"]
+        assert [f"chmod 600 {file}" in record.message for record in warned] == [True] * warns
+        assert "very-secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "statuses"),
+    [
+        ({}, {None: 503, "user": 503, "admin": 503}),
+        ({"tokens": "user"}, {None: 401, "user": 403, "admin": 401}),
+        ({"admin_tokens": "admin"}, {None: 401, "user": 401, "admin": 503}),
+        ({"tokens": "user", "admin_tokens": "admin"}, {None: 401, "user": 403, "admin": 503}),
+        ({"host": "0.0.0.0", "auth": False}, {None: 403, "user": 403, "admin": 403}),
+    ],
+)
+def test_the_settings_decide_who_changes_adapters(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], statuses: dict[str | None, int]
+) -> None:
+    """The model is not loaded, so that a call that is allowed gets a 503."""
+    monkeypatch.setattr("friendli_endpoint.app.source_of", lambda _settings: HeldSource())
+    app = create_endpoint(Settings(**settings)).app
+    body = b'{"route": "a", "file": "a"}'
+
+    async def scenario() -> None:
+        for token, expected in statuses.items():
+            headers = [("authorization", f"Bearer {token}")] if token is not None else []
+            for method, path in (("POST", ADAPTERS), ("DELETE", f"{ADAPTERS}/a")):
+                async with Call(app, method, path, headers=headers, body=[body]) as call:
+                    await call.done()
+                check_error(call, expected)
+
+    run(scenario)

@@ -4,6 +4,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,9 @@ IS_NO = re.compile(r"(?<![Tt]here )\b(?:is|are|was|were) no (?!longer\b|more\b)\
 """`X is no Y`, which should be `X is not a Y`."""
 
 
-def trees() -> Iterator[tuple[Path, ast.Module]]:
-    for path in SOURCES:
-        yield path.relative_to(ROOT), ast.parse(path.read_text())
+@cache
+def trees() -> list[tuple[Path, ast.Module]]:
+    return [(path.relative_to(ROOT), ast.parse(path.read_text())) for path in SOURCES]
 
 
 def words_of(name: str) -> set[str]:
@@ -55,10 +56,11 @@ def identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_public_class_name_has_one_meaning_in_a_package(package: str) -> None:
     defined = defaultdict(list)
-    for path in sorted((ROOT / "src" / package).rglob("*.py")):
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                defined[node.name].append(str(path.relative_to(ROOT)))
+    for path, tree in trees():
+        if path.is_relative_to(f"src/{package}"):
+            for node in tree.body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    defined[node.name].append(str(path))
     assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}
 
 

@@ -66,7 +66,7 @@ def test_the_template_of_the_settings_takes_precedence_over_the_models(
 @pytest.mark.parametrize(
     ("template", "settings", "words"),
     [
-        (None, {}, "m has no chat template; name a file with --chat-template"),
+        (None, {}, "m has no chat template; set --chat-template"),
         ("{% for %}", {}, "chat template"),
         ("{{ messages }}", {"tool_family": "unheard-of"}, "unheard-of"),
     ],
@@ -176,103 +176,18 @@ def test_the_step_limit_for_a_stall_can_be_configured(source: HeldSource) -> Non
 # ── adapters ─────────────────────────────────────────────────────────────────────────────────
 
 
-class Adapters:
-    """Replacement for the engine's adapter loading, which can be made to fail."""
-
-    def __init__(self) -> None:
-        self.loaded: list[tuple[str, Path]] = []
-        self.fault: Callable[[Path], RequestError] | None = None
-
-    async def load(self, route: str, path: Path) -> None:
-        if self.fault is not None:
-            raise self.fault(path)
-        self.loaded.append((route, path))
-
-
-@pytest.fixture
-def adapters(source: HeldSource, monkeypatch: pytest.MonkeyPatch) -> Adapters:
-    adapters = Adapters()
-    monkeypatch.setattr(
-        "friendli_endpoint.engine.core.engine.LocalEngine.load_adapter",
-        lambda _engine, route, path: adapters.load(route, path),
-    )
-    return adapters
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Creates a folder of adapters, and next to it a folder from which none may be loaded."""
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "lora.gguf").touch()
-    folder = tmp_path / "adapters"
-    folder.mkdir()
-    return folder
-
-
-def load_of(service: EndpointService, name: str) -> Callable[[], object]:
-    async def load() -> None:
-        await service.load_adapter("route", name)
-
-    return lambda: asyncio.run(load())
-
-
-def test_an_adapter_is_loaded_from_the_folder(
-    source: HeldSource, adapters: Adapters, folder: Path
+def test_more_adapters_than_the_maximum_are_an_error_before_the_model_is_loaded(
+    source: HeldSource,
 ) -> None:
-    service = loaded(source, adapter_dir=folder)
-    for name in ("a.gguf", "team/b.gguf", "team/../c.gguf"):
-        load_of(service, name)()
-    names = ("a.gguf", "team/b.gguf", "c.gguf")
-    assert adapters.loaded == [("route", folder / name) for name in names]
+    service_of(source, adapter=("a=1", "b=2", "a=3"), max_adapters=2).check()
+    with pytest.raises(StartError, match=r"2 adapters, but --max-adapters is 1"):
+        service_of(source, adapter=("a=1", "b=2"), max_adapters=1).check()
 
 
-def test_without_a_folder_no_adapter_is_loaded(source: HeldSource, adapters: Adapters) -> None:
-    found = request_error(load_of(loaded(source), "a.gguf"))
-    assert (found.status, found.code) == (403, "not_allowed")
-    assert "--adapter-dir" in found.message
-    assert adapters.loaded == []
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../other/lora.gguf",
-        "{outside}/lora.gguf",
-        "link/lora.gguf",
-        "..\0/other/lora.gguf",
-        "team/../../other/lora.gguf",
-        "../adapters2/lora.gguf",
-    ],
-)
-def test_a_path_out_of_the_folder_is_rejected(
-    source: HeldSource, adapters: Adapters, folder: Path, name: str
-) -> None:
-    outside = folder.parent / "other"
-    (folder / "link").symlink_to(outside)
-    service = loaded(source, adapter_dir=folder)
-    found = request_error(load_of(service, name.format(outside=outside)))
-    assert (found.status, found.param, found.code) == (400, "file", "not_allowed")
-    assert str(folder.parent) not in found.message
-    assert adapters.loaded == []
-
-
-def test_a_loop_of_links_is_rejected(source: HeldSource, adapters: Adapters, folder: Path) -> None:
-    (folder / "a").symlink_to(folder / "b")
-    (folder / "b").symlink_to(folder / "a")
-    found = request_error(load_of(loaded(source, adapter_dir=folder), "a"))
-    assert (found.message, found.code) == ("cannot read a", "adapter_refused")
-    assert adapters.loaded == []
-
-
-def test_an_error_of_the_engine_has_the_files_name_without_its_folder(
-    source: HeldSource, adapters: Adapters, folder: Path
-) -> None:
-    adapters.fault = lambda path: RequestError(
-        f"{path} is not an adapter", param="file", status=422, code="odd", retry_after=2
-    )
-    found = request_error(load_of(loaded(source, adapter_dir=folder), "a.gguf"))
-    fields = (found.message, found.param, found.status, found.code, found.retry_after)
-    assert fields == ("a.gguf is not an adapter", "file", 422, "odd", 2)
+def test_an_adapter_is_not_loaded_before_the_model(source: HeldSource, tmp_path: Path) -> None:
+    service = service_of(source, adapter_dir=tmp_path)
+    found = request_error(lambda: asyncio.run(service.load_adapter("route", "a.gguf")))
+    assert found.code == "loading"
 
 
 # ── closing ──────────────────────────────────────────────────────────────────────────────────

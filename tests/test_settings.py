@@ -45,7 +45,9 @@ def test_arguments_take_precedence_over_environment_and_file(
 
 
 def test_the_repr_of_settings_does_not_contain_tokens() -> None:
-    assert "very-secret" not in repr(Settings(tokens="very-secret"))
+    for name in ("tokens", "admin_tokens"):
+        given: dict[str, Any] = {name: "very-secret"}
+        assert "very-secret" not in repr(Settings(**given))
 
 
 def test_the_file_of_the_argument_takes_precedence_over_the_environments(
@@ -70,6 +72,7 @@ def test_lists_are_json_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     [
         ("max_sequences", [1, 256], [0, 257]),
         ("context", [256], [255]),
+        ("max_adapters", [0, 1024], [-1, 1025]),
         ("threads", [1, None], [0]),
         ("port", [0, 65535], [-1, 65536]),
         ("max_body", [1024], [1023]),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         PermissionDeniedError,
         RateLimitError,
         RequestTooLargeError,
+        ResponseTooLargeError,
         ResponseValidationError,
         SDKError,
         ServerError,
@@ -49,7 +50,13 @@ if TYPE_CHECKING:
     from friendli._streaming.stream import EventStream, EventStreamAsync
     from friendli._tools import ToolRun
     from friendli._transport.aiohttp import AiohttpClient as AiohttpClient
-    from friendli._transport.network import ConnectFailedError, NetworkError, RequestTimeoutError
+    from friendli._transport.network import (
+        ConnectFailedError,
+        DeadlineExceededError,
+        NetworkError,
+        RequestTimeoutError,
+        ResponseStalledError,
+    )
     from friendli._transport.parse import ParsedCompletion
     from friendli._transport.retry import BackoffStrategy, RetryConfig
     from friendli.types import UNSET
@@ -65,6 +72,7 @@ __all__ = [
     "ChatParams",
     "ClientClosedError",
     "ConnectFailedError",
+    "DeadlineExceededError",
     "EventStream",
     "EventStreamAsync",
     "FriendliCoreError",
@@ -80,6 +88,8 @@ __all__ = [
     "RawResponse",
     "RequestTimeoutError",
     "RequestTooLargeError",
+    "ResponseStalledError",
+    "ResponseTooLargeError",
     "ResponseValidationError",
     "RetryConfig",
     "SDKError",
@@ -110,8 +120,10 @@ _HOMES = {
     "RawResponse": "_raw",
     "ToolRun": "_tools",
     "ConnectFailedError": "_transport.network",
+    "DeadlineExceededError": "_transport.network",
     "NetworkError": "_transport.network",
     "RequestTimeoutError": "_transport.network",
+    "ResponseStalledError": "_transport.network",
 }
 _MODULES = frozenset({"config", "core", "dedicated", "httpclient", "models", "types", "utils"})
 

@@ -18,10 +18,13 @@ from friendli._transport.http import AsyncHttpProvider, SyncHttpProvider
 from friendli._transport.log import configure_from_environment
 from friendli._transport.options import (
     DEFAULT_URL,
+    MAX_RESPONSE,
     Options,
     base_url,
     operation_url,
     seconds,
+    size_limit,
+    time_limit,
     token_of,
 )
 from friendli._transport.protocols import AsyncHttpClient, HttpClient
@@ -41,6 +44,9 @@ class ClientOptions(TypedDict, total=False):
         x_friendli_team: As in the constructor; None removes the team.
         retries: As `retry_config` in the constructor; UNSET keeps the client's.
         timeout_ms: As in the constructor; None keeps the client's.
+        deadline: As in the constructor; None removes the deadline.
+        stall_timeout: As in the constructor; None removes the limit.
+        max_response_bytes: As in the constructor; None keeps the client's.
         http_headers: Headers to add to the client's own.
     """
 
@@ -49,6 +55,9 @@ class ClientOptions(TypedDict, total=False):
     x_friendli_team: str | None
     retries: RetryConfig | Unset | None
     timeout_ms: int | None
+    deadline: float | None
+    stall_timeout: float | None
+    max_response_bytes: int | None
     http_headers: Mapping[str, str] | None
 
 
@@ -105,6 +114,9 @@ class _Client(ABC):
         x_friendli_team: str | None = None,
         http_headers: Mapping[str, str] | None = None,
         max_event_bytes: int = MAX_EVENT,
+        max_response_bytes: int = MAX_RESPONSE,
+        deadline: float | None = None,
+        stall_timeout: float | None = None,
         **unknown: Any,
     ) -> None:
         """Create a client; no connection is opened before the first call.
@@ -128,13 +140,22 @@ class _Client(ABC):
             *compatibility: Positional arguments of the published client; ignored.
             x_friendli_team: ID of the team that makes the requests. Default: none.
             http_headers: Headers to add to every request. Default: none.
-            max_event_bytes: Maximum size of one event of a stream, in bytes. Default: 16 MiB.
+            max_event_bytes: Maximum size of one event of a stream, in bytes. Default: 16 MiB. The
+                size of a stream as a whole is not limited.
+            max_response_bytes: Maximum size of a whole answer after content decoding, in bytes; at
+                least 1. Default: 256 MiB. Of other bodies, at most 1 MiB is read.
+            deadline: Maximum duration of a call, in seconds, with connecting, retries, the waits
+                between them, and the whole stream; above 0, at most 1,000,000. The endpoint is told
+                the remaining time in the header `x-request-timeout`. Default: none.
+            stall_timeout: Maximum time without content after the headers of a response, in seconds;
+                above 0, at most 1,000,000. Comments and empty events of a stream are not content;
+                of a whole answer, every byte is. Default: none.
             **unknown: `retries` is an alias of `retry_config`; other names are ignored with a
                 warning.
 
         Raises:
             TypeError: An HTTP client that is passed in lacks methods of its protocol.
-            ValueError: `server_url`, `server_idx` or `timeout_ms` is invalid.
+            ValueError: `server_url`, `server_idx`, or a limit of time or size, is invalid.
         """
         wrapped_token = token_of(token)
         del token
@@ -157,7 +178,10 @@ class _Client(ABC):
             retries=retries,
             timeout=None if timeout_ms is None else seconds(timeout_ms),
             headers=dict(http_headers or {}),
-            max_event=max_event_bytes,
+            max_event=size_limit("max_event_bytes", max_event_bytes),
+            max_response=size_limit("max_response_bytes", max_response_bytes),
+            deadline=time_limit("deadline", deadline),
+            stall_timeout=time_limit("stall_timeout", stall_timeout),
             debug_logger=debug_logger,
         )
         self._server_url = server_url
@@ -228,6 +252,11 @@ def _apply(options: Options, changes: Mapping[str, Any]) -> Options:
         new["retries"] = changes["retries"]
     if changes.get("timeout_ms") is not None:
         new["timeout"] = seconds(changes["timeout_ms"])
+    for name in ("deadline", "stall_timeout"):
+        if name in changes:
+            new[name] = time_limit(name, changes[name])
+    if changes.get("max_response_bytes") is not None:
+        new["max_response"] = size_limit("max_response_bytes", changes["max_response_bytes"])
     if changes.get("http_headers") is not None:
         new["headers"] = {**options.headers, **changes["http_headers"]}
     return options.with_(**new)
@@ -253,7 +282,7 @@ class SyncFriendli(_Client):
 
         Raises:
             TypeError: An option is unknown.
-            ValueError: `server_url` or `timeout_ms` is invalid.
+            ValueError: `server_url`, or a limit of time or size, is invalid.
         """
         copy: SyncFriendli = self._changed(changes)
         return copy
@@ -301,7 +330,7 @@ class AsyncFriendli(_Client):
 
         Raises:
             TypeError: An option is unknown.
-            ValueError: `server_url` or `timeout_ms` is invalid.
+            ValueError: `server_url`, or a limit of time or size, is invalid.
         """
         copy: AsyncFriendli = self._changed(changes)
         return copy

@@ -14,11 +14,14 @@
     │   │   ├── UnexpectedResponseError    2XX or 3XX, but not a valid response
     │   │   └── StreamError                the server reported an error in mid-stream
     │   ├── ResponseValidationError        the response is invalid JSON or lacks required fields
+    │   │   └── ResponseTooLargeError      the response exceeds the client's maximum size
     │   └── HTTPValidationError            kept for programs that import it; never raised here
     ├── NoResponseError                    no response, or an incomplete one
     │   └── NetworkError                   also a builtin ConnectionError
     │       ├── ConnectFailedError         the connection to server_url failed
     │       └── RequestTimeoutError        also a builtin TimeoutError
+    │           ├── DeadlineExceededError  the call took longer than its deadline
+    │           └── ResponseStalledError   no content for longer than stall_timeout
     ├── StreamIncompleteError              the stream ended before every choice had finished
     ├── AnswerNotParsedError               the answer does not match the requested format
     ├── ToolLoopError                      run_tools() reached its limit
@@ -35,8 +38,9 @@ Messages, attributes and pickles of these errors never contain the token.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from friendli._text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -173,6 +177,13 @@ class ResponseValidationError(FriendliCoreError):
         return self.__cause__
 
 
+class ResponseTooLargeError(ResponseValidationError):
+    """A whole answer exceeds `max_response_bytes`, or an event `max_event_bytes`; `body` is empty.
+
+    Sizes are measured after content decoding. The connection has been closed.
+    """
+
+
 class HTTPValidationError(FriendliCoreError):
     """Kept for programs that import it; the status 422 raises UnprocessableEntityError."""
 
@@ -266,13 +277,14 @@ _BY_STATUS: dict[int, type[SDKError]] = {
 }
 
 
-def status_error(response: Any, body: str, where: str) -> SDKError:
+def status_error(response: Any, body: str, where: str, cut: int | None = None) -> SDKError:
     """Build the error for a response with an error status, or of the wrong kind.
 
     Args:
         response: Response of the HTTP client.
         body: Its body as text.
         where: Method and URL, without secrets.
+        cut: Size in bytes at which the body was cut; None: it is whole.
     """
     status: int = response.status_code
     if status < 400:
@@ -282,7 +294,25 @@ def status_error(response: Any, body: str, where: str) -> SDKError:
     else:
         kind = ServerError
     prefix = "API error occurred" if status >= 400 else "Unexpected response received"
-    return kind(describe(prefix, response, body, where, kind.hint), response, body)
+    hint = kind.hint if cut is None else f"The body was cut at {cut:,} bytes. {kind.hint}".rstrip()
+    return kind(describe(prefix, response, body, where, hint), response, body)
+
+
+def too_large_error(
+    response: Any, what: str, option: str, max_bytes: int, where: str
+) -> ResponseTooLargeError:
+    """Build the error for a response that exceeds a maximum size.
+
+    Args:
+        response: Response of the HTTP client.
+        what: Part of the response that is too large.
+        option: Option of the client with the maximum.
+        max_bytes: The maximum, in bytes.
+        where: Method and URL, without secrets.
+    """
+    reason = f"{what} exceeds the client's `{option}` of {max_bytes:,} bytes"
+    message = describe(f"Response validation failed: {reason}", response, "", where)
+    return ResponseTooLargeError(message, response, ValueError(reason), "")
 
 
 def describe(prefix: str, response: Any, body: str, where: str, hint: str = "") -> str:
@@ -303,10 +333,7 @@ def describe(prefix: str, response: Any, body: str, where: str, hint: str = "") 
 
 def parse_error(body: str) -> dict[str, Any] | None:
     """Return the error object of a body, or None."""
-    try:
-        parsed = json.loads(body)
-    except ValueError:
-        return None
+    parsed = parse_json(body)
     if not isinstance(parsed, dict):
         return None
     error = parsed.get("error", parsed)

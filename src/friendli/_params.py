@@ -95,6 +95,15 @@ class ChatParams(TypedDict, total=False):
             streams, else `application/json`.
         timeout_ms: Timeout of each of connect, read, write and pool, in milliseconds; greater than
             0. Default: the client's.
+        deadline: Maximum duration of the call, in seconds, with connecting, retries, the waits
+            between them, and the whole stream; of each request of `run_tools()`. Range: above 0, at
+            most 1,000,000. Sent as the header `x-request-timeout`. Default: the client's. None sets
+            no deadline.
+        stall_timeout: Maximum time without content after the headers of the response, in seconds.
+            Comments and empty events of a stream are not content; of a whole answer, every byte
+            is. Range: above 0, at most 1,000,000. Default: the client's. None sets no limit.
+        max_response_bytes: Maximum size of a whole answer after content decoding, in bytes.
+            Minimum: 1. Default: the client's.
         http_headers: Headers to add or to replace, by case-insensitive name. Default: none.
         extra_body: Fields of the JSON body that are not arguments here; they override arguments of
             the same name. Default: none.
@@ -212,6 +221,20 @@ class ChatParams(TypedDict, total=False):
     """Timeout of each of connect, read, write and pool, in milliseconds; greater than 0. Default:
     the client's.
     """
+    deadline: float | Unset | None
+    """Maximum duration of the call, in seconds, with connecting, retries, the waits between them,
+    and the whole stream; of each request of `run_tools()`. Range: above 0, at most 1,000,000. Sent
+    as the header `x-request-timeout`. Default: the client's. None sets no deadline.
+    """
+    stall_timeout: float | Unset | None
+    """Maximum time without content after the headers of the response, in seconds. Comments and
+    empty events of a stream are not content; of a whole answer, every byte is. Range: above 0, at
+    most 1,000,000. Default: the client's. None sets no limit.
+    """
+    max_response_bytes: int | None
+    """Maximum size of a whole answer after content decoding, in bytes. Minimum: 1. Default: the
+    client's.
+    """
     http_headers: Mapping[str, str] | None
     """Headers to add or to replace, by case-insensitive name. Default: none."""
     extra_body: Mapping[str, Any] | None
@@ -226,6 +249,9 @@ _OPTION_DEFAULTS: Final[dict[str, Any]] = {
     "server_url": None,
     "accept_header_override": None,
     "timeout_ms": None,
+    "deadline": UNSET,
+    "stall_timeout": UNSET,
+    "max_response_bytes": None,
     "http_headers": None,
 }
 _OTHER_DEFAULTS: Final[dict[str, Any]] = {

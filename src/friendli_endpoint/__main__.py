@@ -1,4 +1,4 @@
-"""`friendli-endpoint` and `python -m friendli_endpoint`: the command line, if it is there."""
+"""`friendli-endpoint` and `python -m friendli_endpoint`: the command line, if installed."""
 
 import sys
 
@@ -6,7 +6,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Runs the command line; without what the `endpoint` extra brings, says how to get it."""
+    """Runs the command line; without the `endpoint` extra, says how to install it."""
     try:
         from friendli_endpoint.cli import main as run
 
@@ -15,7 +15,7 @@ def main() -> None:
         if (error.name or "").startswith("friendli"):
             raise
         sys.exit(
-            f"friendli-endpoint: {error.name} is not installed; bring what the endpoint needs "
+            f"friendli-endpoint: {error.name} is not installed; install the endpoint's packages "
             "with: pip install 'friendli-dedicated[endpoint]'"
         )
 

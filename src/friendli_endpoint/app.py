@@ -1,13 +1,14 @@
-"""Joins the parts: settings in, an ASGI application out, the model loaded behind it.
+"""Builds the ASGI application from settings, with the model loaded behind it.
 
     uvicorn --factory friendli_endpoint.app:build
 
-serves it with any ASGI server, set up by the environment; `friendli-endpoint serve` adds what only
-a server can do: TLS, bounds on connections, and an end in order. This is the only module that names
-an engine.
+serves it with any ASGI server, configured by the environment; `friendli-endpoint serve` adds what
+only a server can do: TLS, connection limits and a graceful shutdown. This is the only module that
+names an engine.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 from fastapi import FastAPI
 
-from friendli_endpoint.access import policy_of
+from friendli_endpoint.access import policy_of, readable_secrets
 from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource
 from friendli_endpoint.generation import StartError
@@ -25,16 +26,19 @@ from friendli_endpoint.service import EndpointService, ModelSource
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
 
-__all__ = ["Endpoint", "build", "create_app", "joined"]
+__all__ = ["Endpoint", "build", "create_app", "create_endpoint"]
+
+
+log = logging.getLogger("friendli_endpoint")
 
 
 class Endpoint(NamedTuple):
-    """An application, and the parts of it that a server deals with.
+    """An application and the parts of it that a server needs.
 
     Attributes:
         app: The ASGI application.
-        service: What answers; to be told when no more requests are to be taken.
-        policy: Who may call, and how much they may ask for.
+        service: The service behind it, to be drained at shutdown.
+        policy: Access and limits of callers.
     """
 
     app: FastAPI
@@ -43,44 +47,51 @@ class Endpoint(NamedTuple):
 
 
 def build(settings: Settings | None = None) -> FastAPI:
-    """The ASGI application of an endpoint; its lifespan ends with the model loaded.
+    """Builds the ASGI application of an endpoint; its startup ends when the model is loaded.
 
     Args:
-        settings: The operator's; by default those of the environment.
+        settings: Settings of the endpoint; by default those of the environment.
 
     Raises:
-        StartError: There is no model that could be served, or others could call by mistake.
+        StartError: The model's files or the access settings are invalid.
     """
-    return joined(settings or Settings()).app
+    return create_endpoint(settings or Settings()).app
 
 
-def joined(
+def create_endpoint(
     settings: Settings,
     *,
-    ready: Callable[[], None] = lambda: None,
-    failed: Callable[[StartError], None] | None = None,
+    on_ready: Callable[[], None] = lambda: None,
+    on_failed: Callable[[StartError], None] | None = None,
 ) -> Endpoint:
-    """An endpoint.
+    """Creates an endpoint.
 
     Args:
-        settings: The operator's.
-        ready: Called when the model is loaded.
-        failed: Called when it cannot be, while the application answers 503; without it the
-            application does not start before the model is loaded, or fails to.
+        settings: Settings of the endpoint.
+        on_ready: Called on the event loop when the model is loaded.
+        on_failed: Called on the event loop if the model cannot be loaded. With it, the application
+            starts at once and responds 503 until the model is loaded; without it, the application's
+            startup waits for the model, and fails if it cannot be loaded.
 
     Raises:
-        StartError: There is no model that could be served, or others could call by mistake.
+        StartError: The model's files or the access settings are invalid.
     """
     telemetry = Telemetry(max_teams=settings.team_limit, log_prompts=settings.log_prompts)
     service = EndpointService(settings, source_of(settings), telemetry)
     service.check()
     policy = policy_of(settings)
-    return Endpoint(create_app(service, policy, ready=ready, failed=failed), service, policy)
+    for path in readable_secrets(settings):
+        log.warning(
+            "%s contains tokens and can be read by other users; run: chmod 600 %s", path, path
+        )
+    return Endpoint(
+        create_app(service, policy, on_ready=on_ready, on_failed=on_failed), service, policy
+    )
 
 
 def source_of(settings: Settings) -> ModelSource:
-    """The model that settings name."""
-    given = (adapter.partition("=") for adapter in settings.adapter)
+    """Returns the model source of the settings."""
+    adapters = (adapter.partition("=") for adapter in settings.adapter)
     options = LlamaOptions(
         sequences=settings.max_sequences,
         context=settings.context,
@@ -92,7 +103,7 @@ def source_of(settings: Settings) -> ModelSource:
         max_queue_tokens=settings.max_queue_tokens,
         max_queue_bytes=settings.max_queue_bytes,
         max_memory=settings.max_memory,
-        adapters={route: Path(path) for route, _, path in given},
+        adapters={route: Path(path) for route, _, path in adapters},
     )
     return LlamaSource(settings.model, options)
 
@@ -101,32 +112,32 @@ def create_app(
     service: EndpointService,
     policy: Policy,
     *,
-    ready: Callable[[], None] = lambda: None,
-    failed: Callable[[StartError], None] | None = None,
+    on_ready: Callable[[], None] = lambda: None,
+    on_failed: Callable[[StartError], None] | None = None,
 ) -> FastAPI:
-    """The application over a service, which is loaded and closed with it.
+    """Creates the application of a service, which is loaded and closed by the lifespan.
 
     Args:
-        service: What answers.
-        policy: Who may call, and how much they may ask for.
-        ready: Called when the model is loaded.
-        failed: As for `joined`.
+        service: The service.
+        policy: Access and limits of callers.
+        on_ready: As for `create_endpoint`.
+        on_failed: As for `create_endpoint`.
     """
 
     async def load() -> None:
         try:
             await asyncio.to_thread(service.load)
         except StartError as error:
-            if failed is None:
+            if on_failed is None:
                 raise
-            failed(error)
+            on_failed(error)
         else:
-            ready()
+            on_ready()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         loading = asyncio.ensure_future(load())
-        if failed is None:
+        if on_failed is None:
             await loading
         try:
             yield

@@ -1,20 +1,23 @@
-"""The model behind the routes: not there yet, or serving."""
+"""The service behind the routes: a model that is loading or serving."""
 
 import asyncio
+import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from friendli.models import DedicatedChatCompletionBody
+from friendli_endpoint.adapters import AdapterLoader
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.output.response_builder import ResponseBuilder
 from friendli_endpoint.chat.prompt.inspection import Rendering, detokenize, rendering
 from friendli_endpoint.chat.prompt.template import ChatTemplateError
 from friendli_endpoint.chat.request.rules import Limits
+from friendli_endpoint.chat.worker import FACTORY
 from friendli_endpoint.files import read_text
 from friendli_endpoint.generation import (
     Engine,
@@ -25,42 +28,61 @@ from friendli_endpoint.generation import (
     Vocabulary,
     unknown_adapter,
 )
+from friendli_endpoint.preparation import Preparer, ThreadPreparer, WorkerPreparer
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
+from friendli_endpoint.workers import Setup, WorkerPool, WorkerStartError
 
 __all__ = ["EndpointService", "ModelSource"]
 
 log = logging.getLogger("friendli_endpoint")
 
-PATIENCE = 10
-"""Times `step_seconds` that a step may take before the process counts as dead."""
+MAX_WORKERS = 4
+"""Default for machines with more processors: preparing a request takes some milliseconds."""
+
+WORKER_MEMORY = 2 << 30
+"""Bytes of address space that preparing a request may take; the longest prompts need 1.4 GiB of
+stack to be tokenized, most of which is never used."""
+
+WORKER_WAIT_SECONDS = 10.0
+"""Time for which a request may wait for a worker."""
+
+LIVENESS_FACTOR = 10
+"""Multiple of `step_seconds` without a step after which `/live` fails."""
 
 
 class ModelSource(Protocol):
-    """A model that can be served, whatever the engine is."""
+    """A model that can be served, with its engine.
+
+    `vocabulary`, `vocabulary_loader` and `open` are called once, in this order, in a worker thread.
+    """
 
     def check(self) -> None:
-        """Looks whether what is needed is there; takes no time.
+        """Checks that the files of the model exist; returns at once.
 
         Raises:
-            StartError: It is not.
+            StartError: A file is missing.
         """
         ...
 
     def vocabulary(self) -> Vocabulary:
-        """The model's tokens, without its weights; may take a while.
+        """Loads the model's vocabulary without its weights; may block for seconds.
 
         Raises:
             StartError: The model cannot be served.
         """
         ...
 
+    def vocabulary_loader(self) -> Callable[[], Vocabulary]:
+        """Returns a function that loads the vocabulary in another process; it can be pickled."""
+        ...
+
     def open(self, make_guide: GuideMaker, report: Callable[[StepReport], None]) -> Engine:
-        """Starts an engine for the model; may take a while.
+        """Loads the model and starts its engine; may block for seconds.
 
         Args:
-            make_guide: Makes the guide of a choice, on the engine's thread.
-            report: Called with every step, on the engine's thread; must not block or raise.
+            make_guide: Makes the guide of a choice; called on the engine's thread.
+            report: Called after every step, on the engine's thread; must not block or raise.
 
         Raises:
             StartError: The model cannot be served.
@@ -68,29 +90,30 @@ class ModelSource(Protocol):
         ...
 
     def close(self) -> None:
-        """Ends what `vocabulary` or `open` is doing on another thread."""
+        """Interrupts `vocabulary` or `open` on another thread; returns at once."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Serving:
-    """A model that has been loaded."""
+class _LoadedModel:
+    """A loaded model and its engine."""
 
     engine: Engine
     chat: ChatModel
+    preparer: Preparer
     vocabulary: Vocabulary
 
 
 class EndpointService:
-    """The model behind the routes: not there yet, or serving.
+    """The service behind the routes: a model that is loading or serving.
 
     Args:
-        settings: The operator's.
-        source: The model.
-        telemetry: Hears of requests, of the engine's steps and of constraints.
+        settings: Settings of the endpoint.
+        source: The model to serve.
+        telemetry: Receives requests, the engine's steps and compilations of constraints.
 
     Attributes:
-        telemetry: The same.
+        telemetry: The telemetry.
     """
 
     def __init__(self, settings: Settings, source: ModelSource, telemetry: Telemetry) -> None:
@@ -98,149 +121,148 @@ class EndpointService:
         self._source = source
         self._created = int(time.time())
         self._draining = False
-        self._serving: _Serving | None = None
+        self._adapters = AdapterLoader(settings.adapter_dir, settings.max_adapters)
+        self._model: _LoadedModel | None = None
         self.telemetry = telemetry
 
     def check(self) -> None:
-        """Looks whether there is a model that could be served; takes no time.
+        """Checks that the files of the model and the chat template can be read; returns at once.
 
         Raises:
-            StartError: There is none.
+            StartError: A file is missing or cannot be read, or there are too many adapters.
         """
         self._source.check()
         self._template()
+        routes = {adapter.partition("=")[0] for adapter in self._settings.adapter}
+        if len(routes) > (max_adapters := self._settings.max_adapters):
+            raise StartError(
+                f"--adapter names {len(routes)} adapters, but --max-adapters is {max_adapters}"
+            )
 
     def load(self) -> None:
         """Loads the model; takes a second or more.
 
         Raises:
-            StartError: There is no model to serve.
+            StartError: The model cannot be served.
         """
         try:
-            self._serving = self._load()
+            self._model = self._load()
         except StartError:
             raise
         except RequestError as error:
             raise StartError(error.message) from error
-        except Exception as error:  # whatever it is, somebody waits to hear of it
+        except Exception as error:  # any exception must reach `on_failed`
             log.debug("the model cannot be loaded", exc_info=True)
             reason = str(error) or type(error).__name__
             raise StartError(f"cannot load the model: {reason}") from error
 
     def drain(self) -> None:
-        """Takes no more requests; those that run go on."""
+        """Rejects new requests from now on; running requests continue."""
         self._draining = True
 
     async def aclose(self) -> None:
-        """Stops the engine; what still runs fails."""
+        """Stops the engine; running requests fail."""
         self.drain()
         self._source.close()
-        serving, self._serving = self._serving, None
-        if serving is not None:
-            await serving.engine.aclose()
+        model, self._model = self._model, None
+        if model is not None:
+            await asyncio.to_thread(model.preparer.close)
+            await model.engine.aclose()
 
     @property
     def engine(self) -> Engine:
         """The engine.
 
         Raises:
-            RequestError: 503 while the model is loading, and when the endpoint stops.
+            RequestError: 503 while the model is loading and during shutdown.
         """
-        return self._ready().engine
+        return self._loaded_model().engine
 
     def check_ready(self) -> None:
         """Checks that requests are served.
 
         Raises:
-            RequestError: 503 while the model is loading, when the endpoint stops, and where the
-            engine
-                has ended or makes no steps.
+            RequestError: 503 while the model is loading, during shutdown, and if the engine has
+                ended or has made no step for `step_seconds` although there is work.
         """
-        _check_engine(self._ready().engine, self._settings.step_seconds)
+        _check_engine(self._loaded_model().engine, self._settings.step_seconds)
 
     def check_live(self) -> None:
-        """Checks that the process need not be replaced.
+        """Checks that the process need not be restarted.
 
         Raises:
-            RequestError: 503 where the engine has ended, or has made no step for very long.
+            RequestError: 503 if the engine has ended, or has made no step for
+                `LIVENESS_FACTOR * step_seconds` although there is work.
         """
-        if self._serving is not None:
-            _check_engine(self._serving.engine, PATIENCE * self._settings.step_seconds)
+        if self._model is not None:
+            _check_engine(self._model.engine, LIVENESS_FACTOR * self._settings.step_seconds)
 
-    def prepare(self, body: DedicatedChatCompletionBody) -> ResponseBuilder:
-        """Checks a request and prepares its answer.
+    async def prepare(self, body: DedicatedChatCompletionBody) -> ResponseBuilder:
+        """Validates a request and prepares its response; cancelling it ends the work.
 
         Raises:
-            RequestError: The request cannot be served.
+            RequestError: The request is invalid or cannot be served.
         """
-        return self._ready().chat.prepare(body)
+        model = self._loaded_model()
+        prepared = await model.preparer.prepare(body)
+        return await asyncio.to_thread(model.chat.respond, prepared)
 
-    def render(self, body: DedicatedChatCompletionBody) -> Rendering:
-        """The prompt of a request that would be served.
+    async def render(self, body: DedicatedChatCompletionBody) -> Rendering:
+        """Renders the prompt of a request.
 
         Raises:
-            RequestError: The request cannot be served.
+            RequestError: The request is invalid or cannot be served.
         """
-        request = self.prepare(body).request
-        serving = self._named(body.model)
-        return rendering(request.prompt_ids, serving.vocabulary, serving.engine.card.context)
+        model = self._find_model(body.model)
+        ids = (await model.preparer.prepare(body)).request.prompt_ids
+        return await asyncio.to_thread(rendering, ids, model.vocabulary, model.engine.card.context)
 
     def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
-        """Token ids of a text.
+        """Returns the token ids of a text.
 
         Raises:
-            RequestError: There is no such model, or no prompt could hold the text.
+            RequestError: There is no such model, or the text has more tokens than the context.
         """
-        return self._named(model).chat.tokenize(text, parse_special)
+        return self._find_model(model).chat.tokenize(text, parse_special)
 
     def detokenize(self, model: str, tokens: Sequence[int]) -> str:
-        """The text of tokens; U+FFFD stands for bytes that are not UTF-8.
+        """Returns the text of tokens; U+FFFD stands for bytes that are not UTF-8.
 
         Raises:
-            RequestError: There is no such model or token.
+            RequestError: There is no such model or token, or the tokens exceed the context.
         """
-        serving = self._named(model)
-        return detokenize(tokens, serving.vocabulary, serving.engine.card.context)
+        loaded = self._find_model(model)
+        return detokenize(tokens, loaded.vocabulary, loaded.engine.card.context)
 
     @property
     def adapters(self) -> Sequence[str]:
-        """The routes of the adapters that requests may name."""
-        return self._ready().engine.card.adapters
+        """Routes of the loaded adapters."""
+        return self._loaded_model().engine.card.adapters
 
     async def load_adapter(self, route: str, name: str) -> None:
-        """Loads a file of the adapters' folder; that takes about a second.
+        """Loads an adapter from the adapters' folder; takes about a second.
 
         Raises:
-            RequestError: There is no such folder or file, or it cannot be served with this model.
+            RequestError: There is no such folder or file, it is not an adapter for this model, or
+                there are too many adapters (409).
         """
-        engine = self._ready().engine
-        path = _inside(self._settings.adapter_dir, name)
-        try:
-            await engine.load_adapter(route, path)
-        except RequestError as refusal:
-            raise RequestError(
-                refusal.message.replace(str(path), name),
-                param=refusal.param,
-                status=refusal.status,
-                code=refusal.code,
-                retry_after=refusal.retry_after,
-            ) from refusal
+        await self._adapters.load(self._loaded_model().engine, route, name)
 
     async def unload_adapter(self, route: str) -> None:
-        """Takes an adapter away; requests that use it run on to their end.
+        """Unloads an adapter; requests that use it run to their end.
 
         Raises:
-            RequestError: There is none.
+            RequestError: There is no such adapter.
         """
-        await self._ready().engine.unload_adapter(route)
+        await self._loaded_model().engine.unload_adapter(route)
 
     def models(self) -> list[dict[str, Any]]:
-        """A card for each endpoint id, or one in the model's own name, and for its adapters.
+        """Returns a card for each endpoint id, or for the model's name, and for each adapter.
 
         Raises:
-            RequestError: 503 while the model is loading, and when the endpoint stops.
+            RequestError: 503 while the model is loading and during shutdown.
         """
-        card = self._ready().engine.card
+        card = self._loaded_model().engine.card
         names = self._settings.endpoint_id or (card.name,)
         fields = {
             "object": "model",
@@ -258,37 +280,55 @@ class EndpointService:
             for route in card.adapters
         ]
 
-    def _load(self) -> _Serving:
-        settings, metrics = self._settings, self.telemetry.metrics
+    def _load(self) -> _LoadedModel:
         vocabulary = self._source.vocabulary()
-        rules = RuleCompiler(vocabulary)
-        engine = self._source.open(rules.guide, metrics.turned)
-        try:
-            chat = ChatModel(
-                rules,
-                self._template_of(engine),
-                engine.card.context,
-                ChatDefaults(
-                    endpoint_ids=settings.endpoint_id,
-                    tool_family=settings.tool_family,
-                    parse_reasoning=settings.parse_reasoning,
-                    json_layout=settings.json_layout,
-                    limits=Limits(settings.max_choices),
-                ),
-                metrics.compiled,
-            )
-        except BaseException as error:
-            asyncio.run(engine.aclose())
-            if isinstance(error, ChatTemplateError | KeyError):
+        with contextlib.ExitStack() as stack:
+            pool = self._worker_pool()  # loads while the engine opens
+            if pool is not None:
+                stack.callback(pool.close)
+            rules = RuleCompiler(vocabulary)
+            engine = self._source.open(rules.guide, self.telemetry.metrics.record_step)
+            stack.callback(lambda: asyncio.run(engine.aclose()))
+            try:
+                chat, preparer = self._chat(rules, engine, pool)
+            except (ChatTemplateError, KeyError, WorkerStartError) as error:
                 raise StartError(str(error.args[0])) from error
-            raise
-        return _Serving(engine, chat, vocabulary)
+            stack.pop_all()
+        return _LoadedModel(engine, chat, preparer, vocabulary)
+
+    def _worker_pool(self) -> WorkerPool | None:
+        size = self._settings.workers
+        if size is None:
+            size = min(os.cpu_count() or 1, MAX_WORKERS) if hasattr(os, "fork") else 0
+        if size == 0:
+            return None
+        loader = self._source.vocabulary_loader()
+        setup = Setup(FACTORY, (loader,), self._settings.prepare_seconds, WORKER_MEMORY)
+        return WorkerPool(setup, size=size, wait_seconds=WORKER_WAIT_SECONDS)
+
+    def _chat(
+        self, rules: RuleCompiler, engine: Engine, pool: WorkerPool | None
+    ) -> tuple[ChatModel, Preparer]:
+        settings, metrics = self._settings, self.telemetry.metrics
+        template, context = self._template_of(engine), engine.card.context
+        defaults = ChatDefaults(
+            endpoint_ids=settings.endpoint_id,
+            tool_family=settings.tool_family,
+            parse_reasoning=settings.parse_reasoning,
+            json_layout=settings.json_layout,
+            limits=Limits(settings.max_choices),
+        )
+        chat = ChatModel(rules, template, context, defaults, metrics.record_compile)
+        if pool is None:
+            return chat, ThreadPreparer(chat)
+        pool.start(template, context, defaults)
+        return chat, WorkerPreparer(pool, settings.prepare_seconds, metrics.record_compile)
 
     def _template_of(self, engine: Engine) -> str:
         template = self._template() or engine.card.chat_template
         if template is None:
             name = engine.card.name
-            raise StartError(f"{name} has no chat template; name a file with --chat-template")
+            raise StartError(f"{name} has no chat template; set --chat-template")
         return template
 
     def _template(self) -> str | None:
@@ -298,52 +338,29 @@ class EndpointService:
         except (OSError, UnicodeDecodeError) as error:
             raise StartError(f"cannot read the chat template {path}: {error}") from error
 
-    def _named(self, model: str) -> _Serving:
-        """The model, if it serves what a request calls its model."""
-        serving = self._ready()
-        route, routes = serving.chat.adapter_of(model), serving.engine.card.adapters
+    def _find_model(self, name: str) -> _LoadedModel:
+        """Returns the loaded model if `name`, as in requests, refers to it or its adapters."""
+        model = self._loaded_model()
+        route, routes = model.chat.adapter_of(name), model.engine.card.adapters
         if route is not None and route not in routes:
             raise unknown_adapter(route, routes)
-        return serving
+        return model
 
-    def _ready(self) -> _Serving:
+    def _loaded_model(self) -> _LoadedModel:
         if self._draining:
             message = "the endpoint is shutting down"
             raise RequestError(message, status=503, code="draining", retry_after=1)
-        if self._serving is None:
+        if self._model is None:
             message = "the model is not loaded yet"
             raise RequestError(message, status=503, code="loading", retry_after=1)
-        return self._serving
+        return self._model
 
 
 def _check_engine(engine: Engine, max_seconds: float) -> None:
-    """Refuses where an engine has ended, or has made no step for so long."""
+    """Raises a 503 if an engine has ended, or has made no step for more than `max_seconds`."""
     if not engine.is_alive:
         message = "the engine failed and cannot be started again"
         raise RequestError(message, status=503, code="engine_failure")
     if engine.stalled_seconds > max_seconds:
-        message = f"the engine has made no step for more than {max_seconds:g} seconds"
+        message = f"the engine has been stalled for more than {max_seconds:g} seconds"
         raise RequestError(message, status=503, code="engine_stalled", retry_after=1)
-
-
-def _inside(folder: Path | None, name: str) -> Path:
-    """The file of a name in a folder, and nowhere else.
-
-    Raises:
-        RequestError: There is no folder, or the name leads out of it.
-    """
-    if folder is None:
-        raise RequestError(
-            "adapters are not loaded while serving: the endpoint was started without --adapter-dir",
-            status=403,
-            code="not_allowed",
-        )
-    try:
-        path = (folder / name.replace("\0", "")).resolve()
-    except (OSError, RuntimeError) as error:  # links that lead to each other
-        raise RequestError(f"cannot read {name}", param="file", code="adapter_refused") from error
-    if not path.is_relative_to(folder.resolve()):
-        raise RequestError(
-            "file must lie in the adapters' folder", param="file", code="not_allowed"
-        )
-    return path

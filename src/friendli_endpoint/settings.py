@@ -1,7 +1,7 @@
-"""What the operator sets: by flag, by FRIENDLI_ENDPOINT_* in the environment, or in a TOML file.
+"""Settings of the endpoint: from flags, FRIENDLI_ENDPOINT_* variables, or a TOML file.
 
-A setting is said here once: its name, type, bounds and default, its help text below it, and the
-panel of `--help` that shows it. `cli/flags.py` makes the flags from that.
+Each setting is defined here once: name, type, range, default, help text (its docstring) and panel
+of `--help`. `cli/flags.py` makes the flags from that.
 """
 
 from dataclasses import dataclass
@@ -21,12 +21,13 @@ __all__ = ["Flag", "Settings"]
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """How `--help` shows a setting.
+    """Presentation of a setting in `--help`.
 
     Attributes:
-        panel: The group it is shown in.
-        default: What happens without it, where the default value does not say.
-        secret: Whether it is kept from the command line, which others can read, and from errors.
+        panel: Panel of `--help`.
+        default: Description of the default, if the default value itself does not tell.
+        secret: Whether the setting has no flag, as other users can read command lines, and is never
+            shown in errors.
     """
 
     panel: Literal["Model", "Capacity", "Answers", "Network", "Access", "Operation"]
@@ -39,9 +40,9 @@ _RouteAndPath = Annotated[str, Field(pattern=r"^[\w.\-/]+=.+$")]
 
 
 class Settings(BaseSettings):
-    """Settings of the endpoint; an invalid one raises a pydantic `ValidationError`.
+    """Settings of the endpoint; an invalid value raises a pydantic `ValidationError`.
 
-    A flag goes before the environment, and the environment before the file that `config` names.
+    Flags override environment variables, which override the file that `config` names.
     """
 
     model_config = SettingsConfigDict(
@@ -51,96 +52,109 @@ class Settings(BaseSettings):
     model: Annotated[Path | None, Flag("Model", "the embedded SmolLM2-135M")] = None
     """GGUF file to serve."""
     repack: Annotated[Literal["auto", "q8_0", "none"], Flag("Model")] = "auto"
-    """How weights are laid out: for speed without a change, as Q8_0, or as the file has them."""
+    """Weight layout: `auto` (faster, same values), `q8_0` (requantized) or `none` (as stored)."""
     chat_template: Annotated[Path | None, Flag("Model", "the model's own")] = None
     """Jinja file with the chat template."""
     tool_family: Annotated[str | None, Flag("Model", "by the chat template")] = None
-    """Form of tool calls."""
+    """Format of tool calls."""
     adapter: Annotated[tuple[_RouteAndPath, ...], Flag("Model", "none")] = ()
-    """LoRA to serve as `model: "ID:ROUTE"`, as ROUTE=PATH of a GGUF file; may be repeated."""
+    """LoRA adapter as ROUTE=PATH of a GGUF file, for `model: "ID:ROUTE"`; may be repeated."""
     adapter_dir: Annotated[Path | None, Flag("Model", "none")] = None
-    """Folder that clients may load adapters from while serving."""
+    """Folder that an administrator may load adapters from at runtime."""
+    max_adapters: Annotated[int, Field(ge=0, le=1024), Flag("Model")] = 16
+    """Maximum number of loaded adapters, those of --adapter included; up to 1024."""
 
     max_sequences: Annotated[int, Field(ge=1, le=256), Flag("Capacity")] = 16
-    """Choices that run at the same time."""
+    """Maximum number of sequences (choices) that run at the same time; at most 256."""
     context: Annotated[int, Field(ge=256), Flag("Capacity")] = 4096
-    """Tokens, prompt and output together, that each can hold."""
-    threads: Annotated[int | None, Field(ge=1), Flag("Capacity", "one a processor")] = None
-    """Threads that compute."""
+    """Context length of each sequence in tokens, prompt and output together; at least 256."""
+    threads: Annotated[int | None, Field(ge=1), Flag("Capacity", "one per processor")] = None
+    """Number of compute threads."""
     speculation: Annotated[bool, Flag("Capacity")] = True
-    """Whether a choice that runs alone is drafted from what it repeats; changes no answer."""
+    """Speculative decoding by prompt lookup for a choice that runs alone; changes no output."""
     max_choices: Annotated[int, Field(ge=1), Flag("Capacity")] = 128
-    """Most choices (`n`) of one request."""
+    """Maximum number of choices (`n`) per request."""
     max_messages: Annotated[int, Field(ge=1), Flag("Capacity")] = 2048
-    """Most messages of one request."""
+    """Maximum number of messages per request."""
     max_queue: Annotated[int, Field(ge=1), Flag("Capacity")] = 1024
-    """Most requests that may wait; more are told when to come again."""
+    """Maximum number of waiting requests; further ones get a 429 with retry-after."""
     max_queue_tokens: Annotated[int, Field(ge=1), Flag("Capacity")] = 1 << 20
-    """Most prompt tokens that may wait, all together."""
+    """Maximum number of prompt tokens of all waiting requests."""
     max_queue_bytes: Annotated[int, Field(ge=1), Flag("Capacity")] = 1 << 30
-    """Estimated bytes of memory that waiting requests may take, all together."""
+    """Maximum estimated memory of all waiting requests in bytes."""
     max_memory: Annotated[int | None, Field(ge=1), Flag("Capacity", "90 % of what is free")] = None
-    """Bytes of memory of the process from which on no more requests may wait."""
+    """Memory of the process in bytes above which no more requests may wait."""
+
+    workers: Annotated[int | None, Field(ge=0), Flag("Capacity", "one per processor, up to 4")] = (
+        None
+    )
+    """Number of processes that validate and prepare requests; 0 for threads, without limits."""
+    prepare_seconds: Annotated[float, _Seconds, Flag("Capacity")] = 5.0
+    """Maximum CPU seconds of a worker process to prepare a request; above it, a 400."""
 
     parse_reasoning: Annotated[bool, Flag("Answers")] = True
-    """Whether reasoning is given apart from the answer, unless a request says."""
+    """Separate reasoning from content, unless the request sets `parse_reasoning`."""
     json_layout: Annotated[Literal["free", "line"], Flag("Answers")] = "free"
-    """White space of JSON that a format asks for: the model's, or that of one line."""
+    """White space in structured JSON output: `free` (up to the model) or `line` (one line)."""
 
     host: Annotated[str, Flag("Network")] = "127.0.0.1"
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535), Flag("Network")] = 8000
-    """TCP port; 0 takes a free one."""
+    """TCP port to listen on, up to 65535; 0 for a free port."""
     endpoint_id: Annotated[tuple[str, ...], Flag("Network", "any")] = ()
-    """Endpoint id to answer to; may be repeated."""
+    """Endpoint id that requests may name as their model; may be repeated."""
     max_body: Annotated[int, Field(ge=1024), Flag("Network")] = 4 * 1024 * 1024
-    """Most bytes of a request body."""
+    """Maximum size of a request body in bytes; at least 1024."""
     max_body_memory: Annotated[int, Field(ge=1024), Flag("Network")] = 256 * 1024 * 1024
-    """Bytes of request bodies that may be held at once, at least one body; more get a 503."""
+    """Maximum bytes of all request bodies in memory (always one body); above it, a 503."""
     max_connections: Annotated[int, Field(ge=1), Flag("Network")] = 4096
-    """Connections that may be open at once; on more, only /health and /live are answered."""
+    """Maximum number of open connections; further ones serve only /health and /live."""
     receive_seconds: Annotated[float, _Seconds, Flag("Network")] = 30.0
-    """How long the headers of a request may take to arrive, and then its body."""
+    """Maximum seconds for a request's headers to arrive, and again for its body."""
     stall_seconds: Annotated[float, _Seconds, Flag("Network")] = 30.0
-    """How long a client may leave an answer unread before it is dropped."""
+    """Maximum seconds a client may leave a response unread before it is disconnected."""
     timeout: Annotated[float | None, _Seconds, Flag("Network", "none")] = None
-    """Seconds that a request may take as a whole; `x-request-timeout` may ask for less."""
+    """Maximum seconds for a whole request; `x-request-timeout` may shorten it."""
     tls_cert: Annotated[Path | None, Flag("Network", "plain HTTP")] = None
-    """PEM file with the certificate, and those that lead to its root."""
+    """PEM file with the TLS certificate chain."""
     tls_key: Annotated[Path | None, Flag("Network", "in the certificate's file")] = None
-    """PEM file with the certificate's key."""
+    """PEM file with the private key of the certificate."""
 
     tokens: Annotated[SecretStr | None, Flag("Access", secret=True)] = None
-    """Bearer tokens that are let in, with commas or line ends between them."""
+    """Valid bearer tokens, separated by commas or line breaks."""
     token_file: Annotated[Path | None, Flag("Access", "none")] = None
-    """File with bearer tokens that are let in, one a line; read again when it changes."""
+    """File with valid bearer tokens, one per line; reloaded when it changes."""
+    admin_tokens: Annotated[SecretStr | None, Flag("Access", secret=True)] = None
+    """Valid bearer tokens of administrators, separated by commas or line breaks."""
+    admin_token_file: Annotated[Path | None, Flag("Access", "none")] = None
+    """File with bearer tokens that may also load and remove adapters, one per line; reloaded."""
     auth: Annotated[bool, Flag("Access")] = True
-    """Whether an address that others can reach is only served to those with a token."""
-    open_metrics: Annotated[bool | None, Flag("Access", "where only this machine calls")] = None
-    """Whether /metrics needs no token."""
+    """Require bearer tokens if the endpoint can be reached from other machines."""
+    open_metrics: Annotated[bool | None, Flag("Access", "only on a loopback address")] = None
+    """Serve /metrics without a token."""
     cors_origin: Annotated[tuple[str, ...], Flag("Access", "none")] = ()
-    """Origin whose web pages may call, or * for any; may be repeated."""
-    requests_per_minute: Annotated[int | None, Field(ge=1), Flag("Access", "any number")] = None
-    """Requests that each token may make a minute."""
-    tokens_per_minute: Annotated[int | None, Field(ge=1), Flag("Access", "any number")] = None
-    """Tokens of prompts and answers that each bearer token may use a minute."""
+    """Origin whose web pages may send requests, or * for any; may be repeated."""
+    requests_per_minute: Annotated[int | None, Field(ge=1), Flag("Access", "no limit")] = None
+    """Maximum requests per minute of each bearer token."""
+    tokens_per_minute: Annotated[int | None, Field(ge=1), Flag("Access", "no limit")] = None
+    """Maximum prompt and generated tokens per minute of each bearer token."""
 
     config: Annotated[Path | None, Flag("Operation", "none")] = None
     """TOML file with settings, such as `max_sequences = 4`."""
     drain_seconds: Annotated[int, Field(ge=0), Flag("Operation")] = 5
-    """How long running requests may go on after Ctrl-C."""
+    """Maximum seconds for running requests to finish at shutdown."""
     step_seconds: Annotated[float, _Seconds, Flag("Operation")] = 30.0
-    """How long a step of the engine may take before /health is 503; for /live ten times that."""
+    """Seconds without an engine step after which /health fails; /live after ten times that."""
     metrics: Annotated[bool, Flag("Operation")] = True
-    """Whether there is a page of metrics for Prometheus, /metrics."""
+    """Serve Prometheus metrics at /metrics."""
     team_limit: Annotated[int, Field(ge=0, le=10_000), Flag("Operation")] = 50
-    """Most values of the header x-friendli-team that metrics tell apart; the rest are one."""
+    """Maximum number of `x-friendli-team` values with their own metrics, up to 10000."""
     log_format: Annotated[Literal["pretty", "json"], Flag("Operation")] = "pretty"
-    """Form of the log, which has one line a request."""
+    """Format of the log, which has one line per request: `pretty` (text) or `json`."""
     log_prompts: Annotated[bool, Flag("Operation")] = False
-    """Whether that line has what users wrote."""
+    """Include the messages of requests in the log."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Flag("Operation")] = "info"
-    """What is logged; debug shows llama.cpp's own log."""
+    """Minimum level of the log: `debug` (with llama.cpp's own log), `info`, `warning`, `error`."""
 
     @classmethod
     def settings_customise_sources(
@@ -151,7 +165,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Adds the TOML file, which a flag or the environment names."""
+        """Adds the TOML file that a flag or the environment names, with the lowest priority."""
         sources = (init_settings, env_settings)
         file = init_settings().get("config") or env_settings().get("config")
         return (*sources, TomlConfigSettingsSource(settings_cls, file)) if file else sources

@@ -41,7 +41,7 @@ def answer_of(
     if stream:
         fields["stream_options"] = {"include_usage": True}
     wire = DedicatedChatCompletionBody.model_validate_json(json.dumps(fields), strict=True)
-    response = MODELS[source].prepare(wire)
+    response = MODELS[source].respond(MODELS[source].prepare(wire))
     inbox = Inbox(len(response.request.choices))
     engine.submit(response.request, inbox)
     inbox.wait()
@@ -189,7 +189,7 @@ def test_the_operator_sets_the_default_of_parse_reasoning(parse: bool) -> None:
     defaults = ChatDefaults(parse_reasoning=parse)
     model = ChatModel(RULES, OPENED, VOCABULARY.context, defaults)
     messages = [{"role": "user", "content": "Hi"}]
-    response = model.prepare(body_of(messages=messages, seed=1, max_tokens=9))
+    response = model.respond(model.prepare(body_of(messages=messages, seed=1, max_tokens=9)))
     with serving(babble, vocabulary=VOCABULARY, make_guide=RULES.guide) as (engine, _):
         inbox = Inbox(1)
         engine.submit(response.request, inbox)

@@ -7,7 +7,7 @@ import pytest
 
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
-from friendli_endpoint.chat.output.response_builder import ResponseBuilder
+from friendli_endpoint.chat.prepared import PreparedRequest
 from friendli_endpoint.chat.reasoning.styles import STYLES
 from friendli_endpoint.chat.structured.regex import whole_pattern
 from friendli_endpoint.generation import (
@@ -34,7 +34,7 @@ class Vocabulary(ScriptedVocabulary):
         return super().tokenize(text, special)
 
 
-def prepared(vocabulary: Vocabulary, **fields: Any) -> ResponseBuilder:
+def prepared(vocabulary: Vocabulary, **fields: Any) -> PreparedRequest:
     model = chat_model(vocabulary, TEMPLATE)
     vocabulary.tokenized = 0
     return model.prepare(body_of(**fields))
@@ -78,7 +78,7 @@ def test_many_messages_are_valid() -> None:
 
 @pytest.mark.parametrize("model", ["../../etc/passwd", "\0", "a\r\nb: c", "m:../x", "x" * 256])
 def test_a_model_name_may_contain_any_characters(model: str) -> None:
-    assert prepared(Vocabulary(), model=model).completion is not None
+    assert prepared(Vocabulary(), model=model).model == model
 
 
 def test_a_model_name_that_is_too_long_is_rejected() -> None:

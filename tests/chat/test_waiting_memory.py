@@ -88,10 +88,12 @@ def measured() -> Iterator[tuple[str, int, int]]:
     kept = []
     for name, fields in ATTACKS.items():
         bodies = [fields(number) for number in range(NUM_REQUESTS + 1)]
-        kept.append(model.prepare(body_of(**bodies.pop())))  # the others share what it makes
+        kept.append(
+            model.respond(model.prepare(body_of(**bodies.pop())))
+        )  # the others share what it makes
         before = resident_memory()
         for body in bodies:
-            kept.append(model.prepare(body_of(**body)))
+            kept.append(model.respond(model.prepare(body_of(**body))))
             if not body.get("stream"):
                 kept[-1].opening()
         taken = resident_memory() - before

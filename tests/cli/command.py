@@ -1,4 +1,4 @@
-"""Runs the command line within the test's own process."""
+"""Runs the command line in the process of the test."""
 
 from typer.testing import CliRunner, Result
 
@@ -6,7 +6,7 @@ from friendli_endpoint.cli import app
 
 
 def run(*arguments: str, typed: str | None = None, **variables: str) -> Result:
-    """What a command prints and its exit code; `typed` is its standard input, a pipe."""
+    """Returns the output and exit code of a command; `typed` is its standard input, a pipe."""
     result = CliRunner().invoke(app, arguments, input=typed, env=variables)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -14,7 +14,7 @@ def run(*arguments: str, typed: str | None = None, **variables: str) -> Result:
 
 
 def sentence(result: Result) -> str:
-    """The one line that a command said when it refused, without the program's name."""
+    """Returns the one-line error of a command that exited with 2, without the program's name."""
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()

@@ -1,4 +1,4 @@
-"""What the tests of commands have in common."""
+"""Fixtures of the tests of commands."""
 
 import os
 from pathlib import Path
@@ -11,14 +11,14 @@ from friendli_endpoint.engine.llama.trials import Trials
 
 @pytest.fixture
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting comes from the environment."""
+    """An environment without settings."""
     for name in [name for name in os.environ if name.startswith("FRIENDLI_")]:
         monkeypatch.delenv(name)
 
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A model file of 16 KiB a token, without tensors and chat template; it is not tried."""
+    """A model file of 16 KiB a token, without tensors and chat template; it is never loaded."""
     monkeypatch.setattr(Trials, "try_model", lambda _self, _path: None)
     writer = GGUFWriter(tmp_path / "model.gguf", "llama")
     writer.add_block_count(4)
@@ -33,5 +33,5 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def untried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The embedded model is taken as it is: what is looked at lies elsewhere."""
+    """Skips the loading of models in the checks."""
     monkeypatch.setattr(Trials, "try_model", lambda _self, _path: None)

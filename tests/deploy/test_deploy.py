@@ -2,11 +2,14 @@
 
 import json
 import re
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from friendli_endpoint.settings import Settings
 
@@ -133,3 +136,75 @@ def test_the_build_context_holds_exactly_the_copied_files() -> None:
     copied = re.findall(r"^COPY (?!--)(.+) \S+$", (DEPLOY / "Dockerfile").read_text(), re.M)
     assert {file for line in copied for file in line.split()} == set(allowed)
     assert all((ROOT / file).exists() for file in allowed)
+
+
+# ── exact versions and limits ────────────────────────────────────────────────────────────────
+
+IMAGE = {"python_version": "3.11", "sys_platform": "linux"}
+"""Environment of the image, as far as requirements depend on it."""
+
+
+def pins() -> dict[str, str]:
+    """Returns the version of each constraint by name."""
+    lines = (DEPLOY / "constraints.txt").read_text().splitlines()
+    found = [re.fullmatch(r"([a-z0-9-]+)==([\w.]+)", line) for line in lines]
+    assert all(found), "a line is not NAME==VERSION"
+    assert lines == sorted(set(lines))
+    return {pin[1]: pin[2] for pin in found if pin is not None}
+
+
+def installed_with(name: str, extras: frozenset[str], found: dict[str, list[Requirement]]) -> None:
+    """Adds the requirements of a distribution and of all that it needs, by name."""
+    for text in metadata.requires(name) or ():
+        requirement = Requirement(text)
+        marker = requirement.marker
+        if marker and not any(marker.evaluate({**IMAGE, "extra": extra}) for extra in extras):
+            continue
+        known = found.setdefault(canonicalize_name(requirement.name), [])
+        if str(requirement) not in map(str, known):
+            known.append(requirement)
+            installed_with(requirement.name, frozenset({"", *requirement.extras}), found)
+
+
+def test_every_package_of_the_image_has_an_exact_version_that_its_users_allow() -> None:
+    required: dict[str, list[Requirement]] = {}
+    installed_with("friendli-dedicated", frozenset({"", "endpoint"}), required)
+    assert len(required) > 20
+    versions = pins()
+    assert required.keys() - versions.keys() == set()
+    # Only the requirements of this project hold for any version of the other packages.
+    for text in metadata.requires("friendli-dedicated") or ():
+        requirement = Requirement(text)
+        pinned = versions.get(canonicalize_name(requirement.name))
+        assert pinned is None or requirement.specifier.contains(pinned), requirement
+
+
+def test_every_installation_of_the_image_has_exact_versions() -> None:
+    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", "")
+    installations = re.findall(r"pip install ([^&\n]+)", text)
+    assert len(installations) == 3
+    for arguments in installations:
+        assert "--constraint" in arguments or ("--no-deps" in arguments and "==" in arguments)
+    assert "--no-build-isolation" in text
+    assert "hatchling" in pins()
+
+
+def test_every_service_has_limits_of_processors_and_memory(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        limits = service["deploy"]["resources"]["limits"]
+        assert limits["cpus"] and limits["memory"], name
+    endpoint = compose["services"]["endpoint"]
+    threads = endpoint["environment"]["FRIENDLI_ENDPOINT_THREADS"]
+    assert threads == endpoint["deploy"]["resources"]["limits"]["cpus"]
+
+
+def test_the_page_on_security_names_everybody_and_how_to_report() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    for subject in (
+        "operator", "token", "admin token", "browser", "model file", "chat template",
+        "adapter file", "network",
+    ):  # fmt: skip
+        assert re.search(rf"^\| [^|]*{subject}", text, re.M), subject
+    assert "security advisories" in text
+    for page in ("README.md", "docs/security.md"):
+        assert "SECURITY.md)" in (ROOT / page).read_text()

@@ -55,8 +55,8 @@ class Served:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        assert self._service._serving is not None
-        return self._service._serving.vocabulary
+        assert self._service._model is not None
+        return self._service._model.vocabulary
 
     def token(self, text: str) -> int:
         """Returns the id of a control token."""
@@ -66,7 +66,7 @@ class Served:
     def ids(self, content: str = "Hello", **fields: Any) -> tuple[int, ...]:
         """Returns the token ids of the rendered prompt."""
         body = DedicatedChatCompletionBody.model_validate(_body(content, fields))
-        return self._service.render(body).tokens
+        return asyncio.run(self._service.render(body)).tokens
 
     def prompt(self, content: str = "Hello", **fields: Any) -> list[bytes]:
         """Returns the token bytes of the rendered prompt."""

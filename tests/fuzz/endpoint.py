@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -107,6 +108,9 @@ class ScriptedSource:
     def vocabulary(self) -> Vocabulary:
         return self._vocabulary
 
+    def vocabulary_loader(self) -> Callable[[], Vocabulary]:
+        return partial(ScriptedVocabulary, context=CONTEXT)
+
     def open(self, make_guide: GuideMaker, _report: Callable[[StepReport], None]) -> Engine:
         serves = serving(
             chaotic(self._vocabulary.size), vocabulary=self._vocabulary, make_guide=make_guide
@@ -125,8 +129,9 @@ class ScriptedSource:
 def endpoint() -> Iterator[Endpoint]:
     """Yields the endpoint; at the end, the backend must not have seen a contract violation."""
     source = ScriptedSource()
-    service = EndpointService(Settings(max_choices=4), source, Telemetry())
+    service = EndpointService(Settings(max_choices=4, workers=1), source, Telemetry())
     service.load()
     policy = Policy(max_body=1 << 20, max_messages=16)
     with contextlib.closing(source), asyncio.Runner() as runner:
         yield Endpoint(create_app(service, policy), runner)
+        runner.run(service.aclose())

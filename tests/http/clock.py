@@ -1,11 +1,11 @@
-"""Clocks that a test moves on: one of plain seconds, and that of an event loop."""
+"""Clocks that a test controls: a plain one in seconds, and that of an event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 
 class Clock:
-    """Seconds that a test sets."""
+    """A clock in seconds that a test sets."""
 
     now = 1000.0
 
@@ -14,7 +14,7 @@ class Clock:
 
 
 class ShiftedLoop(asyncio.SelectorEventLoop):
-    """Its clock goes as ever, and jumps when it is told."""
+    """An event loop whose clock runs normally plus a `shift` that a test changes."""
 
     shift = 0.0
 
@@ -23,7 +23,7 @@ class ShiftedLoop(asyncio.SelectorEventLoop):
 
 
 def run_shifted(scenario: Callable[[ShiftedLoop], Awaitable[None]]) -> None:
-    """Runs a scenario, which may move the time on; pytest's timeout bounds it."""
+    """Runs a scenario that may shift the clock; pytest's timeout limits it."""
 
     async def running() -> None:
         loop = asyncio.get_running_loop()
@@ -34,8 +34,8 @@ def run_shifted(scenario: Callable[[ShiftedLoop], Awaitable[None]]) -> None:
         runner.run(running())
 
 
-async def until(happened: Callable[[], object], step: Callable[[], None] = lambda: None) -> None:
-    """Lets the loop turn until something has happened, with a step at each turn."""
-    while not happened():
+async def until(condition: Callable[[], object], step: Callable[[], None] = lambda: None) -> None:
+    """Runs the event loop until a condition is true, calling `step` in each iteration."""
+    while not condition():
         step()
         await asyncio.sleep(0)

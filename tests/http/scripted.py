@@ -1,4 +1,4 @@
-"""A service whose answers a test writes, and an ASGI client that sees every message."""
+"""A scripted service, and an ASGI client that records every message."""
 
 import asyncio
 import contextlib
@@ -45,15 +45,15 @@ from friendli_endpoint.http.policy import Policy
 from tests.support.scripted import ScriptedVocabulary
 
 BOUND = 20.0
-"""Seconds after which a test has hung."""
+"""Maximum duration of a test in seconds."""
 
 SCRIPTED = ScriptedVocabulary()
 COMPLETIONS = "/dedicated/v1/chat/completions"
 VALID: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello!"}]}
 
 
-class ScriptedExchange:
-    """One choice, whose text is the output of its steps."""
+class ScriptedResponse:
+    """A response of one choice, whose text is the text of its steps."""
 
     def __init__(self, stream: bool) -> None:
         self.request = GenerationRequest(
@@ -86,7 +86,7 @@ class ScriptedExchange:
         return chunks
 
     def text_chunk(self, choice: int, text: str) -> StreamedChatData:
-        raise AssertionError("its chunks are all whole")
+        raise AssertionError("all its chunks are full chunks")
 
     def completion(self) -> ContainerChatCompleteSuccess:
         message = ChatChoiceMessage(role="assistant", content=self.text)
@@ -103,11 +103,11 @@ def _chunk(delta: StreamedChatChoiceDelta) -> StreamedChatData:
     return StreamedChatData(id="chatcmpl-1", choices=[choice], created=0)
 
 
-def steps(*pieces: str, finish: bool = False) -> list[TokenStep]:
-    """Steps with these texts; with `finish`, the last one ends the choice."""
+def steps(*texts: str, finish: bool = False) -> list[TokenStep]:
+    """Returns steps with these texts; with `finish`, the last one finishes the choice."""
     return [
-        _step(number, piece.encode(), "stop" if finish and number == len(pieces) - 1 else None)
-        for number, piece in enumerate(pieces)
+        _step(number, text.encode(), "stop" if finish and number == len(texts) - 1 else None)
+        for number, text in enumerate(texts)
     ]
 
 
@@ -116,12 +116,12 @@ def _step(token: int, text: bytes, finish: FinishReason | None) -> TokenStep:
     return TokenStep(0, token, TokenFindings(len(text), spans, finish))
 
 
-News = Sequence[TokenStep] | Started | EngineError
-"""What an engine tells of a request."""
+EngineMessage = Sequence[TokenStep] | Started | EngineError
+"""A message from an engine about a request."""
 
 
 class ScriptedLoop:
-    """Takes requests, and keeps what it was told."""
+    """An engine loop that records its calls and delivers what a test passes."""
 
     adapters: tuple[str, ...] = ()
     is_alive = True
@@ -130,15 +130,15 @@ class ScriptedLoop:
     def __init__(self) -> None:
         self.submitted = asyncio.Event()
         self.cancelled: list[str] = []
-        self.refusal: RequestError | None = None
+        self.submit_error: RequestError | None = None
         self._deliver: Deliver | None = None
-        self._begun = monotonic()
+        self._submitted_at = monotonic()
 
     def submit(self, request: GenerationRequest, deliver: Deliver) -> None:
-        if self.refusal is not None:
-            raise self.refusal
+        if self.submit_error is not None:
+            raise self.submit_error
         self._deliver = deliver
-        self._begun = monotonic()
+        self._submitted_at = monotonic()
         self.submitted.set()
 
     def cancel(self, request_id: str) -> None:
@@ -147,22 +147,22 @@ class ScriptedLoop:
     def close(self) -> None:
         pass
 
-    def deliver(self, news: News) -> None:
-        """Tells the request that was submitted last."""
+    def deliver(self, message: EngineMessage) -> None:
+        """Delivers a message to the request that was submitted last."""
         assert self._deliver is not None
-        if isinstance(news, Started):
-            self._begun -= news.queue_seconds + news.prefill_seconds
-        if isinstance(news, Started | EngineError):
-            self._deliver(news)
+        if isinstance(message, Started):
+            self._submitted_at -= message.queue_seconds + message.prefill_seconds
+        if isinstance(message, Started | EngineError):
+            self._deliver(message)
         else:
-            self._deliver(Generated(tuple(news), monotonic() - self._begun))
+            self._deliver(Generated(tuple(message), monotonic() - self._submitted_at))
 
 
 CARD = ModelCard("m", 128, 300, 4, None, ("text",), (), True)
 
 
 def scripted_engine(loop: ScriptedLoop) -> LocalEngine:
-    """The real way from an engine's thread to the event loop, over a scripted loop."""
+    """Returns the real bridge from an engine's thread to the event loop, over a scripted loop."""
     return LocalEngine(cast(EngineLoop, loop), CARD)
 
 
@@ -172,8 +172,8 @@ class ScriptedService:
     def __init__(self, *, loaded: bool = True) -> None:
         self.scripted = ScriptedLoop()
         self.loaded = loaded
-        self.accepted: list[DedicatedChatCompletionBody] = []
-        self.fault: Exception | None = None
+        self.prepared: list[DedicatedChatCompletionBody] = []
+        self.error: Exception | None = None
         self.named: list[str] = []
         self.loaded_adapters: dict[str, str] = {}
 
@@ -189,19 +189,19 @@ class ScriptedService:
     def check_live(self) -> None:
         pass
 
-    def prepare(self, body: DedicatedChatCompletionBody) -> ScriptedExchange:
-        if self.fault is not None:
-            raise self.fault
-        self.accepted.append(body)
-        return ScriptedExchange(body.stream is True)
+    async def prepare(self, body: DedicatedChatCompletionBody) -> ScriptedResponse:
+        if self.error is not None:
+            raise self.error
+        self.prepared.append(body)
+        return ScriptedResponse(body.stream is True)
 
-    def render(self, body: DedicatedChatCompletionBody) -> Rendering:
-        self.prepare(body)
+    async def render(self, body: DedicatedChatCompletionBody) -> Rendering:
+        await self.prepare(body)
         return rendering((1,), SCRIPTED, SCRIPTED.context)
 
     def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
-        if self.fault is not None:
-            raise self.fault
+        if self.error is not None:
+            raise self.error
         self.named.append(model)
         return SCRIPTED.tokenize(text, parse_special)
 
@@ -215,8 +215,8 @@ class ScriptedService:
         return tuple(self.loaded_adapters)
 
     async def load_adapter(self, route: str, name: str) -> None:
-        if self.fault is not None:
-            raise self.fault
+        if self.error is not None:
+            raise self.error
         self.loaded_adapters[route] = name
 
     async def unload_adapter(self, route: str) -> None:
@@ -236,8 +236,8 @@ async def no_lifespan(_app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-def scripted_app(service: ScriptedService, max_body: int = 10_000, **granted: Any) -> FastAPI:
-    return build_app(service, Policy(max_body=max_body, **granted), no_lifespan)
+def scripted_app(service: ScriptedService, max_body: int = 10_000, **policy: Any) -> FastAPI:
+    return build_app(service, Policy(max_body=max_body, **policy), no_lifespan)
 
 
 class Call:
@@ -245,8 +245,9 @@ class Call:
 
     Args:
         app: The application.
-        body: The pieces in which the request's body comes.
-        fails_at: Type of the message whose sending fails, as where the client has gone.
+        body: Chunks of the request's body.
+        fails_at: Type of the message whose sending fails, as if the client had disconnected.
+        client: Address and port of the client.
     """
 
     def __init__(
@@ -258,6 +259,7 @@ class Call:
         headers: Iterable[tuple[str, str]] = (),
         body: Iterable[bytes] = (b"",),
         fails_at: str | None = None,
+        client: tuple[str, int] | None = ("127.0.0.1", 1),
     ) -> None:
         self._app = app
         self._scope = {
@@ -271,14 +273,14 @@ class Call:
             "query_string": b"",
             "root_path": "",
             "headers": [(name.lower().encode(), value.encode()) for name, value in headers],
-            "client": ("127.0.0.1", 1),
+            "client": client,
             "server": ("127.0.0.1", 80),
         }
-        self._pieces = list(body)
+        self._chunks = list(body)
         self._fails_at = fails_at
-        self._gone = asyncio.Event()
+        self._disconnected = asyncio.Event()
         self._sent = asyncio.Condition()
-        self.pieces_read = 0
+        self.chunks_read = 0
         self.status = 0
         self.headers: list[tuple[str, str]] = []
         self.body = b""
@@ -293,20 +295,20 @@ class Call:
         await asyncio.wait({self.task})
 
     async def _receive(self) -> dict[str, Any]:
-        if self.pieces_read < len(self._pieces):
-            self.pieces_read += 1
-            more = self.pieces_read < len(self._pieces)
-            piece = self._pieces[self.pieces_read - 1]
-            return {"type": "http.request", "body": piece, "more_body": more}
-        await self._gone.wait()
+        if self.chunks_read < len(self._chunks):
+            self.chunks_read += 1
+            more = self.chunks_read < len(self._chunks)
+            chunk = self._chunks[self.chunks_read - 1]
+            return {"type": "http.request", "body": chunk, "more_body": more}
+        await self._disconnected.wait()
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Any) -> None:
         if message["type"] == self._fails_at:
-            raise OSError("the client has gone")
+            raise OSError("the client has disconnected")
         async with self._sent:
             if message["type"] == "http.response.start":
-                assert not self.status, "a second answer"
+                assert not self.status, "a second response"
                 self.status = message["status"]
                 self.headers = [(k.decode(), v.decode()) for k, v in message["headers"]]
             else:
@@ -314,17 +316,17 @@ class Call:
                 self.ended = not message.get("more_body", False)
             self._sent.notify_all()
 
-    def leave(self) -> None:
-        """The client goes away."""
-        self._gone.set()
+    def disconnect(self) -> None:
+        """Disconnects the client."""
+        self._disconnected.set()
 
-    async def until(self, enough: Callable[["Call"], bool]) -> None:
-        """Waits until the answer so far satisfies a test."""
+    async def until(self, condition: Callable[["Call"], bool]) -> None:
+        """Waits until the response so far satisfies a condition."""
         async with self._sent:
-            await self._sent.wait_for(lambda: enough(self))
+            await self._sent.wait_for(lambda: condition(self))
 
     async def done(self) -> "Call":
-        """Waits until the application has served this call."""
+        """Waits until the application has served the call."""
         await self.task
         return self
 
@@ -339,7 +341,7 @@ class Call:
 
     @property
     def events(self) -> list[Any]:
-        """The events so far: parsed JSON, `[DONE]` or a comment as text."""
+        """The events so far: parsed JSON, or text for `[DONE]` and comments."""
         assert self.body.endswith(b"\n\n")
         found = []
         for event in self.body.decode().split("\n\n")[:-1]:
@@ -350,7 +352,7 @@ class Call:
 
 
 def completions(service: ScriptedService, *, max_body: int = 10_000, **given: Any) -> Call:
-    """A call of the chat completions with a valid body and these fields."""
+    """Returns a call of the chat completions with a valid body and these fields."""
     fails_at = given.pop("fails_at", None)
     body = json.dumps({**VALID, **given}).encode()
     app = scripted_app(service, max_body)
@@ -358,7 +360,7 @@ def completions(service: ScriptedService, *, max_body: int = 10_000, **given: An
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    """Runs a scenario, which must not take long."""
+    """Runs a scenario for at most `BOUND` seconds."""
 
     async def bounded() -> None:
         async with asyncio.timeout(BOUND):
@@ -370,7 +372,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
 def called(
     app: FastAPI, method: str, path: str, *headers: tuple[str, str], body: Iterable[bytes] = (b"",)
 ) -> Call:
-    """A call that is over."""
+    """Returns a finished call."""
     calls = []
 
     async def scenario() -> None:
@@ -382,7 +384,7 @@ def called(
 
 
 def check_error(call: Call, status: int, param: str | None = None) -> dict[str, Any]:
-    """Checks that an answer is an error in the one form; returns what it says."""
+    """Checks that a response is a JSON error; returns its fields."""
     assert call.status == status, call.body
     assert call.header("content-type") == "application/json"
     assert call.header("x-request-id")

@@ -1,4 +1,4 @@
-"""What is not there, and what is not shown: errors of the framework in the one form."""
+"""Errors of the framework as JSON errors, and disabled pages."""
 
 import pytest
 from fastapi import FastAPI
@@ -12,7 +12,7 @@ def app() -> FastAPI:
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere", "/dedicated/v1/chat/completions/", "/%22%0a"])
-def test_an_unknown_path_is_404(app: FastAPI, path: str) -> None:
+def test_an_unknown_path_gets_404(app: FastAPI, path: str) -> None:
     assert path in check_error(called(app, "GET", path), 404)["message"]
 
 
@@ -26,7 +26,7 @@ def test_an_unknown_path_is_404(app: FastAPI, path: str) -> None:
         ("POST", "/dedicated/v1/models", "GET"),
     ],
 )
-def test_a_wrong_method_is_405_with_allow(
+def test_an_unsupported_method_gets_405_with_allow(
     app: FastAPI, method: str, path: str, allowed: str
 ) -> None:
     call = called(app, method, path)
@@ -35,5 +35,5 @@ def test_a_wrong_method_is_405_with_allow(
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
-def test_there_is_no_page_that_loads_programs_from_elsewhere(app: FastAPI, path: str) -> None:
+def test_pages_that_load_scripts_from_other_hosts_are_disabled(app: FastAPI, path: str) -> None:
     check_error(called(app, "GET", path), 404)

@@ -1,4 +1,4 @@
-"""Bodies: which error names which field, and JSON at its bounds."""
+"""Parsing of bodies: the field of each error, and JSON at its limits."""
 
 import json
 import string
@@ -15,12 +15,12 @@ from tests.http.scripted import VALID
 
 
 def message(**fields: Any) -> dict[str, Any]:
-    """A valid body but for its only message."""
+    """Returns a body that is valid except for its only message."""
     return {**VALID, "messages": [fields]}
 
 
 def part(**fields: Any) -> dict[str, Any]:
-    """A valid body but for the only part of its message."""
+    """Returns a body that is valid except for the only part of its message."""
     return message(role="user", content=[fields])
 
 
@@ -29,7 +29,7 @@ def valid(**fields: Any) -> dict[str, Any]:
 
 
 def spliced(field: str, value: str) -> bytes:
-    """A valid body with one more field, written as it is given."""
+    """Returns a valid body with one more field, whose value is inserted unchanged."""
     return (json.dumps(VALID)[:-1] + f', "{field}": {value}}}').encode()
 
 
@@ -37,13 +37,13 @@ def parsed(body: bytes) -> DedicatedChatCompletionBody:
     return parse_body(body, DedicatedChatCompletionBody)
 
 
-def refusal(body: bytes) -> RequestError:
+def request_error(body: bytes) -> RequestError:
     with pytest.raises(RequestError) as caught:
         parse_body(body, DedicatedChatCompletionBody)
     return caught.value
 
 
-# ── no JSON ──────────────────────────────────────────────────────────────────────────────────
+# ── invalid JSON ─────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def refusal(body: bytes) -> RequestError:
     ],
     ids=lambda body: repr(body[:16]),
 )
-def test_what_is_no_json_is_400(body: bytes) -> None:
-    found = refusal(body)
+def test_invalid_json_gets_400(body: bytes) -> None:
+    found = request_error(body)
     assert (found.status, found.param, found.code) == (400, None, "invalid_json")
 
 
-# ── JSON that is no request ──────────────────────────────────────────────────────────────────
+# ── invalid requests ─────────────────────────────────────────────────────────────────────────
 
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -151,10 +151,10 @@ NAN, INFINITY = float("nan"), float("inf")
     ],
     ids=lambda value: json.dumps(value)[:60] if isinstance(value, dict) else None,
 )
-def test_an_error_names_the_field_and_not_the_branch_of_a_union(
+def test_an_error_names_the_field_without_union_branches(
     body: Any, status: int, param: str | None
 ) -> None:
-    found = refusal(json.dumps(body).encode())
+    found = request_error(json.dumps(body).encode())
     assert (found.status, found.param) == (status, param)
     assert found.message.startswith(param or "the body")
     assert found.code in ("missing_field", "wrong_type", "unknown_value", "out_of_range")
@@ -180,7 +180,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(KEYS, JSON, max_size=5))
-def test_any_json_is_a_request_or_an_error_that_names_a_field_of_it(fields: Any) -> None:
+def test_any_json_is_valid_or_an_error_with_one_of_its_fields(fields: Any) -> None:
     body = json.dumps({**VALID, **fields}).encode()
     try:
         parsed = parse_body(body, DedicatedChatCompletionBody)
@@ -195,11 +195,11 @@ def test_any_json_is_a_request_or_an_error_that_names_a_field_of_it(fields: Any)
 
 
 @given(st.binary(max_size=200) | st.text(string.printable, max_size=50).map(str.encode))
-def test_any_bytes_are_an_error(body: bytes) -> None:
-    assert refusal(body).status in (400, 422)
+def test_random_bytes_are_rejected(body: bytes) -> None:
+    assert request_error(body).status in (400, 422)
 
 
-# ── JSON at its bounds ───────────────────────────────────────────────────────────────────────
+# ── JSON at its limits ───────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -207,8 +207,8 @@ def test_any_bytes_are_an_error(body: bytes) -> None:
     ["[" + "0," * MAX_VALUES + "0]", "{" + '"a":[],' * (MAX_VALUES // 2) + '"a":0}'],
     ids=["a list", "an object"],
 )
-def test_too_many_values_are_400(value: str) -> None:
-    found = refusal(spliced("chat_template_kwargs", f'{{"a": {value}}}'))
+def test_too_many_values_get_400(value: str) -> None:
+    found = request_error(spliced("chat_template_kwargs", f'{{"a": {value}}}'))
     assert (found.status, found.code) == (400, "out_of_range")
     assert "262,144" in found.message
 
@@ -216,8 +216,8 @@ def test_too_many_values_are_400(value: str) -> None:
 @pytest.mark.parametrize(
     "text", ['"' + r"\"," * (1 << 20), '"' * (1 << 20) + ",", '"\\' + "," * (1 << 20)]
 )
-def test_a_string_that_does_not_end_is_looked_at_once(text: str) -> None:
-    assert refusal(text.encode()).code == "invalid_json"
+def test_an_unterminated_string_is_scanned_once(text: str) -> None:
+    assert request_error(text.encode()).code == "invalid_json"
 
 
 def test_commas_and_brackets_in_strings_are_not_counted() -> None:
@@ -228,12 +228,12 @@ def test_commas_and_brackets_in_strings_are_not_counted() -> None:
     assert parsed(spliced("eos_token", "[" + "0," * (MAX_VALUES - 20) + "0]")).eos_token
 
 
-def test_nul_is_a_character() -> None:
+def test_a_nul_character_is_valid() -> None:
     body = json.dumps({**VALID, "messages": [{"role": "user", "content": "a\0b"}]}).encode()
     assert parsed(body).messages[0].content == "a\0b"
 
 
-def test_of_a_key_given_twice_the_last_counts() -> None:
+def test_the_last_of_duplicate_keys_is_used() -> None:
     body = b'{"model": "a", "model": "m", "messages": [], "messages": [%s]}'
     message = b'{"role": "clown", "role": "user", "content": 1, "content": "x"}'
     read = parsed(body % message)

@@ -1,4 +1,4 @@
-"""Wide bodies: however many items are wrong, validation ends with a few errors."""
+"""Wide bodies: validation yields few errors, however many items are invalid."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -24,14 +24,14 @@ POSTED: dict[str, type[BaseModel]] = {
 }
 WIDE = 20_000
 MAX_ERRORS = 4
-"""A field that is a union has an error for each branch."""
+"""Maximum number of errors: a field that is a union has one for each branch."""
 
 
-# ── the rule, for every type of body ─────────────────────────────────────────────────────────
+# ── the schema of every type of body ─────────────────────────────────────────────────────────
 
 
 def unbounded(schema: Any) -> Iterator[str]:
-    """The parts of a core schema that may yield an error for each item of a body."""
+    """Yields the parts of a core schema that may yield an error for each item of a body."""
     if isinstance(schema, list | tuple):
         for inner in schema:
             yield from unbounded(inner)
@@ -53,13 +53,13 @@ def unbounded(schema: Any) -> Iterator[str]:
             yield from unbounded(inner)
 
 
-def test_every_body_that_is_posted_is_looked_at() -> None:
+def test_every_post_route_is_checked() -> None:
     routes = [r for r in scripted_app(ScriptedService()).routes if isinstance(r, APIRoute)]
     assert {r.path for r in routes if "POST" in (r.methods or ())} == set(POSTED)
 
 
 @pytest.mark.parametrize("kind", dict.fromkeys(POSTED.values()), ids=lambda kind: kind.__name__)
-def test_no_part_of_a_body_can_yield_an_error_for_each_item(kind: type[BaseModel]) -> None:
+def test_no_field_of_a_body_can_yield_an_error_per_item(kind: type[BaseModel]) -> None:
     assert list(unbounded(kind.__pydantic_core_schema__)) == []
 
 
@@ -77,14 +77,14 @@ class Holding(BaseModel):
 
 
 @pytest.mark.parametrize("kind", [Forbidding, Typed, Holding])
-def test_the_rule_finds_extra_fields(kind: type[BaseModel]) -> None:
+def test_the_check_finds_extra_fields(kind: type[BaseModel]) -> None:
     assert list(unbounded(kind.__pydantic_core_schema__))
 
 
 @pytest.mark.parametrize(
     "field", [list[int], list[list[int]] | str, tuple[int, ...], dict[str, int], set[int]]
 )
-def test_the_rule_finds_containers(field: Any) -> None:
+def test_the_check_finds_containers(field: Any) -> None:
     kind = create_model("Kind", field=field)
     assert list(unbounded(kind.__pydantic_core_schema__))
 
@@ -124,39 +124,39 @@ LISTS: list[tuple[Wide, type[BaseModel], str]] = [
 ]
 
 
-def refusal(body: bytes, kind: type[BaseModel]) -> RequestError:
+def request_error(body: bytes, kind: type[BaseModel]) -> RequestError:
     with pytest.raises(ValidationError) as caught:
         kind.model_validate_json(body, strict=True)
     assert caught.value.error_count() <= MAX_ERRORS
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as rejected:
         parse_body(body, kind)
-    return refused.value
+    return rejected.value
 
 
 @pytest.mark.parametrize("item", [None, [], 0.5], ids=repr)
 @pytest.mark.parametrize(("wide", "kind", "param"), LISTS, ids=[param for _, _, param in LISTS])
-def test_a_list_of_wrong_items_has_few_errors_and_the_first_is_named(
+def test_a_list_of_invalid_items_yields_few_errors_and_names_the_first(
     wide: Wide, kind: type[BaseModel], param: str, item: Any
 ) -> None:
-    found = refusal(json.dumps(wide([item] * WIDE)).encode(), kind)
+    found = request_error(json.dumps(wide([item] * WIDE)).encode(), kind)
     assert (found.status, found.param) == (422, f"{param}[0]")
 
 
 @pytest.mark.parametrize("kind", [TokenizeBody, DetokenizeBody, AdapterBody])
-def test_of_many_unknown_fields_the_first_is_named(kind: type[BaseModel]) -> None:
+def test_the_first_of_many_unknown_fields_is_named(kind: type[BaseModel]) -> None:
     good = {"model": "m", "prompt": "", "tokens": [], "route": "a", "file": "b"}
     known = {name: good[name] for name in kind.model_fields if name in good}
     body = json.dumps({**known, **{f"unknown{n}": n for n in range(WIDE)}}).encode()
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as caught:
         parse_body(body, kind)
-    found = refused.value
+    found = caught.value
     assert (found.status, found.param, found.code) == (400, "unknown0", "unknown_field")
 
 
 @pytest.mark.parametrize("name", ["model", "messages", "n", "stop", "tools"])
-def test_a_wrong_field_that_is_given_very_often_has_few_errors(name: str) -> None:
+def test_an_invalid_field_repeated_many_times_yields_few_errors(name: str) -> None:
     again = f'"{name}": {{}}, '.encode()
-    found = refusal(b"{" + again * WIDE + b'"x": 0}', DedicatedChatCompletionBody)
+    found = request_error(b"{" + again * WIDE + b'"x": 0}', DedicatedChatCompletionBody)
     assert found.status == 422
 
 
@@ -170,7 +170,7 @@ def test_messages_are_counted_before_they_are_validated(path: str) -> None:
         error = check_error(call, 400, "messages")
         assert (error["code"], error["message"]) == (
             "out_of_range",
-            "there may be at most 3 messages, not 4",
+            "messages: must have at most 3 items, got 4",
         )
 
     run(scenario)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what is described, and that every reference leads somewhere."""
+"""The OpenAPI document: descriptions of bodies and responses, and valid references."""
 
 import json
 import re
@@ -32,20 +32,20 @@ def test_the_openapi_document_describes_the_body_and_warns_of_nothing() -> None:
     }
 
 
-def test_every_reference_in_the_openapi_document_leads_somewhere(app: FastAPI) -> None:
+def test_every_reference_in_the_openapi_document_resolves(app: FastAPI) -> None:
     document = called(app, "GET", "/openapi.json").json
     references = set(re.findall(r'"\$ref": "([^"]*)"', json.dumps(document)))
     assert references
     for reference in references:
-        place = document
+        target = document
         start, *names = reference.split("/")
         assert start == "#"
         for name in names:
-            place = place[name]
-        assert place
+            target = target[name]
+        assert target
 
 
-def test_every_body_that_is_posted_is_described(app: FastAPI) -> None:
+def test_every_post_body_is_described(app: FastAPI) -> None:
     document = called(app, "GET", "/openapi.json").json
     posted = [methods["post"] for methods in document["paths"].values() if "post" in methods]
     assert document["paths"][COMPLETIONS]["post"] in posted
@@ -56,7 +56,7 @@ def test_every_body_that_is_posted_is_described(app: FastAPI) -> None:
         assert document["components"]["schemas"][name]["properties"]
 
 
-def test_a_stream_is_described_by_its_chunks_and_a_whole_answer_by_its_message(
+def test_streamed_and_whole_responses_have_their_own_schema(
     app: FastAPI,
 ) -> None:
     document = called(app, "GET", "/openapi.json").json

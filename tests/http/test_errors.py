@@ -1,4 +1,4 @@
-"""Errors: their type by status, their fields, and how much they send back."""
+"""JSON errors: their type by status, their fields and their maximum length."""
 
 import json
 
@@ -8,7 +8,7 @@ from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.errors import error_body, request_error_response
 
 
-def test_an_error_does_not_send_back_all_it_got() -> None:
+def test_message_and_param_of_an_error_are_truncated() -> None:
     error = error_body(400, "x" * 10**6, "y" * 10**6, "code")["error"]
     assert len(json.dumps(error)) < 1_500
     assert error["message"].startswith("xxx")
@@ -16,7 +16,7 @@ def test_an_error_does_not_send_back_all_it_got() -> None:
     assert (short["message"], short["param"]) == ("x" * 1000, None)
 
 
-def test_what_is_cut_from_an_error_is_marked() -> None:
+def test_a_truncated_error_ends_with_an_ellipsis() -> None:
     error = error_body(400, "x" * 1001, "y" * 201)["error"]
     assert error["message"] == "x" * 1000 + "\N{HORIZONTAL ELLIPSIS}"
     assert error["param"] == "y" * 200 + "\N{HORIZONTAL ELLIPSIS}"
@@ -42,14 +42,14 @@ def test_the_type_of_an_error_follows_from_its_status(status: int, kind: str) ->
     assert error_body(status, "why")["error"]["type"] == kind
 
 
-def test_a_refusal_is_answered_with_all_that_it_says() -> None:
-    refusal = RequestError("come again", param="n", status=429, code="queue_full", retry_after=0)
-    response = request_error_response(refusal)
+def test_a_request_error_response_has_all_fields() -> None:
+    error = RequestError("retry later", param="n", status=429, code="queue_full", retry_after=0)
+    response = request_error_response(error)
     assert response.status_code == 429
     assert response.headers["retry-after"] == "0"
     assert json.loads(bytes(response.body)) == {
         "error": {
-            "message": "come again",
+            "message": "retry later",
             "type": "rate_limit_error",
             "param": "n",
             "code": "queue_full",
@@ -57,7 +57,7 @@ def test_a_refusal_is_answered_with_all_that_it_says() -> None:
     }
 
 
-def test_a_refusal_that_stays_one_has_no_time_to_come_again() -> None:
+def test_retry_after_is_omitted_by_default() -> None:
     response = request_error_response(RequestError("no such field", param="n"))
     assert response.status_code == 400
     assert "retry-after" not in response.headers

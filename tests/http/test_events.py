@@ -1,4 +1,4 @@
-"""Events: what is written of a chunk, in short and in full."""
+"""Serialization of chunks as events: text deltas and full chunks."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(TEXTS, st.lists(st.tuples(st.integers(0, 3), TEXTS), min_size=1, max_size=8))
-def test_a_text_delta_is_written_as_the_chunk_it_is_short_for(
+def test_a_text_delta_is_written_like_its_full_chunk(
     model: str, deltas: list[tuple[int, str]]
 ) -> None:
     def expand(choice: int, text: str) -> StreamedChatData:

@@ -1,4 +1,4 @@
-"""What validation lets pass: endless numbers, and the names of the Python types."""
+"""Strict JSON checks: finite numbers, and only the wire names of fields."""
 
 import json
 from typing import Any
@@ -18,14 +18,14 @@ def parsed(body: bytes) -> DedicatedChatCompletionBody:
     return parse_body(body, DedicatedChatCompletionBody)
 
 
-def refusal(body: bytes) -> RequestError:
+def request_error(body: bytes) -> RequestError:
     with pytest.raises(RequestError) as caught:
         parsed(body)
     return caught.value
 
 
 def spliced(field: str, value: str) -> bytes:
-    """A valid body with one more field, written as it is given."""
+    """Returns a valid body with one more field, whose value is inserted unchanged."""
     return (json.dumps(VALID)[:-1] + f', "{field}": {value}}}').encode()
 
 
@@ -52,20 +52,20 @@ def spliced(field: str, value: str) -> bytes:
         ),
     ],
 )
-def test_a_number_without_end_is_400_wherever_it_is(
+def test_a_non_finite_number_gets_400_in_any_field(
     field: str, value: str, param: str, number: str
 ) -> None:
-    found = refusal(spliced(field, value % number))
+    found = request_error(spliced(field, value % number))
     assert (found.status, found.param, found.code) == (400, param, "out_of_range")
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_every_other_number_is_let_through(number: float) -> None:
+def test_every_finite_number_is_valid(number: float) -> None:
     body = parsed(spliced("chat_template_kwargs", json.dumps({"a": number})))
     assert body.chat_template_kwargs == {"a": number}
 
 
-def test_the_words_for_endless_numbers_are_good_text() -> None:
+def test_the_names_of_non_finite_numbers_are_valid_text() -> None:
     text = "NaN Infinity -Infinity 1e999 " + "9" * 400
     message = {"role": "user", "content": text}
     assert parsed(json.dumps({**VALID, "messages": [message]}).encode()).messages[0].content == text
@@ -85,22 +85,20 @@ def test_the_words_for_endless_numbers_are_good_text() -> None:
     ],
     ids=["role", "a second one", "part", "format", "schema"],
 )
-def test_names_of_the_python_types_are_not_those_of_the_wire(
-    fields: dict[str, Any], param: str
-) -> None:
-    found = refusal(json.dumps({**VALID, **fields}).encode())
+def test_python_names_of_fields_are_rejected(fields: dict[str, Any], param: str) -> None:
+    found = request_error(json.dumps({**VALID, **fields}).encode())
     assert found.status == 422
     assert (found.param or "").startswith(param)
 
 
 @pytest.mark.parametrize("number", ["9" * 308 + ".0", "9" * 199 + "e9", "1e308", "-1E+308"])
-def test_a_number_that_looks_endless_and_is_not_is_let_through(number: str) -> None:
+def test_a_large_finite_number_is_valid(number: str) -> None:
     body = parsed(spliced("chat_template_kwargs", f'{{"a": {number}}}'))
     assert body.chat_template_kwargs == {"a": float(number)}
 
 
 @pytest.mark.parametrize(
-    ("place", "path"),
+    ("keys", "path"),
     [
         ((), ""),
         (("messages",), "messages"),
@@ -109,5 +107,5 @@ def test_a_number_that_looks_endless_and_is_not_is_let_through(number: str) -> N
         (("a", 0, 1), "a[0][1]"),
     ],
 )
-def test_a_path_is_written_as_in_a_program(place: tuple[int | str, ...], path: str) -> None:
-    assert path_of(place) == path
+def test_a_path_is_written_with_dots_and_brackets(keys: tuple[int | str, ...], path: str) -> None:
+    assert path_of(keys) == path

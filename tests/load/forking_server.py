@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from friendli_endpoint.cli.checks import look
+from friendli_endpoint.cli.checks import run_checks
 from friendli_endpoint.generation import StartError
 from friendli_endpoint.settings import Settings
 from tests.families.served import Served
@@ -29,7 +29,7 @@ SECONDS = 120
 
 def serve(path: Path) -> int:
     """Serves one file as `serve` does, answers one request, and checks it as `doctor` does."""
-    checked = {finding.check: finding.ok for finding in look(Settings(model=path, port=0))}
+    checked = {finding.check: finding.ok for finding in run_checks(Settings(model=path, port=0))}
     code = SERVED
     try:
         with Served(path, repack="auto") as served:

@@ -1,11 +1,11 @@
-"""A connection without a socket, on a clock of the test's own."""
+"""A connection without a socket, on a clock that the test controls."""
 
 from typing import Any
 
 import uvicorn
 from uvicorn.server import ServerState
 
-from friendli_endpoint.http.limits.body_memory import BodyMemory
+from friendli_endpoint.http.limits.body_memory import BodyMemoryBudget
 from friendli_endpoint.server.connection import Connection, connection_type
 from tests.http.clock import ShiftedLoop, until
 from tests.http.scripted import ScriptedService, scripted_app
@@ -14,7 +14,7 @@ SECONDS = 30.0
 
 
 class Transport:
-    """A transport that keeps what is written; nothing is read unless the test sends it."""
+    """A transport that records the written bytes; a test passes received bytes to the protocol."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -24,9 +24,9 @@ class Transport:
     def get_extra_info(self, _name: str) -> None:
         return None
 
-    def write(self, piece: bytes) -> None:
+    def write(self, data: bytes) -> None:
         assert not self.closed
-        self.written += piece
+        self.written += data
 
     def is_closing(self) -> bool:
         return self.closed
@@ -46,18 +46,20 @@ class Transport:
 
 
 class Connected:
-    """A connection of an application to a client that the test plays."""
+    """A connection of a scripted application, with the test as its client."""
 
-    def __init__(self, loop: ShiftedLoop, max_memory: int = 1 << 20, **granted: Any) -> None:
-        self.bodies = BodyMemory(max_memory)
+    def __init__(self, loop: ShiftedLoop, max_memory: int = 1 << 20, **policy: Any) -> None:
+        self.body_memory = BodyMemoryBudget(max_memory)
         self.service = ScriptedService()
         self.transport = Transport()
-        app = scripted_app(self.service, receive_seconds=SECONDS, bodies=self.bodies, **granted)
+        app = scripted_app(
+            self.service, receive_seconds=SECONDS, body_memory=self.body_memory, **policy
+        )
         kind = connection_type(
             receive_seconds=SECONDS,
             stall_seconds=SECONDS,
             max_connections=1,
-            bodies=self.bodies,
+            body_memory=self.body_memory,
         )
         config = uvicorn.Config(app, log_config=None)
         self.connection: Connection = kind(config, ServerState(), {}, loop)
@@ -68,11 +70,11 @@ class Connected:
         self._loop.shift += SECONDS + 1
 
     async def until_written(self, text: bytes) -> None:
-        """Lets the application go on until this has been written."""
+        """Runs the application until this text has been written."""
         await until(lambda: text in self.transport.written)
 
     async def until_closed(self) -> bytes:
-        """Lets time pass until the connection is closed; gives what was written."""
+        """Lets time pass until the connection is closed; returns the written bytes."""
         await until(lambda: self.transport.closed, self.pass_time)
         self.connection.connection_lost(None)
         return self.transport.written

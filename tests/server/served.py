@@ -1,4 +1,4 @@
-"""An application behind the real server, on a port of its own, as long as a test needs it."""
+"""A scripted application behind the real server, on its own port."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from friendli_endpoint.engine.core.outbox import Deliver
 from friendli_endpoint.generation import EngineError, GenerationRequest, RequestError
-from friendli_endpoint.http.limits.body_memory import BodyMemory
+from friendli_endpoint.http.limits.body_memory import BodyMemoryBudget
 from friendli_endpoint.server.draining import DrainingServer, make_server
 from friendli_endpoint.settings import Settings
 from tests.http.scripted import (
@@ -34,7 +34,7 @@ def posting(stream: bool) -> bytes:
 
 
 def closing(request: bytes) -> bytes:
-    """The same request on a connection that ends with it."""
+    """Returns the same request with `connection: close`."""
     return request.replace(b"HTTP/1.1", b"HTTP/1.1\r\nconnection: close", 1)
 
 
@@ -42,12 +42,12 @@ CLOSING = closing(GET)
 
 
 class ThreadedLoop(ScriptedLoop):
-    """A scripted engine that tells another thread when it was asked."""
+    """A scripted engine that signals its calls to another thread."""
 
-    def __init__(self, submitted: threading.Event, told_to_cancel: threading.Event) -> None:
+    def __init__(self, submitted: threading.Event, cancel_called: threading.Event) -> None:
         super().__init__()
         self._submitted = submitted
-        self._told_to_cancel = told_to_cancel
+        self._cancel_called = cancel_called
 
     def submit(self, request: GenerationRequest, deliver: Deliver) -> None:
         super().submit(request, deliver)
@@ -55,7 +55,7 @@ class ThreadedLoop(ScriptedLoop):
 
     def cancel(self, request_id: str) -> None:
         super().cancel(request_id)
-        self._told_to_cancel.set()
+        self._cancel_called.set()
 
 
 class DrainedService(ScriptedService):
@@ -69,7 +69,7 @@ class DrainedService(ScriptedService):
         self.scripted = ThreadedLoop(self.submitted, self.cancelled)
 
     def drain(self) -> None:
-        self.fault = RequestError("shutting down", status=503, code="draining", retry_after=1)
+        self.error = RequestError("shutting down", status=503, code="draining", retry_after=1)
 
     async def aclose(self) -> None:
         self.closed = True
@@ -82,17 +82,17 @@ class Served:
     """A running server.
 
     Attributes:
-        bodies: What it holds of bodies.
+        body_memory: Budget of the bytes of all request bodies.
     """
 
     service: DrainedService
     server: DrainingServer
     thread: threading.Thread
     port: int
-    bodies: BodyMemory
+    body_memory: BodyMemoryBudget
 
     def connect(self, **options: Any) -> socket.socket:
-        """A connection on which nothing has been sent."""
+        """Returns a new connection."""
         connection = socket.socket()
         for option, value in options.items():
             connection.setsockopt(socket.SOL_SOCKET, getattr(socket, option), value)
@@ -100,17 +100,17 @@ class Served:
         connection.connect(("127.0.0.1", self.port))
         return connection
 
-    def send(self, *pieces: bytes) -> "Reading":
-        """What comes back for these bytes, to the end of the connection."""
+    def send(self, *chunks: bytes) -> "Reading":
+        """Sends bytes on a new connection; reads the response until the connection is closed."""
         with self.connect() as connection:
-            for piece in pieces:
-                connection.sendall(piece)
+            for chunk in chunks:
+                connection.sendall(chunk)
             return read(connection)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """An answer as bytes."""
+    """A response as bytes."""
 
     head: bytes
     body: bytes
@@ -122,11 +122,11 @@ class Reading:
 
 def read(connection: socket.socket) -> Reading:
     """Reads to the end of a connection."""
-    pieces = []
+    chunks = []
     with contextlib.suppress(ConnectionResetError):
-        while piece := connection.recv(65536):
-            pieces.append(piece)
-    head, _, body = b"".join(pieces).partition(LINE)
+        while chunk := connection.recv(65536):
+            chunks.append(chunk)
+    head, _, body = b"".join(chunks).partition(LINE)
     return Reading(head, body)
 
 
@@ -138,14 +138,16 @@ def served(
     service = DrainedService()
     cert, key = tls or (None, None)
     made = Settings(tls_cert=cert, tls_key=key, **settings)
-    bodies = BodyMemory(made.max_body_memory)
-    app = scripted_app(service, max_body, receive_seconds=made.receive_seconds, bodies=bodies)
+    body_memory = BodyMemoryBudget(made.max_body_memory)
+    app = scripted_app(
+        service, max_body, receive_seconds=made.receive_seconds, body_memory=body_memory
+    )
     listener = socket.create_server(("127.0.0.1", 0))
-    server = make_server(app, service, made, bodies)
+    server = make_server(app, service, made, body_memory)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        yield Served(service, server, thread, listener.getsockname()[1], bodies)
+        yield Served(service, server, thread, listener.getsockname()[1], body_memory)
     finally:
         server.should_exit = server.force_exit = True
         thread.join(BOUND)

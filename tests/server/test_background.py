@@ -1,4 +1,4 @@
-"""An endpoint behind a command: it answers, ends with its block, and says why it cannot start."""
+"""An endpoint in a background thread: it serves, stops with its block, and raises if it fails."""
 
 import logging
 import socket
@@ -25,7 +25,7 @@ MODELS = "/dedicated/v1/models"
 
 @pytest.fixture
 def source(monkeypatch: pytest.MonkeyPatch) -> HeldSource:
-    """The model of every endpoint, which is there at once."""
+    """The model of every endpoint; it loads at once."""
     source = HeldSource()
     source.go_on.set()
     monkeypatch.setattr("friendli_endpoint.app.source_of", lambda _settings: source)
@@ -36,7 +36,7 @@ def is_running() -> bool:
     return any(thread.name == "endpoint" for thread in threading.enumerate())
 
 
-def test_it_answers_within_the_block_and_ends_with_it(source: HeldSource) -> None:
+def test_the_endpoint_serves_within_the_block_and_stops_with_it(source: HeldSource) -> None:
     with running(Settings()) as address:
         assert httpx2.get(address + MODELS).json()["data"][0]["id"] == "m"
         assert is_running()
@@ -46,7 +46,7 @@ def test_it_answers_within_the_block_and_ends_with_it(source: HeldSource) -> Non
         pass  # the port is free again
 
 
-def test_it_ends_where_the_block_fails(source: HeldSource) -> None:
+def test_the_endpoint_stops_if_the_block_raises(source: HeldSource) -> None:
     with pytest.raises(KeyboardInterrupt), running(Settings()):
         raise KeyboardInterrupt
     assert not is_running()
@@ -54,7 +54,7 @@ def test_it_ends_where_the_block_fails(source: HeldSource) -> None:
 
 
 @pytest.mark.usefixtures("source")
-def test_it_serves_this_machine_only_and_without_a_token(tmp_path: Path) -> None:
+def test_the_endpoint_is_local_and_needs_no_token(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text("secret\n")
     settings = Settings(host="0.0.0.0", port=9, tokens="another", token_file=file)
@@ -64,14 +64,14 @@ def test_it_serves_this_machine_only_and_without_a_token(tmp_path: Path) -> None
         assert httpx2.get(address + MODELS).status_code == 200
 
 
-def test_a_model_that_cannot_be_loaded_is_raised(source: HeldSource) -> None:
+def test_an_error_loading_the_model_is_raised(source: HeldSource) -> None:
     source.fault = StartError("there is no model")
     with pytest.raises(StartError, match="there is no model"), running(Settings()):
         pytest.fail("it has started")
     assert not is_running()
 
 
-def test_an_endpoint_that_ends_before_it_answers_is_raised(
+def test_an_endpoint_that_ends_before_it_is_ready_raises(
     source: HeldSource, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL)
@@ -87,8 +87,8 @@ def test_an_endpoint_that_ends_before_it_answers_is_raised(
     app.router.lifespan_context = failing
     endpoint = Endpoint(app, service, Policy(max_body=1000))
     monkeypatch.setattr(
-        "friendli_endpoint.server.background.joined", lambda *_args, **_callbacks: endpoint
+        "friendli_endpoint.server.background.create_endpoint", lambda *_args, **_callbacks: endpoint
     )
-    with pytest.raises(StartError, match="ended before it answered"), running(Settings()):
+    with pytest.raises(StartError, match="ended before it was ready"), running(Settings()):
         pytest.fail("it has started")
     assert not is_running()

@@ -1,4 +1,4 @@
-"""Connections under the real server: clients that do not read, and bad bytes."""
+"""Connections under the real server: clients that do not read, and invalid HTTP."""
 
 import json
 
@@ -13,7 +13,7 @@ SHORT = 0.05
 # ── clients that do not read ─────────────────────────────────────────────────────────────────
 
 
-def test_a_client_that_does_not_read_is_dropped_and_its_request_cancelled() -> None:
+def test_a_stalled_client_is_disconnected_and_its_request_cancelled() -> None:
     with served(stall_seconds=SHORT) as endpoint, endpoint.connect(SO_RCVBUF=4096) as connection:
         connection.sendall(posting(True))
         assert endpoint.service.submitted.wait(BOUND)
@@ -24,7 +24,7 @@ def test_a_client_that_does_not_read_is_dropped_and_its_request_cancelled() -> N
         assert endpoint.service.scripted.cancelled == ["chatcmpl-1"]
 
 
-def test_a_client_that_reads_gets_all_of_a_large_answer() -> None:
+def test_a_reading_client_receives_a_large_response_completely() -> None:
     with served(stall_seconds=BOUND) as endpoint, endpoint.connect(SO_RCVBUF=4096) as connection:
         connection.sendall(closing(posting(True)))
         assert endpoint.service.submitted.wait(BOUND)
@@ -36,7 +36,7 @@ def test_a_client_that_reads_gets_all_of_a_large_answer() -> None:
     assert b"data: [DONE]" in answer.body
 
 
-# ── bytes that are no HTTP ───────────────────────────────────────────────────────────────────
+# ── invalid HTTP ─────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_client_that_reads_gets_all_of_a_large_answer() -> None:
         b"GET /health HTTP/9.9\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_400_in_the_one_form(sent: bytes) -> None:
+def test_invalid_http_gets_400_with_a_json_error(sent: bytes) -> None:
     with served() as endpoint:
         answer = endpoint.send(sent)
     assert answer.status == 400, answer
@@ -63,7 +63,7 @@ def test_what_is_no_http_is_400_in_the_one_form(sent: bytes) -> None:
     assert b"x-request-id: " in answer.head
 
 
-def test_bad_bytes_in_the_middle_of_an_answer_end_it() -> None:
+def test_invalid_bytes_during_a_response_close_the_connection() -> None:
     with served() as endpoint, endpoint.connect() as connection:
         connection.sendall(posting(True))
         assert endpoint.service.submitted.wait(BOUND)
@@ -73,7 +73,7 @@ def test_bad_bytes_in_the_middle_of_an_answer_end_it() -> None:
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/health"])
-def test_a_large_body_that_nobody_wants_is_not_read_to_the_end(path: str) -> None:
+def test_a_large_unneeded_body_is_not_read_to_the_end(path: str) -> None:
     with served() as endpoint, endpoint.connect() as connection:
         head = f"POST {path} HTTP/1.1\r\ncontent-length: 1000000000"
         connection.sendall(head.encode() + LINE + b" " * 1000)

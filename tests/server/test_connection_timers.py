@@ -1,4 +1,4 @@
-"""A connection and its timers, on a clock of the test's own: slow, silent and endless clients."""
+"""Timers of a connection, on a clock that the test controls: slow, silent and endless clients."""
 
 import json
 
@@ -23,7 +23,7 @@ LARGE = b"POST /nowhere HTTP/1.1\r\ncontent-length: 90000\r\n\r\n"
     ],
     ids=["a byte", "no end of the headers", "long headers", "no end of the body", "no body"],
 )
-def test_a_slow_request_is_408(sent: bytes, code: str) -> None:
+def test_a_slow_request_gets_408(sent: bytes, code: str) -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
         connected.connection.data_received(sent)
@@ -36,14 +36,14 @@ def test_a_slow_request_is_408(sent: bytes, code: str) -> None:
     run_shifted(scenario)
 
 
-def test_a_connection_that_says_nothing_is_closed() -> None:
+def test_a_silent_connection_is_closed() -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         assert await Connected(loop).until_closed() == b""
 
     run_shifted(scenario)
 
 
-def test_the_second_request_of_a_connection_has_its_own_time() -> None:
+def test_the_second_request_of_a_connection_has_its_own_timeout() -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
         loop.shift += SECONDS - 1
@@ -58,7 +58,7 @@ def test_the_second_request_of_a_connection_has_its_own_time() -> None:
     run_shifted(scenario)
 
 
-def test_half_a_request_behind_another_does_not_disturb_its_answer() -> None:
+def test_an_incomplete_pipelined_request_does_not_disturb_the_response() -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
         connected.connection.data_received(posting(True) + b"GET /he")
@@ -76,7 +76,7 @@ def test_half_a_request_behind_another_does_not_disturb_its_answer() -> None:
     run_shifted(scenario)
 
 
-def test_a_client_that_reads_nothing_is_dropped_when_its_time_is_over() -> None:
+def test_a_stalled_client_is_disconnected_after_the_timeout() -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
         connected.connection.data_received(posting(True))
@@ -96,7 +96,7 @@ def test_a_client_that_reads_nothing_is_dropped_when_its_time_is_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pieces", "refused"),
+    ("chunks", "rejected"),
     [
         ([GET[:-2], *[b"a: b\r\n" * 1000] * 11], True),
         ([GET[:-2], *[b"x" * 1000] * 66], True),
@@ -106,21 +106,21 @@ def test_a_client_that_reads_nothing_is_dropped_when_its_time_is_over() -> None:
     ],
     ids=["many", "one", "large ones", "a body", "a body and another request"],
 )
-def test_endless_headers_are_431(pieces: list[bytes], refused: bool) -> None:
+def test_endless_headers_get_431(chunks: list[bytes], rejected: bool) -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
-        for piece in pieces:
-            connected.connection.data_received(piece)
+        for chunk in chunks:
+            connected.connection.data_received(chunk)
         connected.connection.connection_lost(None)
         written = connected.transport.written
-        assert written.startswith(b"HTTP/1.1 431 ") == refused
-        assert (b'"headers_too_large"' in written) == refused
+        assert written.startswith(b"HTTP/1.1 431 ") == rejected
+        assert (b'"headers_too_large"' in written) == rejected
 
     run_shifted(scenario)
 
 
 @pytest.mark.parametrize("sent", [b"\r\n", b"\r\n\r\n"])
-def test_empty_lines_after_an_answer_do_not_keep_a_connection(sent: bytes) -> None:
+def test_empty_lines_after_a_response_do_not_keep_a_connection_open(sent: bytes) -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
         connected.connection.data_received(GET)
@@ -132,7 +132,7 @@ def test_empty_lines_after_an_answer_do_not_keep_a_connection(sent: bytes) -> No
 
 
 @pytest.mark.parametrize("last", [GET, posting(False)], ids=["GET", "POST"])
-def test_after_a_request_to_upgrade_the_connection_is_closed(last: bytes) -> None:
+def test_the_connection_is_closed_after_an_upgrade_request(last: bytes) -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
         asked = b"HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c"
@@ -148,7 +148,7 @@ TRAILED = b"POST /nowhere HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 @pytest.mark.parametrize(
-    "pieces",
+    "chunks",
     [
         [GET[:-2] + b"a:\r\n" * 258],
         [GET[:-2], *[b"a:\r\n"] * 258],
@@ -159,12 +159,12 @@ TRAILED = b"POST /nowhere HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
     ],
     ids=["in one", "one by one", "second", "trailers", "a long trailer", "a chunk extension"],
 )
-def test_headers_trailers_and_chunk_extensions_are_bounded(pieces: list[bytes]) -> None:
+def test_headers_trailers_and_chunk_extensions_are_limited(chunks: list[bytes]) -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
-        for piece in pieces:
+        for chunk in chunks:
             if not connected.transport.closed:
-                connected.connection.data_received(piece)
+                connected.connection.data_received(chunk)
         assert connected.transport.closed
         connected.connection.connection_lost(None)
 

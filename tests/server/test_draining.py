@@ -1,4 +1,4 @@
-"""A server that ends in order, and one that speaks TLS."""
+"""Graceful shutdown, and TLS."""
 
 import signal
 import socket
@@ -15,7 +15,7 @@ from tests.server.served import CLOSING, Served, closing, posting, read, served
 
 
 def streaming(endpoint: Served) -> socket.socket:
-    """A connection on which a stream has begun."""
+    """Returns a connection on which a stream has begun."""
     connection = endpoint.connect()
     connection.sendall(posting(True))
     assert endpoint.service.submitted.wait(BOUND)
@@ -25,7 +25,7 @@ def streaming(endpoint: Served) -> socket.socket:
 
 @pytest.fixture
 def signals() -> Iterator[None]:
-    """Sets handlers of signals back."""
+    """Restores the signal handlers."""
     before = {number: signal.getsignal(number) for number in HANDLED_SIGNALS}
     yield
     for number, handler in before.items():
@@ -33,7 +33,7 @@ def signals() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("signals")
-def test_after_a_signal_what_runs_goes_on_and_what_is_new_is_503() -> None:
+def test_after_a_signal_running_requests_finish_and_new_ones_get_503() -> None:
     with served(drain_seconds=60) as endpoint, streaming(endpoint) as connection:
         endpoint.server.handle_exit(signal.SIGTERM, None)
         new = endpoint.send(closing(posting(False)))
@@ -46,7 +46,7 @@ def test_after_a_signal_what_runs_goes_on_and_what_is_new_is_503() -> None:
 
 
 @pytest.mark.usefixtures("signals")
-def test_when_the_time_is_over_what_runs_is_told() -> None:
+def test_running_requests_fail_after_the_drain_timeout() -> None:
     with served(drain_seconds=0) as endpoint, streaming(endpoint) as connection:
         endpoint.server.handle_exit(signal.SIGTERM, None)
         assert b"shutting down" in read(connection).head
@@ -55,7 +55,7 @@ def test_when_the_time_is_over_what_runs_is_told() -> None:
 
 
 @pytest.mark.usefixtures("signals")
-def test_without_running_requests_it_ends_before_its_time() -> None:
+def test_without_running_requests_the_server_stops_at_once() -> None:
     with served(drain_seconds=10**6) as endpoint:
         assert endpoint.send(CLOSING).status == 200
         endpoint.server.handle_exit(signal.SIGTERM, None)
@@ -65,7 +65,7 @@ def test_without_running_requests_it_ends_before_its_time() -> None:
 
 
 @pytest.mark.usefixtures("signals")
-def test_the_second_signal_is_left_to_the_system() -> None:
+def test_the_second_signal_has_its_default_action() -> None:
     for number in HANDLED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     with served() as endpoint:
@@ -77,7 +77,7 @@ def test_the_second_signal_is_left_to_the_system() -> None:
 # ── TLS ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
+def test_a_certificate_enables_tls(tmp_path: Path) -> None:
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1")
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"

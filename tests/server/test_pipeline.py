@@ -1,4 +1,4 @@
-"""Many requests on one connection: answered in order, and never more than a few held."""
+"""Pipelined requests of one connection: served in order, and limited in number."""
 
 import json
 from collections.abc import Callable
@@ -23,14 +23,14 @@ def head(number: int) -> bytes:
 
 
 def sized(number: int) -> bytes:
-    """A request for a model's tokens, which needs its body."""
+    """A request of the tokenize route, whose body is needed."""
     body = b'{"model": "m", "prompt": "a"}'
     lines = f"x-request-id: id-{number}-\r\ncontent-length: {len(body)}"
     return f"POST /dedicated/v1/tokenize HTTP/1.1\r\n{lines}".encode() + LINE + body
 
 
 def chunked(number: int) -> bytes:
-    """The same in chunks, with an extension and a trailer."""
+    """The same request in chunks, with a chunk extension and a trailer."""
     start, _, body = sized(number).partition(LINE)
     start = start.rpartition(b"\r\n")[0] + b"\r\ntransfer-encoding: chunked"
     return start + LINE + b"%x;a=b\r\n" % len(body) + body + b"\r\n0\r\nx-last: 1\r\n\r\n"
@@ -42,7 +42,7 @@ FLOODS = [b"GET /x HTTP/1.1\r\n\r\n", *(kind(0) for kind in KINDS)]
 
 @pytest.mark.parametrize("flood", FLOODS, ids=lambda flood: flood[:24].decode())
 @pytest.mark.parametrize("first", [False, True], ids=["alone", "behind a stream"])
-def test_too_many_requests_in_one_read_end_the_connection(flood: bytes, first: bool) -> None:
+def test_too_many_pipelined_requests_close_the_connection(flood: bytes, first: bool) -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
         if first:
@@ -53,13 +53,13 @@ def test_too_many_requests_in_one_read_end_the_connection(flood: bytes, first: b
         assert len(connected.connection.pipeline) == MAX_WAITING + 1
         connected.connection.connection_lost(None)
         assert len(connected.connection.pipeline) == 0
-        await until(lambda: connected.bodies.num_bytes == 0)
+        await until(lambda: connected.body_memory.num_bytes == 0)
         await until(lambda: not first or connected.service.scripted.cancelled)
 
     run_shifted(scenario)
 
 
-def test_requests_behind_one_that_closes_are_discarded() -> None:
+def test_requests_behind_connection_close_are_discarded() -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
         connected.connection.data_received(CLOSING * 5_000)
@@ -71,7 +71,7 @@ def test_requests_behind_one_that_closes_are_discarded() -> None:
     run_shifted(scenario)
 
 
-def test_a_client_that_floods_and_reads_nothing_is_cut_off() -> None:
+def test_a_flooding_client_that_reads_nothing_is_disconnected() -> None:
     with served() as endpoint, endpoint.connect() as connection, pytest.raises(OSError):
         for _ in range(10_000):
             connection.sendall(b"GET /x HTTP/1.1\r\n\r\n" * 1_000)
@@ -79,7 +79,7 @@ def test_a_client_that_floods_and_reads_nothing_is_cut_off() -> None:
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one read", "in two"])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_pipelined_requests_are_answered_in_order_and_nothing_is_read_meanwhile(
+def test_pipelined_requests_are_served_in_order_with_reading_paused(
     stream: bool, together: bool
 ) -> None:
     async def scenario(loop: ShiftedLoop) -> None:
@@ -102,14 +102,14 @@ def test_pipelined_requests_are_answered_in_order_and_nothing_is_read_meanwhile(
         assert places == sorted(places)
         assert transport.written.count(b"HTTP/1.1 200 ") == 1 + MAX_WAITING * 3 // 4
         await until(lambda: transport.reads)
-        assert connected.bodies.num_bytes == 0
+        assert connected.body_memory.num_bytes == 0
         await connected.until_closed()
 
     run_shifted(scenario)
 
 
 @pytest.mark.parametrize("cut", [1, 40, 83, 84, 120])
-def test_a_body_that_comes_late_behind_another_request_is_read(cut: int) -> None:
+def test_the_late_body_of_a_pipelined_request_is_read(cut: int) -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
         last = chunked(1)
@@ -124,7 +124,7 @@ def test_a_body_that_comes_late_behind_another_request_is_read(cut: int) -> None
 
 
 @pytest.mark.parametrize("behind", [get(1), get(1)[:-2], sized(1)[:-3], chunked(1)])
-def test_a_client_that_leaves_with_a_request_waiting_ends_the_one_that_runs(behind: bytes) -> None:
+def test_a_disconnect_with_a_waiting_request_cancels_the_running_one(behind: bytes) -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
         connected.connection.data_received(posting(False) + behind)
@@ -132,13 +132,15 @@ def test_a_client_that_leaves_with_a_request_waiting_ends_the_one_that_runs(behi
         connected.transport.closed = True
         connected.connection.connection_lost(None)
         await until(lambda: connected.service.scripted.cancelled)
-        assert connected.bodies.num_bytes == 0
+        assert connected.body_memory.num_bytes == 0
 
     run_shifted(scenario)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_pipeline_on_a_real_connection_is_answered_in_order(kind: Callable[[int], bytes]) -> None:
+def test_pipelined_requests_on_a_real_connection_are_served_in_order(
+    kind: Callable[[int], bytes],
+) -> None:
     with served() as endpoint, endpoint.connect() as connection:
         connection.sendall(b"".join(map(kind, range(MAX_WAITING))) + CLOSING)
         answer = read(connection)

@@ -1,4 +1,4 @@
-"""How many files `serve` may have open."""
+"""The limit of open files of `serve`."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ CASES = {
     (100, 150): (150, True),
     (150, 150): (150, True),
 }
-"""From limits, soft and hard, to the soft one afterwards, and whether there is a warning."""
+"""Maps a soft and a hard limit to the soft limit afterwards, and whether a warning is logged."""
 
 PROGRAM = """
 import json, logging, os, resource, sys
@@ -30,12 +30,12 @@ for limits in json.loads(sys.argv[1]):
     os.wait()
     print(flush=True)
 """
-"""Each case in a process of its own, as a hard limit that was lowered stays so."""
+"""Runs each case in its own process, as a lowered hard limit cannot be raised again."""
 
 
 @pytest.fixture(scope="module")
-def said() -> dict[tuple[int, int], str]:
-    """Output by case."""
+def outputs() -> dict[tuple[int, int], str]:
+    """Outputs by case."""
     command = [sys.executable, "-c", PROGRAM, json.dumps(list(CASES))]
     ended = subprocess.run(
         command, capture_output=True, text=True, env=environment(), timeout=60, check=True
@@ -45,10 +45,10 @@ def said() -> dict[tuple[int, int], str]:
 
 
 @pytest.mark.parametrize(("soft", "hard"), CASES)
-def test_the_limit_of_open_files_is_raised_as_far_as_it_goes(
-    soft: int, hard: int, said: dict[tuple[int, int], str]
+def test_the_limit_of_open_files_is_raised_as_far_as_allowed(
+    soft: int, hard: int, outputs: dict[tuple[int, int], str]
 ) -> None:
     raised, is_warned = CASES[soft, hard]
-    *warnings, limits = said[soft, hard].splitlines()
+    *warnings, limits = outputs[soft, hard].splitlines()
     assert json.loads(limits) == [raised, hard]
     assert ("--max-connections" in "".join(warnings)) is is_warned

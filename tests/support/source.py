@@ -37,6 +37,9 @@ class HeldSource:
             raise self.fault
         return ScriptedVocabulary()
 
+    def vocabulary_loader(self) -> Callable[[], Vocabulary]:
+        return ScriptedVocabulary
+
     def open(self, _make_guide: GuideMaker, _report: Callable[[StepReport], None]) -> Engine:
         return LocalEngine(cast(EngineLoop, self.loop), self.card)
 

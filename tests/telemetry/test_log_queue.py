@@ -1,4 +1,4 @@
-"""The log's queue: nobody who logs waits, what is too much is counted, and the end is bounded."""
+"""The log queue: logging never blocks, dropped lines are counted, and exit is not delayed."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from tests.contract.live import environment
 from tests.http.scripted import BOUND
 
 PIPE = 64 * 1024
-"""Bytes that a pipe holds."""
+"""Capacity of a pipe in bytes."""
 
 
 @pytest.fixture
@@ -28,14 +28,14 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 class Reader:
-    """Reads a pipe in a thread of its own, until a line is there."""
+    """Reads the lines of a pipe."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._content = b""
 
-    def until(self, enough: Callable[[list[str]], bool]) -> list[str]:
-        while not enough(self.lines):
+    def until(self, condition: Callable[[list[str]], bool]) -> list[str]:
+        while not condition(self.lines):
             self._content += os.read(self._descriptor, PIPE)
         return self.lines
 
@@ -51,7 +51,7 @@ def logger_of(queue: LogQueue) -> logging.Logger:
 
 
 def num_told(lines: list[str]) -> int:
-    """How many lines are said to have been dropped."""
+    """Returns the number of lines reported as dropped."""
     return sum(int(line.split()[1]) for line in lines if line.startswith("dropped "))
 
 
@@ -59,7 +59,7 @@ def num_kept(lines: list[str]) -> int:
     return sum(not line.startswith("dropped ") for line in lines)
 
 
-def test_nobody_waits_for_a_pipe_that_is_not_read_and_dropped_lines_are_told(
+def test_logging_never_blocks_and_dropped_lines_are_reported(
     pipe: tuple[int, int],
 ) -> None:
     queue = LogQueue(pipe[1], max_lines=500)
@@ -75,7 +75,7 @@ def test_nobody_waits_for_a_pipe_that_is_not_read_and_dropped_lines_are_told(
     assert queue.wait_until_written(BOUND)
 
 
-def test_long_lines_are_bounded_by_their_bytes(pipe: tuple[int, int]) -> None:
+def test_long_lines_are_limited_by_their_bytes(pipe: tuple[int, int]) -> None:
     queue = LogQueue(pipe[1], max_bytes=10 * PIPE)
     log = logger_of(queue)
     for _ in range(100):
@@ -84,7 +84,7 @@ def test_long_lines_are_bounded_by_their_bytes(pipe: tuple[int, int]) -> None:
     assert 80 <= num_told(lines) <= 91
 
 
-def test_a_full_pipe_that_does_not_block_is_waited_for(pipe: tuple[int, int]) -> None:
+def test_a_full_non_blocking_pipe_is_waited_for(pipe: tuple[int, int]) -> None:
     os.set_blocking(pipe[1], False)
     log = logger_of(LogQueue(pipe[1]))
     for number in range(1_000):
@@ -93,7 +93,7 @@ def test_a_full_pipe_that_does_not_block_is_waited_for(pipe: tuple[int, int]) ->
     assert [line.split()[1] for line in lines] == [str(number) for number in range(1_000)]
 
 
-def test_formats_and_exceptions_are_those_of_the_formatter(pipe: tuple[int, int]) -> None:
+def test_records_and_exceptions_are_formatted_by_the_formatter(pipe: tuple[int, int]) -> None:
     queue = LogQueue(pipe[1])
     queue.setFormatter(formatter_of("json"))
     log = logger_of(queue)
@@ -102,17 +102,17 @@ def test_formats_and_exceptions_are_those_of_the_formatter(pipe: tuple[int, int]
     except ValueError:
         log.exception("it failed", extra={"fields": {"status": 500}})
     (line,) = Reader(pipe[0]).until(bool)
-    said = json.loads(line)
-    assert (said["level"], said["status"]) == ("error", 500)
-    assert "Traceback" in said["exception"] and "ValueError" in said["exception"]
+    fields = json.loads(line)
+    assert (fields["level"], fields["status"]) == ("error", 500)
+    assert "Traceback" in fields["exception"] and "ValueError" in fields["exception"]
 
 
-def test_records_without_a_form_or_a_reader_write_nothing_else_to_standard_error(
+def test_unformattable_records_and_closed_pipes_write_nothing_to_standard_error(
     pipe: tuple[int, int], capfd: pytest.CaptureFixture[str]
 ) -> None:
     queue = LogQueue(pipe[1])
     log = logger_of(queue)
-    log.warning("%d", "no number")
+    log.warning("%d", "not a number")
     log.warning("good")
     lines = Reader(pipe[0]).until(lambda lines: len(lines) == 2)
     assert lines[0] == "good" and "dropped 1 lines" in lines[1]
@@ -125,7 +125,7 @@ def test_records_without_a_form_or_a_reader_write_nothing_else_to_standard_error
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_stream_has_its_lines_written_whole(pipe: tuple[int, int]) -> None:
+def test_a_stream_writes_complete_lines(pipe: tuple[int, int]) -> None:
     stream = QueuedStream(LogQueue(pipe[1]), is_terminal=True)
     reader = Reader(pipe[0])
     print("one\ntwo", end="", file=stream)
@@ -137,7 +137,7 @@ def test_a_stream_has_its_lines_written_whole(pipe: tuple[int, int]) -> None:
     assert stream.isatty()
 
 
-def test_all_threads_may_log(pipe: tuple[int, int]) -> None:
+def test_many_threads_can_log(pipe: tuple[int, int]) -> None:
     log = logger_of(LogQueue(pipe[1]))
     threads = [
         threading.Thread(target=lambda: deque(map(log.warning, ["x" * 50] * 200), 0))
@@ -149,7 +149,7 @@ def test_all_threads_may_log(pipe: tuple[int, int]) -> None:
     assert set(lines) == {"x" * 50}
 
 
-def test_without_a_queue_there_is_nothing_to_wait_for() -> None:
+def test_waiting_without_a_queue_returns_at_once() -> None:
     assert wait_until_logged(0.0)
 
 
@@ -171,7 +171,7 @@ print("all is logged", flush=True)
 
 
 @pytest.mark.parametrize("end", ["", "wait_until_logged(); os._exit(0)"], ids=["exit", "_exit"])
-def test_waiting_lines_are_written_at_the_end_of_the_process(end: str) -> None:
+def test_queued_lines_are_written_at_exit(end: str) -> None:
     command = [sys.executable, "-c", ENDING % (3_000, end)]
     ended = subprocess.run(
         command, capture_output=True, env=environment(), timeout=BOUND, check=True
@@ -183,7 +183,7 @@ def test_waiting_lines_are_written_at_the_end_of_the_process(end: str) -> None:
 
 @pytest.mark.load
 @pytest.mark.parametrize("end", ["", "wait_until_logged(); os._exit(0)", "raise SystemError"])
-def test_the_end_does_not_wait_for_a_pipe_that_is_not_read(end: str) -> None:
+def test_exit_does_not_wait_for_a_pipe_without_a_reader(end: str) -> None:
     command = [sys.executable, "-c", ENDING % (30_000, end)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()

@@ -1,4 +1,4 @@
-"""Metrics: each one is there and moves when it should, and none grows without bound."""
+"""Metrics: all listed ones are exposed and change, and only for chat completions."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from friendli_endpoint.telemetry import Metrics
 from tests.http.scripted import Call, run, steps
 from tests.support.scripted import ScriptedVocabulary, following, request, serving
 from tests.support.scripted import run as generate
-from tests.telemetry.watched import Watched
+from tests.telemetry.observed import ObservedApp
 
 ROOT = Path(__file__).parents[2]
 LISTED: dict[str, dict[str, Any]] = json.loads((ROOT / "deploy" / "metrics.json").read_text())
@@ -22,26 +22,26 @@ STARTED = Started(cached_tokens=1, queue_seconds=0.5, prefill_seconds=0.25)
 DONE = steps("done", finish=True)
 
 
-async def eventful() -> Watched:
-    """An application that has seen a bit of everything."""
-    watched = Watched()
-    stream = watched.call(("x-friendli-team", "red"), stream=True)
-    await watched.serve(stream, STARTED, steps("a"), steps("b"), DONE)
-    await watched.serve(watched.call(), STARTED, DONE)
+async def eventful() -> ObservedApp:
+    """Returns an application that has served requests with every outcome."""
+    observed = ObservedApp()
+    stream = observed.call(("x-friendli-team", "red"), stream=True)
+    await observed.serve(stream, STARTED, steps("a"), steps("b"), DONE)
+    await observed.serve(observed.call(), STARTED, DONE)
 
-    watched.service.scripted.submitted.clear()
-    async with watched.call(stream=True) as left:
-        await watched.service.scripted.submitted.wait()
-        left.leave()
-        await left.done()
+    observed.service.scripted.submitted.clear()
+    async with observed.call(stream=True) as cancelled:
+        await observed.service.scripted.submitted.wait()
+        cancelled.disconnect()
+        await cancelled.done()
 
-    watched.service.scripted.refusal = RequestError("full", status=429, code="queue_full")
-    async with watched.call() as turned_away:
-        await turned_away.done()
+    observed.service.scripted.submit_error = RequestError("full", status=429, code="queue_full")
+    async with observed.call() as rejected:
+        await rejected.done()
 
-    metrics = watched.telemetry.metrics
-    metrics.submitted()  # one that goes on, so that the engine's report is of now
-    metrics.turned(
+    metrics = observed.telemetry.metrics
+    metrics.record_submitted()  # a running request, or the gauges would be reset to 0
+    metrics.record_step(
         StepReport(
             0.25,
             2,
@@ -55,8 +55,8 @@ async def eventful() -> Watched:
         )
     )
     matchers = MatcherCompiler(ScriptedVocabulary())
-    GrammarMaker(matchers, metrics.compiled).regex("[ab]+", "")
-    return watched
+    GrammarMaker(matchers, metrics.record_compile).regex("[ab]+", "")
+    return observed
 
 
 SEEN = {
@@ -79,55 +79,57 @@ SEEN = {
     "friendli_step_seconds": 1,
     "friendli_constraint_compile_seconds": 1,
 }
-"""What each metric says then; of a histogram, how often."""
+"""Value of each metric then; for a histogram, its count."""
 
 
 @pytest.mark.parametrize("name", LISTED)
-def test_every_metric_moves(name: str) -> None:
+def test_every_metric_changes(name: str) -> None:
     series = name + "_count" if LISTED[name]["type"] == "histogram" else name
 
     async def scenario() -> None:
-        assert Watched().value(series) == 0
+        assert ObservedApp().value(series) == 0
         assert (await eventful()).value(series) == SEEN[name]
 
     run(scenario)
 
 
-def test_what_is_exposed_is_what_is_listed() -> None:
+def test_the_exposed_metrics_are_the_listed_ones() -> None:
     async def scenario() -> None:
         families = list(text_string_to_metric_families((await eventful()).text))
         shown = {
-            each.name + "_total" * (each.type == "counter"): {
-                "type": each.type,
-                "labels": sorted(each.samples[0].labels.keys() - {"le"}),
+            family.name + "_total" * (family.type == "counter"): {
+                "type": family.type,
+                "labels": sorted(family.samples[0].labels.keys() - {"le"}),
             }
-            for each in families
+            for family in families
         }
-        listed = {name: {**each, "labels": sorted(each["labels"])} for name, each in LISTED.items()}
+        listed = {
+            name: {**metric, "labels": sorted(metric["labels"])} for name, metric in LISTED.items()
+        }
         assert shown == listed
-        assert all(each.documentation for each in families)
+        assert all(family.documentation for family in families)
 
     run(scenario)
 
 
-def test_times_are_those_that_the_engine_measured() -> None:
+def test_durations_are_those_measured_by_the_engine() -> None:
     async def scenario() -> None:
-        watched = await eventful()
-        assert watched.value("friendli_queue_wait_seconds_sum") == 1.0
-        assert watched.value("friendli_step_seconds_sum") == 0.25
+        observed = await eventful()
+        assert observed.value("friendli_queue_wait_seconds_sum") == 1.0
+        assert observed.value("friendli_step_seconds_sum") == 0.25
 
     run(scenario)
 
 
-def test_the_engine_reports_its_turns() -> None:
+def test_the_engine_reports_its_steps() -> None:
     metrics, size = Metrics(), ScriptedVocabulary().size
-    metrics.submitted()
-    with serving(following(size), slots=2, report=metrics.turned) as (engine, _):
+    metrics.record_submitted()
+    with serving(following(size), slots=2, report=metrics.record_step) as (engine, _):
         generate(engine, request("one", [5, 6, 7]))
     samples = {
-        each.name: each.value
+        sample.name: sample.value
         for family in text_string_to_metric_families(metrics.exposition().decode())
-        for each in family.samples
+        for sample in family.samples
     }
     assert samples["friendli_step_seconds_count"] > 0
     assert samples["friendli_kv_room_tokens"] == 2 * ScriptedVocabulary().context
@@ -135,7 +137,7 @@ def test_the_engine_reports_its_turns() -> None:
     assert samples["friendli_running_choices"] == samples["friendli_queue_length"] == 0
 
 
-def test_a_constraint_that_is_kept_is_not_compiled_again() -> None:
+def test_a_cached_constraint_is_not_compiled_again() -> None:
     compiled: list[float] = []
     compiler = GrammarMaker(MatcherCompiler(ScriptedVocabulary()), compiled.append)
     for _ in range(2):
@@ -147,41 +149,41 @@ def test_a_constraint_that_is_kept_is_not_compiled_again() -> None:
     assert min(compiled) >= 0
 
 
-def test_nothing_runs_when_the_last_request_was_cancelled() -> None:
+def test_gauges_are_0_after_the_last_request_was_cancelled() -> None:
     report = StepReport(0.25, 1, 0, running=1, queued=1, kv_cache_tokens=7, capacity_tokens=8)
 
     async def scenario() -> None:
-        watched = Watched()
+        observed = ObservedApp()
         gauges = ["friendli_running_choices", "friendli_queue_length", "friendli_kv_tokens"]
-        async with watched.call(stream=True) as call:
-            await watched.service.scripted.submitted.wait()
-            watched.telemetry.metrics.turned(report)
-            assert [watched.value(each) for each in gauges] == [1, 1, 7]
-            call.leave()
+        async with observed.call(stream=True) as call:
+            await observed.service.scripted.submitted.wait()
+            observed.telemetry.metrics.record_step(report)
+            assert [observed.value(gauge) for gauge in gauges] == [1, 1, 7]
+            call.disconnect()
             await call.done()
-        assert [watched.value(each) for each in gauges] == [0, 0, 7]
+        assert [observed.value(gauge) for gauge in gauges] == [0, 0, 7]
 
     run(scenario)
 
 
-# ── the page ─────────────────────────────────────────────────────────────────────────────────
+# ── scope ────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/health", "/nowhere"])
 def test_only_chat_completions_are_counted(path: str) -> None:
     async def scenario() -> None:
-        watched = Watched()
-        async with Call(watched.app, "GET", path) as call:
+        observed = ObservedApp()
+        async with Call(observed.app, "GET", path) as call:
             await call.done()
-        assert watched.ended == {}
+        assert observed.ended == {}
 
     run(scenario)
 
 
-def test_two_applications_count_apart() -> None:
+def test_two_applications_have_separate_metrics() -> None:
     async def scenario() -> None:
-        one, two = Watched(), Watched()
-        await one.serve(one.call(), DONE)
-        assert (len(one.ended), len(two.ended)) == (1, 0)
+        first, second = ObservedApp(), ObservedApp()
+        await first.serve(first.call(), DONE)
+        assert (len(first.ended), len(second.ended)) == (1, 0)
 
     run(scenario)

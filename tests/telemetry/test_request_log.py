@@ -1,4 +1,4 @@
-"""The log: one line a request, in both forms, without what users wrote unless that is asked for."""
+"""The access log: one line a request, in both formats, without messages unless enabled."""
 
 import json
 import logging
@@ -9,7 +9,7 @@ import pytest
 from friendli_endpoint.generation import EngineError, Started
 from friendli_endpoint.telemetry.request_log import formatter_of
 from tests.http.scripted import COMPLETIONS, Call, run, steps
-from tests.telemetry.watched import Watched
+from tests.telemetry.observed import ObservedApp
 
 STARTED = Started(cached_tokens=1, queue_seconds=0.5, prefill_seconds=0.25)
 DONE = steps("an answer", finish=True)
@@ -24,8 +24,8 @@ def everything(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
-    """The one record of the one request."""
-    (record,) = (each for each in caplog.records if each.name == "friendli_endpoint.http")
+    """Returns the only record of the access log."""
+    (record,) = (r for r in caplog.records if r.name == "friendli_endpoint.http")
     return record
 
 
@@ -35,15 +35,15 @@ def as_json(record: logging.LogRecord) -> dict[str, Any]:
     return dict(json.loads(line))
 
 
-def test_programs_read_numbers_and_ids(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_json_line_has_numbers_and_ids(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
-        watched = Watched()
+        observed = ObservedApp()
         headers = [
             ("x-request-id", "mine"),
             ("x-friendli-team", "red"),
             ("traceparent", f"00-{TRACE}-b7ad6b7169203331-01"),
         ]
-        await watched.serve(watched.call(*headers, messages=ASKED), STARTED, steps("a"), DONE)
+        await observed.serve(observed.call(*headers, messages=ASKED), STARTED, steps("a"), DONE)
 
     run(scenario)
     line = as_json(logged(caplog))
@@ -67,10 +67,10 @@ def test_programs_read_numbers_and_ids(caplog: pytest.LogCaptureFixture) -> None
     }
 
 
-def test_people_read_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_pretty_line_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
-        watched = Watched(watching={"log_prompts": True})
-        await watched.serve(watched.call(("x-request-id", "mine"), messages=ASKED), DONE)
+        observed = ObservedApp(telemetry_options={"log_prompts": True})
+        await observed.serve(observed.call(("x-request-id", "mine"), messages=ASKED), DONE)
 
     run(scenario)
     line = formatter_of("pretty").format(logged(caplog))
@@ -82,34 +82,36 @@ def test_people_read_one_line(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("message", [DONE, EngineError("broken"), steps("BROKEN", finish=True)])
-def test_what_users_write_is_nowhere_to_be_seen(
+def test_user_text_is_in_no_metric_span_or_log_line(
     stream: bool, message: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
-        watched = Watched()
-        call = watched.call(stream=stream, messages=ASKED, model=SECRET, stop=[SECRET], user=SECRET)
-        await watched.serve(call, STARTED, message)
-        shown = [watched.text, caplog.text, *(each.to_json() for each in watched.spans)]
-        shown += [json.dumps(as_json(each)) for each in caplog.records]
-        assert len(watched.spans) == 4
-        assert not any("a secret of the user" in each for each in shown)
+        observed = ObservedApp()
+        call = observed.call(
+            stream=stream, messages=ASKED, model=SECRET, stop=[SECRET], user=SECRET
+        )
+        await observed.serve(call, STARTED, message)
+        outputs = [observed.text, caplog.text, *(span.to_json() for span in observed.spans)]
+        outputs += [json.dumps(as_json(record)) for record in caplog.records]
+        assert len(observed.spans) == 4
+        assert not any("a secret of the user" in output for output in outputs)
 
     run(scenario)
 
 
-def test_it_is_logged_where_that_is_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+def test_messages_are_logged_with_log_prompts(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
-        watched = Watched(watching={"log_prompts": True})
-        await watched.serve(watched.call(messages=ASKED), DONE)
-        assert SECRET not in watched.text
+        observed = ObservedApp(telemetry_options={"log_prompts": True})
+        await observed.serve(observed.call(messages=ASKED), DONE)
+        assert SECRET not in observed.text
 
     run(scenario)
     assert as_json(logged(caplog))["messages"] == ASKED
 
 
-def test_what_is_refused_is_logged_with_its_code(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_rejected_request_is_logged_with_its_code(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
-        async with Watched().call(sent=SECRET.encode()) as call:
+        async with ObservedApp().call(sent=SECRET.encode()) as call:
             await call.done()
 
     run(scenario)
@@ -118,9 +120,9 @@ def test_what_is_refused_is_logged_with_its_code(caplog: pytest.LogCaptureFixtur
     assert "generated_tokens" not in line
 
 
-def test_other_paths_have_a_line_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_other_paths_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
-        async with Call(Watched().app, "GET", "/a\r\nforged") as call:
+        async with Call(ObservedApp().app, "GET", "/a\r\nforged") as call:
             await call.done()
 
     run(scenario)
@@ -128,14 +130,14 @@ def test_other_paths_have_a_line_too(caplog: pytest.LogCaptureFixture) -> None:
     assert (line["path"], line["status"]) == ("/a%0D%0Aforged", 404)
 
 
-def test_other_records_are_json_too() -> None:
+def test_other_records_are_formatted_as_json() -> None:
     record = logging.LogRecord("name", logging.WARNING, "", 0, "%s\n\u2028", ("text",), None)
     line = as_json(record)
     assert line.pop("time")
     assert line == {"level": "warning", "logger": "name", "message": "text\n\u2028"}
 
 
-def test_a_traceback_is_part_of_its_record() -> None:
+def test_a_traceback_is_in_its_json_line() -> None:
     try:
         raise ValueError("why")
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A request as it is written down: why it ends, how long it takes, and the parts of that."""
+"""Request records: reason of the end, duration and stages."""
 
 import pytest
 from opentelemetry.context import Context
@@ -9,36 +9,36 @@ from friendli_endpoint.telemetry import RequestRecord
 
 @pytest.fixture
 def record() -> RequestRecord:
-    return RequestRecord("POST", "/here", "id", True, Context(), "", begun=100.0)
+    return RequestRecord("POST", "/here", "id", True, Context(), "", begun_at=100.0)
 
 
-def test_the_first_reason_is_the_one_that_counts(record: RequestRecord) -> None:
+def test_the_first_reason_is_kept(record: RequestRecord) -> None:
     assert record.reason is None
-    record.refuse(RequestError("why", code="queue_full"))
+    record.end_with_error(RequestError("why", code="queue_full"))
     record.end("cancelled")
     assert record.reason == "queue_full"
 
 
-def test_a_refusal_without_a_code_has_a_reason_too(record: RequestRecord) -> None:
-    record.refuse(RequestError("why"))
+def test_an_error_without_a_code_has_a_reason(record: RequestRecord) -> None:
+    record.end_with_error(RequestError("why"))
     assert record.reason == "refused"
 
 
-def test_it_takes_from_its_arrival_to_its_end_and_until_then_to_now(
+def test_the_duration_ends_now_or_at_the_end_of_the_request(
     record: RequestRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("friendli_endpoint.telemetry.request_record.monotonic", lambda: 107.0)
     assert record.seconds == 7.0
-    record.ended = 102.5
+    record.ended_at = 102.5
     assert record.seconds == 2.5
 
 
-def test_before_the_prompt_is_in_there_are_no_stages(record: RequestRecord) -> None:
+def test_there_are_no_stages_before_the_end_of_prefill(record: RequestRecord) -> None:
     record.submitted_at = 101.0
     assert record.stages == []
 
 
-def test_the_stages_follow_each_other_to_the_last_token(
+def test_the_stages_are_contiguous_up_to_the_last_token(
     record: RequestRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("friendli_endpoint.telemetry.request_record.monotonic", lambda: 109.0)
@@ -46,7 +46,7 @@ def test_the_stages_follow_each_other_to_the_last_token(
     record.started_at = 104.0
     before = [("queue", 101.0, 103.0), ("prefill", 103.0, 104.0)]
     assert record.stages == [*before, ("decode", 104.0, 109.0)]
-    record.ended = 108.0
+    record.ended_at = 108.0
     assert record.stages == [*before, ("decode", 104.0, 108.0)]
-    record.last_token = 106.0
+    record.last_token_at = 106.0
     assert record.stages == [*before, ("decode", 104.0, 106.0)]

@@ -1,4 +1,4 @@
-"""Traces: one server span a request, the engine's work in it, and the client's trace around it."""
+"""Traces: one server span a request, with stage spans in it and the client's trace as parent."""
 
 from itertools import pairwise
 
@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from friendli_endpoint.generation import EngineError, Started
 from friendli_endpoint.telemetry.traces import tracer_of_process
 from tests.http.scripted import COMPLETIONS, Call, ScriptedService, completions, run, steps
-from tests.telemetry.watched import Watched
+from tests.telemetry.observed import ObservedApp
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -18,9 +18,9 @@ STARTED = Started(cached_tokens=1, queue_seconds=0.5, prefill_seconds=0.25)
 DONE = steps("done", finish=True)
 
 
-def server_span(watched: Watched) -> ReadableSpan:
-    """The one span that is no stage."""
-    (span,) = (each for each in watched.spans if each.kind is SpanKind.SERVER)
+def server_span(observed: ObservedApp) -> ReadableSpan:
+    """Returns the only server span."""
+    (span,) = (s for s in observed.spans if s.kind is SpanKind.SERVER)
     return span
 
 
@@ -31,19 +31,19 @@ def seconds(span: ReadableSpan) -> float:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_stages_follow_each_other_within_the_request(stream: bool) -> None:
+def test_the_stage_spans_are_contiguous_within_the_request_span(stream: bool) -> None:
     async def scenario() -> None:
-        watched = Watched()
-        await watched.serve(watched.call(stream=stream), STARTED, steps("a"), DONE)
-        *stages, whole = watched.spans
-        assert [each.name for each in stages] == ["queue", "prefill", "decode"]
-        assert whole is server_span(watched)
+        observed = ObservedApp()
+        await observed.serve(observed.call(stream=stream), STARTED, steps("a"), DONE)
+        *stages, whole = observed.spans
+        assert [stage.name for stage in stages] == ["queue", "prefill", "decode"]
+        assert whole is server_span(observed)
         assert whole.name == f"POST {COMPLETIONS}"
         assert whole.parent is None
-        assert {each.parent and each.parent.span_id for each in stages} == {whole.context.span_id}
-        assert {each.context.trace_id for each in watched.spans} == {whole.context.trace_id}
-        for one, two in pairwise(stages):
-            assert one.end_time == two.start_time
+        assert {span.parent and span.parent.span_id for span in stages} == {whole.context.span_id}
+        assert {span.context.trace_id for span in observed.spans} == {whole.context.trace_id}
+        for earlier, later in pairwise(stages):
+            assert earlier.end_time == later.start_time
         queue, prefill, decode = map(seconds, stages)
         assert queue == pytest.approx(0.5)
         assert prefill == pytest.approx(0.25)
@@ -52,12 +52,12 @@ def test_the_stages_follow_each_other_within_the_request(stream: bool) -> None:
     run(scenario)
 
 
-def test_a_span_tells_numbers_and_ids() -> None:
+def test_a_span_has_numbers_and_ids() -> None:
     async def scenario() -> None:
-        watched = Watched()
+        observed = ObservedApp()
         headers = [("x-request-id", "mine"), ("x-friendli-team", "red")]
-        await watched.serve(watched.call(*headers), STARTED, steps("a"), DONE)
-        assert server_span(watched).attributes == {
+        await observed.serve(observed.call(*headers), STARTED, steps("a"), DONE)
+        assert server_span(observed).attributes == {
             "http.request.method": "POST",
             "http.route": COMPLETIONS,
             "http.response.status_code": 200,
@@ -70,7 +70,7 @@ def test_a_span_tells_numbers_and_ids() -> None:
             "friendli.cached_prompt_tokens": 1,
             "friendli.team": "red",
         }
-        assert server_span(watched).status.status_code is StatusCode.UNSET
+        assert server_span(observed).status.status_code is StatusCode.UNSET
 
     run(scenario)
 
@@ -84,22 +84,22 @@ def test_a_span_tells_numbers_and_ids() -> None:
         ("nonsense", False),
     ],
 )
-def test_the_trace_of_the_client_goes_on(header: str, joins: bool) -> None:
+def test_a_valid_trace_context_is_continued(header: str, joins: bool) -> None:
     async def scenario() -> None:
-        watched = Watched()
-        await watched.serve(watched.call(("traceparent", header)), STARTED, DONE)
-        parent = server_span(watched).parent
+        observed = ObservedApp()
+        await observed.serve(observed.call(("traceparent", header)), STARTED, DONE)
+        parent = server_span(observed).parent
         found = parent and (f"{parent.trace_id:032x}", f"{parent.span_id:016x}")
         assert found == ((TRACE, PARENT) if joins else None)
 
     run(scenario)
 
 
-def test_what_fails_is_marked_and_has_no_stages_that_were_not() -> None:
+def test_a_failed_request_has_an_error_span_without_stages() -> None:
     async def scenario() -> None:
-        watched = Watched()
-        await watched.serve(watched.call(stream=True), EngineError("broken"))
-        (span,) = watched.spans
+        observed = ObservedApp()
+        await observed.serve(observed.call(stream=True), EngineError("broken"))
+        (span,) = observed.spans
         assert span.status.status_code is StatusCode.ERROR
         assert span.attributes is not None
         assert span.attributes["friendli.end_reason"] == "engine_failure"
@@ -107,30 +107,30 @@ def test_what_fails_is_marked_and_has_no_stages_that_were_not() -> None:
     run(scenario)
 
 
-def test_the_framework_adds_no_spans_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_framework_adds_no_spans(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
-        watched = Watched()
-        monkeypatch.setattr(trace, "get_tracer_provider", lambda: watched.provider)
-        await watched.serve(watched.call(), STARTED, DONE)
-        assert len(watched.spans) == 4
-        async with Call(watched.app) as call:
+        observed = ObservedApp()
+        monkeypatch.setattr(trace, "get_tracer_provider", lambda: observed.provider)
+        await observed.serve(observed.call(), STARTED, DONE)
+        assert len(observed.spans) == 4
+        async with Call(observed.app) as call:
             await call.done()
-        assert len(watched.spans) == 4
+        assert len(observed.spans) == 4
 
     run(scenario)
 
 
 def test_only_chat_completions_are_traced() -> None:
     async def scenario() -> None:
-        watched = Watched()
-        async with Call(watched.app) as call:
+        observed = ObservedApp()
+        async with Call(observed.app) as call:
             await call.done()
-        assert watched.spans == []
+        assert observed.spans == []
 
     run(scenario)
 
 
-def test_without_an_sdk_nothing_is_traced_and_all_is_served() -> None:
+def test_requests_are_served_without_an_sdk() -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service) as call:

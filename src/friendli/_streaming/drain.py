@@ -8,11 +8,11 @@ handshake. If the server holds the connection open instead, it is closed after `
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
+from friendli._transport.chunks import interrupter
 from friendli._transport.loop import current_loop
 
 DRAIN_SECONDS: Final = 0.05
@@ -20,15 +20,9 @@ DRAIN_SECONDS: Final = 0.05
 
 def drain(response: Any, chunks: Iterator[bytes]) -> None:
     """Read a sync body to its end, for at most `DRAIN_SECONDS`."""
-    network = getattr(response, "extensions", {}).get("network_stream")
-    sock = network.get_extra_info("socket") if network is not None else None
-    if sock is None:
+    interrupt = interrupter(response)
+    if interrupt is None:
         return  # a blocking read could not be interrupted
-
-    def interrupt() -> None:
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
-
     # A read blocks, so another thread has to interrupt it. If that happens after the end of the
     # body, the pool notices that the idle connection is dead.
     watchdog = threading.Timer(DRAIN_SECONDS, interrupt)

@@ -5,7 +5,6 @@ Shared by the sync and the async stream; no I/O.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from typing import Any
 
@@ -16,9 +15,12 @@ from friendli._errors import (
     StreamError,
     StreamIncompleteError,
     describe,
+    too_large_error,
 )
 from friendli._streaming.accumulate import Accumulator
 from friendli._streaming.sse import Event, SSEDecoder
+from friendli._text import parse_json
+from friendli._transport.clock import CallClock
 from friendli.models.chunk import ContainerChatCompletionStreamSuccess, StreamedChatData
 from friendli.models.completion import ContainerChatCompleteSuccess
 
@@ -33,16 +35,30 @@ class EventReader:
         response: Response of the HTTP client, for errors.
         where: Method and URL, without secrets.
         max_event: Maximum size of one event, in bytes.
+        clock: Clock of the call, which events with content restart.
 
     Attributes:
         done: Whether `[DONE]` has been read; later events are ignored.
     """
 
-    __slots__ = ("_accumulator", "_decoder", "_events", "_response", "_where", "done")
+    __slots__ = (
+        "_accumulator",
+        "_clock",
+        "_decoder",
+        "_events",
+        "_max_event",
+        "_response",
+        "_where",
+        "done",
+    )
 
-    def __init__(self, response: Any, where: str, max_event: int) -> None:
+    def __init__(
+        self, response: Any, where: str, max_event: int, clock: CallClock | None = None
+    ) -> None:
         self._response = response
         self._where = where
+        self._clock = clock
+        self._max_event = max_event
         self._decoder = SSEDecoder(max_event)
         self._events: deque[Event] = deque()
         self._accumulator = Accumulator()
@@ -58,7 +74,8 @@ class EventReader:
 
         Raises:
             StreamError: The server reported an error.
-            ResponseValidationError: An event is invalid, or exceeds the maximum size.
+            ResponseValidationError: An event is invalid.
+            ResponseTooLargeError: An event exceeds the maximum size.
         """
         events = self._events
         while events:
@@ -78,12 +95,13 @@ class EventReader:
             if event.name == "error" or (extra and "error" in extra):
                 self._raise_error(event, None)
             self._accumulator.add(chunk)
+            if self._clock is not None and has_content(chunk):
+                self._clock.content()
             result: ContainerChatCompletionStreamSuccess = _wrap({"data": chunk})
             return result
         if self._decoder.too_large:
-            message = "Response validation failed: an event exceeds the client's `max_event_bytes`"
-            raise ResponseValidationError(
-                describe(message, self._response, "", self._where), self._response, ValueError(), ""
+            raise too_large_error(
+                self._response, "an event", "max_event_bytes", self._max_event, self._where
             )
         return None
 
@@ -114,10 +132,7 @@ class EventReader:
     def _raise_error(self, event: Event, cause: pydantic.ValidationError | None) -> None:
         """Raise the error of an event that is not a chunk; return if it is to be ignored."""
         text = event.data.decode()
-        try:
-            parsed: Any = json.loads(text)
-        except ValueError:
-            parsed = None
+        parsed = parse_json(text)
         is_error = event.name == "error" or (isinstance(parsed, dict) and parsed.get("error"))
         if is_error:
             message = f"The server reported an error in mid-stream: {_error_text(parsed, text)}"
@@ -132,6 +147,25 @@ class EventReader:
             cause,
             text,
         )
+
+
+def has_content(chunk: StreamedChatData) -> bool:
+    """Return whether a chunk shows progress of the answer: it is not an empty keep-alive.
+
+    Content is text, a tool call, an unknown field of a delta with a value, a finish_reason, or
+    usage. The role alone is not: servers send it before they begin.
+    """
+    for choice in chunk.choices:
+        delta = choice.delta
+        if (
+            delta.content
+            or delta.reasoning_content
+            or delta.tool_calls
+            or choice.finish_reason
+            or any((delta.__pydantic_extra__ or {}).values())
+        ):
+            return True
+    return bool(chunk.usage)
 
 
 def _error_text(parsed: Any, text: str) -> str:

@@ -133,6 +133,8 @@ class SSEDecoder:
                 self._name = b""
             elif line == b"data":
                 self._size += 1
+                if self._size > self._max:
+                    return self._overflow()
                 data.append(b"")
             elif line.startswith(b"event:"):
                 self._name = line[7:] if line[6:7] == b" " else line[6:]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from friendli._streaming.drain import drain, drain_async
 from friendli._streaming.events import EventReader
+from friendli._transport.chunks import TimedChunks, TimedChunksAsync
 from friendli._transport.loop import current_loop
 from friendli._transport.network import network_error
 from friendli._transport.request import Request
@@ -32,7 +33,7 @@ class _Stream(Generic[T_co]):
         self.client_ref = client_ref
         self._request = request
         call = request.call
-        self._reader = EventReader(response, call.where, call.max_event)
+        self._reader = EventReader(response, call.where, call.max_event, call.clock)
         self._closed = False
 
     @property
@@ -43,7 +44,8 @@ class _Stream(Generic[T_co]):
 
     def _convert_error(self, cause: BaseException) -> BaseException:
         """Return the error to raise, and end the span with it."""
-        error = network_error(cause, self._request.call.where) or cause
+        call = self._request.call
+        error = network_error(cause, call.where, call.clock) or cause
         self._request.end(None, error)
         return error
 
@@ -75,18 +77,22 @@ class EventStream(_Stream[T_co]):
     Leaving the block closes the connection. A stream is an iterator: it can be read once.
 
     Iteration raises `friendli.StreamError` if the server reports an error,
-    `friendli.ResponseValidationError` if an event is invalid, and `friendli.NetworkError` if the
-    connection fails.
+    `friendli.ResponseValidationError` if an event is invalid or too large, and
+    `friendli.NetworkError` if the connection fails or a limit of time passes.
 
     Attributes:
         response: Response of the HTTP client.
     """
 
+    _timed: TimedChunks | None = None
+
     def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
         super().__init__(response, client_ref, request=request)
-        self._chunks: Iterator[bytes] = (
-            response.iter_bytes() if self._has_content_encoding() else response.iter_raw()
-        )
+        chunks = response.iter_bytes() if self._has_content_encoding() else response.iter_raw()
+        clock = request.call.clock
+        if clock is not None:
+            self._timed = TimedChunks(chunks, response, clock)
+        self._chunks: Iterator[bytes] = chunks if self._timed is None else self._timed
 
     @property
     def generator(self) -> Iterator[T_co]:
@@ -136,6 +142,8 @@ class EventStream(_Stream[T_co]):
     def close(self) -> None:
         """Release the connection; further iteration ends immediately."""
         if self._mark_closed():
+            if self._timed is not None:
+                self._timed.close()
             self.response.close()
 
     @property
@@ -178,8 +186,10 @@ class EventStreamAsync(_Stream[T_co]):
     def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
         super().__init__(response, client_ref, request=request)
         self._loop = current_loop()
+        chunks = response.aiter_bytes() if self._has_content_encoding() else response.aiter_raw()
+        clock = request.call.clock
         self._chunks: AsyncIterator[bytes] = (
-            response.aiter_bytes() if self._has_content_encoding() else response.aiter_raw()
+            chunks if clock is None else TimedChunksAsync(chunks, clock)
         )
 
     @property

@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from friendli._transport.clock import HEADER, CallClock
 from friendli._transport.hooks import CallHooks
-from friendli._transport.options import Options, operation_url, seconds, server_of
+from friendli._transport.options import (
+    Options,
+    operation_url,
+    seconds,
+    server_of,
+    size_limit,
+    time_limit,
+)
 from friendli._transport.retry import RetryOption
 from friendli._transport.secret import masked, shown_url
 from friendli._version import USER_AGENT
@@ -34,9 +42,11 @@ class Call:
         timeout: As in `Options`.
         where: Method and URL for messages, without secrets.
         max_event: Maximum size of one event of a stream, in bytes.
+        max_response: Maximum size of a whole answer after content decoding, in bytes.
         model: Value of the field `model`.
         debug_logger: As in `SyncFriendli`.
         hooks: Hooks of the client, or None if none are registered.
+        clock: Clock of the call, or None if it has neither a deadline nor a stall timeout.
     """
 
     url: str
@@ -47,9 +57,27 @@ class Call:
     timeout: float | None
     where: str
     max_event: int
+    max_response: int
     model: str
     debug_logger: Any
     hooks: CallHooks | None = field(default=None, repr=False)
+    clock: CallClock | None = None
+    _sends_deadline: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        named = any(name.lower() == HEADER for name in self.headers)
+        self._sends_deadline = self.clock is not None and not named
+
+    def send_deadline(self, headers: Any) -> None:
+        """Set the header with the remaining time, unless the program has set it itself.
+
+        Args:
+            headers: Headers of the call, or of a request of the HTTP client.
+        """
+        if self._sends_deadline and self.clock is not None:
+            value = self.clock.header()
+            if value is not None:
+                headers[HEADER] = value
 
     @property
     def server_url(self) -> str:
@@ -66,6 +94,9 @@ class CallOptions:
     server_url: str | None = None
     accept_header_override: Any = None
     timeout_ms: int | None = None
+    deadline: float | Unset | None = UNSET
+    stall_timeout: float | Unset | None = UNSET
+    max_response_bytes: int | None = None
     http_headers: Mapping[str, str] | None = field(default=None, repr=False)
 
 
@@ -90,7 +121,7 @@ def prepare(
     """Build a call from the options of the client and of the call.
 
     Raises:
-        ValueError: `server_url` or `timeout_ms` is invalid.
+        ValueError: `server_url`, or a limit of time or size, is invalid.
     """
     server_url = call_options.server_url
     url = options.url if server_url is None else operation_url(server_url)
@@ -113,6 +144,7 @@ def prepare(
     _merge(headers, options.headers)
     _merge(headers, call_options.http_headers or {})
     retries, timeout_ms = call_options.retries, call_options.timeout_ms
+    max_response = call_options.max_response_bytes
     return Call(
         url=url,
         headers=headers,
@@ -122,9 +154,26 @@ def prepare(
         timeout=options.timeout if timeout_ms is None else seconds(timeout_ms),
         where=f"POST {shown_url(url)}",
         max_event=options.max_event,
+        max_response=(
+            options.max_response
+            if max_response is None
+            else size_limit("max_response_bytes", max_response)
+        ),
         model=model,
         debug_logger=options.debug_logger,
+        clock=_clock(options, call_options),
     )
+
+
+def _clock(options: Options, call_options: CallOptions) -> CallClock | None:
+    deadline, stall_timeout = call_options.deadline, call_options.stall_timeout
+    if isinstance(deadline, Unset):
+        deadline = options.deadline
+    if isinstance(stall_timeout, Unset):
+        stall_timeout = options.stall_timeout
+    if deadline is None and stall_timeout is None:
+        return None
+    return CallClock(time_limit("deadline", deadline), time_limit("stall_timeout", stall_timeout))
 
 
 def _accept(stream: bool) -> str:

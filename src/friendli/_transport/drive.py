@@ -7,7 +7,8 @@ from typing import Any
 
 from friendli._transport import loop
 from friendli._transport.call import Call
-from friendli._transport.flow import Build, Close, Flow, RunHooks, Send, Sleep, Step
+from friendli._transport.chunks import BoundedBody, TimedChunks, TimedChunksAsync
+from friendli._transport.flow import Build, Close, Flow, Read, RunHooks, Send, Sleep, Step
 
 
 def drive(flow: Flow, client: Any) -> Any:
@@ -29,10 +30,7 @@ def drive(flow: Flow, client: Any) -> Any:
 
 def _perform(step: Step, client: Any) -> Any:
     if isinstance(step, Send):
-        request = step.request
-        if request is None:
-            request = _build(step.call, client)
-        return client.send(request, stream=step.call.stream, follow_redirects=True)
+        return client.send(_request(step, client), stream=True, follow_redirects=False)
     if isinstance(step, Sleep):
         return time.sleep(step.seconds)
     if isinstance(step, Build):
@@ -46,11 +44,23 @@ def _perform(step: Step, client: Any) -> Any:
             raise
     if isinstance(step, Close):
         return step.response.close()
+    return _read(step)
+
+
+def _read(step: Read) -> bool:
+    response, clock = step.response, step.clock
+    body = BoundedBody(response, step.max_bytes, clock)
+    chunks = response.iter_bytes()
+    timed = None if clock is None else TimedChunks(chunks, response, clock)
     try:
-        step.response.read()
+        for chunk in chunks if timed is None else timed:
+            if not body.add(chunk):
+                break
     finally:
-        step.response.close()
-    return step.response.text
+        if timed is not None:
+            timed.close()
+        response.close()
+    return body.finish()
 
 
 async def drive_async(flow: Flow, client: Any) -> Any:
@@ -72,10 +82,11 @@ async def drive_async(flow: Flow, client: Any) -> Any:
 
 async def _perform_async(step: Step, client: Any) -> Any:
     if isinstance(step, Send):
-        request = step.request
-        if request is None:
-            request = _build(step.call, client)
-        return await client.send(request, stream=step.call.stream, follow_redirects=True)
+        clock = step.call.clock
+        sending = client.send(_request(step, client), stream=True, follow_redirects=False)
+        if clock is None:
+            return await sending
+        return await loop.within(clock.before_deadline(), sending)
     if isinstance(step, Sleep):
         return await loop.sleep(step.seconds)
     if isinstance(step, Build):
@@ -89,11 +100,36 @@ async def _perform_async(step: Step, client: Any) -> Any:
             raise
     if isinstance(step, Close):
         return await step.response.aclose()
+    return await _read_async(step)
+
+
+async def _read_async(step: Read) -> bool:
+    response, clock = step.response, step.clock
+    body = BoundedBody(response, step.max_bytes, clock)
+    chunks = response.aiter_bytes()
     try:
-        await step.response.aread()
+        async for chunk in chunks if clock is None else TimedChunksAsync(chunks, clock):
+            if not body.add(chunk):
+                break
     finally:
-        await step.response.aclose()
-    return step.response.text
+        await response.aclose()
+    return body.finish()
+
+
+def _request(step: Send, client: Any) -> Any:
+    """Return the request to send, within the limits of the call's clock.
+
+    Raises:
+        TimeoutError: The deadline has passed.
+    """
+    request, clock = step.request, step.call.clock
+    if request is None:
+        request = _build(step.call, client)
+    if clock is not None:
+        if clock.passed():
+            raise TimeoutError
+        clock.limit_phases(request)
+    return request
 
 
 def _build(call: Call, client: Any) -> Any:

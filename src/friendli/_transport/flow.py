@@ -15,18 +15,20 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from friendli._errors import status_error
+from friendli._errors import status_error, too_large_error
+from friendli._text import body_text
 from friendli._transport.call import Call
+from friendli._transport.clock import CallClock
 from friendli._transport.log import exchange_log
-from friendli._transport.network import network_error
+from friendli._transport.network import MAX_REDIRECTS, network_error, too_many_redirects
 from friendli._transport.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send the call. Result: the response, with its body unread if the call is a stream.
+    """Send the call, without following a redirect. Result: the response, with its body unread.
 
     Attributes:
         request: Request to send; None: the HTTP client builds it from the call.
@@ -64,9 +66,18 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read the body of the response to its end. Result: the body as text."""
+    """Read the body of the response into memory, and release its connection.
+
+    Result: whether the body was read to its end.
+
+    Attributes:
+        max_bytes: Maximum size after content decoding; the body is cut there.
+        clock: Clock of the call, if it has one.
+    """
 
     response: Any
+    max_bytes: int
+    clock: CallClock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,9 @@ class Close:
     response: Any
 
 
+MAX_ERROR_BODY: Final = 1024 * 1024
+"""Maximum size of a body that is not an answer, after content decoding, in bytes."""
+
 Step: TypeAlias = Send | Build | RunHooks | Sleep | Read | Close
 Flow: TypeAlias = Generator[Step, Any, Any]
 
@@ -83,27 +97,35 @@ Flow: TypeAlias = Generator[Step, Any, Any]
 def exchange(call: Call) -> Flow:
     """Send a call, with the retries of its schedule, and return the response of a success.
 
-    A stream is retried only before its first byte: nothing is retried once the response is
-    returned.
+    The body of a whole answer has been read. A stream is retried only before its first byte:
+    nothing is retried once the response is returned.
 
     Raises:
         SDKError: The response has an error status, or is of the wrong kind.
+        ResponseTooLargeError: A whole answer exceeds the maximum size.
         NetworkError: The connection failed, or timed out.
     """
-    hooks = call.hooks
+    hooks, clock = call.hooks, call.clock
     request = None
-    schedule = Schedule(call.retries)
+    schedule = (
+        Schedule(call.retries)
+        if clock is None
+        else Schedule(call.retries, remaining=clock.before_deadline)
+    )
     log = exchange_log(call)
     while True:
+        if clock is not None:
+            call.send_deadline(call.headers)
         if log:
             log.sending(schedule.retries)
         if hooks:
             request = yield Build(call)
             request = yield RunHooks(partial(hooks.before_request, request))
         try:
-            response = yield Send(call, request)
+            response = yield from _follow_redirects(call, request)
+            is_whole: bool = call.stream or (yield _read(call, response))
         except Exception as cause:
-            error = network_error(cause, call.where)
+            error = network_error(cause, call.where, clock)
             if error is None:
                 raise
             wait = schedule.after_error(error)
@@ -116,28 +138,68 @@ def exchange(call: Call) -> Flow:
             if log:
                 log.answered(response)
             if _is_success(response, call.stream):
+                if not is_whole:
+                    raise too_large_error(
+                        response, "the body", "max_response_bytes", call.max_response, call.where
+                    )
                 if hooks:
                     response = yield RunHooks(partial(hooks.after_success, response), response)
                 return response
             wait = schedule.after_status(status, response.headers)
             if wait is None:
                 try:
-                    body = yield Read(response)
+                    if call.stream:
+                        is_whole = yield _read(call, response)
                 except Exception as cause:
-                    error = network_error(cause, call.where)
+                    error = network_error(cause, call.where, clock)
                     if error is None:
                         raise
                     return (yield from _failed(call, None, error, cause))
-                if hooks:
-                    return (yield from _failed(call, response, None, None))
-                raise status_error(response, body, call.where)
-            yield Close(response)
+                return (yield from _failed(call, response, None, None, is_whole))
+            if call.stream:
+                yield Close(response)
             if log:
                 log.retrying(status, wait)
         yield Sleep(wait)
 
 
-def _failed(call: Call, response: Any, error: Exception | None, cause: Exception | None) -> Flow:
+def _follow_redirects(call: Call, request: Any) -> Flow:
+    """Send a call and its redirections, and return the response that is not a redirection.
+
+    The HTTP client would read the body of a redirection to its end, whatever its size, and would
+    begin the timeouts anew with each redirection.
+    """
+    history: list[Any] = []
+    while True:
+        if call.clock is not None:
+            call.clock.begin_request()
+        response = yield Send(call, request)
+        redirected = 300 <= response.status_code < 400
+        request = getattr(response, "next_request", None) if redirected else None
+        if request is None:
+            if history:
+                response.history = history
+            return response
+        yield _read(call, response)
+        history.append(response)
+        if len(history) > MAX_REDIRECTS:
+            raise too_many_redirects(call.where)
+        call.send_deadline(request.headers)
+
+
+def _read(call: Call, response: Any) -> Read:
+    is_answer = not call.stream and _is_success(response, stream=False)
+    max_bytes = call.max_response if is_answer else min(call.max_response, MAX_ERROR_BODY)
+    return Read(response, max_bytes, call.clock)
+
+
+def _failed(
+    call: Call,
+    response: Any,
+    error: Exception | None,
+    cause: Exception | None,
+    is_whole: bool = True,
+) -> Flow:
     """Raise the error of a failed call, unless a hook replaces it by a success."""
     if call.hooks:
         response, error = yield RunHooks(partial(call.hooks.after_error, response, error))
@@ -145,7 +207,8 @@ def _failed(call: Call, response: Any, error: Exception | None, cause: Exception
         raise error from cause
     if response is not None and _is_success(response, call.stream):
         return response
-    raise status_error(response, response.text, call.where)
+    cut = None if is_whole else min(call.max_response, MAX_ERROR_BODY)
+    raise status_error(response, body_text(response), call.where, cut)
 
 
 def _is_success(response: Any, stream: bool) -> bool:

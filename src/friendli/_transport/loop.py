@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
+
+T = TypeVar("T")
 
 
 def current_loop() -> asyncio.AbstractEventLoop | None:
@@ -32,6 +34,29 @@ async def sleep(seconds: float) -> None:
         import anyio  # a dependency of the HTTP client
 
         await anyio.sleep(seconds)
+
+
+async def within(seconds: float | None, result: Awaitable[T]) -> T:
+    """Await a result, in asyncio or any event loop that anyio supports.
+
+    Args:
+        seconds: Maximum time; None: unlimited.
+        result: Awaitable to wait for; it is cancelled when the time is over.
+
+    Raises:
+        TimeoutError: The time is over.
+    """
+    if seconds is None:
+        return await result
+    if current_loop() is not None:
+        import asyncio
+
+        async with asyncio.timeout(seconds):
+            return await result
+    import anyio
+
+    with anyio.fail_after(seconds):
+        return await result
 
 
 async def in_thread(function: Callable[[], Any]) -> Any:

@@ -9,9 +9,10 @@ created at run time, once per combination; they pickle as their base.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Final
 
 from friendli._errors import NoResponseError
+from friendli._transport.clock import CallClock, Limit
 
 
 class NetworkError(NoResponseError, ConnectionError):
@@ -33,7 +34,15 @@ class ConnectFailedError(NetworkError):
 
 
 class RequestTimeoutError(NetworkError, TimeoutError):
-    """A phase of the exchange took longer than its timeout."""
+    """A phase of the exchange took longer than its timeout, or the call than its limits."""
+
+
+class DeadlineExceededError(RequestTimeoutError):
+    """The call took longer than its `deadline`, retries and waits included."""
+
+
+class ResponseStalledError(RequestTimeoutError):
+    """The server sent no content for longer than `stall_timeout`."""
 
 
 _KINDS: dict[str, tuple[type[NetworkError], str]] = {
@@ -60,11 +69,29 @@ _KINDS: dict[str, tuple[type[NetworkError], str]] = {
     "TransportError": (NetworkError, "the connection failed"),
 }
 
+_LIMITS: dict[Limit, tuple[type[NetworkError], str, str]] = {
+    "deadline": (
+        DeadlineExceededError,
+        "TimeoutException",
+        "the call took longer than its deadline of {:g} s",
+    ),
+    "stall_timeout": (
+        ResponseStalledError,
+        "ReadTimeout",
+        "the server sent no content for {:g} s (comments and empty events are not content)",
+    ),
+}
+"""Limits of a call: class, kind and description of the error if one passes."""
+
 _HINTS = {
+    DeadlineExceededError: " Allow more time with deadline=.",
+    ResponseStalledError: " Allow more time with stall_timeout=.",
     ConnectFailedError: " Check server_url= (or FRIENDLI_BASE_URL) and that the endpoint is up.",
     RequestTimeoutError: " Allow more time with timeout_ms=, or stream the answer.",
     NetworkError: "",
 }
+
+MAX_REDIRECTS: Final = 20
 
 NEVER_RETRIED = frozenset(
     {"UnsupportedProtocol", "LocalProtocolError", "TooManyRedirects", "DecodingError", "CloseError"}
@@ -72,12 +99,15 @@ NEVER_RETRIED = frozenset(
 """Kinds of errors that a retry cannot fix."""
 
 
-def network_error(cause: BaseException, where: str) -> NetworkError | None:
+def network_error(
+    cause: BaseException, where: str, clock: CallClock | None = None
+) -> NetworkError | None:
     """Convert an exception of the HTTP client to a NetworkError.
 
     Args:
         cause: Exception of the built-in HTTP client, or of one that was passed in.
         where: Method and URL, without secrets.
+        clock: Clock of the call. If a limit has passed, the error says so, whatever `cause` is.
 
     Returns:
         An error to raise from `cause`; None if `cause` is not a network error.
@@ -85,15 +115,32 @@ def network_error(cause: BaseException, where: str) -> NetworkError | None:
     kind = _kind(cause)
     if kind is None:
         return None
-    base, description = _KINDS[kind]
-    detail = f": {cause}" if str(cause) else ""
-    message = f"{kind}: {description}{detail}\n{where}.{_HINTS[base]}"
-    error = _joined(base, _loaded(kind))(message)
-    error.kind = kind
+    passed = None if clock is None else clock.passed()
+    if passed is None:
+        base, description = _KINDS[kind]
+        detail = f": {cause}" if str(cause) else ""
+        error = _error(base, kind, f"{kind}: {description}{detail}", where)
+    else:
+        base, kind, description = _LIMITS[passed]
+        text = description.format(getattr(clock, passed))
+        error = _error(base, kind, f"{base.__name__}: {text}", where)
     request = getattr(cause, "_request", None)
     if request is not None:
         # `httpx.RequestError.request` reads it.
         error.__dict__["_request"] = request
+    return error
+
+
+def too_many_redirects(where: str) -> NetworkError:
+    """Return the error of a call that was redirected more than `MAX_REDIRECTS` times."""
+    kind = "TooManyRedirects"
+    base, description = _KINDS[kind]
+    return _error(base, kind, f"{kind}: {description}, more than {MAX_REDIRECTS}", where)
+
+
+def _error(base: type[NetworkError], kind: str, message: str, where: str) -> NetworkError:
+    error = _joined(base, _loaded(kind))(f"{message}\n{where}.{_HINTS[base]}")
+    error.kind = kind
     return error
 
 

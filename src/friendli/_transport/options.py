@@ -18,6 +18,10 @@ DEFAULT_URL: Final = "https://api.friendli.ai"
 PATH: Final = "/dedicated/v1/chat/completions"
 CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 600.0
+MAX_RESPONSE: Final = 256 * 1024 * 1024
+"""Default maximum size of a whole answer after content decoding, in bytes."""
+MAX_SECONDS: Final = 1_000_000
+"""Maximum of `deadline` and `stall_timeout`; some systems cannot wait for more than 24 days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,9 @@ class Options:
             HTTP client.
         headers: Headers to add to every request.
         max_event: Maximum size of one event of a stream, in bytes.
+        max_response: Maximum size of a whole answer after content decoding, in bytes.
+        deadline: Maximum duration of a call, in seconds; None: unlimited.
+        stall_timeout: Maximum time without content, in seconds; None: unlimited.
         debug_logger: Object with a method `debug(message, *args)`; None: the logger `friendli`.
         hooks: Hooks of the client.
     """
@@ -44,6 +51,9 @@ class Options:
     timeout: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     max_event: int
+    max_response: int = MAX_RESPONSE
+    deadline: float | None = None
+    stall_timeout: float | None = None
     debug_logger: Any = None
     hooks: SDKHooks = field(default_factory=SDKHooks, repr=False)
 
@@ -110,6 +120,31 @@ def seconds(timeout_ms: float) -> float:
             f"`timeout_ms` must be a positive number of milliseconds, got {timeout_ms!r}"
         )
     return timeout_ms / 1000
+
+
+def time_limit(name: str, value: float | None) -> float | None:
+    """Check the value of `deadline` or `stall_timeout`; None means unlimited.
+
+    Raises:
+        ValueError: The value is not a number above 0 and at most `MAX_SECONDS`.
+    """
+    if value is not None and (not isinstance(value, int | float) or not 0 < value <= MAX_SECONDS):
+        raise ValueError(
+            f"`{name}` must be a number of seconds above 0 and at most {MAX_SECONDS:,}, "
+            f"got {value!r}"
+        )
+    return value
+
+
+def size_limit(name: str, value: int) -> int:
+    """Check a maximum size in bytes.
+
+    Raises:
+        ValueError: The value is not a positive integer.
+    """
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"`{name}` must be a positive number of bytes, got {value!r}")
+    return value
 
 
 def token_of(token: str | Callable[[], str] | None) -> Token:

@@ -29,9 +29,9 @@ class HttpClient(Protocol):
 
         Args:
             request: Result of `build_request()`, or its replacement by a hook.
-            stream: Whether to leave the body of the response unread.
+            stream: Always True: the body of the response is left unread.
             auth: Not passed by the client.
-            follow_redirects: Always True.
+            follow_redirects: Always False: the client follows `next_request` of the response.
 
         Returns:
             A response with the interface of `httpx2.Response`.
@@ -78,9 +78,9 @@ class AsyncHttpClient(Protocol):
 
         Args:
             request: Result of `build_request()`, or its replacement by a hook.
-            stream: Whether to leave the body of the response unread.
+            stream: Always True: the body of the response is left unread.
             auth: Not passed by the client.
-            follow_redirects: Always True.
+            follow_redirects: Always False: the client follows `next_request` of the response.
 
         Returns:
             A response with the interface of `httpx2.Response`.

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pydantic
 
 from friendli._errors import ResponseValidationError, describe
+from friendli._text import body_text
 from friendli._transport import otel, parse
 from friendli._transport.body import encode
 from friendli._transport.call import Arguments, Call, prepare
@@ -75,7 +76,7 @@ class Request:
         try:
             completion = _answer(response.content)
         except pydantic.ValidationError as cause:
-            text = response.text
+            text = body_text(response)
             message = describe(
                 f"Response validation failed: {cause}\n", response, text, self.call.where
             )

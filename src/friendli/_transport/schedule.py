@@ -6,7 +6,8 @@ jitter until `max_elapsed_time` has passed. The default policy is two retries af
 would be paid for twice.
 
 The server's `retry-after-ms` or `Retry-After` replaces the computed wait. Its only bound is the
-remaining time (`max_elapsed_time`; 60 s without a RetryConfig): a longer wait ends the retries.
+remaining time (`max_elapsed_time`; 60 s without a RetryConfig): a longer wait ends the retries. So
+does a wait, of either policy, that would reach the deadline of the call.
 
 The schedule does no I/O: it returns the wait in seconds, or None, after each failed attempt.
 """
@@ -35,17 +36,29 @@ class Schedule:
     Args:
         option: Configuration of retries.
         clock: Monotonic clock, in seconds.
+        remaining: Seconds until the deadline of the call; None: no deadline. No retry begins after
+            it, so a wait that would reach it ends the retries.
         draw: Random number in [0, 1), for jitter.
         now: Wall clock, in seconds since the epoch, for Retry-After dates.
     """
 
-    __slots__ = ("_clock", "_config", "_draw", "_now", "_retries", "_start", "_statuses")
+    __slots__ = (
+        "_clock",
+        "_config",
+        "_draw",
+        "_now",
+        "_remaining",
+        "_retries",
+        "_start",
+        "_statuses",
+    )
 
     def __init__(
         self,
         option: RetryOption,
         *,
         clock: Callable[[], float] = time.monotonic,
+        remaining: Callable[[], float | None] = lambda: None,
         draw: Callable[[], float] = random.random,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -57,6 +70,7 @@ class Schedule:
         self._clock = clock
         self._draw = draw
         self._now = now
+        self._remaining = remaining
         self._start = clock()
         self._retries = 0
         statuses = option.status_codes_override if option else None
@@ -92,8 +106,10 @@ class Schedule:
             wait = self._default_wait(requested)
         else:
             wait = self._configured_wait(config.backoff, requested)
-        if wait is not None:
-            self._retries += 1
+        remaining = self._remaining()
+        if wait is None or (remaining is not None and wait >= remaining):
+            return None
+        self._retries += 1
         return wait
 
     def _default_wait(self, requested: float | None) -> float | None:

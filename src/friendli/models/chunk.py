@@ -14,7 +14,7 @@ from friendli.models.completion import (
     ChatUsageTypedDict,
     FinishReason,
 )
-from friendli.types import UNSET, BaseModel, OptionalNullable
+from friendli.types import UNSET, BaseModel, FailFastList, OptionalNullable
 
 StreamedChatChoiceFinishReason: TypeAlias = FinishReason
 
@@ -64,7 +64,7 @@ class StreamedChatChoiceDelta(BaseModel):
     content: OptionalNullable[str] = UNSET
     role: OptionalNullable[str] = UNSET
     reasoning_content: OptionalNullable[str] = UNSET
-    tool_calls: OptionalNullable[list[StreamedToolCallResult]] = UNSET
+    tool_calls: OptionalNullable[FailFastList[StreamedToolCallResult]] = UNSET
 
 
 class StreamedChatChoiceDeltaTypedDict(TypedDict):
@@ -102,7 +102,7 @@ class StreamedChatData(BaseModel):
     """JSON of an event, a chunk of the answer. The event with `usage` has no choices."""
 
     id: str
-    choices: list[StreamedChatChoice]
+    choices: FailFastList[StreamedChatChoice]
     created: int
     usage: OptionalNullable[ChatUsage] = UNSET
     OBJECT: Annotated[str, Field(alias="object")] = "chat.completion.chunk"

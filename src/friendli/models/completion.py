@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from friendli.types import UNSET, BaseModel, OptionalNullable
+from friendli.types import UNSET, BaseModel, FailFastList, OptionalNullable
 
 if TYPE_CHECKING:
     FinishReason: TypeAlias = Literal["stop", "length", "tool_calls"] | str
@@ -22,7 +22,7 @@ class ChatLogprobsContentTopLogprob(BaseModel):
 
     token: str
     logprob: float
-    bytes_: Annotated[OptionalNullable[list[int]], Field(alias="bytes")] = UNSET
+    bytes_: Annotated[OptionalNullable[FailFastList[int]], Field(alias="bytes")] = UNSET
 
 
 class ChatLogprobsContentTopLogprobTypedDict(TypedDict):
@@ -38,8 +38,8 @@ class ChatLogprobsContent(BaseModel):
 
     token: str
     logprob: float
-    top_logprobs: list[ChatLogprobsContentTopLogprob]
-    bytes_: Annotated[OptionalNullable[list[int]], Field(alias="bytes")] = UNSET
+    top_logprobs: FailFastList[ChatLogprobsContentTopLogprob]
+    bytes_: Annotated[OptionalNullable[FailFastList[int]], Field(alias="bytes")] = UNSET
 
 
 class ChatLogprobsContentTypedDict(TypedDict):
@@ -54,7 +54,7 @@ class ChatLogprobsContentTypedDict(TypedDict):
 class ChatLogprobs(BaseModel):
     """Log probabilities of a choice, one entry per token."""
 
-    content: OptionalNullable[list[ChatLogprobsContent]] = UNSET
+    content: OptionalNullable[FailFastList[ChatLogprobsContent]] = UNSET
 
 
 class ChatLogprobsTypedDict(TypedDict):
@@ -144,7 +144,7 @@ class ChatChoiceMessage(BaseModel):
     role: str
     content: OptionalNullable[str] = UNSET
     reasoning_content: OptionalNullable[str] = UNSET
-    tool_calls: OptionalNullable[list[ToolCallResult]] = UNSET
+    tool_calls: OptionalNullable[FailFastList[ToolCallResult]] = UNSET
 
 
 class ChatChoiceMessageTypedDict(TypedDict):
@@ -192,7 +192,7 @@ class ContainerChatCompleteSuccess(BaseModel):
     """Whole answer."""
 
     id: str
-    choices: list[ChatChoice]
+    choices: FailFastList[ChatChoice]
     usage: _Usage = _NO_USAGE
     created: int
     OBJECT: Annotated[str, Field(alias="object")] = "chat.completion"

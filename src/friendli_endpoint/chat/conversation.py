@@ -1,4 +1,8 @@
-"""From a request to its response builder: validation, prompt, decoding rules."""
+"""From a request to its response builder: validation, prompt, decoding rules.
+
+Preparing a request and responding to it are two functions, because the first one may run in a
+worker process: all that takes time and memory in proportion to hostile input is done there.
+"""
 
 import hashlib
 import uuid
@@ -16,6 +20,7 @@ from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.output.calls import CallReader
 from friendli_endpoint.chat.output.reader import Reader
 from friendli_endpoint.chat.output.response_builder import ResponseBuilder
+from friendli_endpoint.chat.prepared import PreparedRequest
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
 from friendli_endpoint.chat.prompt.builder import Prompt, PromptBuilder
 from friendli_endpoint.chat.prompt.history import messages_for
@@ -115,20 +120,31 @@ class ChatModel:
         if style is not None:  # so that the first request does not wait for it
             self._rules.tag_masks(style.rule(), self._tag_ids)
 
-    def prepare(self, body: DedicatedChatCompletionBody) -> ResponseBuilder:
-        """Validates a request and prepares its response; every invalid request fails here.
+    def prepare(
+        self,
+        body: DedicatedChatCompletionBody,
+        report: Callable[[str], None] = lambda _field: None,
+    ) -> PreparedRequest:
+        """Validates and prepares a request; every invalid request fails here.
+
+        Args:
+            body: The body of the request.
+            report: Called with the name of a field before it is processed, if that may take long.
 
         Raises:
             RequestError: A field is invalid, or the endpoint does not exist.
         """
         request = validate(body, self._facts)
+        report("tools")
         toolbox = self._tools.toolbox(request)
+        report("chat_template_kwargs" if request.template_kwargs else "messages")
         prompt = self._prompts.build(
             messages_for(self._abilities, request.messages, toolbox),
             request.template_kwargs,
             toolbox.definitions if toolbox else None,
         )
         check_prompt_tokens(len(prompt.ids), self._context, request.min_tokens)
+        report("tools" if toolbox is not None else "response_format")
         rules = self._decoding_rules(request, prompt, toolbox)
         generation = GenerationRequest(
             request_id=f"chatcmpl-{uuid.uuid4().hex}",
@@ -140,13 +156,31 @@ class ChatModel:
             adapter=request.adapter,
             stream=request.stream,
         )
-        return ResponseBuilder(
+        report("")
+        return PreparedRequest(
             generation,
-            self._rules.compile(rules),
             model=request.model,
             include_usage=request.include_usage,
-            reader=self._reader(request),
-            call_reader=_call_reader(toolbox, prompt) if toolbox else None,
+            parse_reasoning=request.parse_reasoning,
+            include_reasoning=request.include_reasoning,
+            tools=toolbox.specs if toolbox is not None else (),
+        )
+
+    def respond(self, prepared: PreparedRequest) -> ResponseBuilder:
+        """Returns the response builder of a prepared request; compiles its decoding rules."""
+        request = prepared.request
+        return ResponseBuilder(
+            request,
+            self._rules.compile(request.rules),
+            model=prepared.model,
+            include_usage=prepared.include_usage,
+            reader=partial(
+                Reader,
+                self._vocabulary,
+                parse=prepared.parse_reasoning,
+                include=prepared.include_reasoning,
+            ),
+            call_reader=self._call_reader(prepared) if prepared.tools else None,
         )
 
     def tokenize(self, text: str, special: bool) -> list[int]:
@@ -209,25 +243,16 @@ class ChatModel:
                 return self._grammars.json_schema(response_schema.schema_, param)
         return self._grammars.json_schema({"type": "object"}, "response_format")
 
-    def _reader(self, request: ChatRequest) -> Callable[[], Reader]:
-        return partial(
-            Reader,
-            self._vocabulary,
-            parse=request.parse_reasoning,
-            include=request.include_reasoning,
-        )
+    def _call_reader(self, prepared: PreparedRequest) -> Callable[[int], CallReader]:
+        """Returns a function from the seed of a choice to the reader of its tool calls.
 
+        Call ids derive from prompt and seed, so they are reproducible.
+        """
+        key = hashlib.blake2b(array("i", prepared.request.prompt_ids).tobytes()).digest()
+        family, tools = self._tools.family, prepared.tools
 
-def _call_reader(toolbox: Toolbox, prompt: Prompt) -> Callable[[int], CallReader]:
-    """Returns a function from the seed of a choice to the reader of its tool calls.
+        def reader(seed: int) -> CallReader:
+            own = hashlib.blake2b(seed.to_bytes(8), key=key).digest()
+            return CallReader(family.parser(tools), own)
 
-    Call ids derive from prompt and seed, so they are reproducible.
-    """
-    key = hashlib.blake2b(array("i", prompt.ids).tobytes()).digest()
-    family, specs = toolbox.family, toolbox.specs
-
-    def reader(seed: int) -> CallReader:
-        own = hashlib.blake2b(seed.to_bytes(8), key=key).digest()
-        return CallReader(family.parser(specs), own)
-
-    return reader
+        return reader

@@ -1,4 +1,4 @@
-"""The command line of the endpoint: one file a command."""
+"""The command line of the endpoint; each command has its own module."""
 
 import typer
 
@@ -12,12 +12,17 @@ from friendli_endpoint.cli.serve import serve
 
 __all__ = ["main"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,  # they may be tokens
+)
 
 
 @app.callback()
 def endpoint() -> None:
-    """Serve `POST /dedicated/v1/chat/completions` with a model of your own."""
+    """Serve `POST /dedicated/v1/chat/completions` with your own model."""
 
 
 @app.command()

@@ -22,7 +22,7 @@ from friendli_endpoint.bench.wire import DIALECTS, Address, BenchError
 from friendli_endpoint.bench.workload import Workload
 from friendli_endpoint.bench.workloads import WORKLOADS, workloads_named
 from friendli_endpoint.cli.errors import exit_with_error
-from friendli_endpoint.cli.signals import handling
+from friendli_endpoint.cli.signals import signal_handler
 from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.engine import locate
 from friendli_endpoint.generation import StartError
@@ -159,7 +159,7 @@ def bench(
             end_tokens=end_tokens,
         )
         # SIGTERM raises KeyboardInterrupt, so that the started servers are killed on the way out.
-        with handling(signal.SIGTERM, signal.default_int_handler):
+        with signal_handler(signal.SIGTERM, signal.default_int_handler):
             report = run(plan, lambda line: progress.print(line, markup=False, highlight=False))
     except (BenchError, StartError) as error:
         exit_with_error(str(error))

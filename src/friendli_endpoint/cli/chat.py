@@ -1,4 +1,4 @@
-"""`friendli-endpoint chat`: a conversation in the terminal, or a pipe and its answers."""
+"""`friendli-endpoint chat`: an interactive chat in the terminal, or over a pipe."""
 
 import contextlib
 import importlib
@@ -13,42 +13,44 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from friendli import FriendliError, SyncFriendli
-from friendli_endpoint.cli.conversation import CommandError, Conversation, take_line
+from friendli_endpoint.cli.addresses import shown_address
+from friendli_endpoint.cli.conversation import CommandError, Conversation, run_line
 from friendli_endpoint.cli.errors import exit_with_error, print_error
 from friendli_endpoint.cli.flags import read_settings
 from friendli_endpoint.cli.served import UnreachableError, served_models
-from friendli_endpoint.cli.signals import ctrl_c_once, handling
+from friendli_endpoint.cli.signals import ctrl_c_once, signal_handler
 from friendli_endpoint.generation import StartError
 
-__all__ = ["chat", "typed_lines"]
+__all__ = ["chat", "read_terminal"]
 
 UNPRINTABLE = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
 UNPRINTABLE |= {ord("\n"): "\n", ord("\t"): "\t"}
-"""What could move the cursor or colour the terminal, had the model written it."""
+"""Replacements of control characters, with which a model's output could control the terminal."""
 
 
 def chat(
     url: Annotated[
-        str | None, typer.Option(help="Endpoint to talk to.", show_default="one of its own")
+        str | None,
+        typer.Option(help="URL of a running endpoint.", show_default="start a local endpoint"),
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option(help="GGUF file to talk to.", show_default="the embedded SmolLM2-135M"),
+        typer.Option(help="GGUF file to serve.", show_default="the embedded SmolLM2-135M"),
     ] = None,
     endpoint_id: Annotated[
         str | None,
-        typer.Option(help="Endpoint id to ask for.", show_default="the first that is served"),
+        typer.Option(help="Endpoint id to send as the model.", show_default="the first one listed"),
     ] = None,
 ) -> None:
-    """Talk to a model; /help lists the commands.
+    """Chat with a model; /help lists the commands.
 
-    Without --url the chat starts an endpoint of its own on a free port, set up by the environment
-    or the file FRIENDLI_ENDPOINT_CONFIG, and stops it at the end. A pipe on standard input is read
-    line by line: each is answered in plain text, and the exit code is 1 if one could not be.
+    Without --url, the chat starts a local endpoint on a free port, configured by the environment or
+    the file FRIENDLI_ENDPOINT_CONFIG, and stops it at the end. If standard input is a pipe, each
+    line is answered in plain text, and the exit code is 1 if a line failed.
     """
     if url is not None and model is not None:
-        exit_with_error("name --url or --model: an endpoint that runs, or a file to serve")
-    from friendli_endpoint.server.background import running  # 0.3 s that --help need not take
+        exit_with_error("--url cannot be combined with --model")
+    from friendli_endpoint.server.background import running  # saves --help 0.3 s
 
     console = Console()
     with contextlib.ExitStack() as stack:
@@ -59,28 +61,28 @@ def chat(
         except (StartError, UnreachableError) as error:
             exit_with_error(str(error))
         except IndexError:
-            exit_with_error(f"{url} lists no models; name one with --endpoint-id")
+            exit_with_error(f"{shown_address(address)} lists no models; set --endpoint-id")
         client = stack.enter_context(SyncFriendli(server_url=address))
         if sys.stdin.isatty():
-            stack.enter_context(handling(signal.SIGINT, signal.SIG_IGN))
-            console.print(f"Talking to [bold]{name}[/]. /help lists the commands.", emoji=False)
-        failed = _talk(client, name, console)
+            stack.enter_context(signal_handler(signal.SIGINT, signal.SIG_IGN))
+            console.print(f"Chatting with [bold]{name}[/]. /help lists the commands.", emoji=False)
+        failed = _run(client, name, console)
     if failed and not sys.stdin.isatty():
         raise typer.Exit(1)
 
 
-def _talk(client: SyncFriendli, model: str, console: Console) -> bool:
-    """Reads and answers until the end; says whether something could not be done."""
+def _run(client: SyncFriendli, model: str, console: Console) -> bool:
+    """Reads and answers lines until the end; returns whether any line failed."""
     conversation = Conversation()
     failed = False
-    for line in typed_lines() if sys.stdin.isatty() else sys.stdin:
+    for line in read_terminal() if sys.stdin.isatty() else sys.stdin:
         try:
-            outcome = take_line(conversation, line)
-            if outcome.says:
-                console.out(outcome.says, highlight=False)
-            if outcome.next == "quit":
+            result = run_line(conversation, line)
+            if result.output:
+                console.out(result.output, highlight=False)
+            if result.next == "quit":
                 break
-            if outcome.next == "answer":
+            if result.next == "answer":
                 _answer(client, model, conversation, console)
         except CommandError as error:
             failed = True
@@ -91,14 +93,14 @@ def _talk(client: SyncFriendli, model: str, console: Console) -> bool:
             print_error(f"{first['loc'][0]}: {first['msg']}")
         except (FriendliError, ValueError) as error:
             failed = True
-            print_error(_said(error))
+            print_error(_message_of(error))
     return failed
 
 
-def typed_lines() -> Iterator[str]:
-    """Lines from the terminal, until Ctrl-D; Ctrl-C gives up the one being typed."""
+def read_terminal() -> Iterator[str]:
+    """Yields lines from the terminal until Ctrl-D; Ctrl-C discards the line being typed."""
     with contextlib.suppress(ImportError):
-        importlib.import_module("readline")  # editing and history, by being imported
+        importlib.import_module("readline")  # its import adds editing and history to `input`
     while True:
         try:
             with ctrl_c_once():
@@ -112,7 +114,7 @@ def typed_lines() -> Iterator[str]:
 
 
 def _answer(client: SyncFriendli, model: str, conversation: Conversation, console: Console) -> None:
-    """Shows an answer as it comes and keeps it; Ctrl-C stops it."""
+    """Streams an answer to the console and adds it to the conversation; Ctrl-C stops it."""
     content = reasoning = ""
     try:
         with (
@@ -123,33 +125,32 @@ def _answer(client: SyncFriendli, model: str, conversation: Conversation, consol
         ):
             for event in events:
                 for choice in event.data.choices:
-                    thought = choice.delta.reasoning_content or ""
-                    text = choice.delta.content or ""
-                    if thought and console.is_terminal:
-                        console.out(
-                            thought.translate(UNPRINTABLE), end="", style="dim", highlight=False
-                        )
-                    if text and reasoning and not content and console.is_terminal:
+                    reasoning_delta = choice.delta.reasoning_content or ""
+                    content_delta = choice.delta.content or ""
+                    if reasoning_delta and console.is_terminal:
+                        printable = reasoning_delta.translate(UNPRINTABLE)
+                        console.out(printable, end="", style="dim", highlight=False)
+                    if content_delta and reasoning and not content and console.is_terminal:
                         console.out()
-                    _write(console, text)
-                    reasoning += thought
-                    content += text
+                    _write(console, content_delta)
+                    reasoning += reasoning_delta
+                    content += content_delta
     except KeyboardInterrupt:
         if not sys.stdin.isatty():
             raise
     finally:
-        conversation.answered(content, reasoning)
+        conversation.add_answer(content, reasoning)
         if content or reasoning:
             console.out()
 
 
 def _write(console: Console, text: str) -> None:
-    """Writes text exactly, which the console would wrap and whose tabs it would expand."""
+    """Writes text unchanged; the console itself would wrap lines and expand tabs."""
     console.file.write(text.translate(UNPRINTABLE))
     console.file.flush()
 
 
-def _said(error: Exception) -> str:
-    """The endpoint's own words where it has refused, else the client's."""
-    said = getattr(error, "error", None) or {}
-    return str(said.get("message") or error)
+def _message_of(error: Exception) -> str:
+    """Returns the endpoint's error message if there is one, else the client's."""
+    body = getattr(error, "error", None) or {}
+    return str(body.get("message") or error)

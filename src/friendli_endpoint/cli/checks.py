@@ -1,4 +1,4 @@
-"""What must be there before an endpoint can serve: each check is one function and one finding."""
+"""Checks of everything that an endpoint needs to serve: one function and one result each."""
 
 import contextlib
 import errno
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from friendli_endpoint.access import AccessError, policy_of
+from friendli_endpoint.access import AccessError, policy_of, readable_secrets
 from friendli_endpoint.chat.prompt.template import ChatTemplate, ChatTemplateError
 from friendli_endpoint.engine.llama.capacity import available_memory, available_threads, fit
 from friendli_endpoint.engine.llama.context import FLASH_CACHE_TOKENS
@@ -23,23 +23,23 @@ from friendli_endpoint.engine.llama.trials import Trials
 from friendli_endpoint.files import read_text
 from friendli_endpoint.settings import Settings
 
-__all__ = ["Finding", "look"]
+__all__ = ["CheckResult", "run_checks"]
 
 DISTRIBUTION = "friendli-dedicated"
-BRING_THE_ENDPOINT = f"pip install '{DISTRIBUTION}[endpoint]'"
+INSTALL_ENDPOINT = f"pip install '{DISTRIBUTION}[endpoint]'"
 TEMPLATE_KEY = "tokenizer.chat_template"
-OLDEST_PYTHON = (3, 11)
+MIN_PYTHON = (3, 11)
 MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found.
+class CheckResult:
+    """Result of a check; `doctor --json` prints its fields.
 
     Attributes:
-        check: What was looked at.
-        says: What was found.
-        do: What to do about it; None where nothing is wrong.
+        check: Name of the check.
+        says: Description of the result.
+        do: Suggested fix; None if the check passed.
     """
 
     check: str
@@ -48,153 +48,162 @@ class Finding:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the check passed."""
         return self.do is None
 
 
-def look(settings: Settings) -> Iterator[Finding]:
-    """Looks at everything that these settings need; models are tried, but not loaded here."""
+def run_checks(settings: Settings) -> Iterator[CheckResult]:
+    """Yields the result of every check; the model and adapters are loaded in another process."""
     yield _python()
     yield _extras()
     yield _library()
-    file, finding = _model(settings.model)
-    yield finding
+    file, result = _model(settings.model)
+    yield result
     if file is not None:
         yield _template(settings.chat_template, file.path)
         yield _memory(settings.max_sequences, settings.context, file)
         if settings.adapter:
-            yield _adapters(file.path, settings.adapter)
+            yield _adapters(file.path, settings.adapter, settings.max_adapters)
     yield _threads(settings.threads)
     yield _port(settings.host, settings.port)
     yield _access(settings)
 
 
-def _python() -> Finding:
-    wanted = ".".join(map(str, OLDEST_PYTHON))
-    old = sys.version_info < OLDEST_PYTHON
-    return Finding("python", platform.python_version(), f"use {wanted} or newer" if old else None)
+def _python() -> CheckResult:
+    required = ".".join(map(str, MIN_PYTHON))
+    fix = f"use {required} or newer" if sys.version_info < MIN_PYTHON else None
+    return CheckResult("python", platform.python_version(), fix)
 
 
-def _extras() -> Finding:
-    """Looks at the packages that each extra of ours asks for."""
+def _extras() -> CheckResult:
+    """Checks that the packages of each extra are installed."""
     missing: dict[str, list[str]] = {}
     for requirement in metadata.requires(DISTRIBUTION) or ():
         name, extra = re.match(r"[\w.-]+", requirement), re.search(r"extra == '(\w+)'", requirement)
         if name and extra and not ("sys_platform" in requirement and sys.platform == "win32"):
-            lacking = missing.setdefault(extra[1], [])
-            if not _installed(name[0]):
-                lacking.append(name[0])
-    whole = [extra for extra, lacking in missing.items() if not lacking]
-    says = f"installed: {', '.join(whole) or 'none'}"
+            packages = missing.setdefault(extra[1], [])
+            if not _is_installed(name[0]):
+                packages.append(name[0])
+    complete = [extra for extra, packages in missing.items() if not packages]
+    says = f"installed: {', '.join(complete) or 'none'}"
     if needed := missing.get("endpoint"):
         says += f"; missing: {', '.join(needed)}"
-        return Finding("extras", says, BRING_THE_ENDPOINT)
-    return Finding("extras", says)
+        return CheckResult("extras", says, INSTALL_ENDPOINT)
+    return CheckResult("extras", says)
 
 
-def _installed(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     with contextlib.suppress(metadata.PackageNotFoundError):
         return bool(metadata.version(name))
     return False
 
 
-def _library() -> Finding:
+def _library() -> CheckResult:
     try:
         path = find_library()
         version = load(path).llama_version().decode(errors="replace")
     except LibraryError as error:
         lacks_openmp = "libgomp" in str(error)
-        todo = "apt-get install libgomp1" if lacks_openmp else BRING_THE_ENDPOINT
-        return Finding("library", str(error), todo)
-    return Finding("library", f"llama.cpp {version}, its interface is known ({path})")
+        fix = "apt-get install libgomp1" if lacks_openmp else INSTALL_ENDPOINT
+        return CheckResult("library", str(error), fix)
+    return CheckResult("library", f"llama.cpp {version}, ABI supported ({path})")
 
 
-def _model(path: Path | None) -> tuple[ModelFile | None, Finding]:
+def _model(path: Path | None) -> tuple[ModelFile | None, CheckResult]:
     try:
         found = path or find_embedded_model()
     except ModelError:
-        pull = "friendli-endpoint pull embedded, or name a GGUF file with --model"
-        return None, Finding("model", "the embedded model is not installed", pull)
+        fix = "friendli-endpoint pull embedded, or set --model to a GGUF file"
+        return None, CheckResult("model", "the embedded model is not installed", fix)
     try:
         file = read_model_file(found)
         Trials().try_model(found)
     except (GgufError, ModelError) as error:
-        return None, Finding("model", str(error), "name a GGUF file with --model, or pull one")
-    kind = f"{file.architecture}, {file.quantisation or 'quantisation unknown'}"
-    return file, Finding("model", f"{file.path.name} ({kind}, {file.size // MIB:,} MiB)")
+        return None, CheckResult("model", str(error), "set --model to a GGUF file, or pull one")
+    details = f"{file.architecture}, {file.quantisation or 'unknown quantization'}"
+    return file, CheckResult("model", f"{file.path.name} ({details}, {file.size // MIB:,} MiB)")
 
 
-def _template(named: Path | None, model: Path) -> Finding:
+def _template(path: Path | None, model: Path) -> CheckResult:
     try:
-        given = read_text(named) if named is not None else ""
-        source = given or read_header(model).metadata.get(TEMPLATE_KEY)
+        text = read_text(path) if path is not None else ""
+        source = text or read_header(model).metadata.get(TEMPLATE_KEY)
         if not source:
-            todo = "name a Jinja file with --chat-template"
-            return Finding("template", "the model has none", todo)
+            fix = "set --chat-template to a Jinja file"
+            return CheckResult("template", "the model has no chat template", fix)
         ChatTemplate(str(source), {})
     except (OSError, UnicodeDecodeError) as error:
-        return Finding("template", f"cannot read {named}: {error}", "name another file")
+        fix = "set --chat-template to another file"
+        return CheckResult("template", f"cannot read {path}: {error}", fix)
     except ChatTemplateError as error:
-        return Finding("template", str(error), "name another file with --chat-template")
-    return Finding("template", str(named) if given else "the model's own")
+        return CheckResult("template", str(error), "set --chat-template to another file")
+    return CheckResult("template", str(path) if text else "the model's own")
 
 
-def _memory(sequences: int, context: int, file: ModelFile) -> Finding:
-    """Looks whether the caches fit beside the weights."""
+def _memory(sequences: int, context: int, file: ModelFile) -> CheckResult:
+    """Checks that the KV caches fit into the memory that the weights leave free."""
     free = available_memory()
     if free is None or file.kv_bytes_per_token is None:
-        return Finding("memory", "what is free or what is needed is not known")
+        return CheckResult("memory", "the free or the required memory is not known")
     trained = file.context or context
-    left = max(0, free - file.size)
+    remaining = max(0, free - file.size)
     fits = fit(
         sequences,
         context,
         train_context=trained,
         bytes_per_token=file.kv_bytes_per_token,
-        free_bytes=left,
+        free_bytes=remaining,
         extra_tokens=FLASH_CACHE_TOKENS,
     )
-    wanted = min(context, trained)
-    needed = sequences * (wanted + FLASH_CACHE_TOKENS) * file.kv_bytes_per_token
+    max_context = min(context, trained)
+    needed = sequences * (max_context + FLASH_CACHE_TOKENS) * file.kv_bytes_per_token
     says = (
-        f"{sequences} x {wanted} tokens need {needed // MIB:,} MiB beside the model's "
+        f"{sequences} x {max_context} tokens need {needed // MIB:,} MiB in addition to the model's "
         f"{file.size // MIB:,} MiB; {free // MIB:,} MiB are free"
     )
-    if (fits.sequences, fits.context) == (sequences, wanted):
-        return Finding("memory", says)
-    return Finding("memory", says, f"--max-sequences {fits.sequences} --context {fits.context}")
+    if (fits.sequences, fits.context) == (sequences, max_context):
+        return CheckResult("memory", says)
+    return CheckResult("memory", says, f"--max-sequences {fits.sequences} --context {fits.context}")
 
 
-def _adapters(model: Path, adapters: Sequence[str]) -> Finding:
+def _adapters(model: Path, adapters: Sequence[str], max_adapters: int) -> CheckResult:
+    if (number := len({adapter.partition("=")[0] for adapter in adapters})) > max_adapters:
+        says = f"{number} adapters, but --max-adapters is {max_adapters}"
+        return CheckResult("adapters", says, f"--max-adapters {number}")
     paths = [Path(adapter.partition("=")[2]) for adapter in adapters]
     try:
         Trials().try_adapters(model, paths)
     except ModelError as error:
-        return Finding("adapters", str(error), "name another file with --adapter")
-    return Finding("adapters", ", ".join(path.name for path in paths))
+        return CheckResult("adapters", str(error), "set --adapter to another file")
+    return CheckResult("adapters", ", ".join(path.name for path in paths))
 
 
-def _threads(wanted: int | None) -> Finding:
-    there = available_threads()
-    says = f"{wanted or there} of {there} processors"
-    return Finding("threads", says, f"--threads {there}" if (wanted or 0) > there else None)
+def _threads(num_threads: int | None) -> CheckResult:
+    available = available_threads()
+    says = f"{num_threads or available} of {available} processors"
+    fix = f"--threads {available}" if (num_threads or 0) > available else None
+    return CheckResult("threads", says, fix)
 
 
-def _port(host: str, port: int) -> Finding:
+def _port(host: str, port: int) -> CheckResult:
     address = f"{host}:{port}"
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return Finding("port", f"{address} is in use", "choose another one with --port")
-        why = f"cannot listen on {address}"
-        return Finding("port", why, "choose an address of this machine with --host")
-    return Finding("port", f"{address} is free")
+            return CheckResult("port", f"{address} is in use", "set --port to another port")
+        says = f"cannot listen on {address}"
+        return CheckResult("port", says, "set --host to an address of this machine")
+    return CheckResult("port", f"{address} is free")
 
 
-def _access(settings: Settings) -> Finding:
+def _access(settings: Settings) -> CheckResult:
     try:
         tokens = policy_of(settings).tokens
     except AccessError as error:
-        return Finding("access", str(error), "set FRIENDLI_ENDPOINT_TOKENS, or a --token-file")
-    return Finding("access", "with a token" if tokens else "without a token")
+        return CheckResult("access", str(error), "set FRIENDLI_ENDPOINT_TOKENS or --token-file")
+    says = "with a token" if tokens else "without a token"
+    if readable := [str(path) for path in readable_secrets(settings)]:
+        says += f"; other users can read {', '.join(readable)}"
+        return CheckResult("access", says, f"chmod 600 {' '.join(readable)}")
+    return CheckResult("access", says)

@@ -1,6 +1,6 @@
-"""Makes a command's flags from `Settings`, and settings from what was given; it knows no setting.
+"""Generates a command's flags from `Settings`, and reads the settings.
 
-What cannot be is refused by the place where it was written: a flag, a variable, a key of a file.
+Errors name the source of an invalid value: a flag, an environment variable, or a key of a file.
 """
 
 import inspect
@@ -26,81 +26,81 @@ PREFIX = Settings.model_config["env_prefix"]
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command a flag for every setting; what was given comes in its `**flags`."""
+    """Adds a flag for every setting to a command, which receives their values in its `**flags`."""
     own = [
         parameter
         for parameter in inspect.signature(command, eval_str=True).parameters.values()
         if parameter.kind is not parameter.VAR_KEYWORD
     ]
     flags = [
-        _flag(name, field)
+        _parameter(name, field)
         for name, field in Settings.model_fields.items()
-        if not _shown(field).secret
+        if not _flag_of(field).secret
     ]
     setattr(command, "__signature__", inspect.Signature(own + flags))  # noqa: B010
     return command
 
 
 def read_settings(flags: Mapping[str, Any]) -> Settings:
-    """Settings by flag, environment and file; ends the command where one cannot be.
+    """Reads the settings from flags, environment and file; exits the command if one is invalid.
 
     Args:
-        flags: By name, as the command got them; None and an empty list count as not given.
+        flags: Values of the command's flags by name; None and an empty list count as not given.
     """
     given = {name: value for name, value in flags.items() if value not in (None, [])}
     file = given.get("config") or os.environ.get(f"{PREFIX}CONFIG")
     if file and not Path(file).is_file():
-        exit_with_error(f"the configuration {file} is not there")
+        exit_with_error(f"the configuration file {file} does not exist")
     try:
         return Settings(**given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0])
         if first["type"] == "extra_forbidden":
-            exit_with_error(f"{file}: there is no setting {key!r}{_suggestion(key)}")
-        known = _shown(Settings.model_fields[key])
-        written = "" if known.secret else f", not {first['input']!r}"
-        exit_with_error(f"{_place(key, given, file)}: {first['msg'].lower()}{written}")
+            exit_with_error(f"{file}: unknown setting {key!r}{_suggestion(key)}")
+        flag = _flag_of(Settings.model_fields[key])
+        value = "" if flag.secret else f", got {first['input']!r}"
+        exit_with_error(f"{_source(key, given, file)}: {first['msg'].lower()}{value}")
     except SettingsError as error:
         exit_with_error(f'{error}: a list is set in the environment as JSON, such as ["first"]')
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         exit_with_error(f"{file}: cannot be read as TOML: {error}")
 
 
-def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
-    shown = _shown(field)
+def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+    flag = _flag_of(field)
     option = typer.Option(
         help=field.description,
-        rich_help_panel=shown.panel,
-        show_default=shown.default or _words(field.default),
+        rich_help_panel=flag.panel,
+        show_default=flag.default or _format_default(field.default),
     )
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[_on_the_command_line(field.annotation), option],
+        annotation=Annotated[_option_type(field.annotation), option],
     )
 
 
-def _shown(field: FieldInfo) -> Flag:
-    return next(each for each in field.metadata if isinstance(each, Flag))
+def _flag_of(field: FieldInfo) -> Flag:
+    return next(metadata for metadata in field.metadata if isinstance(metadata, Flag))
 
 
-def _words(default: object) -> str:
+def _format_default(default: object) -> str:
     return {True: "on", False: "off"}[default] if isinstance(default, bool) else str(default)
 
 
-def _on_the_command_line(annotation: Any) -> Any:
-    """The type that a flag takes: one value, or several; pydantic does the checking."""
+def _option_type(annotation: Any) -> Any:
+    """Returns the type of a flag, for one value or a list; pydantic validates the values."""
     if get_origin(annotation) in (Union, UnionType):
-        (annotation,) = (each for each in get_args(annotation) if each is not NoneType)
+        (annotation,) = (member for member in get_args(annotation) if member is not NoneType)
     if get_origin(annotation) is tuple:
         return list[str] | None
     return (annotation if annotation in (bool, int, float, Path) else str) | None
 
 
-def _place(key: str, given: Mapping[str, Any], file: Any) -> str:
-    """Where the value of a setting was written."""
+def _source(key: str, given: Mapping[str, Any], file: Any) -> str:
+    """Returns the source of a setting's value: flag, variable, or file and key."""
     if key in given:
         return "--" + key.replace("_", "-")
     variable = PREFIX + key.upper()

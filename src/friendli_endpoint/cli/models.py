@@ -1,4 +1,4 @@
-"""`friendli-endpoint models`: the model files on this machine, or what an endpoint serves."""
+"""`friendli-endpoint models`: lists the local model files, or the models of an endpoint."""
 
 import contextlib
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ SERVED = ("id", "model", "context")
 def models(
     url: Annotated[
         str | None,
-        typer.Option(help="List what this endpoint serves.", show_default="this machine"),
+        typer.Option(help="List the models of this endpoint.", show_default="this machine"),
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--in", help="Folder of pulled files.", show_default="the user's cache"),
+        typer.Option("--in", help="Folder of model files.", show_default="the user's cache"),
     ] = None,
 ) -> None:
-    """List the models on this machine, or what an endpoint serves."""
+    """List the model files on this machine, or the models of an endpoint."""
     try:
         if url is not None:
             _show(SERVED, *_served(url))
@@ -66,7 +66,7 @@ def _served(url: str) -> Iterator[tuple[str, ...]]:
 
 
 def _show(*rows: tuple[str, ...]) -> None:
-    """Prints a table, in columns of equal width and never folded."""
+    """Prints a table with aligned columns and without line wrapping."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

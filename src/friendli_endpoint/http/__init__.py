@@ -1,1 +1,1 @@
-"""HTTP: routes, bodies, errors and events; knows no tokens."""
+"""The HTTP API: routes, middleware, limits, request bodies, errors and server-sent events."""

@@ -1,4 +1,4 @@
-"""The ASGI application: middleware, routes, and the form of errors."""
+"""The ASGI application: middleware, routes and error handlers."""
 
 from functools import cache
 from typing import Any
@@ -34,29 +34,29 @@ def build_app(
     lifespan: Lifespan[FastAPI],
     telemetry: Telemetry | None = None,
 ) -> FastAPI:
-    """The ASGI application over a service.
+    """Builds the ASGI application of a service.
 
     Args:
-        service: What answers.
-        policy: Who may call, and how much they may ask for.
-        lifespan: What starts and stops with the application.
-        telemetry: Hears of every request; by default one of its own.
+        service: The model behind the routes.
+        policy: Access and limits of callers.
+        lifespan: Context that is entered at startup and left at shutdown.
+        telemetry: Receives every request; by default a new one.
     """
     telemetry = telemetry or Telemetry()
     app = FastAPI(
         title="Friendli Dedicated Chat",
         version=__version__,
         lifespan=lifespan,
-        docs_url=None,  # FastAPI's pages load programs from other hosts
+        docs_url=None,  # FastAPI's pages load scripts from other hosts
         redoc_url=None,
-        telemetry={"tracing": False},  # newer versions trace too; the spans of requests are ours
+        telemetry={"tracing": False},  # newer versions trace too; we make our own spans
         redirect_slashes=False,
-        exception_handlers={HTTPException: _http_error, RequestError: _refused},
+        exception_handlers={HTTPException: _http_error, RequestError: _request_error},
     )
     _add_middleware(app, policy, telemetry)
     add_chat_route(app, service, policy, telemetry)
     add_status_routes(app, service, telemetry.metrics if policy.shows_metrics else None)
-    add_adapter_routes(app, service, policy.max_body)
+    add_adapter_routes(app, service, policy)
     add_inspection_routes(app, service, policy)
 
     @cache
@@ -68,25 +68,27 @@ def build_app(
 
 
 def _add_middleware(app: FastAPI, policy: Policy, telemetry: Telemetry) -> None:
-    """Adds what every request passes; the last one added is the outermost."""
+    """Adds the middleware; the last one added is the outermost."""
     if policy.tokens is not None:
         app.add_middleware(AuthMiddleware, tokens=policy.tokens, open_paths=policy.open_paths)
     if policy.cors_origins:
         app.add_middleware(EndpointCORSMiddleware, origins=policy.cors_origins)
-    app.add_middleware(BodyTimeoutMiddleware, seconds=policy.receive_seconds, memory=policy.bodies)
+    app.add_middleware(
+        BodyTimeoutMiddleware, seconds=policy.receive_seconds, memory=policy.body_memory
+    )
     app.add_middleware(RequestIdMiddleware, telemetry=telemetry, completions=COMPLETIONS)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = {
-        404: f"there is no {_request.url.path} here",
-        405: f"{_request.url.path} does not take {_request.method}",
+        404: f"there is no route {_request.url.path}",
+        405: f"{_request.url.path} does not support {_request.method}",
     }.get(error.status_code, str(error.detail))
     return error_response(error.status_code, message, headers=error.headers)
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    request.state.record.refuse(error)
+    request.state.record.end_with_error(error)
     return request_error_response(error)

@@ -1,4 +1,4 @@
-"""From the bytes of a request to its wire type, or to an error that names the field."""
+"""Parses the bytes of a request body into its wire type, or an error that names the field."""
 
 import re
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from friendli_endpoint.generation import RequestError
-from friendli_endpoint.http.strict_json import check_strictly, path_of
+from friendli_endpoint.http.strict_json import check_strict_json, path_of
 
 __all__ = ["EndpointBody", "parse_body"]
 
-_RULE_BROKEN = {
+_VALUE_ERRORS = {
     "union_tag_invalid": "unknown_value",
     "literal_error": "unknown_value",
     "finite_number": "out_of_range",
@@ -20,21 +20,21 @@ _RULE_BROKEN = {
     "string_too_long": "out_of_range",
     "string_too_short": "out_of_range",
 }
-"""Kinds of validation error that are a broken rule (400); the others are a wrong type (422)."""
+"""Validation errors of a value (400), with their `code`; all others are of a type (422)."""
 
 
 MAX_VALUES = 1 << 18
-"""Values that a body may have: 1.3 million empty lists, in 4 MB, stop all streams for a second."""
+"""Maximum number of values in a body: 1.3 million empty lists, 4 MB, stop all streams for 1 s."""
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-"""A string, ended or not: where it fails, it would be tried again from each quote in it."""
+"""A JSON string, terminated or not: a failed match would be retried from each quote in it."""
 
 
 class EndpointBody(BaseModel):
-    """A body that only this endpoint knows; unknown fields are refused.
+    """Base class of bodies that only this endpoint has; unknown fields are errors.
 
-    They are refused by `parse_body`, which names the first: pydantic would make an error of each,
-    400,000 of them for a body of 4 MB.
+    `parse_body` rejects the first unknown field: pydantic would create one error per field, 400,000
+    for a body of 4 MB.
     """
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
@@ -47,36 +47,35 @@ def parse_body(body: bytes, kind: type[Body], max_messages: int | None = None) -
     """Validates a body strictly: no value is converted to another type.
 
     Args:
-        body: JSON.
-        kind: The type of the request; as large as a body is, few errors must come of it.
-        max_messages: How many `messages` it may have; None does not bound them. They are counted
-            first: 140,000 of them, in 4 MB, take half a second to validate.
+        body: JSON in UTF-8.
+        kind: Type of the body; it must yield few errors however large the body is.
+        max_messages: Maximum number of `messages`; None for no limit. They are counted before the
+            validation: 140,000 messages, in 4 MB, take half a second to validate.
 
     Raises:
-        RequestError: 400 where it is no JSON or breaks a rule, 422 where a field is missing or has
-        the
-            wrong type.
+        RequestError: 400 if the body is not valid JSON or a value is not allowed, 422 if a field is
+            missing or has the wrong type.
     """
-    _check_number(body)
+    _check_num_values(body)
     try:
         wire = from_json(body)
     except ValueError as error:
-        raise RequestError(f"the body is no JSON: {error}", code="invalid_json") from None
+        raise RequestError(f"the body is not valid JSON: {error}", code="invalid_json") from None
     if max_messages is not None:
-        _check_count(wire, max_messages)
+        _check_num_messages(wire, max_messages)
     try:
         parsed = kind.model_validate(wire, strict=True)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
-        raise _refusal(errors, wire) from None
+        raise _request_error(errors, wire) from None
     if isinstance(parsed, EndpointBody) and parsed.model_extra:
-        _refuse_unknown(next(iter(parsed.model_extra)))
-    check_strictly(body, wire, parsed)
+        _reject_unknown_field(next(iter(parsed.model_extra)))
+    check_strict_json(body, wire, parsed)
     return parsed
 
 
-def _check_number(body: bytes) -> None:
-    """Counts what begins or separates values, outside of strings."""
+def _check_num_values(body: bytes) -> None:
+    """Checks the number of values, counting the characters that begin or separate them."""
     if _num_values(body) > MAX_VALUES and _num_values(_STRING.sub(b"", body)) > MAX_VALUES:
         raise RequestError(
             f"the body may have at most {MAX_VALUES:,} values in all its lists and objects",
@@ -88,28 +87,28 @@ def _num_values(body: bytes) -> int:
     return sum(map(body.count, (b",", b"[", b"{")))
 
 
-def _check_count(wire: Any, max_messages: int) -> None:
+def _check_num_messages(wire: Any, max_messages: int) -> None:
     messages = wire.get("messages") if isinstance(wire, dict) else None
     if isinstance(messages, list) and len(messages) > max_messages:
         raise RequestError(
-            f"there may be at most {max_messages} messages, not {len(messages)}",
+            f"messages: must have at most {max_messages} items, got {len(messages)}",
             param="messages",
             code="out_of_range",
         )
 
 
-def _refuse_unknown(name: str) -> NoReturn:
-    raise RequestError(f"{name}: there is no such field", param=name, code="unknown_field")
+def _reject_unknown_field(name: str) -> NoReturn:
+    raise RequestError(f"{name}: unknown field", param=name, code="unknown_field")
 
 
-def _refusal(errors: list[ErrorDetails], body: object) -> RequestError:
-    """The error that lies deepest in the body: the branches of a union fail above it."""
-    places = [_place(each["loc"], body, each["type"] == "missing") for each in errors]
-    deepest = max(places, key=len)
-    chosen = [each for each, place in zip(errors, places, strict=True) if place == deepest]
+def _request_error(errors: list[ErrorDetails], body: object) -> RequestError:
+    """Returns the error deepest in the body: the other branches of a union fail above it."""
+    paths = [_path_in_body(error["loc"], body, error["type"] == "missing") for error in errors]
+    deepest = max(paths, key=len)
+    chosen = [error for error, path in zip(errors, paths, strict=True) if path == deepest]
     kind = chosen[0]["type"]
     if kind == "float_type" and type(_value_at(deepest, body)) is int:
-        kind = chosen[0]["type"] = "finite_number"  # it is beyond all floats
+        kind = chosen[0]["type"] = "finite_number"  # an integer beyond the range of floats
     param = path_of(deepest)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         field = _discriminator(chosen[0])
@@ -117,10 +116,10 @@ def _refusal(errors: list[ErrorDetails], body: object) -> RequestError:
         if not isinstance(_value_at(deepest, body).get(field, ""), str):
             message = f"{param}: must be a valid string"
             return RequestError(message, param=param, status=422, code="wrong_type")
-    what = " or ".join(dict.fromkeys(_reason(each) for each in chosen))
-    message = f"{param or 'the body'}: {what}"
-    if kind in _RULE_BROKEN:
-        return RequestError(message, param=param or None, code=_RULE_BROKEN[kind])
+    reasons = " or ".join(dict.fromkeys(_reason(error) for error in chosen))
+    message = f"{param or 'the body'}: {reasons}"
+    if kind in _VALUE_ERRORS:
+        return RequestError(message, param=param or None, code=_VALUE_ERRORS[kind])
     code = "missing_field" if kind in ("missing", "union_tag_not_found") else "wrong_type"
     return RequestError(message, param=param or None, status=422, code=code)
 
@@ -129,7 +128,7 @@ def _reason(error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     match error["type"]:
         case "union_tag_invalid":
-            return f"must be one of {context['expected_tags']}, not {context['tag']!r}"
+            return f"must be one of {context['expected_tags']}, got {context['tag']!r}"
         case "missing" | "union_tag_not_found":
             return "this field is required"
         case "string_too_long":
@@ -146,29 +145,31 @@ def _reason(error: ErrorDetails) -> str:
 
 
 def _discriminator(error: ErrorDetails) -> str:
-    """The wire name of the field that tells a union's branches apart, from `'NAME' | 'alias'`."""
+    """Returns the wire name of a union's discriminator, from `'NAME' | 'alias'`."""
     return str(error.get("ctx", {}).get("discriminator", "")).rpartition("| ")[2].strip("'")
 
 
-def _value_at(place: Sequence[int | str], body: Any) -> Any:
-    for step in place:
-        body = body[step]
+def _value_at(path: Sequence[int | str], body: Any) -> Any:
+    for key in path:
+        body = body[key]
     return body
 
 
-def _place(location: tuple[int | str, ...], body: object, missing: bool) -> tuple[int | str, ...]:
-    """The steps of a location that are steps in the body; the others name branches of unions.
+def _path_in_body(
+    location: tuple[int | str, ...], body: object, missing: bool
+) -> tuple[int | str, ...]:
+    """Returns the keys of a location that are in the body; the others name branches of unions.
 
-    Of a location that is `missing`, the last step is one that should be in the body.
+    If a field is `missing`, the last key of the location is the one that should be in the body.
     """
-    place: list[int | str] = []
-    for number, step in enumerate(location, 1):
-        if isinstance(body, dict) and isinstance(step, str):
-            if step not in body and not (missing and number == len(location)):
+    path: list[int | str] = []
+    for number, key in enumerate(location, 1):
+        if isinstance(body, dict) and isinstance(key, str):
+            if key not in body and not (missing and number == len(location)):
                 continue
-            place.append(step)
-            body = body.get(step)
-        elif isinstance(body, list) and isinstance(step, int) and step < len(body):
-            place.append(step)
-            body = body[step]
-    return tuple(place)
+            path.append(key)
+            body = body.get(key)
+        elif isinstance(body, list) and isinstance(key, int) and key < len(body):
+            path.append(key)
+            body = body[key]
+    return tuple(path)

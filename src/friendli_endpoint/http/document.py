@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI knows of the routes, and the wire types."""
+"""The OpenAPI document: FastAPI's description of the routes, and the wire types."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from friendli.models import (
 
 __all__ = ["build_document"]
 
-_NAMES = "#/components/schemas/{model}"
+_REFERENCE = "#/components/schemas/{model}"
 
 _Type = tuple[type[BaseModel], JsonSchemaMode]
 _BODY: _Type = (DedicatedChatCompletionBody, "validation")
@@ -27,30 +27,31 @@ _CHUNK: _Type = (StreamedChatData, "serialization")
 def build_document(
     app: FastAPI, completions: str, bodies: Mapping[str, type[BaseModel]]
 ) -> dict[str, Any]:
-    """The OpenAPI document of an application.
+    """Returns the OpenAPI document of an application.
 
     Args:
-        app: With all its routes.
-        completions: Path of the chat completions, whose body and answers are described here.
-        bodies: Path to what else is posted; routes that read the body themselves do not tell.
+        app: The application with all its routes.
+        completions: Path of the chat completions, whose body and responses are described here.
+        bodies: Type of the body of every other route that is posted to, by path; FastAPI does not
+            know them, because these routes read the body themselves.
     """
     posted: dict[str, _Type] = {path: (body, "validation") for path, body in bodies.items()}
     posted[completions] = _BODY
-    places, definitions = models_json_schema(
-        [*dict.fromkeys(posted.values()), _WHOLE, _CHUNK], ref_template=_NAMES
+    references, definitions = models_json_schema(
+        [*dict.fromkeys(posted.values()), _WHOLE, _CHUNK], ref_template=_REFERENCE
     )
     document = get_openapi(title=app.title, version=app.version, routes=app.routes)
     for path, body in posted.items():
         document["paths"][path]["post"]["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": places[body]}},
+            "content": {"application/json": {"schema": references[body]}},
         }
     document["paths"][completions]["post"]["responses"] = {
         "200": {
             "description": "A completion; with `stream: true`, events that each carry a chunk.",
             "content": {
-                "application/json": {"schema": places[_WHOLE]},
-                "text/event-stream": {"schema": places[_CHUNK]},
+                "application/json": {"schema": references[_WHOLE]},
+                "text/event-stream": {"schema": references[_CHUNK]},
             },
         }
     }

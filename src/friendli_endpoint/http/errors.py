@@ -1,4 +1,4 @@
-"""The one form of an error: `{"error": {"message", "type", "param", "code"}}`."""
+"""The JSON of every error: `{"error": {"message", "type", "param", "code"}}`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,14 +27,17 @@ _TYPES = {
 def error_body(
     status: int, message: str, param: str | None = None, code: str | None = None
 ) -> dict[str, Any]:
-    """The JSON of an error; what it repeats of a request is cut to a length that can be read."""
-    message, param = _cut(message, 1000), param and _cut(param, 200)
+    """Returns the JSON of an error.
+
+    A message is truncated to 1,000 characters and a `param` to 200, as both may quote the request.
+    """
+    message, param = _truncate(message, 1000), param and _truncate(param, 200)
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]}\N{HORIZONTAL ELLIPSIS}"
+def _truncate(text: str, max_length: int) -> str:
+    return text if len(text) <= max_length else f"{text[:max_length]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def error_response(
@@ -45,15 +48,15 @@ def error_response(
     code: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """An error as a whole answer."""
+    """Returns an error as a response."""
     return JSONResponse(error_body(status, message, param, code), status, headers)
 
 
-def request_error_response(refusal: RequestError) -> JSONResponse:
-    """A refusal as a whole answer."""
+def request_error_response(error: RequestError) -> JSONResponse:
+    """Returns a `RequestError` as a response, with `retry-after` if the error has it."""
     headers = {}
-    if refusal.retry_after is not None:
-        headers["retry-after"] = str(refusal.retry_after)
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
     return error_response(
-        refusal.status, refusal.message, param=refusal.param, code=refusal.code, headers=headers
+        error.status, error.message, param=error.param, code=error.code, headers=headers
     )

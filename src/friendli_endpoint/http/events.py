@@ -1,4 +1,4 @@
-"""Server-sent events: how chunks, errors and the end of a stream look on the wire."""
+"""Server-sent events: chunks, errors and the end of a stream as bytes."""
 
 import json
 import uuid
@@ -16,20 +16,20 @@ from friendli_endpoint.http.service import TextOnlyChunk
 __all__ = ["COMMENT", "DONE", "ChunkWriter", "EventStreamResponse", "error_event"]
 
 COMMENT = b": \n\n"
-"""Says nothing, and so keeps a waiting client from giving up."""
+"""An SSE comment; it keeps a waiting client from timing out."""
 
 DONE = b"data: [DONE]\n\n"
 
 
 class ChunkWriter:
-    """Writes the chunks of one answer as events.
+    """Serializes the chunks of one response as events.
 
-    Of text deltas it writes the text into the frame of the first one: building and dumping the
-    models of a whole chunk takes a processor, whose caches are full of weights, as long as all the
-    rest that is done for a token.
+    For a text delta, only the text is serialized and inserted into the event of an earlier chunk of
+    the choice: building and dumping the models of a whole chunk takes as long as all other work for
+    a token, as the processor's caches are full of weights.
 
     Args:
-        expand: Makes the chunk that a text delta, its choice and its text, is short for.
+        expand: Returns the full chunk of a text delta, from the index of its choice and its text.
     """
 
     def __init__(self, expand: Callable[[int, str], StreamedChatData]) -> None:
@@ -37,7 +37,7 @@ class ChunkWriter:
         self._frames: dict[int, tuple[bytes, bytes]] = {}
 
     def write(self, chunk: StreamedChatData | TextOnlyChunk) -> bytes:
-        """A chunk as an event."""
+        """Returns a chunk as an event."""
         if isinstance(chunk, StreamedChatData):
             return b"data: " + chunk.model_dump_json().encode() + b"\n\n"
         before, after = self._frames.get(chunk.choice) or self._frame(chunk.choice)
@@ -51,29 +51,34 @@ class ChunkWriter:
 
 
 def error_event(message: str, code: str | None, status: int = 500) -> bytes:
-    """An error in the middle of a stream; its status would be this, had none been sent."""
+    """Returns an error in the middle of a stream; `status` selects its type.
+
+    The response itself has been sent with status 200.
+    """
     return b"data: " + json.dumps(error_body(status, message, code=code)).encode() + b"\n\n"
 
 
 class EventStreamResponse(StreamingResponse):
-    """Sends events, and closes their source whatever way the sending ends.
+    """Sends events, and closes their generator however the sending ends.
 
     Args:
-        events: What to send.
-        leave: Awaited once when the sending is over, even where it never came to the first event.
+        events: Events as bytes.
+        on_end: Awaited once when the sending has ended, even before the first event.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes], leave: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, events: AsyncGenerator[bytes], on_end: Callable[[], Awaitable[None]]
+    ) -> None:
         super().__init__(events, headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
         self._events = events
-        self._leave = leave
+        self._on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends until the events end or the client is gone."""
+        """Sends until the events end or the client disconnects."""
         try:
             async with aclosing(self._events):
                 await super().__call__(scope, receive, send)
         finally:
-            await self._leave()
+            await self._on_end()

@@ -1,4 +1,4 @@
-"""What the routes need of the rest of the endpoint; `app.py` brings it."""
+"""Protocols that the routes use for the rest of the endpoint; `app.py` passes implementations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -14,45 +14,50 @@ __all__ = ["PendingResponse", "RenderedPrompt", "Service", "TextOnlyChunk"]
 
 
 class TextOnlyChunk(Protocol):
-    """A chunk that says nothing but how the answer of a choice goes on."""
+    """A chunk with text of one choice and nothing else."""
 
     @property
     def choice(self) -> int:
-        """Index of the choice."""
+        """Index of the choice, from 0."""
         ...
 
     @property
     def text(self) -> str:
-        """What its answer goes on with."""
+        """Text to append to the choice's content."""
         ...
 
 
 class PendingResponse(Protocol):
-    """An accepted request and its answer in the making."""
+    """A prepared request, and its response as the engine's events come in.
+
+    Used by one task on the event loop: `opening` once, then `read` for every event in order until
+    `finished`, then `completion` if the response is not streamed.
+    """
 
     request: GenerationRequest
+    """The request for the engine."""
     num_generated: int
-    """Tokens generated so far, of all choices."""
+    """Number of tokens generated so far by all choices."""
 
     @property
     def finished(self) -> bool:
-        """Whether every choice has ended."""
+        """Whether every choice has finished."""
         ...
 
     def opening(self) -> Sequence[StreamedChatData]:
-        """The chunks that go out before the first token."""
+        """Returns the chunks that are sent before the first token."""
         ...
 
     def read(self, event: Event) -> Sequence[StreamedChatData | TextOnlyChunk]:
-        """The chunks that an event adds; the start adds none."""
+        """Returns the chunks of an event; `Started` has none."""
         ...
 
     def text_chunk(self, choice: int, text: str) -> StreamedChatData:
-        """The chunk that a text delta is short for."""
+        """Returns the full chunk of a `TextOnlyChunk` with this choice and text."""
         ...
 
     def completion(self) -> ContainerChatCompleteSuccess:
-        """The whole answer, when all is read."""
+        """Returns the whole completion, after the last event has been read."""
         ...
 
 
@@ -61,34 +66,38 @@ class RenderedPrompt(Protocol):
 
     @property
     def text(self) -> str:
-        """All tokens together, control tokens written out."""
+        """Text of all tokens, with control tokens spelled out."""
         ...
 
     @property
     def tokens(self) -> Sequence[int]:
-        """The token ids."""
+        """Token ids."""
         ...
 
     @property
     def pieces(self) -> Sequence[tuple[str, bool]]:
-        """For each token its text, and whether it is a control token."""
+        """Text of each token, and whether it is a control token."""
         ...
 
     @property
     def room(self) -> int:
-        """Tokens of the context that are left for an answer."""
+        """Number of tokens of the context that remain for the completion."""
         ...
 
 
 class Service(Protocol):
-    """A model being loaded, or serving."""
+    """A model that is being loaded or is serving requests.
+
+    `prepare`, `render`, `tokenize` and `detokenize` block and are called in worker threads, also
+    several at once; all other methods are called on the event loop and must not block.
+    """
 
     @property
     def engine(self) -> Engine:
         """The engine.
 
         Raises:
-            RequestError: 503 while the model is loading.
+            RequestError: 503 while the model is loading and during shutdown.
         """
         ...
 
@@ -96,82 +105,90 @@ class Service(Protocol):
         """Checks that requests are served.
 
         Raises:
-            RequestError: 503 while the model is loading, when the endpoint stops, and where the
-            engine
-                has ended or makes no steps.
+            RequestError: 503 while the model is loading, during shutdown, and if the engine has
+                ended or has stalled.
         """
         ...
 
     def check_live(self) -> None:
-        """Checks that the process need not be replaced.
+        """Checks that the process need not be restarted.
 
         Raises:
-            RequestError: 503 where the engine has ended, or has made no step for very long.
+            RequestError: 503 if the engine has ended or has been stalled for very long.
         """
         ...
 
-    def prepare(self, body: DedicatedChatCompletionBody) -> PendingResponse:
-        """Checks a request and prepares its answer; may take a while, so call it in a thread.
+    async def prepare(self, body: DedicatedChatCompletionBody) -> PendingResponse:
+        """Validates a request and prepares its response; cancelling it ends the work.
 
         Raises:
-            RequestError: The request cannot be served.
+            RequestError: The request is invalid or cannot be served.
         """
         ...
 
-    def render(self, body: DedicatedChatCompletionBody) -> RenderedPrompt:
-        """The prompt of a request that would be served; call it in a thread.
+    async def render(self, body: DedicatedChatCompletionBody) -> RenderedPrompt:
+        """Renders the prompt of a request; cancelling it ends the work.
 
         Raises:
-            RequestError: The request cannot be served.
+            RequestError: The request is invalid or cannot be served.
         """
         ...
 
     def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
-        """Token ids of a text; may take a while, so call it in a thread.
+        """Returns the token ids of a text.
 
         Args:
-            model: As requests name it.
-            text: Anything.
-            parse_special: Whether control tokens written out in the text are recognised.
+            model: Name of the model as in requests.
+            text: Any text.
+            parse_special: Whether control tokens that are spelled out in the text are recognized.
 
         Raises:
-            RequestError: There is no such model.
+            RequestError: There is no such model, or the text has more tokens than the context.
         """
         ...
 
     def detokenize(self, model: str, tokens: Sequence[int]) -> str:
-        """What tokens say together; U+FFFD stands for bytes that are no UTF-8.
+        """Returns the text of tokens; U+FFFD stands for bytes that are not UTF-8.
 
         Raises:
-            RequestError: There is no such model or token.
+            RequestError: There is no such model or token, or the tokens exceed the context.
         """
         ...
 
     def models(self) -> Sequence[Mapping[str, Any]]:
-        """A card for each endpoint id that is answered.
+        """Returns a model card, as JSON, for every model name that requests may use.
 
         Raises:
-            RequestError: 503 while the model is loading.
+            RequestError: 503 while the model is loading and during shutdown.
         """
         ...
 
     @property
     def adapters(self) -> Sequence[str]:
-        """The routes of the adapters that requests may name."""
+        """Routes of the loaded adapters.
+
+        Raises:
+            RequestError: 503 while the model is loading and during shutdown.
+        """
         ...
 
     async def load_adapter(self, route: str, name: str) -> None:
-        """Loads a file of the adapters' folder; may take a while.
+        """Loads an adapter; takes about a second.
+
+        Args:
+            route: Route of the adapter in requests.
+            name: Path of the file inside the folder of `--adapter-dir`.
 
         Raises:
-            RequestError: There is no such folder or file, or it is no adapter for this model.
+            RequestError: There is no such folder or file, it is not an adapter for this model, or
+                there are too many adapters (409).
         """
         ...
 
     async def unload_adapter(self, route: str) -> None:
-        """Takes an adapter away; what uses it runs on to its end.
+        """Unloads an adapter; requests that use it run to their end.
 
         Raises:
-            RequestError: There is none.
+            RequestError: There is no such adapter.
         """
         ...

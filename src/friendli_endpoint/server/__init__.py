@@ -1,1 +1,1 @@
-"""Serving the application on one machine: uvicorn, signals, TLS, bounds on connections."""
+"""The server of the application on one machine: uvicorn, signals, TLS and connection limits."""

@@ -1,4 +1,4 @@
-"""An endpoint behind a command: in this process, on a free port, for as long as it is needed."""
+"""An endpoint in a background thread of this process, on a free port."""
 
 import contextlib
 import queue
@@ -8,30 +8,32 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from friendli_endpoint.app import joined
+from friendli_endpoint.app import create_endpoint
 from friendli_endpoint.generation import StartError
 from friendli_endpoint.settings import Settings
 
 __all__ = ["running"]
 
-FAREWELL_SECONDS = 1
-"""How long what still runs at the end may take to say so."""
+GRACEFUL_SHUTDOWN_SECONDS = 1
+"""Time that running requests get at shutdown to send an error, in seconds."""
 
 
-NOBODY_ELSE = {"host": "127.0.0.1", "auth": False, "tokens": None, "token_file": None}
-"""What is set for a server that only this program talks to."""
+LOCAL_ONLY = {"host": "127.0.0.1", "auth": False, "tokens": None, "token_file": None}
+"""Settings of a server that only this process connects to."""
 
 
 @contextlib.contextmanager
 def running(settings: Settings) -> Iterator[str]:
-    """Serves on the loopback address until the block ends; gives the address when it answers.
+    """Serves on the loopback address until the block ends; yields the URL once the model is loaded.
 
     Raises:
-        StartError: There is no model to serve.
+        StartError: The endpoint cannot start.
     """
-    news: queue.Queue[StartError | None] = queue.Queue()
-    endpoint = joined(
-        settings.model_copy(update=NOBODY_ELSE), ready=lambda: news.put(None), failed=news.put
+    startup: queue.Queue[StartError | None] = queue.Queue()
+    endpoint = create_endpoint(
+        settings.model_copy(update=LOCAL_ONLY),
+        on_ready=lambda: startup.put(None),
+        on_failed=startup.put,
     )
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
@@ -39,23 +41,23 @@ def running(settings: Settings) -> Iterator[str]:
             endpoint.app,
             log_config=None,
             access_log=False,
-            timeout_graceful_shutdown=FAREWELL_SECONDS,
+            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
         )
     )
 
     def serve() -> None:
         try:
-            with contextlib.suppress(SystemExit):  # uvicorn's, where the application does not start
+            with contextlib.suppress(SystemExit):  # uvicorn's, if the application does not start
                 server.run(sockets=[listener])
         finally:
-            news.put(StartError("the endpoint ended before it answered"))
+            startup.put(StartError("the endpoint ended before it was ready"))
 
     thread = threading.Thread(target=serve, name="endpoint", daemon=True)
     thread.start()
     try:
-        fault = news.get()
-        if fault is not None:
-            raise fault
+        error = startup.get()
+        if error is not None:
+            raise error
         yield "http://{}:{}".format(*listener.getsockname()[:2])
     finally:
         server.should_exit = True

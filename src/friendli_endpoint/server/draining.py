@@ -1,4 +1,4 @@
-"""A server that ends in order: nothing new, time for what runs, then a word to the rest."""
+"""Graceful shutdown: reject new requests, let running ones finish, then fail the rest."""
 
 import asyncio
 import signal
@@ -9,41 +9,47 @@ from typing import Any, Protocol
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
-from friendli_endpoint.http.limits.body_memory import BodyMemory
+from friendli_endpoint.http.limits.body_memory import BodyMemoryBudget
 from friendli_endpoint.server.connection import connection_type
 from friendli_endpoint.settings import Settings
 
 __all__ = ["DrainingServer", "make_server"]
 
-LOOK_SECONDS = 0.05
-"""How often it is looked whether the last request has ended."""
+POLL_SECONDS = 0.05
+"""Interval in seconds at which the server checks whether the last request has ended."""
 
-FAREWELL_SECONDS = 3
-"""How long answers that were cut short may take to say so."""
+GRACEFUL_SHUTDOWN_SECONDS = 3
+"""Time that interrupted responses get to send an error, in seconds."""
 
 
-class Service(Protocol):
-    """What is told that the end is near."""
+class Drainable(Protocol):
+    """A service that can be shut down in two steps."""
 
     def drain(self) -> None:
-        """Takes no more requests."""
+        """Rejects new requests from now on; running requests continue.
+
+        Called from a signal handler and on the event loop, possibly more than once; must not block.
+        """
         ...
 
     async def aclose(self) -> None:
-        """Fails what still runs."""
+        """Fails the running requests and frees the service.
+
+        Awaited on the event loop after `drain`; may be called more than once.
+        """
         ...
 
 
 def make_server(
-    app: Any, service: Service, settings: Settings, bodies: BodyMemory
+    app: Any, service: Drainable, settings: Settings, body_memory: BodyMemoryBudget
 ) -> "DrainingServer":
-    """A server of an application, with the operator's bounds on connections.
+    """Creates a server of an application, with the connection limits of the settings.
 
     Args:
         app: An ASGI application.
-        service: What it serves.
-        settings: The operator's.
-        bodies: Where the bytes of bodies are counted.
+        service: The service behind the application.
+        settings: Settings of the endpoint.
+        body_memory: Budget of the bytes of all request bodies.
     """
     config = uvicorn.Config(
         app,
@@ -56,41 +62,41 @@ def make_server(
             receive_seconds=settings.receive_seconds,
             stall_seconds=settings.stall_seconds,
             max_connections=settings.max_connections,
-            bodies=bodies,
+            body_memory=body_memory,
         ),
         ws="none",
-        timeout_graceful_shutdown=FAREWELL_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
     )
     return DrainingServer(config, service, settings.drain_seconds)
 
 
 class DrainingServer(uvicorn.Server):
-    """uvicorn's, which would stop listening at once and leave clients to guess.
+    """uvicorn's server, except that it keeps listening and responds 503 while requests finish.
 
     Args:
-        config: uvicorn's; its own graceful time only has to cover the farewell.
-        service: Told to take no more requests at the first signal, and to stop after the time.
-        seconds: How long running requests may go on.
+        config: uvicorn's configuration; its graceful timeout only has to cover the final errors.
+        service: Drained at the first signal, and closed after `seconds`.
+        seconds: Maximum time for running requests to finish, in seconds.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, service: Drainable, seconds: float) -> None:
         super().__init__(config)
         self._service = service
         self._seconds = seconds
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Drains at the first signal; the second is the system's, which ends the process."""
+        """Drains at the first signal; the second one has its default action, which exits."""
         self._service.drain()
         for number in HANDLED_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answers 503 while running requests go on to their end; then ends."""
+        """Responds 503 to new requests until the running ones have finished; then stops."""
         self._service.drain()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._seconds
         while self.server_state.tasks and not self.force_exit and loop.time() < deadline:
-            await asyncio.wait(self.server_state.tasks, timeout=LOOK_SECONDS)
+            await asyncio.wait(self.server_state.tasks, timeout=POLL_SECONDS)
         await self._service.aclose()
         await super().shutdown(sockets)

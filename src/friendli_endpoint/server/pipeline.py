@@ -1,4 +1,4 @@
-"""Requests that share a connection: how many may wait, and how much of them is held."""
+"""Pipelined requests of one connection: limits on their number and on the memory of bodies."""
 
 import asyncio
 import logging
@@ -7,22 +7,24 @@ from collections.abc import Sized
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from friendli_endpoint.http.limits.body_memory import BodyMemory, HeldBody
+from friendli_endpoint.http.limits.body_memory import BodyMemoryBudget, BufferedBody
 
 __all__ = ["PipelineProtocol", "StopParsingError"]
 
 log = logging.getLogger("friendli_endpoint.http")
 
 MAX_WAITING = 16
-"""Requests that may wait on one connection: one read of 256 KiB holds thousands."""
+"""Maximum number of waiting requests on one connection: one read of 256 KiB contains thousands."""
 
 
 class PipelineFlow(FlowControl):
-    """uvicorn's flow control, which would read on whenever a request ends or asks for its body.
+    """uvicorn's flow control, except that nothing is read while requests are waiting.
+
+    uvicorn's own would resume reading whenever a request ends or asks for its body.
 
     Args:
-        transport: Of the connection.
-        waiting: The requests that wait for an earlier one; while there are any, nothing is read.
+        transport: Transport of the connection.
+        waiting: The requests that wait for an earlier one.
     """
 
     def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
@@ -30,34 +32,34 @@ class PipelineFlow(FlowControl):
         self._waiting = waiting
 
     def resume_reading(self) -> None:
-        """Reads on, if no request waits."""
+        """Resumes reading if no request is waiting."""
         if not self._waiting:
             super().resume_reading()
 
 
 class StopParsingError(Exception):
-    """Ends the parsing of the bytes that have arrived; the connection is closed by then."""
+    """Stops parsing the bytes that have arrived; the connection has been closed."""
 
 
 class PipelineProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with bounds on the requests that wait, and on the bodies of all.
+    """uvicorn's protocol with limits on waiting requests and on the memory of bodies.
 
     Attributes:
-        bodies: Where the bytes of bodies are counted as they arrive.
+        body_memory: Budget that the bytes of bodies are reserved in as they arrive.
     """
 
-    bodies: BodyMemory
+    body_memory: BodyMemoryBudget
 
     _running: RequestResponseCycle | None = None
-    _body: HeldBody
+    _body: BufferedBody
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begins to read."""
+        """Installs the flow control of the connection."""
         super().connection_made(transport)
         self.flow = PipelineFlow(transport, self.pipeline)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tells the request that runs; uvicorn tells the last one only."""
+        """Disconnects the running request; uvicorn disconnects only the last one."""
         for cycle, _app in self.pipeline:
             cycle.scope["state"]["body"].close()
         self.pipeline.clear()
@@ -67,31 +69,31 @@ class PipelineProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:
-        """Starts the request, or has it wait for those before it."""
-        self._body = self.scope["state"]["body"] = HeldBody(self.bodies)
+        """Starts the request, or queues it behind earlier ones."""
+        self._body = self.scope["state"]["body"] = BufferedBody(self.body_memory)
         num_waiting = len(self.pipeline)
         super().on_headers_complete()
         if self.parser.should_upgrade():
-            self.cycle.keep_alive = False  # nothing is parsed after it
+            self.cycle.keep_alive = False  # nothing is parsed after an upgrade request
         if len(self.pipeline) == num_waiting:
             self._running = self.cycle
         elif len(self.pipeline) > MAX_WAITING:
-            log.info("dropped a client with more than %d requests waiting", MAX_WAITING)
+            log.info("closed a connection with more than %d waiting requests", MAX_WAITING)
             self.transport.abort()
             raise StopParsingError
 
     def on_body(self, body: bytes) -> None:
-        """Takes a part of a body if there is memory; the application hears where there is none."""
+        """Adds a chunk of a body, or without memory for it wakes the application to reject it."""
         if self.cycle.response_complete:
             return
-        if self._body.count(len(body)):
+        if self._body.reserve(len(body)):
             super().on_body(body)
         else:
             self.flow.pause_reading()
             self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
-        """Starts the next request that waits."""
+        """Starts the next waiting request."""
         if self.pipeline:
             self._running = self.pipeline[-1][0]
         super().on_response_complete()

@@ -1,4 +1,4 @@
-"""Serves an endpoint in this process until a signal ends it."""
+"""Runs an endpoint in this process until a signal stops it."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from friendli_endpoint.app import joined
+from friendli_endpoint.app import create_endpoint
 from friendli_endpoint.files import open_regular
 from friendli_endpoint.generation import ModelCard, StartError
 from friendli_endpoint.server.draining import make_server
@@ -20,38 +20,41 @@ __all__ = ["run"]
 log = logging.getLogger("friendli_endpoint.server")
 
 SPARE_FILES = 256
-"""Files that are open beside the connections: those for probes, the model, adapters, the log."""
+"""Open files besides the connections: spare connections, the model, adapters and the log."""
 
 
-def run(settings: Settings, ready: Callable[[ModelCard, str, bool], None]) -> None:
-    """Serves until a signal; threads that tokenise or compile for nobody may still run after it.
+def run(settings: Settings, on_ready: Callable[[ModelCard, str, bool], None]) -> None:
+    """Serves until a signal.
+
+    Worker threads that tokenize or compile for requests that have ended may still run afterwards.
 
     Args:
-        settings: The operator's.
-        ready: Called when requests are served, with the model, the address, and whether callers
-            must show a token.
+        settings: Settings of the endpoint.
+        on_ready: Called when requests are served, with the model card, the URL, and whether callers
+            need a token.
 
     Raises:
-        StartError: There is no model that can be served, or no address to listen on.
+        StartError: The model cannot be served, the address cannot be listened on, or the TLS
+            certificate cannot be used.
     """
     _raise_file_limit(settings.max_connections + SPARE_FILES)
     failures: list[StartError] = []
 
-    def tell() -> None:
-        _spare_garbage_collector()
-        ready(endpoint.service.engine.card, address, endpoint.policy.tokens is not None)
+    def model_loaded() -> None:
+        _freeze_garbage_collector()
+        on_ready(endpoint.service.engine.card, address, endpoint.policy.tokens is not None)
 
-    def failed(error: StartError) -> None:
+    def loading_failed(error: StartError) -> None:
         failures.append(error)
         server.should_exit = True
 
-    endpoint = joined(settings, ready=tell, failed=failed)
+    endpoint = create_endpoint(settings, on_ready=model_loaded, on_failed=loading_failed)
     _check_tls(settings)
     listener = _listen(settings)
     scheme = "https" if settings.tls_cert else "http"
     address = "{}://{}:{}".format(scheme, *listener.getsockname()[:2])
-    server = make_server(endpoint.app, endpoint.service, settings, endpoint.policy.bodies)
-    # When it has stopped, the server raises the signal once more: both are then an interrupt.
+    server = make_server(endpoint.app, endpoint.service, settings, endpoint.policy.body_memory)
+    # uvicorn raises the captured signal again when it has stopped; SIGTERM then also interrupts.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     runner = asyncio.Runner(loop_factory=server.config.get_loop_factory())
     with contextlib.suppress(KeyboardInterrupt):
@@ -59,7 +62,8 @@ def run(settings: Settings, ready: Callable[[ModelCard, str, bool], None]) -> No
     if failures:
         runner.close()
         raise failures[0]
-    # Else it is not closed: that would wait for threads which tokenise or compile for nobody.
+    # Otherwise the runner is not closed: that would wait for threads that still tokenize or compile
+    # for requests that have ended.
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -71,10 +75,10 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _check_tls(settings: Settings) -> None:
-    """Checks that a server can show the certificate.
+    """Checks the TLS certificate and its key.
 
     Raises:
-        StartError: It cannot; the message says why.
+        StartError: They cannot be used; the message says why.
     """
     cert, key = settings.tls_cert, settings.tls_key
     if cert is None:
@@ -93,24 +97,24 @@ def _check_tls(settings: Settings) -> None:
 
 
 def _no_password() -> str:
-    raise ValueError("the key is locked with a password")
+    raise ValueError("the key is encrypted with a password")
 
 
-def _spare_garbage_collector() -> None:
-    """Spares the garbage collector what stays for good: looking through it stops every stream."""
+def _freeze_garbage_collector() -> None:
+    """Excludes the permanent objects from garbage collection, which would pause every stream."""
     gc.collect()
     gc.freeze()
 
 
 def _raise_file_limit(wanted: int) -> None:
-    """Lets the process open so many files, as far as it may; 1024 is usual, and soon used up."""
+    """Raises the limit of open files to `wanted` if allowed; the usual 1024 is too low."""
     try:
         import resource
-    except ImportError:  # not on this system
+    except ImportError:  # not available on this system
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard != resource.RLIM_INFINITY and hard < wanted:
-        log.warning("at most %d files may be open, fewer than --max-connections needs", hard)
+        log.warning("the limit of %d open files is lower than --max-connections needs", hard)

@@ -1,8 +1,7 @@
-"""What can be seen of the endpoint from outside: metrics, traces, and a line in the log a request.
+"""Telemetry of requests: metrics, traces and the access log.
 
-It is told what happens by those to whom it happens, and imports nothing of ours but
-`generation.py`. What users write is no business of its own: a prompt is kept for the log only
-where the operator asked for that.
+The routes and the engine call it; it imports no other part of the endpoint except `generation`.
+Users' text is kept only for the log, and only with `--log-prompts`.
 """
 
 from friendli_endpoint.telemetry.metrics import CONTENT_TYPE, Metrics

@@ -1,6 +1,6 @@
-"""A log that is written by a thread of its own, so that nothing that logs waits for its reader.
+"""A log handler that writes in its own thread, so that logging never blocks.
 
-A pipe that nobody reads holds 64 KiB; who writes more, such as the event loop, waits for ever.
+A pipe without a reader holds 64 KiB; a write beyond that would block the event loop for ever.
 """
 
 import io
@@ -13,11 +13,11 @@ import threading
 __all__ = ["LogQueue", "QueuedStream", "wait_until_logged"]
 
 CLOSE_SECONDS = 1.0
-"""How long the end of the process waits for what has not been written."""
+"""Maximum time that the exit of the process waits for unwritten lines, in seconds."""
 
 
 class LogQueue(logging.Handler):
-    """Handler that formats at once and writes later; drops what is too much, and counts it.
+    """Log handler that formats at once and writes later; drops and counts lines above its limits.
 
     *Usage:*
 
@@ -25,12 +25,12 @@ class LogQueue(logging.Handler):
         logging.basicConfig(handlers=[lines])
         sys.stderr = QueuedStream(lines)
         ...
-        wait_until_logged()  # before os._exit; an ordinary end does it by itself
+        wait_until_logged()  # before os._exit; a normal exit does it by itself
 
     Args:
-        descriptor: Of an open file, which stays open.
-        max_lines: How many may wait.
-        max_bytes: How many bytes they may have together.
+        descriptor: Descriptor of an open file; the handler does not close it.
+        max_lines: Maximum number of unwritten lines.
+        max_bytes: Maximum number of bytes of unwritten lines.
     """
 
     def __init__(self, descriptor: int, max_lines: int = 10_000, max_bytes: int = 64 << 20) -> None:
@@ -38,14 +38,14 @@ class LogQueue(logging.Handler):
         self._descriptor = descriptor
         self._max_lines = max_lines
         self._max_bytes = max_bytes
-        # A SimpleQueue may be used by a signal handler that interrupts its use.
+        # A SimpleQueue is reentrant: a signal handler may use it while it is being used.
         self._lines: queue.SimpleQueue[bytes | threading.Event] = queue.SimpleQueue()
         self._bytes_put = self._bytes_taken = 0
         self._num_dropped = self._num_reported = 0
         threading.Thread(target=self._write_lines, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Has a record written."""
+        """Formats a record and queues it."""
         try:
             line = self.format(record)
         except Exception:
@@ -54,11 +54,11 @@ class LogQueue(logging.Handler):
             self.put(line)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Counts a record that has no form; logging's own would write to standard error."""
+        """Counts a record that cannot be formatted; logging's own would write to standard error."""
         self._num_dropped += 1
 
     def put(self, line: str) -> None:
-        """Has a line written, if there is room for it."""
+        """Queues a line, or drops it if the queue is full."""
         content = line.encode(errors="backslashreplace") + b"\n"
         self.acquire()
         try:
@@ -72,13 +72,13 @@ class LogQueue(logging.Handler):
             self.release()
 
     def wait_until_written(self, seconds: float) -> bool:
-        """Waits for the lines that have been put; at most so long, and false where it is longer."""
+        """Waits until all queued lines are written; returns False after `seconds`."""
         written = threading.Event()
         self._lines.put(written)
         return written.wait(seconds)
 
     def close(self) -> None:
-        """Ends as `logging.shutdown` has it at the end of the process."""
+        """Writes the queued lines; `logging.shutdown` calls it at the exit of the process."""
         self.wait_until_written(CLOSE_SECONDS)
         super().close()
 
@@ -95,13 +95,13 @@ class LogQueue(logging.Handler):
     def _report_dropped(self) -> None:
         num_dropped = self._num_dropped - self._num_reported
         if num_dropped:
-            message = f"dropped {num_dropped} lines of the log, which was not read in time"
+            message = f"dropped {num_dropped} lines of the log, as it was not read in time"
             record = logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (), None)
             if self._write(self.format(record).encode() + b"\n"):
                 self._num_reported += num_dropped
 
     def _write(self, content: bytes) -> bool:
-        """Writes all of it, however long that takes; false where nobody will ever read it."""
+        """Writes all bytes, however long that takes; returns False if the file is not writable."""
         rest = memoryview(content)
         while rest:
             try:
@@ -114,11 +114,11 @@ class LogQueue(logging.Handler):
 
 
 class QueuedStream(io.TextIOBase):
-    """Stands for standard error, for all that writes there and is no log: warnings, tracebacks.
+    """Replacement of standard error, for everything but the log: warnings, tracebacks.
 
     Args:
-        lines: Where its lines go.
-        is_terminal: Whether a person reads them.
+        lines: Queue that its lines are written to.
+        is_terminal: Whether the file of the queue is a terminal.
     """
 
     encoding = "utf-8"
@@ -127,26 +127,26 @@ class QueuedStream(io.TextIOBase):
         super().__init__()
         self._lines = lines
         self._is_terminal = is_terminal
-        self._begun = ""
+        self._incomplete = ""
 
     def write(self, text: str) -> int:
-        """Takes text; lines that are whole are written."""
-        *whole, self._begun = (self._begun + text).split("\n")
-        for line in whole:
+        """Queues the lines that are complete and keeps the rest; returns the length of `text`."""
+        *complete, self._incomplete = (self._incomplete + text).split("\n")
+        for line in complete:
             self._lines.put(line)
         return len(text)
 
     def flush(self) -> None:
-        """Has a line written that is not whole."""
-        if self._begun:
+        """Queues an incomplete line."""
+        if self._incomplete:
             self.write("\n")
 
     def isatty(self) -> bool:
-        """Whether a person reads it."""
+        """Whether the file of the queue is a terminal."""
         return self._is_terminal
 
 
 def wait_until_logged(seconds: float = CLOSE_SECONDS) -> bool:
-    """Waits for all that has been logged; at most so long, and false where it takes longer."""
+    """Waits until everything logged so far is written; returns False after `seconds`."""
     queues = [handler for handler in logging.root.handlers if isinstance(handler, LogQueue)]
     return all(lines.wait_until_written(seconds) for lines in queues)

@@ -1,4 +1,4 @@
-"""The metrics, in Prometheus' text form; `deploy/metrics.json` lists them."""
+"""Metrics in the Prometheus text format; `deploy/metrics.json` lists them."""
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,151 +14,152 @@ from friendli_endpoint.telemetry.request_record import RequestRecord
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
-# They would double the series, and this form of text has no use for them.
+# The `_created` series would double the number of series, and this text format does not use them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 LONG = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
-"""Bounds in seconds of what takes as long as a request does."""
+"""Buckets of histograms of durations in the order of a request, in seconds."""
 
 SHORT = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5)
-"""Bounds in seconds of what takes as long as a token does."""
+"""Buckets of histograms of durations in the order of a token, in seconds."""
 
 
 class Metrics:
-    """Counts of one endpoint, in a registry of its own; safe to use from many threads."""
+    """Metrics of one endpoint, in a registry of their own; safe to use from many threads."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._in_engine = 0
+        self._num_in_engine = 0
         self._requests = self._counter(
             "friendli_requests_total",
-            "Chat completions that ended, by HTTP status and by the reason of the end.",
+            "Chat completions that ended, by HTTP status and reason.",
             "status",
             "reason",
             "team",
         )
         self._rejected = self._counter(
             "friendli_rejected_total",
-            "Chat completions that were turned away before the engine took them, by error code.",
+            "Chat completions rejected before they were submitted to the engine, by error code.",
             "reason",
         )
         self._cancelled = self._counter(
-            "friendli_cancelled_total", "Chat completions whose client left before the end."
+            "friendli_cancelled_total",
+            "Chat completions cancelled because the client disconnected.",
         )
         self._queue_length = self._gauge(
-            "friendli_queue_length", "Requests that wait for the first work on their prompt."
+            "friendli_queue_length", "Requests that wait for the start of their prefill."
         )
         self._queue_wait = self._histogram(
-            "friendli_queue_wait_seconds", "From submission to the first work on the prompt.", LONG
+            "friendli_queue_wait_seconds", "Time from submission to the start of prefill.", LONG
         )
-        self._running = self._gauge(
-            "friendli_running_choices", "Choices that have a place in the batch."
-        )
+        self._running = self._gauge("friendli_running_choices", "Choices in the running batch.")
         self._first_token = self._histogram(
             "friendli_time_to_first_token_seconds",
-            "From the arrival of a request to its first token.",
+            "Time from the arrival of a request to its first token.",
             LONG,
         )
         self._between_tokens = self._histogram(
             "friendli_time_between_tokens_seconds",
-            "From one step that gave a request tokens to the next that did.",
+            "Time between two consecutive steps that generated tokens of a request.",
             SHORT,
         )
         self._seconds = self._histogram(
             "friendli_request_seconds",
-            "From the arrival of a request that the engine took to the end of its answer.",
+            "Time from the arrival of a request to the end of its response, if it was submitted.",
             LONG,
         )
         self._prompt_tokens = self._counter(
-            "friendli_prompt_tokens_total", "Tokens of prompts that were taken in.", "team"
+            "friendli_prompt_tokens_total", "Prompt tokens of prefilled requests.", "team"
         )
         self._generated_tokens = self._counter(
-            "friendli_generated_tokens_total", "Tokens that were generated.", "team"
+            "friendli_generated_tokens_total", "Generated tokens.", "team"
         )
         self._cached_tokens = self._counter(
             "friendli_cached_prompt_tokens_total",
-            "Tokens of prompts that needed no computing, because they were cached.",
+            "Prompt tokens that were found in the prefix cache.",
             "team",
         )
         self._kv_tokens = self._gauge(
-            "friendli_kv_tokens", "Tokens in the key-value cache, of running and of ended choices."
+            "friendli_kv_tokens", "Tokens in the KV cache, of running and finished choices."
         )
-        self._kv_room = self._gauge(
-            "friendli_kv_room_tokens", "Tokens that the key-value cache can hold."
+        self._kv_capacity = self._gauge(
+            "friendli_kv_room_tokens", "Capacity of the KV cache in tokens."
         )
         self._step = self._histogram(
-            "friendli_step_seconds", "One turn of the engine that computed something.", SHORT
+            "friendli_step_seconds", "Duration of an engine step that computed something.", SHORT
         )
         self._drafted = self._counter(
-            "friendli_draft_tokens_total", "Tokens that were computed ahead because of a guess."
+            "friendli_draft_tokens_total", "Draft tokens proposed by prompt lookup."
         )
         self._accepted = self._counter(
-            "friendli_accepted_draft_tokens_total", "Those of them that were right."
+            "friendli_accepted_draft_tokens_total", "Draft tokens that were accepted."
         )
         self._compile = self._histogram(
             "friendli_constraint_compile_seconds",
-            "Compiling a schema, a regular expression or a grammar that was not kept.",
+            "Time to compile a JSON schema, regular expression or grammar that was not cached.",
             SHORT,
         )
 
-    def turned(self, report: StepReport) -> None:
-        """Takes what the engine says of one turn."""
+    def record_step(self, report: StepReport) -> None:
+        """Records one step of the engine."""
         self._step.observe(report.seconds)
         self._running.set(report.running)
         self._queue_length.set(report.queued)
         self._kv_tokens.set(report.kv_cache_tokens)
-        self._kv_room.set(report.capacity_tokens)
+        self._kv_capacity.set(report.capacity_tokens)
         self._drafted.inc(report.drafted)
         self._accepted.inc(report.accepted)
 
-    def compiled(self, seconds: float) -> None:
-        """A constraint was compiled, or could not be."""
+    def record_compile(self, seconds: float) -> None:
+        """Records a compilation of a constraint, successful or not."""
         self._compile.observe(seconds)
 
-    def submitted(self) -> None:
-        """The engine took a request."""
-        self._in_engine += 1
+    def record_submitted(self) -> None:
+        """Records that a request was submitted to the engine."""
+        self._num_in_engine += 1
 
-    def started(self, record: RequestRecord, started: Started) -> None:
-        """A prompt has been taken in."""
+    def record_prefill(self, record: RequestRecord, started: Started) -> None:
+        """Records the end of a request's prefill."""
         self._queue_wait.observe(started.queue_seconds)
         self._prompt_tokens.labels(record.team).inc(record.prompt_tokens or 0)
         self._cached_tokens.labels(record.team).inc(started.cached_tokens)
 
-    def generated(self, record: RequestRecord, tokens: int, now: float) -> None:
-        """A step gave a request so many tokens, the first of which may be its first."""
-        self._generated_tokens.labels(record.team).inc(tokens)
-        if record.last_token is None:
-            self._first_token.observe(now - record.begun)
+    def record_tokens(self, record: RequestRecord, num_tokens: int, now: float) -> None:
+        """Records the tokens that one step generated, before `record` is updated."""
+        self._generated_tokens.labels(record.team).inc(num_tokens)
+        if record.last_token_at is None:
+            self._first_token.observe(now - record.begun_at)
         else:
-            self._between_tokens.observe(now - record.last_token)
+            self._between_tokens.observe(now - record.last_token_at)
 
-    def ended(self, record: RequestRecord) -> None:
-        """A chat completion has ended, one way or another."""
+    def record_end(self, record: RequestRecord) -> None:
+        """Records the end of a chat completion, whatever its reason."""
         reason = record.reason or ""
         self._requests.labels(str(record.status), reason, record.team).inc()
         if reason == "cancelled":
             self._cancelled.inc()
         if record.submitted_at is not None:
-            self._in_engine -= 1
+            self._num_in_engine -= 1
             self._seconds.observe(record.seconds)
         elif reason != "cancelled":
             self._rejected.labels(reason).inc()
 
     def exposition(self) -> bytes:
-        """All of it, as `CONTENT_TYPE` says."""
-        if not self._in_engine:  # no turn, and so no report, follows the last one's cancellation
+        """Returns all metrics in the format of `CONTENT_TYPE`."""
+        if (
+            not self._num_in_engine
+        ):  # no step, so no report, follows the last request's cancellation
             self._running.set(0)
             self._queue_length.set(0)
         return generate_latest(self._registry)
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, registry=self._registry)
+    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
+        return Counter(name, help_text, labels, registry=self._registry)
 
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(name, text, registry=self._registry)
+    def _gauge(self, name: str, help_text: str) -> Gauge:
+        return Gauge(name, help_text, registry=self._registry)
 
-    def _histogram(self, name: str, text: str, bounds: tuple[float, ...]) -> Histogram:
-        return Histogram(name, text, registry=self._registry, buckets=bounds)
+    def _histogram(self, name: str, help_text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, help_text, registry=self._registry, buckets=buckets)

@@ -1,4 +1,4 @@
-"""The log: one line a request, for people or as JSON for programs."""
+"""The access log: one line a request, as text or as JSON."""
 
 import json
 import logging
@@ -14,12 +14,12 @@ PRETTY = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 def fields_of(record: RequestRecord, trace_id: str | None) -> dict[str, Any]:
-    """What there is to say of a request that has ended, by name; seconds are rounded."""
+    """Returns the log fields of a request that has ended; durations are rounded to 1 ms."""
     queue = record.started and record.started.queue_seconds
-    first = record.first_token and record.first_token - record.begun
-    said = {
+    first = record.first_token_at and record.first_token_at - record.begun_at
+    fields = {
         "method": record.method,
-        "path": quote(record.path),  # or a path could write lines of its own
+        "path": quote(record.path),  # otherwise a path could forge log lines
         "status": record.status,
         "seconds": round(record.seconds, 3),
         "request_id": record.request_id,
@@ -31,40 +31,40 @@ def fields_of(record: RequestRecord, trace_id: str | None) -> dict[str, Any]:
         "first_token_seconds": first and round(first, 3),
         "prompt_tokens": record.prompt_tokens,
         "cached_tokens": record.started and record.started.cached_tokens,
-        "generated_tokens": record.generated if record.submitted_at is not None else None,
+        "generated_tokens": record.num_generated if record.submitted_at is not None else None,
         "messages": record.messages,
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def line_of(fields: dict[str, Any]) -> str:
-    """The same for people, in one line."""
+    """Returns the log fields of a request as one line of text."""
     method, path, status, seconds, request_id, *rest = fields.items()
-    begin = f"{method[1]} {path[1]} {status[1]} {seconds[1]:.3f} s {request_id[1]}"
-    return " ".join([begin, *(f"{name}={_word(value)}" for name, value in rest)])
+    start = f"{method[1]} {path[1]} {status[1]} {seconds[1]:.3f} s {request_id[1]}"
+    return " ".join([start, *(f"{name}={_format_value(value)}" for name, value in rest)])
 
 
-def formatter_of(form: Literal["pretty", "json"]) -> logging.Formatter:
-    """How the lines of a log are written."""
-    return JsonFormatter() if form == "json" else logging.Formatter(PRETTY)
+def formatter_of(log_format: Literal["pretty", "json"]) -> logging.Formatter:
+    """Returns the formatter of a log format."""
+    return JsonFormatter() if log_format == "json" else logging.Formatter(PRETTY)
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes each record as one JSON object; what a record has as `fields` becomes its keys."""
+    """Formats each record as one JSON object; a record's `fields` replace its message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The object, in one line."""
-        said: dict[str, Any] = {
+        """Returns the JSON object in one line."""
+        line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
         }
         fields: dict[str, Any] | None = getattr(record, "fields", None)
-        said |= {"message": record.getMessage()} if fields is None else fields
+        line |= {"message": record.getMessage()} if fields is None else fields
         if record.exc_info:
-            said["exception"] = self.formatException(record.exc_info)
-        return json.dumps(said, default=str)
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
 
 
-def _word(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""Tells metrics, traces and the log what becomes of each request."""
+"""Records requests in metrics, traces and the access log."""
 
 import logging
 import re
@@ -20,51 +20,51 @@ log = logging.getLogger("friendli_endpoint.http")
 
 TEAM_HEADER = "x-friendli-team"
 
-CLIENT_LEFT = 499
-"""The status of a request whose client has left before there was one."""
+CLIENT_DISCONNECTED = 499
+"""Status of a request whose client disconnected before there was a response."""
 
-_REASONS = {401: "unauthorized", CLIENT_LEFT: "cancelled"}
-"""By status, for answers that are given without a word about it; the others are our failures."""
+_REASONS = {401: "unauthorized", CLIENT_DISCONNECTED: "cancelled"}
+"""Reasons by status, for requests that ended without one; for any other it is an internal error."""
 
 OTHER = "other"
-"""The team of all requests whose own is not told apart."""
+"""Team of all requests whose own team is not among the known ones."""
 
 _ALLOWED = re.compile(r"[A-Za-z0-9_.:/@-]{1,64}")
 
 
 class Teams:
-    """The teams that came first, up to a number.
+    """A limited number of known teams, those that were seen first.
 
     Args:
-        max_teams: How many are told apart.
+        max_teams: Maximum number of known teams.
     """
 
     def __init__(self, max_teams: int) -> None:
         self._max_teams = max_teams
         self._known: set[str] = set()
 
-    def find(self, asked: str) -> str:
-        """The team of a header, if it is known; without a header there is none."""
-        return asked if not asked or asked in self._known else OTHER
+    def find(self, name: str) -> str:
+        """Returns the team of a header's value: `name` if known or empty, else `OTHER`."""
+        return name if not name or name in self._known else OTHER
 
-    def admit(self, asked: str) -> str:
-        """The team of a header, known from now on if there is room and it has a fit name."""
-        if len(self._known) < self._max_teams and _ALLOWED.fullmatch(asked):
-            self._known.add(asked)
-        return self.find(asked)
+    def admit(self, name: str) -> str:
+        """Adds a team if its name is valid and the maximum is not reached; then as `find`."""
+        if len(self._known) < self._max_teams and _ALLOWED.fullmatch(name):
+            self._known.add(name)
+        return self.find(name)
 
 
 class Telemetry:
-    """Watches requests from their arrival to their end.
+    """Records requests from their arrival to their end.
 
     Args:
-        metrics: Where they are counted.
-        tracer: Where their spans go; by default that of the process.
-        max_teams: How many teams are told apart.
-        log_prompts: Whether what users write may be logged.
+        metrics: Metrics to update; by default new ones.
+        tracer: Tracer of the spans; by default that of the process.
+        max_teams: Maximum number of teams with their own label value.
+        log_prompts: Whether the messages of requests are logged.
 
     Attributes:
-        metrics: The same.
+        metrics: The metrics.
     """
 
     def __init__(
@@ -83,14 +83,14 @@ class Telemetry:
     def begin(
         self, method: str, path: str, request_id: str, headers: Mapping[str, str], completions: str
     ) -> RequestRecord:
-        """A request has arrived.
+        """Returns the record of a request that has arrived.
 
         Args:
-            method: GET, POST and so on.
-            path: What it asks for.
-            request_id: What it is called.
-            headers: By lower-case name.
-            completions: The path of chat completions.
+            method: HTTP method.
+            path: Path of the URL.
+            request_id: Request id of the response.
+            headers: Headers of the request, by lower-case name.
+            completions: Path of the chat completions.
         """
         return RequestRecord(
             method,
@@ -101,49 +101,56 @@ class Telemetry:
             team=headers.get(TEAM_HEADER, ""),
         )
 
-    def accepted(self, record: RequestRecord, request: GenerationRequest, body: BaseModel) -> None:
-        """A chat completion may go to the engine.
+    def record_prepared(
+        self, record: RequestRecord, request: GenerationRequest, body: BaseModel
+    ) -> None:
+        """Records that a chat completion is valid and prepared for the engine.
 
         Args:
-            record: The request.
-            request: The same for the engine.
-            body: The same as it came; it has `messages`.
+            record: Record of the request.
+            request: The request for the engine.
+            body: The request's body, which has `messages`.
         """
         record.team = self._teams.admit(record.team)
         record.completion_id = request.request_id
         record.prompt_tokens = request.num_prompt_tokens
         if self._log_prompts:
-            said = body.model_dump(mode="json", include={"messages"}, exclude_none=True)
-            record.messages = said["messages"]
+            content = body.model_dump(mode="json", include={"messages"}, exclude_none=True)
+            record.messages = content["messages"]
 
-    def submitted(self, record: RequestRecord) -> None:
-        """The engine took a chat completion."""
+    def record_submitted(self, record: RequestRecord) -> None:
+        """Records that a chat completion was submitted to the engine."""
         record.submitted_at = monotonic()
-        self.metrics.submitted()
+        self.metrics.record_submitted()
 
-    def heard(self, record: RequestRecord, event: Event, num_tokens: int) -> None:
-        """The engine tells something of a request that it took, with so many tokens."""
-        submitted = record.submitted_at or 0.0
+    def record_event(self, record: RequestRecord, event: Event, num_tokens: int) -> None:
+        """Records an event of the engine that generated `num_tokens` tokens."""
+        submitted_at = record.submitted_at or 0.0
         if isinstance(event, Started):
             record.started = event
-            record.started_at = submitted + event.queue_seconds + event.prefill_seconds
-            self.metrics.started(record, event)
+            record.started_at = submitted_at + event.queue_seconds + event.prefill_seconds
+            self.metrics.record_prefill(record, event)
         elif num_tokens:
-            generated_at = submitted + event.seconds
-            self.metrics.generated(record, num_tokens, generated_at)
-            record.first_token = record.first_token or generated_at
-            record.last_token = generated_at
-            record.generated += num_tokens
+            generated_at = submitted_at + event.seconds
+            self.metrics.record_tokens(record, num_tokens, generated_at)
+            record.first_token_at = record.first_token_at or generated_at
+            record.last_token_at = generated_at
+            record.num_generated += num_tokens
 
-    def ended(self, record: RequestRecord, status: int) -> None:
-        """A request was answered with a status, or none, and all of the answer was sent."""
-        record.ended = monotonic()
-        record.status = status or CLIENT_LEFT
+    def end(self, record: RequestRecord, status: int) -> None:
+        """Records the end of a request: counts it, makes its spans and logs it.
+
+        Args:
+            record: Record of the request.
+            status: Status of the response; 0 if there was none.
+        """
+        record.ended_at = monotonic()
+        record.status = status or CLIENT_DISCONNECTED
         record.team = self._teams.find(record.team)
         trace_id = None
         if record.is_completion:
             record.end(_REASONS.get(record.status, "internal_error"))
-            self.metrics.ended(record)
+            self.metrics.record_end(record)
             trace_id = make_spans(record, self._tracer)
         fields = fields_of(record, trace_id)
         log.info("%s", line_of(fields), extra={"fields": fields})

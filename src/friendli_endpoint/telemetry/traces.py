@@ -1,7 +1,7 @@
-"""A request as spans of OpenTelemetry, made when it has ended; without an SDK they go nowhere.
+"""OpenTelemetry spans of a request, made when it has ended; without an SDK they are not recorded.
 
-Spans are made of the times that were measured, so that nothing is done for them while tokens come.
-They carry numbers and ids, and nothing that a user wrote.
+Spans are made from the times in the request record, so they cost nothing during generation. Their
+attributes are numbers and ids, never users' text.
 """
 
 import time
@@ -19,12 +19,12 @@ NAME = "friendli_endpoint"
 
 
 def tracer_of_process() -> Tracer:
-    """The tracer of the SDK that the operator has set up, if any."""
+    """Returns the tracer of the process's OpenTelemetry SDK; a no-op tracer without one."""
     return trace.get_tracer(NAME)
 
 
 def context_of(headers: Mapping[str, str]) -> Context:
-    """The trace that a request belongs to, as its headers say; they have lower-case names."""
+    """Returns the trace context of a request's headers, which have lower-case names."""
     return propagate.extract(headers)
 
 
@@ -32,15 +32,15 @@ def make_spans(record: RequestRecord, tracer: Tracer) -> str | None:
     """Makes a server span with one span for each stage of the engine's work.
 
     Args:
-        record: A request that has ended.
-        tracer: Where spans go.
+        record: Record of a request that has ended.
+        tracer: Tracer of the spans.
 
     Returns:
-        The id of the trace, in hexadecimal, if there is one.
+        The trace id in hexadecimal; None without an SDK.
     """
     origin = time.time_ns() - time.monotonic_ns()
 
-    def moment(seconds: float) -> int:
+    def unix_nanoseconds(seconds: float) -> int:
         return origin + int(seconds * 1e9)
 
     span = tracer.start_span(
@@ -48,20 +48,22 @@ def make_spans(record: RequestRecord, tracer: Tracer) -> str | None:
         record.context,
         SpanKind.SERVER,
         _attributes(record),
-        start_time=moment(record.begun),
+        start_time=unix_nanoseconds(record.begun_at),
     )
-    inside = trace.set_span_in_context(span, record.context)
+    parent = trace.set_span_in_context(span, record.context)
     for name, begin, end in record.stages:
-        tracer.start_span(name, inside, start_time=moment(begin)).end(moment(end))
+        tracer.start_span(name, parent, start_time=unix_nanoseconds(begin)).end(
+            unix_nanoseconds(end)
+        )
     if record.status >= 500 or record.reason in ("engine_failure", "internal_error", "timeout"):
         span.set_status(Status(StatusCode.ERROR))
-    span.end(moment(record.begun + record.seconds))
+    span.end(unix_nanoseconds(record.begun_at + record.seconds))
     context = span.get_span_context()
     return trace.format_trace_id(context.trace_id) if context.is_valid else None
 
 
 def _attributes(record: RequestRecord) -> dict[str, str | int | list[str]]:
-    """By the names of OpenTelemetry's conventions, where there are any."""
+    """Returns the span's attributes, named by OpenTelemetry's semantic conventions if possible."""
     attributes: dict[str, str | int | list[str]] = {
         "http.request.method": record.method,
         "http.route": record.path,
@@ -73,7 +75,7 @@ def _attributes(record: RequestRecord) -> dict[str, str | int | list[str]]:
     if record.completion_id is not None and record.prompt_tokens is not None:
         attributes["gen_ai.response.id"] = record.completion_id
         attributes["gen_ai.usage.input_tokens"] = record.prompt_tokens
-        attributes["gen_ai.usage.output_tokens"] = record.generated
+        attributes["gen_ai.usage.output_tokens"] = record.num_generated
     if record.started is not None:
         attributes["friendli.cached_prompt_tokens"] = record.started.cached_tokens
     if record.team:

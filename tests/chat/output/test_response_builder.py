@@ -55,7 +55,7 @@ class Output:
 
 
 def builder_of(**asked: Any) -> ResponseBuilder:
-    return MODEL.prepare(body_of(**{"seed": 5, **asked}))
+    return MODEL.respond(MODEL.prepare(body_of(**{"seed": 5, **asked})))
 
 
 def steps(builder: ResponseBuilder, *outputs: Output) -> list[TokenStep]:

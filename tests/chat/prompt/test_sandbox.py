@@ -2,7 +2,7 @@
 
 import pytest
 
-from friendli_endpoint.chat.prompt import sandbox
+from friendli_endpoint.chat.prompt.sandbox import meter as sandbox
 from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.generation import RequestError
 

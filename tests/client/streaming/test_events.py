@@ -6,12 +6,14 @@ import json
 from itertools import pairwise
 from typing import Any, ClassVar
 
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import friendli
-from friendli._streaming.events import EventReader
+from friendli._streaming.events import EventReader, has_content
+from friendli.models.chunk import StreamedChatData
 
 from ..conftest import Caller, Sync
 from ..wire import DONE, STOP, A, B, Serve, chunk, completion, event, stream_answer
@@ -125,6 +127,48 @@ def test_error_events_raise_stream_error(
     assert outcome.error.request_id == "r"
 
 
+@pytest.mark.parametrize("depth", [201, 100_000])
+@pytest.mark.parametrize("name", ["", "event: error\n"])
+def test_deeply_nested_events_raise_friendli_error(
+    serve: Serve, caller: Caller, depth: int, name: str
+) -> None:
+    nested = b'{"error": ' + b"[" * depth + b"]" * depth + b"}"
+    server = serve(stream_answer([A + name.encode() + event(nested), DONE]))
+    outcome = caller.events(server.url)
+    assert outcome.texts == ["a"]
+    assert isinstance(outcome.error, friendli.FriendliError)
+
+
+def test_invalid_items_are_reported_once() -> None:
+    items = b",".join([b"0"] * 100_000)
+    reader = EventReader(FakeResponse, "POST u", 1 << 20)
+    reader.feed(event(b'{"id": "x", "created": 1, "choices": [' + items + b"]}"))
+    with pytest.raises(friendli.ResponseValidationError) as caught:
+        reader.next()
+    cause = caught.value.cause
+    assert isinstance(cause, pydantic.ValidationError)
+    assert cause.error_count() == 1
+
+
+@pytest.mark.parametrize(
+    "event_json, is_content",
+    [
+        (chunk({"role": "assistant", "content": ""}), False),
+        (chunk({}), False),
+        (chunk({"content": "", "tool_calls": [], "note": ""}), False),
+        (chunk(None), False),
+        (chunk({"content": "a"}), True),
+        (chunk({"reasoning_content": "a"}), True),
+        (chunk({"tool_calls": [{"index": 0, "function": {"arguments": ""}}]}), True),
+        (chunk({"note": "a"}), True),
+        (chunk({}, "stop"), True),
+        (chunk(None, usage=completion()["usage"]), True),
+    ],
+)
+def test_empty_chunks_are_not_content(event_json: Any, is_content: bool) -> None:
+    assert has_content(StreamedChatData.model_validate(event_json)) is is_content
+
+
 INVALID = {
     "not json": b"{junk",
     "not an object": b"[1]",
@@ -150,7 +194,8 @@ def test_event_over_max_event_bytes_raises(serve: Serve, caller: Caller) -> None
     server = serve(stream_answer([A + big]), stream_answer([big, STOP, DONE]))
     outcome = caller.events(server.url, client_options={"max_event_bytes": 1000})
     assert outcome.texts == ["a"]
-    assert isinstance(outcome.error, friendli.ResponseValidationError)
+    assert isinstance(outcome.error, friendli.ResponseTooLargeError)
+    assert "an event exceeds the client's `max_event_bytes` of 1,000 bytes" in str(outcome.error)
     assert caller.events(server.url).texts == ["x" * 2000]
 
 

@@ -146,9 +146,20 @@ class TestMaxEvent:
             [b"data: ", *[b"x"] * 30],
             [b"data: xx\n"] * 20,
             [b"data\n"] * 40 + [b"data: x\n"],
+            [b"data\n"] * 40,
+            [b"data:\n"] * 40,
             [b": " + b"x" * 30],
         ],
-        ids=["whole", "open", "dripping", "many lines", "empty lines", "comment"],
+        ids=[
+            "whole",
+            "open",
+            "dripping",
+            "many lines",
+            "empty lines",
+            "lines without a colon",
+            "lines without a value",
+            "comment",
+        ],
     )
     def test_larger_event_stops_the_decoder(self, chunks: list[bytes]) -> None:
         decoder = SSEDecoder(max_event=20)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import friendli
+from friendli._transport.clock import CallClock
 from friendli._transport.network import network_error
 
 from ..conftest import Caller
@@ -92,3 +93,21 @@ class TestNetwork:
         again = pickle.loads(pickle.dumps(error))
         assert type(again) is type(error)
         assert str(again) == str(error) and again.kind == "ReadTimeout"
+
+    @pytest.mark.parametrize(
+        "limits, kind",
+        [((1e-9, None), "DeadlineExceededError"), ((None, 1e-9), "ResponseStalledError")],
+    )
+    def test_errors_of_passed_limits_pickle(
+        self, limits: tuple[float | None, float | None], kind: str
+    ) -> None:
+        import httpx2
+
+        clock = CallClock(*limits)
+        with pytest.raises(TimeoutError):
+            clock.begin_read()
+        error = network_error(ConnectionResetError(), "POST u", clock)
+        assert isinstance(error, getattr(friendli, kind))
+        assert isinstance(error, httpx2.TimeoutException)
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error) and str(again) == str(error)

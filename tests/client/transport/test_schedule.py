@@ -110,6 +110,15 @@ class TestDefault:
         assert schedule_of(UNSET).after_status(418, {"retry-after": "1"}) is None
 
 
+@pytest.mark.parametrize("option", [UNSET, FAST])
+def test_wait_that_reaches_the_deadline_ends_the_retries(option: RetryOption) -> None:
+    schedule = Schedule(option, clock=Clock(), remaining=lambda: 5.0, now=lambda: 1000.0)
+    assert schedule.after_status(429, {"retry-after": "4.9"}) == 4.9
+    assert schedule.after_status(429, {"retry-after": "5"}) is None
+    late = Schedule(option, clock=Clock(), remaining=lambda: -0.1)
+    assert late.after_error(failure("ConnectError")) is None
+
+
 class TestRetryAfter:
     def test_seconds_milliseconds_and_dates(self) -> None:
         assert retry_after({}, 0) is None

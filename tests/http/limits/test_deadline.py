@@ -1,12 +1,12 @@
-"""Deadlines: what a client may ask for, and what the operator grants."""
+"""Deadlines: the operator's timeout and the client's."""
 
 import pytest
 
 from friendli_endpoint.generation import RequestError
-from friendli_endpoint.http.limits.deadline import deadline_of, too_late
+from friendli_endpoint.http.limits.deadline import deadline_of, timeout_error
 
 
-def test_a_client_may_not_ask_for_more_than_is_granted() -> None:
+def test_a_client_can_only_shorten_the_timeout() -> None:
     assert deadline_of("600", 30, 1000) == 1030
     assert deadline_of("2.5", 30, 1000) == 1002.5
     assert deadline_of("2.5", None, 1000) == 1002.5
@@ -34,17 +34,17 @@ def test_a_client_may_not_ask_for_more_than_is_granted() -> None:
         "0.0123456789",
     ],
 )
-def test_what_is_no_time_is_refused(asked: str) -> None:
+def test_an_invalid_timeout_is_rejected(asked: str) -> None:
     with pytest.raises(RequestError) as caught:
         deadline_of(asked, None, 0)
     assert (caught.value.status, caught.value.param) == (400, "x-request-timeout")
 
 
 @pytest.mark.parametrize("asked", ["999999999", "0.000000001", "007", "1.50"])
-def test_any_number_of_seconds_above_0_is_taken(asked: str) -> None:
+def test_any_number_of_seconds_greater_than_0_is_valid(asked: str) -> None:
     assert deadline_of(asked, None, 0.0) == float(asked)
 
 
-def test_a_request_whose_time_is_over_hears_that_it_was_too_late() -> None:
-    late = too_late()
-    assert (late.status, late.code, late.retry_after) == (504, "timeout", None)
+def test_a_timeout_error_has_status_504() -> None:
+    error = timeout_error()
+    assert (error.status, error.code, error.retry_after) == (504, "timeout", None)

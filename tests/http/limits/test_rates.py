@@ -1,22 +1,22 @@
-"""Rates: what each token may use in a minute."""
+"""Rate limits of requests and tokens a minute."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from friendli_endpoint.generation import RequestError
-from friendli_endpoint.http.limits.rates import Bucket, Rates
+from friendli_endpoint.http.limits.rates import RateLimiter, TokenBucket
 from tests.http.clock import Clock
 
 AMOUNTS = st.lists(st.tuples(st.integers(0, 40), st.floats(0, 100)), max_size=20)
 
 
 @given(st.integers(1, 30), AMOUNTS, st.integers(1, 60))
-def test_what_a_bucket_says_of_its_wait_is_true(
+def test_an_amount_is_available_after_the_wait_and_not_before(
     per_minute: int, earlier: list[tuple[int, float]], wanted: int
 ) -> None:
     now = 0.0
-    bucket = Bucket(per_minute, per_minute, now)
+    bucket = TokenBucket(per_minute, per_minute, now)
     for amount, pause in earlier:
         bucket.take(amount, now)
         now += pause
@@ -31,7 +31,7 @@ def test_a_bucket_grants_no_more_than_its_rate(
     per_minute: int, asked: list[tuple[int, float]]
 ) -> None:
     now, taken = 0.0, 0
-    bucket = Bucket(per_minute, per_minute, now)
+    bucket = TokenBucket(per_minute, per_minute, now)
     for amount, pause in asked:
         if amount <= per_minute and bucket.wait(amount, now) == 0:
             bucket.take(amount, now)
@@ -40,9 +40,9 @@ def test_a_bucket_grants_no_more_than_its_rate(
         assert taken <= per_minute + now * per_minute / 60 + 1e-6
 
 
-def test_requests_are_counted_by_token_and_refused_with_a_true_time() -> None:
+def test_requests_are_limited_per_token_with_retry_after() -> None:
     clock = Clock()
-    rates = Rates(requests=6, clock=clock)
+    rates = RateLimiter(requests=6, clock=clock)
     for _ in range(6):
         rates.take_request(b"a")
     with pytest.raises(RequestError, match="6 requests a minute") as caught:
@@ -56,9 +56,9 @@ def test_requests_are_counted_by_token_and_refused_with_a_true_time() -> None:
         rates.take_request(b"a")
 
 
-def test_generated_tokens_are_owed() -> None:
+def test_generated_tokens_can_make_the_level_negative() -> None:
     clock = Clock()
-    rates = Rates(tokens=60, clock=clock)
+    rates = RateLimiter(tokens=60, clock=clock)
     rates.take_prompt(b"a", 50)
     rates.add_tokens(b"a", 40)
     with pytest.raises(RequestError) as caught:
@@ -68,9 +68,9 @@ def test_generated_tokens_are_owed() -> None:
     rates.take_prompt(b"a", 1)
 
 
-def test_a_prompt_that_no_minute_holds_passes_when_nothing_is_owed() -> None:
+def test_a_prompt_above_the_limit_is_allowed_when_the_bucket_is_full() -> None:
     clock = Clock()
-    rates = Rates(tokens=60, clock=clock)
+    rates = RateLimiter(tokens=60, clock=clock)
     rates.take_prompt(None, 600)
     with pytest.raises(RequestError) as caught:
         rates.take_prompt(None, 600)
@@ -79,17 +79,17 @@ def test_a_prompt_that_no_minute_holds_passes_when_nothing_is_owed() -> None:
     rates.take_prompt(None, 600)
 
 
-def test_an_endpoint_without_rates_counts_nothing() -> None:
-    rates = Rates()
+def test_without_limits_nothing_is_counted() -> None:
+    rates = RateLimiter()
     for _ in range(1000):
         rates.take_request(None)
         rates.take_prompt(None, 10**9)
         rates.add_tokens(None, 10**9)
 
 
-def test_what_was_not_used_is_not_saved_up() -> None:
+def test_unused_requests_do_not_accumulate_beyond_the_limit() -> None:
     clock = Clock()
-    rates = Rates(requests=2, clock=clock)
+    rates = RateLimiter(requests=2, clock=clock)
     rates.take_request(b"a")
     clock.now += 3600
     for _ in range(2):
@@ -98,9 +98,9 @@ def test_what_was_not_used_is_not_saved_up() -> None:
         rates.take_request(b"a")
 
 
-def test_what_is_refused_costs_nothing() -> None:
+def test_rejected_prompts_are_not_counted() -> None:
     clock = Clock()
-    rates = Rates(tokens=60, clock=clock)
+    rates = RateLimiter(tokens=60, clock=clock)
     rates.take_prompt(b"a", 40)
     for _ in range(5):
         with pytest.raises(RequestError, match="60 tokens a minute") as caught:
@@ -110,39 +110,39 @@ def test_what_is_refused_costs_nothing() -> None:
 
 
 @given(st.integers(1, 1000), st.floats(0, 1e9), st.lists(st.floats(0, 200), max_size=5))
-def test_after_the_time_that_a_refusal_names_the_request_passes(
+def test_a_request_is_allowed_after_retry_after(
     per_minute: int, start: float, pauses: list[float]
 ) -> None:
     clock = Clock()
     clock.now = start
-    rates = Rates(tokens=per_minute, clock=clock)
+    rates = RateLimiter(tokens=per_minute, clock=clock)
     for pause in pauses:
         rates.add_tokens(b"a", per_minute)
         clock.now += pause
     try:
         rates.take_prompt(b"a", 1)
-    except RequestError as refusal:
-        assert refusal.retry_after is not None
-        assert refusal.retry_after >= 1
-        clock.now += refusal.retry_after
+    except RequestError as error:
+        assert error.retry_after is not None
+        assert error.retry_after >= 1
+        clock.now += error.retry_after
         rates.take_prompt(b"a", 1)
 
 
-def test_the_time_that_a_refusal_names_is_rounded_up() -> None:
+def test_retry_after_is_rounded_up() -> None:
     clock = Clock()
-    rates = Rates(requests=1, clock=clock)
+    rates = RateLimiter(requests=1, clock=clock)
     rates.take_request(b"a")
-    for passed, left in ((0.25, 60), (58.75, 1), (0.9375, 1)):
+    for passed, remaining in ((0.25, 60), (58.75, 1), (0.9375, 1)):
         clock.now += passed
         with pytest.raises(RequestError) as caught:
             rates.take_request(b"a")
-        assert caught.value.retry_after == left
+        assert caught.value.retry_after == remaining
     clock.now += 0.0625
     rates.take_request(b"a")
 
 
-def test_requests_and_tokens_are_counted_apart() -> None:
-    rates = Rates(requests=1, tokens=5, clock=Clock())
+def test_requests_and_tokens_are_limited_separately() -> None:
+    rates = RateLimiter(requests=1, tokens=5, clock=Clock())
     rates.take_request(b"a")
     rates.take_prompt(b"a", 5)
     with pytest.raises(RequestError, match="1 requests a minute"):

@@ -1,4 +1,4 @@
-"""Who is let in: tokens that are valid, and paths that need none."""
+"""Authentication: valid and invalid tokens, and open paths."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.http.middleware.tokens import Tokens, parse_tokens
+from friendli_endpoint.http.middleware.tokens import TokenDigests, parse_tokens
 from tests.http.scripted import (
     COMPLETIONS,
     VALID,
@@ -26,23 +26,23 @@ def asked(
     path: str,
     *headers: tuple[str, str],
     body: bytes = b"",
-    tokens: Callable[[], Tokens] | None = lambda: TOKENS,
-    **granted: Any,
+    tokens: Callable[[], TokenDigests] | None = lambda: TOKENS,
+    **policy: Any,
 ) -> Call:
-    """A call that is over, to an endpoint with these tokens whose model is not loaded."""
-    app = scripted_app(ScriptedService(loaded=False), tokens=tokens, **granted)
+    """Returns a finished call of an endpoint with these tokens whose model is not loaded."""
+    app = scripted_app(ScriptedService(loaded=False), tokens=tokens, **policy)
     return called(app, method, path, *headers, body=[body])
 
 
-def shown(authorization: str, **granted: Any) -> Call:
-    return asked("GET", "/dedicated/v1/models", ("authorization", authorization), **granted)
+def shown(authorization: str, **policy: Any) -> Call:
+    return asked("GET", "/dedicated/v1/models", ("authorization", authorization), **policy)
 
 
 @pytest.mark.parametrize(
     "authorization",
     ["Bearer first-secret", "Bearer second-secret", "bearer first-secret", "BEARER  first-secret"],
 )
-def test_a_valid_token_is_let_in(authorization: str) -> None:
+def test_a_valid_token_is_accepted(authorization: str) -> None:
     assert check_error(shown(authorization), 503)["code"] == "loading"
 
 
@@ -64,30 +64,30 @@ WRONG = [
 
 
 @pytest.mark.parametrize("authorization", WRONG, ids=lambda value: repr(value[:30]))
-def test_another_is_401_which_does_not_say_what_is_wrong(
+def test_an_invalid_token_gets_401_without_details(
     authorization: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     call = shown(authorization)
-    none = asked("GET", "/dedicated/v1/models")
-    assert check_error(call, 401) == check_error(none, 401)
+    without_token = asked("GET", "/dedicated/v1/models")
+    assert check_error(call, 401) == check_error(without_token, 401)
     assert call.header("www-authenticate") == "Bearer"
     assert call.json["error"]["type"] == "authentication_error"
     assert "secret" not in call.body.decode() + caplog.text
 
 
-def test_two_tokens_are_none() -> None:
+def test_two_authorization_headers_are_rejected() -> None:
     both = [("authorization", f"Bearer {name}-secret") for name in ("first", "second")]
     check_error(asked("GET", "/dedicated/v1/models", *both), 401)
 
 
 @pytest.mark.parametrize("authorization", WRONG[:5])
-def test_without_tokens_anybody_is_let_in(authorization: str) -> None:
+def test_without_tokens_authorization_is_ignored(authorization: str) -> None:
     assert check_error(shown(authorization, tokens=None), 503)["code"] == "loading"
 
 
 @pytest.mark.parametrize("path", ["/live", "/health"])
-def test_some_paths_need_no_token(path: str) -> None:
+def test_open_paths_need_no_token(path: str) -> None:
     assert asked("GET", path).status in (200, 503)
 
 
@@ -102,7 +102,7 @@ def test_some_paths_need_no_token(path: str) -> None:
         ("OPTIONS", COMPLETIONS),
     ],
 )
-def test_all_others_do(method: str, path: str) -> None:
+def test_all_other_paths_need_a_token(method: str, path: str) -> None:
     check_error(asked(method, path, body=json.dumps(VALID).encode()), 401)
 
 
@@ -111,8 +111,8 @@ def test_the_operator_can_open_more_paths() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 100_000])
-def test_the_body_of_a_stranger_is_not_read(size: int) -> None:
+def test_the_body_of_an_unauthorized_request_is_not_read(size: int) -> None:
     call = asked("POST", COMPLETIONS, ("content-length", str(size)), body=b" " * size)
     check_error(call, 401)
-    assert call.pieces_read == 0
+    assert call.chunks_read == 0
     assert call.header("connection") == ("close" if size else None)

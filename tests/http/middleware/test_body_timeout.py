@@ -1,4 +1,4 @@
-"""How bodies come in: too slowly, unwanted, too large, or in pieces."""
+"""Receiving bodies: slow, unneeded, too large, or in several chunks."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,8 @@ import pytest
 from starlette.types import Message
 
 from friendli_endpoint.generation import RequestError
-from friendli_endpoint.http.limits.body_memory import BodyMemory
-from friendli_endpoint.http.middleware.body_timeout import MOST_IGNORED, BodyTimeoutMiddleware
+from friendli_endpoint.http.limits.body_memory import BodyMemoryBudget
+from friendli_endpoint.http.middleware.body_timeout import MAX_IGNORED_BYTES, BodyTimeoutMiddleware
 from tests.http.clock import ShiftedLoop, run_shifted
 from tests.http.scripted import (
     COMPLETIONS,
@@ -32,29 +32,29 @@ BODY = json.dumps(VALID).encode()
 
 
 class Dripping(Call):
-    """A client that sends some pieces, and then nothing."""
+    """A client that sends some chunks, and then nothing."""
 
     async def _receive(self) -> dict[str, Any]:
-        if self.pieces_read == len(self._pieces):
-            await self._gone.wait()
+        if self.chunks_read == len(self._chunks):
+            await self._disconnected.wait()
         return {**await super()._receive(), "more_body": True}
 
 
-@pytest.mark.parametrize("pieces", [[], [b"{"], [BODY]], ids=["none", "some", "all but the end"])
-def test_a_body_that_does_not_come_is_408(pieces: list[bytes]) -> None:
+@pytest.mark.parametrize("chunks", [[], [b"{"], [BODY]], ids=["none", "some", "all but the end"])
+def test_a_body_that_does_not_arrive_in_time_gets_408(chunks: list[bytes]) -> None:
     async def scenario() -> None:
         service = ScriptedService()
         app = scripted_app(service, receive_seconds=SHORT)
-        async with Dripping(app, "POST", COMPLETIONS, body=pieces) as call:
+        async with Dripping(app, "POST", COMPLETIONS, body=chunks) as call:
             await call.done()
         assert check_error(call, 408)["code"] == "body_too_slow"
         assert call.header("connection") == "close"
-        assert service.accepted == []
+        assert service.prepared == []
 
     run(scenario)
 
 
-def test_an_answer_may_take_longer_than_a_body() -> None:
+def test_the_body_timeout_does_not_apply_to_the_response() -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         service = ScriptedService()
         app = scripted_app(service, receive_seconds=60)
@@ -76,14 +76,14 @@ def test_an_answer_may_take_longer_than_a_body() -> None:
     [
         ((), False),
         ((("content-length", "1000"),), False),
-        ((("content-length", str(MOST_IGNORED)),), False),
-        ((("content-length", str(MOST_IGNORED + 1)),), True),
+        ((("content-length", str(MAX_IGNORED_BYTES)),), False),
+        ((("content-length", str(MAX_IGNORED_BYTES + 1)),), True),
         ((("content-length", "9" * 5_000),), True),
         ((("content-length", "x"),), True),
         ((("transfer-encoding", "chunked"),), True),
     ],
 )
-def test_a_body_that_nobody_wants_is_not_read(
+def test_an_unneeded_body_is_not_read(
     path: str, headers: tuple[tuple[str, str], ...], closes: bool
 ) -> None:
     async def scenario() -> None:
@@ -91,18 +91,18 @@ def test_a_body_that_nobody_wants_is_not_read(
         async with Call(app, "POST", path, headers=headers, body=[b" "] * 9) as call:
             await call.done()
         check_error(call, 405 if path == "/health" else 404)
-        assert call.pieces_read == 0
+        assert call.chunks_read == 0
         assert call.header("connection") == ("close" if closes else None)
 
     run(scenario)
 
 
-# ── how much is read ─────────────────────────────────────────────────────────────────────────
+# ── the size of bodies ───────────────────────────────────────────────────────────────────────
 
 
-def posted(service: ScriptedService, pieces: list[bytes], *headers: tuple[str, str]) -> Call:
-    """A call with this body to an endpoint that takes 1,000 bytes."""
-    return called(scripted_app(service, max_body=1_000), "POST", COMPLETIONS, *headers, body=pieces)
+def posted(service: ScriptedService, chunks: list[bytes], *headers: tuple[str, str]) -> Call:
+    """Returns a finished call with this body of an endpoint with a limit of 1,000 bytes."""
+    return called(scripted_app(service, max_body=1_000), "POST", COMPLETIONS, *headers, body=chunks)
 
 
 @pytest.mark.parametrize(
@@ -114,50 +114,50 @@ def posted(service: ScriptedService, pieces: list[bytes], *headers: tuple[str, s
         ((("content-length", "10"),), 3),
         ((("transfer-encoding", "chunked"),), 3),
     ],
-    ids=["no length", "its length", "an absurd length", "a length that is not true", "in chunks"],
+    ids=["no length", "true length", "huge length", "false length", "chunked"],
 )
-def test_a_body_too_large_is_413_and_not_read_on(
+def test_a_body_that_is_too_large_gets_413_and_is_not_read_to_the_end(
     headers: tuple[tuple[str, str], ...], read: int
 ) -> None:
     service = ScriptedService()
     call = posted(service, [b" " * 400] * 25, *headers)
     assert check_error(call, 413)["code"] == "body_too_large"
-    assert call.pieces_read == read
+    assert call.chunks_read == read
     assert call.header("connection") == "close"
-    assert service.accepted == []
+    assert service.prepared == []
 
 
-def test_a_body_of_just_the_size_is_taken() -> None:
+def test_a_body_of_exactly_the_maximum_size_is_read() -> None:
     service = ScriptedService()
-    service.fault = RequestError("taken", status=404)
+    service.error = RequestError("read", status=404)
     padded = json.dumps(VALID).encode().ljust(1_000)
     assert posted(service, [padded[:300], padded[300:]]).status == 404
     check_error(posted(service, [padded[:300], padded[300:], b" "]), 413)
 
 
-@pytest.mark.parametrize("pieces", [[b""], [b"", b""]])
-def test_no_body_is_400(pieces: list[bytes]) -> None:
-    call = posted(ScriptedService(), pieces)
+@pytest.mark.parametrize("chunks", [[b""], [b"", b""]])
+def test_an_empty_body_gets_400(chunks: list[bytes]) -> None:
+    call = posted(ScriptedService(), chunks)
     error = check_error(call, 400)
     assert "no body" in error["message"]
 
 
-@pytest.mark.parametrize("cut", [lambda body: [body], lambda body: [bytes([b]) for b in body]])
-def test_however_a_body_comes_it_is_the_same(cut: Callable[[bytes], list[bytes]]) -> None:
+@pytest.mark.parametrize("split", [lambda body: [body], lambda body: [bytes([b]) for b in body]])
+def test_a_body_in_several_chunks_is_the_same(split: Callable[[bytes], list[bytes]]) -> None:
     service = ScriptedService()
-    service.scripted.refusal = RequestError("enough", status=404)
-    assert posted(service, cut(json.dumps(VALID).encode())).status == 404
-    assert [body.messages[0].content for body in service.accepted] == ["Hello!"]
+    service.scripted.submit_error = RequestError("enough", status=404)
+    assert posted(service, split(json.dumps(VALID).encode())).status == 404
+    assert [body.messages[0].content for body in service.prepared] == ["Hello!"]
 
 
-@pytest.mark.parametrize("pieces", [[b"{"], [b"{", b"x", b""]])
-def test_after_a_body_that_was_read_the_connection_stays_open(pieces: list[bytes]) -> None:
-    call = posted(ScriptedService(), pieces, ("transfer-encoding", "chunked"))
+@pytest.mark.parametrize("chunks", [[b"{"], [b"{", b"x", b""]])
+def test_the_connection_stays_open_after_a_body_that_was_read(chunks: list[bytes]) -> None:
+    call = posted(ScriptedService(), chunks, ("transfer-encoding", "chunked"))
     check_error(call, 400)
     assert call.header("connection") is None
 
 
-def test_what_is_no_request_is_passed_on_as_it_is() -> None:
+def test_a_lifespan_scope_is_passed_on_unchanged() -> None:
     passed: list[Any] = []
 
     async def app(*given: Any) -> None:
@@ -171,7 +171,7 @@ def test_what_is_no_request_is_passed_on_as_it_is() -> None:
 
     async def scenario() -> None:
         scope = {"type": "lifespan"}
-        await BodyTimeoutMiddleware(app, 1.0, BodyMemory())(scope, receive, send)
+        await BodyTimeoutMiddleware(app, 1.0, BodyMemoryBudget())(scope, receive, send)
         assert passed == [{"type": "lifespan"}, receive, send]
 
     run(scenario)

@@ -25,7 +25,7 @@ def request_id(app: FastAPI, sent: str, path: str = "/health") -> str | None:
 
 
 @given(st.from_regex(r"[\x21-\x7e]{1,128}", fullmatch=True))
-def test_a_request_id_that_was_sent_comes_back(sent: str) -> None:
+def test_a_valid_request_id_is_returned(sent: str) -> None:
     assert request_id(scripted_app(ScriptedService()), sent) == sent
 
 
@@ -34,29 +34,27 @@ def test_a_request_id_that_was_sent_comes_back(sent: str) -> None:
     "sent",
     ["", " ", "a b", "a\r\nset-cookie: b", "a\nb", "a\x00b", "é", "x" * 129, "a\n", "\x7f"],
 )
-def test_another_one_is_replaced(app: FastAPI, sent: str, path: str) -> None:
+def test_an_invalid_request_id_is_replaced(app: FastAPI, sent: str, path: str) -> None:
     assert re.fullmatch("[0-9a-f]{32}", request_id(app, sent, path) or "")
 
 
-def test_request_ids_differ(app: FastAPI) -> None:
+def test_generated_request_ids_are_unique(app: FastAPI) -> None:
     made = {called(app, "GET", "/health").header("x-request-id") for _ in range(20)}
     assert len(made) == 20
 
 
-def test_a_path_cannot_write_lines_into_the_log(
-    app: FastAPI, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_path_cannot_forge_log_lines(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     check_error(called(app, "GET", "/a\r\nforged \x1b[31m é"), 404)
     (record,) = (record for record in caplog.records if record.name == "friendli_endpoint.http")
     assert record.getMessage().startswith("GET /a%0D%0Aforged%20%1B%5B31m%20%C3%A9 404 ")
 
 
-# ── what fails inside ────────────────────────────────────────────────────────────────────────
+# ── exceptions of the application ────────────────────────────────────────────────────────────
 
 
 def served(inner: Any, *headers: tuple[str, str]) -> Call:
-    """A call of an application behind the middleware that is over, however it ended."""
+    """Returns a finished call of an application behind the middleware, however it ended."""
     calls = []
 
     async def scenario() -> None:
@@ -69,7 +67,7 @@ def served(inner: Any, *headers: tuple[str, str]) -> Call:
     return calls[0]
 
 
-def test_a_failure_before_the_answer_is_an_error_500_with_the_request_id() -> None:
+def test_an_exception_before_the_response_gets_500_with_the_request_id() -> None:
     async def inner(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise ValueError("a secret")
 
@@ -79,7 +77,7 @@ def test_a_failure_before_the_answer_is_an_error_500_with_the_request_id() -> No
     assert call.task.exception() is None
 
 
-def test_a_failure_within_the_answer_is_raised_and_adds_no_second_one(
+def test_an_exception_during_the_response_is_raised_without_a_second_response(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def inner(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -92,7 +90,7 @@ def test_a_failure_within_the_answer_is_raised_and_adds_no_second_one(
     assert [record.getMessage() for record in caplog.records] == ["request mine failed"]
 
 
-def test_the_request_id_replaces_one_of_the_application() -> None:
+def test_the_request_id_overrides_that_of_the_application() -> None:
     async def inner(_scope: Scope, _receive: Receive, send: Send) -> None:
         headers = [(b"x-request-id", b"another")]
         await send({"type": "http.response.start", "status": 204, "headers": headers})

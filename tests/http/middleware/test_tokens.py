@@ -1,4 +1,4 @@
-"""Tokens: what a line and a file may hold, and that neither is kept or shown."""
+"""Bearer tokens: parsing, files that change, and that tokens are neither stored nor shown."""
 
 import os
 from pathlib import Path
@@ -8,16 +8,18 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.http.middleware.tokens import TokenError, TokenFile, find, parse_tokens
+from friendli_endpoint.http.middleware.tokens import TokenError, TokenFile, find_token, parse_tokens
 from tests.http.clock import Clock
 from tests.http.scripted import ScriptedService, called, scripted_app
 
 MODELS = "/dedicated/v1/models"
 
 
-def test_comments_and_empty_lines_are_no_tokens() -> None:
+def test_comments_and_empty_lines_are_ignored() -> None:
     tokens = parse_tokens(["# first", "", "  a  ", "b#c", "   #d"], "here")
-    assert [find(tokens, token) is not None for token in (b"a", b"b#c", b"#d", b"", b"#")] == [
+    assert [
+        find_token(tokens, token) is not None for token in (b"a", b"b#c", b"#d", b"", b"#")
+    ] == [
         True,
         True,
         False,
@@ -27,7 +29,7 @@ def test_comments_and_empty_lines_are_no_tokens() -> None:
 
 
 @pytest.mark.parametrize("lines", [[], ["# all", ""], ["a b"], ["ok", "gr\u00fcn"], ["a\x00b"]])
-def test_what_is_no_token_is_refused_and_not_shown(lines: list[str]) -> None:
+def test_an_invalid_token_is_rejected_and_not_shown(lines: list[str]) -> None:
     with pytest.raises(TokenError) as caught:
         parse_tokens(lines, "the place")
     assert "the place" in str(caught.value)
@@ -35,12 +37,14 @@ def test_what_is_no_token_is_refused_and_not_shown(lines: list[str]) -> None:
 
 
 @given(st.sets(st.from_regex(r"[!\"$-~]{1,20}", fullmatch=True), min_size=1), st.binary())
-def test_a_token_is_found_if_it_is_there_and_never_kept(tokens: set[str], other: bytes) -> None:
+def test_tokens_are_found_by_digest_and_not_stored(tokens: set[str], unknown: bytes) -> None:
     parsed = parse_tokens(tokens, "here")
     for token in tokens:
-        assert find(parsed, token.encode()) in parsed
+        assert find_token(parsed, token.encode()) in parsed
         assert token.encode() not in parsed
-    assert (find(parsed, other) is not None) == (other in {token.encode() for token in tokens})
+    assert (find_token(parsed, unknown) is not None) == (
+        unknown in {token.encode() for token in tokens}
+    )
 
 
 @pytest.fixture
@@ -54,28 +58,28 @@ def path(tmp_path: Path) -> Path:
 
 
 def write(path: Path, content: bytes, version: int) -> None:
-    """Writes a file, and gives it a time of its own."""
+    """Writes a file and sets its modification time."""
     path.write_bytes(content)
     os.utime(path, ns=(version, version))
 
 
 def holds(file: TokenFile, token: bytes) -> bool:
-    return find(file.current(), token) is not None
+    return find_token(file.current(), token) is not None
 
 
-def test_a_file_is_read_again_when_it_has_changed(path: Path, clock: Clock) -> None:
+def test_a_changed_file_is_reloaded(path: Path, clock: Clock) -> None:
     write(path, b"old", 1)
     file = TokenFile(path, clock)
     write(path, b"new", 2)
     clock.now += 0.9
-    assert holds(file, b"old"), "it was looked at again within a second"
+    assert holds(file, b"old"), "it was reloaded within a second"
     clock.now += 0.2
     assert holds(file, b"new")
     assert not holds(file, b"old")
 
 
 @pytest.mark.parametrize("content", [b"", b"# none", b"a b", b"\xff", None], ids=repr)
-def test_a_broken_file_leaves_the_tokens_as_they_were(
+def test_an_invalid_file_keeps_the_previous_tokens(
     path: Path, clock: Clock, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(path, b"old", 1)
@@ -95,7 +99,7 @@ def test_a_broken_file_leaves_the_tokens_as_they_were(
     assert holds(file, b"new")
 
 
-def test_a_file_that_is_not_there_at_the_start_is_an_error(path: Path) -> None:
+def test_a_missing_file_is_an_error_at_startup(path: Path) -> None:
     with pytest.raises(TokenError, match=r"cannot read .*tokens"):
         TokenFile(path)
 
@@ -104,7 +108,7 @@ def status_for(app: FastAPI, token: str) -> int:
     return called(app, "GET", MODELS, ("authorization", f"Bearer {token}")).status
 
 
-def test_the_endpoint_follows_its_file(path: Path, clock: Clock) -> None:
+def test_the_endpoint_uses_the_reloaded_tokens(path: Path, clock: Clock) -> None:
     write(path, b"old", 1)
     file = TokenFile(path, clock)
     app = scripted_app(ScriptedService(), tokens=file.current)
@@ -116,13 +120,11 @@ def test_the_endpoint_follows_its_file(path: Path, clock: Clock) -> None:
 
 
 def test_an_error_names_the_line() -> None:
-    with pytest.raises(TokenError, match="the place: line 3 is no token"):
+    with pytest.raises(TokenError, match="the place: line 3 is not a token"):
         parse_tokens(["# a", "b", "c d"], "the place")
 
 
-def test_a_file_is_read_again_when_its_size_changed_and_its_time_did_not(
-    path: Path, clock: Clock
-) -> None:
+def test_a_file_with_another_size_and_the_same_time_is_reloaded(path: Path, clock: Clock) -> None:
     write(path, b"old", 1)
     file = TokenFile(path, clock)
     write(path, b"newer", 1)

@@ -1,4 +1,4 @@
-"""The routes that show what the model sees: their bodies, answers and refusals."""
+"""The routes that show the model's input: their bodies, responses and errors."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from friendli_endpoint.generation import RequestError
-from friendli_endpoint.http.limits.rates import Rates
+from friendli_endpoint.http.limits.rates import RateLimiter
 from tests.http.scripted import (
     BOUND,
     SCRIPTED,
@@ -23,9 +23,9 @@ DETOKENIZE = "/dedicated/v1/detokenize"
 RENDER = "/dedicated/v1/chat/render"
 
 
-def post(service: ScriptedService, path: str, body: Any, **granted: Any) -> Call:
+def post(service: ScriptedService, path: str, body: Any, **policy: Any) -> Call:
     async def posting() -> Call:
-        app = scripted_app(service, **granted)
+        app = scripted_app(service, **policy)
         async with Call(app, "POST", path, body=[json.dumps(body).encode()]) as call:
             return await call.done()
 
@@ -47,7 +47,7 @@ def service() -> ScriptedService:
     ],
     ids=str,
 )
-def test_a_text_as_tokens(service: ScriptedService, fields: dict[str, Any], special: bool) -> None:
+def test_text_is_tokenized(service: ScriptedService, fields: dict[str, Any], special: bool) -> None:
     call = post(service, TOKENIZE, {"model": "m:a", "prompt": "caf<|im_end|>", **fields})
     assert call.status == 200
     assert call.json == {"tokens": SCRIPTED.tokenize("caf<|im_end|>", special)}
@@ -55,7 +55,7 @@ def test_a_text_as_tokens(service: ScriptedService, fields: dict[str, Any], spec
     assert service.named == ["m:a"]
 
 
-def test_tokens_as_text(service: ScriptedService) -> None:
+def test_tokens_are_detokenized(service: ScriptedService) -> None:
     tokens = [SCRIPTED.token("<|im_end|>"), *SCRIPTED.tokenize(" the日本", False)]
     call = post(service, DETOKENIZE, {"model": "m:a", "tokens": tokens})
     assert (call.status, call.json) == (200, {"text": "<|im_end|> the日本"})
@@ -75,7 +75,7 @@ def test_a_prompt_is_rendered_and_nothing_is_generated(
         "prompt_tokens": 1,
         "room": SCRIPTED.context - 1,
     }
-    assert [body.messages[0].content for body in service.accepted] == ["Hello!"]
+    assert [body.messages[0].content for body in service.prepared] == ["Hello!"]
     assert not service.scripted.submitted.is_set()
 
 
@@ -105,7 +105,7 @@ def test_a_prompt_is_rendered_and_nothing_is_generated(
     ],
     ids=lambda value: json.dumps(value)[:60],
 )
-def test_a_body_that_is_refused(
+def test_an_invalid_body_is_rejected(
     service: ScriptedService, path: str, body: Any, status: int, param: str
 ) -> None:
     assert param in check_error(post(service, path, body), status, param)["message"]
@@ -114,17 +114,19 @@ def test_a_body_that_is_refused(
 @pytest.mark.parametrize(
     ("path", "body"), [(TOKENIZE, {"model": "m:x", "prompt": "a"}), (RENDER, VALID)]
 )
-def test_a_refusal_of_the_service_is_the_answer(
+def test_an_error_of_the_service_is_returned(
     service: ScriptedService, path: str, body: dict[str, Any]
 ) -> None:
-    service.fault = RequestError(
+    service.error = RequestError(
         "no such adapter", param="model", status=404, code="adapter_not_found"
     )
     assert check_error(post(service, path, body), 404, "model")["code"] == "adapter_not_found"
 
 
 @pytest.mark.parametrize("path", [TOKENIZE, DETOKENIZE, RENDER])
-def test_a_body_that_is_too_large_or_none(service: ScriptedService, path: str) -> None:
+def test_a_body_that_is_too_large_or_not_an_object_is_rejected(
+    service: ScriptedService, path: str
+) -> None:
     assert check_error(post(service, path, "a" * 100, max_body=64), 413)
     assert check_error(post(service, path, [1]), 422)
 
@@ -137,10 +139,10 @@ def test_a_body_that_is_too_large_or_none(service: ScriptedService, path: str) -
         (RENDER, VALID),
     ],
 )
-def test_a_call_counts_as_a_request(
+def test_a_call_counts_towards_the_rate_limit(
     service: ScriptedService, path: str, body: dict[str, Any]
 ) -> None:
-    rates = Rates(requests=1, clock=lambda: 0.0)
+    rates = RateLimiter(requests=1, clock=lambda: 0.0)
     assert post(service, path, body, rates=rates).status == 200
     assert check_error(post(service, path, body, rates=rates), 429)["code"] == "rate_limited"
 

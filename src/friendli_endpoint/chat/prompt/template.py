@@ -5,7 +5,6 @@ Templates come with model files, which anybody can create, so they run in Jinja'
 `strftime_now`, `tojson` without escapes) are those of Hugging Face's `apply_chat_template`.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,15 +15,14 @@ from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
-from friendli_endpoint.chat.prompt.sandbox import (
-    MAX_CHARACTERS,
-    Sandbox,
-    SandboxError,
-    start_rendering,
-)
+from friendli_endpoint.chat.prompt.sandbox.environment import Sandbox
+from friendli_endpoint.chat.prompt.sandbox.meter import MAX_CHARACTERS, SandboxError, rendering
 from friendli_endpoint.generation import RequestError
 
 __all__ = ["ChatTemplate", "ChatTemplateError", "syntax_tree"]
+
+_MAX_MESSAGE = 1000
+"""Maximum characters of an error, and of a format of the time, that come from a template."""
 
 
 class ChatTemplateError(Exception):
@@ -73,14 +71,14 @@ class ChatTemplate:
             "tools": tools,
             "add_generation_prompt": True,
         }
-        start_rendering()
         try:
-            return "".join(_bounded(self._template.generate(variables)))
+            with rendering():
+                return "".join(_bounded(self._template.generate(variables)))
         except SandboxError as error:
             raise RequestError(str(error), param=field, code="template_error") from error
         except Exception as error:
             raise RequestError(
-                f"the model's chat template rejects the request: {error}",
+                f"the model's chat template rejects the request: {str(error)[:_MAX_MESSAGE]}",
                 param=field,
                 code="template_error",
             ) from error
@@ -105,15 +103,12 @@ def _compiling() -> Iterator[None]:
 
 
 def _environment() -> Sandbox:
-    environment = Sandbox(
+    return Sandbox(
+        {"raise_exception": _raise, "strftime_now": _now},
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.loopcontrols", _Generation],
     )
-    environment.add_filter("tojson", _to_json)
-    environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = _now
-    return environment
 
 
 class _Generation(Extension):
@@ -140,20 +135,8 @@ def _raise(message: str) -> NoReturn:
 
 
 def _now(form: str) -> str:
+    if len(form) > _MAX_MESSAGE:
+        raise SandboxError(
+            f"the chat template formats a time with more than {_MAX_MESSAGE:,} characters"
+        )
     return datetime.now().astimezone().strftime(form)
-
-
-def _to_json(
-    value: object,
-    indent: int | None = None,
-    ensure_ascii: bool = False,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    return json.dumps(
-        value,
-        indent=indent,
-        ensure_ascii=ensure_ascii,
-        separators=separators,
-        sort_keys=sort_keys,
-    )

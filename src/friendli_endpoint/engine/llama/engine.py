@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from friendli_endpoint.engine.core.admission import resident_memory
@@ -116,7 +116,11 @@ class LlamaSource:
         Raises:
             StartError: The file cannot be served.
         """
-        return LlamaVocabulary(VocabularyFile(load(find_library()), self._model))
+        return load_vocabulary(self._model)
+
+    def vocabulary_loader(self) -> Callable[[], Vocabulary]:
+        """Returns a function that loads the vocabulary in another process; it can be pickled."""
+        return partial(load_vocabulary, self._model)
 
     def open(
         self, make_guide: GuideMaker, report: Callable[[StepReport], None] = lambda _report: None
@@ -211,6 +215,11 @@ class LlamaSource:
                     raise ModelError(str(error)) from error
         except ModelError as error:
             raise AdapterError(str(error)) from error
+
+
+def load_vocabulary(path: Path) -> Vocabulary:
+    """Loads the vocabulary of a GGUF file, which has been checked."""
+    return LlamaVocabulary(VocabularyFile(load(find_library()), path))
 
 
 def locate(path: Path | None) -> Path:

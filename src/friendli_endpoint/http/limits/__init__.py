@@ -1,1 +1,1 @@
-"""How much callers may ask for: bytes, requests, tokens, time."""
+"""Limits of callers: bytes of bodies, requests, tokens and time."""

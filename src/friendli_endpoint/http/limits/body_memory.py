@@ -1,4 +1,4 @@
-"""Bodies of requests in memory: counted over all connections until they have been parsed."""
+"""Memory for request bodies: counted over all connections until the bodies have been parsed."""
 
 import threading
 from typing import TypeVar
@@ -8,16 +8,16 @@ from pydantic import BaseModel
 from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.body import parse_body
 
-__all__ = ["BodyMemory", "HeldBody", "memory_full"]
+__all__ = ["BodyMemoryBudget", "BufferedBody", "body_memory_full_error"]
 
 Body = TypeVar("Body", bound=BaseModel)
 
 
-class BodyMemory:
-    """Bytes of request bodies that may be held at once; any thread may use it.
+class BodyMemoryBudget:
+    """Limit of the bytes of all request bodies in memory; safe to use from many threads.
 
     Args:
-        max_bytes: How many.
+        max_bytes: Maximum number of bytes.
     """
 
     def __init__(self, max_bytes: int = 256 << 20) -> None:
@@ -27,75 +27,75 @@ class BodyMemory:
 
     @property
     def num_bytes(self) -> int:
-        """How many are held now."""
+        """Number of bytes reserved now."""
         return self._num_bytes
 
-    def take(self, num_bytes: int) -> bool:
-        """Takes so many, or none where they are not there."""
+    def reserve(self, num_bytes: int) -> bool:
+        """Reserves bytes; returns False, and reserves none, if they would exceed the limit."""
         with self._lock:
-            taken = self._num_bytes + num_bytes <= self._max_bytes
-            self._num_bytes += num_bytes if taken else 0
-            return taken
+            fits = self._num_bytes + num_bytes <= self._max_bytes
+            self._num_bytes += num_bytes if fits else 0
+            return fits
 
-    def give_back(self, num_bytes: int) -> None:
-        """Gives back what was taken."""
+    def release(self, num_bytes: int) -> None:
+        """Releases bytes that were reserved."""
         with self._lock:
             self._num_bytes -= num_bytes
 
 
-def memory_full() -> RequestError:
-    """The answer to a request for whose body there is no memory."""
+def body_memory_full_error() -> RequestError:
+    """Returns the error of a request whose body does not fit into the budget."""
     return RequestError(
-        "the endpoint holds as many bytes of request bodies as it may",
+        "the memory for request bodies is full; retry later",
         status=503,
         code="body_memory_full",
         retry_after=1,
     )
 
 
-class HeldBody:
-    """The body of one request, counted from its arrival until it has been parsed.
+class BufferedBody:
+    """The body of one request; its memory is reserved from its arrival until it has been parsed.
 
-    The event loop counts and fills it, a worker thread parses it, and the event loop closes it when
-    the request has ended. A thread that has begun to parse by then holds the bytes until it is
-    done; a thread that has not yet begun finds nothing any more.
+    The event loop reserves the memory and sets the content, a worker thread parses it, and the
+    event loop closes it when the request has ended. If a thread is parsing by then, it keeps the
+    memory until it is done; a thread that has not begun to parse finds no content and raises.
 
     Args:
-        memory: Where the bytes are counted.
+        memory: Budget that the bytes are reserved in.
 
     Attributes:
-        is_refused: Whether there was no memory for a part of it.
+        is_rejected: Whether the budget had no memory for a part of the body.
     """
 
-    def __init__(self, memory: BodyMemory) -> None:
+    def __init__(self, memory: BodyMemoryBudget) -> None:
         self._memory = memory
         self._num_bytes = 0
-        self._content: list[bytes] = []  # at most one: who pops it gives the memory back
-        self._is_filled = self._is_closed = False
-        self.is_refused = False
+        self._content: list[bytes] = []  # at most one: whoever pops it releases the memory
+        self._is_complete = self._is_closed = False
+        self.is_rejected = False
 
-    def count(self, num_bytes: int) -> bool:
-        """Counts bytes that have arrived; false where they must not be kept."""
-        if self._is_closed or self.is_refused:
+    def reserve(self, num_bytes: int) -> bool:
+        """Reserves memory for bytes that have arrived; returns False if they must be discarded."""
+        if self._is_closed or self.is_rejected:
             return False
-        self.is_refused = not self._memory.take(num_bytes)
-        self._num_bytes += 0 if self.is_refused else num_bytes
-        return not self.is_refused
+        self.is_rejected = not self._memory.reserve(num_bytes)
+        self._num_bytes += 0 if self.is_rejected else num_bytes
+        return not self.is_rejected
 
-    def fill(self, content: bytes) -> None:
-        """Takes the whole body; its bytes have been counted."""
-        self._is_filled = True
+    def set_content(self, content: bytes) -> None:
+        """Sets the complete body, whose memory has been reserved."""
+        self._is_complete = True
         self._content.append(content)
 
     def parse(self, kind: type[Body], max_messages: int | None = None) -> Body:
-        """Validates the body, and counts it no more; may take a while, so call it in a thread.
+        """Parses the body and releases its memory; blocks, so call it in a worker thread.
 
         Args:
             kind: As for `parse_body`.
             max_messages: As for `parse_body`.
 
         Raises:
-            RequestError: As of `parse_body`; 408 where the request has ended before.
+            RequestError: As for `parse_body`; 408 if the request has already ended.
         """
         try:
             content = self._content.pop()
@@ -104,16 +104,16 @@ class HeldBody:
         try:
             return parse_body(content, kind, max_messages)
         finally:
-            self._memory.give_back(self._num_bytes)
+            self._memory.release(self._num_bytes)
 
     def close(self) -> None:
-        """Gives the memory back, unless a thread is parsing or has parsed the body."""
+        """Releases the memory, unless a thread is parsing or has parsed the body."""
         if self._is_closed:
             return
         self._is_closed = True
-        if self._is_filled:
+        if self._is_complete:
             try:
                 self._content.pop()
             except IndexError:
                 return
-        self._memory.give_back(self._num_bytes)
+        self._memory.release(self._num_bytes)

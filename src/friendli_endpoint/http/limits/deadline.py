@@ -1,39 +1,39 @@
-"""Until when a request must be answered: what the operator grants, or less if the client says."""
+"""Deadlines of requests: the operator's timeout, or a shorter one that the client asks for."""
 
 import re
 
 from friendli_endpoint.generation import RequestError
 
-__all__ = ["HEADER", "deadline_of", "too_late"]
+__all__ = ["HEADER", "deadline_of", "timeout_error"]
 
 HEADER = "x-request-timeout"
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
-def deadline_of(asked: str | None, most: float | None, now: float) -> float | None:
-    """The time by which a request must be answered; None is never.
+def deadline_of(header: str | None, max_seconds: float | None, now: float) -> float | None:
+    """Returns the time by which a request must be answered; None for no deadline.
 
     Args:
-        asked: The request's header, if it has one: seconds.
-        most: Seconds that the operator grants; None is for ever.
-        now: When the request came, in seconds.
+        header: Value of the request's `x-request-timeout` header in seconds; None without one.
+        max_seconds: The operator's timeout in seconds; None for no timeout.
+        now: Time at which the request arrived, in seconds of the same clock as the result.
 
     Raises:
-        RequestError: The header is no number above 0.
+        RequestError: The header is not a number greater than 0.
     """
-    granted = [most] if most is not None else []
-    if asked is not None:
-        if not _SECONDS.fullmatch(asked) or not float(asked):
+    timeouts = [max_seconds] if max_seconds is not None else []
+    if header is not None:
+        if not _SECONDS.fullmatch(header) or not float(header):
             raise RequestError(
-                f"{HEADER} must be a number of seconds above 0, such as 30 or 2.5",
+                f"{HEADER} must be a number of seconds greater than 0, such as 30 or 2.5",
                 param=HEADER,
                 code="out_of_range",
             )
-        granted.append(float(asked))
-    return now + min(granted) if granted else None
+        timeouts.append(float(header))
+    return now + min(timeouts) if timeouts else None
 
 
-def too_late() -> RequestError:
-    """What a request hears whose time is over."""
-    return RequestError("the answer was not done in time", status=504, code="timeout")
+def timeout_error() -> RequestError:
+    """Returns the error of a request whose deadline has passed."""
+    return RequestError("the response was not complete in time", status=504, code="timeout")

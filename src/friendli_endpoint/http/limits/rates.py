@@ -1,4 +1,4 @@
-"""How much each caller may ask for in a minute, as token buckets; knows no clock of its own."""
+"""Rate limits per caller, as token buckets of requests and of tokens a minute."""
 
 import math
 import time
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from friendli_endpoint.generation import RequestError
 
-__all__ = ["Bucket", "Rates"]
+__all__ = ["RateLimiter", "TokenBucket"]
 
 
 @dataclass(slots=True)
-class Bucket:
-    """Holds what one minute grants, and fills evenly; may owe what was taken unasked.
+class TokenBucket:
+    """A token bucket that is filled evenly; its level may become negative.
 
     Attributes:
-        per_minute: What it holds when full, and what flows in within 60 seconds.
-        level: What it held at that time; below 0 it owes.
-        time: Seconds.
+        per_minute: Capacity, and the amount that is added within 60 seconds.
+        level: Level at `time`; negative after more was taken than there was.
+        time: Time of the last change in seconds.
     """
 
     per_minute: int
@@ -25,36 +25,36 @@ class Bucket:
     time: float
 
     def wait(self, amount: float, now: float) -> float:
-        """Seconds until so much is there, 0 if it is; of more than it can hold, until it is full.
+        """Returns the seconds until the level is at least `amount`, 0 if it is now.
 
         Args:
-            amount: What is wanted.
-            now: Seconds, not before any earlier call.
+            amount: Amount to be taken; more than the capacity counts as the capacity.
+            now: Time in seconds, not before any earlier call.
         """
-        lacking = min(amount, self.per_minute) - self._filled(now)
-        return max(0.0, lacking * 60 / self.per_minute)
+        missing = min(amount, self.per_minute) - self._level_at(now)
+        return max(0.0, missing * 60 / self.per_minute)
 
     def take(self, amount: float, now: float) -> None:
-        """Takes so much, there or not."""
-        self.level = self._filled(now) - amount
+        """Takes an amount, even if the level becomes negative."""
+        self.level = self._level_at(now) - amount
         self.time = now
 
-    def _filled(self, now: float) -> float:
-        filled = self.level + (now - self.time) * self.per_minute / 60
-        return min(filled, self.per_minute)
+    def _level_at(self, now: float) -> float:
+        level = self.level + (now - self.time) * self.per_minute / 60
+        return min(level, self.per_minute)
 
 
 Caller = bytes | None
-"""Who asks: the digest of a token; None is everybody where no tokens are needed."""
+"""The digest of a caller's bearer token; None for all callers if tokens are not required."""
 
 
-class Rates:
-    """What each caller has used of its minute.
+class RateLimiter:
+    """Limits the requests and tokens of each caller.
 
     Args:
-        requests: Requests a minute; None does not bound them.
-        tokens: Tokens a minute, of prompts and answers together; None does not bound them.
-        clock: Seconds that never go back.
+        requests: Maximum number of requests a minute; None for no limit.
+        tokens: Maximum number of prompt and generated tokens a minute; None for no limit.
+        clock: Monotonic clock in seconds.
     """
 
     def __init__(
@@ -65,49 +65,49 @@ class Rates:
     ) -> None:
         self._limits = {"requests": requests, "tokens": tokens}
         self._clock = clock
-        self._buckets: dict[tuple[Caller, str], Bucket] = {}
+        self._buckets: dict[tuple[Caller, str], TokenBucket] = {}
 
     def take_request(self, caller: Caller) -> None:
         """Counts a request.
 
         Raises:
-            RequestError: 429, with the seconds after which there is room for one.
+            RequestError: 429, with the seconds until a request is allowed.
         """
         self._take(caller, "requests", 1)
 
     def take_prompt(self, caller: Caller, tokens: int) -> None:
-        """Counts the tokens of a prompt; one larger than a minute's grant passes at a full one.
+        """Counts the tokens of a prompt; one above the limit is allowed when the bucket is full.
 
         Raises:
-            RequestError: 429, with the seconds after which there is room for them.
+            RequestError: 429, with the seconds until the prompt is allowed.
         """
         self._take(caller, "tokens", tokens)
 
     def add_tokens(self, caller: Caller, tokens: int) -> None:
-        """Counts tokens that were generated; what is too much, later prompts wait for."""
+        """Counts generated tokens; any above the limit delay the caller's later prompts."""
         bucket = self._bucket(caller, "tokens")
         if bucket is not None:
             bucket.take(tokens, self._clock())
 
-    def _take(self, caller: Caller, what: str, amount: int) -> None:
-        bucket = self._bucket(caller, what)
+    def _take(self, caller: Caller, kind: str, amount: int) -> None:
+        bucket = self._bucket(caller, kind)
         if bucket is None:
             return
         now = self._clock()
         seconds = math.ceil(round(bucket.wait(amount, now), 6))
         if seconds:
             raise RequestError(
-                f"this token may use {bucket.per_minute:,} {what} a minute: "
-                f"there is room for this request in {seconds} s",
+                f"the limit of {bucket.per_minute:,} {kind} a minute is reached; "
+                f"retry in {seconds} s",
                 status=429,
                 code="rate_limited",
                 retry_after=seconds,
             )
         bucket.take(amount, now)
 
-    def _bucket(self, caller: Caller, what: str) -> Bucket | None:
-        limit = self._limits[what]
+    def _bucket(self, caller: Caller, kind: str) -> TokenBucket | None:
+        limit = self._limits[kind]
         if limit is None:
             return None
-        full = Bucket(limit, limit, self._clock())
-        return self._buckets.setdefault((caller, what), full)
+        full = TokenBucket(limit, limit, self._clock())
+        return self._buckets.setdefault((caller, kind), full)

@@ -1,1 +1,1 @@
-"""ASGI middleware that every request passes on its way to a route."""
+"""ASGI middleware that every request passes through."""

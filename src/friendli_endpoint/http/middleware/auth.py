@@ -1,4 +1,4 @@
-"""Lets in who shows a token; everything else about a request is somebody else's."""
+"""Authentication by bearer token."""
 
 from collections.abc import Callable, Collection
 
@@ -6,49 +6,51 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from friendli_endpoint.http.errors import error_response
-from friendli_endpoint.http.middleware.tokens import Tokens, find
+from friendli_endpoint.http.middleware.tokens import TokenDigests, find_token
 
-__all__ = ["AuthMiddleware"]
+__all__ = ["UNAUTHORIZED", "AuthMiddleware", "bearer_token"]
 
 
 class AuthMiddleware:
-    """ASGI middleware; writes into the request's state who the `caller` is, as a digest.
+    """ASGI middleware that requires a valid bearer token.
+
+    It sets the request state's `caller` to the digest of the token.
 
     Args:
         app: The application.
-        tokens: Gives those that are valid now.
-        open_paths: Paths that need none.
+        tokens: Returns the digests of the tokens that are valid now.
+        open_paths: Paths that need no token.
     """
 
     def __init__(
-        self, app: ASGIApp, tokens: Callable[[], Tokens], open_paths: Collection[str]
+        self, app: ASGIApp, tokens: Callable[[], TokenDigests], open_paths: Collection[str]
     ) -> None:
         self._app = app
         self._tokens = tokens
         self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request, or answers 401."""
+        """Serves one request, or responds with 401."""
         if scope["type"] == "http" and scope["path"] not in self._open_paths:
-            caller = find(self._tokens(), _bearer(Headers(scope=scope)))
+            caller = find_token(self._tokens(), bearer_token(Headers(scope=scope)))
             if caller is None:
-                await _UNAUTHORIZED(scope, receive, send)
+                await UNAUTHORIZED(scope, receive, send)
                 return
             scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)
 
 
-_UNAUTHORIZED = error_response(
+UNAUTHORIZED = error_response(
     401,
-    "this endpoint takes requests with a valid token only, as `Authorization: Bearer TOKEN`",
+    "a valid token is required, as `Authorization: Bearer TOKEN`",
     code="unauthorized",
     headers={"www-authenticate": "Bearer"},
 )
-"""One answer to every fault, so that it does not tell which part was wrong."""
+"""The same response to every invalid request, so that it does not reveal which part was wrong."""
 
 
-def _bearer(headers: Headers) -> bytes:
-    """The token that a request shows; empty, which is none, unless it shows exactly one."""
-    shown = headers.getlist("authorization")
-    scheme, _, token = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
+def bearer_token(headers: Headers) -> bytes:
+    """Returns the bearer token; empty, which is never valid, unless there is exactly one header."""
+    values = headers.getlist("authorization")
+    scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
     return token.strip().encode("latin-1") if scheme.lower() == "bearer" else b""

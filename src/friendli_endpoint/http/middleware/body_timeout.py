@@ -1,4 +1,4 @@
-"""How bodies come in: not for ever, and not further than they are wanted or there is memory."""
+"""Receiving request bodies: within a time limit, a size limit and the memory for all bodies."""
 
 import asyncio
 
@@ -7,27 +7,34 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from friendli_endpoint.generation import RequestError
-from friendli_endpoint.http.limits.body_memory import BodyMemory, HeldBody, memory_full
+from friendli_endpoint.http.limits.body_memory import (
+    BodyMemoryBudget,
+    BufferedBody,
+    body_memory_full_error,
+)
 
 __all__ = ["BodyTimeoutMiddleware", "read_body"]
 
-MOST_IGNORED = 64 * 1024
-"""Bytes of an unwanted body that are cheaper to throw away than a new connection is to make."""
+MAX_IGNORED_BYTES = 64 * 1024
+"""Size of an unread body in bytes up to which the connection is kept.
+
+Discarding that much is cheaper than opening a new connection.
+"""
 
 
 class BodyTimeoutMiddleware:
-    """ASGI middleware: bounds the time that a body takes, and closes on one that is not read.
+    """ASGI middleware that limits the time for a body, and closes the connection on an unread one.
 
-    The request's state has its `body`, to be read by `read_body`; a server that counts what arrives
-    has written it there.
+    It sets the request state's `body`, which `read_body` reads, unless the server has set it to
+    reserve the memory itself as bytes arrive.
 
     Args:
         app: The application; `receive` raises a 408 or 503 `RequestError` in it.
-        seconds: How long the whole body of a request may take.
-        memory: What is held of all bodies together.
+        seconds: Maximum time for the whole body in seconds.
+        memory: Budget of the bytes of all bodies.
     """
 
-    def __init__(self, app: ASGIApp, seconds: float, memory: BodyMemory) -> None:
+    def __init__(self, app: ASGIApp, seconds: float, memory: BodyMemoryBudget) -> None:
         self._app = app
         self._seconds = seconds
         self._memory = memory
@@ -41,8 +48,8 @@ class BodyTimeoutMiddleware:
         read = not _has_large_body(Headers(scope=scope))
         arrived = False
         state = scope.setdefault("state", {})
-        is_counted = "body" in state
-        body: HeldBody = state.setdefault("body", HeldBody(self._memory))
+        is_reserved = "body" in state
+        body: BufferedBody = state.setdefault("body", BufferedBody(self._memory))
 
         async def receive_in_time() -> Message:
             nonlocal arrived, read
@@ -58,11 +65,11 @@ class BodyTimeoutMiddleware:
                     status=408,
                     code="body_too_slow",
                 ) from None
-            if not is_counted:
-                body.count(len(message.get("body", b"")))
-            if body.is_refused:
+            if not is_reserved:
+                body.reserve(len(message.get("body", b"")))
+            if body.is_rejected:
                 read = False
-                raise memory_full()
+                raise body_memory_full_error()
             read = arrived = not message.get("more_body", False)
             return message
 
@@ -77,17 +84,16 @@ class BodyTimeoutMiddleware:
             body.close()
 
 
-async def read_body(request: Request, max_bytes: int) -> HeldBody:
-    """The body, as far as it is allowed to go.
+async def read_body(request: Request, max_bytes: int) -> BufferedBody:
+    """Reads the body of a request.
 
     Args:
-        request: The request.
-        max_bytes: Bytes that it may have.
+        request: The request, behind `BodyTimeoutMiddleware`.
+        max_bytes: Maximum size of the body in bytes.
 
     Raises:
-        RequestError: 413 as soon as it is known to be larger, 400 where there is none, 503 where
-        there
-            is no memory for it.
+        RequestError: 413 as soon as the body is known to be larger, 400 if it is empty, 408 if it
+            does not arrive in time, 503 if there is no memory for it.
     """
     too_large = RequestError(
         f"the body must be at most {max_bytes:,} bytes", status=413, code="body_too_large"
@@ -95,7 +101,7 @@ async def read_body(request: Request, max_bytes: int) -> HeldBody:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > len(str(max_bytes)) or int(declared) > max_bytes):
         raise too_large
-    held: HeldBody = request.state.body
+    body: BufferedBody = request.state.body
     content = bytearray()
     async for chunk in request.stream():
         if len(content) + len(chunk) > max_bytes:
@@ -103,13 +109,13 @@ async def read_body(request: Request, max_bytes: int) -> HeldBody:
         content += chunk
     if not content:
         raise RequestError(
-            "the request has no body: a JSON object is expected", code="invalid_json"
+            "the request has no body: a JSON object is required", code="invalid_json"
         )
-    held.fill(bytes(content))
-    return held
+    body.set_content(bytes(content))
+    return body
 
 
 def _has_large_body(headers: Headers) -> bool:
     declared = headers.get("content-length", "0")
-    short = declared.isdecimal() and len(declared) <= len(str(MOST_IGNORED))
-    return "transfer-encoding" in headers or not short or int(declared) > MOST_IGNORED
+    short = declared.isdecimal() and len(declared) <= len(str(MAX_IGNORED_BYTES))
+    return "transfer-encoding" in headers or not short or int(declared) > MAX_IGNORED_BYTES

@@ -1,4 +1,4 @@
-"""Lets web pages of other origins call, as far as the operator wants it."""
+"""CORS: requests of web pages from other origins."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ __all__ = ["EndpointCORSMiddleware"]
 
 
 class EndpointCORSMiddleware(CORSMiddleware):
-    """Starlette's, with the one form of errors.
+    """Starlette's CORS middleware with the endpoint's JSON errors.
 
     Args:
         app: The application.
-        origins: As `https://example.org`; `*` is any.
+        origins: Allowed origins, such as `https://example.org`; `*` allows any.
     """
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
@@ -30,7 +30,7 @@ class EndpointCORSMiddleware(CORSMiddleware):
         )
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """What a browser hears before it calls."""
+        """Returns the response to a preflight request."""
         response = super().preflight_response(request_headers)
         if response.status_code == 200:
             return response

@@ -1,4 +1,4 @@
-"""Gives every answer an `x-request-id`, the client's own if it sent one, and has it watched."""
+"""Request ids, and the telemetry of every request."""
 
 import logging
 import re
@@ -19,14 +19,15 @@ _ALLOWED = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class RequestIdMiddleware:
-    """ASGI middleware; the outermost, so that what fails inside is answered and logged here.
+    """ASGI middleware that sets `x-request-id` on every response, to the client's own if valid.
 
-    It writes into the request's state the `record` that its stations write into.
+    It is the outermost middleware, so it also logs unhandled exceptions and responds with an error
+    500. It sets the request state's `record`, which all later parts write to.
 
     Args:
         app: The application.
-        telemetry: Hears of every request.
-        completions: The path of chat completions.
+        telemetry: Receives every request.
+        completions: Path of the chat completions.
     """
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry, completions: str) -> None:
@@ -58,12 +59,12 @@ class RequestIdMiddleware:
         try:
             await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
-            pass  # before its request was whole
+            pass  # before its request was complete
         except Exception:
             log.exception("request %s failed", request_id)
             if status:
                 raise
-            response = error_response(500, "the endpoint failed; it has logged why")
+            response = error_response(500, "internal error; see the endpoint's log")
             await response(scope, receive, send_with_id)
         finally:
-            self._telemetry.ended(record, status)
+            self._telemetry.end(record, status)

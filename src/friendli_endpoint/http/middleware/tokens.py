@@ -1,4 +1,4 @@
-"""Bearer tokens: kept as hashes, compared in constant time, read again when their file changes."""
+"""Bearer tokens: stored as hashes, compared in constant time, reloaded when their file changes."""
 
 import hashlib
 import hmac
@@ -11,32 +11,32 @@ from typing import TypeAlias
 
 from friendli_endpoint.files import read_text
 
-__all__ = ["TokenError", "TokenFile", "Tokens", "find", "parse_tokens"]
+__all__ = ["TokenDigests", "TokenError", "TokenFile", "find_token", "parse_tokens"]
 
 log = logging.getLogger("friendli_endpoint.http")
 
-Tokens: TypeAlias = frozenset[bytes]
-"""SHA-256 digests: what leaks from memory opens nothing."""
+TokenDigests: TypeAlias = frozenset[bytes]
+"""SHA-256 digests of bearer tokens: one that leaks from memory grants no access."""
 
-LOOK_SECONDS = 1.0
-"""How often at most the file is looked at."""
+MIN_RELOAD_SECONDS = 1.0
+"""Minimum interval between two checks of the file for changes, in seconds."""
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class TokenError(Exception):
-    """Tokens that cannot be used; the message says why, and shows none."""
+    """Invalid tokens; the message says why without showing a token."""
 
 
-def parse_tokens(lines: Iterable[str], place: str) -> Tokens:
-    """The digests of tokens, one a line; empty lines and those that begin with `#` do not count.
+def parse_tokens(lines: Iterable[str], source: str) -> TokenDigests:
+    """Returns the digests of tokens, one a line; ignores empty lines and lines beginning with `#`.
 
     Args:
-        lines: Where the tokens are.
-        place: What to call that in an error.
+        lines: The lines.
+        source: Name of their source, for errors.
 
     Raises:
-        TokenError: A line is no token, or there is none.
+        TokenError: A line is not a token, or there are no tokens.
     """
     digests = set()
     for number, line in enumerate(lines, 1):
@@ -45,48 +45,48 @@ def parse_tokens(lines: Iterable[str], place: str) -> Tokens:
             continue
         if not _TOKEN.fullmatch(token):
             raise TokenError(
-                f"{place}: line {number} is no token: printable ASCII without spaces is expected"
+                f"{source}: line {number} is not a token: it must be printable ASCII without spaces"
             )
         digests.add(_digest(token.encode()))
     if not digests:
-        raise TokenError(f"{place} holds no token")
+        raise TokenError(f"{source} contains no tokens")
     return frozenset(digests)
 
 
-def find(tokens: Tokens, token: bytes) -> bytes | None:
-    """The digest of a token that is among them; takes as long whether or not it is."""
+def find_token(valid: TokenDigests, token: bytes) -> bytes | None:
+    """Returns the digest of a token if it is valid, else None; takes the same time for both."""
     digest = _digest(token)
-    matches = [hmac.compare_digest(each, digest) for each in tokens]
+    matches = [hmac.compare_digest(known, digest) for known in valid]
     return digest if any(matches) else None
 
 
 class TokenFile:
-    """The tokens of a file that may change.
+    """The tokens of a file, reloaded when it changes.
 
     Args:
-        path: The file.
-        clock: Seconds that never go back.
+        path: The file, with one token a line.
+        clock: Monotonic clock in seconds.
 
     Raises:
-        TokenError: It cannot be read, or holds no tokens.
+        TokenError: The file cannot be read, or contains no tokens or an invalid one.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
         self._clock = clock
-        self._looked = clock()
+        self._checked_at = clock()
         self._version = self._stat()
         self._tokens = self._read()
 
-    def current(self) -> Tokens:
-        """The tokens; where the file has become unusable, those it had before."""
+    def current(self) -> TokenDigests:
+        """Returns the tokens; if the file has become invalid, those it had before."""
         now = self._clock()
-        if now - self._looked >= LOOK_SECONDS:
-            self._looked = now
-            self._look()
+        if now - self._checked_at >= MIN_RELOAD_SECONDS:
+            self._checked_at = now
+            self._reload()
         return self._tokens
 
-    def _look(self) -> None:
+    def _reload(self) -> None:
         version = self._stat()
         if version == self._version:
             return
@@ -94,21 +94,21 @@ class TokenFile:
         try:
             self._tokens = self._read()
         except TokenError as error:
-            log.error("the tokens stay as they were: %s", error)
+            log.error("kept the previous tokens: %s", error)
         else:
-            log.info("read %d tokens from %s", len(self._tokens), self._path)
+            log.info("loaded %d tokens from %s", len(self._tokens), self._path)
 
-    def _read(self) -> Tokens:
+    def _read(self) -> TokenDigests:
         try:
             text = read_text(self._path)
         except UnicodeDecodeError as error:
-            raise TokenError(f"{self._path} is no UTF-8 text") from error
+            raise TokenError(f"{self._path} is not UTF-8 text") from error
         except OSError as error:
             raise TokenError(f"cannot read {self._path}: {error.strerror or error}") from error
         return parse_tokens(text.splitlines(), str(self._path))
 
     def _stat(self) -> tuple[int, int, int] | None:
-        """What tells one version of the file from another; None where there is no file."""
+        """Returns the file's modification time, size and inode; None if there is no file."""
         try:
             stat = self._path.stat()
         except OSError:

@@ -9,11 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from friendli.models import DedicatedChatCompletionBody
-from friendli_endpoint.http.answering import Answering
-from friendli_endpoint.http.limits.body_memory import HeldBody
-from friendli_endpoint.http.limits.deadline import HEADER, deadline_of, too_late
+from friendli_endpoint.http.disconnect import run_until_disconnect
+from friendli_endpoint.http.limits.body_memory import BufferedBody
+from friendli_endpoint.http.limits.deadline import HEADER, deadline_of, timeout_error
 from friendli_endpoint.http.middleware.body_timeout import read_body
 from friendli_endpoint.http.policy import Policy
+from friendli_endpoint.http.response_sender import ResponseSender
 from friendli_endpoint.http.service import PendingResponse, Service
 from friendli_endpoint.telemetry import RequestRecord, Telemetry
 
@@ -25,11 +26,14 @@ COMPLETIONS = "/dedicated/v1/chat/completions"
 def add_chat_route(app: FastAPI, service: Service, policy: Policy, telemetry: Telemetry) -> None:
     """Adds the route to an application."""
 
-    def accept(body: HeldBody) -> tuple[DedicatedChatCompletionBody, PendingResponse]:
-        asked = body.parse(DedicatedChatCompletionBody, policy.max_messages)
-        return asked, service.prepare(asked)
+    async def prepare(
+        content: BufferedBody,
+    ) -> tuple[DedicatedChatCompletionBody, PendingResponse]:
+        parse = partial(content.parse, DedicatedChatCompletionBody, policy.max_messages)
+        body = await asyncio.to_thread(parse)
+        return body, await service.prepare(body)
 
-    @app.post(COMPLETIONS, summary="Chat completions")
+    @app.post(COMPLETIONS, summary="Create a chat completion")
     async def complete(request: Request) -> Response:
         caller = getattr(request.state, "caller", None)
         record: RequestRecord = request.state.record
@@ -38,18 +42,18 @@ def add_chat_route(app: FastAPI, service: Service, policy: Policy, telemetry: Te
         policy.rates.take_request(caller)
         try:
             async with asyncio.timeout_at(deadline):
-                body = await read_body(request, policy.max_body)
-                asked, exchange = await asyncio.to_thread(accept, body)
+                content = await read_body(request, policy.max_body)
+                body, pending = await run_until_disconnect(request, prepare(content))
         except TimeoutError:
-            raise too_late() from None
-        telemetry.accepted(record, exchange.request, asked)
-        del asked, body  # it may wait for long, and needs neither
-        policy.rates.take_prompt(caller, exchange.request.num_prompt_tokens)
+            raise timeout_error() from None
+        telemetry.record_prepared(record, pending.request, body)
+        del body, content  # the request may wait for long, and needs neither
+        policy.rates.take_prompt(caller, pending.request.num_prompt_tokens)
         stack = AsyncExitStack()
-        events = await stack.enter_async_context(service.engine.run(exchange.request))
-        telemetry.submitted(record)
-        answering = Answering(
-            exchange,
+        events = await stack.enter_async_context(service.engine.run(pending.request))
+        telemetry.record_submitted(record)
+        sender = ResponseSender(
+            pending,
             events,
             stack.aclose,
             record,
@@ -57,6 +61,6 @@ def add_chat_route(app: FastAPI, service: Service, policy: Policy, telemetry: Te
             deadline,
             partial(policy.rates.add_tokens, caller),
         )
-        if exchange.request.stream:
-            return answering.stream()
-        return await answering.whole(request)
+        if pending.request.stream:
+            return sender.stream()
+        return await sender.whole(request)

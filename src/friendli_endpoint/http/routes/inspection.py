@@ -1,7 +1,8 @@
-"""The routes that show what the model sees: text as tokens, tokens as text, a rendered prompt."""
+"""Routes that show the model's input: tokenize, detokenize and render a prompt."""
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 from fastapi import FastAPI
@@ -12,10 +13,11 @@ from starlette.responses import Response
 from friendli.models import DedicatedChatCompletionBody
 from friendli.types import FailFastList
 from friendli_endpoint.http.body import EndpointBody
-from friendli_endpoint.http.limits.body_memory import HeldBody
+from friendli_endpoint.http.disconnect import run_until_disconnect
+from friendli_endpoint.http.limits.body_memory import BufferedBody
 from friendli_endpoint.http.middleware.body_timeout import read_body
 from friendli_endpoint.http.policy import Policy
-from friendli_endpoint.http.service import Service
+from friendli_endpoint.http.service import RenderedPrompt, Service
 
 __all__ = ["BODIES", "add_inspection_routes"]
 
@@ -24,17 +26,17 @@ DETOKENIZE = "/dedicated/v1/detokenize"
 RENDER = "/dedicated/v1/chat/render"
 
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
-"""As long as in a chat completion."""
+"""Same maximum length as in a chat completion."""
 
 
 class TokenizeBody(EndpointBody):
-    """Text to be tokenised.
+    """Text to tokenize.
 
     Attributes:
         model: As in a chat completion.
-        prompt: The text; nothing is put before or after it.
-        parse_special: Whether control tokens written out in the text are recognised; it is plain
-            text by default, as what users write is.
+        prompt: The text; no tokens are added before or after it.
+        parse_special: Whether control tokens that are spelled out in the text are recognized. By
+            default the text is plain text, like users' text in a prompt.
     """
 
     model: ModelName
@@ -42,14 +44,14 @@ class TokenizeBody(EndpointBody):
     parse_special: bool | None = None
 
 
-class TokenizeAnswer(BaseModel):
+class TokenizeResponse(BaseModel):
     """Token ids of a text."""
 
     tokens: list[int]
 
 
 class DetokenizeBody(EndpointBody):
-    """Tokens to be written out.
+    """Tokens to detokenize.
 
     Attributes:
         model: As in a chat completion.
@@ -60,38 +62,38 @@ class DetokenizeBody(EndpointBody):
     tokens: FailFastList[int]
 
 
-class DetokenizeAnswer(BaseModel):
-    """Text of tokens; U+FFFD stands for bytes that are no UTF-8."""
+class DetokenizeResponse(BaseModel):
+    """Text of tokens; U+FFFD stands for bytes that are not UTF-8."""
 
     text: str
 
 
-class RenderedPiece(BaseModel):
+class RenderedToken(BaseModel):
     """One token of a prompt.
 
     Attributes:
-        text: Its own text; U+FFFD stands for a part of a character.
-        control: Whether it is a control token, and no text that only reads like one.
+        text: Text of the token; U+FFFD stands for an incomplete character.
+        control: Whether it is a control token, rather than text that spells one.
     """
 
     text: str
     control: bool
 
 
-class RenderAnswer(BaseModel):
+class RenderResponse(BaseModel):
     """The prompt of a chat completion as the model sees it.
 
     Attributes:
-        text: All of it, control tokens written out.
-        tokens: Its token ids.
-        pieces: Its tokens as text, one for each id.
-        prompt_tokens: How many there are; `usage` of a completion has the same number.
-        room: How many tokens of the context are left for an answer.
+        text: Text of the prompt, with control tokens spelled out.
+        tokens: Token ids of the prompt.
+        pieces: Text of each token, in the order of `tokens`.
+        prompt_tokens: Number of tokens, as in the `usage` of a completion.
+        room: Number of tokens of the context that remain for the completion.
     """
 
     text: str
     tokens: list[int]
-    pieces: list[RenderedPiece]
+    pieces: list[RenderedToken]
     prompt_tokens: int
     room: int
 
@@ -101,49 +103,59 @@ BODIES: dict[str, type[BaseModel]] = {
     DETOKENIZE: DetokenizeBody,
     RENDER: DedicatedChatCompletionBody,
 }
-"""Path to what is posted there."""
+"""Type of the body of each route, by path."""
 
 
 def add_inspection_routes(app: FastAPI, service: Service, policy: Policy) -> None:
-    """Adds the routes to an application; a call of them counts as a request."""
+    """Adds the routes to an application; a call counts as a request of the rate limit."""
 
-    async def answer(request: Request, work: Callable[[HeldBody], BaseModel]) -> Response:
+    async def read(request: Request) -> BufferedBody:
         policy.rates.take_request(getattr(request.state, "caller", None))
-        sent = await read_body(request, policy.max_body)
-        body = await asyncio.to_thread(lambda: work(sent).model_dump_json())
-        return Response(body, media_type="application/json")
+        return await read_body(request, policy.max_body)
 
-    @app.post(TOKENIZE, summary="Text as tokens", response_model=TokenizeAnswer)
+    async def respond(work: Callable[[], BaseModel]) -> Response:
+        response = await asyncio.to_thread(lambda: work().model_dump_json())
+        return Response(response, media_type="application/json")
+
+    @app.post(TOKENIZE, summary="Tokenize text", response_model=TokenizeResponse)
     async def tokenize(request: Request) -> Response:
-        return await answer(request, lambda sent: _tokenize(service, sent))
+        content = await read(request)
+        return await respond(lambda: _tokenize(service, content))
 
-    @app.post(DETOKENIZE, summary="Tokens as text", response_model=DetokenizeAnswer)
+    @app.post(DETOKENIZE, summary="Detokenize tokens", response_model=DetokenizeResponse)
     async def detokenize(request: Request) -> Response:
-        return await answer(request, lambda sent: _detokenize(service, sent))
+        content = await read(request)
+        return await respond(lambda: _detokenize(service, content))
 
-    @app.post(RENDER, summary="The prompt of a chat completion", response_model=RenderAnswer)
+    @app.post(
+        RENDER, summary="Render the prompt of a chat completion", response_model=RenderResponse
+    )
     async def render(request: Request) -> Response:
-        return await answer(request, lambda sent: _render(service, sent, policy.max_messages))
+        parse = partial(
+            (await read(request)).parse, DedicatedChatCompletionBody, policy.max_messages
+        )
+        body = await asyncio.to_thread(parse)
+        rendering = await run_until_disconnect(request, service.render(body))
+        return await respond(lambda: _response_of(rendering))
 
 
-def _tokenize(service: Service, sent: HeldBody) -> TokenizeAnswer:
-    body = sent.parse(TokenizeBody)
-    return TokenizeAnswer(
+def _tokenize(service: Service, content: BufferedBody) -> TokenizeResponse:
+    body = content.parse(TokenizeBody)
+    return TokenizeResponse(
         tokens=service.tokenize(body.model, body.prompt, bool(body.parse_special))
     )
 
 
-def _detokenize(service: Service, sent: HeldBody) -> DetokenizeAnswer:
-    body = sent.parse(DetokenizeBody)
-    return DetokenizeAnswer(text=service.detokenize(body.model, body.tokens))
+def _detokenize(service: Service, content: BufferedBody) -> DetokenizeResponse:
+    body = content.parse(DetokenizeBody)
+    return DetokenizeResponse(text=service.detokenize(body.model, body.tokens))
 
 
-def _render(service: Service, sent: HeldBody, max_messages: int | None) -> RenderAnswer:
-    rendering = service.render(sent.parse(DedicatedChatCompletionBody, max_messages))
-    return RenderAnswer(
+def _response_of(rendering: RenderedPrompt) -> RenderResponse:
+    return RenderResponse(
         text=rendering.text,
         tokens=list(rendering.tokens),
-        pieces=[RenderedPiece(text=text, control=control) for text, control in rendering.pieces],
+        pieces=[RenderedToken(text=text, control=control) for text, control in rendering.pieces],
         prompt_tokens=len(rendering.tokens),
         room=rendering.room,
     )

@@ -1,4 +1,4 @@
-"""The routes that tell of the endpoint itself: whether it serves, what, and how much."""
+"""Routes for the endpoint's own state: liveness, readiness, models and metrics."""
 
 from fastapi import FastAPI
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -15,24 +15,24 @@ METRICS = "/metrics"
 
 
 def add_status_routes(app: FastAPI, service: Service, metrics: Metrics | None) -> None:
-    """Adds the routes to an application; a page of metrics where there are any."""
+    """Adds the routes to an application; `/metrics` only if `metrics` is given."""
 
-    @app.get("/live", summary="Whether the process lives")
+    @app.get("/live", summary="Check liveness")
     async def live() -> Response:
         service.check_live()
         return JSONResponse({"status": "alive"})
 
-    @app.get("/health", summary="Whether requests are served")
+    @app.get("/health", summary="Check readiness")
     async def health() -> Response:
         service.check_ready()
         return JSONResponse({"status": "ready"})
 
-    @app.get(MODELS, summary="What is served")
+    @app.get(MODELS, summary="List the models")
     async def models() -> Response:
         return JSONResponse({"object": "list", "data": list(service.models())})
 
     if metrics is not None:
 
-        @app.get(METRICS, summary="What it has done", response_class=PlainTextResponse)
+        @app.get(METRICS, summary="Metrics for Prometheus", response_class=PlainTextResponse)
         async def exposition() -> Response:
             return Response(await on_own_thread(metrics.exposition), media_type=CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""Answers that come too late, streamed or whole."""
+"""Responses that pass their deadline, streamed or whole."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ from tests.http.scripted import (
 
 
 def posted(service: ScriptedService, *headers: tuple[str, str], **given: Any) -> Call:
-    """A call of the chat completions with these headers, to an endpoint with this policy."""
+    """Returns a call of the chat completions with these headers and this policy."""
     body = json.dumps({**VALID, "stream": given.pop("stream", False)}).encode()
     app = scripted_app(service, **given)
     return Call(app, "POST", COMPLETIONS, headers=headers, body=[body])
@@ -27,16 +27,19 @@ def posted(service: ScriptedService, *headers: tuple[str, str], **given: Any) ->
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("before", [(), ("a", "b")])
 @pytest.mark.parametrize(
-    ("most", "headers"),
+    ("timeout", "headers"),
     [(60, ()), (None, (("x-request-timeout", "60"),)), (600, (("x-request-timeout", "60"),))],
     ids=["the operator's", "the client's", "the lower one"],
 )
-def test_an_answer_that_comes_too_late_is_given_up(
-    stream: bool, before: tuple[str, ...], most: float | None, headers: tuple[tuple[str, str], ...]
+def test_a_response_is_cancelled_at_the_deadline(
+    stream: bool,
+    before: tuple[str, ...],
+    timeout: float | None,
+    headers: tuple[tuple[str, str], ...],
 ) -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         service = ScriptedService()
-        async with posted(service, *headers, stream=stream, answer_seconds=most) as call:
+        async with posted(service, *headers, stream=stream, answer_seconds=timeout) as call:
             await service.scripted.submitted.wait()
             service.scripted.deliver(steps(*before))
             await until(lambda: call.body.count(b"data: ") > len(before) or not stream)
@@ -53,7 +56,7 @@ def test_an_answer_that_comes_too_late_is_given_up(
     run_shifted(scenario)
 
 
-def test_a_stream_that_never_rests_is_given_up_too() -> None:
+def test_a_busy_stream_is_cancelled_at_the_deadline() -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         service = ScriptedService()
         async with posted(service, stream=True, answer_seconds=60) as call:

@@ -1,4 +1,4 @@
-"""Streams: what goes out while tokens come in, and when the request is given up."""
+"""Streamed responses: events while tokens are generated, errors and cancellation."""
 
 import asyncio
 from itertools import pairwise
@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from friendli_endpoint.generation import EngineError
-from friendli_endpoint.http import answering
+from friendli_endpoint.http import response_sender
 from tests.http.scripted import Call, ScriptedService, completions, run, steps
 
 
 def contents(call: Call) -> list[Any]:
-    """The texts of the chunks; what is no chunk stays as it is."""
+    """Returns the texts of the chunks, and all other events unchanged."""
     return [
         event["choices"][0]["delta"]["content"] if "choices" in event else event
         for event in call.events
     ]
 
 
-def test_a_stream_opens_at_once_and_ends_with_done() -> None:
+def test_a_stream_starts_at_once_and_ends_with_done() -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service, stream=True) as call:
@@ -44,22 +44,22 @@ def test_a_stream_opens_at_once_and_ends_with_done() -> None:
 
 
 @given(st.sets(st.integers(1, 8)))
-def test_however_steps_are_batched_the_events_are_the_same(cuts: set[int]) -> None:
-    pieces = steps(*"abcdefgh", finish=True)
+def test_the_batching_of_steps_does_not_change_the_events(cuts: set[int]) -> None:
+    all_steps = steps(*"abcdefgh", finish=True)
 
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service, stream=True) as call:
             await service.scripted.submitted.wait()
             for start, stop in pairwise(sorted({0, 8, *cuts})):
-                service.scripted.deliver(pieces[start:stop])
+                service.scripted.deliver(all_steps[start:stop])
             await call.done()
         assert contents(call) == ["", *"abcdefgh", "[DONE]"]
 
     run(scenario)
 
 
-def test_steps_come_from_another_thread() -> None:
+def test_steps_can_be_delivered_from_another_thread() -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service, stream=True) as call:
@@ -72,7 +72,7 @@ def test_steps_come_from_another_thread() -> None:
 
 
 def test_comments_keep_a_silent_stream_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answering, "SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr(response_sender, "KEEP_ALIVE_SECONDS", 0.01)
 
     async def scenario() -> None:
         service = ScriptedService()
@@ -91,7 +91,7 @@ def test_comments_keep_a_silent_stream_alive(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("before", [(), ("a", "b")], ids=["at once", "in the middle"])
-def test_a_failure_ends_a_stream_with_an_error(before: tuple[str, ...]) -> None:
+def test_an_engine_error_ends_a_stream_with_an_error(before: tuple[str, ...]) -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service, stream=True) as call:
@@ -104,12 +104,12 @@ def test_a_failure_ends_a_stream_with_an_error(before: tuple[str, ...]) -> None:
         assert last["error"]["message"] == "the engine has burst"
         assert set(last["error"]) == {"message", "type", "param", "code"}
         assert call.ended
-        assert service.scripted.cancelled == [], "the engine had given it up itself"
+        assert service.scripted.cancelled == [], "the engine had already ended it"
 
     run(scenario)
 
 
-def test_a_fault_while_reading_ends_a_stream_with_an_error() -> None:
+def test_an_exception_while_reading_ends_a_stream_with_an_error() -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service, stream=True) as call:
@@ -127,14 +127,14 @@ def test_a_fault_while_reading_ends_a_stream_with_an_error() -> None:
 
 
 @pytest.mark.parametrize("before", [(), ("a", "b")], ids=["at once", "in the middle"])
-def test_a_client_that_leaves_cancels_once(before: tuple[str, ...]) -> None:
+def test_a_client_that_disconnects_cancels_once(before: tuple[str, ...]) -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service, stream=True) as call:
             await service.scripted.submitted.wait()
             service.scripted.deliver(steps(*before))
             await call.until(lambda call: call.body.count(b"\n\n") > len(before))
-            call.leave()
+            call.disconnect()
             await call.done()
         assert service.scripted.cancelled == ["chatcmpl-1"]
         assert contents(call) == ["", *before]
@@ -142,13 +142,13 @@ def test_a_client_that_leaves_cancels_once(before: tuple[str, ...]) -> None:
     run(scenario)
 
 
-def test_a_client_that_leaves_after_the_end_cancels_nothing() -> None:
+def test_a_client_that_disconnects_after_the_end_cancels_nothing() -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service, stream=True) as call:
             await service.scripted.submitted.wait()
             service.scripted.deliver(steps("a", finish=True))
-            call.leave()
+            call.disconnect()
             await call.until(lambda call: call.ended)
             await call.done()
         assert service.scripted.cancelled == []
@@ -157,7 +157,7 @@ def test_a_client_that_leaves_after_the_end_cancels_nothing() -> None:
 
 
 @pytest.mark.parametrize("message", ["http.response.start", "http.response.body"])
-def test_a_client_that_cannot_be_answered_cancels_once(message: str) -> None:
+def test_a_failed_send_cancels_once(message: str) -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service, stream=True, fails_at=message) as call:
@@ -167,7 +167,7 @@ def test_a_client_that_cannot_be_answered_cancels_once(message: str) -> None:
     run(scenario)
 
 
-def test_a_stream_that_is_cancelled_from_outside_cancels_once() -> None:
+def test_a_cancelled_stream_cancels_the_request_once() -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service, stream=True) as call:
@@ -177,7 +177,7 @@ def test_a_stream_that_is_cancelled_from_outside_cancels_once() -> None:
     run(scenario)
 
 
-def test_a_delivery_after_the_event_loop_has_gone_is_dropped() -> None:
+def test_a_delivery_after_the_event_loop_is_closed_is_dropped() -> None:
     service = ScriptedService()
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""Whole answers: given, failed, or given up."""
+"""Whole responses: completions, errors and cancellation."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from friendli_endpoint.generation import EngineError
 from tests.http.scripted import ScriptedService, check_error, completions, run, steps
 
 
-def test_an_answer_is_sent_when_all_of_it_is_there() -> None:
+def test_a_completion_is_sent_when_all_choices_have_finished() -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service) as call:
@@ -25,7 +25,7 @@ def test_an_answer_is_sent_when_all_of_it_is_there() -> None:
     run(scenario)
 
 
-def test_a_failure_is_an_error_500() -> None:
+def test_an_engine_error_gets_500() -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service) as call:
@@ -41,8 +41,8 @@ def test_a_failure_is_an_error_500() -> None:
     run(scenario)
 
 
-def test_a_long_answer_is_whole() -> None:
-    """Its steps are read many at a time."""
+def test_a_long_completion_is_complete() -> None:
+    """Many steps are read at a time."""
 
     async def scenario() -> None:
         service = ScriptedService()
@@ -58,12 +58,12 @@ def test_a_long_answer_is_whole() -> None:
     run(scenario)
 
 
-def test_a_fault_while_reading_is_an_error_500_and_frees_the_engine() -> None:
+def test_an_exception_while_reading_gets_500_and_cancels_the_request() -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service) as call:
             await service.scripted.submitted.wait()
-            for text in ("BROKEN", *"x" * MAX_BUFFERED):  # the choice goes on
+            for text in ("BROKEN", *"x" * MAX_BUFFERED):  # the choice has not finished
                 service.scripted.deliver(steps(text))
             await call.done()
         assert "secret" not in check_error(call, 500)["message"]
@@ -73,20 +73,20 @@ def test_a_fault_while_reading_is_an_error_500_and_frees_the_engine() -> None:
 
 
 @pytest.mark.parametrize("before", [(), ("a", "b")], ids=["at once", "in the middle"])
-def test_a_client_that_leaves_cancels_once(before: tuple[str, ...]) -> None:
+def test_a_client_that_disconnects_cancels_once(before: tuple[str, ...]) -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service) as call:
             await service.scripted.submitted.wait()
             service.scripted.deliver(steps(*before))
-            call.leave()
+            call.disconnect()
             await call.done()
         assert service.scripted.cancelled == ["chatcmpl-1"]
 
     run(scenario)
 
 
-def test_a_call_that_is_cancelled_from_outside_cancels_once() -> None:
+def test_a_cancelled_call_cancels_the_request_once() -> None:
     async def scenario() -> None:
         service = ScriptedService()
         async with completions(service):

@@ -1,0 +1,99 @@
+"""Prepares requests in a worker process, which may be killed, and returns them as msgpack.
+
+The result is msgpack rather than a pickle: a worker runs the chat template of a model file, and
+nothing that it returns must be able to run code in the endpoint's process.
+"""
+
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgpack  # type: ignore[import-untyped]
+from pydantic import TypeAdapter
+
+from friendli.models import DedicatedChatCompletionBody
+from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
+from friendli_endpoint.chat.decoding.rules import RuleCompiler
+from friendli_endpoint.chat.prepared import PreparedRequest
+from friendli_endpoint.generation import RequestError, Vocabulary
+
+__all__ = ["FACTORY", "Outcome", "Rejection", "decode_outcome", "encode_body", "load"]
+
+FACTORY = "friendli_endpoint.chat.worker:load"
+
+_Handler: TypeAlias = Callable[[bytes, Callable[[str], None]], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A `RequestError`, as data; the attributes are those of the error."""
+
+    message: str
+    param: str | None
+    status: int
+    code: str | None
+    retry_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Result of preparing a request.
+
+    Attributes:
+        result: The prepared request, or the reason why it is rejected.
+        compile_seconds: Duration of each compilation of a constraint, in seconds.
+    """
+
+    result: PreparedRequest | Rejection
+    compile_seconds: tuple[float, ...]
+
+
+_OUTCOMES = TypeAdapter(Outcome)
+
+
+def load(load_vocabulary: Callable[[], Vocabulary]) -> Callable[..., _Handler]:
+    """Loads a vocabulary, and returns a function that makes the handler of a worker.
+
+    Args:
+        load_vocabulary: Loads the vocabulary.
+
+    Returns:
+        A function of the chat template, the context in tokens, and the `ChatDefaults`.
+    """
+    rules = RuleCompiler(load_vocabulary())
+
+    def make_handler(template: str, context: int, defaults: ChatDefaults) -> _Handler:
+        compile_seconds: list[float] = []
+        chat = ChatModel(rules, template, context, defaults, compile_seconds.append)
+
+        def handle(job: bytes, report: Callable[[str], None]) -> bytes:
+            compile_seconds.clear()
+            body: DedicatedChatCompletionBody = pickle.loads(job)
+            result: PreparedRequest | Rejection
+            try:
+                result = chat.prepare(body, report)
+            except RequestError as error:
+                result = Rejection(
+                    error.message, error.param, error.status, error.code, error.retry_after
+                )
+            outcome = Outcome(result, tuple(compile_seconds))
+            return bytes(msgpack.packb(_OUTCOMES.dump_python(outcome)))
+
+        return handle
+
+    return make_handler
+
+
+def encode_body(body: DedicatedChatCompletionBody) -> bytes:
+    """Returns the job that prepares a request."""
+    return pickle.dumps(body, pickle.HIGHEST_PROTOCOL)
+
+
+def decode_outcome(result: bytes) -> Outcome:
+    """Returns the outcome in the result of a job.
+
+    Raises:
+        ValueError: The result is not an outcome.
+    """
+    return _OUTCOMES.validate_python(msgpack.unpackb(result, strict_map_key=False))

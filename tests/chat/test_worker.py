@@ -1,0 +1,92 @@
+"""Preparing a request as a job: the same result as in this process, as data."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from friendli_endpoint.chat.conversation import ChatDefaults
+from friendli_endpoint.chat.prepared import PreparedRequest
+from friendli_endpoint.chat.request.rules import Limits
+from friendli_endpoint.chat.worker import Rejection, decode_outcome, encode_body, load
+from friendli_endpoint.generation import RequestError
+from tests.chat.random_requests import MODELS, SOURCES, VOCABULARY, bodies
+from tests.support.chat import body_of
+from tests.support.scripted import ScriptedVocabulary
+
+LOAD_VOCABULARY = partial(ScriptedVocabulary, context=VOCABULARY.context)
+MAKE_HANDLER = load(LOAD_VOCABULARY)
+HANDLERS = {source: MAKE_HANDLER(source, VOCABULARY.context, ChatDefaults()) for source in SOURCES}
+
+
+def ignore(_field: str) -> None:
+    pass
+
+
+def without_id(prepared: PreparedRequest) -> PreparedRequest:
+    """Returns a prepared request without its random id."""
+    return replace(prepared, request=replace(prepared.request, request_id=""))
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(SOURCES), bodies())
+def test_a_job_returns_what_the_model_prepares(source: str, fields: dict[str, Any]) -> None:
+    body = body_of(**{"seed": 1, **fields})
+    result = decode_outcome(HANDLERS[source](encode_body(body), ignore)).result
+    try:
+        expected = MODELS[source].prepare(body)
+    except RequestError as error:
+        attributes = (error.message, error.param, error.status, error.code, error.retry_after)
+        assert result == Rejection(*attributes)
+    else:
+        assert isinstance(result, PreparedRequest)
+        assert without_id(result) == without_id(expected)
+
+
+def test_banned_tokens_survive_the_job() -> None:
+    job = encode_body(body_of(logit_bias={"5": -100}))
+    result = decode_outcome(HANDLERS[SOURCES[0]](job, ignore)).result
+    assert isinstance(result, PreparedRequest)
+    (choice,) = result.request.choices
+    assert choice.logit_bias == {5: float("-inf")}
+
+
+def test_a_rejection_keeps_every_attribute_of_the_error() -> None:
+    handle = MAKE_HANDLER(SOURCES[0], VOCABULARY.context, ChatDefaults(limits=Limits(2)))
+    result = decode_outcome(handle(encode_body(body_of(n=3)), ignore)).result
+    assert isinstance(result, Rejection)
+    assert (result.param, result.status) == ("n", 400)
+
+
+def test_compilations_are_counted_for_each_job() -> None:
+    handle = MAKE_HANDLER(SOURCES[0], VOCABULARY.context, ChatDefaults())
+    job = encode_body(body_of(response_format={"type": "regex", "schema": "[ab]{7}"}))
+    first, second = (decode_outcome(handle(job, ignore)).compile_seconds for _ in range(2))
+    assert len(first) == 1 and first[0] > 0
+    assert second == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "reported"),
+    [
+        ({}, ["tools", "messages", "response_format", ""]),
+        (
+            {"chat_template_kwargs": {"a": 1}},
+            ["tools", "chat_template_kwargs", "response_format", ""],
+        ),
+    ],
+)
+def test_a_field_is_reported_before_it_is_processed(
+    fields: dict[str, Any], reported: list[str]
+) -> None:
+    found: list[str] = []
+    HANDLERS[SOURCES[0]](encode_body(body_of(**fields)), found.append)
+    assert found == reported
+
+
+def test_an_outcome_of_another_form_is_an_error() -> None:
+    with pytest.raises(ValueError, match="Outcome"):
+        decode_outcome(b"\x80")
