@@ -36,7 +36,7 @@ def resident_memory() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a waiting request takes.
+    """Share of the queue that a waiting request takes.
 
     Attributes:
         tokens: Number of tokens of its prompt.
@@ -50,7 +50,7 @@ class Demand:
 
     @classmethod
     def of(cls, request: GenerationRequest) -> "Demand":
-        """Returns what a request takes."""
+        """Returns the share of a request."""
         return cls(request.num_prompt_tokens, request.num_bytes, request.rules.grammar)
 
 
