@@ -102,6 +102,8 @@ def source_of(settings: Settings) -> ModelSource:
         drafts=settings.speculation,
         max_queue=settings.max_queue,
         max_queue_tokens=settings.max_queue_tokens,
+        max_queue_bytes=settings.max_queue_bytes,
+        max_memory=settings.max_memory,
         adapters={route: Path(path) for route, _, path in adapters},
     )
     return LlamaSource(settings.model, options)

@@ -81,6 +81,10 @@ class Settings(BaseSettings):
     """Maximum number of waiting requests; further ones get a 429 with retry-after."""
     max_queue_tokens: Annotated[int, Field(ge=1), Flag("Capacity")] = 1 << 20
     """Maximum number of prompt tokens of all waiting requests."""
+    max_queue_bytes: Annotated[int, Field(ge=1), Flag("Capacity")] = 1 << 30
+    """Maximum estimated memory of all waiting requests in bytes."""
+    max_memory: Annotated[int | None, Field(ge=1), Flag("Capacity", "90 % of what is free")] = None
+    """Memory of the process in bytes above which no more requests may wait."""
 
     workers: Annotated[int | None, Field(ge=0), Flag("Capacity", "one per processor, up to 4")] = (
         None

@@ -1,6 +1,7 @@
 """Stop strings: the first to complete and the longest of those wins, for any chunking."""
 
 import itertools
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -137,3 +138,19 @@ def test_the_token_that_completes_a_stop_decides_however_late_its_text_is_read(
             return
         before, held = before + len(held), b""
     assert expected is None
+
+
+def test_the_largest_legal_set_takes_a_few_mebibytes() -> None:
+    stops = [
+        "".join(chr(0x1F600 + (number * place) % 61) for place in range(1, 1025))
+        for number in range(1, 65)
+    ]
+    tracemalloc.start()
+    try:
+        matcher = StopMatcher(StopSet(stops))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 4 << 20
+    match = matcher.feed(stops[0].encode()[1:] + stops[6].encode())
+    assert match == StopMatch(2 * 4096 - 1, 4096)

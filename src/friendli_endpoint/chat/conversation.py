@@ -6,8 +6,10 @@ worker process: all that takes time and memory in proportion to hostile input is
 
 import hashlib
 import uuid
+from array import array
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 
 from friendli.models import (
     DedicatedChatCompletionBody,
@@ -172,10 +174,13 @@ class ChatModel:
             self._rules.compile(request.rules),
             model=prepared.model,
             include_usage=prepared.include_usage,
-            readers=[self._reader(prepared) for _ in request.choices],
-            calls=[self._call_reader(prepared, choice.seed) for choice in request.choices]
-            if prepared.tools
-            else (),
+            reader=partial(
+                Reader,
+                self._vocabulary,
+                parse=prepared.parse_reasoning,
+                include=prepared.include_reasoning,
+            ),
+            call_reader=self._call_reader(prepared) if prepared.tools else None,
         )
 
     def tokenize(self, text: str, special: bool) -> list[int]:
@@ -238,13 +243,16 @@ class ChatModel:
                 return self._grammars.json_schema(response_schema.schema_, param)
         return self._grammars.json_schema({"type": "object"}, "response_format")
 
-    def _reader(self, prepared: PreparedRequest) -> Reader:
-        return Reader(
-            self._vocabulary, parse=prepared.parse_reasoning, include=prepared.include_reasoning
-        )
+    def _call_reader(self, prepared: PreparedRequest) -> Callable[[int], CallReader]:
+        """Returns a function from the seed of a choice to the reader of its tool calls.
 
-    def _call_reader(self, prepared: PreparedRequest, seed: int) -> CallReader:
-        """Returns a reader whose call ids derive from prompt and seed, so they are reproducible."""
-        prompt = tuple(prepared.request.prompt_ids)
-        key = hashlib.blake2b(repr((seed, prompt)).encode()).digest()
-        return CallReader(self._tools.family.parser(prepared.tools), key)
+        Call ids derive from prompt and seed, so they are reproducible.
+        """
+        key = hashlib.blake2b(array("i", prepared.request.prompt_ids).tobytes()).digest()
+        family, tools = self._tools.family, prepared.tools
+
+        def reader(seed: int) -> CallReader:
+            own = hashlib.blake2b(seed.to_bytes(8), key=key).digest()
+            return CallReader(family.parser(tools), own)
+
+        return reader

@@ -5,6 +5,7 @@ one that began earlier wins. The result therefore does not depend on how the tex
 tokens.
 """
 
+from array import array
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,21 +29,25 @@ class StopMatch:
 class StopSet:
     """Compiled stop strings; read-only, so any number of matchers may share a set.
 
+    A state is a prefix of a stop string. States that only continue a prefix come one after the
+    other, so that a byte takes 13 bytes: 64 stop strings of 4,096 bytes take 3.3 MiB.
+
     Args:
         stops: At least one, none empty.
 
     Attributes:
-        next: For each state, the next states by byte.
         fallback: For each state, the state of its longest proper suffix.
         held: For each state, the number of last bytes that may begin a stop string.
         match: For each state, the length in bytes of the stop string complete in it, or 0.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
-        self.next: list[dict[int, int]] = [{}]
-        self.fallback = [0]
-        self.held = [0]
-        self.match = [0]
+        self._read = bytearray(1)
+        self._chained = bytearray(1)
+        self._branches: dict[int, dict[int, int]] = {}
+        self.fallback = array("I", [0])
+        self.held = array("I", [0])
+        self.match = array("I", [0])
         for stop in stops:
             self._add(stop.encode())
         self._link()
@@ -50,35 +55,59 @@ class StopSet:
     def _add(self, stop: bytes) -> None:
         state = 0
         for byte in stop:
-            following = self.next[state].get(byte)
-            if following is None:
-                following = self.next[state][byte] = len(self.next)
-                self.next.append({})
-                self.fallback.append(0)
-                self.held.append(self.held[state] + 1)
-                self.match.append(0)
-            state = following
+            state = self._next(state, byte) or self._append(state, byte)
         self.match[state] = len(stop)
 
+    def _append(self, state: int, byte: int) -> int:
+        following = len(self._read)
+        is_chained = following == state + 1
+        self._read.append(byte)
+        self._chained.append(is_chained)
+        if not is_chained:
+            self._branches.setdefault(state, {})[byte] = following
+        self.fallback.append(0)
+        self.held.append(self.held[state] + 1)
+        self.match.append(0)
+        return following
+
     def _link(self) -> None:
-        ready = deque(self.next[0].values())
+        ready = deque(self._children(0))
         while ready:
             state = ready.popleft()
             behind = self.fallback[state]
             self.match[state] = self.match[state] or self.match[behind]
-            if not self.next[state]:
+            children = self._children(state)
+            if not children:
                 self.held[state] = self.held[behind]
-            for byte, following in self.next[state].items():
-                self.fallback[following] = self.step(behind, byte)
-                ready.append(following)
+            for following in children:
+                self.fallback[following] = self.step(behind, self._read[following])
+            ready.extend(children)
+
+    def _children(self, state: int) -> list[int]:
+        children = list(self._branches.get(state, {}).values())
+        if state + 1 < len(self._chained) and self._chained[state + 1]:
+            children.append(state + 1)
+        return children
+
+    def _next(self, state: int, byte: int) -> int:
+        """Returns the state of the prefix that is one byte longer, or 0."""
+        following = state + 1
+        if (
+            following < len(self._read)
+            and self._chained[following]
+            and self._read[following] == byte
+        ):
+            return following
+        branches = self._branches.get(state)
+        return branches.get(byte, 0) if branches else 0
 
     def step(self, state: int, byte: int) -> int:
         """Returns the state after one more byte."""
-        while byte not in self.next[state]:
+        while not (following := self._next(state, byte)):
             if state == 0:
                 return 0
             state = self.fallback[state]
-        return self.next[state][byte]
+        return following
 
 
 class StopMatcher:

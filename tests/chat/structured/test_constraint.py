@@ -14,8 +14,8 @@ from friendli_endpoint.generation import TokenStep
 from tests.chat.structured.failing import Failing, Panic
 from tests.chat.structured.schemas import SCHEMAS
 from tests.chat.structured.walks import COMPILER, ENDS, VOCABULARY, allowed
-from tests.support.chat import choice_guide, criteria_of
-from tests.support.scripted import request, run, serving
+from tests.support.chat import ConstraintMaker, choice_guide, criteria_of
+from tests.support.scripted import ScriptedVocabulary, request, run, serving
 
 OBJECT = {"type": "object"}
 BRIEF = {
@@ -140,3 +140,42 @@ def test_after_a_token_that_is_not_allowed_no_token_is_allowed() -> None:
     assert not constraint.accept(VOCABULARY.byte("x"))
     assert allowed(constraint) == set() and constraint.fast_forward_tokens() == []
     assert not constraint.satisfied and not constraint.accept(VOCABULARY.byte("{"))
+
+
+class CountingVocabulary(ScriptedVocabulary):
+    """Counts the characters that are tokenized."""
+
+    num_tokenized = 0
+
+    def tokenize(self, text: str, special: bool) -> list[int]:
+        self.num_tokenized += len(text)
+        return super().tokenize(text, special)
+
+
+def test_a_text_without_a_choice_is_tokenized_once_and_not_at_each_position() -> None:
+    text = "long text " * 800
+    vocabulary = CountingVocabulary()
+    maker = ConstraintMaker(vocabulary)
+    grammar = maker.grammars.json_schema({"const": text}, "s")
+    assert vocabulary.num_tokenized < 3 * len(text), "compiling tokenizes it at each of 32 tokens"
+    before = vocabulary.num_tokenized
+    constraint = maker.of_grammar(grammar, ENDS)
+    output = b""
+    while forced := constraint.fast_forward_tokens():
+        for token in forced[:16]:
+            output += vocabulary.token_bytes(token)
+            constraint.accept(token)
+    assert json.loads(output) == text
+    assert vocabulary.num_tokenized - before < 3 * len(text)
+
+
+def test_fast_forward_tokens_that_are_not_accepted_are_forgotten() -> None:
+    constraint = COMPILER.regex("(?:abcd){4}", ENDS, "r")
+    copied = constraint.copy()
+    expected = constraint.fast_forward_tokens()
+    first = VOCABULARY.token_bytes(expected[0])
+    for byte in first:
+        constraint.accept(VOCABULARY.byte(byte))
+    following = b"".join(map(VOCABULARY.token_bytes, constraint.fast_forward_tokens()))
+    assert (first + following).startswith(b"abcdabcd")
+    assert copied.fast_forward_tokens() == expected

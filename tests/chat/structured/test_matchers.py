@@ -88,6 +88,18 @@ def test_an_unused_grammar_is_evicted_after_128_others() -> None:
     assert number_of(0) not in matchers
 
 
+def test_fewer_large_grammars_stay_in_memory() -> None:
+    matchers = MatcherCompiler(VOCABULARY)
+    comments = "// a comment\n" * 20_000
+    large = [Grammar("lark", f'start: "{number}"\n{comments}') for number in range(10)]
+    for grammar in large:
+        matchers.compile(grammar)
+    kept = [grammar for grammar in large if grammar in matchers]
+    assert kept == large[-len(kept) :]
+    assert 1 <= len(kept) < len(large)
+    assert sum(grammar.num_bytes for grammar in kept) <= 256 << 20
+
+
 def test_a_cache_hit_on_a_grammar_in_use_makes_it_the_most_recent() -> None:
     matchers = MatcherCompiler(VOCABULARY)
     used = matchers.compile(number_of(0))

@@ -1,10 +1,14 @@
 """Several tokens in one step: fast-forward tokens and drafts."""
 
+import threading
+from collections.abc import Sequence
 from itertools import count, pairwise, takewhile
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from friendli_endpoint.engine.core.sampling import logprobs
 from friendli_endpoint.generation import StepReport, TokenLogprob
@@ -222,3 +226,34 @@ def test_choices_that_run_in_a_batch_are_not_drafted() -> None:
     with serving(repeating(SIZE, 5, 1.0), batch_invariant_positions=128) as (engine, backend):
         run(engine, request("r", [5, 6, 7, 8, 9] * 3, *guides, max_tokens=30))
     assert backend.named("extend") == []
+
+
+class WatchedGuide(ScriptedGuide):
+    """Records the threads that ask it for masks and for fast-forward tokens."""
+
+    def __init__(self, *, looks_ahead: bool) -> None:
+        super().__init__(forced={1: RUN, 6: RUN})
+        self.looks_ahead = looks_ahead
+        self.threads: set[str] = set()
+
+    def mask(self) -> NDArray[np.uint32] | None:
+        self.threads.add(threading.current_thread().name)
+        return super().mask()
+
+    def fast_forward_tokens(self) -> Sequence[int]:
+        self.threads.add(threading.current_thread().name)
+        return super().fast_forward_tokens()
+
+
+def test_a_slow_guide_is_never_asked_on_the_thread_of_the_engine() -> None:
+    slow, fast = WatchedGuide(looks_ahead=True), WatchedGuide(looks_ahead=False)
+    with serving(CHAOS) as (engine, _):
+        inboxes = run(
+            engine,
+            request("slow", PROMPT, slow, max_tokens=12),
+            request("fast", PROMPT, fast, max_tokens=12),
+        )
+    assert inboxes[0].tokens() == inboxes[1].tokens()
+    assert inboxes[0].tokens()[1:6] == RUN
+    assert {name.rstrip("0123456789_") for name in slow.threads} == {"guides"}
+    assert fast.threads == {"engine"}

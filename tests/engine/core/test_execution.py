@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from friendli_endpoint.generation import DecodingRules, Guide, TokenFindings
 from tests.engine.core.scripted_loop import (
     CHAOS,
     COUNTING,
@@ -39,6 +40,32 @@ def test_a_request_with_more_choices_than_slots_is_served() -> None:
     with serving(CHAOS, slots=7) as (engine, _):
         (many,) = run(engine, with_new_guides(asked))
     assert outcome(few) == outcome(many)
+
+
+def test_guides_are_made_when_a_choice_gets_its_slot_and_not_before() -> None:
+    unfinished: set[int] = set()
+    max_unfinished = 0
+
+    class CountedGuide(ScriptedGuide):
+        def accept(self, token_id: int, is_last: bool) -> TokenFindings:
+            findings = super().accept(token_id, is_last)
+            if findings.finish is not None:
+                unfinished.discard(id(self))
+            return findings
+
+    made: list[CountedGuide] = []
+
+    def make_guide(_rules: DecodingRules) -> Guide:
+        nonlocal max_unfinished
+        made.append(CountedGuide())
+        unfinished.add(id(made[-1]))
+        max_unfinished = max(max_unfinished, len(unfinished))
+        return made[-1]
+
+    asked = [request(f"{number}", PROMPT, *[ScriptedGuide()] * 20) for number in range(3)]
+    with serving(CHAOS, slots=2, make_guide=make_guide) as (engine, _):
+        run(engine, *asked)
+    assert len(made) == 60 and max_unfinished == 2
 
 
 def test_a_slot_that_contains_the_prompt_is_used_without_a_copy() -> None:

@@ -5,7 +5,7 @@ from time import monotonic
 
 import pytest
 
-from friendli_endpoint.engine.core.admission import Admission
+from friendli_endpoint.engine.core.admission import Admission, Demand
 from friendli_endpoint.engine.core.outbox import Deliver, Outbox
 from friendli_endpoint.generation import (
     EngineError,
@@ -41,21 +41,21 @@ def step(token: int) -> TokenStep:
 def opened(outbox: Outbox, admission: Admission, name: str, deliver: Deliver) -> GenerationRequest:
     """Adds a request with as many tokens as may be queued."""
     asked = request(name, range(MAX_TOKENS))
-    admission.enter(MAX_TOKENS)
+    admission.enter(Demand.of(asked))
     outbox.open(name, deliver, monotonic())
     return asked
 
 
 def is_empty(admission: Admission) -> bool:
     """Whether no request is queued: if so, a first one fills the queue, and a second one fails."""
-    admission.enter(MAX_TOKENS)
+    admission.enter(Demand(MAX_TOKENS))
     try:
-        admission.enter(1)
+        admission.enter(Demand(1))
     except RequestError:
-        admission.leave(MAX_TOKENS)
+        admission.leave(Demand(MAX_TOKENS))
         return True
-    admission.leave(1)
-    admission.leave(MAX_TOKENS)
+    admission.leave(Demand(1))
+    admission.leave(Demand(MAX_TOKENS))
     return False
 
 
@@ -104,7 +104,7 @@ def test_a_request_leaves_the_queue_when_its_prefill_begins(
 ) -> None:
     asked = opened(outbox, admission, "r", lambda _event: None)
     with pytest.raises(RequestError):
-        admission.enter(MAX_TOKENS)
+        admission.enter(Demand(MAX_TOKENS))
     outbox.begin(asked)
     outbox.begin(asked)
     assert is_empty(admission)

@@ -12,6 +12,7 @@ from friendli_endpoint.engine.llama.capacity import (
     available_memory,
     available_threads,
     fit,
+    high_water_mark,
 )
 
 MIB = 1 << 20
@@ -117,3 +118,8 @@ def test_the_cgroup_limit_lowers_the_free_memory(
 
 def test_at_least_one_processor_is_available() -> None:
     assert available_threads() >= 1
+
+
+def test_the_high_water_mark_leaves_a_tenth_of_the_free_memory() -> None:
+    assert high_water_mark(100 * MIB, 1000 * MIB) == 1000 * MIB
+    assert high_water_mark(100 * MIB, None) is None

@@ -56,8 +56,9 @@ class ResponseBuilder:
             process.
         model: The model name in the response.
         include_usage: Whether a stream ends with a usage chunk.
-        readers: One for each choice.
-        calls: One for each choice; empty in a request without tools.
+        reader: Creates the reader of a choice, with its first token.
+        call_reader: Creates the reader of the tool calls of a choice from its seed; None in a
+            request without tools.
 
     Attributes:
         request: The request to the engine.
@@ -71,16 +72,17 @@ class ResponseBuilder:
         *,
         model: str,
         include_usage: bool,
-        readers: Sequence[Reader],
-        calls: Sequence[CallReader] = (),
+        reader: Callable[[], Reader],
+        call_reader: Callable[[int], CallReader] | None = None,
     ) -> None:
         self.request = request
         self._rules = rules
         self._include_usage = include_usage or not request.stream
         self._model = model
         self._created = int(time.time())
-        self._readers = readers
-        self._calls = calls
+        self._reader = reader
+        self._call_reader = call_reader
+        self._choices: dict[int, _ChoiceReader] = {}
         self._unfinished = len(request.choices)
         self.num_generated = 0
         self._cached_tokens = 0
@@ -132,41 +134,32 @@ class ResponseBuilder:
     def _read_step(self, step: TokenStep) -> Iterator[Chunk]:
         if step.token_id is not None:
             self.num_generated += 1
-        delta = self._readers[step.choice].read(step)
+        if step.choice not in self._choices:
+            self._choices[step.choice] = self._new_reader(step.choice)
+        reader = self._choices[step.choice]
+        delta = reader.answer.read(step)
         logprobs = delta.logprobs
         if delta.reasoning:
             reasoning = StreamedChatChoiceDelta(reasoning_content=delta.reasoning)
             yield self._chunk(step.choice, reasoning, logprobs=() if delta.text else logprobs)
             logprobs = logprobs if delta.text else ()
-        if delta.text and not (logprobs or self._calls):
+        if delta.text and not (logprobs or reader.calls):
             yield TextDelta(step.choice, delta.text)
         else:
-            for answer_delta in self._answer(step.choice, delta, bool(logprobs)):
+            for answer_delta in _answer(reader.calls, delta, bool(logprobs)):
                 yield self._chunk(step.choice, answer_delta, logprobs=logprobs)
                 logprobs = ()
         if delta.finish is not None:
             self._unfinished -= 1
+            del self._choices[step.choice]
             yield self._chunk(
-                step.choice, StreamedChatChoiceDelta(), finish=self._finish(step.choice, delta)
+                step.choice, StreamedChatChoiceDelta(), finish=_finish(reader.calls, delta)
             )
 
-    def _answer(self, choice: int, delta: Delta, needed: bool) -> Iterator[StreamedChatChoiceDelta]:
-        """Yields the deltas that a step adds to the answer; at least one if `needed`."""
-        empty = True
-        if self._calls:
-            for call_delta in self._calls[choice].read(delta.text, delta.finish is not None):
-                empty = False
-                yield call_delta
-        elif delta.text:
-            empty = False
-            yield StreamedChatChoiceDelta(content=delta.text)
-        if needed and empty:
-            yield StreamedChatChoiceDelta(content="")
-
-    def _finish(self, choice: int, delta: Delta) -> FinishReason | None:
-        """Returns `tool_calls` for a message with complete calls, unless it was cut off."""
-        called = self._calls and self._calls[choice].complete
-        return "tool_calls" if called and delta.finish == "stop" else delta.finish
+    def _new_reader(self, choice: int) -> "_ChoiceReader":
+        seed = self.request.choices[choice].seed
+        calls = self._call_reader(seed) if self._call_reader is not None else None
+        return _ChoiceReader(self._reader(), calls)
 
     def _chunk(
         self,
@@ -215,6 +208,40 @@ class ResponseBuilder:
             ),
             model=self._model,
         )
+
+
+class _ChoiceReader(NamedTuple):
+    """Readers of one choice while it runs.
+
+    Attributes:
+        answer: Decodes its text.
+        calls: Separates tool calls from text; None in a request without tools.
+    """
+
+    answer: Reader
+    calls: CallReader | None
+
+
+def _answer(
+    calls: CallReader | None, delta: Delta, needed: bool
+) -> Iterator[StreamedChatChoiceDelta]:
+    """Yields the deltas that a step adds to the answer; at least one if `needed`."""
+    empty = True
+    if calls is not None:
+        for call_delta in calls.read(delta.text, delta.finish is not None):
+            empty = False
+            yield call_delta
+    elif delta.text:
+        empty = False
+        yield StreamedChatChoiceDelta(content=delta.text)
+    if needed and empty:
+        yield StreamedChatChoiceDelta(content="")
+
+
+def _finish(calls: CallReader | None, delta: Delta) -> FinishReason | None:
+    """Returns `tool_calls` for a message with complete calls, unless it was cut off."""
+    called = calls is not None and calls.complete
+    return "tool_calls" if called and delta.finish == "stop" else delta.finish
 
 
 class _WholeAnswer:

@@ -3,6 +3,7 @@
 import math
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from friendli.models import DedicatedChatCompletionBody
@@ -34,23 +35,22 @@ def sampling_params(
     """
     seed = None if isinstance(body.seed, Unset) else body.seed
     bias = _logit_bias(value_or_none(body.logit_bias) or {}, vocabulary)
-    return tuple(
-        SamplingParams(
-            seed=choice_seed,
-            temperature=_or_neutral(body.temperature, 1.0),
-            top_k=max(0, value_or_none(body.top_k) or 0),
-            top_p=_or_neutral(body.top_p, 1.0),
-            min_p=_or_neutral(body.min_p, 0.0),
-            repetition_penalty=_or_neutral(body.repetition_penalty, 1.0),
-            frequency_penalty=_or_neutral(body.frequency_penalty, 0.0),
-            presence_penalty=_or_neutral(body.presence_penalty, 0.0),
-            logit_bias=bias,
-            xtc_threshold=_or_neutral(body.xtc_threshold, 0.0),
-            xtc_probability=_or_neutral(body.xtc_probability, 0.0),
-            xtc_protected=tuple(sorted(protected)),
-        )
-        for choice_seed in _seeds(seed, value_or_none(body.n) or 1)
+    first, *seeds = _seeds(seed, value_or_none(body.n) or 1)
+    params = SamplingParams(
+        seed=first,
+        temperature=_or_neutral(body.temperature, 1.0),
+        top_k=max(0, value_or_none(body.top_k) or 0),
+        top_p=_or_neutral(body.top_p, 1.0),
+        min_p=_or_neutral(body.min_p, 0.0),
+        repetition_penalty=_or_neutral(body.repetition_penalty, 1.0),
+        frequency_penalty=_or_neutral(body.frequency_penalty, 0.0),
+        presence_penalty=_or_neutral(body.presence_penalty, 0.0),
+        logit_bias=bias,
+        xtc_threshold=_or_neutral(body.xtc_threshold, 0.0),
+        xtc_probability=_or_neutral(body.xtc_probability, 0.0),
+        xtc_protected=tuple(sorted(protected)),
     )
+    return (params, *(replace(params, seed=choice_seed) for choice_seed in seeds))
 
 
 def _or_neutral(value: float | Unset | None, neutral: float) -> float:

@@ -24,8 +24,10 @@ from friendli_endpoint.generation import Grammar, RequestError
 
 __all__ = ["GrammarMaker"]
 
-_MAX_CACHED = 128
-"""Number of schemas whose grammar is cached."""
+_MAX_CACHED_CHARACTERS = 4 << 20
+"""Characters of the schemas whose grammar is cached."""
+_MIN_CHARACTERS = 32 * 1024
+"""Characters that a schema counts as at least, so that at most 128 are cached."""
 
 _MAX_REGEX_CHARACTERS = 16 * 1024
 
@@ -51,7 +53,9 @@ class GrammarMaker:
         self._compiled = compiled
         self._layout = LAYOUTS[layout]
         self._lock = Lock()
-        self._schemas: LRUCache[str, Grammar] = LRUCache(_MAX_CACHED)
+        self._schemas: LRUCache[str, Grammar] = LRUCache(
+            _MAX_CACHED_CHARACTERS, lambda grammar: len(grammar.text) + _MIN_CHARACTERS
+        )
 
     def json_schema(self, schema: object, param: str) -> Grammar:
         """Builds the grammar of the JSON values that a schema allows.

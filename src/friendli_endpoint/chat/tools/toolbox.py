@@ -18,8 +18,10 @@ from friendli_endpoint.generation import Grammar, RequestError, Vocabulary
 
 __all__ = ["CompiledTool", "ToolCompiler", "Toolbox", "control_markers", "marker_of"]
 
-_CACHE_SIZE = 512
-"""Maximum number of cached tools, and of cached grammars."""
+_MAX_CACHED_CHARACTERS = 8 << 20
+"""Characters of the cached tools, and of the cached grammars."""
+_MIN_CHARACTERS = 16 * 1024
+"""Characters that a tool or a grammar counts as at least, so that at most 512 are cached."""
 
 _MAX_SIMPLE_LENGTH = 8 * 1024
 _NOT_SIMPLE = re.compile(r'"(?:pattern|format)"|[0-9]{3}')
@@ -86,8 +88,10 @@ class ToolCompiler:
         self._marker = marker_of(family, vocabulary)
         self._grammars = grammars
         self._lock = Lock()
-        self._tools: LRUCache[str, CompiledTool] = LRUCache(_CACHE_SIZE)
-        self._texts: LRUCache[object, str] = LRUCache(_CACHE_SIZE)
+        self._tools: LRUCache[str, CompiledTool] = LRUCache(
+            _MAX_CACHED_CHARACTERS, lambda tool: _cached_size(tool.key)
+        )
+        self._texts: LRUCache[object, str] = LRUCache(_MAX_CACHED_CHARACTERS, _cached_size)
 
     def toolbox(self, request: ChatRequest) -> Toolbox | None:
         """Returns the tools of a request; None if none may be called.
@@ -149,6 +153,11 @@ class ToolCompiler:
             with self._lock:
                 self._tools[key] = compiled
         return compiled
+
+
+def _cached_size(text: str) -> int:
+    """Returns the share of a cache that a text takes, at most all of it."""
+    return min(len(text) + _MIN_CHARACTERS, _MAX_CACHED_CHARACTERS)
 
 
 def control_markers(family: Family, vocabulary: Vocabulary) -> frozenset[int]:

@@ -44,6 +44,9 @@ class EngineConfig:
         drafts: Whether to draft for a choice that runs alone, where that does not change a bit.
         max_queue: Maximum number of queued requests.
         max_queue_tokens: Maximum number of prompt tokens of all queued requests together.
+        max_queue_bytes: Maximum estimated memory of all queued requests together, in bytes.
+        max_memory: Memory of the process in bytes, without mapped files, from which on no request
+            is queued; None for any.
     """
 
     slots: int
@@ -54,6 +57,8 @@ class EngineConfig:
     drafts: bool = True
     max_queue: int = 1024
     max_queue_tokens: int = 1 << 20
+    max_queue_bytes: int = 1 << 30
+    max_memory: int | None = None
 
 
 class Execution:
@@ -247,6 +252,7 @@ class Execution:
         history = History(sampling, group.tokens, logits.size)
         running = RunningSequence(sequence, guide, history, self._config.context)
         self._running[slot] = running
+        self._decoding.query_guides([running])
         self._deliver(slot, attempt(running.sample_tokens, [logits]))
 
     def _deliver(self, slot: SlotId, outcome: Outcome) -> None:

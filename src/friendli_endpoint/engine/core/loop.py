@@ -16,7 +16,7 @@ from time import monotonic
 from typing import TypeVar
 
 from friendli_endpoint.engine.core.adapters import Adapter, Adapters
-from friendli_endpoint.engine.core.admission import Admission
+from friendli_endpoint.engine.core.admission import Admission, Demand
 from friendli_endpoint.engine.core.backend import Backend
 from friendli_endpoint.engine.core.execution import EngineConfig, Execution
 from friendli_endpoint.engine.core.outbox import Deliver
@@ -73,7 +73,9 @@ class EngineLoop:
         self._open_backend = open_backend
         self._make_guide = make_guide
         self._report = report
-        self._admission = Admission(config.max_queue, config.max_queue_tokens)
+        self._admission = Admission(
+            config.max_queue, config.max_queue_tokens, config.max_queue_bytes, config.max_memory
+        )
         self._config = config
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -118,7 +120,7 @@ class EngineLoop:
         with self._lock:
             self._check_open()
             adapter = self._adapters.find(request.adapter)
-            self._admission.enter(request.num_prompt_tokens)
+            self._admission.enter(Demand.of(request))
             self._inbox.put(lambda: self._execution.add(request, adapter, deliver, submitted))
 
     def cancel(self, request_id: str) -> None:

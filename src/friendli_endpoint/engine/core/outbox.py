@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from friendli_endpoint.engine.core.admission import Admission
+from friendli_endpoint.engine.core.admission import Admission, Demand
 from friendli_endpoint.generation import (
     EngineError,
     Event,
@@ -85,7 +85,7 @@ class Outbox:
         delivery = self._deliveries[request.request_id]
         if delivery.begun is None:
             delivery.begun = monotonic()
-            self._admission.leave(request.num_prompt_tokens)
+            self._admission.leave(Demand.of(request))
 
     def start(self, request_id: str, num_cached_tokens: int) -> None:
         """Delivers `Started` at once, if it was not delivered before."""
@@ -140,5 +140,5 @@ class Outbox:
     def _pop(self, request: GenerationRequest) -> _Delivery:
         delivery = self._deliveries.pop(request.request_id)
         if delivery.begun is None:
-            self._admission.leave(request.num_prompt_tokens)
+            self._admission.leave(Demand.of(request))
         return delivery

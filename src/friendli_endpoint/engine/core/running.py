@@ -15,7 +15,7 @@ from friendli_endpoint.engine.core.sampling import History, logprobs, sample
 from friendli_endpoint.engine.core.sequence import Sequence
 from friendli_endpoint.generation import Guide, SamplingParams, TokenStep
 
-__all__ = ["Outcome", "RunningSequence", "attempt", "query_guides"]
+__all__ = ["Outcome", "RunningSequence", "attempt", "query_fast_forward", "query_guides"]
 
 Outcome = abc.Sequence[TokenStep] | Exception
 """The tokens that a sequence has generated in a step, or the exception that was raised."""
@@ -66,7 +66,7 @@ class RunningSequence:
 
     @property
     def looks_ahead(self) -> bool:
-        """Whether to call `query_guide` while the logits are computed."""
+        """Whether to ask the guide on a worker thread, because it may take long."""
         return self.guide.looks_ahead
 
     def query_fast_forward(self) -> None:
@@ -75,8 +75,8 @@ class RunningSequence:
             return
         self._queried_fast_forward = True
         try:
-            tokens = tuple(self.guide.fast_forward_tokens())
-            self.fast_forward_tokens = tokens[: min(MAX_RUN, self._remaining)]
+            tokens = self.guide.fast_forward_tokens()
+            self.fast_forward_tokens = tuple(tokens[: min(MAX_RUN, self._remaining)])
         except Exception as error:
             self._fault = error
 
@@ -175,6 +175,12 @@ class RunningSequence:
         group = self.sequence.group
         context_tokens = self.context - group.tokens.size
         return min(group.request.max_tokens, context_tokens) - len(self.tokens)
+
+
+def query_fast_forward(sequences: Iterable[RunningSequence]) -> None:
+    """Asks the guide of each sequence for fast-forward tokens."""
+    for sequence in sequences:
+        sequence.query_fast_forward()
 
 
 def query_guides(sequences: Iterable[RunningSequence]) -> None:

@@ -4,10 +4,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["EngineCapacity", "available_memory", "available_threads", "fit"]
+__all__ = ["EngineCapacity", "available_memory", "available_threads", "fit", "high_water_mark"]
 
 _SHARE = 0.8
 """Fraction of the free memory for KV caches; the rest is for buffers and other processes."""
+
+_MAX_SHARE = 0.9
+"""Fraction of the free memory that the process may take before it queues no more requests."""
 
 _MIN_CONTEXT = 256
 """Context length in tokens below which short memory does not lower it; also its granularity."""
@@ -78,6 +81,19 @@ def fit(
         f"with a context of {context} tokens"
     )
     return EngineCapacity(sequences, context, tuple(notes))
+
+
+def high_water_mark(resident_bytes: int, free_bytes: int | None) -> int | None:
+    """Returns the memory of the process from which on no request is queued.
+
+    Args:
+        resident_bytes: Current memory of the process, in bytes.
+        free_bytes: Free memory in bytes, or None if unknown.
+
+    Returns:
+        Bytes, or None if the free memory is unknown.
+    """
+    return None if free_bytes is None else resident_bytes + int(free_bytes * _MAX_SHARE)
 
 
 def available_memory() -> int | None:

@@ -7,11 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
+from friendli_endpoint.engine.core.admission import resident_memory
 from friendli_endpoint.engine.core.backend import AdapterError
 from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.engine.core.execution import EngineConfig
 from friendli_endpoint.engine.core.loop import EngineLoop
-from friendli_endpoint.engine.llama.capacity import available_memory, available_threads, fit
+from friendli_endpoint.engine.llama.capacity import (
+    available_memory,
+    available_threads,
+    fit,
+    high_water_mark,
+)
 from friendli_endpoint.engine.llama.context import FLASH_CACHE_TOKENS, LlamaContext
 from friendli_endpoint.engine.llama.gguf.repack import repack
 from friendli_endpoint.engine.llama.library import find_library, load
@@ -63,6 +69,10 @@ class LlamaOptions:
             bit of the output.
         max_queue: Maximum number of waiting requests.
         max_queue_tokens: Maximum number of prompt tokens of all waiting requests together.
+        max_queue_bytes: Maximum estimated memory of all waiting requests together, in bytes.
+        max_memory: Memory of the process in bytes, without mapped files, from which on no request
+            may wait; by default, 90 % of the available memory beyond what the process has when
+            the model is opened.
         adapters: File of each LoRA adapter, by its route.
     """
 
@@ -74,6 +84,8 @@ class LlamaOptions:
     drafts: bool = True
     max_queue: int = 1024
     max_queue_tokens: int = 1 << 20
+    max_queue_bytes: int = 1 << 30
+    max_memory: int | None = None
     adapters: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -151,12 +163,13 @@ class LlamaSource:
     ) -> tuple[EngineLoop, ModelCard]:
         options = self._options
         model = LlamaModel(load(find_library()), self._model, options.split_q4_1)
+        free_bytes = available_memory()
         capacity = fit(
             options.sequences,
             options.context,
             train_context=model.train_context,
             bytes_per_token=model.kv_bytes_per_token,
-            free_bytes=available_memory(),
+            free_bytes=free_bytes,
             extra_tokens=FLASH_CACHE_TOKENS,
         )
         for note in capacity.notes:
@@ -170,6 +183,8 @@ class LlamaSource:
             drafts=options.drafts,
             max_queue=options.max_queue,
             max_queue_tokens=options.max_queue_tokens,
+            max_queue_bytes=options.max_queue_bytes,
+            max_memory=options.max_memory or high_water_mark(resident_memory(), free_bytes),
         )
         threads = options.threads or available_threads()
         loop = EngineLoop(

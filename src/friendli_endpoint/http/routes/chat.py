@@ -47,6 +47,7 @@ def add_chat_route(app: FastAPI, service: Service, policy: Policy, telemetry: Te
         except TimeoutError:
             raise timeout_error() from None
         telemetry.record_prepared(record, pending.request, body)
+        del body, content  # the request may wait for long, and needs neither
         policy.rates.take_prompt(caller, pending.request.num_prompt_tokens)
         stack = AsyncExitStack()
         events = await stack.enter_async_context(service.engine.run(pending.request))

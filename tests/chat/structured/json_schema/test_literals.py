@@ -15,6 +15,11 @@ from tests.chat.structured.walks import COMPILER, ENDS, walk
         ({"enum": ["ok", {"a": [1e300]}]}, "s.enum[1]"),
         ({"const": "\x00"}, "s.const"),
         ({"properties": {"\x7f": {}}}, 's.properties["\\u007f"]'),
+        ({"enum": ["ok", "x" * 8193]}, "s.enum[1]"),
+        ({"const": {"a": ["\u00e9" * 4097]}}, "s.const"),
+        ({"required": ["x" * 8193]}, "s.required"),
+        ({"propertyNames": {"const": "x" * 8193}}, "s.propertyNames"),
+        ({"properties": {"x" * 8193: {}}}, f"s.properties.{'x' * 8193}"),
     ],
 )
 def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param: str) -> None:

@@ -163,7 +163,10 @@ def _max_properties(negation: _Negation, keyword: str) -> list[Any]:
 def _constants(negation: _Negation, keyword: str) -> list[Any]:
     value = negation.node.schema[keyword]
     listed = value if keyword == "enum" else [value]
-    return values_except(listed, negation.node.types, negation.node.at(keyword))
+    path, context = negation.node.at(keyword), negation.node.context
+    return values_except(
+        listed, negation.node.types, path, lambda size: context.count_excluded(size, path)
+    )
 
 
 def _required(negation: _Negation, keyword: str) -> list[Any]:

@@ -9,6 +9,8 @@ from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, Sch
 __all__ = ["check_text", "const", "enum"]
 
 _MAX_EXACT = 2**53
+_MAX_BYTES = 8 * 1024
+"""Bytes of a constant string or of a name; see `fixed_text.py`."""
 _UNWRITABLE = re.compile("[\x00-\x07\x0b\x0e-\x1f\x7f\ud800-\udfff]")
 """Characters that JSON can only write as a `\\u` escape. Those escapes are disabled, so that a
 property name has a single spelling."""
@@ -28,12 +30,16 @@ def enum(node: SchemaNode) -> None:
 
 
 def check_text(text: object, path: SchemaPath, *keys: str | int) -> None:
-    """Checks that a string can be generated; ignores values that are not strings.
+    """Checks that a string is short and can be generated; ignores values that are not strings.
 
     Raises:
         SchemaError: At the path, extended by the keys.
     """
-    if isinstance(text, str) and _UNWRITABLE.search(text):
+    if not isinstance(text, str):
+        return
+    if len(text.encode(errors="replace")) > _MAX_BYTES:
+        raise SchemaError((*path, *keys), f"it has a text of more than {_MAX_BYTES:,} bytes")
+    if _UNWRITABLE.search(text):
         raise SchemaError(
             (*path, *keys), "it contains a control character or half of a surrogate pair"
         )

@@ -77,6 +77,13 @@ class RewriteContext(Protocol):
             SchemaError: The document has too many.
         """
 
+    def count_excluded(self, size: int, path: SchemaPath) -> None:
+        """Counts the characters and classes of a pattern that excludes texts.
+
+        Raises:
+            SchemaError: At the path: all such patterns together are too large.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class SchemaNode:

@@ -7,6 +7,7 @@ from friendli_endpoint.chat.structured.json_schema.conjunction import check_conj
 from friendli_endpoint.chat.structured.json_schema.document import Document
 from friendli_endpoint.chat.structured.json_schema.expansion import check_expansion
 from friendli_endpoint.chat.structured.json_schema.finiteness import replace_infinite
+from friendli_endpoint.chat.structured.json_schema.fixed_text import check_fixed_text
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 from friendli_endpoint.chat.structured.json_schema.recursion import check_cycles, check_depth
 from friendli_endpoint.chat.structured.json_schema.rewriter import Rewriter
@@ -51,6 +52,7 @@ def rewrite_schema(schema: object, param: str) -> RewrittenSchema:
         check_depth(root, definitions)
         check_expansion(root, definitions)
         check_conjunctions(root, definitions)
+        check_fixed_text(root, definitions)
     except SchemaError as error:
         raise error.to_request_error(param) from error
     defs = {"$defs": definitions} if definitions else {}

@@ -1,9 +1,10 @@
 """Schemas for all values except a list of constants."""
 
+from collections.abc import Callable
 from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
-from friendli_endpoint.chat.structured.regex import texts_except
+from friendli_endpoint.chat.structured.regex import count_except, texts_except
 
 __all__ = ["values_except"]
 
@@ -12,13 +13,20 @@ _MAX_NUMBERS = 50
 _MAX_EXACT = 2**53
 
 
-def values_except(values: list[Any], types: tuple[str, ...], path: SchemaPath) -> list[Any]:
+def values_except(
+    values: list[Any],
+    types: tuple[str, ...],
+    path: SchemaPath,
+    count: Callable[[int], None] = lambda _size: None,
+) -> list[Any]:
     """Builds schemas that together hold for each value of some types that is not listed.
 
     Args:
         values: The list.
         types: The JSON types.
         path: Path of the list.
+        count: Called with the number of characters and classes of a pattern before it is made;
+            may raise.
 
     Raises:
         SchemaError: The list contains lists or objects, or is too long.
@@ -32,7 +40,8 @@ def values_except(values: list[Any], types: tuple[str, ...], path: SchemaPath) -
     if "boolean" in types:
         out.extend({"const": truth} for truth in (False, True) if not _has(values, truth))
     if "string" in types:
-        out.append(_other_strings([text for text in values if isinstance(text, str)], path))
+        texts = [text for text in values if isinstance(text, str)]
+        out.append(_other_strings(texts, path, count))
     if "number" in types or "integer" in types:
         kind = "number" if "number" in types else "integer"
         numbers = {
@@ -48,13 +57,14 @@ def _has(values: list[Any], truth: bool) -> bool:
     return any(value is truth for value in values)
 
 
-def _other_strings(texts: list[str], path: SchemaPath) -> Any:
+def _other_strings(texts: list[str], path: SchemaPath, count: Callable[[int], None]) -> Any:
     if sum(map(len, texts)) > _MAX_CHARACTERS:
         raise SchemaError(
             path, f"its strings have more than {_MAX_CHARACTERS:,} characters together"
         )
     if not texts:
         return {"type": "string"}
+    count(count_except(texts))
     return {"type": "string", "pattern": f"^{texts_except(texts)}$"}
 
 

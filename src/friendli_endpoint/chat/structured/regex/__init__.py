@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from friendli_endpoint.chat.structured.regex.classes import ALL_DIALECTS, ANY_DIALECT, ASCII_ONLY
 from friendli_endpoint.chat.structured.regex.nodes import PatternError
 from friendli_endpoint.chat.structured.regex.parsing import Pattern, parse
-from friendli_endpoint.chat.structured.regex.rendering import render, texts_except
+from friendli_endpoint.chat.structured.regex.rendering import count_except, render, texts_except
 
 __all__ = [
     "Pattern",
     "PatternError",
+    "count_except",
     "loose_pattern",
     "parse_pattern",
     "search_pattern",

@@ -12,6 +12,7 @@ from friendli_endpoint.chat.structured.regex.nodes import (
     Node,
     PatternError,
     Repeat,
+    fixed_length,
     size_of,
 )
 
@@ -19,6 +20,8 @@ __all__ = ["Pattern", "parse"]
 
 _MAX_NESTING = 40
 _MAX_SIZE = 20_000
+_MAX_FIXED = 8 * 1024
+"""Bytes that a pattern leaves no choice about; see `json_schema/fixed_text.py`."""
 _MAX_DIGITS = 6
 
 _UNSUPPORTED = {
@@ -71,6 +74,8 @@ def parse(text: str, rules: ClassRules) -> Pattern:
         raise PatternError(f"unmatched ) at position {cursor.position}")
     if size_of(root) > _MAX_SIZE:
         raise PatternError(f"its repetitions expand to more than {_MAX_SIZE:,} characters")
+    if fixed_length(root) > _MAX_FIXED:
+        raise PatternError(f"it prescribes a text of more than {_MAX_FIXED:,} bytes")
     return Pattern(root, frozenset(parser.ambiguous | classes.ambiguous))
 
 

@@ -1,6 +1,7 @@
 """Rendering of regular expressions for the compiler, without anchors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from friendli_endpoint.chat.structured.regex.characters import escape_character
 from friendli_endpoint.chat.structured.regex.nodes import (
@@ -12,9 +13,13 @@ from friendli_endpoint.chat.structured.regex.nodes import (
     Repeat,
 )
 
-__all__ = ["render", "texts_except"]
+__all__ = ["count_except", "render", "texts_except"]
 
 _ANY = r"(?s:.*)"
+
+_MAX_GROUPS = 50
+"""Groups of the pattern of `texts_except` inside each other. Each takes three of the 250 levels of
+nesting that the compiler's parser allows."""
 
 
 def render(node: Node, left: str, right: str, excluded: str = "") -> str:
@@ -76,17 +81,82 @@ def texts_except(texts: Iterable[str]) -> str:
     prefix.
     """
     listed = set(texts)
-    next_characters: dict[str, set[str]] = {"": set()}
-    for text in sorted(listed):
-        for end in range(len(text)):
-            next_characters.setdefault(text[:end], set()).add(text[end])
-            next_characters.setdefault(text[: end + 1], set())
+    return _except(_trie(listed), _block_height(listed))
+
+
+def count_except(texts: Iterable[str]) -> int:
+    """Returns the number of characters and classes in the pattern of `texts_except`."""
+    listed = set(texts)
+    return _count(_trie(listed), _block_height(listed))
+
+
+@dataclass(slots=True)
+class _Prefix:
+    """A common prefix of listed texts.
+
+    Attributes:
+        next: The prefixes that have one more character.
+        is_listed: Whether it is a listed text itself.
+    """
+
+    next: dict[str, "_Prefix"] = field(default_factory=dict)
+    is_listed: bool = False
+
+
+def _trie(texts: Iterable[str]) -> _Prefix:
+    root = _Prefix()
+    for text in texts:
+        prefix = root
+        for character in text:
+            prefix = prefix.next.setdefault(character, _Prefix())
+        prefix.is_listed = True
+    return root
+
+
+def _block_height(texts: Iterable[str]) -> int:
+    """Returns how many characters of the texts one group of the pattern reads.
+
+    An alternative for each prefix would repeat all prefixes, so that the pattern of a text of 2,000
+    characters has 2,000,000. A group for each character would be nested deeper than the compiler
+    allows.
+    """
+    return max(1, -(-max(map(len, texts), default=0) // _MAX_GROUPS))
+
+
+def _in_block(root: _Prefix, height: int) -> Iterator[tuple[_Prefix, str, bool]]:
+    """Yields the prefixes that one group reads.
+
+    Yields:
+        A prefix, its characters after those of `root`, and whether a group of its own reads what
+        comes after it.
+    """
+    pending = [(root, "")]
+    while pending:
+        prefix, characters = pending.pop()
+        is_nested = len(characters) == height and bool(prefix.next)
+        yield prefix, characters, is_nested
+        if not is_nested:
+            following = sorted(prefix.next.items(), reverse=True)
+            pending.extend((child, characters + character) for character, child in following)
+
+
+def _count(root: _Prefix, height: int) -> int:
+    count = 0
+    for prefix, characters, is_nested in _in_block(root, height):
+        rest = _count(prefix, height) if is_nested else 2 + len(prefix.next)
+        count += len(characters) + rest
+    return count
+
+
+def _except(root: _Prefix, height: int) -> str:
     options = []
-    for prefix, characters in next_characters.items():
-        rendered = "".join(map(escape_character, prefix))
-        if prefix not in listed:
-            options.append(rendered)
-        listed_next = "".join(map(escape_character, sorted(characters)))
-        differing = f"[^{listed_next}]" if characters else "(?s:.)"
-        options.append(f"{rendered}{differing}(?s:.*)")
+    for prefix, characters, is_nested in _in_block(root, height):
+        read = "".join(map(escape_character, characters))
+        if is_nested:
+            options.append(read + _except(prefix, height))
+            continue
+        listed_next = "".join(map(escape_character, sorted(prefix.next)))
+        differing = f"[^{listed_next}]" if listed_next else "(?s:.)"
+        rest = f"{differing}{_ANY}"
+        options.append(f"{read}{rest}" if prefix.is_listed else f"{read}(?:{rest})?")
     return f"(?:{'|'.join(options)})"
