@@ -12,6 +12,7 @@ from friendli_endpoint.generation.errors import (
     EngineError,
     RequestError,
     StartError,
+    reason_of,
     unknown_adapter,
 )
 from friendli_endpoint.generation.events import (
@@ -64,5 +65,6 @@ __all__ = [
     "TokenLogprob",
     "TokenStep",
     "Vocabulary",
+    "reason_of",
     "unknown_adapter",
 ]

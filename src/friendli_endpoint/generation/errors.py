@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-__all__ = ["EngineError", "RequestError", "StartError", "unknown_adapter"]
+__all__ = ["EngineError", "RequestError", "StartError", "reason_of", "unknown_adapter"]
 
 
 class RequestError(Exception):
@@ -49,6 +49,11 @@ class EngineError(Exception):
 
 class StartError(Exception):
     """Failure to start the endpoint; the message states the reason in a sentence."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Returns the message of an exception, or its type if it has none, as a MemoryError."""
+    return str(error) or type(error).__name__
 
 
 def unknown_adapter(route: str, routes: Collection[str]) -> RequestError:
