@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from friendli_endpoint.access import policy_of
 from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource
-from friendli_endpoint.generation import StartError
+from friendli_endpoint.generation import StartError, reason_of
 from friendli_endpoint.http.application import build_app
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.service import EndpointService, ModelSource
@@ -121,6 +121,11 @@ def create_app(
             if on_failed is None:
                 raise
             on_failed(error)
+        except Exception as error:  # the thread cannot be started
+            failure = StartError(f"cannot load the model: {reason_of(error)}")
+            if on_failed is None:
+                raise failure from error
+            on_failed(failure)
         else:
             on_ready()
 
