@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-__all__ = ["FORMS", "Form", "truncations"]
+__all__ = ["FORMS", "Form"]
 
 Form = Callable[[Path, bytes], Path]
 """Replaces the absent file of a path, given its valid content; returns the path to name."""

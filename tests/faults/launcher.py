@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 import traceback
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -26,12 +27,12 @@ from typing import Any
 from friendli_endpoint.cli import main
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.trials import Trials
-from friendli_endpoint.server import run as _run  # imported before the first fork
+from friendli_endpoint.server.run import run as serve_endpoint
 from tests.contract.live import COMPLETIONS, environment
 
 __all__ = ["Command", "Ended", "Launcher", "launcher"]
 
-SECONDS = 12.0
+SECONDS = 30.0
 """Time after which a process is killed, and counts as hung."""
 
 BODY = json.dumps(
@@ -60,7 +61,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended.
+    """End of a command.
 
     Attributes:
         code: Exit code, negative for a signal; None if it did not end in time.
@@ -96,7 +97,7 @@ def _run_in_child(command: Command) -> None:
     try:
         os.environ.update(command.variables)
         if not command.tried:
-            Trials.try_model = lambda _self, _path: None  # type: ignore[method-assign]
+            setattr(Trials, "try_model", lambda _self, _path: None)  # noqa: B010
         if command.limit is not None:
             with open("/proc/self/statm") as statm:
                 used = int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
@@ -189,6 +190,7 @@ def launcher() -> Iterator[Launcher]:
 
 
 if __name__ == "__main__":
+    assert callable(serve_endpoint)  # `main` would import it only after the fork
     load(find_library())
     gc.freeze()
     for line in sys.stdin:

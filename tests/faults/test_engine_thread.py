@@ -129,6 +129,7 @@ def test_the_matrix_has_every_callback_of_the_engine() -> None:
     assert methods(Backend) - {"close"} == {*BACKEND, *ADAPTERS}
 
 
+@pytest.mark.load
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("position", POSITIONS)

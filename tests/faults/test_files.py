@@ -26,8 +26,8 @@ from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 pytestmark = pytest.mark.model
 
 TEMPLATE = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:"
-SERVE = ("serve", "--port", "0", "--threads", "1", "--max-sequences", "2", "--context", "256")
-SERVE += ("--log-level", "error")
+FLAGS = ("--threads", "1", "--max-sequences", "2", "--context", "256")
+SERVE = ("serve", "--port", "0", "--log-level", "error", *FLAGS)
 TOKEN = "a-token-of-the-file"
 
 
@@ -112,7 +112,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serving(valid: Mapping[str, Path], folders: Path) -> Iterator[Live]:
     """An endpoint that loads adapters from a folder."""
     model, folder = str(valid["model"]), str(folders / "adapters")
-    with served(*SERVE[3:], "--model", model, "--adapter-dir", folder) as process:
+    with served(*FLAGS, "--model", model, "--adapter-dir", folder) as process:
         yield Live(process.address)
 
 

@@ -104,7 +104,7 @@ def _check_tls(settings: Settings) -> None:
 
 
 def _check_size(path: Path) -> None:
-    """Rejects a file that is no certificate, as OpenSSL reads it whole, however large it is."""
+    """Rejects a file that is too large for a certificate, as OpenSSL would read all of it."""
     with open_regular(path) as file:
         if os.fstat(file.fileno()).st_size > MAX_PEM_BYTES:
             raise OSError(errno.EFBIG, f"it is larger than {MAX_PEM_BYTES >> 20} MiB", str(path))

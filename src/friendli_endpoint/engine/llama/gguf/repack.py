@@ -86,7 +86,8 @@ def _is_intact(copy: Path, checksum: Path) -> bool:
 
 
 def _digest(path: Path) -> str:
-    with open_regular(path) as file:
+    open_regular(path).close()
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
