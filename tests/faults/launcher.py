@@ -95,6 +95,7 @@ def run(command: Command) -> Ended:
 def _run_in_child(command: Command) -> None:
     code = 1
     try:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.environ.update(command.variables)
         if not command.tried:
             setattr(Trials, "try_model", lambda _self, _path: None)  # noqa: B010
