@@ -23,6 +23,7 @@ MODEL_PROGRAMS = (
     {"friendli_endpoint.cli", "serve"},
     {"friendli_endpoint.engine.llama.trial"},
     {"tests.engine.llama.long_runs"},
+    {"tests.faults.launcher"},
 )
 """Arguments of processes that open a model."""
 

@@ -258,3 +258,21 @@ def test_the_settings_decide_who_changes_adapters(
                 check_error(call, expected)
 
     run(scenario)
+
+
+def test_a_model_that_no_thread_can_load_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the report, the endpoint would answer 503 for ever."""
+    running = RunningApp()
+
+    async def no_thread(_call: Callable[[], None]) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def scenario() -> None:
+        async def failed(_app: FastAPI) -> None:
+            await running.failed.wait()
+
+        await running.run(failed)
+
+    monkeypatch.setattr(asyncio, "to_thread", no_thread)
+    run(scenario)
+    assert str(running.failures[0]) == "cannot load the model: can't start new thread"

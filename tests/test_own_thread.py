@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from friendli_endpoint.own_thread import on_own_thread
+from friendli_endpoint.own_thread import is_out_of_memory, on_own_thread
 from tests.http.scripted import BOUND, run
 
 
@@ -63,3 +63,28 @@ def test_cancelling_the_await_does_not_wait_for_the_call() -> None:
             free.set()
 
     run(scenario)
+
+
+@pytest.mark.parametrize("message", ["can't start new thread", "another error"])
+def test_without_memory_for_a_thread_the_function_runs_on_this_one(
+    message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_thread: threading.Thread) -> None:
+        raise RuntimeError(message)
+
+    async def scenario() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", fail)
+            if message == "another error":
+                with pytest.raises(RuntimeError, match=message):
+                    await on_own_thread(threading.get_ident)
+            else:
+                assert await on_own_thread(threading.get_ident) == threading.get_ident()
+
+    run(scenario)
+
+
+def test_errors_that_mean_too_little_memory_are_recognized() -> None:
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("can't start new thread"))
+    assert not is_out_of_memory(RuntimeError("another error"))

@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from friendli_endpoint.access import policy_of, readable_secrets
 from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource
-from friendli_endpoint.generation import StartError
+from friendli_endpoint.generation import StartError, reason_of
 from friendli_endpoint.http.application import build_app
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.loading import ModelSource
@@ -134,6 +134,11 @@ def create_app(
             if on_failed is None:
                 raise
             on_failed(error)
+        except Exception as error:  # the thread cannot be started
+            failure = StartError(f"cannot load the model: {reason_of(error)}")
+            if on_failed is None:
+                raise failure from error
+            on_failed(failure)
         else:
             if not service.is_draining:
                 on_ready()

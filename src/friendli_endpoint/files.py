@@ -35,7 +35,10 @@ def open_regular(path: Path) -> BinaryIO:
     Raises:
         OSError: The file cannot be opened, or is a FIFO, a device, a directory or a socket.
     """
-    descriptor = os.open(path, _FLAGS)
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except ValueError as error:  # the path contains NUL
+        raise OSError(errno.EINVAL, str(error), str(path)) from error
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):

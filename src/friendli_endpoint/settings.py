@@ -4,17 +4,20 @@ Each setting is defined here once: name, type, range, default, help text (its do
 of `--help`. `cli/flags.py` makes the flags from that.
 """
 
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
+
+from friendli_endpoint.files import read_text
 
 __all__ = ["Flag", "Settings"]
 
@@ -173,4 +176,17 @@ class Settings(BaseSettings):
         """Adds the TOML file that a flag or the environment names, with the lowest priority."""
         sources = (init_settings, env_settings)
         file = init_settings().get("config") or env_settings().get("config")
-        return (*sources, TomlConfigSettingsSource(settings_cls, file)) if file else sources
+        return (*sources, InitSettingsSource(settings_cls, _read_toml(file))) if file else sources
+
+
+def _read_toml(file: str | Path) -> dict[str, Any]:
+    """Returns the settings of a TOML file.
+
+    Raises:
+        OSError: The file cannot be read, or is not a regular file of up to 16 MiB.
+        ValueError: The file is not TOML in UTF-8.
+    """
+    try:
+        return tomllib.loads(read_text(Path(file).expanduser()))
+    except RecursionError as error:
+        raise ValueError("its values are nested too deeply") from error

@@ -58,7 +58,9 @@ class Endpoint:
     def send(self, path: str, body: dict[str, Any] | None, method: str = "POST") -> "Answer":
         """Sends a request to any route."""
         data = json.dumps(body).encode() if body is not None else None
-        return self._answer(urllib.request.Request(self.address + path, data, method=method))
+        headers = {"content-type": "application/json"}
+        request = urllib.request.Request(self.address + path, data, headers, method=method)
+        return self._answer(request)
 
     def stream(self, **body: Any) -> list[dict[str, Any]]:
         """Returns the chunks of a stream, which must end with `[DONE]`."""

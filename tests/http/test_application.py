@@ -1,9 +1,18 @@
 """Errors of the framework as JSON errors, and disabled pages."""
 
+import json
+
 import pytest
 from fastapi import FastAPI
 
-from tests.http.scripted import COMPLETIONS, ScriptedService, called, check_error, scripted_app
+from tests.http.scripted import (
+    COMPLETIONS,
+    VALID,
+    ScriptedService,
+    called,
+    check_error,
+    scripted_app,
+)
 
 
 @pytest.fixture
@@ -37,3 +46,13 @@ def test_an_unsupported_method_gets_405_with_allow(
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
 def test_pages_that_load_scripts_from_other_hosts_are_disabled(app: FastAPI, path: str) -> None:
     check_error(called(app, "GET", path), 404)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_a_request_for_which_there_is_no_memory_gets_503(error: Exception) -> None:
+    service = ScriptedService()
+    service.error = error
+    body = [json.dumps(VALID).encode()]
+    call = called(scripted_app(service), "POST", COMPLETIONS, body=body)
+    assert check_error(call, 503)["code"] == "out_of_memory"
+    assert call.header("retry-after") == "1"

@@ -5,7 +5,6 @@ Errors name the source of an invalid value: a flag, an environment variable, or 
 
 import inspect
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -49,8 +48,6 @@ def read_settings(flags: Mapping[str, Any]) -> Settings:
     """
     given = {name: value for name, value in flags.items() if value not in (None, [])}
     file = given.get("config") or os.environ.get(f"{PREFIX}CONFIG")
-    if file and not Path(file).is_file():
-        exit_with_error(f"the configuration file {file} does not exist")
     try:
         return Settings(**given)
     except ValidationError as error:
@@ -63,7 +60,11 @@ def read_settings(flags: Mapping[str, Any]) -> Settings:
         exit_with_error(f"{_source(key, given, file)}: {first['msg'].lower()}{value}")
     except SettingsError as error:
         exit_with_error(f'{error}: a list is set in the environment as JSON, such as ["first"]')
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except FileNotFoundError:
+        exit_with_error(f"the configuration file {file} does not exist")
+    except OSError as error:
+        exit_with_error(f"cannot read the configuration file {file}: {error.strerror or error}")
+    except ValueError as error:  # not TOML, or not UTF-8
         exit_with_error(f"{file}: cannot be read as TOML: {error}")
 
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 from friendli_endpoint.cli.errors import exit_with_error
 from friendli_endpoint.cli.flags import read_settings, with_settings
 from friendli_endpoint.generation import ModelCard, StartError
+from friendli_endpoint.own_thread import is_out_of_memory
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry.log_queue import LogQueue, QueuedStream
 from friendli_endpoint.telemetry.request_log import formatter_of
@@ -33,11 +34,15 @@ def serve(**flags: Any) -> None:
     settings = read_settings(flags)
     from friendli_endpoint.server.run import run  # saves --help and an invalid flag 0.3 s
 
-    _start_logging(settings)
     try:
+        _start_logging(settings)
         run(settings, _show)
     except StartError as error:
         exit_with_error(str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        exit_with_error("there is not enough memory to serve")
     _end_process()
 
 

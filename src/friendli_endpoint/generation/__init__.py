@@ -13,6 +13,7 @@ from friendli_endpoint.generation.errors import (
     RequestError,
     StartError,
     draining_error,
+    reason_of,
     unknown_adapter,
 )
 from friendli_endpoint.generation.events import (
@@ -66,5 +67,6 @@ __all__ = [
     "TokenStep",
     "Vocabulary",
     "draining_error",
+    "reason_of",
     "unknown_adapter",
 ]

@@ -2,7 +2,14 @@
 
 from collections.abc import Collection
 
-__all__ = ["EngineError", "RequestError", "StartError", "draining_error", "unknown_adapter"]
+__all__ = [
+    "EngineError",
+    "RequestError",
+    "StartError",
+    "draining_error",
+    "reason_of",
+    "unknown_adapter",
+]
 
 
 class RequestError(Exception):
@@ -56,6 +63,11 @@ class StartError(Exception):
 def draining_error() -> RequestError:
     """Returns the error of every request that the endpoint cannot serve because it shuts down."""
     return RequestError("the endpoint is shutting down", status=503, code="draining", retry_after=1)
+
+
+def reason_of(error: BaseException) -> str:
+    """Returns the message of an exception, or its type if it has none, as a MemoryError."""
+    return str(error) or type(error).__name__
 
 
 def unknown_adapter(route: str, routes: Collection[str]) -> RequestError:

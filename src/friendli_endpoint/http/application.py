@@ -25,6 +25,7 @@ from friendli_endpoint.http.routes.chat import COMPLETIONS, add_chat_route
 from friendli_endpoint.http.routes.inspection import BODIES, add_inspection_routes
 from friendli_endpoint.http.routes.status import add_status_routes
 from friendli_endpoint.http.service import Service
+from friendli_endpoint.own_thread import is_out_of_memory
 from friendli_endpoint.telemetry import Telemetry
 
 __all__ = ["build_app"]
@@ -53,7 +54,12 @@ def build_app(
         redoc_url=None,
         telemetry={"tracing": False},  # newer versions trace too; we make our own spans
         redirect_slashes=False,
-        exception_handlers={HTTPException: _http_error, RequestError: _request_error},
+        exception_handlers={
+            HTTPException: _http_error,
+            RequestError: _request_error,
+            MemoryError: _out_of_memory,
+            RuntimeError: _out_of_memory,
+        },
     )
     _add_middleware(app, policy, telemetry)
     add_chat_route(app, service, policy, telemetry)
@@ -91,6 +97,14 @@ async def _http_error(_request: Request, error: Exception) -> Response:
         405: f"{_request.url.path} does not support {_request.method}",
     }.get(error.status_code, str(error.detail))
     return error_response(error.status_code, message, headers=error.headers)
+
+
+async def _out_of_memory(request: Request, error: Exception) -> Response:
+    if not is_out_of_memory(error):
+        raise error
+    message = "there is not enough memory for this request; try again later"
+    refusal = RequestError(message, status=503, code="out_of_memory", retry_after=1)
+    return await _request_error(request, refusal)
 
 
 async def _request_error(request: Request, error: Exception) -> Response:

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
+import os
 import signal
 import socket
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 from friendli_endpoint.app import create_endpoint
 from friendli_endpoint.files import open_regular
@@ -19,6 +22,9 @@ from friendli_endpoint.settings import Settings
 __all__ = ["run"]
 
 log = logging.getLogger("friendli_endpoint.server")
+
+MAX_PEM_BYTES = 1 << 20
+"""Maximum size of a certificate's file; a chain has some kilobytes."""
 
 SPARE_FILES = 256
 """Open files besides the connections: spare connections, the model, adapters and the log."""
@@ -60,7 +66,8 @@ def run(settings: Settings, on_ready: Callable[[ModelCard, str, bool], None]) ->
     with contextlib.suppress(KeyboardInterrupt):
         runner.run(server.serve([listener]))
     if failures:
-        runner.close()
+        with contextlib.suppress(RuntimeError):  # no memory for the thread that waits for others
+            runner.close()
         raise failures[0]
     # Otherwise the runner is not closed: that would wait for threads that still tokenize or compile
     # for requests that have ended.
@@ -88,12 +95,19 @@ def _check_tls(settings: Settings) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         for path in (cert, key or cert):
-            open_regular(path).close()
+            _check_size(path)
         context.load_cert_chain(cert, key, password=_no_password)
     except (OSError, ValueError) as error:
         raise StartError(
             f"cannot use the certificate {cert} with the key {key or cert}: {error}"
         ) from error
+
+
+def _check_size(path: Path) -> None:
+    """Rejects a file that is too large for a certificate, as OpenSSL would read all of it."""
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > MAX_PEM_BYTES:
+            raise OSError(errno.EFBIG, f"it is larger than {MAX_PEM_BYTES >> 20} MiB", str(path))
 
 
 def _no_password() -> str:

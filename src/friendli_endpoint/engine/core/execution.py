@@ -19,7 +19,7 @@ from friendli_endpoint.engine.core.running import Outcome, RunningSequence, atte
 from friendli_endpoint.engine.core.sampling import History
 from friendli_endpoint.engine.core.scheduler import Placement, PrefillChunk, Scheduler
 from friendli_endpoint.engine.core.sequence import SequenceGroup
-from friendli_endpoint.generation import GenerationRequest, GuideMaker, StepReport
+from friendli_endpoint.generation import GenerationRequest, GuideMaker, StepReport, reason_of
 
 __all__ = ["EngineConfig", "Execution"]
 
@@ -109,14 +109,14 @@ class Execution:
             adapter: Its adapter, or None for the base model.
             deliver: Receives its events.
             submitted: Time of its submission, in seconds of `monotonic`.
+
+        Raises:
+            Exception: The request cannot be added, and nothing is delivered for it.
         """
+        tokens = np.array(request.prompt_ids, np.int32)
+        group = SequenceGroup(request, tokens, adapter)
         self._outbox.open(request.request_id, deliver, submitted)
-        try:
-            tokens = np.array(request.prompt_ids, np.int32)
-            self._scheduler.add(SequenceGroup(request, tokens, adapter))
-        except Exception as error:
-            log.exception("request %s could not be added", request.request_id)
-            self._outbox.fail(request, f"the request failed in the engine: {error}")
+        self._scheduler.add(group)
 
     def retire(self, adapter: Adapter) -> None:
         """Frees an adapter and drops its cached prefixes, as soon as no request uses it."""
@@ -178,7 +178,7 @@ class Execution:
             for group in self._scheduler.groups()
             if group.has_output or group.num_attempts >= MAX_ATTEMPTS
         ]
-        self._fail(lost, f"the engine failed: {fault}")
+        self._fail(lost, f"the engine failed: {reason_of(fault)}")
         self._scheduler.restart()
         self._backend.close()
         self._backend = open_backend()
@@ -298,7 +298,7 @@ class Execution:
 
     def _fail_in_engine(self, group: SequenceGroup, fault: Exception) -> None:
         log.error("request %s failed", group.request.request_id, exc_info=fault)
-        self._fail([group], f"the request failed in the engine: {fault}")
+        self._fail([group], f"the request failed in the engine: {reason_of(fault)}")
 
     def _fail(self, groups: Iterable[SequenceGroup], message: str) -> None:
         for group in groups:

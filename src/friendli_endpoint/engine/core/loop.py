@@ -22,12 +22,14 @@ from friendli_endpoint.engine.core.execution import EngineConfig, Execution
 from friendli_endpoint.engine.core.outbox import Deliver
 from friendli_endpoint.generation import (
     VERSION,
+    EngineError,
     GenerationRequest,
     GuideMaker,
     RequestError,
     StepReport,
     TextSegment,
     draining_error,
+    reason_of,
 )
 
 __all__ = ["EngineLoop"]
@@ -121,7 +123,7 @@ class EngineLoop:
             self._check_open()
             adapter = self._adapters.find(request.adapter)
             self._admission.enter(Demand.of(request))
-            self._inbox.put(lambda: self._execution.add(request, adapter, deliver, submitted))
+            self._inbox.put(lambda: self._add(request, adapter, deliver, submitted))
 
     def cancel(self, request_id: str) -> None:
         """Removes a request within one step; no more events are delivered for it after that."""
@@ -173,6 +175,21 @@ class EngineLoop:
         if self._thread.is_alive():
             log.error("the engine is abandoned: its step takes more than %g s", CLOSE_SECONDS)
 
+    def _add(
+        self,
+        request: GenerationRequest,
+        adapter: Adapter | None,
+        deliver: Deliver,
+        submitted: float,
+    ) -> None:
+        """Adds a request on the engine's thread; an exception fails this request alone."""
+        try:
+            self._execution.add(request, adapter, deliver, submitted)
+        except Exception as error:
+            log.exception("request %s could not be added", request.request_id)
+            self._admission.leave(Demand.of(request))
+            deliver(EngineError(f"the request failed in the engine: {reason_of(error)}"))
+
     def _retire(self, adapter: Adapter) -> None:
         """Makes the engine free an adapter when its last request ends; called with the lock held.
 
@@ -221,7 +238,7 @@ class EngineLoop:
         except BaseException as fault:
             log.exception("the engine cannot continue")
             with self._lock:
-                self._broken = f"the engine failed and cannot be started again: {fault}"
+                self._broken = f"the engine failed and cannot be started again: {reason_of(fault)}"
         finally:
             self._shut_down()
 

@@ -9,6 +9,7 @@ This module contains bindings only: no models and no policy.
 import ctypes
 import importlib.util
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, Structure, c_bool, c_char_p, c_float, c_int32, c_size_t, c_void_p
@@ -258,6 +259,8 @@ def load(path: Path) -> ctypes.CDLL:
         LibraryError: The library cannot be loaded, lacks a function, or has an unsupported version
             or struct layout.
     """
+    # When llama.cpp aborts, it would start a debugger, which may never end.
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:

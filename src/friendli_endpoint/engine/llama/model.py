@@ -227,8 +227,7 @@ def check_file(path: Path) -> None:
     try:
         with open_regular(path) as file:
             magic = file.read(len(_GGUF_MAGIC))
-    except (OSError, ValueError) as error:  # ValueError: the path contains NUL
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ModelError(f"cannot read {path}: {reason}") from error
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
     if magic != _GGUF_MAGIC:
         raise ModelError(f"{path} is not a GGUF file")

@@ -111,7 +111,7 @@ class TokenFile:
         """Returns the file's modification time, size and inode; None if there is no file."""
         try:
             stat = self._path.stat()
-        except OSError:
+        except (OSError, ValueError):  # ValueError: the path contains NUL
             return None
         return stat.st_mtime_ns, stat.st_size, stat.st_ino
 

@@ -84,8 +84,17 @@ def check_lora_file(path: Path, base: BaseModel) -> None:
         _check_keys(header, base.architecture)
         _check_tensors(header.tensors, base)
         check_layout(header)
+        _check_end(header)
     except (_LoraError, LayoutError) as error:
         raise GgufError(f"{path} is not a LoRA adapter for this model: {error}") from error
+
+
+def _check_end(header: Header) -> None:
+    """Rejects a file that goes on after its tensors, as all of it would be copied."""
+    end = max(tensor.offset + (tensor.nbytes or 0) for tensor in header.tensors)
+    extra = header.size - end
+    if extra >= header.alignment:
+        raise _LoraError(f"{extra:,} bytes follow its last tensor")
 
 
 def _check_keys(header: Header, architecture: str) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from gguf import GGUFReader, GGUFWriter, ReaderTensor
+from friendli_endpoint.files import open_regular, read_text
 from friendli_endpoint.generation import StartError
 
 __all__ = ["RepackError", "copy_metadata", "repack"]
@@ -57,16 +58,18 @@ def repack(source: Path, folder: Path) -> Path:
         digest = _digest(source)
         copy = folder / f"{digest[:16]}-q8_0" / source.name
         checksum = copy.with_suffix(".sha256")
-        if copy.exists() and checksum.exists() and checksum.read_text() == _digest(copy):
+        if _is_intact(copy, checksum):
             return copy
         copy.parent.mkdir(parents=True, exist_ok=True)
-        part = copy.with_suffix(f".{os.getpid()}.part")
+        part, written = (copy.with_suffix(f".{os.getpid()}.{end}") for end in ("part", "sum"))
         try:
             _write(source, part)
-            checksum.write_text(_digest(part))
+            written.write_text(_digest(part))
+            written.replace(checksum)
             part.replace(copy)
         finally:
             part.unlink(missing_ok=True)
+            written.unlink(missing_ok=True)
     except OSError as error:
         raise RepackError(f"cannot repack {source}: {error.strerror or error}") from error
     except (ValueError, KeyError, IndexError) as error:
@@ -74,7 +77,16 @@ def repack(source: Path, folder: Path) -> Path:
     return copy
 
 
+def _is_intact(copy: Path, checksum: Path) -> bool:
+    """Whether there is a copy with this checksum; otherwise it is made again."""
+    try:
+        return read_text(checksum) == _digest(copy)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def _digest(path: Path) -> str:
+    open_regular(path).close()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

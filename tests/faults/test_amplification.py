@@ -1,0 +1,62 @@
+"""A request costs at most a multiple of its size, whichever of its fields is large.
+
+For every field, the largest legal value is sent: a quarter of it if it is refused, and
+so on. Each attempt is measured: the resident memory may grow by 4 MiB and 50 times the body, and
+the event loop's thread may take 0.03 s and 0.03 s for each MB.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.faults.amplification import Cost, measuring
+from tests.faults.large_bodies import CASES, Case, fields
+from tests.http.scripted import VALID
+
+pytestmark = pytest.mark.load
+
+SCALES = [4.0**-power for power in range(7)]
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[Callable[[bytes], Cost]]:
+    with measuring() as cost:
+        yield cost
+
+
+def max_memory(body: int) -> int:
+    """Returns the bytes by which a request of a size may let the resident memory grow."""
+    return (4 << 20) + 50 * body
+
+
+def max_loop_seconds(body: int) -> float:
+    """Returns the CPU time that a request of a size may take on the event loop's thread."""
+    return 0.03 + 3e-8 * body
+
+
+def test_every_field_has_a_case() -> None:
+    assert set(CASES) == set(fields())
+    assert all(CASES.values())
+
+
+def cases() -> Iterator[object]:
+    for name, field_cases in CASES.items():
+        for number, case in enumerate(field_cases):
+            marks = pytest.mark.xfail(strict=False, reason=case.known) if case.known else ()
+            yield pytest.param(case, id=f"{name}-{number}", marks=marks)
+
+
+@pytest.mark.parametrize("case", list(cases()))
+def test_the_largest_value_of_a_field_costs_a_multiple_of_its_size(
+    case: Case, measured: Callable[[bytes], Cost]
+) -> None:
+    for scale in SCALES if case.is_legal else SCALES[:1]:
+        body = json.dumps({**VALID, **case.make(scale)}, ensure_ascii=False).encode()
+        cost = measured(body)
+        assert cost.status < 500
+        assert max(cost.held, cost.peak) <= max_memory(cost.body), cost
+        assert cost.loop_seconds <= max_loop_seconds(cost.body), cost
+        if cost.status == 0:
+            break
+    assert (cost.status == 0) == case.is_legal, cost
