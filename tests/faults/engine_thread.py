@@ -281,7 +281,7 @@ def running(fault: Fault, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iter
         service.load()
         loop = _loop_of(service)
         _inject(patch, loop, "_open_backend", "open", fault)
-        yield Scripted(create_app(service, Policy(max_body=1 << 20)), runner)
+        yield Scripted(create_app(service, Policy(max_body=1 << 20, open_admin=True)), runner)
         is_alive, queue = loop.is_alive, loop._admission
         loop.close()
         counts = (queue._requests, queue._tokens)
