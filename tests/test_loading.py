@@ -12,7 +12,7 @@ from friendli_endpoint.preparation import ThreadPreparer, WorkerPreparer
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
 from tests.support.source import HeldSource
-from tests.workers.processes import children_of
+from tests.workers.processes import children_of, fork_servers
 
 
 @pytest.fixture
@@ -29,16 +29,16 @@ def test_workers_prepare_requests_by_default(
     monkeypatch.delenv("FRIENDLI_ENDPOINT_WORKERS")
     model = load_model(source, Settings(), Telemetry().metrics)
     assert isinstance(model.preparer, WorkerPreparer)
-    (server,) = children_of(os.getpid())
+    (server,) = fork_servers()
     assert len(children_of(server)) == min(os.cpu_count() or 1, 4)
     model.preparer.close()
-    assert not children_of(os.getpid())
+    assert not fork_servers()
 
 
 def test_without_workers_threads_prepare_requests(source: HeldSource) -> None:
     model = load_model(source, Settings(workers=0), Telemetry().metrics)
     assert isinstance(model.preparer, ThreadPreparer)
-    assert not children_of(os.getpid())
+    assert not fork_servers()
 
 
 def test_workers_end_if_the_engine_cannot_be_opened(
@@ -50,7 +50,7 @@ def test_workers_end_if_the_engine_cannot_be_opened(
     monkeypatch.setattr(source, "open", fail)
     with pytest.raises(StartError, match="no memory"):
         load_model(source, Settings(workers=1), Telemetry().metrics)
-    assert not children_of(os.getpid())
+    assert not fork_servers()
 
 
 def test_workers_and_the_engine_end_if_the_template_is_invalid(source: HeldSource) -> None:
@@ -58,7 +58,7 @@ def test_workers_and_the_engine_end_if_the_template_is_invalid(source: HeldSourc
     with pytest.raises(StartError, match="chat template"):
         load_model(source, Settings(workers=1), Telemetry().metrics)
     assert source.loop.closed == 1
-    assert not children_of(os.getpid())
+    assert not fork_servers()
 
 
 def fail_to_load() -> Vocabulary:

@@ -21,7 +21,7 @@ from tests.chat.random_requests import MODELS, PLAIN
 from tests.support.chat import body_of
 from tests.support.scripted import ScriptedVocabulary
 from tests.workers.preparing import FACTORY
-from tests.workers.processes import children_of
+from tests.workers.processes import children_of, fork_servers
 
 CONTEXT = 4096
 GIB = 1 << 30
@@ -123,7 +123,7 @@ def test_a_constraint_beyond_the_cpu_time_is_rejected_at_once_the_next_time() ->
         async with preparing(cpu_seconds=0.05) as preparer:
             with pytest.raises(RequestError) as first:
                 await preparer.prepare(spinning())
-            (server,) = children_of(os.getpid())
+            (server,) = fork_servers()
             before = children_of(server)
             with pytest.raises(RequestError) as second:
                 await preparer.prepare(spinning(n=2))
@@ -137,7 +137,7 @@ def test_a_client_that_leaves_ends_the_work_for_it() -> None:
     async def test() -> None:
         async with preparing() as preparer:
             job = asyncio.create_task(preparer.prepare(spinning()))
-            (server,) = children_of(os.getpid())
+            (server,) = fork_servers()
             (worker,) = children_of(server)
             await until_busy(worker)
             job.cancel()
@@ -154,7 +154,7 @@ def test_a_request_that_waits_too_long_for_a_worker_is_told_to_come_back() -> No
         async with preparing(wait_seconds=0.05) as preparer:
             job = asyncio.create_task(preparer.prepare(spinning()))
             await asyncio.sleep(0)
-            (server,) = children_of(os.getpid())
+            (server,) = fork_servers()
             (worker,) = children_of(server)
             await until_busy(worker)
             with pytest.raises(RequestError) as caught:
@@ -170,7 +170,7 @@ def test_a_request_that_waits_too_long_for_a_worker_is_told_to_come_back() -> No
 def test_a_worker_that_is_killed_from_outside_costs_no_request() -> None:
     async def test() -> None:
         async with preparing(size=2) as preparer:
-            (server,) = children_of(os.getpid())
+            (server,) = fork_servers()
             for worker in children_of(server):
                 os.kill(worker, signal.SIGKILL)
             prepared = await asyncio.gather(*(preparer.prepare(body_of()) for _ in range(4)))
@@ -186,7 +186,7 @@ def test_no_secret_of_the_endpoint_is_in_the_environment_of_workers(
 
     async def test() -> None:
         async with preparing():
-            (server,) = children_of(os.getpid())
+            (server,) = fork_servers()
             for pid in (server, *children_of(server)):
                 assert b"hunter2" not in Path(f"/proc/{pid}/environ").read_bytes()
 

@@ -1,8 +1,21 @@
 """Processes that the process of a test has started."""
 
+import os
 from pathlib import Path
 
-__all__ = ["children_of"]
+__all__ = ["children_of", "fork_servers"]
+
+
+def fork_servers() -> set[int]:
+    """Returns the process ids of the fork servers that this process has started."""
+    return {pid for pid in children_of(os.getpid()) if b"fork_server" in _command_of(pid)}
+
+
+def _command_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def children_of(pid: int) -> set[int]:

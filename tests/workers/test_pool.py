@@ -18,7 +18,7 @@ from friendli_endpoint.workers import (
     WorkerTimeoutError,
 )
 from friendli_endpoint.workers.fork_server import Setup
-from tests.workers.processes import children_of
+from tests.workers.processes import children_of, fork_servers
 
 MIB = 1 << 20
 FACTORY = "tests.workers.jobs:load"
@@ -46,7 +46,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 
 async def until_no_children() -> None:
-    while children_of(os.getpid()):
+    while fork_servers():
         await asyncio.sleep(0.01)
 
 
@@ -176,7 +176,7 @@ def test_who_waits_too_long_for_a_worker_hears_that_all_are_busy() -> None:
 def test_workers_that_are_killed_while_idle_cost_no_job() -> None:
     async def test() -> None:
         async with started(3) as pool:
-            (server,) = children_of(os.getpid())
+            (server,) = fork_servers()
             for worker in children_of(server):
                 os.kill(worker, signal.SIGKILL)
             assert await pool.run(b"echo again") == b"Hello! again"
@@ -200,7 +200,7 @@ def test_a_job_whose_worker_is_killed_from_outside_is_done_again() -> None:
 def test_a_fork_server_that_is_killed_is_started_again() -> None:
     async def test() -> None:
         async with started() as pool:
-            (server,) = children_of(os.getpid())
+            (server,) = fork_servers()
             (worker,) = children_of(server)
             os.kill(server, signal.SIGKILL)
             os.kill(worker, signal.SIGKILL)
@@ -213,7 +213,7 @@ def test_a_fork_server_that_is_killed_is_started_again() -> None:
 def test_no_process_is_left_behind() -> None:
     async def test() -> None:
         async with started(3) as pool:
-            (server,) = children_of(os.getpid())
+            (server,) = fork_servers()
             workers = children_of(server)
             assert len(workers) == 3
             job = asyncio.create_task(pool.run(b"sleep 0.1"))

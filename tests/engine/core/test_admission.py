@@ -1,5 +1,7 @@
 """Admission control: the bounds of the queue, and `retry_after`."""
 
+import mmap
+
 import pytest
 
 from friendli_endpoint.engine.core.admission import MAX_WAIT, Admission, Demand, resident_memory
@@ -164,8 +166,9 @@ def test_above_the_high_water_mark_of_memory_requests_are_rejected(clock: Clock)
 
 def test_the_memory_of_the_process_is_read() -> None:
     before = resident_memory()
-    held = bytearray(b"x") * (32 << 20)
-    assert resident_memory() - before > len(held) // 2
+    with mmap.mmap(-1, 32 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as held:
+        held.write(bytes(len(held)))
+        assert resident_memory() - before > len(held) // 2
 
 
 def rejected_demand(admission: Admission, demand: Demand) -> str:
