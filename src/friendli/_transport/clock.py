@@ -43,8 +43,8 @@ class CallClock:
         stall_timeout: float | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.deadline = deadline
-        self.stall_timeout = stall_timeout
+        self.deadline: float | None = deadline
+        self.stall_timeout: float | None = stall_timeout
         self._clock = clock
         self._end = None if deadline is None else clock() + deadline
         self._read_start: float | None = None
