@@ -44,10 +44,12 @@ _without_model: str | None = None
 _open = LlamaModel.__init__
 
 
-@pytest.fixture(autouse=True)
-def prepare_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def prepare_in_threads() -> Iterator[None]:
     """Endpoints in the process of a test start no worker processes, unless the test sets them."""
-    monkeypatch.setenv("FRIENDLI_ENDPOINT_WORKERS", "0")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRIENDLI_ENDPOINT_WORKERS", "0")
+        yield
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -57,7 +57,7 @@ ADAPTERS = ("load_adapter", "free_adapter")
 MESSAGES = ("add", "cancel", "retire")
 ENGINE = ("report", "deliver", "open", "close")
 
-CONTEXT, SLOTS = 256, 4
+CONTEXT, SLOTS = 1024, 4
 TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.role }} {{ m.content }}<|im_end|>{% endfor %}"
 SCHEMA = {
     "type": "object",
@@ -248,7 +248,7 @@ class Scripted:
 
     async def _leave(self) -> None:
         body = json.dumps(
-            completion("Tell me more", stream=True, n=2, min_tokens=150, max_tokens=150)
+            completion("Tell me more", stream=True, n=2, min_tokens=800, max_tokens=800)
         ).encode()
         async with asyncio.timeout(BOUND):
             async with Call(self._app, "POST", COMPLETIONS, body=[body]) as call:
