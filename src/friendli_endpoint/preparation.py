@@ -92,14 +92,17 @@ class WorkerPreparer:
 
     async def prepare(self, body: DedicatedChatCompletionBody) -> PreparedRequest:
         """Implements `Preparer`."""
-        job, digest = await asyncio.to_thread(lambda: (encode_body(body), _constraints_of(body)))
-        if digest is not None and digest in self._rejected:
-            raise self._rejected[digest]
+        job = await asyncio.to_thread(encode_body, body)
+        if self._rejected:  # hashing large tools takes time that almost no request need take
+            digest = await asyncio.to_thread(_hash_constraints, body)
+            if digest in self._rejected:
+                raise self._rejected[digest]
         try:
             outcome = decode_outcome(await self._pool.run(job))
         except (WorkerTimeoutError, WorkerCrashError) as error:
             too_complex = self._too_complex(error)
-            if digest is not None and error.field in _CONSTRAINTS:
+            if error.field in _CONSTRAINTS and (body.response_format or body.tools):
+                digest = await asyncio.to_thread(_hash_constraints, body)
                 self._rejected[digest] = too_complex
             raise too_complex from error
         except WorkersBusyError:
@@ -137,9 +140,7 @@ class WorkerPreparer:
         return RequestError(message, param=error.field or None, code=CODE)
 
 
-def _constraints_of(body: DedicatedChatCompletionBody) -> bytes | None:
-    """Returns a hash of the fields that constrain the output, or None if there are none."""
-    if not body.response_format and not body.tools:
-        return None
+def _hash_constraints(body: DedicatedChatCompletionBody) -> bytes:
+    """Returns a hash of the fields that constrain the output."""
     fields = body.model_dump_json(include=set(_CONSTRAINTS), by_alias=True, exclude_unset=True)
     return hashlib.blake2b(fields.encode(), digest_size=16).digest()

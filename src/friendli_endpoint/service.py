@@ -15,6 +15,7 @@ from friendli_endpoint.generation import (
     RequestError,
     StartError,
     draining_error,
+    reason_of,
     unknown_adapter,
 )
 from friendli_endpoint.loading import LoadedModel, ModelSource, load_model, read_template
@@ -78,8 +79,7 @@ class EndpointService:
             raise StartError(error.message) from error
         except Exception as error:  # any exception must reach `on_failed`
             log.debug("the model cannot be loaded", exc_info=True)
-            reason = str(error) or type(error).__name__
-            raise StartError(f"cannot load the model: {reason}") from error
+            raise StartError(f"cannot load the model: {reason_of(error)}") from error
 
     @property
     def is_draining(self) -> bool:

@@ -5,7 +5,6 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +23,16 @@ from friendli_endpoint.generation import (
     Engine,
     Guide,
     GuideMaker,
-    ModelCard,
     StepReport,
     TokenFindings,
-    Vocabulary,
 )
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.service import EndpointService
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
 from tests.http.scripted import BOUND, COMPLETIONS, Call
-from tests.support.scripted import ScriptedVocabulary, chaotic, serving
+from tests.support.scripted import chaotic, serving
+from tests.support.source import ScriptedSource
 
 __all__ = [
     "ADAPTERS",
@@ -131,22 +129,14 @@ class FaultyGuide:
         return self._guide.exhausted()
 
 
-class FaultySource:
+class FaultySource(ScriptedSource):
     """A model source with a scripted backend and a fault."""
 
+    context = CONTEXT
+
     def __init__(self, fault: Fault) -> None:
+        super().__init__()
         self._fault = fault
-        self._stack = contextlib.ExitStack()
-        self._vocabulary = ScriptedVocabulary(context=CONTEXT)
-
-    def check(self) -> None:
-        pass
-
-    def vocabulary(self) -> Vocabulary:
-        return self._vocabulary
-
-    def vocabulary_loader(self) -> Callable[[], Vocabulary]:
-        return partial(ScriptedVocabulary, context=CONTEXT)
 
     def open(self, make_guide: GuideMaker, report: Callable[[StepReport], None]) -> Engine:
         fault = self._fault
@@ -159,7 +149,7 @@ class FaultySource:
             fault("report")
             report(step)
 
-        loop, backend = self._stack.enter_context(
+        loop, backend = self.stack.enter_context(
             serving(
                 chaotic(self._vocabulary.size),
                 slots=SLOTS,
@@ -176,13 +166,7 @@ class FaultySource:
             fault("close")
 
         backend.close = close_faulty  # type: ignore[method-assign]
-        card = ModelCard(
-            "scripted", CONTEXT, self._vocabulary.size, SLOTS, TEMPLATE, ("text",), (), True
-        )
-        return LocalEngine(loop, card)
-
-    def close(self) -> None:
-        self._stack.close()
+        return LocalEngine(loop, self.card(SLOTS, TEMPLATE))
 
 
 class Outcome:

@@ -252,7 +252,7 @@ CASES: Mapping[str, list[Case]] = {
     ],
     "tools.function.description": [tools(lambda scale: {"description": text(scale)})],
     "tools.function.parameters": [
-        tools(lambda scale: {"parameters": {"enum": [{"a": text(scale, 400_000)}]}}, known=WORKER),
+        tools(lambda scale: {"parameters": {"enum": [{"a": text(scale, 400_000)}]}}),
         tools(
             lambda scale: {
                 "parameters": {
@@ -264,7 +264,7 @@ CASES: Mapping[str, list[Case]] = {
         ),
     ],
     "response_format[ResponseFormatJSONSchema].json_schema.schema": [
-        schema(lambda scale: {"enum": [text(scale, 400_000)]}, known=WORKER),
+        schema(lambda scale: {"enum": [text(scale, 400_000)]}),
         schema(lambda scale: {"enum": [f"{i}" for i in range(int(9_000 * scale))]}, known=WORKER),
         schema(lambda scale: {"oneOf": [{"const": i} for i in range(int(4_000 * scale))]}),
         schema(lambda scale: {"description": text(scale, 500_000)}),

@@ -43,7 +43,7 @@ def test_every_field_has_a_case() -> None:
 def cases() -> Iterator[object]:
     for name, field_cases in CASES.items():
         for number, case in enumerate(field_cases):
-            marks = pytest.mark.xfail(strict=False, reason=case.known) if case.known else ()
+            marks = pytest.mark.xfail(strict=True, reason=case.known) if case.known else ()
             yield pytest.param(case, id=f"{name}-{number}", marks=marks)
 
 

@@ -6,20 +6,20 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 
 from friendli_endpoint.app import create_app
 from friendli_endpoint.engine.core.engine import LocalEngine
-from friendli_endpoint.generation import Engine, GuideMaker, ModelCard, StepReport, Vocabulary
+from friendli_endpoint.generation import Engine, GuideMaker, StepReport
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.service import EndpointService
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
 from tests.http.scripted import Call
-from tests.support.scripted import ScriptedVocabulary, chaotic, serving
+from tests.support.scripted import chaotic, serving
+from tests.support.source import ScriptedSource
 
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
 """Number of mutated requests."""
@@ -95,40 +95,23 @@ def _reject_constant(name: str) -> float:
     raise AssertionError(f"{name} is not valid JSON: {math.nan}")
 
 
-class ScriptedSource:
+class ChaoticSource(ScriptedSource):
     """A model source with a scripted backend."""
 
-    def __init__(self) -> None:
-        self._stack = contextlib.ExitStack()
-        self._vocabulary = ScriptedVocabulary(context=CONTEXT)
-
-    def check(self) -> None:
-        pass
-
-    def vocabulary(self) -> Vocabulary:
-        return self._vocabulary
-
-    def vocabulary_loader(self) -> Callable[[], Vocabulary]:
-        return partial(ScriptedVocabulary, context=CONTEXT)
+    context = CONTEXT
 
     def open(self, make_guide: GuideMaker, _report: Callable[[StepReport], None]) -> Engine:
         serves = serving(
             chaotic(self._vocabulary.size), vocabulary=self._vocabulary, make_guide=make_guide
         )
-        loop, _backend = self._stack.enter_context(serves)
-        card = ModelCard(
-            "scripted", CONTEXT, self._vocabulary.size, 4, TEMPLATE, ("text",), (), True
-        )
-        return LocalEngine(loop, card)
-
-    def close(self) -> None:
-        self._stack.close()
+        loop, _backend = self.stack.enter_context(serves)
+        return LocalEngine(loop, self.card(4, TEMPLATE))
 
 
 @contextlib.contextmanager
 def endpoint() -> Iterator[Endpoint]:
     """Yields the endpoint; at the end, the backend must not have seen a contract violation."""
-    source = ScriptedSource()
+    source = ChaoticSource()
     service = EndpointService(Settings(max_choices=4, workers=1), source, Telemetry())
     service.load()
     policy = Policy(max_body=1 << 20, max_messages=16)

@@ -1,13 +1,15 @@
-"""A model source whose loading a test can delay or let fail."""
+"""Model sources of tests: one whose loading a test can delay or let fail, and a scripted one."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.engine.core.loop import EngineLoop
-from friendli_endpoint.generation import Engine, GuideMaker, StepReport, Vocabulary
+from friendli_endpoint.generation import Engine, GuideMaker, ModelCard, StepReport, Vocabulary
 from tests.http.scripted import BOUND, CARD, ScriptedLoop
 from tests.support.scripted import ScriptedVocabulary
 
@@ -45,6 +47,40 @@ class HeldSource:
 
     def close(self) -> None:
         pass
+
+
+class ScriptedSource:
+    """Base of model sources with a scripted backend; subclasses open the engine.
+
+    Attributes:
+        context: Context of the model in tokens.
+        stack: Closed with the source.
+    """
+
+    context: int
+
+    def __init__(self) -> None:
+        self.stack = contextlib.ExitStack()
+        self._vocabulary = ScriptedVocabulary(context=self.context)
+
+    def check(self) -> None:
+        pass
+
+    def vocabulary(self) -> ScriptedVocabulary:
+        return self._vocabulary
+
+    def vocabulary_loader(self) -> Callable[[], Vocabulary]:
+        return partial(ScriptedVocabulary, context=self.context)
+
+    def card(self, num_sequences: int, template: str) -> ModelCard:
+        """Returns the card of a model with this vocabulary."""
+        size = self._vocabulary.size
+        return ModelCard(
+            "scripted", self.context, size, num_sequences, template, ("text",), (), True
+        )
+
+    def close(self) -> None:
+        self.stack.close()
 
 
 class CountedLoop(ScriptedLoop):

@@ -5,9 +5,9 @@ import signal
 import time
 from collections.abc import Callable
 
-__all__ = ["fail_to_load", "load"]
+from friendli_endpoint.workers import Handler
 
-Handler = Callable[[bytes, Callable[[str], None]], bytes]
+__all__ = ["fail_to_load", "load"]
 
 
 def load(greeting: str) -> Callable[[str], Handler]:

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from friendli_endpoint.chat import worker
 from friendli_endpoint.chat.conversation import ChatDefaults
 from friendli_endpoint.generation import Vocabulary
+from friendli_endpoint.workers import Handler
 
 __all__ = ["FACTORY", "load"]
 
 FACTORY = "tests.workers.preparing:load"
-
-Handler = Callable[[bytes, Callable[[str], None]], bytes]
 
 
 def load(load_vocabulary: Callable[[], Vocabulary]) -> Callable[..., Handler]:

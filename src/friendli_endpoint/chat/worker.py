@@ -7,7 +7,6 @@ nothing that it returns must be able to run code in the endpoint's process.
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import msgpack  # type: ignore[import-untyped]
 from pydantic import TypeAdapter
@@ -17,12 +16,11 @@ from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.prepared import PreparedRequest
 from friendli_endpoint.generation import RequestError, Vocabulary
+from friendli_endpoint.workers import Handler
 
 __all__ = ["FACTORY", "Outcome", "Rejection", "decode_outcome", "encode_body", "load"]
 
 FACTORY = "friendli_endpoint.chat.worker:load"
-
-_Handler: TypeAlias = Callable[[bytes, Callable[[str], None]], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Outcome:
 _OUTCOMES = TypeAdapter(Outcome)
 
 
-def load(load_vocabulary: Callable[[], Vocabulary]) -> Callable[..., _Handler]:
+def load(load_vocabulary: Callable[[], Vocabulary]) -> Callable[..., Handler]:
     """Loads a vocabulary, and returns a function that makes the handler of a worker.
 
     Args:
@@ -63,7 +61,7 @@ def load(load_vocabulary: Callable[[], Vocabulary]) -> Callable[..., _Handler]:
     """
     rules = RuleCompiler(load_vocabulary())
 
-    def make_handler(template: str, context: int, defaults: ChatDefaults) -> _Handler:
+    def make_handler(template: str, context: int, defaults: ChatDefaults) -> Handler:
         compile_seconds: list[float] = []
         chat = ChatModel(rules, template, context, defaults, compile_seconds.append)
 

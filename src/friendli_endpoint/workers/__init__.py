@@ -1,6 +1,6 @@
 """Worker processes that can be killed: bounded in CPU time and memory, replaced when they end."""
 
-from friendli_endpoint.workers.fork_server import Setup
+from friendli_endpoint.workers.fork_server import Handler, Setup
 from friendli_endpoint.workers.pool import (
     WorkerCrashError,
     WorkerError,
@@ -11,6 +11,7 @@ from friendli_endpoint.workers.pool import (
 )
 
 __all__ = [
+    "Handler",
     "Setup",
     "WorkerCrashError",
     "WorkerError",
