@@ -68,7 +68,8 @@ _CHAT = (
     FieldsWithoutEffect(
         "messages[assistant]",
         _any(
-            "annotations parsed provider_specific_fields reasoning_details refusal thinking_blocks"
+            "annotations extra_content parsed provider_specific_fields reasoning_details refusal "
+            "thinking_blocks"
         ),
         _ECHO,
     ),
