@@ -91,16 +91,16 @@ def _values(schema: Schema, definitions: Schema) -> Iterator[tuple[Any, Keys, Sc
     for branch in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
         yield from _values(branch, definitions)
     if "properties" in schema:
-        smallest = {
+        required = {
             name: next(_values(field, definitions))[0]
             for name, field in schema["properties"].items()
             if name in schema.get("required", ()) or "const" in field
         }
-        yield smallest, (), schema
+        yield required, (), schema
         for name, field in schema["properties"].items():
             for value, keys, inner in _values(field, definitions):
                 if inner:
-                    yield {**smallest, name: value}, (name, *keys), inner
+                    yield {**required, name: value}, (name, *keys), inner
     elif schema.get("type") == "array":
         for value, keys, inner in _values(schema["items"], definitions):
             yield [value], (0, *keys), inner
@@ -139,7 +139,8 @@ def test_the_objects_of_all_fields_are_found() -> None:
 @every_place
 def test_an_unknown_field_is_rejected_by_its_path(place: Place) -> None:
     place.parse()
-    for value in (0, False, "", [], {}, "x"):
+    values: tuple[Any, ...] = (0, False, "", [], {}, "x")
+    for value in values:
         found = place.error(unheard_of=value)
         assert (found.status, found.code) == (400, "unknown_field")
         assert found.param == place.path("unheard_of")
@@ -172,8 +173,8 @@ def test_a_known_field_that_is_null_is_absent(place: Place) -> None:
 def test_the_field_that_tells_the_type_is_required_where_there_are_several(place: Place) -> None:
     # The content of some messages is text only, so its parts need not say so.
     tag = "role" if "role" in place.schema["properties"] else "type"
-    in_union = place.role == "user" or place.keys == ("response_format",) or tag == "role"
-    if tag in place.schema["properties"] and in_union:
+    is_user_part = place.role == "user" and "type" in place.schema["properties"]
+    if tag == "role" or is_user_part or place.keys == ("response_format",):
         found = place.error(**{tag: None})
         assert (found.status, found.code, found.param) == (422, "missing_field", place.path(tag))
 
@@ -234,7 +235,8 @@ def test_a_field_without_effect_counts_as_absent_in_every_object_of_its_path(
     for place in matching:
         for name, values in row.fields.items():
             assert name not in place.schema["properties"]
-            for value in values if values is not ANY else ("x", 1, False, [], {"a": [None, {}]}):
+            samples: tuple[Any, ...] = ("x", 1, False, [], {"a": [None, {}]})
+            for value in samples if values is ANY else values:
                 assert place.parse(**{name: value}).model_dump() == place.parse().model_dump()
 
 
@@ -245,7 +247,7 @@ def test_a_field_without_effect_is_unknown_in_every_other_object(row: FieldsWith
             place
             for place in CHAT
             if name not in place.schema["properties"]
-            and not any(name in other.fields and place.matches(other) for other in ROWS)
+            and not any(name in listed.fields and place.matches(listed) for listed in ROWS)
         ]
         assert others
         for place in others:

@@ -6,6 +6,7 @@ missing, and in a field that nobody knows. Values whose keys are the caller's ow
 `chat_template_kwargs`) are data: the walk does not enter them.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +20,7 @@ from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.fields_without_effect import ANY, Values, fields_without_effect
 from friendli_endpoint.http.strict_json import JsonPath, path_of
 
-__all__ = ["keep_known_fields"]
+__all__ = ["keep_known_fields", "types_of"]
 
 _UNIONS = (Union, UnionType)
 
@@ -29,17 +30,19 @@ class _Object:
     """An object of a body.
 
     Attributes:
+        type: Its wire type.
         fields: By wire name, what a field may contain; None where there is nothing to walk.
         without_effect: By name, the values without effect.
     """
 
+    type: type[BaseModel]
     fields: Mapping[str, "_Contents | None"]
     without_effect: Mapping[str, Values]
 
 
 @dataclass(frozen=True, slots=True)
 class _Contents:
-    """What a value may contain.
+    """The objects and lists that a value may be.
 
     Attributes:
         tag: Wire name of the field that selects one of several objects; None if there is one.
@@ -65,6 +68,20 @@ def keep_known_fields(wire: Any, kind: type[BaseModel]) -> None:
             for an object without the field that tells its type.
     """
     _walk(wire, _tree(kind), ())
+
+
+def types_of(kind: type[BaseModel]) -> Iterator[tuple[type[BaseModel], Mapping[str, Values]]]:
+    """Yields the wire type of every object in a body, with its fields without effect.
+
+    A type that is in several places is yielded for each of them.
+    """
+    contents: list[_Contents] = [_tree(kind)]
+    while contents:
+        found = contents.pop()
+        contents += [found.items] if found.items is not None else []
+        for described in (found.objects or {}).values():
+            yield described.type, described.without_effect
+            contents += [inner for inner in described.fields.values() if inner is not None]
 
 
 # ── walk ─────────────────────────────────────────────────────────────────────────────────────
@@ -113,10 +130,10 @@ def _object_of(wire: dict[str, Any], contents: _Contents, path: JsonPath) -> _Ob
 
 def _check_value(value: object, allowed: Values, path: JsonPath) -> None:
     if allowed is not ANY and not any(
-        type(value) is type(other) and value == other for other in allowed
+        type(value) is type(default) and value == default for default in allowed
     ):
         param = path_of(path)
-        listed = " or ".join(map(repr, allowed))
+        listed = " or ".join(map(json.dumps, allowed))
         raise RequestError(
             f"{param}: only {listed} is supported", param=param, code="not_supported"
         )
@@ -153,7 +170,7 @@ def _object(
     without_effect: dict[str, Values] = {}
     for path in spellings:
         without_effect.update(table.get(path, {}))
-    return _Object(fields, without_effect)
+    return _Object(kind, fields, without_effect)
 
 
 def _contents(

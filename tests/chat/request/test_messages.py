@@ -40,8 +40,8 @@ def test_reasoning_is_another_name_of_reasoning_content(
 
 
 def test_two_different_reasonings_are_rejected() -> None:
-    messages = [{"role": "user", "content": "q"}, {"role": "assistant"}]
-    messages[1] |= {"reasoning": "a", "reasoning_content": "b"}
+    answer = {"role": "assistant", "reasoning": "a", "reasoning_content": "b"}
+    messages = [{"role": "user", "content": "q"}, answer]
     with pytest.raises(RequestError) as caught:
         resolve_messages(body_of(messages=messages).messages)
     assert (caught.value.status, caught.value.code) == (400, "conflict")
@@ -61,10 +61,10 @@ def test_a_call_without_arguments_has_an_empty_object() -> None:
 
 
 def test_other_messages_are_unchanged() -> None:
-    sent = [
+    sent: list[dict[str, Any]] = [
         {"role": "system", "content": "s", "name": "n"},
         {"role": "user", "content": [{"type": "text", "text": "u"}]},
-        {"role": "assistant", "content": "a", "reasoning_content": "r", "tool_calls": [call()]},
+        {"role": "assistant", "content": "a", "reasoning_content": "r"},
         {"role": "tool", "tool_call_id": "1"},
         {"role": "tool", "tool_call_id": "1", "content": None},
     ]
