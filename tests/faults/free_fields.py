@@ -20,7 +20,7 @@ def with_call(changes: Fields) -> Fields:
 
 OBJECTS: Mapping[str, Callable[[Fields], Fields]] = {
     "": lambda fields: fields,
-    "stream_options": lambda fields: {"stream": True, "stream_options": fields},
+    "stream_options": lambda fields: {"stream_options": fields},
     "messages[]": lambda fields: {"messages": [{"role": "user", "content": "Hi", **fields}]},
     "messages[assistant]": lambda fields: {"messages": [{"role": "assistant", **fields}]},
     "messages[].content[]": lambda fields: with_part({"type": "text", "text": "Hi", **fields}),
@@ -42,7 +42,8 @@ OBJECTS: Mapping[str, Callable[[Fields], Fields]] = {
 
 def free(path: str, name: str) -> list[Case]:
     """Returns cases of a field without effect in the object of a path."""
-    is_legal = "image_url" not in path  # this model takes no images
+    # The model takes no images, and measuring takes no streams.
+    is_legal = "image_url" not in path and path != "stream_options"
     return [
         Case(lambda scale: OBJECTS[path]({name: text(scale)}), is_legal=is_legal),
         Case(lambda scale: OBJECTS[path]({name: wide(scale)}), is_legal=is_legal),
