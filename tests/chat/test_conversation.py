@@ -111,6 +111,35 @@ def test_decoding_rules_of_a_model_without_reasoning(
     assert chat_model(vocabulary, TEMPLATE).prepare(body_of(**fields)).request.rules == rules
 
 
+SCHEMA = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, {"type": "array"}])
+def test_a_json_object_with_a_schema_is_enforced_as_a_json_schema(schema: dict[str, Any]) -> None:
+    free = prepared(Vocabulary(), response_format={"type": "json_object"}).request.rules
+    loose = {"type": "json_object", "schema": schema}
+    strict = {"type": "json_schema", "json_schema": {"schema": schema}}
+    found, expected = (
+        prepared(Vocabulary(), response_format=sent).request.rules for sent in (loose, strict)
+    )
+    assert found == expected != free
+
+
+@pytest.mark.parametrize("schema", [None, {}])
+def test_a_json_object_without_a_schema_is_any_object(schema: object) -> None:
+    found, expected = (
+        prepared(Vocabulary(), response_format={"type": "json_object", **fields}).request.rules
+        for fields in ({"schema": schema}, {})
+    )
+    assert found == expected
+
+
+def test_a_schema_of_a_json_object_that_cannot_be_enforced_is_named_by_its_path() -> None:
+    schema = {"properties": {"a": {"type": "array", "uniqueItems": True}}}
+    error = error_of(Vocabulary(), response_format={"type": "json_object", "schema": schema})
+    assert error.param == "response_format.schema.properties.a.uniqueItems"
+
+
 def test_eos_token_replaces_the_end_tokens_of_the_model_which_become_text() -> None:
     request = prepared(Vocabulary(), eos_token=[10, 0]).request
     compiled = RuleCompiler(Vocabulary()).compile(request.rules)

@@ -1,16 +1,15 @@
 """Bodies with the largest legal value of one field, for every field of a request."""
 
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli.types import BaseModel, Unset
-from friendli_endpoint.chat.request.rules import FIELDS_WITHOUT_EFFECT
 from tests.http.scripted import VALID
 
-__all__ = ["CASES", "Case", "fields"]
+__all__ = ["CASES", "Case", "Fields", "call", "fields", "text", "wide"]
 
 MAX_BYTES = 4_000_000
 """Size of a value that only the limit on a body's size bounds."""
@@ -47,8 +46,6 @@ def fields(model: type[BaseModel] = DedicatedChatCompletionBody, prefix: str = "
             yield path
         for kind in nested:
             yield from fields(kind, f"{path}[{kind.__name__}]." if len(nested) > 1 else f"{path}.")
-    if model is DedicatedChatCompletionBody:
-        yield from sorted(FIELDS_WITHOUT_EFFECT)
 
 
 def leaves(annotation: Any) -> Iterator[Any]:
@@ -212,9 +209,8 @@ TEMPLATE = "an indented value is as large as its depth times its size"
 WAITING = "matchers are made before their choice has a place"
 WORKER = "schemas are rewritten and compiled in this process"
 
-CASES: Mapping[str, list[Case]] = {
+CASES: dict[str, list[Case]] = {
     **{name: [field(name, number, is_legal=name in LEGAL_NUMBERS)] for name in NUMBERS},
-    **{name: [field(name, text), field(name, wide)] for name in sorted(FIELDS_WITHOUT_EFFECT)},
     "model": [Case(lambda scale: {"model": text(scale, 256)})],
     "chat_template_kwargs": [
         field("chat_template_kwargs", wide),
@@ -279,6 +275,12 @@ CASES: Mapping[str, list[Case]] = {
             )
         ),
     ],
+    "response_format[ResponseFormatJSONObject].schema": [
+        field(
+            "response_format",
+            lambda scale: {"type": "json_object", "schema": {"enum": [text(scale, 400_000)]}},
+        )
+    ],
     "response_format[ResponseFormatRegex].schema": [
         regex(lambda scale: text(scale, 100_000, "a?"), known=WORKER),
         regex(lambda scale: f"[a-z]{{{max(1, int(50_000 * scale))}}}"),
@@ -301,6 +303,7 @@ CASES: Mapping[str, list[Case]] = {
     f"{ASSISTANT}reasoning_content": [
         message("assistant", lambda scale: {"reasoning_content": text(scale)})
     ],
+    f"{ASSISTANT}reasoning": [message("assistant", lambda scale: {"reasoning": text(scale)})],
     f"{ASSISTANT}tool_calls.id": [calls(lambda scale: {"call_id": text(scale)})],
     f"{ASSISTANT}tool_calls.function.name": [calls(lambda scale: {"name": text(scale)})],
     f"{ASSISTANT}tool_calls.function.arguments": [

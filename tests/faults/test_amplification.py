@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.faults.amplification import Cost, measuring
+from tests.faults.free_fields import FREE_CASES
 from tests.faults.large_bodies import CASES, Case, fields
 from tests.http.scripted import VALID
 
@@ -41,7 +42,7 @@ def test_every_field_has_a_case() -> None:
 
 
 def cases() -> Iterator[object]:
-    for name, field_cases in CASES.items():
+    for name, field_cases in (CASES | FREE_CASES).items():
         for number, case in enumerate(field_cases):
             marks = pytest.mark.xfail(strict=True, reason=case.known) if case.known else ()
             yield pytest.param(case, id=f"{name}-{number}", marks=marks)

@@ -101,11 +101,17 @@ LISTS: list[tuple[Wide, type[BaseModel], str]] = [
     (lambda wrong: {**VALID, "messages": wrong}, DedicatedChatCompletionBody, "messages"),
     *(
         (
-            lambda wrong, role=role: message(role=role, content=wrong, tool_call_id="1"),
+            lambda wrong, fields=fields: message(content=wrong, **fields),
             DedicatedChatCompletionBody,
             "messages[0].content",
         )
-        for role in ("system", "developer", "user", "assistant", "tool")
+        for fields in (
+            {"role": "system"},
+            {"role": "developer"},
+            {"role": "user"},
+            {"role": "assistant"},
+            {"role": "tool", "tool_call_id": "1"},
+        )
     ),
     (
         lambda wrong: message(role="assistant", tool_calls=wrong),
@@ -156,7 +162,7 @@ def test_the_first_of_many_unknown_fields_is_named(kind: type[BaseModel]) -> Non
 @pytest.mark.parametrize("name", ["model", "messages", "n", "stop", "tools"])
 def test_an_invalid_field_repeated_many_times_yields_few_errors(name: str) -> None:
     again = f'"{name}": {{}}, '.encode()
-    found = request_error(b"{" + again * WIDE + b'"x": 0}', DedicatedChatCompletionBody)
+    found = request_error(b"{" + again * WIDE + b'"user": 0}', DedicatedChatCompletionBody)
     assert found.status == 422
 
 

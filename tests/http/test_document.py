@@ -69,3 +69,36 @@ def test_streamed_and_whole_responses_have_their_own_schema(
         fields[kind] = set(choice["properties"])
     assert "message" in fields["application/json"] - fields["text/event-stream"]
     assert "delta" in fields["text/event-stream"] - fields["application/json"]
+
+
+def test_the_objects_of_a_body_have_no_other_fields_than_those_described(app: FastAPI) -> None:
+    document = called(app, "GET", "/openapi.json").json
+    schemas = document["components"]["schemas"]
+    posted = [methods["post"] for methods in document["paths"].values() if "post" in methods]
+    pending = [operation["requestBody"]["content"]["application/json"] for operation in posted]
+    seen: set[str] = set()
+    while pending:
+        for reference in re.findall(
+            r'"\$ref": "#/components/schemas/(\w+)"', json.dumps(pending.pop())
+        ):
+            if reference not in seen:
+                seen.add(reference)
+                pending.append(schemas[reference])
+    assert {"TextContent", "AssistantMessage", "Function", "StreamOptions"} <= seen
+    assert all(schemas[name]["additionalProperties"] is False for name in seen)
+    for name, field in (
+        ("DedicatedChatCompletionBody", "user"),
+        ("AssistantMessage", "refusal"),
+        ("UserMessage", "cache_control"),
+        ("Function", "strict"),
+        ("ImageData", "detail"),
+    ):
+        assert schemas[name]["properties"][field]["description"] == "Accepted without effect."
+    assert "refusal" not in schemas["UserMessage"]["properties"]
+    assert schemas["DedicatedChatCompletionBody"]["properties"]["functions"]["enum"] == [[]]
+
+
+def test_responses_may_have_fields_that_are_not_described(app: FastAPI) -> None:
+    schemas = called(app, "GET", "/openapi.json").json["components"]["schemas"]
+    for name in ("ContainerChatCompleteSuccess", "ChatChoiceMessage", "StreamedChatData"):
+        assert schemas[name]["additionalProperties"] is not False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, NotRequired, TypeAlias
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from friendli.types import BaseModel
+from friendli.types import UNSET, BaseModel, OptionalNullable
 
 
 class ResponseFormatText(BaseModel):
@@ -28,9 +28,12 @@ class ResponseFormatTextTypedDict(TypedDict):
 
 
 class ResponseFormatJSONObject(BaseModel):
-    """Any JSON object."""
+    """Any JSON object, or JSON that matches `schema_`, as in `ResponseFormatJSONSchema`."""
+
+    quiet_fields: ClassVar[frozenset[str]] = frozenset({"schema_"})
 
     TYPE: Annotated[Literal["json_object"], Field(alias="type")] = "json_object"
+    schema_: Annotated[OptionalNullable[dict[str, Any]], Field(alias="schema")] = UNSET
 
     @property
     def type(self) -> Literal["json_object"]:
@@ -42,6 +45,7 @@ class ResponseFormatJSONObjectTypedDict(TypedDict):
     """`ResponseFormatJSONObject` as a dict."""
 
     type: Literal["json_object"]
+    schema: NotRequired[dict[str, Any] | None]
 
 
 class ResponseFormatJSONSchemaSchema(BaseModel):

@@ -206,17 +206,20 @@ class UserMessageTypedDict(TypedDict):
 
 
 class AssistantMessageToolCallFunction(BaseModel):
-    """Function that an earlier answer called; `arguments` is JSON text."""
+    """Function that an earlier answer called.
+
+    `arguments` is JSON text; absent or null, the function was called without arguments.
+    """
 
     name: str
-    arguments: str
+    arguments: OptionalNullable[str] = UNSET
 
 
 class AssistantMessageToolCallFunctionTypedDict(TypedDict):
     """`AssistantMessageToolCallFunction` as a dict."""
 
     name: str
-    arguments: str
+    arguments: NotRequired[str | None]
 
 
 class AssistantMessageToolCall(BaseModel):
@@ -241,13 +244,14 @@ class AssistantMessageToolCallTypedDict(TypedDict):
 
 
 class AssistantMessage(BaseModel):
-    """Earlier answer of the model."""
+    """Earlier answer of the model; `reasoning` is another name of `reasoning_content`."""
 
-    quiet_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content"})
+    quiet_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content", "reasoning"})
 
     ROLE: Annotated[Literal["assistant"], Field(alias="role")] = "assistant"
     content: OptionalNullable[TextParts] = UNSET
     reasoning_content: OptionalNullable[str] = UNSET
+    reasoning: OptionalNullable[str] = UNSET
     name: OptionalNullable[str] = UNSET
     tool_calls: OptionalNullable[FailFastList[AssistantMessageToolCall]] = UNSET
 
@@ -269,9 +273,12 @@ class AssistantMessageTypedDict(TypedDict):
 
 
 class ToolMessage(BaseModel):
-    """Result of a tool call; `tool_call_id` is the id of the call."""
+    """Result of a tool call; `tool_call_id` is the id of the call.
 
-    content: TextParts
+    Absent or null, the `content` is empty.
+    """
+
+    content: OptionalNullable[TextParts] = UNSET
     tool_call_id: str
     ROLE: Annotated[Literal["tool"], Field(alias="role")] = "tool"
     name: OptionalNullable[str] = UNSET
@@ -286,7 +293,7 @@ class ToolMessageTypedDict(TypedDict):
     """`ToolMessage` as a dict."""
 
     role: Literal["tool"]
-    content: TextPartsTypedDict
+    content: NotRequired[TextPartsTypedDict | None]
     tool_call_id: str
     name: NotRequired[str | None]
 

@@ -11,10 +11,13 @@ from friendli.types import UNSET, BaseModel, OptionalNullable
 
 
 class Function(BaseModel):
-    """Function that the model may call; `parameters` is the JSON Schema of its arguments."""
+    """Function that the model may call.
+
+    `parameters` is the JSON Schema of its arguments; absent or null, it has no arguments.
+    """
 
     name: str
-    parameters: dict[str, Any]
+    parameters: OptionalNullable[dict[str, Any]] = UNSET
     description: OptionalNullable[str] = UNSET
 
 
@@ -22,7 +25,7 @@ class FunctionTypedDict(TypedDict):
     """`Function` as a dict."""
 
     name: str
-    parameters: dict[str, Any]
+    parameters: NotRequired[dict[str, Any] | None]
     description: NotRequired[str | None]
     strict: NotRequired[bool | None]
 

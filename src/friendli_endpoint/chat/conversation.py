@@ -13,6 +13,7 @@ from functools import partial
 
 from friendli.models import (
     DedicatedChatCompletionBody,
+    ResponseFormatJSONObject,
     ResponseFormatJSONSchema,
     ResponseFormatRegex,
 )
@@ -238,6 +239,8 @@ class ChatModel:
                 return None
             case ResponseFormatRegex(schema_=pattern):
                 return self._grammars.regex(pattern, "response_format.schema")
+            case ResponseFormatJSONObject(schema_=dict() as schema) if schema:
+                return self._grammars.json_schema(schema, "response_format.schema")
             case ResponseFormatJSONSchema(json_schema=response_schema):
                 param = "response_format.json_schema.schema"
                 return self._grammars.json_schema(response_schema.schema_, param)

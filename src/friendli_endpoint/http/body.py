@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from friendli_endpoint.generation import RequestError
-from friendli_endpoint.http.strict_json import check_strict_json, path_of
+from friendli_endpoint.http.known_fields import keep_known_fields
+from friendli_endpoint.http.strict_json import check_finite, path_of
 
 __all__ = ["EndpointBody", "parse_body"]
 
@@ -31,10 +32,10 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
 class EndpointBody(BaseModel):
-    """Base class of bodies that only this endpoint has; unknown fields are errors.
+    """Base class of bodies that only this endpoint has.
 
-    `parse_body` rejects the first unknown field: pydantic would create one error per field, 400,000
-    for a body of 4 MB.
+    `parse_body` rejects the first unknown field of any body: pydantic would create one error per
+    field, 400,000 for a body of 4 MB.
     """
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
@@ -44,7 +45,9 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 def parse_body(body: bytes, kind: type[Body], max_messages: int | None = None) -> Body:
-    """Validates a body strictly: no value is converted to another type.
+    """Validates a body strictly: no value is converted to another type, no field is ignored.
+
+    In the result, null fields and fields without effect are absent.
 
     Args:
         body: JSON in UTF-8.
@@ -63,14 +66,13 @@ def parse_body(body: bytes, kind: type[Body], max_messages: int | None = None) -
         raise RequestError(f"the body is not valid JSON: {error}", code="invalid_json") from None
     if max_messages is not None:
         _check_num_messages(wire, max_messages)
+    check_finite(body, wire)
+    keep_known_fields(wire, kind)
     try:
         parsed = kind.model_validate(wire, strict=True)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
         raise _request_error(errors, wire) from None
-    if isinstance(parsed, EndpointBody) and parsed.model_extra:
-        _reject_unknown_field(next(iter(parsed.model_extra)))
-    check_strict_json(body, wire, parsed)
     return parsed
 
 
@@ -95,10 +97,6 @@ def _check_num_messages(wire: Any, max_messages: int) -> None:
             param="messages",
             code="out_of_range",
         )
-
-
-def _reject_unknown_field(name: str) -> NoReturn:
-    raise RequestError(f"{name}: unknown field", param=name, code="unknown_field")
 
 
 def _request_error(errors: list[ErrorDetails], body: object) -> RequestError:

@@ -13,8 +13,12 @@ from friendli.models import (
     DedicatedChatCompletionBody,
     StreamedChatData,
 )
+from friendli_endpoint.http.fields_without_effect import ANY
+from friendli_endpoint.http.known_fields import types_of
 
 __all__ = ["build_document"]
+
+_WITHOUT_EFFECT = "Accepted without effect."
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -55,6 +59,18 @@ def build_document(
             },
         }
     }
+    for kind in dict.fromkeys(kind for kind, _ in posted.values()):
+        _close(kind, definitions["$defs"])
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(definitions["$defs"])
     return document
+
+
+def _close(kind: type[BaseModel], definitions: dict[str, Any]) -> None:
+    """States that the objects of a body have no other fields, and names those without effect."""
+    for inner, without_effect in types_of(kind):
+        definition = definitions[inner.__name__]
+        definition["additionalProperties"] = False
+        for name, values in without_effect.items():
+            allowed = {} if values is ANY else {"enum": list(values)}
+            definition["properties"][name] = {"description": _WITHOUT_EFFECT, **allowed}

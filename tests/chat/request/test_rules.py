@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from friendli_endpoint.chat.request.rules import (
-    FIELDS_WITHOUT_EFFECT,
     Limits,
     check_body,
     check_prompt_tokens,
@@ -206,22 +205,6 @@ def test_stops_within_the_limits_are_valid(stop: object) -> None:
 def test_stops_beyond_the_limits_are_rejected(stop: object, param: str) -> None:
     error = error_of(stop=stop)
     assert (error.param, error.code) == (param, "out_of_range")
-
-
-def test_an_unknown_field_is_rejected_by_name() -> None:
-    error = error_of(logprob=1, temperature=1)
-    assert (error.param, error.code) == ("logprob", "unknown_field")
-    assert "'logprob'" in error.message
-
-
-@pytest.mark.parametrize("name", sorted(FIELDS_WITHOUT_EFFECT))
-def test_a_known_field_without_effect_is_valid(name: str) -> None:
-    check(**{name: "x"})
-
-
-def test_fields_of_other_servers_are_listed_as_without_effect() -> None:
-    listed = {"user", "store", "metadata", "service_tier", "prompt_cache_key", "safety_identifier"}
-    assert listed <= FIELDS_WITHOUT_EFFECT
 
 
 ASSISTANT = {"role": "assistant", "content": None, "tool_calls": [CALL]}

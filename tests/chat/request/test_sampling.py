@@ -96,7 +96,11 @@ def test_logit_bias_values_are_clamped_and_minus_100_bans(value: float, addend: 
     assert bias({"5": value}) == {5: addend}
 
 
-@pytest.mark.parametrize("value", [True, None, "1", math.nan, [1]])
+def test_a_logit_bias_that_is_null_is_absent() -> None:
+    assert bias({"5": None, "6": 1}) == {6: 1.0}
+
+
+@pytest.mark.parametrize("value", [True, "1", math.nan, [1]])
 def test_invalid_logit_bias_values_are_rejected(value: object) -> None:
     assert error_of({"5": value}).param == "logit_bias.5"
 

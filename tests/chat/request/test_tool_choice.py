@@ -84,4 +84,38 @@ def test_a_tool_keeps_its_definition_and_its_position() -> None:
     assert (offered.position, offered.param) == (1, "tools[1].function.parameters")
     assert offered.description == "Asks."
     assert offered.parameters == {"type": "object", "properties": {"a": {}}}
-    assert offered.definition == sent
+    shown = offered.definition["function"]
+    assert shown == {**sent["function"], "parameters": {"type": "object", "properties": {"a": {}}}}
+
+
+@pytest.mark.parametrize("parameters", [{}, {"parameters": None}, {"parameters": {}}])
+@pytest.mark.parametrize("description", [{}, {"description": None}, {"description": ""}])
+def test_a_definition_always_has_what_templates_read(
+    parameters: dict[str, Any], description: dict[str, Any]
+) -> None:
+    sent = {"type": "function", "function": {"name": "f", **parameters, **description}}
+    (offered,) = tool_choice(body_of(tools=[sent])).offered
+    assert offered.definition == {
+        "type": "function",
+        "function": {
+            "name": "f",
+            "description": "",
+            "parameters": {"type": "object", "properties": {}},
+        },
+    }
+
+
+@pytest.mark.parametrize("parameters", [{}, {"parameters": None}])
+def test_a_tool_without_parameters_takes_no_arguments(parameters: dict[str, Any]) -> None:
+    sent = {"type": "function", "function": {"name": "f", **parameters}}
+    (offered,) = tool_choice(body_of(tools=[sent])).offered
+    assert offered.parameters == {
+        "type": "object",
+        "properties": {},
+        "additionalProperties": False,
+    }
+
+
+def test_an_empty_schema_allows_any_arguments() -> None:
+    (offered,) = tool_choice(body_of(tools=[tool("f", {})])).offered
+    assert offered.parameters == {"type": "object", "properties": {}}

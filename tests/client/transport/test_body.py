@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from friendli import models
 
 from ..conftest import Caller
@@ -47,3 +49,44 @@ def test_extra_body_overrides_arguments(serve: Serve, caller: Caller) -> None:
     caller.call(server.url, extra_body={"next_month": [1], "max_tokens": 3}, max_tokens=2)
     assert server.requests[0].json["next_month"] == [1]
     assert server.requests[0].json["max_tokens"] == 3
+
+
+def test_what_may_be_absent_or_null_is_sent_unchanged(serve: Serve, caller: Caller) -> None:
+    server = serve(json_answer(completion()))
+    sent: dict[str, list[dict[str, object]]] = {
+        "messages": [
+            {"role": "user", "content": []},
+            {
+                "role": "assistant",
+                "refusal": None,
+                "reasoning": "r",
+                "tool_calls": [
+                    {"id": "1", "type": "function", "index": 0, "function": {"name": "f"}},
+                    {
+                        "id": "2",
+                        "type": "function",
+                        "function": {"name": "f", "arguments": None, "foo": 1},
+                    },
+                ],
+            },
+            {"role": "tool", "tool_call_id": "1"},
+            {"role": "tool", "tool_call_id": "2", "content": None},
+        ],
+        "tools": [
+            {"type": "function", "function": {"name": "f"}},
+            {"type": "function", "function": {"name": "g", "parameters": None, "strict": None}},
+        ],
+    }
+    caller.call(server.url, **sent)
+    assert {name: server.requests[0].json[name] for name in sent} == sent
+
+
+@pytest.mark.parametrize("schema", [{}, {"schema": None}, {"schema": {"type": "object"}}])
+def test_a_json_object_may_have_a_schema(
+    serve: Serve, caller: Caller, schema: dict[str, object]
+) -> None:
+    server = serve(json_answer(completion()))
+    sent = {"type": "json_object", **schema}
+    caller.call(server.url, response_format=sent)
+    caller.call(server.url, response_format=models.ResponseFormatJSONObject.model_validate(sent))
+    assert [request.json["response_format"] for request in server.requests] == [sent, sent]

@@ -19,7 +19,8 @@ class OfferedTool:
         name: Its name, unique in the request.
         description: The caller's description, or None.
         parameters: JSON schema of its arguments, whose `type` is `object`.
-        definition: The whole definition as it was sent, for the chat template.
+        definition: The definition for the chat template. It always has a description and
+            parameters with a type and properties, because templates read them unasked.
     """
 
     position: int

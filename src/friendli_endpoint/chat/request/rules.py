@@ -20,25 +20,11 @@ from friendli_endpoint.chat.request.fields import effective_fields, value_or_non
 from friendli_endpoint.generation import RequestError
 
 __all__ = [
-    "FIELDS_WITHOUT_EFFECT",
     "Limits",
     "check_body",
     "check_prompt_bytes",
     "check_prompt_tokens",
 ]
-
-FIELDS_WITHOUT_EFFECT = frozenset(
-    {
-        "metadata",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "user",
-    }
-)
-"""Fields of other servers that are allowed and ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +99,6 @@ def check_body(body: DedicatedChatCompletionBody, limits: Limits) -> None:
     Raises:
         RequestError: A field is invalid; names the field and its allowed values.
     """
-    for name in body.model_extra or ():
-        if name not in FIELDS_WITHOUT_EFFECT:
-            raise RequestError(f"unknown field {name!r}", param=name, code="unknown_field")
     for name, (allowed, description) in _RANGES.items():
         value = value_or_none(getattr(body, name))
         if value is not None and not allowed(value):

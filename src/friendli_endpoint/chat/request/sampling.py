@@ -70,6 +70,7 @@ def _logit_bias(entries: Mapping[str, Any], vocabulary: Vocabulary) -> dict[int,
     return {
         _bias_token(key, vocabulary): _bias_value(value, f"logit_bias.{key}")
         for key, value in entries.items()
+        if value is not None
     }
 
 

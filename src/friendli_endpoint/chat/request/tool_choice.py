@@ -1,7 +1,7 @@
 """The tools of a request, and the choice among them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,10 @@ from friendli_endpoint.chat.request.fields import value_or_none
 from friendli_endpoint.generation import RequestError
 
 __all__ = ["ToolChoice", "tool_choice"]
+
+_ANY_ARGUMENTS: Mapping[str, Any] = {"type": "object", "properties": {}}
+_NO_ARGUMENTS: Mapping[str, Any] = {**_ANY_ARGUMENTS, "additionalProperties": False}
+"""Schema of a function without `parameters`."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -60,20 +64,28 @@ def _offered(index: int, tool: Tool) -> OfferedTool:
             param=f"tools[{index}].function.name",
             code="out_of_range",
         )
-    schema: dict[str, Any] = function.parameters or {"properties": {}}
+    sent = value_or_none(function.parameters)
+    schema = _NO_ARGUMENTS if sent is None else sent or _ANY_ARGUMENTS
     if schema.get("type", "object") != "object":
         raise RequestError(
             f"the type of a tool's parameters must be object, not {schema['type']!r}",
             param=f"tools[{index}].function.parameters.type",
             code="invalid_schema",
         )
+    description = value_or_none(function.description)
     return OfferedTool(
         position=index,
         name=function.name,
-        description=value_or_none(function.description),
+        description=description,
         parameters={**schema, "type": "object"},
-        definition=tool.model_dump(),
+        definition=_definition(function.name, description or "", sent or {}),
     )
+
+
+def _definition(name: str, description: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    missing = {key: value for key, value in _ANY_ARGUMENTS.items() if key not in parameters}
+    function = {"name": name, "description": description, "parameters": {**parameters, **missing}}
+    return {"type": "function", "function": function}
 
 
 def _check_names(tools: Sequence[OfferedTool]) -> None:

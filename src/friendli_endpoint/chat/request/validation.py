@@ -8,6 +8,7 @@ from friendli.models import DedicatedChatCompletionBody, ResponseFormatText
 from friendli.types import Unset
 from friendli_endpoint.chat.request.chat_request import ChatRequest
 from friendli_endpoint.chat.request.fields import value_or_none
+from friendli_endpoint.chat.request.messages import resolve_messages
 from friendli_endpoint.chat.request.rules import Limits, check_body
 from friendli_endpoint.chat.request.sampling import check_token, sampling_params
 from friendli_endpoint.chat.request.tool_choice import tool_choice
@@ -64,7 +65,7 @@ def validate(body: DedicatedChatCompletionBody, facts: ModelFacts) -> ChatReques
     return ChatRequest(
         model=body.model,
         adapter=adapter,
-        messages=tuple(body.messages),
+        messages=resolve_messages(body.messages),
         template_kwargs=_template_kwargs(body),
         offered_tools=tools.offered,
         tools=tools.tools,
