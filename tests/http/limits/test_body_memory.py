@@ -35,7 +35,7 @@ BODY = json.dumps(VALID).encode()
 def head_of(num_bytes: int, path: str = COMPLETIONS) -> bytes:
     """Returns the head of a request with a body of `num_bytes` bytes."""
     lines = f"content-type: application/json\r\ncontent-length: {num_bytes}"
-    return f"POST {path} HTTP/1.1\r\n{lines}".encode() + LINE
+    return f"POST {path} HTTP/1.1\r\nhost: here\r\n{lines}".encode() + LINE
 
 
 def check_503(answer: Reading, code: str) -> None:
