@@ -46,9 +46,7 @@ def running(settings: Settings) -> Iterator[str]:
     )
     listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(
-        make_config(
-            endpoint.app, settings, endpoint.policy.body_memory, GRACEFUL_SHUTDOWN_SECONDS
-        )
+        make_config(endpoint.app, settings, endpoint.policy.body_memory, GRACEFUL_SHUTDOWN_SECONDS)
     )
 
     def serve() -> None:

@@ -251,7 +251,6 @@ def connection_type(
 
 def _only_probes(app: ASGIApp) -> ASGIApp:
     """Wraps an application: serves its probes, and responds 503 to everything else."""
-
     retry = {"retry-after": str(_RETRY_SECONDS)}
     refuse = refusing(503, _TOO_MANY, _TOO_MANY_CODE, retry)
 
