@@ -194,6 +194,7 @@ INVALID: dict[bytes, int] = {
     # These the parser rejects.
     b"get /health HTTP/1.1\r\nhost: here\r\n\r\n": 400,
     b"BREW /health HTTP/1.1\r\nhost: here\r\n\r\n": 400,
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n": 400,
     b"GET /health http/1.1\r\nhost: here\r\n\r\n": 400,
     b"GET /health HTTP/1.1\nhost: here\n\n": 400,
     b"GET /health HTTP/1.1\r\nhost : here\r\n\r\n": 400,

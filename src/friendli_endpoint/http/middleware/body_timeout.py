@@ -1,6 +1,7 @@
 """Receiving request bodies: within a time limit, a size limit and the memory for all bodies."""
 
 import asyncio
+import math
 import re
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -55,7 +56,7 @@ class BodyTimeoutMiddleware:
             await self._app(scope, receive, send)
             return
         deadline = asyncio.get_running_loop().time() + self._seconds
-        read = not _has_large_body(Headers(scope=scope))
+        read = _may_ignore_body(Headers(scope=scope))
         arrived = False
         state = scope.setdefault("state", {})
         is_reserved = "body" in state
@@ -136,16 +137,14 @@ def _check_content_type(headers: Headers) -> None:
         )
 
 
-def _has_large_body(headers: Headers) -> bool:
-    """Whether the body is not worth reading, or may never come: a client that expects a 100 waits.
+def _may_ignore_body(headers: Headers) -> bool:
+    """Whether the connection can be kept after a response although the body was not read.
 
-    If such a client gets an error, it may send its next request where its body would be.
+    A client that expects a 100 and gets an error may send its next request where the body would be.
     """
     declared = headers.get("content-length", "0")
-    short = declared.isdecimal() and len(declared) <= len(str(MAX_IGNORED_BYTES))
-    return (
-        "transfer-encoding" in headers
-        or "expect" in headers
-        or not short
-        or int(declared) > MAX_IGNORED_BYTES
-    )
+    if "transfer-encoding" in headers or not declared.isdecimal():
+        return False
+    num_bytes = int(declared) if len(declared) <= len(str(MAX_IGNORED_BYTES)) else math.inf
+    max_bytes = 0 if "100-continue" in headers.get("expect", "").lower() else MAX_IGNORED_BYTES
+    return num_bytes <= max_bytes
