@@ -1,6 +1,7 @@
 """Timers of a connection, on a clock that the test controls: slow, silent and endless clients."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -58,13 +59,17 @@ def test_the_second_request_of_a_connection_has_its_own_timeout() -> None:
     run_shifted(scenario)
 
 
+def has_responses(connected: Connected, number: int) -> bool:
+    return connected.transport.written.count(b"HTTP/1.1 ") == number
+
+
 @pytest.mark.parametrize("request_", [GET, b"GET /nowhere HTTP/1.1\r\nhost: here\r\n\r\n"])
 def test_an_idle_connection_stays_open_for_the_keep_alive_time(request_: bytes) -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
         for number in (1, 2, 3):
             connected.connection.data_received(request_)
-            await until(lambda n=number: connected.transport.written.count(b"HTTP/1.1 ") == n)
+            await until(partial(has_responses, connected, number))
             loop.shift += KEEP_ALIVE - 5
             for _ in range(5):
                 await until(lambda: True)

@@ -1,4 +1,4 @@
-"""What clients, proxies, balancers and browsers may send: each is served, and the next one too."""
+"""Requests that clients, proxies, balancers and browsers may send, and the next one after each."""
 
 import json
 from typing import Any

@@ -1,6 +1,7 @@
 """HTTP below the application: offers to upgrade, HTTP/1.0, and requests that are invalid."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -112,6 +113,10 @@ def test_the_headers_of_a_request_with_an_offer_are_limited() -> None:
         assert endpoint.send(b"".join(tokenizing(offer, False))).status == 431
 
 
+def has_responses(connected: Connected, number: int) -> bool:
+    return connected.transport.written.count(b"HTTP/1.1 200 ") == number
+
+
 # ── HTTP/1.0 ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -142,7 +147,7 @@ def test_an_http_1_0_connection_persists_if_the_client_asks(method: bytes) -> No
         request = method + b" /health HTTP/1.0\r\nconnection: Keep-Alive\r\n\r\n"
         for number in (1, 2):
             connected.connection.data_received(request)
-            await until(lambda n=number: connected.transport.written.count(b" 200 ") == n)
+            await until(partial(has_responses, connected, number))
         assert connected.transport.written.count(b"connection: keep-alive") == 2
         assert b"connection: close" not in connected.transport.written
         connected.connection.data_received(b"GET /health HTTP/1.0\r\n\r\n")

@@ -8,7 +8,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from friendli_endpoint.server.refusal import refusing
-from friendli_endpoint.server.request_head import RequestHead, keeps_alive, problem_of, target_of
+from friendli_endpoint.server.request_head import (
+    Problem,
+    RequestHead,
+    Target,
+    check_head,
+    keeps_alive,
+)
 
 __all__ = ["INVALID_HTTP", "HTTPProtocol"]
 
@@ -48,7 +54,7 @@ class HTTPProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with rules of HTTP that it lacks.
 
     - An offer of another protocol (`Upgrade`) is ignored; the request is served as HTTP/1.1.
-    - Invalid requests that the parser accepts are rejected, see `problem_of`.
+    - Invalid requests that the parser accepts are rejected, see `check_head`.
     - An absolute target replaces the `Host` header.
     - HTTP/1.0 clients get no chunks, no 100, and a persistent connection only if they ask for one.
     """
@@ -77,27 +83,26 @@ class HTTPProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Starts the request, or queues it behind earlier ones."""
         head, app = self._head, self.app
-        problem, target = problem_of(head), target_of(head)
-        if problem is not None or target is None:
-            status, message = problem or (400, "invalid request target")
-            self.app, self.url = refusing(status, message, INVALID_HTTP, {}), b"/"
+        checked, plain = check_head(head), _WithoutChunks(app)
+        if isinstance(checked, Problem):
+            self.app = refusing(checked.status, checked.message, INVALID_HTTP, {})
+            self.url = b"/"
         else:
-            self.url = target.url
-            if target.host is not None:
-                others = [header for header in self.headers if header[0] != b"host"]
-                self.headers[:] = [(b"host", target.host), *others]
-        if head.version == "1.0":
-            self.expect_100_continue = False
+            self._set_target(checked)
+            self.app = plain if head.version == "1.0" else app
+        self.expect_100_continue &= head.version != "1.0"
         try:
             super().on_headers_complete()
         finally:
             self.app = app
-        self.cycle.keep_alive = problem is None and keeps_alive(head)
+        plain.cycle = self.cycle
+        self.cycle.keep_alive = isinstance(checked, Target) and keeps_alive(head)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if cycle.scope["http_version"] == "1.0":
-            app = _without_chunks(app, cycle)
-        super()._start_asgi_task(cycle, app)
+    def _set_target(self, target: Target) -> None:
+        self.url = target.url
+        if target.host is not None:
+            others = [header for header in self.headers if header[0] != b"host"]
+            self.headers[:] = [(b"host", target.host), *others]
 
     def _start_parser(self) -> None:
         self.parser = httptools.HttpRequestParser(_Callbacks(self))
@@ -107,7 +112,7 @@ class HTTPProtocol(HttpToolsProtocol):
         """Parses bytes; parses the head of a request with an offer again, without the offer.
 
         The parser stops behind such a head, as it takes the body for the other protocol's. RFC
-        9110, section 7.8, allows to ignore the offer.
+        9110, section 7.8, allows servers to ignore the offer.
         """
         while True:
             try:
@@ -135,15 +140,27 @@ def _without_offer(head: RequestHead) -> bytes:
     return b"\r\n".join([*lines, b"", b""])
 
 
-def _without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
-    """Wraps an application for an HTTP/1.0 client, to whom uvicorn would send chunks.
+class _WithoutChunks:
+    """An application for one request of an HTTP/1.0 client, to whom uvicorn would send chunks.
 
     A response of unknown length ends with the connection. One of known length leaves it open if the
     client has asked for that.
+
+    Args:
+        app: The application.
+
+    Attributes:
+        cycle: uvicorn's state of the request; set before the application is called.
     """
 
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        has_length = True
+    cycle: RequestResponseCycle
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves the request."""
+        cycle, has_length = self.cycle, True
 
         async def send_plainly(message: Message) -> None:
             nonlocal has_length
@@ -157,6 +174,4 @@ def _without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
                 cycle.expected_content_length = len(message.get("body", b""))
             await send(message)
 
-        await app(scope, receive, send_plainly)
-
-    return serve
+        await self._app(scope, receive, send_plainly)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-__all__ = ["RequestHead", "Target", "keeps_alive", "problem_of", "target_of"]
+__all__ = ["Problem", "RequestHead", "Target", "check_head", "keeps_alive"]
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -55,25 +55,6 @@ class Target(NamedTuple):
 
     url: bytes
     host: bytes | None = None
-
-
-def target_of(head: RequestHead) -> Target | None:
-    """Returns the target of a request in the forms of RFC 9112, section 3.2; None if it is invalid.
-
-    Args:
-        head: The head of the request.
-    """
-    if head.target == b"*":
-        return Target(b"*") if head.method == b"OPTIONS" else None
-    if head.target.startswith(b"/"):
-        return None if b"#" in head.target else Target(head.target)
-    absolute = _ABSOLUTE.fullmatch(head.target)
-    if absolute is None or not _HOST.fullmatch(absolute["host"]):
-        return None
-    path, query = absolute["path"] or b"", absolute["query"] or b""
-    if not path + query and head.method == b"OPTIONS":
-        return Target(b"*", absolute["host"])
-    return Target((path or b"/") + query, absolute["host"])
 
 
 def keeps_alive(head: RequestHead) -> bool:
@@ -131,17 +112,35 @@ _PROBLEMS: tuple[tuple[_Check, Problem], ...] = (
         lambda head: head.method == b"CONNECT",
         Problem(501, "the method CONNECT is not implemented: this is not a proxy"),
     ),
-    (
-        lambda head: target_of(head) is None,
-        Problem(400, "the request target must be a path or an absolute http URL, and no fragment"),
-    ),
+)
+
+_INVALID_TARGET = Problem(
+    400, "the request target must be a path or an absolute http URL without a fragment"
 )
 
 
-def problem_of(head: RequestHead) -> Problem | None:
-    """Returns why a request that the parser has accepted is rejected all the same; None if not.
+def check_head(head: RequestHead) -> Target | Problem:
+    """Returns the target of a request, or why it is rejected although the parser has accepted it.
 
     Args:
         head: The head of the request.
     """
-    return next((problem for is_wrong, problem in _PROBLEMS if is_wrong(head)), None)
+    for is_wrong, problem in _PROBLEMS:
+        if is_wrong(head):
+            return problem
+    return _target_of(head) or _INVALID_TARGET
+
+
+def _target_of(head: RequestHead) -> Target | None:
+    """Returns the target in one of the forms of RFC 9112, section 3.2; None if it is invalid."""
+    if head.target == b"*":
+        return Target(b"*") if head.method == b"OPTIONS" else None
+    if head.target.startswith(b"/"):
+        return None if b"#" in head.target else Target(head.target)
+    absolute = _ABSOLUTE.fullmatch(head.target)
+    if absolute is None or not _HOST.fullmatch(absolute["host"]):
+        return None
+    path, query = absolute["path"] or b"", absolute["query"] or b""
+    if not path + query and head.method == b"OPTIONS":
+        return Target(b"*", absolute["host"])
+    return Target((path or b"/") + query, absolute["host"])

@@ -8,7 +8,11 @@ from tests.server.served import LINE, closing, served
 
 APP = scripted_app(ScriptedService(), open_admin=True)
 READABLE = sorted(
-    {route.path for route in APP.routes if isinstance(route, Route) and "GET" in route.methods}
+    {
+        route.path
+        for route in APP.routes
+        if isinstance(route, Route) and "GET" in (route.methods or ())
+    }
 )
 """Every path that GET serves, those of routes to come included."""
 

@@ -25,7 +25,7 @@ class MethodsMiddleware:
         """Serves one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif scope["path"] == "*":
+        elif (scope["method"], scope["path"]) == ("OPTIONS", "*"):
             allow = _joined(scope["app"].routes)
             await Response(status_code=204, headers={"allow": allow})(scope, receive, send)
         elif scope["method"] == "HEAD":
