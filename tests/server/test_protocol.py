@@ -192,7 +192,7 @@ INVALID: dict[bytes, int] = {
     b"GET health HTTP/1.1\r\nhost: here\r\n\r\n": 400,
     b"GET ftp://here/health HTTP/1.1\r\nhost: here\r\n\r\n": 400,
     b"GET http://me@here/health HTTP/1.1\r\nhost: here\r\n\r\n": 400,
-    b"CONNECT here:443 HTTP/1.1\r\nhost: here:443\r\n\r\n": 501,
+    b"CONNECT here:443 HTTP/1.1\r\nhost: here:443\r\n\r\n": 400,
     POST + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n": 501,
     POST + b"transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n": 501,
     POST.replace(b"1.1", b"1.0") + b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n": 400,

@@ -32,11 +32,14 @@ def test_a_target_is_a_path_or_a_url(target: bytes, expected: Target) -> None:
     assert check_head(head(target)) == expected
 
 
-@pytest.mark.parametrize(
-    "target",
-    [b"", b"*", b"a", b"a:80", b"/a#", b"http:///a", b"http:/a", b"http://a b/", b"http://a#b"]
-    + [b"http://me@a/", b"http://a:b/", b"ws://a/", b"http://[::1/", b"?a"],
-)
+INVALID_TARGETS = [
+    *(b"", b"*", b"a", b"a:80", b"/a#", b"?a", b"ws://a/"),
+    *(b"http:///a", b"http:/a", b"http://a b/", b"http://a#b", b"http://me@a/", b"http://a:b/"),
+    b"http://[::1/",
+]
+
+
+@pytest.mark.parametrize("target", INVALID_TARGETS)
 def test_other_targets_are_rejected(target: bytes) -> None:
     checked = check_head(head(target))
     assert isinstance(checked, Problem)

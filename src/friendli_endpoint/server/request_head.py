@@ -110,7 +110,7 @@ _PROBLEMS: tuple[tuple[_Check, Problem], ...] = (
     ),
     (
         lambda head: head.method == b"CONNECT",
-        Problem(501, "the method CONNECT is not implemented: this is not a proxy"),
+        Problem(400, "the method CONNECT is for proxies, and this is not a proxy"),
     ),
 )
 
