@@ -66,7 +66,10 @@ POSTS: dict[str, bytes] = {
     "chunk extensions": CHUNKED + b'1D;a=b;c="d"\r\n' + BODY + b"\r\n0;z\r\n\r\n",
     "upper case and zeros": CHUNKED + b"0001D\r\n" + BODY + b"\r\n000\r\n\r\n",
     "white space behind a size": CHUNKED + b"1d  \r\n" + BODY + b"\r\n0\r\n\r\n",
-    "trailers": CHUNKED + b"1d\r\n" + BODY + b"\r\n0\r\nx-sum: 1\r\nhost: evil\r\n\r\n",
+    "trailers": CHUNKED
+    + b"1d\r\n"
+    + BODY
+    + b"\r\n0\r\nx-sum: 1\r\nhost: evil\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
     "byte by byte": CHUNKED + b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n",
     "a trailer announced": HEAD
     + b"trailer: x-sum\r\n"

@@ -40,7 +40,6 @@ MAX_WINDOW_LOG = 23
 A worker thread that decodes has one window, which is not counted as memory of bodies.
 """
 
-
 Reserve = Callable[[int], None]
 """Called with a number of decoded bytes before they are kept; raises if there is no memory."""
 
@@ -140,7 +139,7 @@ class Coding(NamedTuple):
         """
         decoded = list[bytes]()
         num_bytes = 0
-        for part in self._parts(body, max_bytes):
+        for part in self._parts(body):
             num_bytes += len(part)
             if num_bytes > max_bytes:
                 raise body_too_large_error(max_bytes)
@@ -148,7 +147,7 @@ class Coding(NamedTuple):
             decoded.append(part)
         return b"".join(decoded)
 
-    def _parts(self, body: bytes, max_bytes: int) -> Iterator[bytes]:
+    def _parts(self, body: bytes) -> Iterator[bytes]:
         """Yields the decoded bytes in parts of at most `PART_BYTES` bytes."""
         stream: _Stream | None = None
         num_streams = 0
