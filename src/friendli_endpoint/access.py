@@ -30,6 +30,9 @@ METRICS = "/metrics"
 _CHUNK = 1 << 20
 """Bytes by which a body may exceed its limit unnoticed: a server reads 256 KiB at once."""
 
+_FORMS = 2
+"""Forms of a body that are in memory at once: as sent, and decoded."""
+
 
 class AccessError(StartError):
     """Invalid or insecure access settings; the message says why in a sentence."""
@@ -57,7 +60,9 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(
         max_body=settings.max_body,
         max_messages=settings.max_messages,
-        body_memory=BodyMemoryBudget(max(settings.max_body_memory, settings.max_body + _CHUNK)),
+        body_memory=BodyMemoryBudget(
+            max(settings.max_body_memory, _FORMS * settings.max_body + _CHUNK)
+        ),
         receive_seconds=settings.receive_seconds,
         answer_seconds=settings.timeout,
         tokens=_union(tokens, admin_tokens) if tokens is not None else None,

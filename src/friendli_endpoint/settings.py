@@ -115,6 +115,8 @@ class Settings(BaseSettings):
     """Maximum number of open connections; further ones serve only /health and /live."""
     receive_seconds: Annotated[float, _Seconds, Flag("Network")] = 30.0
     """Maximum seconds for a TLS handshake, for a request's headers, and again for its body."""
+    keep_alive_seconds: Annotated[int, Field(ge=1), Flag("Network")] = 75
+    """Seconds for which an idle connection stays open for another request; at least 1."""
     stall_seconds: Annotated[float, _Seconds, Flag("Network")] = 30.0
     """Maximum seconds a client may leave a response unread before it is disconnected."""
     timeout: Annotated[float | None, _Seconds, Flag("Network", "none")] = None

@@ -168,7 +168,7 @@ def test_control_tokens_nul_and_markup_in_user_text_are_text(live: Live) -> None
         ("GET", COMPLETIONS, 405, "POST"),
         ("DELETE", COMPLETIONS, 405, "POST"),
         ("OPTIONS", COMPLETIONS, 405, "POST"),
-        ("POST", "/health", 405, "GET"),
+        ("POST", "/health", 405, "GET, HEAD"),
         ("POST", "/v1/chat/completions", 404, None),
         ("POST", COMPLETIONS + "/", 404, None),
         ("GET", "/", 404, None),

@@ -40,7 +40,7 @@ def test_events_of_three_choices_have_the_documented_form(
     body = request(stream=True, n=3, max_tokens=4, min_tokens=4, seed=1, stream_options=options)
     headers, content = raw_answer(live, body)
     assert headers["content-type"].partition(";")[0] == "text/event-stream"
-    assert headers["cache-control"] == "no-cache"
+    assert headers["cache-control"] == "no-cache, no-store, no-transform"
     assert headers["x-request-id"]
     assert "content-length" not in headers
 

@@ -31,8 +31,13 @@ def test_an_unknown_path_gets_404(app: FastAPI, path: str) -> None:
         ("GET", COMPLETIONS, "POST"),
         ("PUT", COMPLETIONS, "POST"),
         ("DELETE", COMPLETIONS, "POST"),
-        ("POST", "/health", "GET"),
-        ("POST", "/dedicated/v1/models", "GET"),
+        ("POST", "/health", "GET, HEAD"),
+        ("POST", "/dedicated/v1/models", "GET, HEAD"),
+        ("PUT", "/dedicated/v1/adapters", "GET, HEAD, POST"),
+        ("GET", "/dedicated/v1/adapters/a/b", "DELETE"),
+        ("OPTIONS", COMPLETIONS, "POST"),
+        ("TRACE", "/live", "GET, HEAD"),
+        ("PUT", "/openapi.json", "GET, HEAD"),
     ],
 )
 def test_an_unsupported_method_gets_405_with_allow(

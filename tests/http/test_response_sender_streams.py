@@ -28,7 +28,7 @@ def test_a_stream_starts_at_once_and_ends_with_done() -> None:
             await call.until(lambda call: call.body != b"")
             assert call.status == 200
             assert (call.header("content-type") or "").startswith("text/event-stream")
-            assert call.header("cache-control") == "no-cache"
+            assert call.header("cache-control") == "no-cache, no-store, no-transform"
             assert call.header("x-request-id")
             assert call.events[0]["choices"][0]["delta"]["role"] == "assistant"
             service.scripted.deliver(steps("a", "b"))

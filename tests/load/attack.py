@@ -16,7 +16,10 @@ __all__ = ["TIMEOUT_SECONDS", "Attempt", "attack"]
 TIMEOUT_SECONDS = 30.0
 """Seconds after which a request counts as hung."""
 
-FLAGS = ("--threads", "1", "--context", "256", "--max-choices", "4", "--receive-seconds", "2")
+FLAGS = (
+    *("--threads", "1", "--context", "256", "--max-choices", "4"),
+    *("--receive-seconds", "2", "--keep-alive-seconds", "5"),
+)
 GOOD_EVERY = 20
 """Number of cases between two good completions; `/health` is requested after each case."""
 

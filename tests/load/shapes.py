@@ -91,10 +91,11 @@ def request(draw: Draw, is_last: bool) -> bytes:
     if draw.random() < 0.4:
         head = [
             b"POST " + COMPLETIONS.encode() + b" HTTP/1.1",
+            b"host: localhost",
             JSON_TYPE,
             b"content-length: %d" % len(BODY),
         ]
-        good = draw.choice([([b"GET /health HTTP/1.1"], b""), (head, BODY)])
+        good = draw.choice([([b"GET /health HTTP/1.1", b"host: localhost"], b""), (head, BODY)])
         return b"\r\n".join([*good[0], *closing, b"", good[1]])
     headers = [b"host: localhost", JSON_TYPE, *(odd_header(draw) if draw.random() < 0.5 else [])]
     headers += closing

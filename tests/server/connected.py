@@ -11,6 +11,8 @@ from tests.http.clock import ShiftedLoop, until
 from tests.http.scripted import ScriptedService, scripted_app
 
 SECONDS = 30.0
+KEEP_ALIVE = 75
+"""Seconds for which an idle connection stays open; more than `SECONDS`."""
 
 
 class Transport:
@@ -61,7 +63,7 @@ class Connected:
             max_connections=1,
             body_memory=self.body_memory,
         )
-        config = uvicorn.Config(app, log_config=None)
+        config = uvicorn.Config(app, log_config=None, timeout_keep_alive=KEEP_ALIVE)
         self.connection: Connection = kind(config, ServerState(), {}, loop)
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]
         self._loop = loop

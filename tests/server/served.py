@@ -31,7 +31,7 @@ def posting(stream: bool) -> bytes:
     """A request for a completion."""
     body = json.dumps({**VALID, "stream": stream}).encode()
     lines = f"content-type: application/json\r\ncontent-length: {len(body)}"
-    return f"POST {COMPLETIONS} HTTP/1.1\r\n{lines}".encode() + LINE + body
+    return f"POST {COMPLETIONS} HTTP/1.1\r\nhost: here\r\n{lines}".encode() + LINE + body
 
 
 def closing(request: bytes) -> bytes:

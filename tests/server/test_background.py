@@ -54,6 +54,14 @@ def test_the_endpoint_stops_if_the_block_raises(source: HeldSource) -> None:
 
 
 @pytest.mark.usefixtures("source")
+def test_connections_are_those_of_the_server() -> None:
+    offer = {"connection": "Upgrade", "upgrade": "h2c", "content-type": "application/json"}
+    with running(Settings()) as address:
+        answer = httpx2.post(f"{address}/dedicated/v1/tokenize", headers=offer, content=b"{}")
+        assert answer.status_code == 422, "the body has arrived"
+
+
+@pytest.mark.usefixtures("source")
 def test_the_endpoint_is_local_and_needs_no_token(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text("secret\n")

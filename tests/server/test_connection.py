@@ -44,13 +44,13 @@ def test_a_reading_client_receives_a_large_response_completely() -> None:
     [
         b"\x16\x03\x01\x02\x00\x01",
         b"hello\r\n\r\n",
-        b"GET / HTTP/1.1\r\nbad header\r\n\r\n",
-        b"GET / HTTP/1.1\r\na: b\x00\r\n\r\n",
-        b"GET ?x HTTP/1.1\r\n\r\n",
-        b"GET /\xff\xfe HTTP/1.1\r\n\r\n",
-        b"POST / HTTP/1.1\r\ncontent-length: x\r\n\r\n",
-        b"POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
-        b"POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: here\r\nbad header\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: here\r\na: b\x00\r\n\r\n",
+        b"GET ?x HTTP/1.1\r\nhost: here\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nhost: here\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n",
         b"GET /health HTTP/9.9\r\n\r\n",
     ],
 )
@@ -75,7 +75,7 @@ def test_invalid_bytes_during_a_response_close_the_connection() -> None:
 @pytest.mark.parametrize("path", ["/nowhere", "/health"])
 def test_a_large_unneeded_body_is_not_read_to_the_end(path: str) -> None:
     with served() as endpoint, endpoint.connect() as connection:
-        head = f"POST {path} HTTP/1.1\r\ncontent-length: 1000000000"
+        head = f"POST {path} HTTP/1.1\r\nhost: here\r\ncontent-length: 1000000000"
         connection.sendall(head.encode() + LINE + b" " * 1000)
         answer = read(connection)
     assert answer.status in (404, 405)

@@ -1,15 +1,16 @@
 """Timers of a connection, on a clock that the test controls: slow, silent and endless clients."""
 
 import json
+from functools import partial
 
 import pytest
 
 from tests.http.clock import ShiftedLoop, run_shifted, until
 from tests.http.scripted import steps
-from tests.server.connected import SECONDS, Connected
+from tests.server.connected import KEEP_ALIVE, SECONDS, Connected
 from tests.server.served import GET, LINE, posting
 
-LARGE = b"POST /nowhere HTTP/1.1\r\ncontent-length: 90000\r\n\r\n"
+LARGE = b"POST /nowhere HTTP/1.1\r\nhost: here\r\ncontent-length: 90000\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,28 @@ def test_the_second_request_of_a_connection_has_its_own_timeout() -> None:
         await until(lambda: True)
         assert not connected.transport.closed
         assert b"headers_too_slow" in await connected.until_closed()
+
+    run_shifted(scenario)
+
+
+def has_responses(connected: Connected, number: int) -> bool:
+    return connected.transport.written.count(b"HTTP/1.1 ") == number
+
+
+@pytest.mark.parametrize("request_", [GET, b"GET /nowhere HTTP/1.1\r\nhost: here\r\n\r\n"])
+def test_an_idle_connection_stays_open_for_the_keep_alive_time(request_: bytes) -> None:
+    async def scenario(loop: ShiftedLoop) -> None:
+        connected = Connected(loop)
+        for number in (1, 2, 3):
+            connected.connection.data_received(request_)
+            await until(partial(has_responses, connected, number))
+            loop.shift += KEEP_ALIVE - 5
+            for _ in range(5):
+                await until(lambda: True)
+            assert not connected.transport.closed
+        loop.shift += 6
+        await until(lambda: connected.transport.closed)
+        connected.connection.connection_lost(None)
 
     run_shifted(scenario)
 
@@ -131,20 +154,7 @@ def test_empty_lines_after_a_response_do_not_keep_a_connection_open(sent: bytes)
     run_shifted(scenario)
 
 
-@pytest.mark.parametrize("last", [GET, posting(False)], ids=["GET", "POST"])
-def test_the_connection_is_closed_after_an_upgrade_request(last: bytes) -> None:
-    async def scenario(loop: ShiftedLoop) -> None:
-        connected = Connected(loop)
-        asked = b"HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c"
-        connected.connection.data_received(last.replace(b"HTTP/1.1", asked, 1))
-        await until(lambda: connected.transport.closed)
-        assert b"connection: close" in connected.transport.written
-        connected.connection.connection_lost(None)
-
-    run_shifted(scenario)
-
-
-TRAILED = b"POST /nowhere HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+TRAILED = b"POST /nowhere HTTP/1.1\r\nhost: here\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,9 @@ def after(endpoint: Served, phase: str) -> socket.socket:
         "body": WHOLE[:-5],
         "whole": WHOLE,
         "stream": STREAM,
-        "rejected": b"POST /x HTTP/1.1\r\ncontent-length: 9000000" + LINE + b"x" * 100_000,
+        "rejected": b"POST /x HTTP/1.1\r\nhost: here\r\ncontent-length: 9000000"
+        + LINE
+        + b"x" * 100_000,
     }[phase]
     connection.sendall(sent)
     if phase in ("whole", "stream"):

@@ -13,7 +13,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from friendli_endpoint.server import draining
 from tests.http.scripted import BOUND, steps
-from tests.server.served import CLOSING, Served, closing, posting, read, served
+from tests.server.served import CLOSING, GET, Served, closing, posting, read, served
 
 
 def streaming(endpoint: Served) -> socket.socket:
@@ -93,6 +93,25 @@ def test_without_running_requests_the_server_stops_at_once() -> None:
         endpoint.thread.join(BOUND)
         assert not endpoint.thread.is_alive()
         assert endpoint.service.closed
+
+
+@pytest.mark.usefixtures("signals")
+def test_idle_connections_are_closed_at_once_when_the_server_stops() -> None:
+    with served(drain_seconds=10**6, keep_alive_seconds=10**6) as endpoint:
+        with endpoint.connect() as idle:
+            idle.sendall(GET)
+            assert idle.recv(65536).startswith(b"HTTP/1.1 200 ")
+            endpoint.server.handle_exit(signal.SIGTERM, None)
+            assert read(idle).status == 0
+        endpoint.thread.join(BOUND)
+        assert not endpoint.thread.is_alive()
+
+
+def test_the_keep_alive_time_is_a_setting() -> None:
+    with served() as endpoint:
+        assert endpoint.server.config.timeout_keep_alive == 75
+    with served(keep_alive_seconds=90) as endpoint:
+        assert endpoint.server.config.timeout_keep_alive == 90
 
 
 @pytest.mark.usefixtures("signals")

@@ -19,7 +19,7 @@ TOKENIZE = b'{"model": "m", "prompt": "a"}'
 
 def chunked(*trailers: bytes, path: str = "/dedicated/v1/tokenize", end: bytes = b"") -> bytes:
     """Returns a valid request in one chunk, with trailers."""
-    head = f"POST {path} HTTP/1.1\r\ncontent-type: application/json\r\n{end.decode()}"
+    head = f"POST {path} HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n{end.decode()}"
     body = b"%x\r\n" % len(TOKENIZE) + TOKENIZE + b"\r\n0\r\n"
     lines = b"".join(trailer + b"\r\n" for trailer in trailers)
     return head.encode() + b"transfer-encoding: chunked" + LINE + body + lines + b"\r\n"
@@ -46,6 +46,7 @@ def test_a_trailer_is_not_a_header(trailer: bytes, status: int, step: int) -> No
             connected.connection.data_received(request[start : start + step])
         await connected.until_written(b"HTTP/1.1")
         assert connected.connection.cycle.scope["headers"] == [
+            (b"host", b"here"),
             (b"content-type", b"application/json"),
             (b"transfer-encoding", b"chunked"),
         ]
@@ -78,12 +79,12 @@ HEADERS = {
 @pytest.mark.parametrize("step", [READ, 60_000], ids=["in one read", "in several"])
 @pytest.mark.parametrize("lines", HEADERS.values(), ids=HEADERS)
 def test_large_headers_get_431_however_they_arrive(lines: list[bytes], step: int) -> None:
-    request = b"\r\n".join([b"GET /health HTTP/1.1", *lines, b"", b""])
+    request = b"\r\n".join([b"GET /health HTTP/1.1", b"host: here", *lines, b"", b""])
     check_431(request, step)
 
 
 def test_a_long_url_gets_431() -> None:
-    check_431(b"GET /" + b"x" * 240_000 + b" HTTP/1.1\r\n\r\n", READ)
+    check_431(b"GET /" + b"x" * 240_000 + b" HTTP/1.1\r\nhost: here\r\n\r\n", READ)
 
 
 TRAILERS = {
@@ -121,8 +122,9 @@ def check_431(request: bytes, step: int) -> None:
 def test_the_largest_allowed_headers_are_accepted() -> None:
     async def scenario(loop: ShiftedLoop) -> None:
         connected = Connected(loop)
-        line = b"a: " + b"x" * (MAX_HEAD_BYTES - len("/health") - len("a: \r\n"))
-        connected.connection.data_received(b"GET /health HTTP/1.1\r\n" + line + LINE)
+        others = len("/health") + len("host: here\r\n") + len("a: \r\n")
+        line = b"a: " + b"x" * (MAX_HEAD_BYTES - others)
+        connected.connection.data_received(b"GET /health HTTP/1.1\r\nhost: here\r\n" + line + LINE)
         await connected.until_written(b"HTTP/1.1 200 ")
         await connected.until_closed()
 
@@ -131,6 +133,7 @@ def test_the_largest_allowed_headers_are_accepted() -> None:
 
 def test_large_trailers_of_a_request_that_waits_do_not_disturb_the_response_before_it() -> None:
     with served() as endpoint:
-        first = f"POST {COMPLETIONS} HTTP/1.1\r\ncontent-length: 2{LINE.decode()}{{}}".encode()
+        lines = f"POST {COMPLETIONS} HTTP/1.1\r\nhost: here\r\ncontent-length: 2"
+        first = lines.encode() + LINE + b"{}"
         answer = endpoint.send(first, TRAILERS["many trailers"])
     assert answer.status in (0, 415), "another response than that to the first request"

@@ -15,7 +15,7 @@ BODY = json.dumps(VALID).encode()
 
 
 def get(number: int) -> bytes:
-    return f"GET /health HTTP/1.1\r\nx-request-id: id-{number}-\r\n\r\n".encode()
+    return f"GET /health HTTP/1.1\r\nhost: here\r\nx-request-id: id-{number}-\r\n\r\n".encode()
 
 
 def head(number: int) -> bytes:
@@ -27,7 +27,7 @@ def sized(number: int) -> bytes:
     body = b'{"model": "m", "prompt": "a"}'
     lines = f"x-request-id: id-{number}-\r\ncontent-type: application/json"
     lines += f"\r\ncontent-length: {len(body)}"
-    return f"POST /dedicated/v1/tokenize HTTP/1.1\r\n{lines}".encode() + LINE + body
+    return f"POST /dedicated/v1/tokenize HTTP/1.1\r\nhost: here\r\n{lines}".encode() + LINE + body
 
 
 def chunked(number: int) -> bytes:
@@ -38,7 +38,7 @@ def chunked(number: int) -> bytes:
 
 
 KINDS = [get, head, sized, chunked]
-FLOODS = [b"GET /x HTTP/1.1\r\n\r\n", *(kind(0) for kind in KINDS)]
+FLOODS = [b"GET /x HTTP/1.1\r\nhost: here\r\n\r\n", *(kind(0) for kind in KINDS)]
 
 
 @pytest.mark.parametrize("flood", FLOODS, ids=lambda flood: flood[:24].decode())
@@ -75,7 +75,7 @@ def test_requests_behind_connection_close_are_discarded() -> None:
 def test_a_flooding_client_that_reads_nothing_is_disconnected() -> None:
     with served() as endpoint, endpoint.connect() as connection, pytest.raises(OSError):
         for _ in range(10_000):
-            connection.sendall(b"GET /x HTTP/1.1\r\n\r\n" * 1_000)
+            connection.sendall(b"GET /x HTTP/1.1\r\nhost: here\r\n\r\n" * 1_000)
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one read", "in two"])
@@ -101,7 +101,7 @@ def test_pipelined_requests_are_served_in_order_with_reading_paused(
         await until(lambda: transport.written.count(b"HTTP/1.1 ") == MAX_WAITING + 1)
         places = [transport.written.index(b"id-%d-" % n) for n in range(MAX_WAITING)]
         assert places == sorted(places)
-        assert transport.written.count(b"HTTP/1.1 200 ") == 1 + MAX_WAITING * 3 // 4
+        assert transport.written.count(b"HTTP/1.1 200 ") == 1 + MAX_WAITING
         await until(lambda: transport.reads)
         assert connected.body_memory.num_bytes == 0
         await connected.until_closed()

@@ -17,6 +17,7 @@ from friendli_endpoint.http.middleware.auth import AuthMiddleware
 from friendli_endpoint.http.middleware.body_timeout import BodyTimeoutMiddleware
 from friendli_endpoint.http.middleware.cors import EndpointCORSMiddleware
 from friendli_endpoint.http.middleware.host import HostMiddleware
+from friendli_endpoint.http.middleware.methods import MethodsMiddleware, allow_of
 from friendli_endpoint.http.middleware.origin import OriginMiddleware
 from friendli_endpoint.http.middleware.request_id import RequestIdMiddleware
 from friendli_endpoint.http.policy import Policy
@@ -77,6 +78,7 @@ def build_app(
 
 def _add_middleware(app: FastAPI, policy: Policy, telemetry: Telemetry) -> None:
     """Adds the middleware; the last one added is the outermost."""
+    app.add_middleware(MethodsMiddleware)
     if policy.tokens is not None:
         app.add_middleware(AuthMiddleware, tokens=policy.tokens, open_paths=policy.open_paths)
     app.add_middleware(OriginMiddleware, allowed=policy.cors_origins)
@@ -90,13 +92,15 @@ def _add_middleware(app: FastAPI, policy: Policy, telemetry: Telemetry) -> None:
     app.add_middleware(RequestIdMiddleware, telemetry=telemetry, completions=COMPLETIONS)
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    message = {
-        404: f"there is no route {_request.url.path}",
-        405: f"{_request.url.path} does not support {_request.method}",
-    }.get(error.status_code, str(error.detail))
-    return error_response(error.status_code, message, headers=error.headers)
+    message, headers = str(error.detail), error.headers
+    if error.status_code == 404:
+        message = f"there is no route {request.url.path}"
+    elif error.status_code == 405:
+        message = f"{request.url.path} does not support {request.method}"
+        headers = {"allow": allow_of(request.app.routes, request.scope)}
+    return error_response(error.status_code, message, headers=headers)
 
 
 async def _out_of_memory(request: Request, error: Exception) -> Response:

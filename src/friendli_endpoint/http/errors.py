@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from friendli_endpoint.generation import RequestError
+from friendli_endpoint.http.content_coding import ACCEPTED, UNSUPPORTED
 
 __all__ = ["error_body", "error_response", "reject", "request_error_response"]
 
@@ -23,6 +24,9 @@ _TYPES = {
     503: "overloaded_error",
     504: "timeout_error",
 }
+
+_HEADERS: Mapping[str, Mapping[str, str]] = {UNSUPPORTED: {"accept-encoding": ACCEPTED}}
+"""Headers of errors with these codes; RFC 9110, section 15.5.16, wants this one."""
 
 
 def error_body(
@@ -54,8 +58,8 @@ def error_response(
 
 
 def request_error_response(error: RequestError) -> JSONResponse:
-    """Returns a `RequestError` as a response, with `retry-after` if the error has it."""
-    headers = {}
+    """Returns a `RequestError` as a response, with the headers that belong to it."""
+    headers = dict(_HEADERS.get(error.code or "", {}))
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
     return error_response(

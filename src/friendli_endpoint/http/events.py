@@ -21,6 +21,10 @@ COMMENT = b": \n\n"
 DONE = b"data: [DONE]\n\n"
 
 
+_UNBUFFERED = {"cache-control": "no-cache, no-store, no-transform", "x-accel-buffering": "no"}
+"""Headers that keep proxies from storing, compressing or buffering a stream."""
+
+
 class ChunkWriter:
     """Serializes the chunks of one response as events.
 
@@ -71,7 +75,7 @@ class EventStreamResponse(StreamingResponse):
     def __init__(
         self, events: AsyncGenerator[bytes], on_end: Callable[[], Awaitable[None]]
     ) -> None:
-        super().__init__(events, headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+        super().__init__(events, headers=_UNBUFFERED)
         self._events = events
         self._on_end = on_end
 

@@ -9,6 +9,7 @@ import uvicorn
 
 from friendli_endpoint.app import create_endpoint
 from friendli_endpoint.generation import StartError
+from friendli_endpoint.server.draining import make_config
 from friendli_endpoint.server.listening import listen, url_of
 from friendli_endpoint.settings import Settings
 
@@ -18,7 +19,14 @@ GRACEFUL_SHUTDOWN_SECONDS = 1
 """Time that running requests get at shutdown to send an error, in seconds."""
 
 
-LOCAL_ONLY = {"host": "127.0.0.1", "auth": False, "tokens": None, "token_file": None}
+LOCAL_ONLY = {
+    "host": "127.0.0.1",
+    "auth": False,
+    "tokens": None,
+    "token_file": None,
+    "tls_cert": None,
+    "tls_key": None,
+}
 """Settings of a server that only this process connects to."""
 
 
@@ -30,19 +38,15 @@ def running(settings: Settings) -> Iterator[str]:
         StartError: The endpoint cannot start.
     """
     startup: queue.Queue[StartError | None] = queue.Queue()
+    settings = settings.model_copy(update=LOCAL_ONLY)
     endpoint = create_endpoint(
-        settings.model_copy(update=LOCAL_ONLY),
+        settings,
         on_ready=lambda: startup.put(None),
         on_failed=startup.put,
     )
     listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(
-        uvicorn.Config(
-            endpoint.app,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
-        )
+        make_config(endpoint.app, settings, endpoint.policy.body_memory, GRACEFUL_SHUTDOWN_SECONDS)
     )
 
     def serve() -> None:

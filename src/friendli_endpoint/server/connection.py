@@ -4,14 +4,16 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import Mapping
+from email.utils import formatdate
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from friendli_endpoint.http.errors import error_body, error_response
-from friendli_endpoint.http.limits.body_memory import BodyMemoryBudget, BufferedBody
+from friendli_endpoint.http.errors import error_body
+from friendli_endpoint.http.limits.body_memory import BodyMemoryBudget
 from friendli_endpoint.server.pipeline import PipelineProtocol, StopParsingError
+from friendli_endpoint.server.protocol import INVALID_HTTP
+from friendli_endpoint.server.refusal import refusing
 
 __all__ = ["Connection", "connection_type"]
 
@@ -44,11 +46,12 @@ _HEADERS_TOO_LARGE = (
 )
 _TOO_MANY_HEADERS = f"a request may have at most {MAX_HEADERS} headers, including trailers"
 _TOO_MANY = "the endpoint has reached its maximum number of connections; retry later"
+_TOO_MANY_CODE = "too_many_connections"
 _RETRY_SECONDS = 1
 
 
 class Connection(PipelineProtocol):
-    """uvicorn's protocol with the limits and JSON errors that it lacks.
+    """The protocol with the limits and JSON errors that it lacks.
 
     Attributes:
         receive_seconds: Maximum time of a new connection without data, and maximum time for the
@@ -151,7 +154,7 @@ class Connection(PipelineProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Responds to bytes that are not valid HTTP."""
-        self._reject(400, "the request is not valid HTTP/1.1", "invalid_http")
+        self._reject(400, "the request is not valid HTTP/1.1", INVALID_HTTP)
 
     def _limit_to_probes(self) -> None:
         """Serves only probes on this connection, or closes it if there are very many."""
@@ -159,7 +162,7 @@ class Connection(PipelineProtocol):
         self.app = _only_probes(self.app)
         if len(self.connections) > self.max_connections + SPARE_CONNECTIONS:
             retry = f"retry-after: {_RETRY_SECONDS}\r\n"
-            self._reject(503, _TOO_MANY, "too_many_connections", retry)
+            self._reject(503, _TOO_MANY, _TOO_MANY_CODE, retry)
 
     def _start_header_timer(self) -> None:
         self._stop_header_timer()
@@ -197,7 +200,7 @@ class Connection(PipelineProtocol):
     def _discards(self) -> bool:
         """Whether the connection closes after the last request, which has arrived completely."""
         cycle = self.cycle
-        return self._is_upgraded or not (cycle is None or cycle.keep_alive or cycle.more_body)
+        return not (cycle is None or cycle.keep_alive or cycle.more_body)
 
     @property
     def _is_receiving(self) -> bool:
@@ -218,6 +221,7 @@ class Connection(PipelineProtocol):
         if not self.transport.is_closing():
             body = json.dumps(error_body(status, message, code=code)).encode()
             head = (
+                f"date: {formatdate(usegmt=True)}\r\n"
                 "content-type: application/json\r\n"
                 f"content-length: {len(body)}\r\n"
                 f"x-request-id: {uuid.uuid4().hex}\r\n"
@@ -247,19 +251,11 @@ def connection_type(
 
 def _only_probes(app: ASGIApp) -> ASGIApp:
     """Wraps an application: serves its probes, and responds 503 to everything else."""
+    retry = {"retry-after": str(_RETRY_SECONDS)}
+    refuse = refusing(503, _TOO_MANY, _TOO_MANY_CODE, retry)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _PROBES:
-            await app(scope, receive, send)
-            return
-        body: BufferedBody = scope["state"]["body"]
-        body.close()
-        headers: Mapping[str, str] = {
-            "retry-after": str(_RETRY_SECONDS),
-            "x-request-id": uuid.uuid4().hex,
-            "connection": "close",
-        }
-        response = error_response(503, _TOO_MANY, code="too_many_connections", headers=headers)
-        await response(scope, receive, send)
+        is_served = scope["type"] != "http" or scope["path"] in _PROBES
+        await (app if is_served else refuse)(scope, receive, send)
 
     return serve

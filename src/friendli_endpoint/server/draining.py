@@ -17,7 +17,7 @@ from friendli_endpoint.http.limits.body_memory import BodyMemoryBudget
 from friendli_endpoint.server.connection import connection_type
 from friendli_endpoint.settings import Settings
 
-__all__ = ["DrainingServer", "make_server"]
+__all__ = ["DrainingServer", "make_config", "make_server"]
 
 POLL_SECONDS = 0.05
 """Interval in seconds at which the server checks whether the last request has ended."""
@@ -44,18 +44,21 @@ class Drainable(Protocol):
         ...
 
 
-def make_server(
-    app: Any, service: Drainable, settings: Settings, body_memory: BodyMemoryBudget
-) -> "DrainingServer":
-    """Creates a server of an application, with the connection limits of the settings.
+def make_config(
+    app: Any,
+    settings: Settings,
+    body_memory: BodyMemoryBudget,
+    graceful_seconds: int,
+) -> uvicorn.Config:
+    """Creates uvicorn's configuration, with the connection limits of the settings.
 
     Args:
         app: An ASGI application.
-        service: The service behind the application.
         settings: Settings of the endpoint.
         body_memory: Budget of the bytes of all request bodies.
+        graceful_seconds: Time that interrupted responses get to send an error, in seconds.
     """
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
@@ -69,8 +72,23 @@ def make_server(
             body_memory=body_memory,
         ),
         ws="none",
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=graceful_seconds,
     )
+
+
+def make_server(
+    app: Any, service: Drainable, settings: Settings, body_memory: BodyMemoryBudget
+) -> "DrainingServer":
+    """Creates a server of an application, with the connection limits of the settings.
+
+    Args:
+        app: An ASGI application.
+        service: The service behind the application.
+        settings: Settings of the endpoint.
+        body_memory: Budget of the bytes of all request bodies.
+    """
+    config = make_config(app, settings, body_memory, GRACEFUL_SHUTDOWN_SECONDS)
     return DrainingServer(config, service, settings.drain_seconds, settings.receive_seconds)
 
 

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Sized
 
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from friendli_endpoint.http.limits.body_memory import BodyMemoryBudget, BufferedBody
+from friendli_endpoint.server.protocol import HTTPProtocol
 
 __all__ = ["PipelineProtocol", "StopParsingError"]
 
@@ -41,8 +42,8 @@ class StopParsingError(Exception):
     """Stops parsing the bytes that have arrived; the connection has been closed."""
 
 
-class PipelineProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits on waiting requests and on the memory of bodies.
+class PipelineProtocol(HTTPProtocol):
+    """The protocol with limits on waiting requests and on the memory of bodies.
 
     Attributes:
         body_memory: Budget that the bytes of bodies are reserved in as they arrive.
@@ -51,7 +52,6 @@ class PipelineProtocol(HttpToolsProtocol):
     body_memory: BodyMemoryBudget
 
     _running: RequestResponseCycle | None = None
-    _is_upgraded = False
     _body: BufferedBody
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -74,9 +74,6 @@ class PipelineProtocol(HttpToolsProtocol):
         self._body = self.scope["state"]["body"] = BufferedBody(self.body_memory)
         num_waiting = len(self.pipeline)
         super().on_headers_complete()
-        if self.parser.should_upgrade():
-            self._is_upgraded = True
-            self.cycle.keep_alive = False  # nothing is parsed after an upgrade request
         if len(self.pipeline) == num_waiting:
             self._running = self.cycle
         elif len(self.pipeline) > MAX_WAITING:

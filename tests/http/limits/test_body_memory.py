@@ -35,7 +35,7 @@ BODY = json.dumps(VALID).encode()
 def head_of(num_bytes: int, path: str = COMPLETIONS) -> bytes:
     """Returns the head of a request with a body of `num_bytes` bytes."""
     lines = f"content-type: application/json\r\ncontent-length: {num_bytes}"
-    return f"POST {path} HTTP/1.1\r\n{lines}".encode() + LINE
+    return f"POST {path} HTTP/1.1\r\nhost: here\r\n{lines}".encode() + LINE
 
 
 def check_503(answer: Reading, code: str) -> None:
@@ -179,11 +179,12 @@ def test_a_body_that_waits_for_a_thread_is_counted(is_late: bool) -> None:
 
 
 @pytest.mark.parametrize("max_body", [1024, 8 << 20])
-def test_the_memory_is_always_enough_for_a_single_body(max_body: int) -> None:
+def test_the_memory_is_always_enough_for_a_single_body_and_its_decoded_form(max_body: int) -> None:
     body_memory = policy_of(Settings(max_body=max_body, max_body_memory=1024)).body_memory
     assert body_memory.reserve(max_body)
+    assert body_memory.reserve(max_body)
     assert not body_memory.reserve(2 << 20)
-    body_memory.release(max_body)
+    body_memory.release(2 * max_body)
     assert body_memory.num_bytes == 0
 
 

@@ -7,8 +7,9 @@ from pydantic import BaseModel
 
 from friendli_endpoint.generation import RequestError
 from friendli_endpoint.http.body import parse_body
+from friendli_endpoint.http.content_coding import Decode
 
-__all__ = ["BodyMemoryBudget", "BufferedBody", "body_memory_full_error"]
+__all__ = ["BodyMemoryBudget", "BufferedBody", "body_memory_full_error", "no_body_error"]
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -53,6 +54,11 @@ def body_memory_full_error() -> RequestError:
     )
 
 
+def no_body_error() -> RequestError:
+    """Returns the error of a request whose body is empty."""
+    return RequestError("the request has no body: a JSON object is required", code="invalid_json")
+
+
 class BufferedBody:
     """The body of one request; its memory is reserved from its arrival until it has been parsed.
 
@@ -70,6 +76,7 @@ class BufferedBody:
     def __init__(self, memory: BodyMemoryBudget) -> None:
         self._memory = memory
         self._num_bytes = 0
+        self._decode: Decode | None = None
         self._content: list[bytes] = []  # at most one: whoever pops it releases the memory
         self._is_complete = self._is_closed = False
         self.is_rejected = False
@@ -82,29 +89,45 @@ class BufferedBody:
         self._num_bytes += 0 if self.is_rejected else num_bytes
         return not self.is_rejected
 
-    def set_content(self, content: bytes) -> None:
-        """Sets the complete body, whose memory has been reserved."""
+    def set_content(self, content: bytes, decode: Decode | None = None) -> None:
+        """Sets the complete body, whose memory has been reserved.
+
+        Args:
+            content: The body.
+            decode: Decodes it before it is parsed; None if it has no content coding.
+        """
         self._is_complete = True
+        self._decode = decode
         self._content.append(content)
 
     def parse(self, kind: type[Body], max_messages: int | None = None) -> Body:
-        """Parses the body and releases its memory; blocks, so call it in a worker thread.
+        """Decodes and parses the body, and releases its memory; blocks: call it in a worker thread.
 
         Args:
             kind: As for `parse_body`.
             max_messages: As for `parse_body`.
 
         Raises:
-            RequestError: As for `parse_body`; 408 if the request has already ended.
+            RequestError: As for `parse_body` and `decoder_of`; 400 if the body is empty, 503 if
+                there is no memory for the decoded body, 408 if the request has already ended.
         """
         try:
             content = self._content.pop()
         except IndexError:
             raise RequestError("the request has ended", status=408, code="ended") from None
         try:
+            if self._decode is not None:
+                content = self._decode(content, self._reserve_decoded)
+            if not content:
+                raise no_body_error()
             return parse_body(content, kind, max_messages)
         finally:
             self._memory.release(self._num_bytes)
+
+    def _reserve_decoded(self, num_bytes: int) -> None:
+        if not self._memory.reserve(num_bytes):
+            raise body_memory_full_error()
+        self._num_bytes += num_bytes
 
     def close(self) -> None:
         """Releases the memory, unless a thread is parsing or has parsed the body."""

@@ -1,6 +1,7 @@
 """Receiving request bodies: within a time limit, a size limit and the memory for all bodies."""
 
 import asyncio
+import math
 import re
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -8,10 +9,12 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from friendli_endpoint.generation import RequestError
+from friendli_endpoint.http.content_coding import body_too_large_error, decoder_of
 from friendli_endpoint.http.limits.body_memory import (
     BodyMemoryBudget,
     BufferedBody,
     body_memory_full_error,
+    no_body_error,
 )
 
 __all__ = ["BodyTimeoutMiddleware", "read_body"]
@@ -53,7 +56,7 @@ class BodyTimeoutMiddleware:
             await self._app(scope, receive, send)
             return
         deadline = asyncio.get_running_loop().time() + self._seconds
-        read = not _has_large_body(Headers(scope=scope))
+        read = _may_ignore_body(Headers(scope=scope))
         arrived = False
         state = scope.setdefault("state", {})
         is_reserved = "body" in state
@@ -93,21 +96,20 @@ class BodyTimeoutMiddleware:
 
 
 async def read_body(request: Request, max_bytes: int) -> BufferedBody:
-    """Reads the body of a request.
+    """Reads the body of a request; a content coding is decoded when the body is parsed.
 
     Args:
         request: The request, behind `BodyTimeoutMiddleware`.
-        max_bytes: Maximum size of the body in bytes.
+        max_bytes: Maximum size of the body in bytes, before and after its decoding.
 
     Raises:
-        RequestError: 415 if its content type is not JSON, 413 as soon as the body is known to be
-            larger, 400 if it is empty, 408 if it does not arrive in time, 503 if there is no memory
-            for it.
+        RequestError: 415 if its content type is not JSON or its content coding is not supported,
+            413 as soon as the body is known to be larger, 400 if it is empty, 408 if it does not
+            arrive in time, 503 if there is no memory for it.
     """
     _check_content_type(request.headers)
-    too_large = RequestError(
-        f"the body must be at most {max_bytes:,} bytes", status=413, code="body_too_large"
-    )
+    decode = decoder_of(request.headers.getlist("content-encoding"), max_bytes)
+    too_large = body_too_large_error(max_bytes)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > len(str(max_bytes)) or int(declared) > max_bytes):
         raise too_large
@@ -118,10 +120,8 @@ async def read_body(request: Request, max_bytes: int) -> BufferedBody:
             raise too_large
         content += chunk
     if not content:
-        raise RequestError(
-            "the request has no body: a JSON object is required", code="invalid_json"
-        )
-    body.set_content(bytes(content))
+        raise no_body_error()
+    body.set_content(bytes(content), decode)
     return body
 
 
@@ -137,7 +137,14 @@ def _check_content_type(headers: Headers) -> None:
         )
 
 
-def _has_large_body(headers: Headers) -> bool:
+def _may_ignore_body(headers: Headers) -> bool:
+    """Whether the connection can be kept after a response although the body was not read.
+
+    A client that expects a 100 and gets an error may send its next request where the body would be.
+    """
     declared = headers.get("content-length", "0")
-    short = declared.isdecimal() and len(declared) <= len(str(MAX_IGNORED_BYTES))
-    return "transfer-encoding" in headers or not short or int(declared) > MAX_IGNORED_BYTES
+    if "transfer-encoding" in headers or not declared.isdecimal():
+        return False
+    num_bytes = int(declared) if len(declared) <= len(str(MAX_IGNORED_BYTES)) else math.inf
+    max_bytes = 0 if "100-continue" in headers.get("expect", "").lower() else MAX_IGNORED_BYTES
+    return num_bytes <= max_bytes

@@ -21,7 +21,7 @@ class HostMiddleware:
     A page in a browser on this machine may send requests to a loopback address and read the
     responses if its own name resolves to that address (DNS rebinding). `Host` then has that name.
     `localhost`, addresses in 127.0.0.0/8 and `[::1]` are allowed with any port. A request without
-    `Host` is allowed: every browser sends one.
+    `Host`, or with an empty one, is allowed: every browser sends its page's name.
 
     Args:
         app: The application.
@@ -36,7 +36,7 @@ class HostMiddleware:
         """Serves one request, or responds with 421."""
         if scope["type"] == "http":
             for host in Headers(scope=scope).getlist("host"):
-                if not self._is_allowed(host.lower()):
+                if host and not self._is_allowed(host.lower()):
                     await reject(_error(host), scope, receive, send)
                     return
         await self._app(scope, receive, send)

@@ -23,6 +23,8 @@ _ALLOWED = re.compile(r"[\x21-\x7e]{1,128}")
 class RequestIdMiddleware:
     """ASGI middleware that sets `x-request-id` on every response, to the client's own if valid.
 
+    It also forbids caches to store a response, as some store a 404 or a readiness of long ago.
+
     It is the outermost middleware, so it also logs unhandled exceptions and responds with an error
     500. It sets the request state's `record`, which all later parts write to.
 
@@ -55,7 +57,9 @@ class RequestIdMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                response_headers = MutableHeaders(scope=message)
+                response_headers["x-request-id"] = request_id
+                response_headers.setdefault("cache-control", "no-store")
             await send(message)
 
         try:
