@@ -84,15 +84,13 @@ class EventStream(_Stream[T_co]):
         response: Response of the HTTP client.
     """
 
-    _timed: TimedChunks | None = None
-
     def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
         super().__init__(response, client_ref, request=request)
         chunks = response.iter_bytes() if self._has_content_encoding() else response.iter_raw()
         clock = request.call.clock
-        if clock is not None:
-            self._timed = TimedChunks(chunks, response, clock)
-        self._chunks: Iterator[bytes] = chunks if self._timed is None else self._timed
+        self._chunks: Iterator[bytes] = (
+            chunks if clock is None else TimedChunks(chunks, response, clock)
+        )
 
     @property
     def generator(self) -> Iterator[T_co]:
@@ -142,8 +140,6 @@ class EventStream(_Stream[T_co]):
     def close(self) -> None:
         """Release the connection; further iteration ends immediately."""
         if self._mark_closed():
-            if self._timed is not None:
-                self._timed.close()
             self.response.close()
 
     @property
