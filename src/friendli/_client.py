@@ -224,7 +224,7 @@ class _Client(ABC):
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)
         copy._options = _apply(self._options, changes)
-        if changes.get("server_url") is not None:
+        if changes.get("server_url"):
             copy._server_url = Url(changes["server_url"])
         copy._owns = False
         copy._namespaces()
@@ -244,7 +244,7 @@ def _apply(options: Options, changes: Mapping[str, Any]) -> Options:
     new: dict[str, Any] = {}
     if "token" in changes:
         new["token"] = token_of(changes["token"])
-    if changes.get("server_url") is not None:
+    if changes.get("server_url"):
         new["url"] = operation_url(changes["server_url"])
     if "x_friendli_team" in changes:
         new["team"] = changes["x_friendli_team"]
