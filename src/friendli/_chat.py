@@ -43,6 +43,11 @@ class SyncChat:
         self._options = options
         self._http = http
 
+    def __getattr__(self, name: str) -> Any:
+        from friendli._compat.absent import absent_attribute
+
+        raise absent_attribute(self, "dedicated.chat.", name)
+
     @overload
     def complete(
         self,
@@ -228,6 +233,11 @@ class AsyncChat:
     def __init__(self, options: Options, http: AsyncHttpProvider) -> None:
         self._options = options
         self._http = http
+
+    def __getattr__(self, name: str) -> Any:
+        from friendli._compat.absent import absent_attribute
+
+        raise absent_attribute(self, "dedicated.chat.", name)
 
     @overload
     async def complete(

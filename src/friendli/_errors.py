@@ -149,7 +149,7 @@ class RateLimitError(SDKError):
 class ServerError(SDKError):
     """5XX: the server failed, or is not ready."""
 
-    hint = "Retry later; include the request id in a report."
+    hint = "Retry later."
 
 
 class UnexpectedResponseError(SDKError):
@@ -295,6 +295,8 @@ def status_error(response: Any, body: str, where: str, cut: int | None = None) -
         kind = ServerError
     prefix = "API error occurred" if status >= 400 else "Unexpected response received"
     hint = kind.hint if cut is None else f"The body was cut at {cut:,} bytes. {kind.hint}".rstrip()
+    if kind is ServerError and "x-request-id" in response.headers:
+        hint += " Include the request id in a report."
     return kind(describe(prefix, response, body, where, hint), response, body)
 
 

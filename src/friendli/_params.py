@@ -275,6 +275,28 @@ def request_of(method: str, options: Options, arguments: dict[str, Any]) -> Requ
     return Request.of(method, options, _sort(method, arguments))
 
 
+_OTHER_NAMES: Final = {
+    "base_url": "server_url",
+    "extra_headers": "http_headers",
+    "functions": "tools",
+    "function_call": "tool_choice",
+    "headers": "http_headers",
+    "max_retries": "retries",
+    "repeat_penalty": "repetition_penalty",
+    "timeout": "timeout_ms",
+}
+"""Names of arguments in the clients of other servers."""
+
+
+def _suggestion(unknown: str) -> str:
+    from difflib import get_close_matches
+
+    similar = _OTHER_NAMES.get(unknown) or next(iter(get_close_matches(unknown, _NAMES, 1)), None)
+    if similar is not None:
+        return f"did you mean {similar!r}?"
+    return "pass a field of the body that is not an argument in `extra_body={...}`"
+
+
 def _sort(method: str, arguments: dict[str, Any]) -> Arguments:
     for name in _REQUIRED:
         if name not in arguments:
@@ -282,8 +304,7 @@ def _sort(method: str, arguments: dict[str, Any]) -> Arguments:
     if not arguments.keys() <= _NAMES:
         unknown = sorted(arguments.keys() - _NAMES)[0]
         raise TypeError(
-            f"{method}() got an unexpected keyword argument {unknown!r}; pass a field of "
-            "the body that is not an argument in `extra_body={...}`"
+            f"{method}() got an unexpected keyword argument {unknown!r}; {_suggestion(unknown)}"
         )
     options = CallOptions()
     for name in _OPTION_DEFAULTS:

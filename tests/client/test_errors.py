@@ -186,3 +186,13 @@ def test_invalid_items_of_an_answer_are_reported_once(serve: Serve, caller: Call
     with pytest.raises(friendli.ResponseValidationError) as caught:
         caller.call(serve(reply).url)
     assert len(str(caught.value)) < 20_000
+
+
+@pytest.mark.parametrize("headers", [{}, {"x_request_id": "r"}])
+def test_a_request_id_is_asked_for_where_there_is_one(
+    serve: Serve, caller: Caller, headers: dict[str, str]
+) -> None:
+    server = serve(json_answer({"error": {"message": "m"}}, 500, **headers))
+    with pytest.raises(friendli.ServerError) as caught:
+        caller.call(server.url, retries=None)
+    assert ("request id" in str(caught.value)) is bool(headers)

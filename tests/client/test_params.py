@@ -98,10 +98,15 @@ class TestInvalidArguments:
             caller.call("http://127.0.0.1:9", **{name: {"a": [1, math.nan]}})
 
     def test_unknown_and_missing_arguments_raise_type_error(self, caller: Caller) -> None:
-        with pytest.raises(
-            TypeError, match=r"unexpected keyword argument 'temprature'.*extra_body"
-        ):
-            caller.call("http://127.0.0.1:9", temprature=1)
+        for wrong, text in {
+            "temprature": "did you mean 'temperature'?",
+            "max_token": "did you mean 'max_tokens'?",
+            "timeout": "did you mean 'timeout_ms'?",
+            "xyz": "extra_body={...}",
+        }.items():
+            with pytest.raises(TypeError, match=f"unexpected keyword argument '{wrong}'") as caught:
+                caller.call("http://127.0.0.1:9", **{wrong: 1})
+            assert text in str(caught.value)
         with pytest.raises(TypeError, match="positional"):
             SyncFriendli().dedicated.chat.complete("e", MESSAGES)  # type: ignore[call-overload]
         with pytest.raises(TypeError, match="missing required keyword-only argument: 'messages'"):

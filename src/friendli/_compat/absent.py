@@ -34,7 +34,19 @@ _OF_OBJECTS: Final = {
     "dedicated.": frozenset(
         {"audio", "chat_render", "completions", "embeddings", "endpoint", "image", "token"}
     ),
+    "dedicated.chat.": frozenset(),
 }
+_OPENAI_PATHS: Final = frozenset(
+    {
+        "beta",
+        "chat",
+        "completions",
+        "dedicated.chat.completions",
+        "dedicated.chat.create",
+        "responses",
+    }
+)
+"""Where a program that is written for openai's client looks first."""
 
 
 def absent(module: str, name: str) -> Exception:
@@ -57,9 +69,14 @@ def absent_attribute(owner: object, path: str, name: str) -> AttributeError:
 
     Args:
         owner: Object of the lookup.
-        path: Path from the client to `owner`: "" or "dedicated.".
+        path: Path from the client to `owner`: "", "dedicated." or "dedicated.chat.".
         name: Attribute that was looked up.
     """
+    if path + name in _OPENAI_PATHS:
+        return NotCoveredError(
+            f"this client has no {path}{name}, which is the manner of openai's; call "
+            "friendli.dedicated.chat.complete(model=..., messages=...), or .stream(...)"
+        )
     if name not in _OF_OBJECTS[path]:
         return AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}")
     return NotCoveredError(_not_covered(path + name))

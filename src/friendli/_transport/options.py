@@ -95,8 +95,8 @@ def base_url(server_url: str | None, url_params: Mapping[str, str] | None) -> st
 def operation_url(server_url: str) -> str:
     """Append the path of the operation to a base URL; a path prefix and a query are kept.
 
-    A known path at the end, which other clients expect in a base URL, is not part of the prefix:
-    `https://host/serverless/v1`, `https://host/v1` and `https://host` are the same. The prefix `/v1`
+    A known path at the end, which other clients want in a base URL, is not part of the prefix:
+    `https://host/serverless/v1`, `https://host/v1` and `https://host` are the same. A prefix `/v1`
     of a gateway is written `https://host/v1/dedicated/v1`.
 
     Raises:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pydantic
+import pytest
+
 from friendli import models
 
 from ..conftest import Caller
@@ -47,3 +52,24 @@ def test_extra_body_overrides_arguments(serve: Serve, caller: Caller) -> None:
     caller.call(server.url, extra_body={"next_month": [1], "max_tokens": 3}, max_tokens=2)
     assert server.requests[0].json["next_month"] == [1]
     assert server.requests[0].json["max_tokens"] == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"messages": [{"content": "x"}]}, "messages[0] has no role"),
+        ({"messages": [{"role": "x"}]}, "messages[0].role must be one of 'system', "),
+        (
+            {"messages": [{"role": "user", "content": [{"text": "x"}]}]},
+            "messages[0].content[0] has no type",
+        ),
+        ({"response_format": {"schema": "a"}}, "response_format has no type"),
+        ({"response_format": {"type": "xml"}}, "response_format.type must be one of 'text', "),
+    ],
+)
+def test_missing_and_unknown_kinds_are_named_by_their_path(
+    caller: Caller, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        caller.call("http://127.0.0.1:9", **changes)
+    assert message in str(caught.value) and "discriminator" not in str(caught.value)
