@@ -16,6 +16,7 @@ from pydantic_core import to_json
 from typing_extensions import TypedDict
 
 from friendli._errors import ToolLoopError
+from friendli._transport.loop import gather
 from friendli.models.completion import ChatChoiceMessage, ContainerChatCompleteSuccess
 
 MAX_ROUNDS = 10
@@ -204,8 +205,6 @@ def drive_tools(loop: ToolLoop, complete: Callable[..., Any]) -> ToolRun:
 
 async def drive_tools_async(loop: ToolLoop, complete: Callable[..., Any]) -> ToolRun:
     """Run a tool loop on an async `complete`; async functions of one round run concurrently."""
-    import asyncio
-
     try:
         step = next(loop)
         while True:
@@ -213,7 +212,7 @@ async def drive_tools_async(loop: ToolLoop, complete: Callable[..., Any]) -> Too
                 step = loop.send(await complete(**step.params))
             else:
                 results = (function(**arguments) for function, arguments in step.calls)
-                step = loop.send(await asyncio.gather(*map(_awaited, results)))
+                step = loop.send(await gather(map(_awaited, results)))
     except StopIteration as end:
         run: ToolRun = end.value
         return run

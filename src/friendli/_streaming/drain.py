@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
 from friendli._transport.chunks import ReadLimit
-from friendli._transport.loop import current_loop
+from friendli._transport.loop import within
 
 DRAIN_SECONDS: Final = 0.05
 
@@ -32,11 +32,10 @@ def drain(response: Any, chunks: Iterator[bytes]) -> None:
 
 async def drain_async(chunks: AsyncIterator[bytes]) -> None:
     """Read an async body to its end, for at most `DRAIN_SECONDS`."""
-    if current_loop() is None:
-        return
-    import asyncio
-
     with contextlib.suppress(Exception):
-        async with asyncio.timeout(DRAIN_SECONDS):
-            async for _ in chunks:
-                pass
+        await within(DRAIN_SECONDS, _read_all(chunks))
+
+
+async def _read_all(chunks: AsyncIterator[bytes]) -> None:
+    async for _ in chunks:
+        pass

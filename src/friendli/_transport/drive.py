@@ -111,7 +111,7 @@ async def _read_async(step: Read) -> bool:
             if not body.add(chunk):
                 break
     finally:
-        await response.aclose()
+        await loop.close_response(response, chunks)
     return body.finish()
 
 

@@ -12,17 +12,15 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from types import AsyncGeneratorType
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from friendli._errors import ClientClosedError
-from friendli._transport.loop import current_loop
+from friendli._transport.loop import current_run
 from friendli._transport.options import CONNECT_TIMEOUT, READ_TIMEOUT
 from friendli._transport.protocols import AsyncHttpClient, HttpClient
-
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
 
 C = TypeVar("C")
 
@@ -118,43 +116,49 @@ class AsyncHttpProvider(_HttpProvider[AsyncHttpClient]):
 
     def __init__(self, supplied: AsyncHttpClient | None, url: str) -> None:
         super().__init__(supplied, url)
-        self._holders: dict[AbstractEventLoop | None, AsyncGenerator[None, None]] = {}
+        self._holders: dict[object, AsyncGeneratorType[None, None]] = {}
 
     async def aclose(self) -> None:
         """Close the owned client of this event loop; a client that was passed in stays open."""
         if self._detach() is not None:
-            await self._holders.pop(current_loop()).aclose()
+            await self._holders.pop(current_run()).aclose()
 
     def _current_key(self) -> object:
-        return current_loop()
+        return current_run()
 
     def _new(self) -> AsyncHttpClient:
         import httpx2
 
-        for loop in list(self._holders):
-            if loop is not None and loop.is_closed():
-                del self._clients[loop], self._holders[loop]
+        for run, holder in list(self._holders.items()):
+            if holder.ag_frame is None or _is_closed(run):
+                del self._clients[run], self._holders[run]
         settings = _settings()
         if _can_skip_tls(self._url):
             from friendli._transport.plain import AsyncPlainHTTPS
 
             settings |= {"verify": False, "mounts": {"https://": AsyncPlainHTTPS()}}
         client = httpx2.AsyncClient(**settings)
-        self._holders[current_loop()] = _hold(client)
+        self._holders[current_run()] = _hold(client)
         return client
 
 
-def _hold(client: AsyncHttpClient) -> AsyncGenerator[None, None]:
+def _hold(client: AsyncHttpClient) -> AsyncGeneratorType[None, None]:
     async def hold() -> AsyncGenerator[None, None]:
         try:
             yield
         finally:
             await client.aclose()
 
-    holder = hold()
+    holder = cast("AsyncGeneratorType[None, None]", hold())
     with contextlib.suppress(StopIteration):
         holder.__anext__().send(None)  # runs to the yield, which registers it with the loop
     return holder
+
+
+def _is_closed(run: object) -> bool:
+    """Whether a run is an asyncio loop that was closed, maybe without closing its generators."""
+    is_closed = getattr(run, "is_closed", None)
+    return is_closed is not None and bool(is_closed())
 
 
 _providers: WeakSet[_HttpProvider[Any]] = WeakSet()

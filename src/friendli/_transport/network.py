@@ -124,11 +124,12 @@ def network_error(
     if kind is None:
         return None
     hint = _hint_of(cause)
+    reason = next(filter(None, map(str, _chain(cause))), "")  # under trio, of the system's error
     _shorten(cause)
     passed = None if clock is None else clock.passed()
     if passed is None:
         base, description = _KINDS[kind]
-        detail = f": {cause}" if str(cause) else ""
+        detail = f": {reason}" if reason else ""
         error = _error(base, kind, f"{kind}: {description}{detail}", where, hint)
     else:
         base, kind, description = _LIMITS[passed]
