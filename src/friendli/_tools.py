@@ -9,13 +9,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NotRequired, TypeAlias, get_type_hints
+from typing import Any, TypeAlias
 
 import pydantic
 from pydantic_core import to_json
-from typing_extensions import TypedDict
 
 from friendli._errors import ToolLoopError
+from friendli._signature import CallSignature
 from friendli._transport.loop import gather
 from friendli.models.completion import ChatChoiceMessage, ContainerChatCompleteSuccess
 
@@ -27,27 +27,35 @@ class FunctionTool:
     """A Python function and its tool definition.
 
     Args:
-        function: Its parameters need type annotations. Its docstring becomes the description of
-            the tool, `Annotated[..., pydantic.Field(description=...)]` that of a parameter. It may
-            be async if the client is.
+        function: A function, a bound method, a `functools.partial`, or an object with `__call__`.
+            Its parameters need type annotations; parameters that a partial has bound are not
+            offered. Its docstring becomes the description of the tool,
+            `Annotated[..., pydantic.Field(description=...)]` that of a parameter. It may be async
+            if the client is.
 
     Raises:
-        TypeError: The signature cannot be described as a JSON Schema.
+        TypeError: The object cannot be a tool; says why.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        signature = CallSignature(function)
         self.function = function
-        self.name: str = function.__name__
-        self._arguments = pydantic.TypeAdapter(_arguments_type(function))
+        self.name: str = signature.name
+        self.is_async = signature.is_async
+        self._description = signature.description
+        try:
+            self._arguments = pydantic.TypeAdapter(signature.arguments_type())
+            self._schema = self._arguments.json_schema()
+        except pydantic.PydanticUserError as error:
+            reason = str(error).partition("\n")[0]
+            raise TypeError(f"{self.name}() cannot be a tool: {reason}") from None
+        self._schema.pop("title", None)
 
     def definition(self) -> dict[str, Any]:
         """Return the tool definition, as in the field `tools` of a request."""
-        schema = self._arguments.json_schema()
-        schema.pop("title", None)
-        described = {"name": self.name, "parameters": schema}
-        text = inspect.getdoc(self.function)
-        if text:
-            described["description"] = text
+        described: dict[str, Any] = {"name": self.name, "parameters": self._schema}
+        if self._description:
+            described["description"] = self._description
         return {"type": "function", "function": described}
 
     def arguments(self, text: str) -> dict[str, Any]:
@@ -57,23 +65,6 @@ class FunctionTool:
             pydantic.ValidationError: The arguments do not match the signature.
         """
         return dict(self._arguments.validate_json(text or "{}"))
-
-
-def _arguments_type(function: Callable[..., Any]) -> Any:
-    hints = get_type_hints(function, include_extras=True)
-    fields: dict[str, Any] = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise TypeError(
-                f"parameter {str(parameter)!r} of {function.__name__}() has no JSON Schema"
-            )
-        if name not in hints:
-            raise TypeError(f"parameter {name!r} of {function.__name__}() needs a type annotation")
-        hint = hints[name]
-        fields[name] = hint if parameter.default is parameter.empty else NotRequired[hint]
-    kind = TypedDict(function.__name__, fields)  # type: ignore[misc]
-    kind.__pydantic_config__ = pydantic.ConfigDict(extra="forbid")  # type: ignore[attr-defined]
-    return kind
 
 
 @dataclass(slots=True)
@@ -197,10 +188,23 @@ def drive_tools(loop: ToolLoop, complete: Callable[..., Any]) -> ToolRun:
             if isinstance(step, Complete):
                 step = loop.send(complete(**step.params))
             else:
-                step = loop.send([function(**arguments) for function, arguments in step.calls])
+                step = loop.send([_called(*call) for call in step.calls])
     except StopIteration as end:
         run: ToolRun = end.value
         return run
+
+
+def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """Return the result of a function of a sync client.
+
+    Raises:
+        TypeError: The result must be awaited.
+    """
+    result = function(**arguments)
+    if inspect.isawaitable(result):
+        getattr(result, "close", bool)()  # a coroutine that is never awaited warns
+        raise TypeError(f"{function!r} is async; use AsyncFriendli to run it")
+    return result
 
 
 async def drive_tools_async(loop: ToolLoop, complete: Callable[..., Any]) -> ToolRun:
