@@ -54,8 +54,8 @@ class CallSignature:
         self.is_async = inspect.iscoroutinefunction(inspect.unwrap(self._inner))
         if not _NAME.fullmatch(self.name):
             raise TypeError(
-                f"{function!r} cannot be a tool: the model needs a name of 1 to 64 letters, digits, "
-                f"'_', '-' and '.', not {self.name!r}"
+                f"{function!r} cannot be a tool: the model needs a name of 1 to 64 letters, digits "
+                f"and '_', '-', '.', not {self.name!r}"
             )
         if inspect.isgeneratorfunction(self._inner) or inspect.isasyncgenfunction(self._inner):
             raise TypeError(f"{self.name}() cannot be a tool: it is a generator")
@@ -72,9 +72,12 @@ class CallSignature:
             if name in self._bound:
                 continue
             if parameter.kind not in _ONE_VALUE:
-                raise self._error(
-                    f"a model passes arguments by name, which {str(parameter)!r} is not"
-                )
+                stars: dict[Any, str] = {
+                    inspect.Parameter.VAR_POSITIONAL: "*",
+                    inspect.Parameter.VAR_KEYWORD: "**",
+                }
+                shown = stars.get(parameter.kind, "") + name
+                raise self._error(f"a model passes each argument by name, and {shown!r} has none")
             if name not in hints:
                 hint = " (pass a bound method)" if name == "self" else ""
                 raise self._error(f"parameter {name!r} needs a type annotation{hint}")

@@ -105,7 +105,11 @@ ToolLoop: TypeAlias = Generator[Complete | CallFunctions, Any, ToolRun]
 
 
 def tool_loop(
-    functions: Sequence[Callable[..., Any]], max_rounds: int, params: dict[str, Any]
+    functions: Sequence[Callable[..., Any]],
+    max_rounds: int,
+    params: dict[str, Any],
+    *,
+    allow_async: bool = True,
 ) -> ToolLoop:
     """Request completions and call the requested functions until the model answers.
 
@@ -117,9 +121,11 @@ def tool_loop(
         functions: Functions that the model may call.
         max_rounds: Maximum number of requests; at least 1.
         params: Arguments of `complete()`.
+        allow_async: Whether async functions can be awaited.
 
     Raises:
         ToolLoopError: The model still called functions in the last round.
+        TypeError: A function cannot be a tool, or is async without `allow_async`.
         ValueError: `n` is above 1, `max_rounds` is below 1, or two functions share a name.
     """
     if max_rounds < 1:
@@ -127,6 +133,9 @@ def tool_loop(
     if (params.get("n") or 1) > 1:
         raise ValueError(f"`n` must be 1 in run_tools(), got {params['n']}")
     tools = {tool.name: tool for tool in map(FunctionTool, functions)}
+    for tool in tools.values():
+        if tool.is_async and not allow_async:
+            raise TypeError(f"{tool.name}() is async; use AsyncFriendli to run it")
     if len(tools) < len(functions):
         raise ValueError("two functions in `functions` share a name")
     messages = list(params["messages"])
