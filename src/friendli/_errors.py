@@ -277,7 +277,9 @@ _BY_STATUS: dict[int, type[SDKError]] = {
 }
 
 
-def status_error(response: Any, body: str, where: str, cut: int | None = None) -> SDKError:
+def status_error(
+    response: Any, body: str, where: str, cut: int | None = None, hint: str | None = None
+) -> SDKError:
     """Build the error for a response with an error status, or of the wrong kind.
 
     Args:
@@ -285,6 +287,7 @@ def status_error(response: Any, body: str, where: str, cut: int | None = None) -
         body: Its body as text.
         where: Method and URL, without secrets.
         cut: Size in bytes at which the body was cut; None: it is whole.
+        hint: What to do about it; None: the hint of the class.
     """
     status: int = response.status_code
     if status < 400:
@@ -294,10 +297,25 @@ def status_error(response: Any, body: str, where: str, cut: int | None = None) -
     else:
         kind = ServerError
     prefix = "API error occurred" if status >= 400 else "Unexpected response received"
-    hint = kind.hint if cut is None else f"The body was cut at {cut:,} bytes. {kind.hint}".rstrip()
+    hint = kind.hint if hint is None else hint
+    if cut is not None:
+        hint = f"The body was cut at {cut:,} bytes. {hint}".rstrip()
     if kind is ServerError and "x-request-id" in response.headers:
         hint += " Include the request id in a report."
     return kind(describe(prefix, response, body, where, hint), response, body)
+
+
+def coding_error(response: Any, coding: str, where: str) -> UnexpectedResponseError:
+    """Build the error for a response in a content coding that the HTTP client does not decode.
+
+    Args:
+        response: Response of the HTTP client.
+        coding: The content coding.
+        where: Method and URL, without secrets.
+    """
+    prefix = f"Unexpected response received: its content coding {coding!r} was not asked for"
+    hint = "The server, or a proxy before it, must send a coding of the header accept-encoding."
+    return UnexpectedResponseError(describe(prefix, response, "", where, hint), response, "")
 
 
 def too_large_error(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import pickle
 
 import pydantic
@@ -196,3 +197,28 @@ def test_a_request_id_is_asked_for_where_there_is_one(
     with pytest.raises(friendli.ServerError) as caught:
         caller.call(server.url, retries=None)
     assert ("request id" in str(caught.value)) is bool(headers)
+
+
+@pytest.mark.parametrize("coding", ["x-unknown", "gzip, x-unknown", "X-UNKNOWN"])
+@pytest.mark.parametrize("method", ["complete", "stream"])
+def test_content_coding_that_cannot_be_decoded_is_an_error(
+    serve: Serve, caller: Caller, coding: str, method: str
+) -> None:
+    kind = "text/event-stream" if method == "stream" else "application/json"
+    body = gzip.compress(b"data: [DONE]\n\n")
+    server = serve(answer(body, content_type=kind, content_encoding=coding))
+    with pytest.raises(
+        friendli.UnexpectedResponseError, match="content coding 'x-unknown' was not asked for"
+    ):
+        caller.call(server.url, method)
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip", "GZIP", "", "gzip, identity"])
+def test_content_codings_that_were_asked_for_are_decoded(
+    serve: Serve, caller: Caller, coding: str
+) -> None:
+    body = json_answer(completion()).partition(b"\r\n\r\n")[2]
+    if "gzip" in coding.lower():
+        body = gzip.compress(body)
+    server = serve(answer(body, content_type="application/json", content_encoding=coding))
+    assert caller.call(server.url).model_dump() == completion()

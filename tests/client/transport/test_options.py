@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from friendli import SyncFriendli
+from friendli import SyncFriendli, UnexpectedResponseError
 from friendli._transport.options import operation_url
 
 from ..conftest import Caller, ask
@@ -86,3 +86,18 @@ class TestServer:
         caller.call(server.url)
         assert target.requests[0].json["model"] == "e"
         assert target.requests[0].header("authorization") is None  # another origin
+
+    @pytest.mark.parametrize("status", [301, 302, 303])
+    @pytest.mark.parametrize("method", ["complete", "stream"])
+    def test_redirects_to_a_get_raise_an_error_that_says_so(
+        self, serve: Serve, caller: Caller, status: int, method: str
+    ) -> None:
+        target = serve(json_answer(completion()))
+        server = serve(answer(b"", status, location=target.url + "/x"))
+        with pytest.raises(UnexpectedResponseError, match="turns the POST into a GET") as caught:
+            caller.call(server.url, method)
+        assert f"use the address that it leads to as server_url: {target.url}/x" in str(
+            caught.value
+        )
+        assert caught.value.status_code == status
+        assert target.requests == [] and len(server.requests) == 1
