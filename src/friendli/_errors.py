@@ -40,6 +40,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from friendli._httpx import as_httpx
 from friendli._text import parse_json
 
 if TYPE_CHECKING:
@@ -64,7 +65,6 @@ class FriendliCoreError(FriendliError):
         status_code: HTTP status code, 100 to 599.
         body: Body of the response as text.
         headers: Headers of the response; names are case-insensitive.
-        raw_response: Response of the HTTP client; None after unpickling.
         error: Object `error` of a JSON body, or the whole object if it has none; else None.
         code: `error["code"]`, or None.
         param: Name of the invalid request field, or None.
@@ -74,7 +74,7 @@ class FriendliCoreError(FriendliError):
     def __init__(self, message: str, raw_response: Any, body: str | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.raw_response = raw_response
+        self._response = raw_response
         self.status_code: int = raw_response.status_code
         self.headers: Mapping[str, str] = raw_response.headers
         self.body: str = raw_response.text if body is None else body
@@ -82,6 +82,15 @@ class FriendliCoreError(FriendliError):
 
     def __str__(self) -> str:
         return self.message
+
+    @property
+    def raw_response(self) -> Any:
+        """Response of the HTTP client; None after unpickling.
+
+        If the program has imported httpx, it is an `httpx.Response`.
+        """
+        self._response = as_httpx(self._response)
+        return self._response
 
     @property
     def code(self) -> Any:
@@ -100,7 +109,7 @@ class FriendliCoreError(FriendliError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The response refers to the request, and the request holds the token.
-        state = {**self.__dict__, "raw_response": None, "headers": dict(self.headers)}
+        state = {**self.__dict__, "_response": None, "headers": dict(self.headers)}
         return _unpickle, (type(self), self.args, state)
 
 

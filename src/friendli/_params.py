@@ -123,7 +123,7 @@ class ChatParams(TypedDict, total=False):
     """Subtracted from a token's logit once for each occurrence in the output. Range: -2.0 to 2.0.
     Default: 0.0 (off).
     """
-    logit_bias: OptionalNullable[Mapping[str, Any]]
+    logit_bias: OptionalNullable[Mapping[str, Any] | Mapping[int, Any]]
     """Values added to logits before sampling, by token id or by text that is exactly one token.
     Range: -100 to 100; -100 and False ban the token. Default: none.
     """

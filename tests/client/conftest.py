@@ -20,7 +20,7 @@ settings.load_profile("calm")
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FRIENDLI_TOKEN", "FRIENDLI_BASE_URL", "FRIENDLI_LOG"):
+    for name in ("FRIENDLI_TOKEN", "FRIENDLI_BASE_URL", "FRIENDLI_LOG", "FRIENDLI_DEBUG"):
         monkeypatch.delenv(name, raising=False)
 
 

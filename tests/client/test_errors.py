@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import pickle
+import sys
 
 import pydantic
 import pytest
@@ -222,3 +223,35 @@ def test_content_codings_that_were_asked_for_are_decoded(
         body = gzip.compress(body)
     server = serve(answer(body, content_type="application/json", content_encoding=coding))
     assert caller.call(server.url).model_dump() == completion()
+
+
+class TestRawResponse:
+    def test_it_is_one_of_httpx_for_a_program_that_has_imported_httpx(
+        self, serve: Serve, caller: Caller
+    ) -> None:
+        import httpx
+
+        body = gzip.compress(b'{"error": {"message": "m"}}')
+        server = serve(answer(body, 418, content_encoding="gzip", x_request_id="r"))
+        with pytest.raises(friendli.SDKError) as caught:
+            caller.call(server.url)
+        response = caught.value.raw_response
+        assert isinstance(response, httpx.Response)
+        assert (response.status_code, response.headers["x-request-id"]) == (418, "r")
+        assert response.json() == {"error": {"message": "m"}} and response.is_closed
+        assert (response.request.method, response.request.url.path) == (
+            "POST",
+            "/dedicated/v1/chat/completions",
+        )
+        assert response is caught.value.raw_response
+
+    def test_it_is_one_of_httpx2_otherwise(
+        self, serve: Serve, caller: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import httpx2
+
+        monkeypatch.delitem(sys.modules, "httpx", raising=False)
+        with pytest.raises(friendli.SDKError) as caught:
+            caller.call(serve(answer(b"", 418)).url)
+        assert isinstance(caught.value.raw_response, httpx2.Response)
+        assert pickle.loads(pickle.dumps(caught.value)).raw_response is None

@@ -59,6 +59,7 @@ class TestThreeStates:
 NEW_FIELDS = [
     (models.ChatChoiceMessage, "reasoning_content", {"role": "assistant"}, "r"),
     (models.StreamedChatChoiceDelta, "reasoning_content", {}, "r"),
+    (models.AssistantMessage, "reasoning_content", {"role": "assistant"}, "r"),
     (models.ChatChoice, "seed", {"index": 0, "message": {"role": "assistant"}}, 7),
     (models.StreamedChatChoice, "seed", {"index": 0, "delta": {}}, 7),
     (

@@ -71,6 +71,12 @@ def test_unset_is_left_out_and_none_is_null(serve: Serve, caller: Caller, method
     assert server.requests[1].json == {**bare, **dict.fromkeys(NULLABLE)}
 
 
+def test_keys_of_logit_bias_may_be_token_ids(serve: Serve, caller: Caller) -> None:
+    server = serve(json_answer(completion()))
+    caller.call(server.url, logit_bias={5: -1, "a": 2.5})
+    assert server.requests[0].json["logit_bias"] == {"5": -1, "a": 2.5}
+
+
 class TestInvalidArguments:
     @pytest.mark.parametrize(
         "wrong, field",

@@ -10,23 +10,19 @@ _OF_MODULES: Final = {
     "friendli": frozenset({"container", "dataset", "file", "serverless"}),
     "friendli.core": frozenset({"SPEAKEASY_GENERATOR_VERSION"}),
     "friendli.utils": frozenset(
-        {
-            "Retries",
-            "SerializedRequestBody",
-            "check_modality",
-            "digest",
-            "download_from_url",
-            "get_pydantic_model",
-            "marshal_json",
-            "match_content_type",
-            "match_response",
-            "match_status_codes",
-            "retry",
-            "retry_async",
-            "stream_to_text",
-            "stream_to_text_async",
-            "unmarshal_json",
-        }
+        (
+            "FieldMetadata FormMetadata HeaderMetadata MultipartFormMetadata OpenEnumMeta "
+            "PathParamMetadata QueryParamMetadata RequestMetadata Retries SecurityMetadata "
+            "SerializedRequestBody cast_partial check_modality digest download_from_url "
+            "find_metadata generate_url get_body_content get_default_logger get_discriminator "
+            "get_global_from_env get_headers get_pydantic_model get_query_params "
+            "get_response_headers get_security get_security_from_env marshal_json "
+            "match_content_type match_response match_status_codes parse_datetime parse_duration "
+            "remove_suffix retry retry_async serialize_decimal serialize_float serialize_int "
+            "serialize_request_body stream_to_bytes stream_to_bytes_async stream_to_text "
+            "stream_to_text_async template_url unmarshal unmarshal_json validate_const "
+            "validate_decimal validate_float validate_int validate_open_enum"
+        ).split()
     ),
 }
 _OF_OBJECTS: Final = {

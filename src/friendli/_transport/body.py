@@ -49,6 +49,9 @@ def encode(arguments: Mapping[str, Any], extra_body: Mapping[str, Any] | None) -
     for name in ("logit_bias", "chat_template_kwargs"):
         if fields.get(name):
             _check_finite(fields[name], name)
+    bias = fields.get("logit_bias")
+    if isinstance(bias, Mapping):
+        fields["logit_bias"] = {str(token): value for token, value in bias.items()}
     messages = fields.get("messages")
     if isinstance(messages, Iterable) and not isinstance(messages, str | bytes | Mapping):
         fields["messages"] = [_message(message) for message in messages]

@@ -243,7 +243,7 @@ class AssistantMessageToolCallTypedDict(TypedDict):
 class AssistantMessage(BaseModel):
     """Earlier answer of the model."""
 
-    quiet_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content"})
+    _new_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content"})
 
     ROLE: Annotated[Literal["assistant"], Field(alias="role")] = "assistant"
     content: OptionalNullable[TextParts] = UNSET

@@ -15,7 +15,7 @@ ABSENT = {
     "friendli.core.utils": "marshal_json",
     "friendli.utils": "Retries retry retry_async marshal_json unmarshal_json get_pydantic_model "
     "stream_to_text stream_to_text_async SerializedRequestBody digest download_from_url "
-    "check_modality match_response",
+    "check_modality match_response parse_datetime template_url",
 }
 
 
