@@ -25,6 +25,7 @@
     ├── StreamIncompleteError              the stream ended before every choice had finished
     ├── AnswerNotParsedError               the answer does not match the requested format
     ├── ToolLoopError                      run_tools() reached its limit
+    ├── ConfigurationError                 an environment variable is wrong (ValueError)
     ├── ClientClosedError                  the client was used after it was closed (RuntimeError)
     ├── NotCoveredError                    part of the API that this client lacks (AttributeError)
     └── NotCoveredImportError              name of the package that it lacks (ImportError)
@@ -261,6 +262,10 @@ class ToolLoopError(FriendliError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class ConfigurationError(FriendliError, ValueError):
+    """An environment variable about connections (certificates, proxies) is wrong; names it."""
 
 
 class ClientClosedError(FriendliError, RuntimeError):

@@ -98,12 +98,7 @@ class SyncHttpProvider(_HttpProvider[HttpClient]):
     def _new(self) -> HttpClient:
         import httpx2
 
-        settings = _settings()
-        if _can_skip_tls(self._url):
-            from friendli._transport.plain import PlainHTTPS
-
-            settings |= {"verify": False, "mounts": {"https://": PlainHTTPS()}}
-        return httpx2.Client(**settings)
+        return httpx2.Client(**_settings(self._url, is_async=False))
 
 
 class AsyncHttpProvider(_HttpProvider[AsyncHttpClient]):
@@ -132,12 +127,7 @@ class AsyncHttpProvider(_HttpProvider[AsyncHttpClient]):
         for run, holder in list(self._holders.items()):
             if holder.ag_frame is None or _is_closed(run):
                 del self._clients[run], self._holders[run]
-        settings = _settings()
-        if _can_skip_tls(self._url):
-            from friendli._transport.plain import AsyncPlainHTTPS
-
-            settings |= {"verify": False, "mounts": {"https://": AsyncPlainHTTPS()}}
-        client = httpx2.AsyncClient(**settings)
+        client = httpx2.AsyncClient(**_settings(self._url, is_async=True))
         self._holders[current_run()] = _hold(client)
         return client
 
@@ -173,10 +163,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _settings() -> dict[str, Any]:
+def _settings(url: str, is_async: bool) -> dict[str, Any]:
+    """Return the arguments of an httpx2 client whose requests mostly go to a URL.
+
+    Raises:
+        ConfigurationError: An environment variable about certificates is wrong.
+    """
     import httpx2
 
-    return {
+    settings = {
         "timeout": httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
         "limits": httpx2.Limits(
             max_connections=MAX_CONNECTIONS,
@@ -185,6 +180,24 @@ def _settings() -> dict[str, Any]:
         ),
         "follow_redirects": True,
     }
+    return settings | (_plain(is_async) if _can_skip_tls(url) else _verifying(is_async))
+
+
+def _plain(is_async: bool) -> dict[str, Any]:
+    from friendli._transport.plain import AsyncPlainHTTPS, PlainHTTPS
+
+    mounts = {"https://": AsyncPlainHTTPS() if is_async else PlainHTTPS()}
+    return {"verify": False, "mounts": mounts}
+
+
+def _verifying(is_async: bool) -> dict[str, Any]:
+    from friendli._transport.environment import proxy_mounts, verifying_context, wrong_proxies
+
+    verify = verifying_context()
+    wrong = wrong_proxies()
+    if not wrong:
+        return {"verify": verify}
+    return {"verify": verify, "trust_env": False, "mounts": proxy_mounts(wrong, verify, is_async)}
 
 
 def _can_skip_tls(url: str) -> bool:

@@ -95,6 +95,9 @@ _HINTS = {
 
 MAX_REDIRECTS: Final = 20
 
+_CONNECTING: Final = frozenset({"ConnectError", "ConnectTimeout", "ProxyError"})
+"""Kinds of errors while the connection is made."""
+
 _LIBRARIES: Final = frozenset(
     "friendli httpx httpx2 httpcore httpcore2 h11 h2 anyio trio aiohttp aiohappyeyeballs asyncio "
     "concurrent contextlib socket ssl truststore selectors threading".split()
@@ -123,7 +126,7 @@ def network_error(
     kind = _kind(cause)
     if kind is None:
         return None
-    hint = _hint_of(cause)
+    hint = _hint_of(cause) or (_proxy_hint(where) if kind in _CONNECTING else None)
     reason = next(filter(None, map(str, _chain(cause))), "")  # under trio, of the system's error
     _shorten(cause)
     passed = None if clock is None else clock.passed()
@@ -177,6 +180,18 @@ def _hint_of(cause: BaseException) -> str | None:
                 "needed, or raise the limit (ulimit -n)."
             )
     return None
+
+
+def _proxy_hint(where: str) -> str | None:
+    """Return the hint for a connection that goes through a proxy of the environment, or None."""
+    if "httpx2" not in sys.modules:
+        return None
+    from friendli._transport.environment import proxy_variable
+
+    variable = proxy_variable(where.partition(" ")[2])
+    if variable is None:
+        return None
+    return f" The connection goes through the proxy in {variable}: check it, or use NO_PROXY."
 
 
 def _shorten(cause: BaseException) -> None:
