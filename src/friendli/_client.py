@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from typing_extensions import TypedDict, Unpack
 
 from friendli._chat import AsyncChat, SyncChat
+from friendli._mixture import warn_of_mixture
 from friendli._streaming.sse import MAX_EVENT
 from friendli._transport.hooks import SDKConfiguration
 from friendli._transport.http import AsyncHttpProvider, SyncHttpProvider
@@ -188,6 +189,7 @@ class _Client(ABC):
         self._attach(client, async_client)
         self._namespaces()
         configure_from_environment()
+        warn_of_mixture()
 
     @property
     def core(self) -> Any:

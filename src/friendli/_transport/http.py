@@ -19,6 +19,7 @@ from weakref import WeakSet
 
 from friendli._errors import ClientClosedError
 from friendli._transport.loop import current_run
+from friendli._transport.mocks import warn_of_mocks
 from friendli._transport.options import CONNECT_TIMEOUT, READ_TIMEOUT
 from friendli._transport.protocols import AsyncHttpClient, HttpClient
 
@@ -51,6 +52,7 @@ class _HttpProvider(ABC, Generic[C]):
             raise ClientClosedError("this client is closed; create a new one to send requests")
         if self._supplied is not None:
             return self._supplied
+        warn_of_mocks()
         key = self._current_key()
         owned = self._clients.get(key)
         if owned is None:
