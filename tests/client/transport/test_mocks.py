@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from unittest import mock
 
@@ -19,7 +19,7 @@ from friendli._transport import mocks
 from ..conftest import Caller, ask
 from ..wire import Serve, completion, json_answer
 
-MOCKS = {
+MOCKS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "respx": lambda: respx.mock(assert_all_called=False),
     "patched send": lambda: mock.patch("httpx.Client.send"),
     "patched async send": lambda: mock.patch("httpx.AsyncClient.send"),
@@ -41,8 +41,7 @@ def test_active_mock_is_logged_once(
     serve: Serve, caller: Caller, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     server = serve(json_answer(completion()))
-    active: AbstractContextManager[object] = MOCKS[name]()
-    with active:
+    with MOCKS[name]():
         caller.call(server.url)
         caller.call(server.url)
     [record] = caplog.records
