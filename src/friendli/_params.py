@@ -23,6 +23,9 @@ from friendli.models.request import Seed, StreamOptions, StreamOptionsTypedDict
 from friendli.models.tools import Tool, ToolChoice, ToolChoiceTypedDict, ToolTypedDict
 from friendli.types import UNSET, OptionalNullable, Unset
 
+MAX_ROUNDS: Final = 10
+"""Default of the maximum number of requests of one `run_tools()`."""
+
 Messages: TypeAlias = Iterable[Message | MessageTypedDict | ChatChoiceMessage]
 Format: TypeAlias = ResponseFormat | ResponseFormatTypedDict | Unset | None
 NotStream: TypeAlias = Literal[False] | Unset | None

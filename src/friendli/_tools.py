@@ -19,9 +19,6 @@ from friendli._signature import CallSignature
 from friendli._transport.loop import gather
 from friendli.models.completion import ChatChoiceMessage, ContainerChatCompleteSuccess
 
-MAX_ROUNDS = 10
-"""Default of the maximum number of requests of one `run_tools()`."""
-
 
 class FunctionTool:
     """A Python function and its tool definition.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from typing_extensions import Unpack
 
 from friendli._chat.raw import AsyncRawChat, send_async
 from friendli._params import (
+    MAX_ROUNDS,
     ChatParams,
     Format,
     Messages,
@@ -19,13 +20,15 @@ from friendli._params import (
     with_params,
 )
 from friendli._streaming.stream import EventStreamAsync
-from friendli._tools import MAX_ROUNDS, ToolRun, drive_tools_async, tool_loop
 from friendli._transport.http import AsyncHttpProvider
 from friendli._transport.options import Options
 from friendli._transport.parse import ParsedCompletion
 from friendli.models.chunk import ContainerChatCompletionStreamSuccess
 from friendli.models.completion import ContainerChatCompleteSuccess
 from friendli.types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from friendli._tools import ToolRun
 
 __all__ = ["AsyncChat"]
 
@@ -212,6 +215,8 @@ class AsyncChat:
             Exception: Any exception of `complete()`, and any that a function raises.
         """
         arguments = {"model": model, "messages": messages, "response_format": response_format}
+        from friendli._tools import drive_tools_async, tool_loop
+
         loop = tool_loop(functions, max_rounds, {**arguments, **params})
         return await drive_tools_async(loop, self.complete)
 
