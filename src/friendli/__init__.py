@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         AuthenticationError,
         BadRequestError,
         ClientClosedError,
+        ConfigurationError,
         FriendliCoreError,
         FriendliError,
         HTTPValidationError,
@@ -71,6 +72,7 @@ __all__ = [
     "BadRequestError",
     "ChatParams",
     "ClientClosedError",
+    "ConfigurationError",
     "ConnectFailedError",
     "DeadlineExceededError",
     "EventStream",
@@ -135,9 +137,23 @@ def __getattr__(name: str) -> Any:
         from friendli._compat.absent import absent
 
         raise absent(__name__, name)
-    value = getattr(import_module(f"friendli.{_HOMES.get(name, '_errors')}"), name)
+    try:
+        value = getattr(import_module(f"friendli.{_HOMES.get(name, '_errors')}"), name)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "friendli":
+            _raise_if_mixture(error)
+        raise
     globals()[name] = value
     return value
+
+
+def _raise_if_mixture(error: ImportError) -> None:
+    """Raise an error with the reason if files of this package are those of another."""
+    from friendli._mixture import mixture
+
+    sentence = mixture()
+    if sentence is not None:
+        raise ImportError(sentence, name=error.name) from error
 
 
 def __dir__() -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from typing_extensions import TypedDict, Unpack
 
 from friendli._chat import AsyncChat, SyncChat
+from friendli._mixture import warn_of_mixture
 from friendli._streaming.sse import MAX_EVENT
 from friendli._transport.hooks import SDKConfiguration
 from friendli._transport.http import AsyncHttpProvider, SyncHttpProvider
@@ -188,6 +189,7 @@ class _Client(ABC):
         self._attach(client, async_client)
         self._namespaces()
         configure_from_environment()
+        warn_of_mixture()
 
     @property
     def core(self) -> Any:
@@ -224,7 +226,7 @@ class _Client(ABC):
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)
         copy._options = _apply(self._options, changes)
-        if changes.get("server_url") is not None:
+        if changes.get("server_url"):
             copy._server_url = Url(changes["server_url"])
         copy._owns = False
         copy._namespaces()
@@ -244,7 +246,7 @@ def _apply(options: Options, changes: Mapping[str, Any]) -> Options:
     new: dict[str, Any] = {}
     if "token" in changes:
         new["token"] = token_of(changes["token"])
-    if changes.get("server_url") is not None:
+    if changes.get("server_url"):
         new["url"] = operation_url(changes["server_url"])
     if "x_friendli_team" in changes:
         new["team"] = changes["x_friendli_team"]

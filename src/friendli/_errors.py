@@ -25,6 +25,7 @@
     ├── StreamIncompleteError              the stream ended before every choice had finished
     ├── AnswerNotParsedError               the answer does not match the requested format
     ├── ToolLoopError                      run_tools() reached its limit
+    ├── ConfigurationError                 an environment variable is wrong (ValueError)
     ├── ClientClosedError                  the client was used after it was closed (RuntimeError)
     ├── NotCoveredError                    part of the API that this client lacks (AttributeError)
     └── NotCoveredImportError              name of the package that it lacks (ImportError)
@@ -40,6 +41,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from friendli._httpx import as_httpx
 from friendli._text import parse_json
 
 if TYPE_CHECKING:
@@ -64,7 +66,6 @@ class FriendliCoreError(FriendliError):
         status_code: HTTP status code, 100 to 599.
         body: Body of the response as text.
         headers: Headers of the response; names are case-insensitive.
-        raw_response: Response of the HTTP client; None after unpickling.
         error: Object `error` of a JSON body, or the whole object if it has none; else None.
         code: `error["code"]`, or None.
         param: Name of the invalid request field, or None.
@@ -74,7 +75,7 @@ class FriendliCoreError(FriendliError):
     def __init__(self, message: str, raw_response: Any, body: str | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.raw_response = raw_response
+        self._response = raw_response
         self.status_code: int = raw_response.status_code
         self.headers: Mapping[str, str] = raw_response.headers
         self.body: str = raw_response.text if body is None else body
@@ -82,6 +83,15 @@ class FriendliCoreError(FriendliError):
 
     def __str__(self) -> str:
         return self.message
+
+    @property
+    def raw_response(self) -> Any:
+        """Response of the HTTP client; None after unpickling.
+
+        If the program has imported httpx, it is an `httpx.Response`.
+        """
+        self._response = as_httpx(self._response)
+        return self._response
 
     @property
     def code(self) -> Any:
@@ -100,7 +110,7 @@ class FriendliCoreError(FriendliError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The response refers to the request, and the request holds the token.
-        state = {**self.__dict__, "raw_response": None, "headers": dict(self.headers)}
+        state = {**self.__dict__, "_response": None, "headers": dict(self.headers)}
         return _unpickle, (type(self), self.args, state)
 
 
@@ -149,7 +159,7 @@ class RateLimitError(SDKError):
 class ServerError(SDKError):
     """5XX: the server failed, or is not ready."""
 
-    hint = "Retry later; include the request id in a report."
+    hint = "Retry later."
 
 
 class UnexpectedResponseError(SDKError):
@@ -254,6 +264,10 @@ class ToolLoopError(FriendliError):
         return str(self.args[0])
 
 
+class ConfigurationError(FriendliError, ValueError):
+    """An environment variable about connections (certificates, proxies) is wrong; names it."""
+
+
 class ClientClosedError(FriendliError, RuntimeError):
     """The client was used after it was closed."""
 
@@ -277,7 +291,9 @@ _BY_STATUS: dict[int, type[SDKError]] = {
 }
 
 
-def status_error(response: Any, body: str, where: str, cut: int | None = None) -> SDKError:
+def status_error(
+    response: Any, body: str, where: str, cut: int | None = None, hint: str | None = None
+) -> SDKError:
     """Build the error for a response with an error status, or of the wrong kind.
 
     Args:
@@ -285,6 +301,7 @@ def status_error(response: Any, body: str, where: str, cut: int | None = None) -
         body: Its body as text.
         where: Method and URL, without secrets.
         cut: Size in bytes at which the body was cut; None: it is whole.
+        hint: What to do about it; None: the hint of the class.
     """
     status: int = response.status_code
     if status < 400:
@@ -294,8 +311,25 @@ def status_error(response: Any, body: str, where: str, cut: int | None = None) -
     else:
         kind = ServerError
     prefix = "API error occurred" if status >= 400 else "Unexpected response received"
-    hint = kind.hint if cut is None else f"The body was cut at {cut:,} bytes. {kind.hint}".rstrip()
+    hint = kind.hint if hint is None else hint
+    if cut is not None:
+        hint = f"The body was cut at {cut:,} bytes. {hint}".rstrip()
+    if kind is ServerError and "x-request-id" in response.headers:
+        hint += " Include the request id in a report."
     return kind(describe(prefix, response, body, where, hint), response, body)
+
+
+def coding_error(response: Any, coding: str, where: str) -> UnexpectedResponseError:
+    """Build the error for a response in a content coding that the HTTP client does not decode.
+
+    Args:
+        response: Response of the HTTP client.
+        coding: The content coding.
+        where: Method and URL, without secrets.
+    """
+    prefix = f"Unexpected response received: its content coding {coding!r} was not asked for"
+    hint = "The server, or a proxy before it, must send a coding of the header accept-encoding."
+    return UnexpectedResponseError(describe(prefix, response, "", where, hint), response, "")
 
 
 def too_large_error(

@@ -23,6 +23,9 @@ from friendli.models.request import Seed, StreamOptions, StreamOptionsTypedDict
 from friendli.models.tools import Tool, ToolChoice, ToolChoiceTypedDict, ToolTypedDict
 from friendli.types import UNSET, OptionalNullable, Unset
 
+MAX_ROUNDS: Final = 10
+"""Default of the maximum number of requests of one `run_tools()`."""
+
 Messages: TypeAlias = Iterable[Message | MessageTypedDict | ChatChoiceMessage]
 Format: TypeAlias = ResponseFormat | ResponseFormatTypedDict | Unset | None
 NotStream: TypeAlias = Literal[False] | Unset | None
@@ -123,7 +126,7 @@ class ChatParams(TypedDict, total=False):
     """Subtracted from a token's logit once for each occurrence in the output. Range: -2.0 to 2.0.
     Default: 0.0 (off).
     """
-    logit_bias: OptionalNullable[Mapping[str, Any]]
+    logit_bias: OptionalNullable[Mapping[str, Any] | Mapping[int, Any]]
     """Values added to logits before sampling, by token id or by text that is exactly one token.
     Range: -100 to 100; -100 and False ban the token. Default: none.
     """
@@ -275,6 +278,28 @@ def request_of(method: str, options: Options, arguments: dict[str, Any]) -> Requ
     return Request.of(method, options, _sort(method, arguments))
 
 
+_OTHER_NAMES: Final = {
+    "base_url": "server_url",
+    "extra_headers": "http_headers",
+    "functions": "tools",
+    "function_call": "tool_choice",
+    "headers": "http_headers",
+    "max_retries": "retries",
+    "repeat_penalty": "repetition_penalty",
+    "timeout": "timeout_ms",
+}
+"""Names of arguments in the clients of other servers."""
+
+
+def _suggestion(unknown: str) -> str:
+    from difflib import get_close_matches
+
+    similar = _OTHER_NAMES.get(unknown) or next(iter(get_close_matches(unknown, _NAMES, 1)), None)
+    if similar is not None:
+        return f"did you mean {similar!r}?"
+    return "pass a field of the body that is not an argument in `extra_body={...}`"
+
+
 def _sort(method: str, arguments: dict[str, Any]) -> Arguments:
     for name in _REQUIRED:
         if name not in arguments:
@@ -282,8 +307,7 @@ def _sort(method: str, arguments: dict[str, Any]) -> Arguments:
     if not arguments.keys() <= _NAMES:
         unknown = sorted(arguments.keys() - _NAMES)[0]
         raise TypeError(
-            f"{method}() got an unexpected keyword argument {unknown!r}; pass a field of "
-            "the body that is not an argument in `extra_body={...}`"
+            f"{method}() got an unexpected keyword argument {unknown!r}; {_suggestion(unknown)}"
         )
     options = CallOptions()
     for name in _OPTION_DEFAULTS:
@@ -324,20 +348,20 @@ def documented(function: F) -> F:
     return with_params(function)
 
 
-def documented_as(method: Callable[..., Any]) -> Callable[[F], F]:
-    """Decorate a method that takes the arguments of the documented `method`.
+def also_documents(raw: Callable[..., Any]) -> Callable[[F], F]:
+    """Decorate a documented method whose arguments the method `raw` takes, too.
 
-    `help()` shows the signature and the `Args:` of `method`.
+    `help()` of `raw` shows the signature and the `Args:` of the decorated method.
     """
 
-    def decorate(function: F) -> F:
-        function.__signature__ = method.__signature__  # type: ignore[attr-defined]
-        if function.__doc__ and method.__doc__:
+    def decorate(method: F) -> F:
+        raw.__signature__ = method.__signature__  # type: ignore[attr-defined]
+        if raw.__doc__ and method.__doc__:
             entries = method.__doc__.partition("Args:\n")[2].partition("\n\n")[0]
-            head, _, tail = function.__doc__.partition("Args:\n")
+            head, _, tail = raw.__doc__.partition("Args:\n")
             _, _, rest = tail.partition("\n\n")
-            function.__doc__ = f"{head}Args:\n{entries}\n\n{rest}"
-        return function
+            raw.__doc__ = f"{head}Args:\n{entries}\n\n{rest}"
+        return method
 
     return decorate
 

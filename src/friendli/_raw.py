@@ -11,25 +11,42 @@ T = TypeVar("T")
 class RawResponse(Generic[T]):
     """HTTP response whose answer is parsed on demand.
 
-    Attributes:
-        http_response: Response of the HTTP client, for example an `httpx2.Response`.
+    A stream that is neither parsed nor taken as `http_response` gives its connection back when this
+    object is garbage-collected.
     """
 
-    def __init__(self, response: Any, read: Callable[[], T]) -> None:
-        self.http_response = response
+    def __init__(
+        self, response: Any, read: Callable[[], T], close: Callable[[], object] | None = None
+    ) -> None:
+        self._response = response
         self._read = read
+        self._close = close
         self._parsed: list[T] = []
+
+    def __del__(self) -> None:
+        close = getattr(self, "_close", None)
+        if close is not None:
+            close()
+
+    @property
+    def http_response(self) -> Any:
+        """Response of the HTTP client, for example an `httpx2.Response`.
+
+        A program that reads the body of a stream through it also closes it.
+        """
+        self._close = None
+        return self._response
 
     @property
     def status_code(self) -> int:
         """HTTP status code."""
-        status: int = self.http_response.status_code
+        status: int = self._response.status_code
         return status
 
     @property
     def headers(self) -> Mapping[str, str]:
         """Response headers; names are case-insensitive."""
-        headers: Mapping[str, str] = self.http_response.headers
+        headers: Mapping[str, str] = self._response.headers
         return headers
 
     @property
@@ -45,5 +62,6 @@ class RawResponse(Generic[T]):
             friendli.AnswerNotParsedError: The answer does not match the type `response_format`.
         """
         if not self._parsed:
+            self._close = None  # the stream closes itself
             self._parsed.append(self._read())
         return self._parsed[0]

@@ -9,44 +9,50 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NotRequired, TypeAlias, get_type_hints
+from typing import Any, TypeAlias
 
 import pydantic
 from pydantic_core import to_json
-from typing_extensions import TypedDict
 
 from friendli._errors import ToolLoopError
+from friendli._signature import CallSignature
+from friendli._transport.loop import gather
 from friendli.models.completion import ChatChoiceMessage, ContainerChatCompleteSuccess
-
-MAX_ROUNDS = 10
-"""Default of the maximum number of requests of one `run_tools()`."""
 
 
 class FunctionTool:
     """A Python function and its tool definition.
 
     Args:
-        function: Its parameters need type annotations. Its docstring becomes the description of
-            the tool, `Annotated[..., pydantic.Field(description=...)]` that of a parameter. It may
-            be async if the client is.
+        function: A function, a bound method, a `functools.partial`, or an object with `__call__`.
+            Its parameters need type annotations; parameters that a partial has bound are not
+            offered. Its docstring becomes the description of the tool,
+            `Annotated[..., pydantic.Field(description=...)]` that of a parameter. It may be async
+            if the client is.
 
     Raises:
-        TypeError: The signature cannot be described as a JSON Schema.
+        TypeError: The object cannot be a tool; says why.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        signature = CallSignature(function)
         self.function = function
-        self.name: str = function.__name__
-        self._arguments = pydantic.TypeAdapter(_arguments_type(function))
+        self.name: str = signature.name
+        self.is_async = signature.is_async
+        self._description = signature.description
+        try:
+            self._arguments = pydantic.TypeAdapter(signature.arguments_type())
+            self._schema = self._arguments.json_schema()
+        except pydantic.PydanticUserError as error:
+            reason = str(error).partition("\n")[0]
+            raise TypeError(f"{self.name}() cannot be a tool: {reason}") from None
+        self._schema.pop("title", None)
 
     def definition(self) -> dict[str, Any]:
         """Return the tool definition, as in the field `tools` of a request."""
-        schema = self._arguments.json_schema()
-        schema.pop("title", None)
-        described = {"name": self.name, "parameters": schema}
-        text = inspect.getdoc(self.function)
-        if text:
-            described["description"] = text
+        described: dict[str, Any] = {"name": self.name, "parameters": self._schema}
+        if self._description:
+            described["description"] = self._description
         return {"type": "function", "function": described}
 
     def arguments(self, text: str) -> dict[str, Any]:
@@ -56,23 +62,6 @@ class FunctionTool:
             pydantic.ValidationError: The arguments do not match the signature.
         """
         return dict(self._arguments.validate_json(text or "{}"))
-
-
-def _arguments_type(function: Callable[..., Any]) -> Any:
-    hints = get_type_hints(function, include_extras=True)
-    fields: dict[str, Any] = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise TypeError(
-                f"parameter {str(parameter)!r} of {function.__name__}() has no JSON Schema"
-            )
-        if name not in hints:
-            raise TypeError(f"parameter {name!r} of {function.__name__}() needs a type annotation")
-        hint = hints[name]
-        fields[name] = hint if parameter.default is parameter.empty else NotRequired[hint]
-    kind = TypedDict(function.__name__, fields)  # type: ignore[misc]
-    kind.__pydantic_config__ = pydantic.ConfigDict(extra="forbid")  # type: ignore[attr-defined]
-    return kind
 
 
 @dataclass(slots=True)
@@ -113,7 +102,11 @@ ToolLoop: TypeAlias = Generator[Complete | CallFunctions, Any, ToolRun]
 
 
 def tool_loop(
-    functions: Sequence[Callable[..., Any]], max_rounds: int, params: dict[str, Any]
+    functions: Sequence[Callable[..., Any]],
+    max_rounds: int,
+    params: dict[str, Any],
+    *,
+    allow_async: bool = True,
 ) -> ToolLoop:
     """Request completions and call the requested functions until the model answers.
 
@@ -125,9 +118,11 @@ def tool_loop(
         functions: Functions that the model may call.
         max_rounds: Maximum number of requests; at least 1.
         params: Arguments of `complete()`.
+        allow_async: Whether async functions can be awaited.
 
     Raises:
         ToolLoopError: The model still called functions in the last round.
+        TypeError: A function cannot be a tool, or is async without `allow_async`.
         ValueError: `n` is above 1, `max_rounds` is below 1, or two functions share a name.
     """
     if max_rounds < 1:
@@ -135,6 +130,9 @@ def tool_loop(
     if (params.get("n") or 1) > 1:
         raise ValueError(f"`n` must be 1 in run_tools(), got {params['n']}")
     tools = {tool.name: tool for tool in map(FunctionTool, functions)}
+    for tool in tools.values():
+        if tool.is_async and not allow_async:
+            raise TypeError(f"{tool.name}() is async; use AsyncFriendli to run it")
     if len(tools) < len(functions):
         raise ValueError("two functions in `functions` share a name")
     messages = list(params["messages"])
@@ -196,16 +194,27 @@ def drive_tools(loop: ToolLoop, complete: Callable[..., Any]) -> ToolRun:
             if isinstance(step, Complete):
                 step = loop.send(complete(**step.params))
             else:
-                step = loop.send([function(**arguments) for function, arguments in step.calls])
+                step = loop.send([_called(*call) for call in step.calls])
     except StopIteration as end:
         run: ToolRun = end.value
         return run
 
 
+def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """Return the result of a function of a sync client.
+
+    Raises:
+        TypeError: The result must be awaited.
+    """
+    result = function(**arguments)
+    if inspect.isawaitable(result):
+        getattr(result, "close", bool)()  # a coroutine that is never awaited warns
+        raise TypeError(f"{function!r} is async; use AsyncFriendli to run it")
+    return result
+
+
 async def drive_tools_async(loop: ToolLoop, complete: Callable[..., Any]) -> ToolRun:
     """Run a tool loop on an async `complete`; async functions of one round run concurrently."""
-    import asyncio
-
     try:
         step = next(loop)
         while True:
@@ -213,7 +222,7 @@ async def drive_tools_async(loop: ToolLoop, complete: Callable[..., Any]) -> Too
                 step = loop.send(await complete(**step.params))
             else:
                 results = (function(**arguments) for function, arguments in step.calls)
-                step = loop.send(await asyncio.gather(*map(_awaited, results)))
+                step = loop.send(await gather(map(_awaited, results)))
     except StopIteration as end:
         run: ToolRun = end.value
         return run

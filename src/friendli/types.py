@@ -111,6 +111,13 @@ OptionalNullable = Annotated[
 ]
 """Field that may be absent (`UNSET`), null (`None`) or a `T`."""
 
+if TYPE_CHECKING:
+    NoneWhenAbsent = Union[T, None]  # noqa: UP007
+    ABSENT: Any
+else:
+    NoneWhenAbsent = OptionalNullable
+    ABSENT = UNSET
+
 
 class _FailFast:
     """Ends the validation of a list at its first invalid item.
@@ -141,11 +148,43 @@ class UnrecognizedInt(int):
     """Integer that is not among the values that this client knows."""
 
 
+class _NoneWhenAbsent:
+    """Attribute of a wire type that reads as None where its field is absent.
+
+    Only reading an attribute differs: the model still holds UNSET, so a dump leaves an absent field
+    out and keeps an explicit null.
+    """
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: pydantic.BaseModel | None, owner: type) -> Any:
+        if instance is None:
+            raise AttributeError(self._name)  # pydantic looks for defaults in base classes
+        try:
+            value = instance.__dict__[self._name]
+        except KeyError:  # the field was deleted, or never constructed
+            raise AttributeError(self._name) from None
+        return None if value is UNSET else value
+
+    def __set__(self, instance: pydantic.BaseModel, value: Any) -> None:
+        instance.__dict__[self._name] = value
+
+    def __delete__(self, instance: pydantic.BaseModel) -> None:
+        del instance.__dict__[self._name]
+
+
 class BaseModel(pydantic.BaseModel):
     """Base class of all wire types.
 
     Unknown fields are kept and dumped; fields are accepted by name and by alias, and dumped by
-    alias; UNSET is never dumped. `quiet_fields` are left out of `repr` and `str` while UNSET.
+    alias; UNSET is never dumped.
+
+    The published client has no attribute for the fields in `_new_fields`, so its programs test for
+    them with `getattr(delta, "reasoning_content", None)`: while absent, they read as None and are
+    left out of `repr` and `str`.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -156,10 +195,38 @@ class BaseModel(pydantic.BaseModel):
         protected_namespaces=(),
     )
 
-    quiet_fields: ClassVar[frozenset[str]] = frozenset()
+    _new_fields: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        for name in cls._new_fields:
+            setattr(cls, name, _NoneWhenAbsent(name))
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        quiet = self.quiet_fields
+        new_fields = self._new_fields
         for name, value in super().__repr_args__():
-            if value is not UNSET or name not in quiet:
+            if value is not UNSET or name not in new_fields:
                 yield name, value
+
+    if not TYPE_CHECKING:  # the signatures are pydantic's
+
+        def model_dump(self, **options: Any) -> dict[str, Any]:
+            """Dump to a dict, as pydantic does, but keep null also with `exclude_none`.
+
+            An absent field is UNSET and never dumped, so a null is one that the server sent, and
+            programs look it up: `chunk.model_dump(exclude_none=True)["choices"][0]["logprobs"]`.
+            """
+            return super().model_dump(**{**options, "exclude_none": False})
+
+        def model_dump_json(self, **options: Any) -> str:
+            """Dump to JSON text, as pydantic does, but keep null also with `exclude_none`."""
+            return super().model_dump_json(**{**options, "exclude_none": False})
+
+        def dict(self, **options: Any) -> dict[str, Any]:
+            """Older name of `model_dump`."""
+            return self.model_dump(**options)
+
+        def json(self, **options: Any) -> str:
+            """Older name of `model_dump_json`."""
+            return self.model_dump_json(**options)

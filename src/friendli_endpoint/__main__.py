@@ -17,13 +17,23 @@ def main() -> None:
         run()
     except KeyboardInterrupt:  # while the packages are imported; later, the command handles it
         sys.exit(INTERRUPTED)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("friendli"):
+    except ImportError as error:
+        if not isinstance(error, ModuleNotFoundError) or (error.name or "").startswith("friendli"):
+            _exit_if_mixture()
             raise
         sys.exit(
             f"friendli-endpoint: {error.name} is not installed; install the endpoint's packages "
             "with: pip install 'friendli-dedicated[endpoint]'"
         )
+
+
+def _exit_if_mixture() -> None:
+    """Ends the program if another distribution has replaced files of the client."""
+    from friendli._mixture import mixture
+
+    sentence = mixture()
+    if sentence is not None:
+        sys.exit(f"friendli-endpoint: {sentence}")
 
 
 if __name__ == "__main__":

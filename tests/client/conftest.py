@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
+import trio
 from hypothesis import HealthCheck, settings
 
 from friendli import AsyncFriendli, SyncFriendli
@@ -19,7 +20,7 @@ settings.load_profile("calm")
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FRIENDLI_TOKEN", "FRIENDLI_BASE_URL", "FRIENDLI_LOG"):
+    for name in ("FRIENDLI_TOKEN", "FRIENDLI_BASE_URL", "FRIENDLI_LOG", "FRIENDLI_DEBUG"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -62,9 +63,12 @@ class Sync:
 
 
 class Async:
-    """Runs calls through AsyncFriendli."""
+    """Runs calls through AsyncFriendli, under asyncio."""
 
     name = "async"
+
+    def run(self, main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        return asyncio.run(main())
 
     def call(self, url: str, method: str = "complete", /, **arguments: Any) -> Any:
         options = arguments.pop("client_options", {})
@@ -75,7 +79,7 @@ class Async:
             async with AsyncFriendli(token, server_url=url, **options) as client:
                 return await getattr(client.dedicated.chat, method)(**arguments)
 
-        return asyncio.run(main())
+        return self.run(main)
 
     def events(self, url: str, take: int | None = None, /, **arguments: Any) -> Outcome:
         options = arguments.pop("client_options", {})
@@ -97,8 +101,17 @@ class Async:
                 except Exception as error:
                     outcome.error = error
 
-        asyncio.run(main())
+        self.run(main)
         return outcome
+
+
+class Trio(Async):
+    """Runs calls through AsyncFriendli, under trio."""
+
+    name = "trio"
+
+    def run(self, main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        return trio.run(main)
 
 
 class Outcome:
@@ -120,7 +133,7 @@ Caller = Sync | Async
 """Type of the fixture that runs calls through either client."""
 
 
-@pytest.fixture(params=[Sync(), Async()], ids=lambda caller: caller.name)
+@pytest.fixture(params=[Sync(), Async(), Trio()], ids=lambda caller: caller.name)
 def caller(request: pytest.FixtureRequest) -> Caller:
     """Runs calls through the sync and the async client, with one interface."""
     chosen: Caller = request.param

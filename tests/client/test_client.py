@@ -113,6 +113,35 @@ def run(program: str, **environment: str) -> str:
 
 
 class TestImport:
+    def test_what_is_imported_when(self) -> None:
+        program = """
+            import sys
+
+            def loaded(before):
+                new = sys.modules.keys() - before - {*sys.stdlib_module_names}
+                return {n for n in new if n.partition(".")[0] not in sys.stdlib_module_names}
+
+            start = {*sys.modules}
+            import friendli
+            assert loaded(start) == {"friendli", "friendli._version"}, loaded(start)
+            friendli.SyncFriendli("t"), friendli.AsyncFriendli("t")
+            names = loaded(start)
+            tops = {n.partition(".")[0] for n in names if not n.startswith("_")}
+            libraries = tops - {"friendli"}
+            assert libraries <= {
+                "pydantic", "pydantic_core", "annotated_types", "typing_extensions",
+                "typing_inspection",
+            }, libraries
+            late = {
+                "_compat", "_scripted", "_signature", "_tools", "core", "dedicated", "utils",
+                "pytest_plugin", "_transport.aiohttp", "_transport.environment",
+                "_transport.plain",
+            }
+            own = {n.removeprefix("friendli.") for n in names if n.startswith("friendli.")}
+            assert not own & late, own & late
+        """
+        assert run(program) == ""
+
     def test_import_is_silent_and_does_not_import_http(self) -> None:
         program = """
             import sys

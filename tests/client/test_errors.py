@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gzip
 import pickle
+import sys
 
 import pydantic
 import pytest
@@ -186,3 +188,70 @@ def test_invalid_items_of_an_answer_are_reported_once(serve: Serve, caller: Call
     with pytest.raises(friendli.ResponseValidationError) as caught:
         caller.call(serve(reply).url)
     assert len(str(caught.value)) < 20_000
+
+
+@pytest.mark.parametrize("headers", [{}, {"x_request_id": "r"}])
+def test_a_request_id_is_asked_for_where_there_is_one(
+    serve: Serve, caller: Caller, headers: dict[str, str]
+) -> None:
+    server = serve(json_answer({"error": {"message": "m"}}, 500, **headers))
+    with pytest.raises(friendli.ServerError) as caught:
+        caller.call(server.url, retries=None)
+    assert ("request id" in str(caught.value)) is bool(headers)
+
+
+@pytest.mark.parametrize("coding", ["x-unknown", "gzip, x-unknown", "X-UNKNOWN"])
+@pytest.mark.parametrize("method", ["complete", "stream"])
+def test_content_coding_that_cannot_be_decoded_is_an_error(
+    serve: Serve, caller: Caller, coding: str, method: str
+) -> None:
+    kind = "text/event-stream" if method == "stream" else "application/json"
+    body = gzip.compress(b"data: [DONE]\n\n")
+    server = serve(answer(body, content_type=kind, content_encoding=coding))
+    with pytest.raises(
+        friendli.UnexpectedResponseError, match="content coding 'x-unknown' was not asked for"
+    ):
+        caller.call(server.url, method)
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip", "GZIP", "", "gzip, identity"])
+def test_content_codings_that_were_asked_for_are_decoded(
+    serve: Serve, caller: Caller, coding: str
+) -> None:
+    body = json_answer(completion()).partition(b"\r\n\r\n")[2]
+    if "gzip" in coding.lower():
+        body = gzip.compress(body)
+    server = serve(answer(body, content_type="application/json", content_encoding=coding))
+    assert caller.call(server.url).model_dump() == completion()
+
+
+class TestRawResponse:
+    def test_it_is_one_of_httpx_for_a_program_that_has_imported_httpx(
+        self, serve: Serve, caller: Caller
+    ) -> None:
+        import httpx
+
+        body = gzip.compress(b'{"error": {"message": "m"}}')
+        server = serve(answer(body, 418, content_encoding="gzip", x_request_id="r"))
+        with pytest.raises(friendli.SDKError) as caught:
+            caller.call(server.url)
+        response = caught.value.raw_response
+        assert isinstance(response, httpx.Response)
+        assert (response.status_code, response.headers["x-request-id"]) == (418, "r")
+        assert response.json() == {"error": {"message": "m"}} and response.is_closed
+        assert (response.request.method, response.request.url.path) == (
+            "POST",
+            "/dedicated/v1/chat/completions",
+        )
+        assert response is caught.value.raw_response
+
+    def test_it_is_one_of_httpx2_otherwise(
+        self, serve: Serve, caller: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import httpx2
+
+        monkeypatch.delitem(sys.modules, "httpx", raising=False)
+        with pytest.raises(friendli.SDKError) as caught:
+            caller.call(serve(answer(b"", 418)).url)
+        assert isinstance(caught.value.raw_response, httpx2.Response)
+        assert pickle.loads(pickle.dumps(caught.value)).raw_response is None

@@ -56,6 +56,82 @@ class TestThreeStates:
             assert getattr(strict(), name) is UNSET
 
 
+NEW_FIELDS = [
+    (models.ChatChoiceMessage, "reasoning_content", {"role": "assistant"}, "r"),
+    (models.StreamedChatChoiceDelta, "reasoning_content", {}, "r"),
+    (models.AssistantMessage, "reasoning_content", {"role": "assistant"}, "r"),
+    (models.AssistantMessage, "reasoning", {"role": "assistant"}, "r"),
+    (models.ChatChoice, "seed", {"index": 0, "message": {"role": "assistant"}}, 7),
+    (models.StreamedChatChoice, "seed", {"index": 0, "delta": {}}, 7),
+    (
+        models.ChatUsage,
+        "prompt_tokens_details",
+        {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+        models.PromptTokensDetails(cached_tokens=1),
+    ),
+]
+"""Class, field, the required fields, a value."""
+
+
+class TestFieldsThatThePublishedClientLacks:
+    def test_the_list_has_all_of_them(self) -> None:
+        classes = {kind for kind in vars(models).values() if isinstance(kind, type)}
+        found = {
+            (kind, name)
+            for kind in classes
+            if issubclass(kind, BaseModel)
+            for name in kind._new_fields
+        }
+        assert found == {(kind, name) for kind, name, _, _ in NEW_FIELDS}
+
+    @pytest.mark.parametrize(("kind", "name", "required", "value"), NEW_FIELDS)
+    def test_they_read_as_none_where_absent_and_are_dumped_as_sent(
+        self, kind: type[BaseModel], name: str, required: dict[str, Any], value: Any
+    ) -> None:
+        absent = kind.model_validate(required)
+        null = kind.model_validate({**required, name: None})
+        given_ = kind.model_validate({**required, name: value})
+        assert [getattr(model, name) for model in (absent, null, given_)] == [None, None, value]
+        dumps = [model.model_dump() for model in (absent, null, given_)]
+        assert [name in dump for dump in dumps] == [False, True, True]
+        assert [name in str(model) for model in (absent, null, given_)] == [False, True, True]
+        assert absent != null
+        for model in (absent, null, given_):
+            for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+                assert copied == model and copied.model_dump() == model.model_dump()
+
+    def test_they_can_be_set_deleted_and_declared_anew(self) -> None:
+        delta = models.StreamedChatChoiceDelta()
+        delta.reasoning_content = "a"
+        assert delta.model_dump() == {"reasoning_content": "a"}
+        del delta.reasoning_content
+        with pytest.raises(AttributeError, match="reasoning_content"):
+            delta.reasoning_content  # noqa: B018
+
+        class Delta(models.StreamedChatChoiceDelta):
+            extra_text: str = ""
+
+        class Reasoning(models.StreamedChatChoiceDelta):
+            reasoning_content: str = ""
+
+        assert Delta().reasoning_content is None
+        assert Reasoning().reasoning_content == ""
+
+
+class TestDumps:
+    def test_exclude_none_keeps_what_was_sent_as_null(self) -> None:
+        sent = chunk({"content": "a"}) | {"usage": None}
+        sent["choices"][0] |= {"finish_reason": None, "logprobs": None}
+        event = StreamedChatData.model_validate(sent)
+        assert event.model_dump(exclude_none=True) == event.model_dump() == sent
+        assert json.loads(event.model_dump_json(exclude_none=True)) == sent
+
+    def test_older_methods_dump_the_names_of_the_wire(self) -> None:
+        answer = ContainerChatCompleteSuccess.model_validate(completion())
+        assert answer.dict() == answer.model_dump() == completion()
+        assert json.loads(answer.json()) == completion()
+
+
 class TestConstants:
     def test_constants_are_readable_under_both_names(self) -> None:
         answer = ContainerChatCompleteSuccess.model_validate(completion())

@@ -71,6 +71,12 @@ def test_unset_is_left_out_and_none_is_null(serve: Serve, caller: Caller, method
     assert server.requests[1].json == {**bare, **dict.fromkeys(NULLABLE)}
 
 
+def test_keys_of_logit_bias_may_be_token_ids(serve: Serve, caller: Caller) -> None:
+    server = serve(json_answer(completion()))
+    caller.call(server.url, logit_bias={5: -1, "a": 2.5})
+    assert server.requests[0].json["logit_bias"] == {"5": -1, "a": 2.5}
+
+
 class TestInvalidArguments:
     @pytest.mark.parametrize(
         "wrong, field",
@@ -98,10 +104,15 @@ class TestInvalidArguments:
             caller.call("http://127.0.0.1:9", **{name: {"a": [1, math.nan]}})
 
     def test_unknown_and_missing_arguments_raise_type_error(self, caller: Caller) -> None:
-        with pytest.raises(
-            TypeError, match=r"unexpected keyword argument 'temprature'.*extra_body"
-        ):
-            caller.call("http://127.0.0.1:9", temprature=1)
+        for wrong, text in {
+            "temprature": "did you mean 'temperature'?",
+            "max_token": "did you mean 'max_tokens'?",
+            "timeout": "did you mean 'timeout_ms'?",
+            "xyz": "extra_body={...}",
+        }.items():
+            with pytest.raises(TypeError, match=f"unexpected keyword argument '{wrong}'") as caught:
+                caller.call("http://127.0.0.1:9", **{wrong: 1})
+            assert text in str(caught.value)
         with pytest.raises(TypeError, match="positional"):
             SyncFriendli().dedicated.chat.complete("e", MESSAGES)  # type: ignore[call-overload]
         with pytest.raises(TypeError, match="missing required keyword-only argument: 'messages'"):

@@ -17,13 +17,17 @@ NAMES = {
     "SyncFriendliCore AsyncFriendliCore SDKError ChatChoice",
     "friendli.core._hooks": "SDKInitHook BeforeRequestHook AfterSuccessHook AfterErrorHook "
     "BeforeRequestContext AfterSuccessContext AfterErrorContext HookContext SDKHooks",
+    "friendli.core.sdk": "SyncFriendliCore AsyncFriendliCore",
+    "friendli.core.sdkconfiguration": "SDKConfiguration SERVERS",
+    "friendli.core.httpclient": "HttpClient AsyncHttpClient ClientOwner close_clients",
     "friendli.core.dedicated_chat": "SyncDedicatedChat AsyncDedicatedChat",
     "friendli.core.models": "DedicatedChatCompleteResponse HTTPValidationErrorData",
     "friendli.core.utils": "RetryConfig BackoffStrategy Logger",
     "friendli.core.utils.eventstreaming": "EventStream EventStreamAsync ServerEvent",
     "friendli.dedicated.chat": "SyncChat AsyncChat",
     "friendli.httpclient": "HttpClient AsyncHttpClient ClientOwner close_clients",
-    "friendli.models": "DedicatedChatCompleteResponse HTTPValidationError HTTPValidationErrorData "
+    "friendli.models": "DedicatedChatCompleteResponse "
+    "DedicatedChatCompleteResponseTypedDict HTTPValidationError HTTPValidationErrorData "
     "ValidationError ValidationErrorTypedDict NoResponseError",
     "friendli.types": "UNSET UNSET_SENTINEL BaseModel Nullable OptionalNullable UnrecognizedInt "
     "UnrecognizedStr",

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -26,6 +27,58 @@ def weather(
 ) -> dict[str, Any]:
     """Tell the weather."""
     return {"city": place.city, "unit": unit, "days": days}
+
+
+def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
+
+
+class Desk:
+    """A desk."""
+
+    def __call__(self, day: int) -> str:
+        """Answer by phone."""
+        return "open"
+
+    def ask(self, day: int) -> str:
+        """Ask at the desk."""
+        return "open"
+
+    @classmethod
+    def open_on(cls, day: int) -> bool:
+        return day < 6
+
+    @staticmethod
+    def is_weekend(day: int) -> bool:
+        return day > 5
+
+
+def bare(x) -> None:  # type: ignore[no-untyped-def]
+    pass
+
+
+def many(*xs: int) -> None:
+    pass
+
+
+def positional(x: int, /) -> None:
+    pass
+
+
+def unresolved(x: Missing) -> None:  # type: ignore[name-defined]  # noqa: F821
+    pass
+
+
+def counted(x: int) -> Iterator[int]:
+    yield x
+
+
+def callback(x: Callable[[], int]) -> None:
+    pass
 
 
 def calls(*named: tuple[str, Any], finish: str = "tool_calls") -> bytes:
@@ -65,17 +118,88 @@ class TestSchema:
         assert schema["properties"]["days"]["description"] == "days ahead"
         assert schema["properties"]["days"]["minimum"] == 1
 
-    def test_signatures_without_a_json_schema_are_rejected(self) -> None:
-        def bare(x) -> None:  # type: ignore[no-untyped-def]
-            pass
+    @pytest.mark.parametrize(
+        ("function", "name", "offered", "description"),
+        [
+            (
+                functools.partial(weather, unit="F"),
+                "weather",
+                {"place", "days"},
+                "Tell the weather.",
+            ),
+            (functools.partial(weather, Place(city="Oslo")), "weather", {"unit", "days"}, "Tell"),
+            (
+                functools.partial(functools.partial(weather, days=1), unit="C"),
+                "weather",
+                {"place"},
+                "",
+            ),
+            (functools.lru_cache(weather), "weather", {"place", "unit", "days"}, "Tell"),
+            (wrapped(weather), "weather", {"place", "unit", "days"}, "Tell the weather."),
+            (Desk(), "Desk", {"day"}, "Answer by phone."),
+            (Desk().ask, "ask", {"day"}, "Ask at the desk."),
+            (Desk.open_on, "open_on", {"day"}, ""),
+            (Desk.is_weekend, "is_weekend", {"day"}, ""),
+        ],
+    )
+    def test_every_kind_of_callable_is_a_tool(
+        self, function: Callable[..., Any], name: str, offered: set[str], description: str
+    ) -> None:
+        definition = FunctionTool(function).definition()["function"]
+        assert definition["name"] == name
+        assert set(definition["parameters"]["properties"]) == offered
+        assert definition.get("description", "").startswith(description)
+        assert ("description" in definition) is bool(description or "weather" in name)
 
-        def many(*xs: int) -> None:
-            pass
+    @pytest.mark.parametrize(
+        ("function", "reason"),
+        [
+            (5, "of type int, not a function"),
+            (None, "of type NoneType"),
+            ("weather", "of type str"),
+            (Place, "it is a class"),
+            (lambda x: x, "needs a name"),
+            (bare, "parameter 'x' needs a type annotation"),
+            (Desk.ask, "pass a bound method"),
+            (many, "by name, and '\\*xs' has none"),
+            (positional, "by name, and 'x' has none"),
+            (unresolved, "cannot be resolved: name 'Missing'"),
+            (counted, "it is a generator"),
+            (callback, "cannot be a tool: Cannot generate a JsonSchema"),
+            (print, "cannot be a tool"),
+        ],
+    )
+    def test_what_cannot_be_a_tool_is_a_type_error_before_anything_is_sent(
+        self, function: Any, reason: str
+    ) -> None:
+        with pytest.raises(TypeError, match=reason):
+            run("http://127.0.0.1:9", [weather, function], retries=None)
 
-        with pytest.raises(TypeError, match=r"parameter 'x' of bare\(\) needs a type annotation"):
-            FunctionTool(bare)
-        with pytest.raises(TypeError, match="no JSON Schema"):
-            FunctionTool(many)
+    def test_async_functions_need_an_async_client(self) -> None:
+        async def late(day: int) -> int:
+            return day
+
+        for function in (late, functools.partial(late, day=1)):
+            with pytest.raises(TypeError, match=r"late\(\) is async; use AsyncFriendli"):
+                run("http://127.0.0.1:9", [function], retries=None)
+
+    def test_a_coroutine_that_a_sync_client_gets_is_a_type_error(self, serve: Serve) -> None:
+        async def late(day: int) -> int:
+            return day
+
+        def early(day: int) -> Any:
+            return late(day)
+
+        server = serve(calls(("early", {"day": 1})), json_answer(completion()))
+        with pytest.raises(TypeError, match="is async; use AsyncFriendli"):
+            run(server.url, [early])
+
+    def test_bound_arguments_are_passed(self, serve: Serve) -> None:
+        place = functools.partial(weather, Place(city="Oslo"), unit="F")
+        server = serve(calls(("weather", {"days": 2})), json_answer(completion()))
+        run(server.url, [place])
+        answer = json.loads(server.requests[1].json["messages"][-1]["content"])
+        assert answer == {"city": "Oslo", "unit": "F", "days": 2}
 
 
 class TestLoop:

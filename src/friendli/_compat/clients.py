@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from friendli._transport.loop import current_loop
+from friendli._transport.loop import current_run, run_later
 from friendli._transport.protocols import AsyncHttpClient, HttpClient
-
-if TYPE_CHECKING:
-    from asyncio import Task
 
 
 class ClientOwner(Protocol):
@@ -34,16 +31,10 @@ def close_clients(
     if sync_client is not None and not sync_client_supplied:
         sync_client.close()
     if async_client is not None and not async_client_supplied:
-        import asyncio
+        run = current_run()
+        if run is None:
+            import asyncio
 
-        loop = current_loop()
-        if loop is None:
             asyncio.run(async_client.aclose())
         else:
-            closing = loop.create_task(async_client.aclose())
-            _closing.add(closing)
-            closing.add_done_callback(_closing.discard)
-
-
-_closing: set[Task[None]] = set()
-"""Tasks that need a reference until they are done."""
+            run_later(run, async_client.aclose)

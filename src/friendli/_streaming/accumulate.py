@@ -131,7 +131,7 @@ class _Choice:
         self._calls_null = False
         self._delta_extra: dict[str, Any] = {}
         self._logprobs: OptionalNullable[ChatLogprobs] = UNSET
-        self._seed: OptionalNullable[int] = UNSET
+        self._seed: Any = UNSET
         self._extra: dict[str, Any] = {}
         self.finish_reason: OptionalNullable[str] = UNSET
 
@@ -139,8 +139,9 @@ class _Choice:
         delta = streamed.delta
         if delta.content is not UNSET:
             self._content.add(delta.content)
-        if delta.reasoning_content is not UNSET:
-            self._reasoning.add(delta.reasoning_content)
+        reasoning = delta.__dict__["reasoning_content"]  # as an attribute, absent reads as null
+        if reasoning is not UNSET:
+            self._reasoning.add(reasoning)
         if delta.role:
             self._role = delta.role
         if delta.tool_calls is None:
@@ -154,8 +155,9 @@ class _Choice:
             self._add_logprobs(streamed.logprobs)
         if streamed.finish_reason:
             self.finish_reason = streamed.finish_reason
-        if not isinstance(streamed.seed, Unset):
-            self._seed = streamed.seed
+        seed = streamed.__dict__["seed"]
+        if seed is not UNSET:
+            self._seed = seed
         if streamed.__pydantic_extra__:
             self._extra.update(streamed.__pydantic_extra__)
 
@@ -180,10 +182,11 @@ class _Choice:
         calls: OptionalNullable[list[ToolCallResult]] = None if self._calls_null else UNSET
         if self._calls:
             calls = [self._calls[index].call() for index in sorted(self._calls)]
+        reasoning: Any = self._reasoning.text()  # UNSET if absent
         message = ChatChoiceMessage.model_construct(
             role=self._role,
             content=self._content.text(),
-            reasoning_content=self._reasoning.text(),
+            reasoning_content=reasoning,
             tool_calls=calls,
         )
         choice = ChatChoice.model_construct(

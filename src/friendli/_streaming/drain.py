@@ -8,41 +8,34 @@ handshake. If the server holds the connection open instead, it is closed after `
 from __future__ import annotations
 
 import contextlib
-import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
-from friendli._transport.chunks import interrupter
-from friendli._transport.loop import current_loop
+from friendli._transport.chunks import ReadLimit
+from friendli._transport.loop import within
 
 DRAIN_SECONDS: Final = 0.05
 
 
 def drain(response: Any, chunks: Iterator[bytes]) -> None:
     """Read a sync body to its end, for at most `DRAIN_SECONDS`."""
-    interrupt = interrupter(response)
-    if interrupt is None:
-        return  # a blocking read could not be interrupted
-    # A read blocks, so another thread has to interrupt it. If that happens after the end of the
-    # body, the pool notices that the idle connection is dead.
-    watchdog = threading.Timer(DRAIN_SECONDS, interrupt)
-    watchdog.daemon = True
-    watchdog.start()
-    try:
-        with contextlib.suppress(Exception):
-            for _ in chunks:
-                pass
-    finally:
-        watchdog.cancel()
+    end = time.monotonic() + DRAIN_SECONDS
+    limit = ReadLimit(response, lambda: end - time.monotonic())
+    if not limit.is_effective:
+        return  # a blocking read could take forever
+    with contextlib.suppress(Exception), limit:
+        for _ in chunks:
+            if time.monotonic() >= end:
+                break
 
 
 async def drain_async(chunks: AsyncIterator[bytes]) -> None:
     """Read an async body to its end, for at most `DRAIN_SECONDS`."""
-    if current_loop() is None:
-        return
-    import asyncio
-
     with contextlib.suppress(Exception):
-        async with asyncio.timeout(DRAIN_SECONDS):
-            async for _ in chunks:
-                pass
+        await within(DRAIN_SECONDS, _read_all(chunks))
+
+
+async def _read_all(chunks: AsyncIterator[bytes]) -> None:
+    async for _ in chunks:
+        pass

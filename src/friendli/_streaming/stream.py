@@ -6,21 +6,18 @@ garbage-collected, or with its task cancelled.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from friendli._streaming.drain import drain, drain_async
 from friendli._streaming.events import EventReader
 from friendli._transport.chunks import TimedChunks, TimedChunksAsync
-from friendli._transport.loop import current_loop
+from friendli._transport.loop import close_response, current_run, run_later
 from friendli._transport.network import network_error
 from friendli._transport.request import Request
 from friendli.models.completion import ContainerChatCompleteSuccess
-
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Task
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -84,15 +81,13 @@ class EventStream(_Stream[T_co]):
         response: Response of the HTTP client.
     """
 
-    _timed: TimedChunks | None = None
-
     def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
         super().__init__(response, client_ref, request=request)
         chunks = response.iter_bytes() if self._has_content_encoding() else response.iter_raw()
         clock = request.call.clock
-        if clock is not None:
-            self._timed = TimedChunks(chunks, response, clock)
-        self._chunks: Iterator[bytes] = chunks if self._timed is None else self._timed
+        self._chunks: Iterator[bytes] = (
+            chunks if clock is None else TimedChunks(chunks, response, clock)
+        )
 
     @property
     def generator(self) -> Iterator[T_co]:
@@ -142,8 +137,6 @@ class EventStream(_Stream[T_co]):
     def close(self) -> None:
         """Release the connection; further iteration ends immediately."""
         if self._mark_closed():
-            if self._timed is not None:
-                self._timed.close()
             self.response.close()
 
     @property
@@ -185,9 +178,10 @@ class EventStreamAsync(_Stream[T_co]):
 
     def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
         super().__init__(response, client_ref, request=request)
-        self._loop = current_loop()
+        self._run = current_run()
         chunks = response.aiter_bytes() if self._has_content_encoding() else response.aiter_raw()
         clock = request.call.clock
+        self._body: AsyncIterator[bytes] = chunks
         self._chunks: AsyncIterator[bytes] = (
             chunks if clock is None else TimedChunksAsync(chunks, clock)
         )
@@ -235,12 +229,12 @@ class EventStreamAsync(_Stream[T_co]):
 
     def __del__(self) -> None:
         if getattr(self, "_closed", True) is False and self._mark_closed():
-            _close_later(self.response, self._loop)
+            run_later(self._run, partial(close_response, self.response, self._body))
 
     async def close(self) -> None:
         """Release the connection; further iteration ends immediately."""
         if self._mark_closed():
-            await self.response.aclose()
+            await close_response(self.response, self._body)
 
     @property
     async def text_deltas(self) -> AsyncIterator[str]:
@@ -277,20 +271,3 @@ def _text_of(event: Any) -> Any:
         if choice.index == 0:
             return choice.delta.content
     return None
-
-
-_closing: set[Task[None]] = set()
-
-
-def _close_later(response: Any, loop: AbstractEventLoop | None) -> None:
-    """Close an async response from a finalizer, which may run in any thread."""
-    if loop is None or loop.is_closed():
-        return
-
-    def close() -> None:
-        task = loop.create_task(response.aclose())
-        _closing.add(task)
-        task.add_done_callback(_closing.discard)
-
-    with contextlib.suppress(RuntimeError):  # the loop was closed in the meantime
-        loop.call_soon_threadsafe(close)

@@ -2,7 +2,8 @@
 
 Requires the extra `friendli-dedicated[aiohttp]`. Requests and responses remain those of httpx2, so
 everything above the transport (timeouts, redirects, errors, retries) works as before; aiohttp's
-connections cost less CPU when many are busy.
+connections cost less CPU when many are busy. Certificates, proxies of the environment and user
+names in URLs are treated as httpx2 treats them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ except ImportError as missing:
         "AiohttpClient needs aiohttp: install friendli-dedicated[aiohttp]"
     ) from missing
 
+from friendli._transport.environment import proxy_of, verifying_context
 from friendli._transport.options import CONNECT_TIMEOUT, READ_TIMEOUT
 
 _SSL: tuple[type[Exception], ...] = (aiohttp.ClientSSLError,)
@@ -44,6 +46,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 
     def __init__(self, *, limit: int = 0, **connector: Any) -> None:
         self._connector = {"limit": limit, **connector}
+        self._tls: Any = None
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -56,14 +59,19 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             sock_connect=timeouts.get("connect"),
             sock_read=timeouts.get("read"),
         )
+        # The HTTP client has made a header of the user name and password in a URL.
+        url = str(request.url.copy_with(userinfo=b""))
+        proxy = proxy_of(url)
         with _as_httpx2(request, connecting=True):
             response = await self._current_session().request(
                 request.method,
-                URL(str(request.url), encoded=True),
+                URL(url, encoded=True),
                 headers=[(k.decode("ascii"), v.decode("latin-1")) for k, v in request.headers.raw],
                 data=await request.aread(),
                 allow_redirects=False,
                 timeout=timeout,
+                proxy=proxy,
+                ssl=self._context() if request.url.scheme == "https" else True,
                 skip_auto_headers=("User-Agent", "Accept", "Content-Type"),
             )
         return httpx2.Response(
@@ -95,9 +103,14 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 connector=aiohttp.TCPConnector(**self._connector),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
-                trust_env=True,
             )
         return self._session
+
+    def _context(self) -> Any:
+        """Return the TLS context: that of the connector's arguments, else as httpx2's."""
+        if self._tls is None:
+            self._tls = self._connector.get("ssl") or verifying_context()
+        return self._tls
 
 
 class _Body(httpx2.AsyncByteStream):

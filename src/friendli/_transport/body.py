@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pydantic
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from friendli.models.messages import (
     AssistantMessage,
@@ -20,6 +21,9 @@ from friendli.models.request import DedicatedChatCompletionBody
 from friendli.types import UNSET
 
 _MESSAGES = (SystemMessage, DeveloperMessage, UserMessage, AssistantMessage, ToolMessage)
+
+_BRANCHES = frozenset({"str", "user", "assistant", "system", "developer", "tool"})
+"""Names of the branches of unions in the locations of errors."""
 
 
 def encode(arguments: Mapping[str, Any], extra_body: Mapping[str, Any] | None) -> bytes:
@@ -45,10 +49,16 @@ def encode(arguments: Mapping[str, Any], extra_body: Mapping[str, Any] | None) -
     for name in ("logit_bias", "chat_template_kwargs"):
         if fields.get(name):
             _check_finite(fields[name], name)
+    bias = fields.get("logit_bias")
+    if isinstance(bias, Mapping):
+        fields["logit_bias"] = {str(token): value for token, value in bias.items()}
     messages = fields.get("messages")
     if isinstance(messages, Iterable) and not isinstance(messages, str | bytes | Mapping):
         fields["messages"] = [_message(message) for message in messages]
-    body = DedicatedChatCompletionBody.model_validate(fields)
+    try:
+        body = DedicatedChatCompletionBody.model_validate(fields)
+    except pydantic.ValidationError as error:
+        raise _readable(error) from None
     return body.__pydantic_serializer__.to_json(body, by_alias=True)
 
 
@@ -67,6 +77,40 @@ def _message(message: Any) -> Any:
         ]
         return {**message, "tool_calls": calls}
     return message
+
+
+def _readable(error: pydantic.ValidationError) -> pydantic.ValidationError:
+    """Return an error that says which field is missing or unknown, in the words of the wire.
+
+    pydantic speaks of the tags of a union and of the discriminators that it looked for.
+    """
+    details: list[InitErrorDetails] = []
+    for line in error.errors(include_url=False):
+        kind: Any = line["type"]
+        context = line.get("ctx", {})
+        if kind in ("union_tag_not_found", "union_tag_invalid"):
+            name = str(context["discriminator"]).rpartition("| ")[2].strip("'")
+            owner = _path(line["loc"])
+            text = f"{owner} has no {name}"
+            if kind == "union_tag_invalid":
+                tag, tags = context["tag"], context["expected_tags"]
+                text = f"{owner}.{name} must be one of {tags}, not {tag!r}"
+            kind, context = PydanticCustomError(kind, "{text}", {"text": text}), {}
+        details.append(
+            {"type": kind, "loc": line["loc"], "input": line["input"], "ctx": dict(context)}
+        )
+    return pydantic.ValidationError.from_exception_data(error.title, details)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """Return a location as a path, without the branches of unions: `messages[0].content[1]`."""
+    path = ""
+    for key in location:
+        if isinstance(key, int):
+            path += f"[{key}]"
+        elif key.isidentifier() and key not in _BRANCHES:
+            path += f".{key}" if path else key
+    return path
 
 
 def _check_finite(value: Any, path: str) -> None:

@@ -124,7 +124,7 @@ def prepare(
         ValueError: `server_url`, or a limit of time or size, is invalid.
     """
     server_url = call_options.server_url
-    url = options.url if server_url is None else operation_url(server_url)
+    url = operation_url(server_url) if server_url else options.url
     accept = call_options.accept_header_override
     headers = Headers(
         {

@@ -1,27 +1,76 @@
 """Chunks of a body, read within the time limits of the call.
 
-A sync read blocks. It is limited in two ways: its timeout is the remaining time at the beginning of
-the body, and at the deadline a timer shuts the socket down. Between chunks the clock is checked, so
-bytes that are not content, which restart the timeout of a read, do not hold the call.
-
-A timer is a thread, which takes longer than a short answer. It starts with the first read that
-begins `TIMER_DELAY` after the body: until then, a read ends that much after the deadline at most.
+A sync read blocks, with the timeout that its phase had at the beginning of the body. `ReadLimit`
+lowers the timeout of each read to the remaining time, so a limit passes during a read, and needs no
+thread. Between chunks the clock is checked: bytes that are not content do not hold the call.
 """
 
 from __future__ import annotations
 
-import contextlib
-import math
-import socket
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from threading import get_ident
 from typing import Any, Final
 
 from friendli._transport import loop
 from friendli._transport.clock import CallClock
 
-TIMER_DELAY: Final = 0.05
-"""Time from the beginning of a body to the start of its timer, in seconds."""
+_MIN_TIMEOUT: Final = 0.001
+"""Minimum timeout of a read, in seconds: 0 would mean a socket that does not block."""
+
+
+class ReadLimit:
+    """Limits the reads from the connection of a sync response while its `with` block runs.
+
+    In the block, `read` of the connection's network stream, which httpx and httpx2 show as the
+    extension `network_stream`, is this object. The connection may be taken by another thread at the
+    end of the body, before the block ends: reads of other threads are not limited.
+
+    Args:
+        response: Response of the HTTP client.
+        remaining: Returns the remaining time in seconds; None for no limit.
+    """
+
+    __slots__ = ("_before", "_network", "_read", "_remaining", "_thread")
+
+    def __init__(self, response: Any, remaining: Callable[[], float | None]) -> None:
+        network = getattr(response, "extensions", {}).get("network_stream")
+        self._network = network if hasattr(network, "__dict__") else None
+        self._remaining = remaining
+        self._thread: int | None = None
+        self._before: object = None
+
+    @property
+    def is_effective(self) -> bool:
+        """Whether the connection is known, so that reads can be limited."""
+        return self._network is not None
+
+    def __enter__(self) -> ReadLimit:
+        network = self._network
+        if network is not None:
+            self._thread = get_ident()
+            self._before = network.__dict__.get("read")
+            self._read = network.read
+            network.read = self
+        return self
+
+    def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read from the connection, as the network stream does."""
+        remaining = self._remaining() if get_ident() == self._thread else None
+        if remaining is not None:
+            remaining = max(remaining, _MIN_TIMEOUT)
+            timeout = remaining if timeout is None else min(timeout, remaining)
+        data: bytes = self._read(max_bytes, timeout)
+        return data
+
+    def __exit__(self, *_: object) -> None:
+        self._thread = None
+        network = self._network
+        if network is None or network.__dict__.get("read") is not self:
+            return  # another thread limits the connection by now, and calls this ended limit
+        if self._before is None:
+            del network.read
+        else:
+            network.read = self._before
 
 
 class TimedChunks:
@@ -33,49 +82,22 @@ class TimedChunks:
         clock: Clock of the call.
     """
 
-    __slots__ = ("_chunks", "_clock", "_response", "_timer", "_timer_start")
+    __slots__ = ("_chunks", "_clock", "_limit")
 
     def __init__(self, chunks: Iterator[bytes], response: Any, clock: CallClock) -> None:
         self._chunks = chunks
-        self._response = response
         self._clock = clock
-        self._timer: threading.Timer | None = None
-        self._timer_start = math.inf if clock.deadline is None else -math.inf
+        self._limit = ReadLimit(response, clock.remaining)
 
     def __iter__(self) -> TimedChunks:
         return self
 
     def __next__(self) -> bytes:
-        now = self._clock.begin_read()
-        if now > self._timer_start:
-            self._prepare_timer(now)
-        try:
+        self._clock.begin_read()
+        with self._limit:
             chunk = next(self._chunks)
-        except StopIteration:
-            self.close()
-            # A body without a length ends where its socket is shut down.
-            if self._timer is not None and self._clock.passed():
-                raise TimeoutError from None
-            raise
         self._clock.end_read()
         return chunk
-
-    def _prepare_timer(self, now: float) -> None:
-        """Set the start of the timer at the first read; start it at the first read after that."""
-        if self._timer_start == -math.inf:
-            self._timer_start = now + TIMER_DELAY
-            return
-        self._timer_start = math.inf
-        interrupt = interrupter(self._response)
-        if interrupt is not None:
-            self._timer = threading.Timer(self._clock.before_deadline() or 0.0, interrupt)
-            self._timer.daemon = True
-            self._timer.start()
-
-    def close(self) -> None:
-        """Stop the timer; call it before another request can use the connection."""
-        if self._timer is not None:
-            self._timer.cancel()
 
 
 class TimedChunksAsync:
@@ -125,17 +147,3 @@ class BoundedBody:
         # As `response.read()` does: `content`, `text` and `json()` work afterwards.
         self._response._content = bytes(memoryview(self._data)[: self._max])
         return is_whole
-
-
-def interrupter(response: Any) -> Callable[[], None] | None:
-    """Return a function that ends a blocking read of a response; None if it has no socket."""
-    network = getattr(response, "extensions", {}).get("network_stream")
-    sock = network.get_extra_info("socket") if network is not None else None
-    if sock is None:
-        return None
-
-    def interrupt() -> None:
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
-
-    return interrupt

@@ -51,14 +51,13 @@ def _read(step: Read) -> bool:
     response, clock = step.response, step.clock
     body = BoundedBody(response, step.max_bytes, clock)
     chunks = response.iter_bytes()
-    timed = None if clock is None else TimedChunks(chunks, response, clock)
+    if clock is not None:
+        chunks = TimedChunks(chunks, response, clock)
     try:
-        for chunk in chunks if timed is None else timed:
+        for chunk in chunks:
             if not body.add(chunk):
                 break
     finally:
-        if timed is not None:
-            timed.close()
         response.close()
     return body.finish()
 
@@ -112,7 +111,7 @@ async def _read_async(step: Read) -> bool:
             if not body.add(chunk):
                 break
     finally:
-        await response.aclose()
+        await loop.close_response(response, chunks)
     return body.finish()
 
 

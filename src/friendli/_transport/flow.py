@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from friendli._errors import status_error, too_large_error
+from friendli._errors import coding_error, status_error, too_large_error
 from friendli._text import body_text
 from friendli._transport.call import Call
 from friendli._transport.clock import CallClock
 from friendli._transport.log import exchange_log
 from friendli._transport.network import MAX_REDIRECTS, network_error, too_many_redirects
 from friendli._transport.schedule import Schedule
+from friendli._transport.secret import shown_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,10 @@ def exchange(call: Call) -> Flow:
             if log:
                 log.answered(response)
             if _is_success(response, call.stream):
+                coding = _unknown_coding(response)
+                if coding is not None:
+                    yield Close(response)
+                    raise coding_error(response, coding, call.where)
                 if not is_whole:
                     raise too_large_error(
                         response, "the body", "max_response_bytes", call.max_response, call.where
@@ -180,7 +185,17 @@ def _follow_redirects(call: Call, request: Any) -> Flow:
             if history:
                 response.history = history
             return response
-        yield _read(call, response)
+        is_whole = yield _read(call, response)
+        if request.method != "POST":
+            raise status_error(
+                response,
+                body_text(response),
+                call.where,
+                None if is_whole else min(call.max_response, MAX_ERROR_BODY),
+                f"A redirection with status {response.status_code} turns the POST into a "
+                f"{request.method} without a body; use the address that it leads to as server_url: "
+                f"{shown_url(str(request.url))}",
+            )
         history.append(response)
         if len(history) > MAX_REDIRECTS:
             raise too_many_redirects(call.where)
@@ -217,3 +232,22 @@ def _is_success(response: Any, stream: bool) -> bool:
     content_type: str = response.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     return kind == ("text/event-stream" if stream else "application/json")
+
+
+def _unknown_coding(response: Any) -> str | None:
+    """Return the content coding that the HTTP client does not decode; None if there is none.
+
+    A client decodes what it accepts; a body in another coding would be read as it is.
+    """
+    coding: str = response.headers.get("content-encoding", "")
+    if not coding:
+        return None
+    try:
+        accepted: str = response.request.headers.get("accept-encoding", "").lower()
+    except (AttributeError, RuntimeError):
+        return None  # a response that the program made, without a request
+    known = {item.partition(";")[0].strip() for item in accepted.split(",")}
+    for name in coding.lower().split(","):
+        if name.strip() not in {"", "identity", *known}:
+            return name.strip()
+    return None

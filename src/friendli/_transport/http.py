@@ -12,17 +12,16 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from types import AsyncGeneratorType
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from friendli._errors import ClientClosedError
-from friendli._transport.loop import current_loop
+from friendli._transport.loop import current_run
+from friendli._transport.mocks import warn_of_mocks
 from friendli._transport.options import CONNECT_TIMEOUT, READ_TIMEOUT
 from friendli._transport.protocols import AsyncHttpClient, HttpClient
-
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
 
 C = TypeVar("C")
 
@@ -53,6 +52,7 @@ class _HttpProvider(ABC, Generic[C]):
             raise ClientClosedError("this client is closed; create a new one to send requests")
         if self._supplied is not None:
             return self._supplied
+        warn_of_mocks()
         key = self._current_key()
         owned = self._clients.get(key)
         if owned is None:
@@ -100,12 +100,7 @@ class SyncHttpProvider(_HttpProvider[HttpClient]):
     def _new(self) -> HttpClient:
         import httpx2
 
-        settings = _settings()
-        if _can_skip_tls(self._url):
-            from friendli._transport.plain import PlainHTTPS
-
-            settings |= {"verify": False, "mounts": {"https://": PlainHTTPS()}}
-        return httpx2.Client(**settings)
+        return httpx2.Client(**_settings(self._url, is_async=False))
 
 
 class AsyncHttpProvider(_HttpProvider[AsyncHttpClient]):
@@ -118,43 +113,44 @@ class AsyncHttpProvider(_HttpProvider[AsyncHttpClient]):
 
     def __init__(self, supplied: AsyncHttpClient | None, url: str) -> None:
         super().__init__(supplied, url)
-        self._holders: dict[AbstractEventLoop | None, AsyncGenerator[None, None]] = {}
+        self._holders: dict[object, AsyncGeneratorType[None, None]] = {}
 
     async def aclose(self) -> None:
         """Close the owned client of this event loop; a client that was passed in stays open."""
         if self._detach() is not None:
-            await self._holders.pop(current_loop()).aclose()
+            await self._holders.pop(current_run()).aclose()
 
     def _current_key(self) -> object:
-        return current_loop()
+        return current_run()
 
     def _new(self) -> AsyncHttpClient:
         import httpx2
 
-        for loop in list(self._holders):
-            if loop is not None and loop.is_closed():
-                del self._clients[loop], self._holders[loop]
-        settings = _settings()
-        if _can_skip_tls(self._url):
-            from friendli._transport.plain import AsyncPlainHTTPS
-
-            settings |= {"verify": False, "mounts": {"https://": AsyncPlainHTTPS()}}
-        client = httpx2.AsyncClient(**settings)
-        self._holders[current_loop()] = _hold(client)
+        for run, holder in list(self._holders.items()):
+            if holder.ag_frame is None or _is_closed(run):
+                del self._clients[run], self._holders[run]
+        client = httpx2.AsyncClient(**_settings(self._url, is_async=True))
+        self._holders[current_run()] = _hold(client)
         return client
 
 
-def _hold(client: AsyncHttpClient) -> AsyncGenerator[None, None]:
+def _hold(client: AsyncHttpClient) -> AsyncGeneratorType[None, None]:
     async def hold() -> AsyncGenerator[None, None]:
         try:
             yield
         finally:
             await client.aclose()
 
-    holder = hold()
+    holder = cast("AsyncGeneratorType[None, None]", hold())
     with contextlib.suppress(StopIteration):
         holder.__anext__().send(None)  # runs to the yield, which registers it with the loop
     return holder
+
+
+def _is_closed(run: object) -> bool:
+    """Whether a run is an asyncio loop that was closed, maybe without closing its generators."""
+    is_closed = getattr(run, "is_closed", None)
+    return is_closed is not None and bool(is_closed())
 
 
 _providers: WeakSet[_HttpProvider[Any]] = WeakSet()
@@ -169,10 +165,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _settings() -> dict[str, Any]:
+def _settings(url: str, is_async: bool) -> dict[str, Any]:
+    """Return the arguments of an httpx2 client whose requests mostly go to a URL.
+
+    Raises:
+        ConfigurationError: An environment variable about certificates is wrong.
+    """
     import httpx2
 
-    return {
+    settings = {
         "timeout": httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
         "limits": httpx2.Limits(
             max_connections=MAX_CONNECTIONS,
@@ -181,6 +182,24 @@ def _settings() -> dict[str, Any]:
         ),
         "follow_redirects": True,
     }
+    return settings | (_plain(is_async) if _can_skip_tls(url) else _verifying(is_async))
+
+
+def _plain(is_async: bool) -> dict[str, Any]:
+    from friendli._transport.plain import AsyncPlainHTTPS, PlainHTTPS
+
+    mounts = {"https://": AsyncPlainHTTPS() if is_async else PlainHTTPS()}
+    return {"verify": False, "mounts": mounts}
+
+
+def _verifying(is_async: bool) -> dict[str, Any]:
+    from friendli._transport.environment import proxy_mounts, verifying_context, wrong_proxies
+
+    verify = verifying_context()
+    wrong = wrong_proxies()
+    if not wrong:
+        return {"verify": verify}
+    return {"verify": verify, "trust_env": False, "mounts": proxy_mounts(wrong, verify, is_async)}
 
 
 def _can_skip_tls(url: str) -> bool:

@@ -1,7 +1,8 @@
 """Log lines of the client, one per step of an exchange.
 
 The logger is `friendli`, the level DEBUG. Tokens and bodies are never logged, because prompts are
-private. `FRIENDLI_LOG=debug` (or info, warning, error) writes the lines to stderr.
+private. `FRIENDLI_LOG=debug` (or info, warning, error) writes the lines to stderr. FRIENDLI_DEBUG,
+a variable of the published client, sets up logging as a whole, and the logger is `friendli_core`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _LEVELS = {
 
 
 def configure_from_environment() -> None:
-    """Configure the logger from FRIENDLI_LOG, if the variable is set."""
+    """Configure logging from FRIENDLI_LOG and FRIENDLI_DEBUG, if the variables are set."""
+    if os.environ.get("FRIENDLI_DEBUG"):
+        logging.basicConfig(level=logging.DEBUG)
     level = _LEVELS.get(os.environ.get("FRIENDLI_LOG", "").strip().lower())
     if level is None:
         return
@@ -81,7 +84,8 @@ def exchange_log(call: Any) -> ExchangeLog | None:
     """Return the log of an exchange, or None if DEBUG logging is off."""
     if call.debug_logger is not None:
         return ExchangeLog(call, call.debug_logger)
-    return ExchangeLog(call, logger) if logger.isEnabledFor(logging.DEBUG) else None
+    target = logging.getLogger("friendli_core") if os.environ.get("FRIENDLI_DEBUG") else logger
+    return ExchangeLog(call, target) if target.isEnabledFor(logging.DEBUG) else None
 
 
 def _next(wait: float | None) -> str:

@@ -8,7 +8,9 @@ created at run time, once per combination; they pickle as their base.
 
 from __future__ import annotations
 
+import errno
 import sys
+from collections.abc import Iterator
 from typing import Any, Final
 
 from friendli._errors import NoResponseError
@@ -93,6 +95,15 @@ _HINTS = {
 
 MAX_REDIRECTS: Final = 20
 
+_CONNECTING: Final = frozenset({"ConnectError", "ConnectTimeout", "ProxyError"})
+"""Kinds of errors while the connection is made."""
+
+_LIBRARIES: Final = frozenset(
+    "friendli httpx httpx2 httpcore httpcore2 h11 h2 anyio trio aiohttp aiohappyeyeballs asyncio "
+    "concurrent contextlib socket ssl truststore selectors threading".split()
+)
+"""Packages and modules whose frames say nothing to a program."""
+
 NEVER_RETRIED = frozenset(
     {"UnsupportedProtocol", "LocalProtocolError", "TooManyRedirects", "DecodingError", "CloseError"}
 )
@@ -115,11 +126,14 @@ def network_error(
     kind = _kind(cause)
     if kind is None:
         return None
+    hint = _hint_of(cause) or (_proxy_hint(where) if kind in _CONNECTING else None)
+    reason = next(filter(None, map(str, _chain(cause))), "")  # under trio, of the system's error
+    _shorten(cause)
     passed = None if clock is None else clock.passed()
     if passed is None:
         base, description = _KINDS[kind]
-        detail = f": {cause}" if str(cause) else ""
-        error = _error(base, kind, f"{kind}: {description}{detail}", where)
+        detail = f": {reason}" if reason else ""
+        error = _error(base, kind, f"{kind}: {description}{detail}", where, hint)
     else:
         base, kind, description = _LIMITS[passed]
         text = description.format(getattr(clock, passed))
@@ -138,10 +152,68 @@ def too_many_redirects(where: str) -> NetworkError:
     return _error(base, kind, f"{kind}: {description}, more than {MAX_REDIRECTS}", where)
 
 
-def _error(base: type[NetworkError], kind: str, message: str, where: str) -> NetworkError:
-    error = _joined(base, _loaded(kind))(f"{message}\n{where}.{_HINTS[base]}")
+def _error(
+    base: type[NetworkError], kind: str, message: str, where: str, hint: str | None = None
+) -> NetworkError:
+    hint = _HINTS[base] if hint is None else hint
+    error = _joined(base, _loaded(kind))(f"{message}\n{where}.{hint}")
     error.kind = kind
     return error
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and those that it was raised from."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _hint_of(cause: BaseException) -> str | None:
+    """Return the hint for the system's error behind an error of the HTTP library; None for most."""
+    for error in _chain(cause):
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return (
+                " This process has no file descriptor left: close streams and clients that are not "
+                "needed, or raise the limit (ulimit -n)."
+            )
+    return None
+
+
+def _proxy_hint(where: str) -> str | None:
+    """Return the hint for a connection that goes through a proxy of the environment, or None."""
+    if "httpx2" not in sys.modules:
+        return None
+    from friendli._transport.environment import proxy_variable
+
+    variable = proxy_variable(where.partition(" ")[2])
+    if variable is None:
+        return None
+    return f" The connection goes through the proxy in {variable}: check it, or use NO_PROXY."
+
+
+def _shorten(cause: BaseException) -> None:
+    """Drop the tracebacks and causes of an exception that was raised inside the HTTP library.
+
+    A refused connection would print three tracebacks, 80 lines, that say what its message says.
+    """
+    chain = list(_chain(cause))
+    if all(map(_is_within_libraries, chain)):
+        cause.__traceback__ = cause.__cause__ = None
+        cause.__suppress_context__ = True
+
+
+def _is_within_libraries(error: BaseException) -> bool:
+    """Whether all frames of a traceback are of this client, the HTTP library or the system's."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        module = str(traceback.tb_frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] not in _LIBRARIES:
+            return False
+        traceback = traceback.tb_next
+    return True
 
 
 def _kind(cause: BaseException) -> str | None:

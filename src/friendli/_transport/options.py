@@ -16,6 +16,8 @@ from friendli.types import UNSET
 
 DEFAULT_URL: Final = "https://api.friendli.ai"
 PATH: Final = "/dedicated/v1/chat/completions"
+_KNOWN_PATHS: Final = (PATH, "/dedicated/v1", "/serverless/v1", "/v1")
+"""Paths that a base URL may end in: for other clients, it has the version and the API in it."""
 CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 600.0
 MAX_RESPONSE: Final = 256 * 1024 * 1024
@@ -79,8 +81,11 @@ class Options:
 
 
 def base_url(server_url: str | None, url_params: Mapping[str, str] | None) -> str:
-    """Return the first of: the argument, FRIENDLI_BASE_URL, the URL of the public service."""
-    if server_url is None:
+    """Return the first of: the argument, FRIENDLI_BASE_URL, the URL of the public service.
+
+    An empty argument is an absent one: programs pass `os.getenv("…", "")`.
+    """
+    if not server_url:
         return Url(os.environ.get("FRIENDLI_BASE_URL") or DEFAULT_URL)
     for name, value in (url_params or {}).items():
         server_url = server_url.replace("{" + name + "}", value)
@@ -89,6 +94,10 @@ def base_url(server_url: str | None, url_params: Mapping[str, str] | None) -> st
 
 def operation_url(server_url: str) -> str:
     """Append the path of the operation to a base URL; a path prefix and a query are kept.
+
+    A known path at the end, which other clients want in a base URL, is not part of the prefix:
+    `https://host/serverless/v1`, `https://host/v1` and `https://host` are the same. A prefix `/v1`
+    of a gateway is written `https://host/v1/dedicated/v1`.
 
     Raises:
         ValueError: The URL is not http or https, or has no host.
@@ -99,7 +108,9 @@ def operation_url(server_url: str) -> str:
             "`server_url` must have the form http://host:port or https://host, "
             f"got {shown_url(server_url)!r}"
         )
-    path = parts.path.rstrip("/") + PATH
+    prefix = parts.path.rstrip("/")
+    known = next((path for path in _KNOWN_PATHS if prefix.endswith(path)), "")
+    path = prefix.removesuffix(known).rstrip("/") + PATH
     return Url(urlunsplit((parts.scheme, parts.netloc, path, parts.query, "")))
 
 

@@ -10,6 +10,8 @@ import threading
 
 import httpx2
 
+from friendli._transport.environment import verifying_context
+
 
 class PlainHTTPS(httpx2.BaseTransport):
     """Sync transport that builds the verifying transport at the first https request."""
@@ -22,7 +24,7 @@ class PlainHTTPS(httpx2.BaseTransport):
         """Send a request over a verified connection."""
         with self._lock:
             if self._real is None:
-                self._real = httpx2.HTTPTransport()
+                self._real = httpx2.HTTPTransport(verify=verifying_context())
         return self._real.handle_request(request)
 
     def close(self) -> None:
@@ -40,7 +42,7 @@ class AsyncPlainHTTPS(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request over a verified connection."""
         if self._real is None:
-            self._real = httpx2.AsyncHTTPTransport()
+            self._real = httpx2.AsyncHTTPTransport(verify=verifying_context())
         return await self._real.handle_async_request(request)
 
     async def aclose(self) -> None:

@@ -91,5 +91,7 @@ def masked(headers: dict[str, str]) -> dict[str, str]:
 
 def shown_url(url: str) -> str:
     """Return a URL without user name, password, query and fragment."""
+    if "://" not in url:
+        return str(url.rpartition("@")[2].partition("?")[0])
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -174,6 +174,11 @@ if TYPE_CHECKING:
         | EventStream[StreamedChatResult]
         | EventStreamAsync[StreamedChatResult]
     )
+    DedicatedChatCompleteResponseTypedDict: TypeAlias = (
+        ContainerChatCompleteSuccessTypedDict
+        | EventStream[StreamedChatResult]
+        | EventStreamAsync[StreamedChatResult]
+    )
 
 __all__ = [
     "AssistantMessage",
@@ -218,6 +223,7 @@ __all__ = [
     "DedicatedChatCompleteRequest",
     "DedicatedChatCompleteRequestTypedDict",
     "DedicatedChatCompleteResponse",
+    "DedicatedChatCompleteResponseTypedDict",
     "DedicatedChatCompletionBody",
     "DedicatedChatCompletionBodyReasoningEffort",
     "DedicatedChatCompletionBodySeed",
@@ -326,15 +332,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name != "DedicatedChatCompleteResponse":
+    answers: dict[str, Any] = {
+        "DedicatedChatCompleteResponse": ContainerChatCompleteSuccess,
+        "DedicatedChatCompleteResponseTypedDict": ContainerChatCompleteSuccessTypedDict,
+    }
+    if name not in answers:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # Streams import the types of this package, so they are imported after it.
     from friendli._streaming.stream import EventStream, EventStreamAsync
 
-    value = (
-        ContainerChatCompleteSuccess
-        | EventStream[StreamedChatResult]
-        | EventStreamAsync[StreamedChatResult]
-    )
+    value = answers[name] | EventStream[StreamedChatResult] | EventStreamAsync[StreamedChatResult]
     globals()[name] = value
     return value

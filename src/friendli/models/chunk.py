@@ -14,7 +14,14 @@ from friendli.models.completion import (
     ChatUsageTypedDict,
     FinishReason,
 )
-from friendli.types import UNSET, BaseModel, FailFastList, OptionalNullable
+from friendli.types import (
+    ABSENT,
+    UNSET,
+    BaseModel,
+    FailFastList,
+    NoneWhenAbsent,
+    OptionalNullable,
+)
 
 StreamedChatChoiceFinishReason: TypeAlias = FinishReason
 
@@ -59,11 +66,11 @@ class StreamedToolCallResultTypedDict(TypedDict):
 class StreamedChatChoiceDelta(BaseModel):
     """Delta of the message of a choice."""
 
-    quiet_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content"})
+    _new_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content"})
 
     content: OptionalNullable[str] = UNSET
     role: OptionalNullable[str] = UNSET
-    reasoning_content: OptionalNullable[str] = UNSET
+    reasoning_content: NoneWhenAbsent[str] = ABSENT
     tool_calls: OptionalNullable[FailFastList[StreamedToolCallResult]] = UNSET
 
 
@@ -79,13 +86,13 @@ class StreamedChatChoiceDeltaTypedDict(TypedDict):
 class StreamedChatChoice(BaseModel):
     """Delta of a choice. Only the first event of a choice may have `seed`."""
 
-    quiet_fields: ClassVar[frozenset[str]] = frozenset({"seed"})
+    _new_fields: ClassVar[frozenset[str]] = frozenset({"seed"})
 
     index: int
     delta: StreamedChatChoiceDelta
     logprobs: OptionalNullable[ChatLogprobs] = UNSET
     finish_reason: OptionalNullable[FinishReason] = UNSET
-    seed: OptionalNullable[int] = UNSET
+    seed: NoneWhenAbsent[int] = ABSENT
 
 
 class StreamedChatChoiceTypedDict(TypedDict):

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from friendli.types import UNSET, BaseModel, FailFastList, OptionalNullable
+from friendli.types import (
+    ABSENT,
+    UNSET,
+    BaseModel,
+    FailFastList,
+    NoneWhenAbsent,
+    OptionalNullable,
+)
 
 if TYPE_CHECKING:
     FinishReason: TypeAlias = Literal["stop", "length", "tool_calls"] | str
@@ -84,12 +91,12 @@ class PromptTokensDetailsTypedDict(TypedDict):
 class ChatUsage(BaseModel):
     """Token counts: the prompt counts once, the tokens of all choices are added up."""
 
-    quiet_fields: ClassVar[frozenset[str]] = frozenset({"prompt_tokens_details"})
+    _new_fields: ClassVar[frozenset[str]] = frozenset({"prompt_tokens_details"})
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
-    prompt_tokens_details: OptionalNullable[PromptTokensDetails] = UNSET
+    prompt_tokens_details: NoneWhenAbsent[PromptTokensDetails] = ABSENT
 
 
 class ChatUsageTypedDict(TypedDict):
@@ -139,11 +146,11 @@ class ToolCallResultTypedDict(TypedDict):
 class ChatChoiceMessage(BaseModel):
     """Message of a choice."""
 
-    quiet_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content"})
+    _new_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content"})
 
     role: str
     content: OptionalNullable[str] = UNSET
-    reasoning_content: OptionalNullable[str] = UNSET
+    reasoning_content: NoneWhenAbsent[str] = ABSENT
     tool_calls: OptionalNullable[FailFastList[ToolCallResult]] = UNSET
 
 
@@ -159,13 +166,13 @@ class ChatChoiceMessageTypedDict(TypedDict):
 class ChatChoice(BaseModel):
     """One of the `n` choices. `seed` is the seed of its sampling, if the server sends it."""
 
-    quiet_fields: ClassVar[frozenset[str]] = frozenset({"seed"})
+    _new_fields: ClassVar[frozenset[str]] = frozenset({"seed"})
 
     index: int
     message: ChatChoiceMessage
     finish_reason: OptionalNullable[FinishReason] = UNSET
     logprobs: OptionalNullable[ChatLogprobs] = UNSET
-    seed: OptionalNullable[int] = UNSET
+    seed: NoneWhenAbsent[int] = ABSENT
 
 
 class ChatChoiceTypedDict(TypedDict):

@@ -246,7 +246,7 @@ class AssistantMessageToolCallTypedDict(TypedDict):
 class AssistantMessage(BaseModel):
     """Earlier answer of the model; `reasoning` is another name of `reasoning_content`."""
 
-    quiet_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content", "reasoning"})
+    _new_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content", "reasoning"})
 
     ROLE: Annotated[Literal["assistant"], Field(alias="role")] = "assistant"
     content: OptionalNullable[TextParts] = UNSET

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,11 +28,11 @@ from ..wire import (
 )
 
 
-def on_aiohttp(url: str, work: Callable[[Any], Any], **options: Any) -> Any:
+def on_aiohttp(url: str, work: Callable[[Any], Any], token: str = "t", **options: Any) -> Any:
     async def main() -> Any:
         async with (
             AiohttpClient() as http,
-            AsyncFriendli("t", server_url=url, async_client=http, **options) as client,
+            AsyncFriendli(token, server_url=url, async_client=http, **options) as client,
         ):
             return await work(client.dedicated.chat)
 
@@ -105,3 +106,55 @@ def test_abandoned_stream_releases_its_connection(serve: Serve) -> None:
     on_aiohttp(server.url, leave)
     server.join()
     assert left == [True]
+
+
+class TestAsTheDefaultTransport:
+    """Proxies and user names in URLs."""
+
+    @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+    def test_proxies_of_the_environment_are_used(
+        self, serve: Serve, monkeypatch: pytest.MonkeyPatch, variable: str
+    ) -> None:
+        proxy = serve(json_answer(completion()))
+        monkeypatch.setenv(variable, proxy.url.replace("http://", "http://user:pw@"))
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        on_aiohttp("http://nowhere.invalid", complete)
+        [request] = proxy.requests
+        assert request.line.startswith("POST http://nowhere.invalid/dedicated/v1/chat/completions")
+        assert request.header("proxy-authorization") == "Basic dXNlcjpwdw=="
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        server = serve(json_answer(completion()))
+        on_aiohttp(server.url, complete)
+        assert len(server.requests) == 1
+
+    def test_wrong_proxy_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HTTP_PROXY", "ftp://127.0.0.1:1")
+        with pytest.raises(friendli.ConfigurationError, match="HTTP_PROXY cannot be used"):
+            on_aiohttp("http://nowhere.invalid", complete)
+
+    @pytest.mark.parametrize("token", ["t", ""])
+    def test_user_name_in_the_url(self, serve: Serve, token: str) -> None:
+        server = serve(json_answer(completion()))
+        url = server.url.replace("http://", "http://user:pw@")
+
+        async def both() -> None:
+            for supplied in (AiohttpClient(), None):
+                async with AsyncFriendli(token, server_url=url, async_client=supplied) as client:
+                    await client.dedicated.chat.complete(model="e", messages=MESSAGES)
+                if supplied is not None:
+                    await supplied.aclose()
+
+        asyncio.run(both())
+        with_aiohttp, default = server.requests
+        assert with_aiohttp.header("authorization") == default.header("authorization")
+        assert with_aiohttp.line == default.line
+
+    def test_netrc_is_not_read(
+        self, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password pw")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        server = serve(json_answer(completion()))
+        on_aiohttp(server.url, complete, token="")
+        assert server.requests[0].header("authorization") is None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pydantic
 import pytest
 
 from friendli import models
@@ -90,3 +93,24 @@ def test_a_json_object_may_have_a_schema(
     caller.call(server.url, response_format=sent)
     caller.call(server.url, response_format=models.ResponseFormatJSONObject.model_validate(sent))
     assert [request.json["response_format"] for request in server.requests] == [sent, sent]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"messages": [{"content": "x"}]}, "messages[0] has no role"),
+        ({"messages": [{"role": "x"}]}, "messages[0].role must be one of 'system', "),
+        (
+            {"messages": [{"role": "user", "content": [{"text": "x"}]}]},
+            "messages[0].content[0] has no type",
+        ),
+        ({"response_format": {"schema": "a"}}, "response_format has no type"),
+        ({"response_format": {"type": "xml"}}, "response_format.type must be one of 'text', "),
+    ],
+)
+def test_missing_and_unknown_kinds_are_named_by_their_path(
+    caller: Caller, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        caller.call("http://127.0.0.1:9", **changes)
+    assert message in str(caught.value) and "discriminator" not in str(caught.value)

@@ -15,8 +15,7 @@ import pytest
 
 import friendli
 from friendli import SyncFriendli
-from friendli._transport import chunks
-from friendli._transport.chunks import BoundedBody, TimedChunks
+from friendli._transport.chunks import BoundedBody, ReadLimit, TimedChunks
 from friendli._transport.clock import CallClock
 
 from ..conftest import Caller, ask
@@ -167,52 +166,91 @@ class TestTime:
             assert chunk
             now[0] += 100.0
 
-    def test_timer_interrupts_a_sync_read_that_has_no_timeout(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(chunks, "TIMER_DELAY", -1.0)
+    def test_read_ends_at_the_deadline_and_the_connection_is_left_as_it_was(self) -> None:
         server_side, client_side = socket.socketpair()
 
         class Network:
-            def get_extra_info(self, name: str) -> socket.socket:
-                return client_side
+            def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+                client_side.settimeout(timeout)
+                return client_side.recv(max_bytes)
+
+        network = Network()
 
         def received() -> Iterator[bytes]:
-            while data := client_side.recv(1):
+            while data := network.read(1, timeout=None):
                 yield data
 
-        response = httpx2.Response(200, extensions={"network_stream": Network()})
+        response = httpx2.Response(200, extensions={"network_stream": network})
         with server_side, client_side:
             timed = TimedChunks(received(), response, CallClock(0.1, None))
             server_side.send(b"ab")
             assert (next(timed), next(timed)) == (b"a", b"b")
             with pytest.raises(TimeoutError):
                 next(timed)
+        assert network.__dict__ == {}
 
-    def test_timer_ends_with_the_stream_and_leaves_the_connection_alone(
-        self, serve: Serve, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(chunks, "TIMER_DELAY", -1.0)
+    def test_limits_of_one_connection_nest_and_end_in_any_order(self) -> None:
+        timeouts: list[float | None] = []
+
+        class Network:
+            def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+                timeouts.append(timeout)
+                return b""
+
+        network = Network()
+        response = httpx2.Response(200, extensions={"network_stream": network})
+        outer, inner = ReadLimit(response, lambda: 5.0), ReadLimit(response, lambda: 9.0)
+        with outer:
+            with inner:
+                network.read(1)
+                network.read(1, timeout=2.0)
+            network.read(1)
+        network.read(1)
+        outer.__enter__()
+        inner.__enter__()
+        outer.__exit__()
+        network.read(1, 7.0)
+        inner.__exit__()
+        network.read(1, 8.0)
+        assert timeouts == [5.0, 2.0, 5.0, None, 7.0, 8.0]
+
+    def test_reads_of_other_threads_are_not_limited(self) -> None:
+        timeouts: list[float | None] = []
+
+        class Network:
+            def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+                timeouts.append(timeout)
+                return b""
+
+        network = Network()
+        with ReadLimit(httpx2.Response(200, extensions={"network_stream": network}), lambda: 1.0):
+            thread = threading.Thread(target=network.read, args=(1, 600.0))
+            thread.start()
+            thread.join()
+        assert timeouts == [600.0]
+
+    def test_connection_is_reused_after_a_call_with_limits(self, serve: Serve) -> None:
         server = serve(stream_answer(words("a")), json_answer(completion()))
-        with SyncFriendli("t", server_url=server.url) as client:
-            stream = client.dedicated.chat.stream(model="e", messages=MESSAGES, deadline=60)
-            timers = []
-            for _ in stream:
-                timed = stream._timed
-                assert timed is not None
-                timers += [timed._timer] if timed._timer is not None else []
-            for timer in timers:
-                timer.join(5)
-                assert not timer.is_alive()
-            assert timers
+        with SyncFriendli("t", server_url=server.url, deadline=60, stall_timeout=30) as client:
+            list(client.dedicated.chat.stream(model="e", messages=MESSAGES))
             ask(client)
         assert server.connections == 1
 
-    def test_short_answer_starts_no_timer(
-        self, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("options", [{}, {"deadline": 60, "stall_timeout": 30}])
+    def test_no_call_starts_a_thread(
+        self, serve: Serve, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
     ) -> None:
-        monkeypatch.setattr(chunks, "TIMER_DELAY", 60.0)
-        server = serve(json_answer(completion()))
-        with SyncFriendli("t", server_url=server.url) as client:
-            monkeypatch.setattr(threading.Timer, "start", lambda timer: pytest.fail("a timer"))
-            ask(client, deadline=60)
+        server = serve(json_answer(completion()), stream_answer(words("a")))
+        own, started = threading.get_ident(), []
+        start = threading.Thread.start
+
+        def counted(thread: threading.Thread) -> None:
+            if threading.get_ident() == own:
+                started.append(thread)
+            start(thread)
+
+        with SyncFriendli("t", server_url=server.url, **options) as client:
+            monkeypatch.setattr(threading.Thread, "start", counted)
+            ask(client)
+            list(client.dedicated.chat.stream(model="e", messages=MESSAGES))
+        assert started == []

@@ -90,7 +90,7 @@ class TestDeadline:
             caller.call(server.url, deadline=0.1)
         assert isinstance(caught.value, friendli.RequestTimeoutError)
         assert isinstance(caught.value, TimeoutError)
-        assert len(server.requests) == 1
+        assert len(server.requests) <= 1
 
     @pytest.mark.parametrize("data", [TEXT, b": keep-alive\n\n"], ids=["content", "comments"])
     def test_deadline_covers_the_whole_stream(

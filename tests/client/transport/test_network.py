@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import sys
+import traceback
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +16,7 @@ import friendli
 from friendli._transport.clock import CallClock
 from friendli._transport.network import network_error
 
-from ..conftest import Caller
+from ..conftest import Caller, ask
 from ..wire import Serve
 
 
@@ -58,6 +60,36 @@ class TestNetwork:
         assert error.request.method == "POST"
         assert str(error).startswith("ConnectError: the connection could not be made")
         assert "POST http://127.0.0.1:9/dedicated/v1/chat/completions" in str(error)
+
+    def test_traceback_of_a_refused_connection_is_short(self, caller: Caller) -> None:
+        with pytest.raises(friendli.ConnectFailedError) as caught:
+            caller.call("http://127.0.0.1:9", retries=None)
+        lines = "".join(traceback.format_exception(caught.value.__cause__)).splitlines()
+        assert lines == [f"httpx2.ConnectError: {caught.value.__cause__}"]
+
+    def test_traceback_of_the_program_s_own_transport_is_kept(self) -> None:
+        import httpx2
+
+        def handle(request: Any) -> Any:
+            raise httpx2.ConnectError("mine")
+
+        with (
+            httpx2.Client(transport=httpx2.MockTransport(handle)) as supplied,
+            friendli.SyncFriendli("t", client=supplied, retry_config=None) as client,
+            pytest.raises(friendli.ConnectFailedError) as caught,
+        ):
+            ask(client)
+        assert "in handle" in "".join(traceback.format_exception(caught.value))
+
+    @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+    def test_error_without_a_file_descriptor_left_says_so(self, number: int) -> None:
+        import httpx2
+
+        cause = httpx2.ConnectError("x")
+        cause.__cause__ = OSError(number, "Too many open files")
+        error = network_error(cause, "POST u")
+        assert error is not None and "no file descriptor left" in str(error)
+        assert "Check server_url" not in str(error)
 
     def test_read_timeout_is_a_timeout_error(
         self, serve: Serve, fake_httpx: Any, caller: Caller

@@ -138,8 +138,12 @@ class TestSecrets:
         assert any("'Authorization': '***'" in line for line in lines)
         assert SECRET not in "\n".join(lines)
 
+    @pytest.mark.parametrize(
+        ("variable", "shown"),
+        [("FRIENDLI_LOG", "friendli DEBUG "), ("FRIENDLI_DEBUG", "DEBUG:friendli_core:")],
+    )
     def test_token_and_bodies_are_not_logged(
-        self, serve: Serve, monkeypatch: pytest.MonkeyPatch
+        self, serve: Serve, monkeypatch: pytest.MonkeyPatch, variable: str, shown: str
     ) -> None:
         program = inspect.cleandoc(
             f"""
@@ -153,11 +157,11 @@ class TestSecrets:
                     pass
             """
         )
-        monkeypatch.setenv("FRIENDLI_LOG", "debug")
+        monkeypatch.setenv(variable, "debug")
         done = subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=True
         )
-        assert "friendli DEBUG POST http://127.0.0.1:" in done.stderr
+        assert f"{shown}POST http://127.0.0.1:" in done.stderr
         assert "answered 401" in done.stderr
         assert SECRET not in done.stderr and "private" not in done.stderr
         assert done.stdout == ""
