@@ -4,7 +4,8 @@ Rendering joins the template's text and the user's text in one string. Tokenizin
 would give other tokens at the boundaries than the model was trained on. So before rendering, every
 control token in user text, complete or begun at its end, is broken by a mark: a character that
 occurs in no user text. The rendered string is then split at the template's own control tokens, and
-the spans between them are tokenized as plain text, without the marks.
+the spans between them are tokenized as plain text, without the marks. The markers of calls that are
+written out count as the template's own text.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from friendli_endpoint.chat.prompt.control_text import ControlText
+from friendli_endpoint.chat.prompt.past_calls import WrittenCalls
 from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.chat.request.rules import check_prompt_bytes
 from friendli_endpoint.generation import RequestError, Vocabulary
@@ -137,6 +139,8 @@ class PromptBuilder:
 
 def _changed(value: Any, change: Callable[[str], str]) -> Any:
     """Returns a copy of a value with its strings changed."""
+    if isinstance(value, WrittenCalls):
+        return value.changed(lambda part: _changed(part, change))
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
