@@ -1,0 +1,140 @@
+"""What the endpoint answered can be sent back, whatever the family and the template."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from friendli.models import StreamedChatChoiceDelta
+from friendli_endpoint.chat.output.calls import CallReader
+from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
+from friendli_endpoint.chat.prompt.builder import PromptBuilder
+from friendli_endpoint.chat.prompt.history import messages_for
+from friendli_endpoint.chat.prompt.template import ChatTemplate
+from friendli_endpoint.chat.tools import FAMILIES, Family, family_named
+from friendli_endpoint.chat.tools.written import WrittenCall
+from tests.chat.tools.cases import TOOLS
+from tests.support.chat import body_of, toolbox_of
+from tests.support.scripted import ScriptedVocabulary
+
+from .history_templates import TEMPLATES
+
+VOCABULARY = ScriptedVocabulary(context=100_000)
+TOOL = {"type": "function", "function": {"name": "get", "parameters": {"type": "object"}}}
+CALLS = [
+    WrittenCall("get", {"city": "Zuerich", "days": 3}),
+    WrittenCall("get_all", {"where": {"name": "inner"}, "exact": True}),
+]
+SHOWN = [["get", "city", "Zuerich", "days", "3"], ["get_all", "where", "inner", "exact"]]
+RESULTS = ["sunny", "nothing"]
+TEXT = "Let me see."
+
+Message = dict[str, Any]
+
+
+def answered(family: Family, num_calls: int) -> Message:
+    """Returns the endpoint's answer to a model that makes these calls in the family's format."""
+    reader = CallReader(family.parser(TOOLS), b"seed")
+    output = family.call_text(CALLS[:num_calls])
+    deltas: list[StreamedChatChoiceDelta] = list(reader.read(output, last=True))
+    calls: list[Message] = []
+    for delta in deltas:
+        assert not delta.content
+        for fragment in delta.tool_calls or ():
+            assert fragment.function is not None
+            if fragment.id:
+                function = {"name": fragment.function.name, "arguments": ""}
+                calls.append({"id": fragment.id, "type": "function", "function": function})
+            calls[fragment.index]["function"]["arguments"] += fragment.function.arguments
+    assert [json.loads(call["function"]["arguments"]) for call in calls] == [
+        call.arguments for call in CALLS[:num_calls]
+    ]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+def prompt(source: str, family: Family, messages: list[Message], *, tools: bool) -> str:
+    """Returns the prompt of a conversation; it is what the tokens say."""
+    body = body_of(messages=messages, tools=[TOOL] if tools else [])
+    toolbox = toolbox_of(body, VOCABULARY, family)
+    abilities = abilities_of(source, family)
+    builder = PromptBuilder(ChatTemplate(source, {}), VOCABULARY, VOCABULARY.context)
+    built = builder.build(
+        messages_for(abilities, body.messages, toolbox),
+        {},
+        toolbox.definitions if toolbox else abilities.no_tools,
+    )
+    assert VOCABULARY.text(built.ids) == built.text
+    return built.text
+
+
+ABILITIES: dict[tuple[str, str], TemplateAbilities] = {}
+
+
+def abilities_of(source: str, family: Family) -> TemplateAbilities:
+    key = (source, family.name)
+    if key not in ABILITIES:
+        ABILITIES[key] = TemplateAbilities(source, family)
+    return ABILITIES[key]
+
+
+VARIANTS = list(itertools.product((1, 2), (False, True), (False, True), (False, True), "resu"))
+"""Calls; whether there are text, reasoning, tools; what follows: results, end, system, user."""
+
+
+def assert_answers_can_be_sent_back(source: str, family: Family) -> None:
+    answers = {number: answered(family, number) for number in (1, 2)}
+    for num_calls, has_text, has_reasoning, has_tools, following in VARIANTS:
+        answer = {**answers[num_calls], "content": TEXT if has_text else None}
+        if has_reasoning:
+            answer["reasoning_content"] = "I wonder."
+        results = [
+            {"role": "tool", "tool_call_id": call["id"], "content": result}
+            for call, result in zip(answer["tool_calls"], RESULTS, strict=False)
+        ]
+        messages: list[Message] = [{"role": "user", "content": "Weather?"}, answer]
+        expected = [text for texts in SHOWN[:num_calls] for text in texts]
+        if following != "e":
+            messages += results
+            expected += RESULTS[:num_calls]
+        if following == "s":
+            messages = [{"role": "system", "content": "Be brief."}, *messages]
+            expected.append("Be brief.")
+        if following == "u":
+            messages.append({"role": "user", "content": "Well?"})
+            expected.append("Well?")
+        text = prompt(source, family, messages, tools=has_tools)
+        shown = text.partition("Weather?")[2] if following != "s" else text
+        missing = [part for part in [*expected, *[TEXT] * has_text] if part not in shown]
+        assert not missing, (num_calls, has_text, has_reasoning, has_tools, following, text)
+        assert '\\"city' not in text and "'city'" not in text, text
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("habit", ["object", "no calls", "alternates", "rejects several"])
+def test_the_answers_of_every_family_can_be_sent_back(family: Family, habit: str) -> None:
+    assert_answers_can_be_sent_back(TEMPLATES[habit], family)
+
+
+@pytest.mark.parametrize("habit", TEMPLATES)
+def test_answers_can_be_sent_back_to_every_template(habit: str) -> None:
+    assert_answers_can_be_sent_back(TEMPLATES[habit], family_named("hermes"))
+
+
+@pytest.mark.parametrize("habit", TEMPLATES)
+@pytest.mark.parametrize("length", [1, 8, 15, 21])
+def test_arguments_that_were_cut_off_can_be_sent_back(habit: str, length: int) -> None:
+    call: Message = {
+        "id": "call00001",
+        "type": "function",
+        "function": {"name": "get", "arguments": '{"city": "Zuerich", "days": 3}'[:length]},
+    }
+    messages: list[Message] = [
+        {"role": "user", "content": "Weather?"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call00001", "content": "invalid"},
+    ]
+    text = prompt(TEMPLATES[habit], family_named("hermes"), messages, tools=True)
+    after = text.partition("Weather?")[2]
+    assert "get" in after and "invalid" in after
+    assert ("Zuer" in after) == (length >= 15)
