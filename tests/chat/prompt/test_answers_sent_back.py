@@ -2,17 +2,20 @@
 
 import itertools
 import json
+from functools import lru_cache
 from typing import Any
 
 import pytest
 
 from friendli.models import StreamedChatChoiceDelta
+from friendli.types import Unset
 from friendli_endpoint.chat.output.calls import CallReader
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
 from friendli_endpoint.chat.prompt.builder import PromptBuilder
 from friendli_endpoint.chat.prompt.history import messages_for
 from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.chat.tools import FAMILIES, Family, family_named
+from friendli_endpoint.chat.tools.toolbox import Toolbox
 from friendli_endpoint.chat.tools.written import WrittenCall
 from tests.chat.tools.cases import TOOLS
 from tests.support.chat import body_of, toolbox_of
@@ -42,7 +45,7 @@ def answered(family: Family, num_calls: int) -> Message:
     for delta in deltas:
         assert not delta.content
         for fragment in delta.tool_calls or ():
-            assert fragment.function is not None
+            assert not isinstance(fragment.function, Unset)
             if fragment.id:
                 function = {"name": fragment.function.name, "arguments": ""}
                 calls.append({"id": fragment.id, "type": "function", "function": function})
@@ -55,12 +58,10 @@ def answered(family: Family, num_calls: int) -> Message:
 
 def prompt(source: str, family: Family, messages: list[Message], *, tools: bool) -> str:
     """Returns the prompt of a conversation; it is what the tokens say."""
-    body = body_of(messages=messages, tools=[TOOL] if tools else [])
-    toolbox = toolbox_of(body, VOCABULARY, family)
-    abilities = abilities_of(source, family)
-    builder = PromptBuilder(ChatTemplate(source, {}), VOCABULARY, VOCABULARY.context)
+    abilities, builder, toolbox = model_of(source, family.name)
+    toolbox = toolbox if tools else None
     built = builder.build(
-        messages_for(abilities, body.messages, toolbox),
+        messages_for(abilities, body_of(messages=messages).messages, toolbox),
         {},
         toolbox.definitions if toolbox else abilities.no_tools,
     )
@@ -68,14 +69,12 @@ def prompt(source: str, family: Family, messages: list[Message], *, tools: bool)
     return built.text
 
 
-ABILITIES: dict[tuple[str, str], TemplateAbilities] = {}
-
-
-def abilities_of(source: str, family: Family) -> TemplateAbilities:
-    key = (source, family.name)
-    if key not in ABILITIES:
-        ABILITIES[key] = TemplateAbilities(source, family)
-    return ABILITIES[key]
+@lru_cache(maxsize=1)
+def model_of(source: str, name: str) -> tuple[TemplateAbilities, PromptBuilder, Toolbox | None]:
+    family = family_named(name)
+    builder = PromptBuilder(ChatTemplate(source, {}), VOCABULARY, VOCABULARY.context)
+    toolbox = toolbox_of(body_of(tools=[TOOL]), VOCABULARY, family)
+    return TemplateAbilities(source, family), builder, toolbox
 
 
 VARIANTS = list(itertools.product((1, 2), (False, True), (False, True), (False, True), "resu"))

@@ -209,7 +209,7 @@ def _changed(form: HistoryForm, field: str, value: str) -> HistoryForm:
 
 def _in_order(texts: Iterable[str], prompt: str) -> bool:
     positions = [prompt.find(text) for text in texts]
-    return positions == sorted(positions)
+    return -1 not in positions and positions == sorted(positions)
 
 
 def _plain(message: Message) -> Message:
