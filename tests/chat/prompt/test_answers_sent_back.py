@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from friendli.models import StreamedChatChoiceDelta
-from friendli.types import Unset
+from friendli.models import StreamedChatChoiceDelta, StreamedFunctionResult
 from friendli_endpoint.chat.output.calls import CallReader
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
 from friendli_endpoint.chat.prompt.builder import PromptBuilder
@@ -45,7 +44,7 @@ def answered(family: Family, num_calls: int) -> Message:
     for delta in deltas:
         assert not delta.content
         for fragment in delta.tool_calls or ():
-            assert not isinstance(fragment.function, Unset)
+            assert isinstance(fragment.function, StreamedFunctionResult)
             if fragment.id:
                 function = {"name": fragment.function.name, "arguments": ""}
                 calls.append({"id": fragment.id, "type": "function", "function": function})

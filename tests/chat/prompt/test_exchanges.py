@@ -54,7 +54,9 @@ def test_the_usual_form_changes_nothing_but_the_types() -> None:
     assert prepared == {
         "role": "assistant",
         "content": "",
-        "tool_calls": [{"id": "id-f", "function": {"name": "f", "arguments": {}}}],
+        "tool_calls": [
+            {"id": "id-f", "type": "function", "function": {"name": "f", "arguments": {}}}
+        ],
     }
 
 
@@ -96,6 +98,15 @@ def test_text_becomes_a_message_before_the_calls() -> None:
     ]
 
 
+@pytest.mark.parametrize("blanks", ["\n\n", " "])
+def test_blanks_before_calls_are_not_a_text(blanks: str) -> None:
+    assert outline(FORM, answer(call("f"), text=blanks)) == [
+        f"assistant {blanks} f".replace("\n", "|")
+    ]
+    form = replace(FORM, text="written", no_content=None)
+    assert outline(form, answer(call("f"), text=blanks)) == ["assistant None f"]
+
+
 @pytest.mark.parametrize(
     ("kind", "messages"),
     [
@@ -104,6 +115,7 @@ def test_text_becomes_a_message_before_the_calls() -> None:
         ("text", [answer(call("f"), call("g"), text="Wait."), result("f"), result("g")]),
         ("interrupted", [answer(call("f"), call("g")), result("f"), result("g"), LATER]),
         ("unanswered", [answer(call("f"), call("g"))]),
+        ("unanswered", [answer(call("f"), call("g")), result("g"), LATER]),
     ],
 )
 def test_calls_are_written_out_for_one_kind_of_answer(
@@ -142,7 +154,7 @@ def test_results_become_part_of_the_users_messages() -> None:
 
 def test_results_are_in_the_order_of_their_calls() -> None:
     calls = answer(call("f"), call("g"), call("h"))
-    earlier = [USER, answer(call("e"))]
+    earlier = [USER, answer(call("e"))]  # its result comes late
     results = [result("h"), result("e"), result("g"), {**result("f"), "name": "own"}]
     lines = outline(FORM, *earlier, calls, *results)
     assert lines[3:] == ["tool of f", "tool of g", "tool of h", "tool of e"]

@@ -102,7 +102,9 @@ def _exchange(
     calls: list[PastCall] = message["tool_calls"]
     text: str = message["content"]
     by_call, others = _matched(calls, results)
-    is_unanswered = not following and not results
+    is_unanswered = not all(by_call)
+    if not text.strip() and form.text != "one":
+        text = ""  # blanks before a call are no reason to write the answer differently
     placement = _placement(form, calls, bool(text), following == "user", is_unanswered)
     groups: Sequence[Sequence[int]] = [range(len(calls))]
     fields = {k: v for k, v in message.items() if k not in ("content", "tool_calls")}

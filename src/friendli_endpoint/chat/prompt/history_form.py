@@ -52,7 +52,7 @@ class HistoryForm:
         several_calls: Placement of an answer with several calls; `several` separates the calls.
         text: Placement of an answer with text and calls; `several` separates the text.
         interrupted: Placement of calls that a user message follows, instead of an answer.
-        unanswered: Placement of calls without results at the end of the conversation.
+        unanswered: Placement of calls not all of which have a result.
         free_arguments: Placement of calls whose arguments are not an object, for a template that
             takes objects; None if the template cannot take them.
         arguments: Whether the arguments are an object or JSON text.

@@ -59,7 +59,7 @@ class PastCall:
         return form.arguments == "object" and not isinstance(self._for_objects, dict)
 
     def for_template(self, form: HistoryForm) -> dict[str, Any]:
-        """Returns the call as a template takes it.
+        """Returns the call as a template takes it, without other fields of it (`index`).
 
         Raises:
             RequestError: The arguments are not an object, and the template cannot take others.
@@ -75,8 +75,8 @@ class PastCall:
         arguments = self._for_objects
         if form.arguments == "text":
             arguments = "{}" if self.arguments == {} else self._sent
-        function = {**self.fields["function"], "arguments": arguments}
-        return {**self.fields, "id": self.identity, "function": function}
+        function = {"name": self.name, "arguments": arguments}
+        return {"id": self.identity, "type": "function", "function": function}
 
     @property
     def _sent(self) -> str:

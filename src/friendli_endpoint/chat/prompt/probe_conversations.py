@@ -137,8 +137,11 @@ INTERRUPTED = (
     _conversation(_answer(_ONE), _LATER, shown=_shown(1, "probelater")),
 )
 """Calls that a user message follows, instead of an answer."""
-UNANSWERED = (_conversation(_answer(_ONE), shown=_shown(1)),)
-"""A call without a result at the end."""
+UNANSWERED = (
+    _conversation(_answer(_ONE), shown=_shown(1)),
+    _conversation(_answer(_ONE, _TWO), _result(1), *_ENDING, shown=[*_FIRST_OF_MORE, *_shown(2)]),
+)
+"""Calls without results: at the end, and one of two."""
 FREE_ARGUMENTS = (
     _conversation(
         _answer(_call(1, _WORDS)),
