@@ -1,4 +1,4 @@
-"""What the endpoint answered can be sent back, whatever the family and the template."""
+"""Answers of the endpoint can be sent back, whatever the family and the template."""
 
 import itertools
 import json

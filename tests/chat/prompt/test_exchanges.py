@@ -138,8 +138,8 @@ def test_calls_are_written_out_for_one_kind_of_answer(
 def test_calls_with_other_arguments_are_written_out() -> None:
     form = replace(FORM, free_arguments="written")
     function = {"name": "f", "arguments": "no json"}
-    other = PastCall.of({"id": "1", "function": function}, "")
-    (line,) = outline(form, answer(other))
+    malformed = PastCall.of({"id": "1", "function": function}, "")
+    (line,) = outline(form, answer(malformed))
     assert "no json" in line and "<tool_call>" in line
     assert outline(form, answer(call("f"))) == ["assistant  f"]
 

@@ -69,7 +69,7 @@ def test_other_arguments_are_rejected_if_the_template_cannot_take_them() -> None
     with pytest.raises(RequestError) as caught:
         arguments_for(HistoryForm(free_arguments=None), "no json")
     assert caught.value.param == "messages[3].x.function.arguments"
-    assert caught.value.code == "invalid_json"
+    assert caught.value.code == "template_error"
 
 
 JSON = st.recursive(

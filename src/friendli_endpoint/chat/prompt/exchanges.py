@@ -104,7 +104,7 @@ def _exchange(
     by_call, others = _matched(calls, results)
     is_unanswered = not all(by_call)
     if not text.strip() and form.text != "one":
-        text = ""  # blanks before a call are no reason to write the answer differently
+        text = ""  # blanks before a call do not count as text
     placement = _placement(form, calls, bool(text), following == "user", is_unanswered)
     groups: Sequence[Sequence[int]] = [range(len(calls))]
     fields = {k: v for k, v in message.items() if k not in ("content", "tool_calls")}
@@ -156,12 +156,18 @@ def _matched(
 
     Of calls with the same id, each one without a result gets the next.
     """
+    positions: dict[str, list[int]] = {}
+    for index, call in enumerate(calls):
+        positions.setdefault(call.identity, []).append(index)
     by_call: list[list[Message]] = [[] for _ in calls]
     others: list[Message] = []
     for result in results:
-        same = [i for i, call in enumerate(calls) if call.identity == result["tool_call_id"]]
-        index = next((i for i in same if not by_call[i]), same[-1] if same else None)
-        (others if index is None else by_call[index]).append(result)
+        same = positions.get(result["tool_call_id"])
+        if same is None:
+            others.append(result)
+        else:
+            by_call[same[0]].append(result)
+            del same[: len(same) > 1]
     return by_call, others
 
 

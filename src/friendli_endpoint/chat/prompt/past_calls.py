@@ -70,7 +70,7 @@ class PastCall:
                 f"{param} must be the JSON text of an object: the model's chat template cannot "
                 "write anything else",
                 param=param,
-                code="invalid_json",
+                code="template_error",
             )
         arguments = self._for_objects
         if form.arguments == "text":

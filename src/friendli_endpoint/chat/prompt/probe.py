@@ -19,7 +19,7 @@ from friendli_endpoint.chat.prompt.history_form import (
     REASONING,
     HistoryForm,
 )
-from friendli_endpoint.chat.prompt.probe_conversations import KEY_PREFIX, SINGLE, Conversation
+from friendli_endpoint.chat.prompt.probe_conversations import KEY_PREFIX, SINGLE, ProbeConversation
 from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.generation import RequestError
 
@@ -36,7 +36,7 @@ The chat templates of 71 models take 0.3 s at most."""
 _GARBLED = re.compile(rf"""'{KEY_PREFIX}[12]'|\\"{KEY_PREFIX}[12]""")
 """A key in single quotes is a Python object, one after a backslash JSON in a JSON string."""
 
-_KINDS: tuple[tuple[str, Sequence[Conversation]], ...] = (
+_KINDS: tuple[tuple[str, Sequence[ProbeConversation]], ...] = (
     ("several_calls", probe_conversations.SEVERAL),
     ("text", probe_conversations.WITH_TEXT),
     ("interrupted", probe_conversations.INTERRUPTED),
@@ -135,7 +135,7 @@ class _Search:
     def first_complete(
         self,
         forms: Iterable[HistoryForm],
-        conversations: Sequence[Conversation],
+        conversations: Sequence[ProbeConversation],
         default: HistoryForm,
     ) -> tuple[HistoryForm, _Score]:
         """Returns the first form that loses nothing, or else the one that loses least."""
@@ -161,7 +161,7 @@ class _Search:
                 break
         return chosen, highest
 
-    def _score(self, form: HistoryForm, conversations: Sequence[Conversation]) -> _Score:
+    def _score(self, form: HistoryForm, conversations: Sequence[ProbeConversation]) -> _Score:
         score = _Score()
         for conversation in conversations:
             messages = with_calls(conversation.messages, form, self._write)

@@ -18,7 +18,7 @@ __all__ = [
     "SINGLE",
     "UNANSWERED",
     "WITH_TEXT",
-    "Conversation",
+    "ProbeConversation",
 ]
 
 Message = dict[str, Any]
@@ -46,7 +46,7 @@ _LATER: Message = {"role": "user", "content": "probelater"}
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class ProbeConversation:
     """A conversation, and what its prompt must show.
 
     Attributes:
@@ -87,8 +87,8 @@ def _shown(number: int, *following: str) -> list[list[str]]:
     return [[f"probename{number}", *following], [*arguments, *following]]
 
 
-def _conversation(*messages: Message, shown: Sequence[Sequence[str]]) -> Conversation:
-    return Conversation((PROBE_USER, *messages), shown)
+def _conversation(*messages: Message, shown: Sequence[Sequence[str]]) -> ProbeConversation:
+    return ProbeConversation((PROBE_USER, *messages), shown)
 
 
 _ONE, _TWO = _call(1), _call(2)
