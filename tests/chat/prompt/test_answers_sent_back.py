@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from friendli.models import StreamedChatChoiceDelta, StreamedFunctionResult
-from friendli_endpoint.chat.output.calls import CallReader
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
 from friendli_endpoint.chat.prompt.builder import PromptBuilder
 from friendli_endpoint.chat.prompt.history import messages_for
@@ -16,7 +14,7 @@ from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.chat.tools import FAMILIES, Family, family_named
 from friendli_endpoint.chat.tools.toolbox import Toolbox
 from friendli_endpoint.chat.tools.written import WrittenCall
-from tests.chat.tools.cases import TOOLS
+from tests.chat.tools.cases import parsed
 from tests.support.chat import body_of, toolbox_of
 from tests.support.scripted import ScriptedVocabulary
 
@@ -37,20 +35,18 @@ Message = dict[str, Any]
 
 def answered(family: Family, num_calls: int) -> Message:
     """Returns the endpoint's answer to a model that makes these calls in the family's format."""
-    reader = CallReader(family.parser(TOOLS), b"seed")
-    output = family.call_text(CALLS[:num_calls])
-    deltas: list[StreamedChatChoiceDelta] = list(reader.read(output, last=True))
-    calls: list[Message] = []
-    for delta in deltas:
-        assert not delta.content
-        for fragment in delta.tool_calls or ():
-            assert isinstance(fragment.function, StreamedFunctionResult)
-            if fragment.id:
-                function = {"name": fragment.function.name, "arguments": ""}
-                calls.append({"id": fragment.id, "type": "function", "function": function})
-            calls[fragment.index]["function"]["arguments"] += fragment.function.arguments
-    assert [json.loads(call["function"]["arguments"]) for call in calls] == [
+    reading = parsed(family, family.call_text(CALLS[:num_calls]))
+    assert reading.text == ""
+    assert [json.loads(call.arguments) for call in reading.calls] == [
         call.arguments for call in CALLS[:num_calls]
+    ]
+    calls = [
+        {
+            "id": f"a1b2c3d4{number}",
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
+        for number, call in enumerate(reading.calls)
     ]
     return {"role": "assistant", "content": None, "tool_calls": calls}
 
