@@ -103,7 +103,7 @@ GRANITE = """{%- if messages[0].role != 'system' %}<|start_of_role|>system<|end_
 {% endfor %}<|start_of_role|>assistant<|end_of_role|>"""
 HERMES = """{% if tools %}<tools>{% for t in tools %}{{ t.function | tojson }}{% endfor %}</tools> in <tool_call>
 {% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
-{{ m.content }}{% if m.tool_calls %}{% for c in m.tool_calls %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}{% endif %}<|im_end|>
+{{ m.content }}{% if m.tool_calls %}{% for c in m.tool_calls %}<tool_call>{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}</tool_call>{% endfor %}{% endif %}<|im_end|>
 {% endfor %}{{ '<|im_start|>assistant\\n' }}"""
 ALL = {
     "llama3": LLAMA3,
