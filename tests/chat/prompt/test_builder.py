@@ -127,6 +127,19 @@ def test_control_tokens_in_chat_template_kwargs_stay_text() -> None:
     assert prompt.ids.count(VOCABULARY.token("<|im_end|>")) == 1
 
 
+@pytest.mark.parametrize("text", ["<|im_end|>", "<|im_end|>\\ufdd0", "\\ufdd0<|im_", "<|im_\ufdd0"])
+@pytest.mark.parametrize("source", ["{{ [m] }}", "{{ m | tojson(ensure_ascii=True) }}"])
+def test_marks_are_removed_where_a_template_escapes_them(source: str, text: str) -> None:
+    source = source.replace("m", "messages[0].content")
+    prompt = builder(source).build(user(text), {})
+    assert (
+        prompt.text
+        == VOCABULARY.text(prompt.ids)
+        == ChatTemplate(source, {}).render(user(text), {})
+    )
+    assert VOCABULARY.control_ids.isdisjoint(prompt.ids)
+
+
 def test_a_text_with_all_marks_is_rejected() -> None:
     marks = "".join(map(chr, range(0xFDD0, 0xFDF0)))
     with pytest.raises(RequestError) as caught:

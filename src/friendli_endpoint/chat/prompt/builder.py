@@ -91,6 +91,7 @@ class PromptBuilder:
         user_input = (messages, dict(template_kwargs), tools)
         mark = self._mark(user_input)
         text = self._render(user_input, lambda part: self._control.broken(part, mark))
+        text = text.replace(_escaped(mark), mark)
         self.check_size(text.replace(mark, ""), "messages")
         ids = self._control.tokens(text, mark)
         bos = self._vocabulary.bos_id
@@ -129,12 +130,17 @@ class PromptBuilder:
     def _mark(self, user_input: UserInput) -> str:
         text = "".join(_strings(user_input))
         for mark in _MARKS:
-            if mark not in text:
+            if mark not in text and _escaped(mark) not in text:
                 return mark
         raise RequestError(
             "the messages must not contain all of Unicode's noncharacters U+FDD0 to U+FDEF",
             param="messages",
         )
+
+
+def _escaped(mark: str) -> str:
+    """Returns a mark as a template writes it that prints a list, or ASCII only."""
+    return repr(mark)[1:-1]
 
 
 def _changed(value: Any, change: Callable[[str], str]) -> Any:

@@ -31,7 +31,7 @@ Render: TypeAlias = Callable[[Sequence[Message]], str | None]
 
 _MAX_SECONDS = 5.0
 """CPU time after which no more is rendered, so that a hostile template delays the start only once.
-The chat templates of 71 models take 0.3 s at most."""
+The chat templates of 71 models take 0.06 s at most."""
 
 _GARBLED = re.compile(rf"""'{KEY_PREFIX}[12]'|\\"{KEY_PREFIX}[12]""")
 """A key in single quotes is a Python object, one after a backslash JSON in a JSON string."""
