@@ -167,7 +167,8 @@ def _matched(
             others.append(result)
         else:
             by_call[same[0]].append(result)
-            del same[: len(same) > 1]
+            if len(same) > 1:
+                del same[0]
     return by_call, others
 
 
