@@ -102,8 +102,8 @@ class ChatModel:
         self._style = style = style_of(template)
         tags = (style.open, style.close) if style else ()
         self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary, context, tags)
-        self._abilities = TemplateAbilities(template)
         family = family_named(defaults.tool_family) if defaults.tool_family else family_of(template)
+        self._abilities = TemplateAbilities(template, family)
         self._grammars = GrammarMaker(self._rules.matchers, compiled, defaults.json_layout)
         self._tools = ToolCompiler(family, vocabulary, self._grammars)
         self._marker_ids = control_markers(family, vocabulary)
@@ -142,7 +142,7 @@ class ChatModel:
         prompt = self._prompts.build(
             messages_for(self._abilities, request.messages, toolbox),
             request.template_kwargs,
-            toolbox.definitions if toolbox else None,
+            toolbox.definitions if toolbox else self._abilities.no_tools,
         )
         check_prompt_tokens(len(prompt.ids), self._context, request.min_tokens)
         report("tools" if toolbox is not None else "response_format")

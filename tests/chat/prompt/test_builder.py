@@ -1,5 +1,6 @@
 """Prompts: user text stays text, and its tokenization is not affected by the marks."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -7,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from friendli_endpoint.chat.prompt.builder import PromptBuilder
+from friendli_endpoint.chat.prompt.past_calls import WrittenCalls
 from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.chat.request.rules import check_prompt_tokens
+from friendli_endpoint.chat.tools.written import WrittenCall, arguments_text
 from friendli_endpoint.generation import RequestError
 from tests.support.scripted import ScriptedVocabulary
 
@@ -100,10 +103,41 @@ def test_control_tokens_in_tools_stay_text(position: str) -> None:
     assert prompt.ids.count(VOCABULARY.token("<|tool|>")) == 1
 
 
+@settings(max_examples=100, deadline=None)
+@given(HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+def test_markers_of_written_calls_are_control_tokens_but_user_text_is_not(
+    text: str, name: str, key: str, value: str
+) -> None:
+    def write(calls: Sequence[WrittenCall]) -> str:
+        return "".join(f"<|tool|>{c.name}<|im_start|>{arguments_text(c)}" for c in calls)
+
+    calls = [WrittenCall(name, {key: [value]}), WrittenCall(name, value)]
+    written = WrittenCalls(text, calls, write)
+    prompt = builder().build([{"role": "assistant", "content": written}], {})
+    assert prompt.text == VOCABULARY.text(prompt.ids)
+    assert prompt.text == f"<|im_start|>assistant\n{written}<|im_end|>\n<|im_start|>assistant\n"
+    control = [token for token in prompt.ids if token in VOCABULARY.control_ids]
+    start, end, tool = map(VOCABULARY.token, ("<|im_start|>", "<|im_end|>", "<|tool|>"))
+    assert control == [start, *[tool, start] * 2, end, start]
+
+
 def test_control_tokens_in_chat_template_kwargs_stay_text() -> None:
     prompt = builder().build(user("x"), {"opening": "<|im_end|>"})
     assert prompt.text.endswith("assistant\n<|im_end|>")
     assert prompt.ids.count(VOCABULARY.token("<|im_end|>")) == 1
+
+
+@pytest.mark.parametrize("text", ["<|im_end|>", "<|im_end|>\\ufdd0", "\\ufdd0<|im_", "<|im_\ufdd0"])
+@pytest.mark.parametrize("source", ["{{ [m] }}", "{{ m | tojson(ensure_ascii=True) }}"])
+def test_marks_are_removed_where_a_template_escapes_them(source: str, text: str) -> None:
+    source = source.replace("m", "messages[0].content")
+    prompt = builder(source).build(user(text), {})
+    assert (
+        prompt.text
+        == VOCABULARY.text(prompt.ids)
+        == ChatTemplate(source, {}).render(user(text), {})
+    )
+    assert VOCABULARY.control_ids.isdisjoint(prompt.ids)
 
 
 def test_a_text_with_all_marks_is_rejected() -> None:

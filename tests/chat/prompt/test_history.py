@@ -16,7 +16,7 @@ from tests.support.scripted import ScriptedVocabulary
 WIRE: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
 VOCABULARY = ScriptedVocabulary()
 FULL = TemplateAbilities("{{ tools }}{{ message.tool_calls }}")
-PLAIN = TemplateAbilities("{{ message.content }}")
+PLAIN = TemplateAbilities("{% for m in messages %}{{ m.role ~ m.content }}{% endfor %}")
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 USER = {"role": "user", "content": "hi"}
 

@@ -103,7 +103,7 @@ GRANITE = """{%- if messages[0].role != 'system' %}<|start_of_role|>system<|end_
 {% endfor %}<|start_of_role|>assistant<|end_of_role|>"""
 HERMES = """{% if tools %}<tools>{% for t in tools %}{{ t.function | tojson }}{% endfor %}</tools> in <tool_call>
 {% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
-{{ m.content }}{% if m.tool_calls %}{% for c in m.tool_calls %}<tool_call>{{ c.function.arguments | tojson }}</tool_call>{% endfor %}{% endif %}<|im_end|>
+{{ m.content }}{% if m.tool_calls %}{% for c in m.tool_calls %}<tool_call>{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}</tool_call>{% endfor %}{% endif %}<|im_end|>
 {% endfor %}{{ '<|im_start|>assistant\\n' }}"""
 ALL = {
     "llama3": LLAMA3,
@@ -187,7 +187,7 @@ def test_a_template_error_has_the_message_of_the_template(
         (LLAMA3, '{"name": "look", "parameters": {"a": 1}}'),
         (QWEN3, '<tool_call>\n{"name": "look", "arguments": {"a": 1}}\n</tool_call>'),
         (MISTRAL, '[TOOL_CALLS][{"name": "look", "arguments": {"a": 1}}]'),
-        (HERMES, '<tool_call>{"a": 1}</tool_call>'),
+        (HERMES, '<tool_call>{"name": "look", "arguments": {"a": 1}}</tool_call>'),
         (PHI, '<tool_call>\n{"name": "look", "arguments": {"a": 1}}\n</tool_call>'),
         (GEMMA, '<tool_call>\n{"name": "look", "arguments": {"a": 1}}\n</tool_call>'),
     ],

@@ -171,6 +171,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Counts, Family]]
 
         name, markers, parser = HERMES.name, HERMES.markers, HERMES.parser
         recognises, fallback_prompt = HERMES.recognises, HERMES.fallback_prompt
+        call_text = HERMES.call_text
 
         def grammar(
             self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker

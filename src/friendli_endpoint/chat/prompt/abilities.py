@@ -1,25 +1,28 @@
 """Capabilities of a chat template, from the names it reads and the text it renders."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jinja2 import meta, nodes
 
+from friendli_endpoint.chat.prompt.exchanges import with_calls
+from friendli_endpoint.chat.prompt.history_form import HistoryForm
+from friendli_endpoint.chat.prompt.probe import Probe, find_form
+from friendli_endpoint.chat.prompt.probe_conversations import (
+    ANSWERED,
+    PROBE_TOOL,
+    PROBE_USER,
+)
 from friendli_endpoint.chat.prompt.template import ChatTemplate, syntax_tree
-from friendli_endpoint.generation import RequestError
+from friendli_endpoint.chat.tools import Family
+from friendli_endpoint.chat.tools.hermes import Hermes
 
 __all__ = ["TemplateAbilities"]
 
 Message = dict[str, Any]
 
-_USER_MESSAGE: Message = {"role": "user", "content": "q"}
-_SYSTEM_TEXT = "systemtext"
-_RESULT_TEXT = "resulttext"
-_PROBE_CALL = {
-    "id": "call00001",
-    "type": "function",
-    "function": {"name": "f", "arguments": {"a": 1}},
-}
+_SYSTEM: Message = {"role": "system", "content": "probesystem"}
+_REASONING_KEYS = ("reasoning_content", "reasoning", "thinking", "tool_plan")
 
 
 class TemplateAbilities:
@@ -27,56 +30,70 @@ class TemplateAbilities:
 
     Args:
         source: The template, in Jinja.
+        family: The format of calls that are written out; None for that of Hermes.
 
     Attributes:
         tools: Whether it reads the tools of the request.
         calls: Whether it reads the tool calls of earlier answers.
         effort: Whether it reads `reasoning_effort`.
         system: Whether it renders a system message.
-        results: Whether it renders the results of tool calls.
+        system_after_results: Whether it also does in a conversation that ends with a result.
+        no_tools: Value of `tools` in a request without tools: None, or an empty list for a
+            template that renders nothing with None.
+        call_text: Returns calls in the format of the family.
 
     Raises:
         ChatTemplateError: The template does not compile.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, family: Family | None = None) -> None:
         tree = syntax_tree(source)
         variables = meta.find_undeclared_variables(tree)
+        keys = set(_keys(tree))
         self.tools = "tools" in variables
-        self.calls = any(key == "tool_calls" for key in _keys(tree))
+        self.calls = "tool_calls" in keys
         self.effort = "reasoning_effort" in variables
-        answer: Message = {"role": "assistant", "content": "c"}
-        if self.calls:
-            answer = {**answer, "content": "", "tool_calls": [_PROBE_CALL]}
-        result = {"role": "tool", "tool_call_id": _PROBE_CALL["id"], "content": _RESULT_TEXT}
-        renders = _Probe(source).renders
-        self.system = renders(
-            [{"role": "system", "content": _SYSTEM_TEXT}, _USER_MESSAGE], _SYSTEM_TEXT
+        self.call_text = (family or Hermes()).call_text
+        probe = Probe(ChatTemplate(source, {"bos_token": "", "eos_token": ""}))
+        self.no_tools = _no_tools(probe)
+
+        def shows_system(messages: Sequence[Message]) -> bool:
+            if probe.render(messages, self.no_tools) is None:
+                return True  # the template's own error reaches the client
+            return _SYSTEM["content"] in (probe.render([_SYSTEM, *messages], self.no_tools) or "")
+
+        def form(tools: list[Any] | None) -> HistoryForm:
+            return find_form(
+                lambda messages: probe.render(messages, tools),
+                self.call_text,
+                reads_calls=self.calls,
+                reasoning_key=next((k for k in _REASONING_KEYS if k in keys), _REASONING_KEYS[0]),
+            )
+
+        self._without_tools = self._with_tools = form(self.no_tools)
+        if self.tools and probe.render([PROBE_USER], [PROBE_TOOL]) is not None:
+            self._with_tools = form([PROBE_TOOL])
+        self.system = shows_system([PROBE_USER])
+        self.system_after_results = shows_system(
+            with_calls(ANSWERED, self._without_tools, self.call_text)
         )
-        self.results = renders([_USER_MESSAGE, answer, result], _RESULT_TEXT)
+
+    def form(self, has_tools: bool) -> HistoryForm:
+        """Returns the form of earlier calls and their results.
+
+        Args:
+            has_tools: Whether the request has tools that may be called.
+        """
+        return self._with_tools if has_tools else self._without_tools
 
 
-class _Probe:
-    """Renders conversations to find which messages a template renders.
-
-    A template that fails on every conversation counts as capable; its error reaches the client.
-    """
-
-    def __init__(self, source: str) -> None:
-        self._template = ChatTemplate(source, {"bos_token": "", "eos_token": ""})
-
-    def renders(self, messages: list[Message], text: str) -> bool:
-        """Whether the prompt contains a text, or no prompt can be rendered at all."""
-        return text in (self._render(messages) or "") or self._render([_USER_MESSAGE]) is None
-
-    def _render(self, messages: list[Message]) -> str | None:
-        try:
-            return self._template.render(messages, {})
-        except RequestError:
-            return None
+def _no_tools(probe: Probe) -> list[Any] | None:
+    rendered = probe.render([PROBE_USER], None) is not None
+    return None if rendered or probe.render([PROBE_USER], []) is None else []
 
 
-def _keys(tree: nodes.Template) -> Iterator[object]:
+def _keys(tree: nodes.Template) -> Iterator[str]:
     """Yields the keys that a template may look up: attribute names and constants."""
     yield from (node.attr for node in tree.find_all(nodes.Getattr))
-    yield from (node.value for node in tree.find_all(nodes.Const))
+    values = (node.value for node in tree.find_all(nodes.Const))
+    yield from (value for value in values if isinstance(value, str))

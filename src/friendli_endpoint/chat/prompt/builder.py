@@ -4,7 +4,8 @@ Rendering joins the template's text and the user's text in one string. Tokenizin
 would give other tokens at the boundaries than the model was trained on. So before rendering, every
 control token in user text, complete or begun at its end, is broken by a mark: a character that
 occurs in no user text. The rendered string is then split at the template's own control tokens, and
-the spans between them are tokenized as plain text, without the marks.
+the spans between them are tokenized as plain text, without the marks. The markers of calls that are
+written out count as the template's own text.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from friendli_endpoint.chat.prompt.control_text import ControlText
+from friendli_endpoint.chat.prompt.past_calls import WrittenCalls
 from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.chat.request.rules import check_prompt_bytes
 from friendli_endpoint.generation import RequestError, Vocabulary
@@ -89,6 +91,7 @@ class PromptBuilder:
         user_input = (messages, dict(template_kwargs), tools)
         mark = self._mark(user_input)
         text = self._render(user_input, lambda part: self._control.broken(part, mark))
+        text = text.replace(_escaped(mark), mark)
         self.check_size(text.replace(mark, ""), "messages")
         ids = self._control.tokens(text, mark)
         bos = self._vocabulary.bos_id
@@ -127,7 +130,7 @@ class PromptBuilder:
     def _mark(self, user_input: UserInput) -> str:
         text = "".join(_strings(user_input))
         for mark in _MARKS:
-            if mark not in text:
+            if mark not in text and _escaped(mark) not in text:
                 return mark
         raise RequestError(
             "the messages must not contain all of Unicode's noncharacters U+FDD0 to U+FDEF",
@@ -135,8 +138,15 @@ class PromptBuilder:
         )
 
 
+def _escaped(mark: str) -> str:
+    """Returns a mark as a template writes it that prints a list, or ASCII only."""
+    return repr(mark)[1:-1]
+
+
 def _changed(value: Any, change: Callable[[str], str]) -> Any:
     """Returns a copy of a value with its strings changed."""
+    if isinstance(value, WrittenCalls):
+        return value.changed(lambda part: _changed(part, change))
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):

@@ -1,18 +1,17 @@
-"""Messages as chat templates expect them: plain text, and calls with arguments as objects.
+"""Messages as chat templates expect them: plain text, and calls in the form the template takes.
 
-Templates differ in what they support. For a template without tools, the system message explains
-them, earlier calls are written out as the model would write them, and results become user messages.
-For a template without system messages, the system text is put before the first user message.
+Templates differ in what they support; `HistoryForm` says how. For a template without tools, the
+system message explains them. For a template without system messages, the system text is put before
+the first user message.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic_core import from_json
-
 from friendli.models import Message as WireMessage
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
+from friendli_endpoint.chat.prompt.exchanges import with_calls
+from friendli_endpoint.chat.prompt.past_calls import PastCall
 from friendli_endpoint.chat.tools.toolbox import Toolbox
 
 __all__ = ["messages_for"]
@@ -29,14 +28,19 @@ def messages_for(
         abilities: Capabilities of the template.
         messages: The messages of the request.
         toolbox: The tools that may be called, or None.
+
+    Raises:
+        RequestError: The template cannot write the arguments of a call; names the call.
     """
-    prepared = [_prepare(message.model_dump(), abilities.calls) for message in messages]
+    prepared = [_prepare(message.model_dump(), index) for index, message in enumerate(messages)]
     if toolbox is not None and not abilities.tools:
         prepared = _with_tool_prompt(prepared, toolbox.family.fallback_prompt(toolbox.specs))
-    if not abilities.results:
-        prepared = _with_results_as_user_messages(prepared)
-    if not abilities.system and prepared[0]["role"] == "system":
-        prepared = _with_system_in_user_message(prepared[0]["content"], prepared[1:])
+    prepared = with_calls(prepared, abilities.form(toolbox is not None), abilities.call_text)
+    if prepared[0]["role"] == "system":
+        if not abilities.system:
+            return _with_system_in_user_message(prepared[0]["content"], prepared[1:], first=True)
+        if not abilities.system_after_results and prepared[-1]["role"] == "tool":
+            return _with_system_in_user_message(prepared[0]["content"], prepared[1:], first=False)
     return prepared
 
 
@@ -48,34 +52,24 @@ def _with_tool_prompt(messages: list[Message], prompt: str) -> list[Message]:
     return [{**first, "content": f"{first['content']}\n\n{prompt}".strip()}, *messages[1:]]
 
 
-def _with_results_as_user_messages(messages: list[Message]) -> list[Message]:
-    """Turns the results of calls into user messages, merged with a user message that follows.
+def _with_system_in_user_message(system: str, rest: list[Message], *, first: bool) -> list[Message]:
+    """Puts the system text before a user message, or adds one at the start.
 
-    Most templates that do not support results require user and assistant to alternate.
+    Args:
+        system: The system text.
+        rest: The other messages.
+        first: Whether it is the user message at the start, or else the last one.
     """
-    converted: list[Message] = []
-    after_result = False
-    for message in messages:
-        is_result = message["role"] == "tool"
-        if is_result:
-            content = f"<tool_response>\n{message['content']}\n</tool_response>"
-            message = {"role": "user", "content": content}
-        if after_result and message["role"] == "user":
-            content = f"{converted.pop()['content']}\n{message['content']}"
-            message = {**message, "content": content}
-        converted.append(message)
-        after_result = is_result
-    return converted
-
-
-def _with_system_in_user_message(system: str, rest: list[Message]) -> list[Message]:
-    """Puts the system text before the first user message, or adds a user message."""
-    if not rest or rest[0]["role"] != "user":
+    candidates = range(len(rest))[:1] if first else reversed(range(len(rest)))
+    index = next((i for i in candidates if rest[i]["role"] == "user"), None)
+    if index is None:
         return [{"role": "user", "content": system}, *rest]
-    return [{**rest[0], "content": f"{system}\n\n{rest[0]['content']}"}, *rest[1:]]
+    changed = {**rest[index], "content": f"{system}\n\n{rest[index]['content']}"}
+    return [*rest[:index], changed, *rest[index + 1 :]]
 
 
-def _prepare(message: Mapping[str, Any], supports_calls: bool) -> Message:
+def _prepare(message: Mapping[str, Any], index: int) -> Message:
+    """Returns a message with its content as text, its calls as `PastCall`s, and without nulls."""
     prepared = {name: value for name, value in message.items() if value is not None}
     content = message.get("content")
     if isinstance(content, list):
@@ -83,29 +77,10 @@ def _prepare(message: Mapping[str, Any], supports_calls: bool) -> Message:
     prepared["content"] = content or ""
     if prepared["role"] == "developer":
         prepared["role"] = "system"
-    calls = [_call(call) for call in message.get("tool_calls") or ()]
-    if calls and not supports_calls:
-        del prepared["tool_calls"]
-        prepared["content"] = "\n".join(
-            filter(None, (prepared["content"], *map(_call_text, calls)))
-        )
-    elif calls:
-        prepared["tool_calls"] = calls
+    calls = prepared.pop("tool_calls", ())
+    if calls:  # an empty list would make an answer without calls one with calls (Mistral)
+        prepared["tool_calls"] = [
+            PastCall.of(call, f"messages[{index}].tool_calls[{number}]")
+            for number, call in enumerate(calls)
+        ]
     return prepared
-
-
-def _call(call: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a call with its arguments as an object, which templates render as JSON."""
-    arguments = call["function"]["arguments"]
-    try:
-        parsed = from_json(arguments)  # limits the nesting; the renderer depends on that limit
-    except ValueError:
-        parsed = arguments
-    return {**call, "function": {**call["function"], "arguments": parsed}}
-
-
-def _call_text(call: Mapping[str, Any]) -> str:
-    """Returns a call in the format of the default family, as its fallback prompt explains it."""
-    function = call["function"]
-    body = {"name": function["name"], "arguments": function["arguments"]}
-    return f"<tool_call>\n{json.dumps(body, ensure_ascii=False)}\n</tool_call>"

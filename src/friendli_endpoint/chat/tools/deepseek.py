@@ -8,6 +8,7 @@ from friendli_endpoint.chat.tools.family import Marker, ToolSpec
 from friendli_endpoint.chat.tools.form import Ahead, Form, Name, Part, Space
 from friendli_endpoint.chat.tools.lark import arguments, choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.written import WrittenCall, arguments_text
 
 __all__ = ["DeepSeek"]
 
@@ -78,6 +79,17 @@ class DeepSeek:
                 AFTER: (call(Space(), _CALLS),),
             }
         )
+
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        separator = "\n" if self._fenced else ""
+        return f"{_CALLS}{separator.join(map(self._written, calls))}{_CALLS_END}"
+
+    def _written(self, call: WrittenCall) -> str:
+        if self._fenced:
+            fenced = f"{_FENCED}{arguments_text(call)}\n```"
+            return f"{_CALL}function{_SEPARATOR}{call.name}{fenced}{_CALL_END}"
+        return f"{_CALL}{call.name}{_SEPARATOR}{arguments_text(call)}{_CALL_END}"
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from friendli_endpoint.chat.tools.written import WrittenCall
+
 __all__ = [
     "CallArguments",
     "CallBegin",
@@ -127,6 +129,15 @@ class Family(Protocol):
 
     def parser(self, tools: Sequence[ToolSpec]) -> CallParser:
         """Returns a parser of one output; a call of a tool outside of `tools` is parsed as text."""
+        ...
+
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them, for templates that do not write calls.
+
+        Args:
+            calls: The calls of one earlier answer, at least one. Their strings come from users;
+                the rest of the text may become control tokens of the prompt.
+        """
         ...
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:

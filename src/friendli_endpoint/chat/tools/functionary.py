@@ -13,6 +13,7 @@ from friendli_endpoint.chat.tools.family import Marker, ToolSpec
 from friendli_endpoint.chat.tools.form import Ahead, Form, Name, Part, Space
 from friendli_endpoint.chat.tools.lark import ANYTHING, arguments, choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.written import WrittenCall, arguments_text
 from friendli_endpoint.generation import RequestError
 
 __all__ = ["FunctionaryRecipients", "FunctionaryTags"]
@@ -71,6 +72,10 @@ class FunctionaryRecipients:
             {START: (*parts(), *parts(_TO)), TEXT: parts(_TO), AFTER: parts(Space(), _TO)}
         )
 
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        return "".join(f"{_TO}{call.name}{_LINE}{arguments_text(call)}" for call in calls)
+
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""
         return prompt(tools, f'{_TO}NAME\n{{"ARGUMENT": VALUE}}')
@@ -103,6 +108,10 @@ class FunctionaryTags:
         return FormParser(
             {START: (next_one,), TEXT: (anywhere,), TAIL: (closing,), AFTER: (next_one,)}
         )
+
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        return "".join(f"{_OPENING}{call.name}>{arguments_text(call)}{_CLOSING}" for call in calls)
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""

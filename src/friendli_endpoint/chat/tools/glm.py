@@ -9,6 +9,7 @@ from friendli_endpoint.chat.tools.fields import Field, fields_of, unsupported_na
 from friendli_endpoint.chat.tools.form import Ahead, Form, Name, Part, Space, Word
 from friendli_endpoint.chat.tools.lark import choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.written import WrittenCall, arguments_text, parameter_texts
 from friendli_endpoint.chat.tools.xml import XmlArguments, XmlSyntax, raw_names
 from friendli_endpoint.chat.tools.xml_values import ValueGrammar
 
@@ -64,6 +65,10 @@ class Glm:
         first = (call(Space()),)
         return FormParser({START: first, TEXT: (call(),), AFTER: first})
 
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        return "\n".join(map(_written, calls))
+
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""
         return prompt(
@@ -84,3 +89,13 @@ def _parameter(field: Field, values: ValueGrammar, marker: Marker) -> str:
     return f"({key} line {marker(_VALUE)} {values.of(field)} line)" + (
         "" if field.required else "?"
     )
+
+
+def _written(call: WrittenCall) -> str:
+    parameters = parameter_texts(call)
+    body = f"{arguments_text(call)}\n"
+    if parameters is not None:
+        body = "".join(
+            f"{_KEY}{name}{_KEY_END}\n{_VALUE}{value}{_VALUE_END}\n" for name, value in parameters
+        )
+    return f"{_OPENING}{call.name}\n{body}{_CLOSING}"

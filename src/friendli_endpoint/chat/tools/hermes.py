@@ -13,6 +13,7 @@ from friendli_endpoint.chat.tools.form import Form, Space
 from friendli_endpoint.chat.tools.lark import marked, quoted
 from friendli_endpoint.chat.tools.objects import call_body, head_form, names_in_json
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.written import WrittenCall, call_objects
 
 __all__ = ["Hermes"]
 
@@ -48,6 +49,11 @@ class Hermes:
         return FormParser(
             {START: (next_one,), TEXT: (anywhere,), TAIL: (closing,), AFTER: (next_one,)}
         )
+
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        objects = call_objects(calls, "arguments")
+        return "\n".join(f"{_OPENING}\n{call}\n{_CLOSING}" for call in objects)
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt like the one that Hermes models are trained with."""

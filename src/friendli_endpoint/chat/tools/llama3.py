@@ -21,6 +21,7 @@ from friendli_endpoint.chat.tools.lark import (
 )
 from friendli_endpoint.chat.tools.objects import call_body, head_form, names_in_json
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.written import WrittenCall, call_objects
 
 __all__ = ["Llama3"]
 
@@ -75,6 +76,10 @@ class Llama3:
                 AFTER: (*first, *calls(Space(), ";")),
             }
         )
+
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        return "; ".join(call_objects(calls, "parameters"))
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt like the one in Llama's own template."""

@@ -11,6 +11,7 @@ from friendli_endpoint.chat.tools.form import Ahead, Form, Name, Part, Run, Spac
 from friendli_endpoint.chat.tools.lark import arguments, choice, marked, quoted
 from friendli_endpoint.chat.tools.objects import call_body, head_form, names_in_json
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.written import WrittenCall, arguments_text, call_objects
 
 __all__ = ["Mistral", "MistralArgs"]
 
@@ -67,6 +68,10 @@ class Mistral:
             }
         )
 
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        return f"{_OPENING}[{', '.join(call_objects(calls, 'arguments'))}]"
+
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""
         return prompt(tools, f'{_OPENING}[{{"name": "NAME", "arguments": {{"ARGUMENT": VALUE}}}}]')
@@ -104,6 +109,10 @@ class MistralArgs:
             return tuple(Rule(form, AFTER, JsonArguments) for form in forms)
 
         return FormParser({START: calls(Space()), TEXT: calls(), AFTER: calls(Space())})
+
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        return "".join(f"{_OPENING}{call.name}{_ARGS}{arguments_text(call)}" for call in calls)
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""

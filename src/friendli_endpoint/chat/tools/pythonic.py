@@ -21,6 +21,7 @@ from friendli_endpoint.chat.tools.lark import (
     quoted,
 )
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.written import WrittenCall, keywords_text
 
 __all__ = ["BarePythonic", "MarkedPythonic"]
 
@@ -59,6 +60,10 @@ class MarkedPythonic:
                 AFTER: first,
             }
         )
+
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        return f"{self._opening}{_written_list(calls)}{self._closing}"
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""
@@ -105,6 +110,10 @@ class BarePythonic:
             }
         )
 
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        return _written_list(calls)
+
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""
         return prompt(tools, "[NAME(ARGUMENT=VALUE)]")
@@ -114,6 +123,10 @@ def _call(tools: Sequence[ToolSpec], *before: Part) -> Rule:
     spaces = () if before[-1] == "[" else (Space(),)
     form = Form(*before, *spaces, Name.of(tool.name for tool in tools), "(")
     return Rule(form, TAIL, KeywordArguments)
+
+
+def _written_list(calls: Sequence[WrittenCall]) -> str:
+    return f"[{', '.join(f'{call.name}({keywords_text(call)})' for call in calls)}]"
 
 
 def _bare(name: str) -> str:
