@@ -89,7 +89,9 @@ def test_a_prompt_that_ends_with_the_open_tag_starts_in_the_reasoning(
 @styles
 def test_a_prompt_that_ends_with_the_close_tag_starts_in_the_answer(style: ReasoningStyle) -> None:
     prompt = f"assistant: {style.open}\n\n{style.close}\n\n"
-    assert ReasoningSplitter(style.rule(prompt)).phase is Phase.ANSWER
+    splitter = ReasoningSplitter(style.rule(prompt))
+    assert splitter.phase is (Phase.START if style.answer_open else Phase.ANSWER)
+    assert splitter.after_reasoning
     assert whole(style, prompt, f"4 {style.open}no{style.close}") == (
         "",
         f"4 {style.open}no{style.close}",

@@ -45,10 +45,13 @@ def test_the_end_of_the_prompt_decides_in_which_phase_the_output_starts(
 @all_styles
 def test_a_rule_has_the_tags_and_the_options_of_the_request(style: ReasoningStyle) -> None:
     rule = style.rule("hi", ("<call>",), trims=False, budget=3)
-    assert rule == ReasoningRule(
-        style.open, style.close, style.preludes, ("<call>",), False, "start", 3
-    )
-    assert style.rule() == ReasoningRule(style.open, style.close, style.preludes)
+    tags = {
+        name: getattr(style, name)
+        for name in ("preludes", "other_opens", "other_closes", "answer_open", "answer_close")
+    }
+    options = {"interruptions": ("<call>",), "trims": False, "budget": 3}
+    assert rule == ReasoningRule(style.open, style.close, **tags, **options)
+    assert style.rule() == ReasoningRule(style.open, style.close, **tags)
 
 
 def test_tag_ids_are_the_control_tokens_of_tags() -> None:

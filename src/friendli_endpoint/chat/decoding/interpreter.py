@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from friendli_endpoint.chat.reasoning.splitter import ReasoningSplitter, Segment
+from friendli_endpoint.chat.reasoning.segments import Segment
+from friendli_endpoint.chat.reasoning.splitter import ReasoningSplitter
 from friendli_endpoint.chat.stop_strings import DelayedStopMatcher, StopSet
 from friendli_endpoint.chat.tokens import Bitmask
 from friendli_endpoint.generation import OutputSpan, Vocabulary
@@ -61,6 +62,7 @@ class OutputInterpreter:
             DelayedStopMatcher(criteria.stops, criteria.min_tokens) if criteria.stops else None
         )
         self._spans: list[OutputSpan] = []
+        self._num_unread = 0
         self._held = bytearray()
         self._is_stopped = False
         self.num_tokens = 0
@@ -77,11 +79,13 @@ class OutputInterpreter:
         written = b"" if suppressed else self._vocabulary.token_bytes(token_id)
         self.num_tokens += 1
         self.num_bytes = len(written)
+        self._num_unread += len(written)
         if self._stops is not None:
             self._stops.next_token(len(written))
         if self._splitter is None:
             self.answer = written
             if written:
+                self._num_unread = 0
                 self._read_answer(written)
         else:
             segments = self._splitter.feed(written)
@@ -108,6 +112,7 @@ class OutputInterpreter:
         for segment in segments:
             if self._is_stopped:
                 return
+            self._num_unread -= len(segment.raw)
             if segment.reasoning:
                 self._spans.append(OutputSpan(True, segment.raw, segment.text))
                 continue
@@ -121,7 +126,7 @@ class OutputInterpreter:
         if self._stops is None:
             self._spans.append(OutputSpan(False, text, text))
             return
-        match = self._stops.feed(text)
+        match = self._stops.feed(text, self._num_unread)
         if match is not None:
             self._is_stopped = True
             self._held += text[: match.end]
