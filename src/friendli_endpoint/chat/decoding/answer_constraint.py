@@ -74,10 +74,8 @@ class AnswerConstraint:
         """Accepts a token that is not an end; returns whether the output must end here."""
         before, self._phase = self._phase, self._reasoning_state.phase
         if before is Phase.ANSWER:
-            if self._closes(token_id):
-                self._is_closed = True
-                return False
-            return self._constraint.accept(token_id)
+            self._is_closed = self._closes(token_id)
+            return not self._is_closed and self._constraint.accept(token_id)
         if self._after_reasoning != self._reasoning_state.after_reasoning:
             self._after_reasoning = True
             if self._phase is Phase.START:

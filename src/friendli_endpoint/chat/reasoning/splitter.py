@@ -65,7 +65,8 @@ class ReasoningSplitter:
     @property
     def held_answer(self) -> bytes:
         """The last bytes of the output that are answer unless a tag ends it here."""
-        return self._ending.held if self._ending is not None else b""
+        held = self._ending.held if self._ending is not None else b""
+        return held.lstrip(WHITESPACE) if self._at_start else held
 
     def feed(self, chunk: bytes) -> list[Segment]:
         """Reads the next bytes; returns the segments that are certain."""
