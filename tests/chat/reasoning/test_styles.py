@@ -68,8 +68,8 @@ def test_no_tag_is_the_beginning_of_another_at_the_same_place(style: ReasoningSt
     """Otherwise the result would depend on how the output is cut into chunks."""
     opening = (style.open, *style.other_opens, *style.preludes)
     for tags in (opening, (style.close, *style.other_closes)):
-        for tag, other in itertools.permutations(tags, 2):
-            assert not other.startswith(tag)
+        for first, second in itertools.permutations(tags, 2):
+            assert not second.startswith(first)
 
 
 @all_styles

@@ -61,8 +61,8 @@ def test_a_string_is_read_while_it_arrives(name: str) -> None:
 
 
 def test_the_markers_of_the_generations_are_not_mistaken_for_each_other() -> None:
-    for name, other in (NAMES, reversed(NAMES)):
-        text = call(other, "get{city:@x@}")
+    for name, written in (NAMES, reversed(NAMES)):
+        text = call(written, "get{city:@x@}")
         assert parsed(family_named(name), text) == Reading(text, [])
         assert isinstance(family(name), Gemma)
-        assert not family(name).recognises("".join(family(other).markers))
+        assert not family(name).recognises("".join(family(written).markers))

@@ -22,6 +22,7 @@ __all__ = ["NOT_IN_NAMES", "GemmaGrammar"]
 
 NOT_IN_NAMES = frozenset(" \t\r\n:,{}[]<>\"'")
 _KEY = r"/[^ \t\r\n:,{}\[\]<>\"']{1,256}/"
+_DEFINITIONS = frozenset({"$defs", "definitions"})
 _ARRAY_KEYWORDS = frozenset({"type", "items", "minItems", "maxItems"})
 _OBJECT_KEYWORDS = frozenset({"type", "properties", "required", "additionalProperties"})
 _TEXT: Mapping[str, Any] = {"type": "string"}
@@ -39,7 +40,7 @@ class GemmaGrammar:
         self._quote = marker(quote)
         self._texts = ValueGrammar(quote, marker, lines=False)
         self._rules: dict[str, str] = {}
-        self._targets: dict[str, str] = {}
+        self._targets: dict[tuple[str, int, int], str] = {}
 
     @property
     def rules(self) -> str:
@@ -63,7 +64,7 @@ class GemmaGrammar:
         base = f"members_{len(self._rules)}"
         self._rules[f"{base}_first_0"] = self._rules[f"{base}_more_0"] = ""
         for index, field in enumerate(ordered):
-            member = f"{quoted(f'{field.name}:')} {self.of(field.schema)}"
+            member = self._rule(f"{quoted(f'{field.name}:')} {self.of(field.schema)}")
             rest, skipped = f"{base}_more_{index + 1}", f"{base}_first_{index + 1}"
             skip = "" if field.required else f" | {skipped}"
             self._rules[f"{base}_first_{index}"] = f"{member} {rest}{skip}"
@@ -92,16 +93,23 @@ class GemmaGrammar:
             return self._array(schema)
         if kind == "object" and keywords <= _OBJECT_KEYWORDS:
             return self._object(schema)
-        return json_value(schema)
+        return _json(schema)
+
+    def _rule(self, expression: str) -> str:
+        """Returns the name of a rule for an expression that is used more than once."""
+        name = f"part_{len(self._rules)}"
+        self._rules[name] = expression
+        return name
 
     def _target(self, schema: Mapping[str, Any]) -> str:
         """Returns the rule of the target of a reference, which may refer to itself."""
-        key = json.dumps(schema, sort_keys=True)
+        definitions = (id(schema.get("$defs")), id(schema.get("definitions")))
+        key = (str(schema["$ref"]), *definitions)
         if key not in self._targets:
             steps = schema["$ref"].split("/")
             target = schema.get(steps[1], {}).get(steps[2]) if len(steps) == 3 else None
             if not isinstance(target, dict):
-                return json_value(schema)
+                return _json(schema)
             name = self._targets[key] = f"target_{len(self._targets)}"
             self._rules[name] = ""
             self._rules[name] = self.of(with_definitions(target, schema))
@@ -109,20 +117,20 @@ class GemmaGrammar:
 
     def _array(self, schema: Mapping[str, Any]) -> str:
         items = schema.get("items", {})
-        smallest, largest = schema.get("minItems", 0), schema.get("maxItems")
-        if items is False or largest == 0:
-            return '"[" "]"' if smallest == 0 else json_value(schema)
-        item = self.of(with_definitions(items, schema))
-        upper = "" if largest is None else largest - 1
-        listed = f'{item} ("," {item}){{{max(smallest - 1, 0)},{upper}}}'
-        return f'"[" {listed} "]"' if smallest else f'"[" ({listed})? "]"'
+        min_items, max_items = schema.get("minItems", 0), schema.get("maxItems")
+        if items is False or max_items == 0:
+            return '"[" "]"' if min_items == 0 else _json(schema)
+        item = self._rule(self.of(with_definitions(items, schema)))
+        upper = "" if max_items is None else max_items - 1
+        listed = f'{item} ("," {item}){{{max(min_items - 1, 0)},{upper}}}'
+        return f'"[" {listed} "]"' if min_items else f'"[" ({listed})? "]"'
 
     def _object(self, schema: Mapping[str, Any]) -> str:
         properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
         required = schema.get("required", ())
         named = {name: part for name, part in properties.items() if part is not False}
         if not set(required) <= set(named) or not all(map(_is_name, named)):
-            return json_value(schema)
+            return _json(schema)
         if named or others is False:
             return self.members(
                 Field(name, with_definitions(part, schema), name in required)
@@ -145,8 +153,14 @@ class GemmaGrammar:
 
     def _pairs(self, value: str) -> str:
         self._rules["KEY"] = _KEY
-        pair = f'KEY ":" {value}'
+        pair = self._rule(f'KEY ":" {value}')
         return f'"{{" ({pair} ("," {pair})*)? "}}"'
+
+
+def _json(schema: Mapping[str, Any]) -> str:
+    """Returns an expression of JSON, with definitions only if the schema refers to any."""
+    own = {name: part for name, part in schema.items() if name not in _DEFINITIONS}
+    return json_value(schema if '"$ref"' in json.dumps(own) else own)
 
 
 def _is_name(text: str) -> bool:
