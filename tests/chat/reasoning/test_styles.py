@@ -42,6 +42,7 @@ all_styles = pytest.mark.parametrize("style", STYLES, ids=lambda style: style.na
         ("{{ c.split('</reasoning>') }}", "reka"),
         ("answer after [BEGIN FINAL RESPONSE]", "apriel"),
         ("<|begin|>assistant<|think|>{{ r }}<|end|><|content|>", "solar"),
+        ("<|start|>assistant to=self<|message|>{{ r }}<|eom|>", "muse"),
         ("<|begin_of_thought|>{{ r }}<|end_of_thought|>", "openthinker"),
         ("<beginning_of_sentence>ai name={{ n }}", "think"),
         ("You are MiMo, a model.", "think"),

@@ -156,6 +156,13 @@ STYLES = (
         preludes=("<|content|>",),
     ),
     ReasoningStyle(
+        "muse",
+        "to=self<|message|>",
+        "<|eom|><|start|>assistant to=user<|message|>",
+        preludes=("to=user<|message|>", "<|message|>"),
+        other_closes=("<|eom|><|start|>assistant<|message|>",),
+    ),
+    ReasoningStyle(
         "openthinker",
         "<|begin_of_thought|>",
         "<|end_of_thought|>",
@@ -178,6 +185,7 @@ _BY_TEMPLATE: tuple[tuple[tuple[str, ...], str], ...] = (
     (("<think{}>", ":opensource"), "hunyuan"),
     (("[BEGIN FINAL RESPONSE]",), "apriel"),
     (("<|think|>", "<|content|>"), "solar"),
+    (("to=self<|message|>",), "muse"),
     (("<|begin_of_thought|>",), "openthinker"),
     # MiniMax M2 writes results of tools between tags that other models write around the answer.
     (("<think>", "<minimax:tool_call>"), "think"),
