@@ -147,7 +147,32 @@ def _gemma(opening: str, closing: str, quote: str) -> Case:
     return Case(first, first + second, exact=False)
 
 
+def _solar(name: str, arguments: str) -> str:
+    head = f"<|tool_call:begin|>call-1<|tool_call:name|>{name}"
+    return f"{head}<|tool_call:args|>{arguments}<|tool_call:end|>"
+
+
+_CPM_A = (
+    f'<function name="get"><param name="city"><![CDATA[{A["city"]}]]></param>'
+    '<param name="days">3</param></function>'
+)
+_CPM_B = (
+    f'<function name="get_all"><param name="where">{json.dumps(B["where"])}</param>'
+    '<param name="exact">true</param></function>'
+)
+
 CASES: dict[str, Case] = {
+    "tool_calls": Case(
+        f"<tool_calls>[{_LIST_A}]</tool_calls>", f"<tool_calls>[{_LIST_A}, {_LIST_B}]</tool_calls>"
+    ),
+    "solar": Case(
+        f"<|tool_calls|>{_solar('get', A_JSON)}",
+        f"<|tool_calls|>{_solar('get', A_JSON)}{_solar('get_all', B_JSON)}",
+    ),
+    "gigachat": Case(
+        f"<|function_call|>{_LIST_A}", f"<|function_call|>{_LIST_A}\n<|function_call|>{_LIST_B}"
+    ),
+    "minicpm": Case(_CPM_A, f"{_CPM_A}\n{_CPM_B}", exact=False),
     "granite": Case(f"<|tool_call|>[{_LIST_A}]", f"<|tool_call|>[{_LIST_A}, {_LIST_B}]"),
     "phi4": Case(
         f"<|tool_call|>[{_LIST_A}]<|/tool_call|>",

@@ -6,6 +6,7 @@ from friendli_endpoint.chat.tools.granite import GRANITE
 from friendli_endpoint.chat.tools.json_list import JsonList
 from friendli_endpoint.chat.tools.nemotron import NEMOTRON
 from friendli_endpoint.chat.tools.phi4 import Phi4
+from friendli_endpoint.chat.tools.tool_calls import TOOL_CALLS
 
 from .cases import TOOLS, Reading, called, parsed
 from .walk import VOCABULARY, Walk, allowed, as_text, as_token, constraint
@@ -15,6 +16,7 @@ FORMS = [
     (GRANITE, "<|tool_call|>", ""),
     (PHI, "<|tool_call|>", "<|/tool_call|>"),
     (NEMOTRON, "<TOOLCALL>", "</TOOLCALL>"),
+    (TOOL_CALLS, "<tool_calls>", "</tool_calls>"),
 ]
 all_forms = pytest.mark.parametrize(("family", "opening", "closing"), FORMS, ids=lambda x: str(x))
 GET = '{"name": "get", "arguments": {"city": "x"}}'
@@ -84,5 +86,6 @@ def test_granite_is_recognised_by_its_roles_and_phi_by_its_tags() -> None:
     assert GRANITE.recognises("<|start_of_role|> <|tool_call|>")
     assert not GRANITE.recognises("<|tool_call|>")
     assert not GRANITE.recognises("<|start_of_role|> <tool_call>")
+    assert not TOOL_CALLS.recognises("<tool_calls>\n")
     assert PHI.recognises("<|tool|>[]<|/tool|>") and PHI.recognises("<|tool_call|><|/tool_call|>")
     assert not PHI.recognises("<|tool_call|>")

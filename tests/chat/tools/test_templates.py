@@ -39,6 +39,16 @@ TEMPLATES = {
     "nemotron": LIST
     + "{% for m in messages if m.tool_calls %}<TOOLCALL>[{{ calls(m.tool_calls) }}]</TOOLCALL>"
     + "{% endfor %}",
+    "tool_calls": LIST
+    + "{% for m in messages if m.tool_calls %}<tool_calls>[{{ calls(m.tool_calls) }}]</tool_calls>"
+    + "{% endfor %}",
+    "solar": """{% for m in messages if m.tool_calls %}<|tool_calls|>{% for c in m.tool_calls %}<|tool_call:begin|>
+{{- c.id }}<|tool_call:name|>{{ c.function.name }}<|tool_call:args|>{{ c.function.arguments | tojson }}<|tool_call:end|>
+{%- endfor %}{% endfor %}""",
+    "minicpm": """{% for m in messages if m.tool_calls %}{% for c in m.tool_calls %}<function name="{{ c.function.name }}">
+{%- for k, v in c.function.arguments | items %}<param name="{{ k }}">
+{%- if v is string and ('<' in v or '\\n' in v) %}<![CDATA[{{ v }}]]>{% else %}{{ v if v is string else v | tojson }}{% endif %}</param>
+{%- endfor %}</function>{{ '\\n' if not loop.last }}{% endfor %}{% endfor %}""",
     "apertus": """{% for m in messages if m.tool_calls %}<|tools_prefix|>[
 {%- for c in m.tool_calls %}{"{{ c.function.name }}": {{ c.function.arguments | tojson }}}
 {{- ', ' if not loop.last }}{% endfor %}]<|tools_suffix|>{% endfor %}""",

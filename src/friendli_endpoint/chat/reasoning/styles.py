@@ -152,8 +152,9 @@ STYLES = (
     ReasoningStyle(
         "solar",
         "<|think|>",
-        "<|end|><|begin|>assistant<|content|>",
+        "<|end|><|begin|>assistant",
         preludes=("<|content|>",),
+        answer_open="<|content|>",
     ),
     ReasoningStyle(
         "muse",

@@ -28,12 +28,16 @@ class XmlSyntax:
         ending: Text that ends the value.
         closing: Form that ends the arguments.
         lines: Whether the value is on its own lines.
+        block: Form of a parameter up to a value in a block of text, or None.
+        block_ending: Text that ends a value in a block.
     """
 
     opening: Form
     ending: str
     closing: Form
     lines: bool
+    block: Form | None = None
+    block_ending: str = ""
 
 
 def raw_names(tool: ToolSpec) -> Mapping[str, bool]:
@@ -70,7 +74,8 @@ class XmlArguments:
                     return Read(at, fragment)
                 self._value = None
             closing = self._syntax.closing.match(text, at)
-            opening = self._syntax.opening.match(text, at)
+            block = self._syntax.block.match(text, at) if self._syntax.block is not None else None
+            opening = block if block is not None else self._syntax.opening.match(text, at)
             if closing == "maybe" or (opening == "maybe" and closing is None):
                 return Read(at, fragment)
             if closing is not None:
@@ -80,12 +85,13 @@ class XmlArguments:
             fragment += ("," if self._started else "{") + _quoted(opening.name) + ":"
             self._started = True
             at = opening.end
-            self._value = self._value_of(opening.name)
+            ending = self._syntax.ending if block is None else self._syntax.block_ending
+            self._value = self._value_of(opening.name, ending)
 
-    def _value_of(self, name: str) -> "RawValue | _JsonValue":
+    def _value_of(self, name: str, ending: str) -> "RawValue | _JsonValue":
         if self._raw.get(name):
-            return RawValue(self._syntax.ending, self._syntax.lines)
-        return _JsonValue(self._syntax.ending)
+            return RawValue(ending, self._syntax.lines)
+        return _JsonValue(ending)
 
 
 class RawValue:
