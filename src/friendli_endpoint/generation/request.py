@@ -104,8 +104,8 @@ class ReasoningRule:
         other_closes: Other texts that end the reasoning.
         answer_open: Tag that may begin the answer after the reasoning, and is not part of it; empty
             if there is none.
-        answer_close: Tag that may end an answer after another tag, and is not part of it; empty if
-            there is none.
+        answer_close: Tag that may end an answer, and is not part of it; empty if there is none.
+        other_answer_closes: Other tags that may do so.
     """
 
     open: str
@@ -119,6 +119,7 @@ class ReasoningRule:
     other_closes: tuple[str, ...] = ()
     answer_open: str = ""
     answer_close: str = ""
+    other_answer_closes: tuple[str, ...] = ()
 
     @property
     def opens(self) -> tuple[str, ...]:
@@ -134,6 +135,11 @@ class ReasoningRule:
     def answer_opens(self) -> tuple[str, ...]:
         """The texts that may begin an answer after the reasoning: one, or none."""
         return (self.answer_open,) if self.answer_open else ()
+
+    @property
+    def answer_closes(self) -> tuple[str, ...]:
+        """All tags that may end an answer."""
+        return (self.answer_close, *self.other_answer_closes) if self.answer_close else ()
 
 
 @dataclass(frozen=True, slots=True)

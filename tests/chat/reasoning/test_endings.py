@@ -52,6 +52,12 @@ def test_without_an_opening_tag_every_closing_tag_is_removed() -> None:
     assert read(ALONE, ["<a>x</a>y</a>"]) == "<a>xy"
 
 
+def test_an_answer_may_have_several_closing_tags() -> None:
+    rule = ReasoningRule("<t>", "</t>", answer_close="</a>", other_answer_closes=("</m>",))
+    assert read(rule, ["x", "</a>\n</m>\n"]) == "x"
+    assert read(rule, ["x</m> y"]) == "x y"
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from([RULE, ALONE]),

@@ -99,6 +99,7 @@ def test_a_rule_has_the_tags_and_the_options_of_the_request(style: ReasoningStyl
         other_closes=style.other_closes,
         answer_open=style.answer_open,
         answer_close=style.answer_close,
+        other_answer_closes=style.other_answer_closes,
     )
     assert style.rule() == expected
     options = replace(expected, interruptions=("<call>",), trims=False, budget=3)

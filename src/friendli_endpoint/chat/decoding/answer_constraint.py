@@ -38,9 +38,6 @@ class AnswerConstraint:
         self._reasoning_state = reasoning_state
         self._vocabulary = vocabulary
         self._no_end_mask = no_end_mask
-        self._control_mask = bitmask_of(
-            vocabulary.control_ids | vocabulary.end_ids, vocabulary.size
-        )
         self._phase = reasoning_state.phase
         self._after_reasoning = reasoning_state.after_reasoning
         self._is_closed = False
@@ -100,7 +97,8 @@ class AnswerConstraint:
         """Returns the constraint's mask, and the closing tag where the answer may end."""
         mask = self._constraint.mask()
         if self._is_closed:  # only the end may follow, or a call
-            return mask & self._control_mask
+            following = self._vocabulary.control_ids | self._vocabulary.end_ids
+            return mask & bitmask_of(following, self._vocabulary.size)
         closing = self._reasoning_state.answer_close
         if closing and self._constraint.satisfied:
             return mask | bitmask_of(closing, self._vocabulary.size)

@@ -50,7 +50,7 @@ class ReasoningState:
 
     @property
     def answer_close(self) -> frozenset[int]:
-        """The control token that closes an answer: its id, or nothing."""
+        """Ids of the control tokens that are closing tags of an answer."""
         return self._tag_masks.answer_close
 
     @property

@@ -23,8 +23,8 @@ class AnswerEnding:
     """
 
     def __init__(self, rule: ReasoningRule) -> None:
-        self._close = rule.answer_close.encode()
-        self._tags = StopSet([rule.answer_close, *rule.answer_opens])
+        self._opens = {text.encode() for text in rule.answer_opens}
+        self._tags = StopSet([*rule.answer_closes, *rule.answer_opens])
         self._matcher = StopMatcher(self._tags)
         self._depth = 0
         self._pending: list[Segment] = []
@@ -40,14 +40,15 @@ class AnswerEnding:
         while (match := self._matcher.feed(chunk)) is not None:
             self._tail += chunk[: match.end]
             chunk = chunk[match.end :]
-            if not self._tail.endswith(self._close):
+            before, tag = self._tail[: -match.length], self._tail[-match.length :]
+            if tag in self._opens:
                 self._depth += 1
             elif self._depth:
                 self._depth -= 1
             else:
-                before, self._tail = self._tail[: -len(self._close)], b""
+                self._tail = b""
                 yield from self._release(before)
-                self._pending.append(Segment(False, self._close, b""))
+                self._pending.append(Segment(False, tag, b""))
                 self._matcher = StopMatcher(self._tags)
         self._tail += chunk
         certain = len(self._tail) - self._matcher.held

@@ -20,7 +20,8 @@ class ReasoningStyle:
         other_opens: Other texts that open the reasoning.
         other_closes: Other texts that close the reasoning.
         answer_open: Tag that may open the answer after the reasoning; empty if there is none.
-        answer_close: Tag that may close an answer after another tag; empty if there is none.
+        answer_close: Tag that may close an answer; empty if there is none.
+        other_answer_closes: Other tags that may close an answer.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ReasoningStyle:
     other_closes: tuple[str, ...] = ()
     answer_open: str = ""
     answer_close: str = ""
+    other_answer_closes: tuple[str, ...] = ()
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -40,7 +42,8 @@ class ReasoningStyle:
                 None,
                 (
                     *(self.open, *self.other_opens, self.close, *self.other_closes),
-                    *(*self.preludes, self.answer_open, self.answer_close),
+                    *(*self.preludes, self.answer_open),
+                    *(self.answer_close, *self.other_answer_closes),
                 ),
             )
         )
@@ -73,6 +76,7 @@ class ReasoningStyle:
             self.other_closes,
             self.answer_open,
             self.answer_close,
+            self.other_answer_closes,
         )
 
     def _start(self, prompt: str) -> Literal["start", "reasoning", "answer"]:
@@ -96,6 +100,7 @@ STYLES = (
         preludes=("<|open|>response<|sep|>",),
         answer_open="<|open|>response<|sep|>",
         answer_close="<|close|>response<|sep|>",
+        other_answer_closes=("<|close|>message<|sep|>",),
     ),
     ReasoningStyle(
         "granite",

@@ -63,7 +63,7 @@ class TagMasks:
 
     Attributes:
         close: Token ids of the closing tag, which is appended when a budget is spent.
-        answer_close: The control token that is the closing tag of an answer: its id, or nothing.
+        answer_close: Ids of the control tokens that are closing tags of an answer.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class TagMasks:
     ) -> None:
         self._trims = rule.trims
         self.close = tuple(tokenize_fragment(vocabulary, rule.close))
-        closing = rule.answer_close.encode() if rule.trims else b""
+        closing = {tag.encode() for tag in rule.answer_closes if rule.trims}
         self.answer_close = frozenset(
             token
             for token in vocabulary.control_ids.difference(suppressed_ids)
-            if closing and vocabulary.token_bytes(token) == closing
+            if closing and vocabulary.token_bytes(token) in closing
         )
         openings = [(text.encode(), Phase.REASONING) for text in rule.opens]
         openings += [(text.encode(), Phase.ANSWER) for text in rule.preludes]
