@@ -100,7 +100,7 @@ class ChatModel:
             for name, token in (("bos_token", vocabulary.bos_id), ("eos_token", vocabulary.eos_id))
         }
         self._style = style = style_of(template)
-        tags = (style.open, style.close) if style else ()
+        tags = style.tags if style else ()
         self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary, context, tags)
         family = family_named(defaults.tool_family) if defaults.tool_family else family_of(template)
         self._abilities = TemplateAbilities(template, family)

@@ -176,16 +176,18 @@ class DelayedStopMatcher:
             self._ignored_tokens -= 1
             self._ignored_bytes = self._written
 
-    def feed(self, text: bytes) -> StopMatch | None:
+    def feed(self, text: bytes, num_after: int = 0) -> StopMatch | None:
         """Reads the next bytes.
 
         Args:
-            text: More of the answer, up to the last byte of the counted tokens.
+            text: More of the answer.
+            num_after: Number of bytes of the counted tokens after it.
 
         Returns:
             The stop string that completes first, if one does and counts; reading ends there.
         """
-        ignored = max(0, self._ignored_bytes - (self._written - len(text)))
+        begin = self._written - num_after - len(text)
+        ignored = max(0, self._ignored_bytes - begin)
         self._matcher.feed(text[:ignored], enabled=False)
         match = self._matcher.feed(text[ignored:])
         return match and StopMatch(ignored + match.end, match.length)

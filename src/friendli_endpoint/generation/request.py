@@ -23,7 +23,7 @@ _ENTRY_BYTES = 100
 """Measured sizes of a request with its connection, of a choice, of a token id of the prompt, and of
 an id in a table."""
 
-VERSION = 1
+VERSION = 2
 """Version of `GenerationRequest` and the events; an engine rejects other versions."""
 
 
@@ -100,6 +100,12 @@ class ReasoningRule:
         start: State in which the output begins: `start` if the opening tag may come; `reasoning`
             or `answer` if the prompt ends with a tag.
         budget: Maximum number of reasoning tokens, at least 1, or None.
+        other_opens: Other texts that begin the reasoning.
+        other_closes: Other texts that end the reasoning.
+        answer_open: Tag that may begin the answer after the reasoning, and is not part of it; empty
+            if there is none.
+        answer_close: Tag that may end an answer, and is not part of it; empty if there is none.
+        other_answer_closes: Other tags that may do so.
     """
 
     open: str
@@ -109,6 +115,31 @@ class ReasoningRule:
     trims: bool = True
     start: Literal["start", "reasoning", "answer"] = "start"
     budget: int | None = None
+    other_opens: tuple[str, ...] = ()
+    other_closes: tuple[str, ...] = ()
+    answer_open: str = ""
+    answer_close: str = ""
+    other_answer_closes: tuple[str, ...] = ()
+
+    @property
+    def opens(self) -> tuple[str, ...]:
+        """All texts that begin the reasoning."""
+        return (self.open, *self.other_opens)
+
+    @property
+    def closes(self) -> tuple[str, ...]:
+        """All texts that end the reasoning."""
+        return (self.close, *self.other_closes)
+
+    @property
+    def answer_opens(self) -> tuple[str, ...]:
+        """The texts that may begin an answer after the reasoning: one, or none."""
+        return (self.answer_open,) if self.answer_open else ()
+
+    @property
+    def answer_closes(self) -> tuple[str, ...]:
+        """All tags that may end an answer."""
+        return (self.answer_close, *self.other_answer_closes) if self.answer_close else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,11 @@ VOCABULARIES = {
     "control": Spanning(
         *SPANS,
         "][",
-        control=("<think>", "</think>", "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "<|a|>"),
+        control=(
+            *("<think>", "</think>", "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "<|a|>"),
+            *("<|b|>", "<|/b|>", "<|START_THINKING|>", "<|END_THINKING|>"),
+            *("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
+        ),
     ),
 }
 MODELS = {name: ConstraintMaker(vocabulary) for name, vocabulary in VOCABULARIES.items()}
@@ -158,8 +162,9 @@ class Choice:
         suppressed = self.vocabulary.control_ids - visible
         self._rule = style.rule(prompt, markers, trims=form.calls, budget=budget)
         tag_masks = tag_masks_of(self._rule, self.vocabulary, suppressed)
-        texts = (style.open, style.close, *style.preludes, *markers)
-        self._openings = tuple(text.encode() for text in (style.open, *style.preludes))
+        texts = (*style.tags, *markers)
+        opens = (style.open, *style.other_opens, *style.preludes)
+        self._openings = tuple(text.encode() for text in opens)
         self._preferred = [text.encode() for text in texts]
         self._criteria = criteria_of(
             self.vocabulary, suppressed=suppressed | self.vocabulary.end_ids
@@ -267,7 +272,13 @@ def holds(form: Form, name: str, answer: str) -> bool:
     return all(json.loads(text) in ({}, {"a": 1}, {"a": 2}) for text in arguments)
 
 
-STYLED = [NAMED["think"], NAMED["magistral"], NAMED["granite"], NAMED["harmony"], ANGLES, BARS]
+WRAPPED = ReasoningStyle(
+    "wrapped", "<|a|>", "<|/a|>", preludes=("<|b|>",), answer_open="<|b|>", answer_close="<|/b|>"
+)
+STYLED = [
+    *(NAMED[name] for name in ("think", "magistral", "granite", "harmony", "think_response")),
+    *(NAMED["command"], ANGLES, BARS, WRAPPED),
+]
 Case: TypeAlias = tuple[str, ReasoningStyle, Form, str, int | None]
 cases: st.SearchStrategy[Case] = st.tuples(
     st.sampled_from(sorted(VOCABULARIES)),
@@ -313,8 +324,40 @@ def test_the_answer_does_not_depend_on_reasoning_options_and_chunking(
     assert choice.read(out, finish, include=False) == ("", answer)
     _, unparsed = choice.read(out, finish, parse=False)
     assert unparsed == codecs.getincrementaldecoder("utf-8")("replace").decode(whole)
-    assert unparsed.endswith(answer)
     assert reasoning in unparsed
+    assert _is_part(answer, unparsed) if case[1].answer_close else unparsed.endswith(answer)
+
+
+def _is_part(text: str, whole: str) -> bool:
+    """Whether a text without some of its tags is in another one, in order."""
+    rest = iter(whole)
+    return all(character in rest for character in text)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form.calls and not form.required])
+def test_a_control_token_may_close_an_answer_and_only_an_end_or_a_call_follows(form: Form) -> None:
+    vocabulary = VOCABULARIES["control"]
+    choice = Choice("control", WRAPPED, form)
+    closing = vocabulary.token("<|/b|>")
+    for token in vocabulary.tokenize("<|b|>Hi", True):
+        assert token in choice.allowed()
+        choice.guide.accept(token, False)
+    assert closing in choice.allowed()
+    assert choice.guide.accept(closing, False).finish is None
+    assert choice.allowed() <= vocabulary.control_ids | vocabulary.end_ids
+    assert vocabulary.end_ids <= choice.allowed()
+    assert choice.guide.accept(min(vocabulary.end_ids), False).finish == "stop"
+    out = [b"<|b|>", b"Hi", b"<|/b|>"]
+    assert choice.read(out, "stop") == ("", "Hi")
+
+
+def test_a_control_token_does_not_close_an_answer_in_a_response_format() -> None:
+    vocabulary = VOCABULARIES["control"]
+    choice = Choice("control", WRAPPED, Form(regex="4|45"))
+    for token in vocabulary.tokenize("<|b|>4", True):
+        assert token in choice.allowed()
+        choice.guide.accept(token, False)
+    assert vocabulary.token("<|/b|>") not in choice.allowed()
 
 
 models = pytest.mark.parametrize("name", sorted(VOCABULARIES))
@@ -335,7 +378,15 @@ def test_reasoning_may_precede_any_constrained_answer(
                 assert token in choice.allowed(), (form, text)
                 assert choice.guide.accept(token, False).finish is None
         mask = choice.guide.mask()
-        assert mask is not None and np.array_equal(mask, choice.constraint.mask())
+        assert mask is not None
+        expected = choice.constraint.mask()
+        if style.answer_open:  # a tag may come first
+            opening = vocabulary.tokenize(style.answer_open, special)
+            assert opening[0] in choice.allowed()
+            for token in set_bits(expected, vocabulary) - choice.allowed():
+                assert vocabulary.token_bytes(token).startswith(style.answer_open.encode())
+            continue
+        assert np.array_equal(mask, expected)
         assert choice.guide.fast_forward_tokens() == choice.constraint.fast_forward_tokens()
 
 

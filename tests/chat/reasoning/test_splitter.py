@@ -45,7 +45,7 @@ def split_at(text: bytes, cuts: list[int]) -> list[bytes]:
 @st.composite
 def outputs(draw: st.DrawFn) -> tuple[ReasoningStyle, str, str]:
     style = draw(st.sampled_from(STYLES))
-    tags = [style.open, style.close, *style.preludes, CALL]
+    tags = [*style.tags, CALL]
     partial_tags = [tag[:length] for tag in tags for length in (1, len(tag) // 2, len(tag) - 1)]
     atoms = st.sampled_from(
         [*tags, *tags, *partial_tags, " ", "\n", "\n\n", "a", "é", "Let me see."]
@@ -77,6 +77,95 @@ def test_tags_and_the_white_space_around_them_belong_to_neither_side(
     assert whole(style, "", "\n " + output) == ("First this,\n then that.", "It is 4.\n")
 
 
+@st.composite
+def chopped_outputs(draw: st.DrawFn) -> tuple[ReasoningStyle, str, str, list[int]]:
+    """Returns a style, a prompt, a whole output of that style, and where it is chopped."""
+    style = draw(st.sampled_from(STYLES))
+    space = st.sampled_from(["", "\n", " \n\n"])
+    opened = draw(st.booleans())
+    opening = "" if opened else draw(st.sampled_from([style.open, *style.other_opens]))
+    parts = [opening, draw(space), "Let me see.", draw(space)]
+    parts += [draw(st.sampled_from([style.close, *style.other_closes])), draw(space)]
+    if style.answer_open and draw(st.booleans()):
+        parts += [style.answer_open, draw(space)]
+    parts.append("It is 4.")
+    if style.answer_close:
+        parts += [draw(space), style.answer_close, draw(space)]
+    output = "".join(parts)
+    cuts = draw(st.lists(st.integers(0, len(output)), max_size=8))
+    return style, f"assistant: {style.open}\n" if opened else "hi", output, cuts
+
+
+@settings(max_examples=300, deadline=None)
+@given(chopped_outputs())
+def test_no_tag_of_a_style_is_in_the_content(
+    case: tuple[ReasoningStyle, str, str, list[int]],
+) -> None:
+    style, prompt, output, cuts = case
+    chunks = split_at(output.encode(), cuts)
+    assert split(style, prompt, chunks) == ("Let me see.", "It is 4.", Phase.ANSWER)
+
+
+@styles
+def test_an_answer_without_reasoning_may_have_tags(style: ReasoningStyle) -> None:
+    closing = f"\n{style.answer_close}\n" if style.answer_close else ""
+    for prelude in style.preludes:
+        assert whole(style, "hi", f"{prelude}\n4{closing}") == ("", "4")
+    if style.answer_open:
+        for prompt in (style.close, style.answer_open):
+            assert whole(style, prompt, f"{style.answer_open}\n4{closing}") == ("", "4")
+
+
+CLOSING = [style for style in STYLES if style.answer_close]
+closing_styles = pytest.mark.parametrize("style", CLOSING, ids=lambda style: style.name)
+
+
+@closing_styles
+def test_white_space_stays_where_text_follows_the_closing_tag_of_an_answer(
+    style: ReasoningStyle,
+) -> None:
+    output = f"a{style.close}4 {style.answer_close}\n\nDone. \n"
+    assert whole(style, style.open, output) == ("a", "4 \n\nDone. \n")
+
+
+@closing_styles
+def test_an_incomplete_closing_tag_of_an_answer_is_text(style: ReasoningStyle) -> None:
+    output = f"a{style.close}4\n{style.answer_close[:-1]}"
+    assert whole(style, style.open, output) == ("a", f"4\n{style.answer_close[:-1]}")
+
+
+@closing_styles
+def test_white_space_before_a_possible_closing_tag_is_held_back(style: ReasoningStyle) -> None:
+    splitter = ReasoningSplitter(style.rule(f"{style.open}{style.close}"))
+    texts = [
+        b"".join(segment.text for segment in splitter.feed(chunk))
+        for chunk in (b"a \n", b"b", style.answer_close[:3].encode(), b" c\n")
+    ]
+    held = style.answer_close[:3].encode()
+    assert texts == [b"a", b" \nb", b"", held + b" c"]
+    assert splitter.held_answer == b"\n"
+
+
+PAIRED = [style for style in CLOSING if style.answer_open]
+
+
+@pytest.mark.parametrize("style", PAIRED, ids=lambda style: style.name)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_pair_of_tags_inside_of_an_answer_is_text(style: ReasoningStyle, wrapped: bool) -> None:
+    document = f"A: {style.answer_open}x{style.answer_close} B"
+    answer = f"{style.answer_open}{document}{style.answer_close}" if wrapped else document
+    assert whole(style, style.open, f"a{style.close}{answer}") == ("a", document)
+    assert whole(style, "hi", document) == ("", document)
+
+
+@closing_styles
+def test_a_response_format_keeps_every_character_of_its_answer(style: ReasoningStyle) -> None:
+    splitter = ReasoningSplitter(style.rule(style.close, trims=False))
+    output = f" 4\n{style.answer_close}\n".encode()
+    segments = [*splitter.feed(output), *splitter.finish()]
+    assert b"".join(segment.text for segment in segments) == output
+
+
 @styles
 def test_a_prompt_that_ends_with_the_open_tag_starts_in_the_reasoning(
     style: ReasoningStyle,
@@ -89,7 +178,9 @@ def test_a_prompt_that_ends_with_the_open_tag_starts_in_the_reasoning(
 @styles
 def test_a_prompt_that_ends_with_the_close_tag_starts_in_the_answer(style: ReasoningStyle) -> None:
     prompt = f"assistant: {style.open}\n\n{style.close}\n\n"
-    assert ReasoningSplitter(style.rule(prompt)).phase is Phase.ANSWER
+    splitter = ReasoningSplitter(style.rule(prompt))
+    assert splitter.phase is (Phase.START if style.answer_open else Phase.ANSWER)
+    assert splitter.after_reasoning
     assert whole(style, prompt, f"4 {style.open}no{style.close}") == (
         "",
         f"4 {style.open}no{style.close}",

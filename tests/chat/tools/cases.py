@@ -122,7 +122,72 @@ _GLM_B = (
 _PY_A = f"get(city={json.dumps(A['city'])}, days=3)"
 _PY_B = "get_all(where={'name': 'a, b)', 'at': [1, -2.5]}, exact=True)"
 
+
+def _listed(name: str, arguments: str) -> str:
+    return f'{{"name": "{name}", "arguments": {arguments}}}'
+
+
+_LIST_A, _LIST_B = _listed("get", A_JSON), _listed("get_all", B_JSON)
+_SEED_A = (
+    "<seed:tool_call>\n<function=get>\n"
+    f"<parameter=city>{A['city']}</parameter>\n<parameter=days>3</parameter>\n"
+    "</function>\n</seed:tool_call>"
+)
+_SEED_B = (
+    "<seed:tool_call>\n<function=get_all>\n"
+    f"<parameter=where>{json.dumps(B['where'])}</parameter>\n"
+    "<parameter=exact>true</parameter>\n</function>\n</seed:tool_call>"
+)
+
+
+def _gemma(opening: str, closing: str, quote: str) -> Case:
+    first = f"{opening}call:get{{city:{quote}{A['city']}{quote},days:3}}{closing}"
+    where = f"{{at:[1,-2.5],name:{quote}a, b){quote}}}"
+    second = f"{opening}call:get_all{{where:{where},exact:true}}{closing}"
+    return Case(first, first + second, exact=False)
+
+
+def _solar(name: str, arguments: str) -> str:
+    head = f"<|tool_call:begin|>call-1<|tool_call:name|>{name}"
+    return f"{head}<|tool_call:args|>{arguments}<|tool_call:end|>"
+
+
+_CPM_A = (
+    f'<function name="get"><param name="city"><![CDATA[{A["city"]}]]></param>'
+    '<param name="days">3</param></function>'
+)
+_CPM_B = (
+    f'<function name="get_all"><param name="where">{json.dumps(B["where"])}</param>'
+    '<param name="exact">true</param></function>'
+)
+
 CASES: dict[str, Case] = {
+    "tool_calls": Case(
+        f"<tool_calls>[{_LIST_A}]</tool_calls>", f"<tool_calls>[{_LIST_A}, {_LIST_B}]</tool_calls>"
+    ),
+    "solar": Case(
+        f"<|tool_calls|>{_solar('get', A_JSON)}",
+        f"<|tool_calls|>{_solar('get', A_JSON)}{_solar('get_all', B_JSON)}",
+    ),
+    "gigachat": Case(
+        f"<|function_call|>{_LIST_A}", f"<|function_call|>{_LIST_A}\n<|function_call|>{_LIST_B}"
+    ),
+    "minicpm": Case(_CPM_A, f"{_CPM_A}\n{_CPM_B}", exact=False),
+    "granite": Case(f"<|tool_call|>[{_LIST_A}]", f"<|tool_call|>[{_LIST_A}, {_LIST_B}]"),
+    "phi4": Case(
+        f"<|tool_call|>[{_LIST_A}]<|/tool_call|>",
+        f"<|tool_call|>[{_LIST_A}, {_LIST_B}]<|/tool_call|>",
+    ),
+    "nemotron": Case(
+        f"<TOOLCALL>[{_LIST_A}]</TOOLCALL>", f"<TOOLCALL>[{_LIST_A}, {_LIST_B}]</TOOLCALL>"
+    ),
+    "apertus": Case(
+        f'<|tools_prefix|>[{{"get": {A_JSON}}}]<|tools_suffix|>',
+        f'<|tools_prefix|>[{{"get": {A_JSON}}}, {{"get_all": {B_JSON}}}]<|tools_suffix|>',
+    ),
+    "seed": Case(_SEED_A, f"{_SEED_A}\n{_SEED_B}", exact=False),
+    "gemma4": _gemma("<|tool_call>", "<tool_call|>", '<|"|>'),
+    "functiongemma": _gemma("<start_function_call>", "<end_function_call>", "<escape>"),
     "hermes": Case(
         _hermes("get", A_JSON), f"{_hermes('get', A_JSON)}\n{_hermes('get_all', B_JSON)}"
     ),

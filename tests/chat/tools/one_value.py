@@ -13,11 +13,13 @@ from .walk import Walk, allowed, as_text, constraint
 
 FORMS = {
     "qwen_coder": ("<tool_call>\n<function=f>\n", "<parameter=x>\n", "\n</parameter>\n"),
+    "seed": ("<seed:tool_call>\n<function=f>\n", "<parameter=x>", "</parameter>\n"),
     "glm": ("<tool_call>f\n", "<arg_key>x</arg_key>\n<arg_value>", "</arg_value>\n"),
     "pythonic": ("[f(", "x=", ""),
 }
 ENDS = {
     "qwen_coder": "</function>\n</tool_call>",
+    "seed": "</function>\n</seed:tool_call>",
     "glm": "</tool_call>",
     "pythonic": ")]",
 }
@@ -41,7 +43,7 @@ def written(name: str, spec: ToolSpec, value: str) -> str | None:
 
 
 STRING = {"type": "string"}
-XML = ["qwen_coder", "glm"]
+XML = ["qwen_coder", "seed", "glm"]
 DEFINITIONS = {"E": {"enum": ["a", "b"]}}
 
 

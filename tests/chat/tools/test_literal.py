@@ -33,6 +33,7 @@ from friendli_endpoint.chat.tools.literal import as_json, compact, is_json
         ("()", []),
         ("{1, 2}", "{1, 2}"),
         ("[1, 2", "[1, 2"),
+        ("[1 2]", "[1 2]"),
         ("__import__('os')", "__import__('os')"),
     ],
 )

@@ -60,12 +60,15 @@ def test_inline_text_is_unchanged(value: str) -> None:
         (" 12 ", "12"),
         ('{"a": "</p>"}', '{"a":"</p>"}'),
         ("three", '"three"'),
-        ("True", '"True"'),
+        ("True", "true"),
+        ("[1, 'x', {'a': None}]", '[1,"x",{"a":null}]'),
         ("[1", None),
         ("", '""'),
     ],
 )
-def test_other_values_are_json_or_become_a_string(written: str, value: str | None) -> None:
+def test_other_values_are_json_or_literals_or_become_a_string(
+    written: str, value: str | None
+) -> None:
     for name in ("number", "unheard of"):
         text = f"<p={name}>{written}</p></f>"
         if value is None:

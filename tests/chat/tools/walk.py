@@ -22,7 +22,14 @@ _LONG_TOKENS = [
     b" [",
     b'")]',
 ]
-_LONG_TOKENS += [b"</arg_value>", b"\n</parameter>\n"]
+_LONG_TOKENS += [
+    b"</arg_value>",
+    b"\n</parameter>\n",
+    b"</parameter>",
+    b"<escape>",
+    b"]]></param>",
+    b'<|"|>',
+]
 _MARKERS = sorted({marker for family in FAMILIES for marker in family.markers})
 _CLOSERS = frozenset(b'"}])<\n')
 

@@ -1,7 +1,9 @@
 """A constrained answer that may follow reasoning.
 
 The output may begin with a tag or with the answer, and both may begin with the same bytes, such as
-`<`. Both alternatives are therefore tracked until one of them is ruled out.
+`<`. Both alternatives are therefore tracked until one of them is ruled out; again after the
+reasoning, where a tag may open the answer. A control token that closes the answer is not part of
+it, so the constraint does not read it.
 """
 
 from collections.abc import Sequence
@@ -37,6 +39,8 @@ class AnswerConstraint:
         self._vocabulary = vocabulary
         self._no_end_mask = no_end_mask
         self._phase = reasoning_state.phase
+        self._after_reasoning = reasoning_state.after_reasoning
+        self._is_closed = False
         self._untagged = constraint.copy()
         self._may_be_untagged = True
 
@@ -48,11 +52,13 @@ class AnswerConstraint:
             case Phase.REASONING:
                 return self._reasoning_mask()
             case Phase.ANSWER:
-                return self._constraint.mask()
+                return self._answer_mask()
 
     def fast_forward_tokens(self) -> Sequence[int]:
         """Returns the tokens that the constraint makes the only possible continuation."""
-        return self._constraint.fast_forward_tokens() if self._phase is Phase.ANSWER else ()
+        if self._phase is not Phase.ANSWER or self._is_closed:
+            return ()
+        return self._constraint.fast_forward_tokens()
 
     @property
     def satisfied(self) -> bool:
@@ -65,7 +71,14 @@ class AnswerConstraint:
         """Accepts a token that is not an end; returns whether the output must end here."""
         before, self._phase = self._phase, self._reasoning_state.phase
         if before is Phase.ANSWER:
-            return self._constraint.accept(token_id)
+            self._is_closed = self._closes(token_id)
+            return not self._is_closed and self._constraint.accept(token_id)
+        if self._after_reasoning != self._reasoning_state.after_reasoning:
+            self._after_reasoning = True
+            if self._phase is Phase.START:
+                self._untagged = self._constraint.copy()
+                self._may_be_untagged = True
+                return False
         if before is Phase.START:
             finished = self._accept_untagged(token_id)
             if self._phase is Phase.ANSWER and not self._reasoning_state.tagged:
@@ -79,6 +92,22 @@ class AnswerConstraint:
         opening = self._reasoning_state.opening()
         tags = opening.tag & self._no_end_mask
         return self._untagged.mask() & opening.answer | tags if self._may_be_untagged else tags
+
+    def _answer_mask(self) -> Bitmask:
+        """Returns the constraint's mask, and the closing tag where the answer may end."""
+        mask = self._constraint.mask()
+        if self._is_closed:  # only the end may follow, or a call
+            following = self._vocabulary.control_ids | self._vocabulary.end_ids
+            return mask & bitmask_of(following, self._vocabulary.size)
+        closing = self._reasoning_state.answer_close
+        if closing and self._constraint.satisfied:
+            return mask | bitmask_of(closing, self._vocabulary.size)
+        return mask
+
+    def _closes(self, token_id: int) -> bool:
+        """Whether a token closes the answer, and the constraint itself does not ask for it."""
+        closing = self._reasoning_state.answer_close
+        return token_id in closing and not self._constraint.allows([token_id])
 
     def _reasoning_mask(self) -> Bitmask:
         closing = self._reasoning_state.closing()

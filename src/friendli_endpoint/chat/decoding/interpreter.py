@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from friendli_endpoint.chat.reasoning.splitter import ReasoningSplitter, Segment
+from friendli_endpoint.chat.reasoning.segments import Segment
+from friendli_endpoint.chat.reasoning.splitter import ReasoningSplitter
 from friendli_endpoint.chat.stop_strings import DelayedStopMatcher, StopSet
 from friendli_endpoint.chat.tokens import Bitmask
 from friendli_endpoint.generation import OutputSpan, Vocabulary
@@ -61,7 +62,9 @@ class OutputInterpreter:
             DelayedStopMatcher(criteria.stops, criteria.min_tokens) if criteria.stops else None
         )
         self._spans: list[OutputSpan] = []
-        self._held = bytearray()
+        self._num_unread = 0
+        self._held: list[OutputSpan] = []
+        self._num_held = 0
         self._is_stopped = False
         self.num_tokens = 0
         self.num_bytes = 0
@@ -77,11 +80,13 @@ class OutputInterpreter:
         written = b"" if suppressed else self._vocabulary.token_bytes(token_id)
         self.num_tokens += 1
         self.num_bytes = len(written)
+        self._num_unread += len(written)
         if self._stops is not None:
             self._stops.next_token(len(written))
         if self._splitter is None:
             self.answer = written
             if written:
+                self._num_unread = 0
                 self._read_answer(written)
         else:
             segments = self._splitter.feed(written)
@@ -98,8 +103,8 @@ class OutputInterpreter:
         if is_last and self._splitter is not None:
             self._read_segments(self._splitter.finish())
         if self._held:
-            held = 0 if is_last or self._is_stopped or self._stops is None else self._stops.held
-            self._release(len(self._held) - held)
+            held = 0 if is_last or self._stops is None else self._stops.held
+            self._release(self._num_held - held)
         spans = tuple(self._spans)
         self._spans.clear()
         return spans
@@ -108,29 +113,37 @@ class OutputInterpreter:
         for segment in segments:
             if self._is_stopped:
                 return
+            self._num_unread -= len(segment.raw)
             if segment.reasoning:
                 self._spans.append(OutputSpan(True, segment.raw, segment.text))
                 continue
             hidden = segment.raw[: len(segment.raw) - len(segment.text)]
             if hidden:
-                self._spans.append(OutputSpan(False, hidden, b""))
+                self._hold(OutputSpan(False, hidden, b""))
             if segment.text:
                 self._read_answer(segment.text)
 
     def _read_answer(self, text: bytes) -> None:
-        if self._stops is None:
-            self._spans.append(OutputSpan(False, text, text))
-            return
-        match = self._stops.feed(text)
+        self._hold(OutputSpan(False, text, text))
+        match = self._stops.feed(text, self._num_unread) if self._stops is not None else None
         if match is not None:
             self._is_stopped = True
-            self._held += text[: match.end]
-            del self._held[len(self._held) - match.length :]
-        else:
-            self._held += text
+            self._release(self._num_held - (len(text) - match.end) - match.length)
+            self._held.clear()
+
+    def _hold(self, span: OutputSpan) -> None:
+        """Adds a span of the answer, which is output unless it becomes part of a stop string."""
+        self._held.append(span)
+        self._num_held += len(span.text)
 
     def _release(self, size: int) -> None:
-        if size > 0:
-            text = bytes(self._held[:size])
-            self._spans.append(OutputSpan(False, text, text))
-            del self._held[:size]
+        """Outputs the first bytes of the text held back, with the tags up to there."""
+        self._num_held -= size
+        while self._held and len(self._held[0].text) <= size:
+            span = self._held.pop(0)
+            size -= len(span.text)
+            self._spans.append(span)
+        if self._held and size:
+            text = self._held[0].text
+            self._spans.append(OutputSpan(False, text[:size], text[:size]))
+            self._held[0] = OutputSpan(False, text[size:], text[size:])

@@ -40,17 +40,27 @@ class ReasoningState:
 
     @property
     def tagged(self) -> bool:
-        """Whether the output began with a tag."""
+        """Whether the output, or what comes after its reasoning, began with a tag."""
         return self._splitter.tagged
 
     @property
+    def after_reasoning(self) -> bool:
+        """Whether the reasoning is over, so that only the answer may begin."""
+        return self._splitter.after_reasoning
+
+    @property
+    def answer_close(self) -> frozenset[int]:
+        """Ids of the control tokens that are closing tags of an answer."""
+        return self._tag_masks.answer_close
+
+    @property
     def answer(self) -> bytes:
-        """The last token's part of the answer, including bytes held back before it."""
-        return self._interpreter.answer
+        """The part of the answer of the token with which it began, with bytes held back before."""
+        return self._interpreter.answer + self._splitter.held_answer
 
     def opening(self) -> Opening:
-        """Returns the masks for the start of the output."""
-        return self._tag_masks.opening(self._splitter.partial_tag)
+        """Returns the masks for the start of the output, or of the answer after the reasoning."""
+        return self._tag_masks.opening(self._splitter.partial_tag, self._splitter.after_reasoning)
 
     def closing(self) -> Closing:
         """Returns the mask for the reasoning."""

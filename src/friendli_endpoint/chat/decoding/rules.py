@@ -1,6 +1,7 @@
 """Compiles decoding rules; the choices of a request share the result."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from functools import cached_property
 from threading import Lock
 from weakref import WeakValueDictionary
@@ -114,7 +115,7 @@ class RuleCompiler:
 
     def tag_masks(self, rule: ReasoningRule, visible_ids: Collection[int]) -> TagMasks:
         """Returns the tag masks of a reasoning rule; slow when they are not cached yet."""
-        tags = ReasoningRule(rule.open, rule.close, rule.preludes, rule.interruptions, rule.trims)
+        tags = replace(rule, start="start", budget=None)
         return self._tag_masks(tags, self.vocabulary.control_ids - frozenset(visible_ids))
 
     @cachedmethod(lambda self: self._tag_masks_cache, lock=lambda self: self._lock)

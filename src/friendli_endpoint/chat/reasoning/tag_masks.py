@@ -8,7 +8,8 @@ written in tokens that end where the tag ends.
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from friendli_endpoint.chat.reasoning.splitter import WHITESPACE, Phase
+from friendli_endpoint.chat.reasoning.segments import WHITESPACE
+from friendli_endpoint.chat.reasoning.splitter import Phase
 from friendli_endpoint.chat.stop_strings import StopMatcher, StopSet
 from friendli_endpoint.chat.tokens import (
     Bitmask,
@@ -62,6 +63,7 @@ class TagMasks:
 
     Attributes:
         close: Token ids of the closing tag, which is appended when a budget is spent.
+        answer_close: Ids of the control tokens that are closing tags of an answer.
     """
 
     def __init__(
@@ -73,11 +75,19 @@ class TagMasks:
     ) -> None:
         self._trims = rule.trims
         self.close = tuple(tokenize_fragment(vocabulary, rule.close))
-        self._openings = [(rule.open.encode(), Phase.REASONING)]
-        self._openings += [(prelude.encode(), Phase.ANSWER) for prelude in rule.preludes]
-        self._close = rule.close.encode()
-        self._closers = [self._close, *(text.encode() for text in rule.interruptions)]
-        self._stops = StopSet([rule.close, *rule.interruptions])
+        closing = {tag.encode() for tag in rule.answer_closes if rule.trims}
+        self.answer_close = frozenset(
+            token
+            for token in vocabulary.control_ids.difference(suppressed_ids)
+            if closing and vocabulary.token_bytes(token) in closing
+        )
+        openings = [(text.encode(), Phase.REASONING) for text in rule.opens]
+        openings += [(text.encode(), Phase.ANSWER) for text in rule.preludes]
+        answer_openings = [(text.encode(), Phase.ANSWER) for text in rule.answer_opens]
+        self._openings = {False: openings, True: answer_openings}
+        self._closes = {text.encode() for text in rule.closes}
+        self._closers = [text.encode() for text in (*rule.closes, *rule.interruptions)]
+        self._stops = StopSet([*rule.closes, *rule.interruptions])
         self._suppressed_ids = suppressed_ids
         self._token_index = token_index
         self._size = vocabulary.size
@@ -86,18 +96,20 @@ class TagMasks:
             for closer in self._closers
             for found in self._text(token_index.containing(closer))
         ]
-        self._opening_cache: dict[bytes, Opening] = {}
+        self._opening_cache: dict[tuple[bytes, bool], Opening] = {}
         self._closing_cache: dict[bytes, Closing] = {}
 
-    def opening(self, partial_tag: bytes) -> Opening:
-        """Returns the masks for the start of an output.
+    def opening(self, partial_tag: bytes, after_reasoning: bool = False) -> Opening:
+        """Returns the masks for the start of an output, or of an answer after reasoning.
 
         Args:
             partial_tag: The output so far, which may be the beginning of a tag.
+            after_reasoning: Whether the reasoning is over.
         """
-        if partial_tag not in self._opening_cache:
-            self._opening_cache[partial_tag] = self._opening(partial_tag)
-        return self._opening_cache[partial_tag]
+        key = (partial_tag, after_reasoning)
+        if key not in self._opening_cache:
+            self._opening_cache[key] = self._opening(partial_tag, after_reasoning)
+        return self._opening_cache[key]
 
     def closing(self, partial_tag: bytes) -> Closing:
         """Returns the mask for the reasoning.
@@ -109,9 +121,9 @@ class TagMasks:
             self._closing_cache[partial_tag] = self._closing(partial_tag)
         return self._closing_cache[partial_tag]
 
-    def _opening(self, partial_tag: bytes) -> Opening:
+    def _opening(self, partial_tag: bytes, after_reasoning: bool) -> Opening:
         continuing, ending = set[int](), set[int]()
-        for opening, phase in self._openings:
+        for opening, phase in self._openings[after_reasoning]:
             if not opening.startswith(partial_tag):
                 continue
             rest = opening[len(partial_tag) :]
@@ -137,7 +149,7 @@ class TagMasks:
             assert match is not None
             closer = (partial_tag + data)[: len(partial_tag) + match.end][-match.length :]
             rest = data[match.end :]
-            interrupts = closer != self._close
+            interrupts = closer not in self._closes
             answer = rest if interrupts else self._answer_part(rest)
             if answer:
                 excluded.add(token)

@@ -1,5 +1,6 @@
 """Tool calls: one module per family of models, and the lookup of a family."""
 
+from friendli_endpoint.chat.tools.apertus import Apertus
 from friendli_endpoint.chat.tools.deepseek import DeepSeek
 from friendli_endpoint.chat.tools.family import (
     CallArguments,
@@ -13,12 +14,21 @@ from friendli_endpoint.chat.tools.family import (
     ToolSpec,
 )
 from friendli_endpoint.chat.tools.functionary import FunctionaryRecipients, FunctionaryTags
+from friendli_endpoint.chat.tools.gemma import Gemma
+from friendli_endpoint.chat.tools.gigachat import GigaChat
 from friendli_endpoint.chat.tools.glm import Glm
+from friendli_endpoint.chat.tools.granite import GRANITE
 from friendli_endpoint.chat.tools.hermes import Hermes
 from friendli_endpoint.chat.tools.llama3 import Llama3
+from friendli_endpoint.chat.tools.minicpm import MiniCpm
 from friendli_endpoint.chat.tools.mistral import Mistral, MistralArgs
+from friendli_endpoint.chat.tools.nemotron import NEMOTRON
+from friendli_endpoint.chat.tools.phi4 import Phi4
 from friendli_endpoint.chat.tools.pythonic import BarePythonic, MarkedPythonic
 from friendli_endpoint.chat.tools.qwen_coder import QwenCoder
+from friendli_endpoint.chat.tools.seed import Seed
+from friendli_endpoint.chat.tools.solar import Solar
+from friendli_endpoint.chat.tools.tool_calls import TOOL_CALLS
 
 __all__ = [
     "FAMILIES",
@@ -38,6 +48,17 @@ __all__ = [
 _DEFAULT = Hermes()
 
 FAMILIES: tuple[Family, ...] = (
+    Seed(),
+    GRANITE,
+    Phi4(),
+    NEMOTRON,
+    TOOL_CALLS,
+    Apertus(),
+    Solar(),
+    GigaChat(),
+    MiniCpm(),
+    Gemma("gemma4", "<|tool_call>", "<tool_call|>", '<|"|>'),
+    Gemma("functiongemma", "<start_function_call>", "<end_function_call>", "<escape>"),
     QwenCoder(),
     FunctionaryTags(),
     FunctionaryRecipients(),

@@ -12,10 +12,18 @@ from typing import Any
 from friendli_endpoint.chat.tools.family import ToolSpec
 from friendli_endpoint.generation import RequestError
 
-__all__ = ["Field", "Raw", "fields_of", "raw_of", "unsupported_name"]
+__all__ = [
+    "ANNOTATIONS",
+    "Field",
+    "Raw",
+    "fields_of",
+    "raw_of",
+    "unsupported_name",
+    "with_definitions",
+]
 
 _OBJECT_KEYWORDS = frozenset({"additionalProperties", "properties", "required", "type"})
-_ANNOTATIONS = frozenset(
+ANNOTATIONS = frozenset(
     {
         *("$comment", "$defs", "$id", "$schema", "default", "definitions", "deprecated"),
         *("description", "example", "examples", "readOnly", "title", "writeOnly"),
@@ -63,13 +71,13 @@ def fields_of(tool: ToolSpec) -> Sequence[Field]:
     root = tool.parameters
     schema = _resolved(root, root)
     for keyword in schema:
-        if keyword not in _OBJECT_KEYWORDS | _ANNOTATIONS:
+        if keyword not in _OBJECT_KEYWORDS | ANNOTATIONS:
             raise _unsupported(tool, f"the keyword {keyword} at the top of a tool's schema")
     named: Mapping[str, Any] = schema.get("properties", {})
     required: Sequence[str] = schema.get("required", ())
     others = schema.get("additionalProperties", True)
     fields = [
-        Field(name, _with_definitions(subschema, root), name in required)
+        Field(name, with_definitions(subschema, root), name in required)
         for name, subschema in named.items()
         if subschema is not False
     ]
@@ -80,7 +88,7 @@ def fields_of(tool: ToolSpec) -> Sequence[Field]:
                 raise _unsupported(
                     tool, f"the required property {name}, for which no value is allowed,"
                 )
-            fields.append(Field(name, _with_definitions(others, root), required=True))
+            fields.append(Field(name, with_definitions(others, root), required=True))
     return fields
 
 
@@ -91,7 +99,7 @@ def raw_of(schema: Mapping[str, Any]) -> Raw | None:
         None if values have to be written as JSON.
     """
     schema = _resolved(schema, schema)
-    if not set(schema) <= _STRING_KEYWORDS | _ANNOTATIONS or {"const", "enum"} <= set(schema):
+    if not set(schema) <= _STRING_KEYWORDS | ANNOTATIONS or {"const", "enum"} <= set(schema):
         return None
     listed = [schema["const"]] if "const" in schema else schema.get("enum", [])
     if schema.get("type", "string" if listed else None) != "string":
@@ -111,7 +119,7 @@ def unsupported_name(field: Field) -> RequestError:
     )
 
 
-def _with_definitions(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_definitions(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
     """Returns a subschema together with the definitions of its root."""
     own = schema if isinstance(schema, dict) else {}
     definitions = {name: root[name] for name in ("$defs", "definitions") if name in root}
@@ -122,7 +130,7 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
     """Returns the target of a schema that is nothing but a reference, else the schema itself."""
     for _ in range(16):
         steps = str(schema.get("$ref", "")).split("/")
-        if set(schema) - _ANNOTATIONS != {"$ref"} or len(steps) != 3 or steps[0] != "#":
+        if set(schema) - ANNOTATIONS != {"$ref"} or len(steps) != 3 or steps[0] != "#":
             break
         target = root.get(steps[1], {}).get(steps[2])
         if not isinstance(target, dict):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema import LAYOUTS
@@ -18,6 +18,7 @@ __all__ = [
     "is_token",
     "json_value",
     "marked",
+    "marked_by_any",
     "names_pattern",
     "quoted",
     "without",
@@ -97,3 +98,27 @@ def marked(
     if is_token(mark):
         return f"start: TEXT | TEXT {mark} call{more}\nTEXT: {without([opening])}\n{call}"
     return f"start: TEXT | opening call{more}\nTEXT: /(?s:.*)/\nopening[lazy]: TEXT {mark}\n{call}"
+
+
+def marked_by_any(openings: Sequence[str], body: str, marker: Marker, *, required: bool) -> str:
+    """Returns the rules of an output with one block of calls, which one of several texts opens.
+
+    Args:
+        openings: The marker, which begins required calls, and other texts that free text may not
+            contain either.
+        body: Expression after the opening.
+        marker: Returns the Lark form of a marker.
+        required: Whether the output is the block and nothing else.
+    """
+    first, *others = openings
+    if required or not others:
+        return marked(first, body, "", marker, required=required, parallel=False)
+    mark, call = marker(first), f"call: {body}\n"
+    texts = " | ".join(map(quoted, others))
+    if not is_token(mark):
+        opening = f"opening[lazy]: TEXT ({mark} | {texts})\n"
+        return f"start: TEXT | opening call\nTEXT: /(?s:.*)/\n{opening}{call}"
+    return (
+        f"start: TEXT | TEXT {mark} call | opening call\nTEXT: {without(openings)}\n"
+        f"opening[lazy]: TEXT ({texts})\n{call}"
+    )

@@ -28,19 +28,22 @@ def as_json(text: str) -> str:
     if is_json(text):
         return compact(text)
     lexemes: list[str] = []
+    after_value = False
     for found in _LEXEME.finditer(text):
         kind, lexeme = found.lastgroup, found[0]
         if kind == "string":
             lexeme = json.dumps(_unescaped(lexeme[1:-1]), ensure_ascii=False)
-        elif kind == "space":
-            lexeme = ""
         elif kind == "mark":
             if lexeme in "]})" and lexemes and lexemes[-1] == ",":
                 lexemes.pop()
             lexeme = _BRACKETS.get(lexeme, lexeme)
-        else:
+        elif kind == "word":
             lexeme = _WORDS.get(lexeme, lexeme)
-        lexemes.append(lexeme)
+        if kind != "space":
+            is_value = kind != "mark"
+            # A space keeps two values apart, so that "1 2" does not become 12.
+            lexemes.append(f" {lexeme}" if is_value and after_value else lexeme)
+            after_value = is_value
     translated = "".join(lexemes)
     return translated if is_json(translated) else json.dumps(text, ensure_ascii=False)
 

@@ -37,8 +37,9 @@ class MarkedPythonic:
     markers = (_opening, _closing)
 
     def recognises(self, template: str) -> bool:
-        """Recognises the opening marker."""
-        return self._opening in template
+        """Recognises the opening marker, or the list of tools of LFM2 or LFM2.5."""
+        texts = (self._opening, "<|tool_list_start|>", "List of tools: [")
+        return any(text in template for text in texts)
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker

@@ -12,11 +12,11 @@ from friendli_endpoint.chat.tools.arguments import Read
 from friendli_endpoint.chat.tools.family import ToolSpec
 from friendli_endpoint.chat.tools.fields import fields_of, raw_of
 from friendli_endpoint.chat.tools.form import SPACE, Form
-from friendli_endpoint.chat.tools.literal import compact, is_json
+from friendli_endpoint.chat.tools.literal import as_json
 from friendli_endpoint.chat.tools.nesting import Nesting
 from friendli_endpoint.generation import RequestError
 
-__all__ = ["XmlArguments", "XmlSyntax", "raw_names"]
+__all__ = ["RawValue", "XmlArguments", "XmlSyntax", "raw_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,16 @@ class XmlSyntax:
         ending: Text that ends the value.
         closing: Form that ends the arguments.
         lines: Whether the value is on its own lines.
+        block: Form of a parameter up to a value in a block of text, or None.
+        block_ending: Text that ends a value in a block.
     """
 
     opening: Form
     ending: str
     closing: Form
     lines: bool
+    block: Form | None = None
+    block_ending: str = ""
 
 
 def raw_names(tool: ToolSpec) -> Mapping[str, bool]:
@@ -56,7 +60,7 @@ class XmlArguments:
     def __init__(self, syntax: XmlSyntax, raw: Mapping[str, bool]) -> None:
         self._syntax = syntax
         self._raw = raw
-        self._value: _RawValue | _JsonValue | None = None
+        self._value: RawValue | _JsonValue | None = None
         self._started = False
 
     def read(self, text: str) -> Read:
@@ -70,7 +74,8 @@ class XmlArguments:
                     return Read(at, fragment)
                 self._value = None
             closing = self._syntax.closing.match(text, at)
-            opening = self._syntax.opening.match(text, at)
+            block = self._syntax.block.match(text, at) if self._syntax.block is not None else None
+            opening = block if block is not None else self._syntax.opening.match(text, at)
             if closing == "maybe" or (opening == "maybe" and closing is None):
                 return Read(at, fragment)
             if closing is not None:
@@ -80,16 +85,22 @@ class XmlArguments:
             fragment += ("," if self._started else "{") + _quoted(opening.name) + ":"
             self._started = True
             at = opening.end
-            self._value = self._value_of(opening.name)
+            ending = self._syntax.ending if block is None else self._syntax.block_ending
+            self._value = self._value_of(opening.name, ending)
 
-    def _value_of(self, name: str) -> "_RawValue | _JsonValue":
+    def _value_of(self, name: str, ending: str) -> "RawValue | _JsonValue":
         if self._raw.get(name):
-            return _RawValue(self._syntax.ending, self._syntax.lines)
-        return _JsonValue(self._syntax.ending)
+            return RawValue(ending, self._syntax.lines)
+        return _JsonValue(ending)
 
 
-class _RawValue:
-    """A value without quotes, read incrementally."""
+class RawValue:
+    """A value without quotes or escapes, read incrementally.
+
+    Args:
+        ending: Text that ends the value.
+        lines: Whether the value is on its own lines.
+    """
 
     def __init__(self, ending: str, lines: bool) -> None:
         self._endings = (f"\n{ending}", ending) if lines else (ending,)
@@ -123,7 +134,7 @@ class _RawValue:
 
 
 class _JsonValue:
-    """A JSON value; an ending inside of its strings is only text."""
+    """A JSON value or a Python literal; an ending inside of its JSON strings is only text."""
 
     def __init__(self, ending: str) -> None:
         self._ending = ending
@@ -136,17 +147,12 @@ class _JsonValue:
             if not self._nesting.inside:
                 rest = text[self._seen : self._seen + len(self._ending)]
                 if rest == self._ending:
-                    return self._seen + len(rest), _json_of(text[: self._seen]), True
+                    return self._seen + len(rest), as_json(text[: self._seen].strip(SPACE)), True
                 if self._ending.startswith(rest):
                     break
             self._nesting.feed(text[self._seen])
             self._seen += 1
         return 0, "", False
-
-
-def _json_of(text: str) -> str:
-    value = text.strip(SPACE)
-    return compact(value) if is_json(value) else _quoted(value)
 
 
 def _quoted(text: str) -> str:

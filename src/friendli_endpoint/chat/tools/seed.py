@@ -1,0 +1,83 @@
+"""Seed-OSS: `<seed:tool_call>`, and the tags of Qwen3-Coder with each value on the tags' line."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from friendli_endpoint.chat.tools.fallback import prompt
+from friendli_endpoint.chat.tools.family import Marker, ToolSpec
+from friendli_endpoint.chat.tools.fields import Field, fields_of, unsupported_name
+from friendli_endpoint.chat.tools.form import Form, Name, Part, Space, Word
+from friendli_endpoint.chat.tools.lark import choice, marked, quoted
+from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.xml import XmlArguments, XmlSyntax, raw_names
+from friendli_endpoint.chat.tools.xml_values import ValueGrammar
+
+__all__ = ["Seed"]
+
+_OPENING = "<seed:tool_call>"
+_CLOSING = "</seed:tool_call>"
+_FUNCTION = "<function="
+_FUNCTION_END = "</function>"
+_PARAMETER = "<parameter="
+_PARAMETER_END = "</parameter>"
+_NOT_IN_NAMES = frozenset("<>\n")
+_SYNTAX = XmlSyntax(
+    opening=Form(Space(), _PARAMETER, Word(_NOT_IN_NAMES), ">"),
+    ending=_PARAMETER_END,
+    closing=Form(Space(), _FUNCTION_END),
+    lines=False,
+)
+
+
+class Seed:
+    """The family of Seed-OSS."""
+
+    name: ClassVar[str] = "seed"
+    markers: ClassVar[tuple[str, ...]] = (_OPENING, _CLOSING)
+
+    def recognises(self, template: str) -> bool:
+        """Recognises the opening marker."""
+        return _OPENING in template
+
+    def grammar(
+        self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker
+    ) -> str:
+        """Returns a grammar with each parameter on its own line."""
+        values = ValueGrammar(_PARAMETER_END, quoted, lines=False)
+        calls = choice(_call(tool, values) for tool in tools)
+        body = f'"\\n" {calls} "{_FUNCTION_END}\\n" {marker(_CLOSING)}'
+        rules = marked(_OPENING, body, '"\\n"', marker, required=required, parallel=parallel)
+        return rules + values.terminals
+
+    def parser(self, tools: Sequence[ToolSpec]) -> FormParser:
+        """Returns a parser of one output."""
+        names = Name.of(tool.name for tool in tools)
+        raw = {tool.name: raw_names(tool) for tool in tools}
+
+        def call(*before: Part) -> Rule:
+            form = Form(*before, _OPENING, Space(), _FUNCTION, names, ">")
+            return Rule(form, TAIL, lambda name: XmlArguments(_SYNTAX, raw[name]))
+
+        closing = Rule(Form(Space(), _CLOSING), AFTER)
+        first = (call(Space()),)
+        return FormParser({START: first, TEXT: (call(),), TAIL: (closing,), AFTER: first})
+
+    def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
+        """Returns a prompt with the format that the models are trained on."""
+        return prompt(
+            tools,
+            f"{_OPENING}\n{_FUNCTION}NAME>\n{_PARAMETER}ARGUMENT>VALUE{_PARAMETER_END}\n"
+            f"{_FUNCTION_END}\n{_CLOSING}",
+        )
+
+
+def _call(tool: ToolSpec, values: ValueGrammar) -> str:
+    parameters = " ".join(_parameter(field, values) for field in fields_of(tool))
+    return f'"{_FUNCTION}{tool.name}>\\n" {parameters}'
+
+
+def _parameter(field: Field, values: ValueGrammar) -> str:
+    if not _NOT_IN_NAMES.isdisjoint(field.name) or not 0 < len(field.name) <= 256:
+        raise unsupported_name(field)
+    opening = quoted(f"{_PARAMETER}{field.name}>")
+    return f'({opening} {values.of(field)} "\\n")' + ("" if field.required else "?")
