@@ -18,7 +18,9 @@ FORMS = [
     (NEMOTRON, "<TOOLCALL>", "</TOOLCALL>"),
     (TOOL_CALLS, "<tool_calls>", "</tool_calls>"),
 ]
-all_forms = pytest.mark.parametrize(("family", "opening", "closing"), FORMS, ids=lambda x: str(x))
+all_forms = pytest.mark.parametrize(
+    ("family", "opening", "closing"), FORMS, ids=[family.name for family, _, _ in FORMS]
+)
 GET = '{"name": "get", "arguments": {"city": "x"}}'
 READ = called("get", '{"city": "x"}')
 

@@ -11,6 +11,7 @@ from friendli_endpoint.chat.tools.form import Ahead, Form, Part, Space
 from friendli_endpoint.chat.tools.lark import arguments, choice, marked, quoted
 from friendli_endpoint.chat.tools.objects import names_in_json
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.written import WrittenCall, arguments_text
 
 __all__ = ["Apertus"]
 
@@ -58,6 +59,11 @@ class Apertus:
                 AFTER: (first,),
             }
         )
+
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        objects = (f"{{{json.dumps(call.name)}: {arguments_text(call)}}}" for call in calls)
+        return f"{_OPENING}[{', '.join(objects)}]{_CLOSING}"
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""

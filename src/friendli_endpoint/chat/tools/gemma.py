@@ -3,6 +3,7 @@
 Gemma 4 and FunctionGemma write the same form with different markers.
 """
 
+import json
 from collections.abc import Sequence
 
 from friendli_endpoint.chat.tools.fallback import prompt
@@ -13,6 +14,7 @@ from friendli_endpoint.chat.tools.gemma_arguments import GemmaArguments
 from friendli_endpoint.chat.tools.gemma_values import GemmaGrammar
 from friendli_endpoint.chat.tools.lark import choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.written import WrittenCall
 
 __all__ = ["Gemma"]
 
@@ -61,6 +63,29 @@ class Gemma:
         closing = Rule(Form(Space(), self._closing), AFTER)
         first = (call(Space()),)
         return FormParser({START: first, TEXT: (call(),), TAIL: (closing,), AFTER: first})
+
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        return "".join(
+            f"{self._opening}{_CALL}{call.name}{self._written(call.arguments)}{self._closing}"
+            for call in calls
+        )
+
+    def _written(self, value: object) -> str:
+        if isinstance(value, dict):
+            members = sorted(value.items(), key=lambda member: member[0].lower())
+            return "{" + ",".join(f"{name}:{self._text(part)}" for name, part in members) + "}"
+        return f"{{{value}}}"
+
+    def _text(self, value: object) -> str:
+        match value:
+            case dict():
+                return self._written(value)
+            case list():
+                return "[" + ",".join(map(self._text, value)) + "]"
+            case str() if self._quote not in value:
+                return f"{self._quote}{value}{self._quote}"
+        return json.dumps(value, ensure_ascii=False)
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""

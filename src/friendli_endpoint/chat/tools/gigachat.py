@@ -10,6 +10,7 @@ from friendli_endpoint.chat.tools.form import Form, Space
 from friendli_endpoint.chat.tools.lark import marked
 from friendli_endpoint.chat.tools.objects import call_body, head_form, names_in_json
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.written import WrittenCall, call_objects
 
 __all__ = ["GigaChat"]
 
@@ -43,6 +44,10 @@ class GigaChat:
         return FormParser(
             {START: (next_one,), TEXT: (anywhere,), TAIL: (closing,), AFTER: (next_one,)}
         )
+
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        return "\n".join(f"{_OPENING}{call}" for call in call_objects(calls, "arguments"))
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""

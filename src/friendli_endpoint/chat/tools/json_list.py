@@ -14,6 +14,7 @@ from friendli_endpoint.chat.tools.form import Form, Part, Run, Space
 from friendli_endpoint.chat.tools.lark import marked_by_any
 from friendli_endpoint.chat.tools.objects import call_body, head_form, names_in_json
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.written import WrittenCall, call_objects
 
 __all__ = ["JsonList"]
 
@@ -89,6 +90,11 @@ class JsonList:
                 AFTER: first,
             }
         )
+
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        objects = ", ".join(call_objects(calls, "arguments"))
+        return f"{self._opening}[{objects}]{self._closing}"
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""

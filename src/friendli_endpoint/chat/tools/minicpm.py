@@ -12,6 +12,7 @@ from friendli_endpoint.chat.tools.fields import Field, fields_of, raw_of, unsupp
 from friendli_endpoint.chat.tools.form import Form, Name, Part, Space, Word
 from friendli_endpoint.chat.tools.lark import choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.written import WrittenCall, arguments_text, parameter_texts
 from friendli_endpoint.chat.tools.xml import XmlArguments, XmlSyntax, raw_names
 from friendli_endpoint.chat.tools.xml_values import ValueGrammar
 
@@ -69,6 +70,10 @@ class MiniCpm:
         first = (call(Space()),)
         return FormParser({START: first, TEXT: (call(),), AFTER: first})
 
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        return "\n".join(map(_written, calls))
+
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""
         argument = f'{_PARAMETER}ARGUMENT">VALUE{_PARAMETER_END}'
@@ -98,3 +103,18 @@ def _value(field: Field, plain: ValueGrammar, block: ValueGrammar) -> str:
         return blocked if is_bounded else f"(SHORT | {blocked})"
     is_plain = all(_NOT_IN_TEXT.isdisjoint(text) for text in raw.texts)
     return plain.of(field) if is_plain else blocked
+
+
+def _written(call: WrittenCall) -> str:
+    parameters = parameter_texts(call)
+    body = arguments_text(call)
+    if parameters is not None:
+        body = "".join(_written_parameter(call, name, text) for name, text in parameters)
+    return f'{_OPENING}{call.name}">{body}{_CLOSING}'
+
+
+def _written_parameter(call: WrittenCall, name: str, text: str) -> str:
+    is_text = isinstance(call.arguments, dict) and isinstance(call.arguments[name], str)
+    if is_text and not _NOT_IN_TEXT.isdisjoint(text):
+        return f'{_PARAMETER}{name}">{_BLOCK}{text}{_BLOCK_END}'
+    return f'{_PARAMETER}{name}">{text}{_PARAMETER_END}'

@@ -9,6 +9,7 @@ from friendli_endpoint.chat.tools.fields import Field, fields_of, unsupported_na
 from friendli_endpoint.chat.tools.form import Form, Name, Part, Space, Word
 from friendli_endpoint.chat.tools.lark import choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.written import WrittenCall, arguments_text, parameter_texts
 from friendli_endpoint.chat.tools.xml import XmlArguments, XmlSyntax, raw_names
 from friendli_endpoint.chat.tools.xml_values import ValueGrammar
 
@@ -62,6 +63,10 @@ class Seed:
         first = (call(Space()),)
         return FormParser({START: first, TEXT: (call(),), TAIL: (closing,), AFTER: first})
 
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        return "\n".join(map(_written, calls))
+
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""
         return prompt(
@@ -81,3 +86,11 @@ def _parameter(field: Field, values: ValueGrammar) -> str:
         raise unsupported_name(field)
     opening = quoted(f"{_PARAMETER}{field.name}>")
     return f'({opening} {values.of(field)} "\\n")' + ("" if field.required else "?")
+
+
+def _written(call: WrittenCall) -> str:
+    parameters = parameter_texts(call)
+    body = f"{arguments_text(call)}\n"
+    if parameters is not None:
+        body = "".join(f"{_PARAMETER}{name}>{text}{_PARAMETER_END}\n" for name, text in parameters)
+    return f"{_OPENING}\n{_FUNCTION}{call.name}>\n{body}{_FUNCTION_END}\n{_CLOSING}"

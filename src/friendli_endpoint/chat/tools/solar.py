@@ -10,6 +10,7 @@ from friendli_endpoint.chat.tools.family import Marker, ToolSpec
 from friendli_endpoint.chat.tools.form import Ahead, Form, Name, Part, Run, Space
 from friendli_endpoint.chat.tools.lark import arguments, choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
+from friendli_endpoint.chat.tools.written import WrittenCall, arguments_text
 
 __all__ = ["Solar"]
 
@@ -63,6 +64,14 @@ class Solar:
                 AFTER: (call(), first),
             }
         )
+
+    def call_text(self, calls: Sequence[WrittenCall]) -> str:
+        """Returns calls as the model writes them."""
+        written = (
+            f"{_CALL}{number}{_NAME}{call.name}{_ARGUMENTS}{arguments_text(call)}{_CALL_END}"
+            for number, call in enumerate(calls, 1)
+        )
+        return f"{_CALLS}{''.join(written)}"
 
     def fallback_prompt(self, tools: Sequence[ToolSpec]) -> str:
         """Returns a prompt with the format that the models are trained on."""
