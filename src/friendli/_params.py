@@ -324,20 +324,20 @@ def documented(function: F) -> F:
     return with_params(function)
 
 
-def documented_as(method: Callable[..., Any]) -> Callable[[F], F]:
-    """Decorate a method that takes the arguments of the documented `method`.
+def also_documents(raw: Callable[..., Any]) -> Callable[[F], F]:
+    """Decorate a documented method whose arguments the method `raw` takes, too.
 
-    `help()` shows the signature and the `Args:` of `method`.
+    `help()` of `raw` shows the signature and the `Args:` of the decorated method.
     """
 
-    def decorate(function: F) -> F:
-        function.__signature__ = method.__signature__  # type: ignore[attr-defined]
-        if function.__doc__ and method.__doc__:
+    def decorate(method: F) -> F:
+        raw.__signature__ = method.__signature__  # type: ignore[attr-defined]
+        if raw.__doc__ and method.__doc__:
             entries = method.__doc__.partition("Args:\n")[2].partition("\n\n")[0]
-            head, _, tail = function.__doc__.partition("Args:\n")
+            head, _, tail = raw.__doc__.partition("Args:\n")
             _, _, rest = tail.partition("\n\n")
-            function.__doc__ = f"{head}Args:\n{entries}\n\n{rest}"
-        return function
+            raw.__doc__ = f"{head}Args:\n{entries}\n\n{rest}"
+        return method
 
     return decorate
 
