@@ -11,7 +11,7 @@ from cachetools import TTLCache
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.conversation import ChatModel
 from friendli_endpoint.chat.prepared import PreparedRequest
-from friendli_endpoint.chat.worker import Rejection, decode_outcome, encode_body
+from friendli_endpoint.chat.worker import Rejection, decode_body, decode_outcome, encode_body
 from friendli_endpoint.generation import RequestError
 from friendli_endpoint.workers import (
     WorkerCrashError,
@@ -93,17 +93,19 @@ class WorkerPreparer:
     async def prepare(self, body: DedicatedChatCompletionBody) -> PreparedRequest:
         """Implements `Preparer`."""
         job = await asyncio.to_thread(encode_body, body)
+        del body
         if self._rejected:  # hashing large tools takes time that almost no request need take
-            digest = await asyncio.to_thread(_hash_constraints, body)
+            digest = await asyncio.to_thread(_hash_constraints, job)
             if digest in self._rejected:
                 raise self._rejected[digest]
         try:
             outcome = decode_outcome(await self._pool.run(job))
         except (WorkerTimeoutError, WorkerCrashError) as error:
             too_complex = self._too_complex(error)
-            if error.field in _CONSTRAINTS and (body.response_format or body.tools):
-                digest = await asyncio.to_thread(_hash_constraints, body)
-                self._rejected[digest] = too_complex
+            if error.field in _CONSTRAINTS:
+                digest = await asyncio.to_thread(_hash_constraints, job)
+                if digest is not None:
+                    self._rejected[digest] = too_complex
             raise too_complex from error
         except WorkersBusyError:
             message = "too many requests are being prepared; try again later"
@@ -140,7 +142,10 @@ class WorkerPreparer:
         return RequestError(message, param=error.field or None, code=CODE)
 
 
-def _hash_constraints(body: DedicatedChatCompletionBody) -> bytes:
-    """Returns a hash of the fields that constrain the output."""
+def _hash_constraints(job: bytes) -> bytes | None:
+    """Returns a hash of the fields that constrain the output, or None if a job has none."""
+    body = decode_body(job)
+    if not (body.response_format or body.tools):
+        return None
     fields = body.model_dump_json(include=set(_CONSTRAINTS), by_alias=True, exclude_unset=True)
     return hashlib.blake2b(fields.encode(), digest_size=16).digest()

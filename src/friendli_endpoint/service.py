@@ -134,7 +134,9 @@ class EndpointService:
             RequestError: The request is invalid or cannot be served.
         """
         model = self._loaded_model()
-        prepared = await model.preparer.prepare(body)
+        preparing = model.preparer.prepare(body)
+        del body  # a preparer keeps it no longer than it needs it
+        prepared = await preparing
         return await asyncio.to_thread(model.chat.respond, prepared)
 
     async def render(self, body: DedicatedChatCompletionBody) -> Rendering:

@@ -1,8 +1,9 @@
 """A request costs at most a multiple of its size, whichever of its fields is large.
 
 For every field, the largest legal value is sent: a quarter of it if it is refused, and
-so on. Each attempt is measured: the resident memory may grow by 4 MiB and 50 times the body, and
-the event loop's thread may take 0.03 s and 0.03 s for each MB.
+so on. Each attempt is measured in the process that all requests share: while the request waits, its
+resident memory may be larger by 4 MiB and 50 times the body; while the request is prepared, by
+twice that; and the event loop's thread may take 0.03 s and 0.03 s for each MB.
 """
 
 import json
@@ -15,6 +16,9 @@ from tests.faults.large_bodies import CASES, Case, fields
 from tests.http.scripted import VALID
 
 pytestmark = pytest.mark.load
+
+PEAK_FACTOR = 2
+"""The compiler's temporary memory is about as large as what it makes; see `memory_for`."""
 
 SCALES = [4.0**-power for power in range(7)]
 
@@ -43,8 +47,7 @@ def test_every_field_has_a_case() -> None:
 def cases() -> Iterator[object]:
     for name, field_cases in CASES.items():
         for number, case in enumerate(field_cases):
-            marks = pytest.mark.xfail(strict=True, reason=case.known) if case.known else ()
-            yield pytest.param(case, id=f"{name}-{number}", marks=marks)
+            yield pytest.param(case, id=f"{name}-{number}")
 
 
 @pytest.mark.parametrize("case", list(cases()))
@@ -55,7 +58,8 @@ def test_the_largest_value_of_a_field_costs_a_multiple_of_its_size(
         body = json.dumps({**VALID, **case.make(scale)}, ensure_ascii=False).encode()
         cost = measured(body)
         assert cost.status < 500
-        assert max(cost.held, cost.peak) <= max_memory(cost.body), cost
+        assert cost.held <= max_memory(cost.body), cost
+        assert cost.peak <= PEAK_FACTOR * max_memory(cost.body), cost
         assert cost.loop_seconds <= max_loop_seconds(cost.body), cost
         if cost.status == 0:
             break

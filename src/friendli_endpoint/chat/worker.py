@@ -4,6 +4,7 @@ The result is msgpack rather than a pickle: a worker runs the chat template of a
 nothing that it returns must be able to run code in the endpoint's process.
 """
 
+import io
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,15 @@ from friendli_endpoint.chat.prepared import PreparedRequest
 from friendli_endpoint.generation import RequestError, Vocabulary
 from friendli_endpoint.workers import Handler
 
-__all__ = ["FACTORY", "Outcome", "Rejection", "decode_outcome", "encode_body", "load"]
+__all__ = [
+    "FACTORY",
+    "Outcome",
+    "Rejection",
+    "decode_body",
+    "decode_outcome",
+    "encode_body",
+    "load",
+]
 
 FACTORY = "friendli_endpoint.chat.worker:load"
 
@@ -67,7 +76,7 @@ def load(load_vocabulary: Callable[[], Vocabulary]) -> Callable[..., Handler]:
 
         def handle(job: bytes, report: Callable[[str], None]) -> bytes:
             compile_seconds.clear()
-            body: DedicatedChatCompletionBody = pickle.loads(job)
+            body = decode_body(job)
             result: PreparedRequest | Rejection
             try:
                 result = chat.prepare(body, report)
@@ -85,7 +94,18 @@ def load(load_vocabulary: Callable[[], Vocabulary]) -> Callable[..., Handler]:
 
 def encode_body(body: DedicatedChatCompletionBody) -> bytes:
     """Returns the job that prepares a request."""
-    return pickle.dumps(body, pickle.HIGHEST_PROTOCOL)
+    job = io.BytesIO()
+    pickler = pickle.Pickler(job, pickle.HIGHEST_PROTOCOL)
+    # A body is a tree: the table of the objects written so far, 60 bytes for each, is of no use.
+    pickler.fast = True
+    pickler.dump(body)
+    return job.getvalue()
+
+
+def decode_body(job: bytes) -> DedicatedChatCompletionBody:
+    """Returns the body in a job, which must come from `encode_body`."""
+    body: DedicatedChatCompletionBody = pickle.loads(job)
+    return body
 
 
 def decode_outcome(result: bytes) -> Outcome:

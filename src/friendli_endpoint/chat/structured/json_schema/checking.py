@@ -38,8 +38,9 @@ def check_values(schema: Any, path: SchemaPath, draft: Draft) -> None:
             if not is_valid(value):
                 raise SchemaError((*path, keyword), f"it must be {description}", invalid=True)
             max_count = MAX_COUNTS.get(keyword)
-            is_schema = keyword == "items" and isinstance(value, dict)
-            if max_count is not None and not is_schema and len(value) > max_count:
+            if max_count is None or (keyword == "items" and not isinstance(value, list)):
+                continue
+            if len(value) > max_count:
                 raise SchemaError((*path, keyword), f"it has more than {max_count:,} entries")
     for keyword, bound in _EXCLUSIVE:
         if keyword not in schema:
