@@ -74,7 +74,7 @@ def test_a_worker_that_keeps_much_memory_after_a_job_is_replaced() -> None:
         async with started() as pool:
             first = await pool.run(b"pid")
             for _ in range(2):
-                assert await pool.run(b"keep %d" % (MAX_IDLE_BYTES // 2)) == first
+                assert await pool.run(b"keep %d" % (MAX_IDLE_BYTES * 2 // 3)) == first
             assert await pool.run(b"pid") != first
 
     run(test)
