@@ -11,7 +11,14 @@ from cachetools import TTLCache
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.conversation import ChatModel
 from friendli_endpoint.chat.prepared import PreparedRequest
-from friendli_endpoint.chat.worker import Rejection, decode_body, decode_outcome, encode_body
+from friendli_endpoint.chat.worker import (
+    Rejection,
+    TokenizedText,
+    decode_body,
+    decode_outcome,
+    encode_body,
+    encode_text,
+)
 from friendli_endpoint.generation import RequestError
 from friendli_endpoint.workers import (
     WorkerCrashError,
@@ -44,6 +51,14 @@ class Preparer(Protocol):
         """
         ...
 
+    async def tokenize(self, text: str, special: bool) -> list[int]:
+        """Tokenizes a text; see `ChatModel.tokenize`.
+
+        Raises:
+            RequestError: The text is too long, or cannot be tokenized now.
+        """
+        ...
+
     def close(self) -> None:
         """Ends the work that runs; may be called again, and from any thread."""
         ...
@@ -62,6 +77,10 @@ class ThreadPreparer:
     async def prepare(self, body: DedicatedChatCompletionBody) -> PreparedRequest:
         """Implements `Preparer`."""
         return await asyncio.to_thread(self._chat.prepare, body)
+
+    async def tokenize(self, text: str, special: bool) -> list[int]:
+        """Implements `Preparer`."""
+        return await asyncio.to_thread(self._chat.tokenize, text, special)
 
     def close(self) -> None:
         """Does nothing, because a thread cannot be interrupted."""
@@ -99,7 +118,7 @@ class WorkerPreparer:
             if digest in self._rejected:
                 raise self._rejected[digest]
         try:
-            outcome = decode_outcome(await self._pool.run(job))
+            result = await self._run(job)
         except (WorkerTimeoutError, WorkerCrashError) as error:
             too_complex = self._too_complex(error)
             if error.field in _CONSTRAINTS:
@@ -107,6 +126,27 @@ class WorkerPreparer:
                 if digest is not None:
                     self._rejected[digest] = too_complex
             raise too_complex from error
+        assert isinstance(result, PreparedRequest)
+        return result
+
+    async def tokenize(self, text: str, special: bool) -> list[int]:
+        """Implements `Preparer`."""
+        try:
+            result = await self._run(encode_text(text, special))
+        except (WorkerTimeoutError, WorkerCrashError) as error:
+            raise self._too_complex(error) from error
+        assert isinstance(result, TokenizedText)
+        return list(result.token_ids)
+
+    async def _run(self, job: bytes) -> PreparedRequest | TokenizedText:
+        """Runs a job.
+
+        Raises:
+            RequestError: The request is invalid, or the job cannot be run now.
+            WorkerTimeoutError, WorkerCrashError: See `WorkerPool.run`.
+        """
+        try:
+            outcome = decode_outcome(await self._pool.run(job))
         except WorkersBusyError:
             message = "too many requests are being prepared; try again later"
             raise RequestError(message, status=503, code="workers_busy", retry_after=1) from None

@@ -23,9 +23,12 @@ __all__ = [
     "FACTORY",
     "Outcome",
     "Rejection",
+    "TextJob",
+    "TokenizedText",
     "decode_body",
     "decode_outcome",
     "encode_body",
+    "encode_text",
     "load",
 ]
 
@@ -44,15 +47,35 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """Result of preparing a request.
+class TextJob:
+    """A text to tokenize.
 
     Attributes:
-        result: The prepared request, or the reason why it is rejected.
+        text: The text.
+        special: Whether control tokens written out in it are recognised.
+    """
+
+    text: str
+    special: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedText:
+    """The tokens of a text; the discriminating name of the field is part of the wire form."""
+
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Result of a job.
+
+    Attributes:
+        result: The prepared request, the tokens of a text, or the reason why it is rejected.
         compile_seconds: Duration of each compilation of a constraint, in seconds.
     """
 
-    result: PreparedRequest | Rejection
+    result: PreparedRequest | TokenizedText | Rejection
     compile_seconds: tuple[float, ...]
 
 
@@ -76,10 +99,14 @@ def load(load_vocabulary: Callable[[], Vocabulary]) -> Callable[..., Handler]:
 
         def handle(job: bytes, report: Callable[[str], None]) -> bytes:
             compile_seconds.clear()
-            body = decode_body(job)
-            result: PreparedRequest | Rejection
+            content: DedicatedChatCompletionBody | TextJob = pickle.loads(job)
+            result: PreparedRequest | TokenizedText | Rejection
             try:
-                result = chat.prepare(body, report)
+                if isinstance(content, TextJob):
+                    report("prompt")
+                    result = TokenizedText(tuple(chat.tokenize(content.text, content.special)))
+                else:
+                    result = chat.prepare(content, report)
             except RequestError as error:
                 result = Rejection(
                     error.message, error.param, error.status, error.code, error.retry_after
@@ -100,6 +127,11 @@ def encode_body(body: DedicatedChatCompletionBody) -> bytes:
     pickler.fast = True
     pickler.dump(body)
     return job.getvalue()
+
+
+def encode_text(text: str, special: bool) -> bytes:
+    """Returns the job that tokenizes a text; see `TextJob`."""
+    return pickle.dumps(TextJob(text, special), pickle.HIGHEST_PROTOCOL)
 
 
 def decode_body(job: bytes) -> DedicatedChatCompletionBody:
