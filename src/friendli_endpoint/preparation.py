@@ -115,7 +115,7 @@ class WorkerPreparer:
         del body
         if self._rejected:  # hashing large tools takes time that almost no request need take
             digest = await asyncio.to_thread(_hash_constraints, job)
-            if digest in self._rejected:
+            if digest is not None and digest in self._rejected:
                 raise self._rejected[digest]
         try:
             result = await self._run(job)

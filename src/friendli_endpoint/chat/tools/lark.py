@@ -74,7 +74,8 @@ def share_json(grammar: str) -> str:
     found = list(_json_expressions(grammar))
     counts = Counter(grammar[start:end] for start, end in found)
     names: dict[str, str] = {}
-    parts, done = [], 0
+    parts: list[str] = []
+    done = 0
     for start, end in found:
         expression = grammar[start:end]
         if counts[expression] > 1:

@@ -94,10 +94,11 @@ def test_a_keyword_with_too_many_entries_is_rejected_with_its_path(
 
 
 def test_every_keyword_that_takes_a_list_or_an_object_has_a_limit() -> None:
+    samples: list[object] = [[{}], ["a"], {"a": {}}, {"a": []}]
     taken = {
         keyword
         for keyword, (is_valid, _) in VALUES.items()
-        if any(is_valid(value) for value in ([{}], ["a"], {"a": {}}, {"a": []}))
+        if any(is_valid(sample) for sample in samples)
     }
     single = {keyword for keyword in taken if VALUES[keyword][0](True)}
     assert taken - single - {"type", "items"} == COUNTED.keys() - {"items"}
