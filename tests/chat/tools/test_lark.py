@@ -131,8 +131,8 @@ def test_a_marker_that_is_a_token_is_not_allowed_as_text() -> None:
 
 
 def test_equal_expressions_of_json_become_one_rule() -> None:
-    value, other = json_value({"type": "integer"}), json_value({"type": "null"})
-    text = f'start: "a" {value} | "b" {value} | "c" {other} | "%json {{}}" {value}\n'
+    value, null = json_value({"type": "integer"}), json_value({"type": "null"})
+    text = f'start: "a" {value} | "b" {value} | "c" {null} | "%json {{}}" {value}\n'
     shared = share_json(text)
     assert shared.count("%json {") == 3, "one rule, the expression that occurs once, and the text"
     for grammar in (text, shared):
