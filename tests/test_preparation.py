@@ -201,3 +201,24 @@ def test_threads_prepare_the_same() -> None:
         preparer.close()
 
     run(test)
+
+
+def test_texts_are_tokenized_by_workers_within_the_same_limits() -> None:
+    async def test() -> None:
+        async with preparing(cpu_seconds=0.5) as preparer:
+            in_threads = ThreadPreparer(MODELS[PLAIN])
+            for special in (False, True):
+                text = "caf\N{EURO SIGN}<|im_end|>"
+                tokens = await preparer.tokenize(text, special)
+                assert tokens == await in_threads.tokenize(text, special)
+            for text, code in (
+                ("spin:prompt", "too_complex"),
+                ("crash:prompt", "too_complex"),
+                ("x" * 200_000, "context_length_exceeded"),
+            ):
+                with pytest.raises(RequestError) as caught:
+                    await preparer.tokenize(text, False)
+                assert (caught.value.status, caught.value.code) == (400, code)
+                assert caught.value.param == "prompt"
+
+    run(test)

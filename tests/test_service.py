@@ -120,16 +120,20 @@ def test_each_endpoint_id_is_listed_with_every_adapter(source: HeldSource) -> No
     ]
 
 
+def tokenize(service: EndpointService, model: str, text: str) -> list[int]:
+    return asyncio.run(service.tokenize(model, text, False))
+
+
 def test_tokens_restore_the_text_and_an_unknown_model_is_404(source: HeldSource) -> None:
     source.loop.adapters = ("x",)
     service = loaded(source, endpoint_id=("a",))
     for name in ("a", "a:x"):
-        assert service.detokenize(name, service.tokenize(name, "caf\N{EURO SIGN}", False)) == (
+        assert service.detokenize(name, tokenize(service, name, "caf\N{EURO SIGN}")) == (
             "caf\N{EURO SIGN}"
         )
     for name, code in (("a:z", "adapter_not_found"), ("b", None)):
         for call in (
-            lambda name=name: service.tokenize(name, "x", False),
+            lambda name=name: tokenize(service, name, "x"),
             lambda name=name: service.detokenize(name, [5]),
         ):
             found = request_error(call)

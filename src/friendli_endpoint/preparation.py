@@ -11,7 +11,14 @@ from cachetools import TTLCache
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.conversation import ChatModel
 from friendli_endpoint.chat.prepared import PreparedRequest
-from friendli_endpoint.chat.worker import Rejection, decode_outcome, encode_body
+from friendli_endpoint.chat.worker import (
+    Rejection,
+    TokenizedText,
+    decode_body,
+    decode_outcome,
+    encode_body,
+    encode_text,
+)
 from friendli_endpoint.generation import RequestError
 from friendli_endpoint.workers import (
     WorkerCrashError,
@@ -44,6 +51,14 @@ class Preparer(Protocol):
         """
         ...
 
+    async def tokenize(self, text: str, special: bool) -> list[int]:
+        """Tokenizes a text; see `ChatModel.tokenize`.
+
+        Raises:
+            RequestError: The text is too long, or cannot be tokenized now.
+        """
+        ...
+
     def close(self) -> None:
         """Ends the work that runs; may be called again, and from any thread."""
         ...
@@ -62,6 +77,10 @@ class ThreadPreparer:
     async def prepare(self, body: DedicatedChatCompletionBody) -> PreparedRequest:
         """Implements `Preparer`."""
         return await asyncio.to_thread(self._chat.prepare, body)
+
+    async def tokenize(self, text: str, special: bool) -> list[int]:
+        """Implements `Preparer`."""
+        return await asyncio.to_thread(self._chat.tokenize, text, special)
 
     def close(self) -> None:
         """Does nothing, because a thread cannot be interrupted."""
@@ -93,18 +112,41 @@ class WorkerPreparer:
     async def prepare(self, body: DedicatedChatCompletionBody) -> PreparedRequest:
         """Implements `Preparer`."""
         job = await asyncio.to_thread(encode_body, body)
+        del body
         if self._rejected:  # hashing large tools takes time that almost no request need take
-            digest = await asyncio.to_thread(_hash_constraints, body)
-            if digest in self._rejected:
+            digest = await asyncio.to_thread(_hash_constraints, job)
+            if digest is not None and digest in self._rejected:
                 raise self._rejected[digest]
         try:
-            outcome = decode_outcome(await self._pool.run(job))
+            result = await self._run(job)
         except (WorkerTimeoutError, WorkerCrashError) as error:
             too_complex = self._too_complex(error)
-            if error.field in _CONSTRAINTS and (body.response_format or body.tools):
-                digest = await asyncio.to_thread(_hash_constraints, body)
-                self._rejected[digest] = too_complex
+            if error.field in _CONSTRAINTS:
+                digest = await asyncio.to_thread(_hash_constraints, job)
+                if digest is not None:
+                    self._rejected[digest] = too_complex
             raise too_complex from error
+        assert isinstance(result, PreparedRequest)
+        return result
+
+    async def tokenize(self, text: str, special: bool) -> list[int]:
+        """Implements `Preparer`."""
+        try:
+            result = await self._run(encode_text(text, special))
+        except (WorkerTimeoutError, WorkerCrashError) as error:
+            raise self._too_complex(error) from error
+        assert isinstance(result, TokenizedText)
+        return list(result.token_ids)
+
+    async def _run(self, job: bytes) -> PreparedRequest | TokenizedText:
+        """Runs a job.
+
+        Raises:
+            RequestError: The request is invalid, or the job cannot be run now.
+            WorkerTimeoutError, WorkerCrashError: See `WorkerPool.run`.
+        """
+        try:
+            outcome = decode_outcome(await self._pool.run(job))
         except WorkersBusyError:
             message = "too many requests are being prepared; try again later"
             raise RequestError(message, status=503, code="workers_busy", retry_after=1) from None
@@ -140,7 +182,10 @@ class WorkerPreparer:
         return RequestError(message, param=error.field or None, code=CODE)
 
 
-def _hash_constraints(body: DedicatedChatCompletionBody) -> bytes:
-    """Returns a hash of the fields that constrain the output."""
+def _hash_constraints(job: bytes) -> bytes | None:
+    """Returns a hash of the fields that constrain the output, or None if a job has none."""
+    body = decode_body(job)
+    if not (body.response_format or body.tools):
+        return None
     fields = body.model_dump_json(include=set(_CONSTRAINTS), by_alias=True, exclude_unset=True)
     return hashlib.blake2b(fields.encode(), digest_size=16).digest()

@@ -134,7 +134,9 @@ class EndpointService:
             RequestError: The request is invalid or cannot be served.
         """
         model = self._loaded_model()
-        prepared = await model.preparer.prepare(body)
+        preparing = model.preparer.prepare(body)
+        del body  # a preparer keeps it no longer than it needs it
+        prepared = await preparing
         return await asyncio.to_thread(model.chat.respond, prepared)
 
     async def render(self, body: DedicatedChatCompletionBody) -> Rendering:
@@ -147,13 +149,13 @@ class EndpointService:
         ids = (await model.preparer.prepare(body)).request.prompt_ids
         return await asyncio.to_thread(rendering, ids, model.vocabulary, model.engine.card.context)
 
-    def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
-        """Returns the token ids of a text.
+    async def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
+        """Returns the token ids of a text; cancelling it ends the work.
 
         Raises:
             RequestError: There is no such model, or the text has more tokens than the context.
         """
-        return self._find_model(model).chat.tokenize(text, parse_special)
+        return await self._find_model(model).preparer.tokenize(text, parse_special)
 
     def detokenize(self, model: str, tokens: Sequence[int]) -> str:
         """Returns the text of tokens; U+FFFD stands for bytes that are not UTF-8.

@@ -90,3 +90,35 @@ def test_a_field_is_reported_before_it_is_processed(
 def test_an_outcome_of_another_form_is_an_error() -> None:
     with pytest.raises(ValueError, match="Outcome"):
         decode_outcome(b"\x80")
+
+
+BIG = 10**4_000
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"max_tokens": BIG},
+        {"max_completion_tokens": BIG},
+        {"top_k": BIG},
+        {"reasoning_budget": BIG},
+        {"seed": BIG},
+        {"seed": [BIG]},
+        {"logit_bias": {"5": BIG}},
+        *(
+            {"tools": [{"function": {"name": "f", "parameters": {"properties": {"a": schema}}}}]}
+            for schema in (
+                {"minimum": -BIG, "maximum": BIG},
+                {"exclusiveMaximum": BIG},
+                {"maxItems": BIG, "maxLength": BIG, "maxProperties": BIG},
+                {"default": BIG, "examples": [BIG]},
+            )
+        ),
+    ],
+)
+def test_integers_of_any_size_survive_the_job(fields: dict[str, Any]) -> None:
+    context = VOCABULARY.context
+    source = next(source for source in SOURCES if "<think>" in source)
+    result = decode_outcome(HANDLERS[source](encode_body(body_of(**fields)), ignore)).result
+    assert isinstance(result, PreparedRequest)
+    assert result.request.max_tokens <= context - result.request.num_prompt_tokens

@@ -1,4 +1,4 @@
-"""Cost of holding a request: `python -m tests.faults.amplification` measures one case a line.
+"""Cost of holding a request, in the process that all requests share.
 
 Each case runs in a forked process with the whole application over the scripted vocabulary, and an
 engine that lets every request wait. The process measures how much its resident memory grows, at
@@ -32,6 +32,7 @@ from friendli_endpoint.generation import (
     Vocabulary,
 )
 from friendli_endpoint.http.policy import Policy
+from friendli_endpoint.preparation import WorkerPreparer
 from friendli_endpoint.service import EndpointService
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
@@ -141,20 +142,16 @@ class WaitingSource:
         pass
 
 
-async def measure(body: bytes) -> Cost:
-    """Sends a request and measures its cost, after a small one has warmed everything up."""
-    source = WaitingSource()
-    service = EndpointService(Settings(workers=0), source, Telemetry())
-    service.load()
-    app = create_app(service, Policy(max_body=4 << 20, max_messages=2048))
+async def measure(app: Any, engine: WaitingEngine, body: bytes) -> Cost:
+    """Sends a request and measures its cost, after small ones have warmed everything up."""
     schema = {"type": "json_schema", "json_schema": {"schema": {"enum": ["a", 1]}}}
     for fields in ({}, {"response_format": schema}, {"tools": [tool()]}):
-        await send(app, source.engine, json.dumps({**VALID, **fields}).encode())
+        await send(app, engine, json.dumps({**VALID, **fields}).encode())
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = memory("VmRSS")
-    call, seconds = await send(app, source.engine, body)
+    call, seconds = await send(app, engine, body)
     gc.collect()
     error = call.body.decode() if call.status else ""
     peak, held = memory("VmHWM") - before, memory("VmRSS") - before
@@ -197,7 +194,7 @@ def memory(name: str) -> int:
 def measuring() -> Iterator[Callable[[bytes], Cost]]:
     """Yields a function that measures the cost of a body."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.amplification"],
+        [sys.executable, "-c", "from tests.faults.amplification import main; main()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment(),
@@ -217,14 +214,22 @@ def measuring() -> Iterator[Callable[[bytes], Cost]]:
 
 
 def main() -> None:
+    source = WaitingSource()
+    service = EndpointService(Settings(workers=1), source, Telemetry())
+    service.load()
+    app = create_app(service, Policy(max_body=4 << 20, max_messages=2048))
+    forget_workers(service)
+    gc.freeze()
     while size := sys.stdin.buffer.readline():
         body = sys.stdin.buffer.read(int(size))
         if not os.fork():
-            print(json.dumps(asdict(asyncio.run(measure(body)))), flush=True)
+            print(json.dumps(asdict(asyncio.run(measure(app, source.engine, body)))), flush=True)
             os._exit(0)
         os.wait()
 
 
-if __name__ == "__main__":
-    gc.freeze()
-    main()
+def forget_workers(service: EndpointService) -> None:
+    """Makes the pool fork a new worker in each process that is forked from this one."""
+    preparer = service._loaded_model().preparer
+    assert isinstance(preparer, WorkerPreparer)
+    preparer._pool._idle.clear()

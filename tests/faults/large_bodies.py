@@ -24,12 +24,10 @@ class Case:
     Attributes:
         make: Returns the fields of a body that is as large as a fraction of the largest one.
         is_legal: Whether there is a legal value.
-        known: Reason why the value costs too much today, if it does.
     """
 
     make: Callable[[float], Fields]
     is_legal: bool = True
-    known: str = ""
 
 
 def fields(model: type[BaseModel] = DedicatedChatCompletionBody, prefix: str = "") -> Iterator[str]:
@@ -163,6 +161,21 @@ def tools(value: Callable[[float], Fields], **more: Any) -> Case:
     return Case(lambda scale: {"tools": [{"function": {**plain, **value(scale)}}]}, **more)
 
 
+def open_tool(number: int) -> Fields:
+    """Returns a tool with a parameter of its own, which takes further arguments."""
+    name = f"p{number}"
+    parameters = {"type": "object", "properties": {name: {"type": "string"}}, "required": [name]}
+    return {"function": {"name": f"f{number}", "parameters": parameters}}
+
+
+def closed_tool(number: int) -> Fields:
+    """Returns a tool with a parameter of its own and a description, as programs define them."""
+    tool = open_tool(number)
+    tool["function"]["description"] = "Does what its name says, once for each call. " * 4
+    tool["function"]["parameters"]["additionalProperties"] = False
+    return tool
+
+
 def schema(value: Callable[[float], Any], **more: Any) -> Case:
     return Case(lambda scale: response_schema(value(scale)), **more)
 
@@ -205,9 +218,6 @@ LEGAL_NUMBERS = {"max_tokens", "max_completion_tokens", "reasoning_budget", "top
 
 ASSISTANT = "messages[AssistantMessage]."
 USER = "messages[UserMessage].content"
-TEMPLATE = "an indented value is as large as its depth times its size"
-WAITING = "matchers are made before their choice has a place"
-WORKER = "schemas are rewritten and compiled in this process"
 
 CASES: dict[str, list[Case]] = {
     **{name: [field(name, number, is_legal=name in LEGAL_NUMBERS)] for name in NUMBERS},
@@ -216,9 +226,7 @@ CASES: dict[str, list[Case]] = {
         field("chat_template_kwargs", wide),
         field("chat_template_kwargs", lambda scale: {"unused": text(scale)}),
         field("chat_template_kwargs", lambda scale: {"extra": text(scale)}),
-        field(
-            "chat_template_kwargs", lambda scale: {"extra": deep_and_wide(scale)}, known=TEMPLATE
-        ),
+        field("chat_template_kwargs", lambda scale: {"extra": deep_and_wide(scale)}),
     ],
     "eos_token": [field("eos_token", lambda scale: [2] * int(262_000 * scale))],
     "logit_bias": [
@@ -243,8 +251,9 @@ CASES: dict[str, list[Case]] = {
                     for i in range(max(1, int(1_024 * scale)))
                 ]
             },
-            known=WORKER,
         ),
+        Case(lambda scale: {"tools": [open_tool(i) for i in range(max(1, int(1_024 * scale)))]}),
+        Case(lambda scale: {"tools": [closed_tool(i) for i in range(max(1, int(1_024 * scale)))]}),
     ],
     "tools.function.description": [tools(lambda scale: {"description": text(scale)})],
     "tools.function.parameters": [
@@ -256,18 +265,16 @@ CASES: dict[str, list[Case]] = {
                     "properties": {f"p{i}": {"type": "string"} for i in range(int(2_000 * scale))},
                 }
             },
-            known=WORKER,
         ),
     ],
     "response_format[ResponseFormatJSONSchema].json_schema.schema": [
         schema(lambda scale: {"enum": [text(scale, 400_000)]}),
-        schema(lambda scale: {"enum": [f"{i}" for i in range(int(9_000 * scale))]}, known=WORKER),
+        schema(lambda scale: {"enum": [f"{i}" for i in range(int(9_000 * scale))]}),
         schema(lambda scale: {"oneOf": [{"const": i} for i in range(int(4_000 * scale))]}),
         schema(lambda scale: {"description": text(scale, 500_000)}),
         schema(lambda scale: {"pattern": f"({text(scale, 2_000, 'a?')})"}),
         Case(
-            lambda scale: response_schema({"not": {"enum": [text(scale, 1_990)]}}, 128),
-            known=WAITING,
+            lambda scale: response_schema({"not": {"enum": [text(scale, 1_500)]}}, 128),
         ),
         Case(
             lambda scale: response_schema(
@@ -282,7 +289,7 @@ CASES: dict[str, list[Case]] = {
         )
     ],
     "response_format[ResponseFormatRegex].schema": [
-        regex(lambda scale: text(scale, 100_000, "a?"), known=WORKER),
+        regex(lambda scale: text(scale, 100_000, "a?")),
         regex(lambda scale: f"[a-z]{{{max(1, int(50_000 * scale))}}}"),
         regex(lambda scale: f"(?:[^ab]c|b){{0,{max(1, int(2_000 * scale))}}}"),
     ],

@@ -1,8 +1,9 @@
 """A request costs at most a multiple of its size, whichever of its fields is large.
 
-For every field, the largest legal value is sent: a quarter of it if it is refused, and
-so on. Each attempt is measured: the resident memory may grow by 4 MiB and 50 times the body, and
-the event loop's thread may take 0.03 s and 0.03 s for each MB.
+For every field, the largest legal value is sent: a quarter or an eighth of it if it is refused, and
+so on. Each attempt is measured in the process that all requests share: while the request waits, its
+resident memory may be larger by 4 MiB and 50 times the body; while the request is prepared, by
+twice that; and the event loop's thread may take 0.03 s and 0.03 s for each MB.
 """
 
 import json
@@ -17,7 +18,12 @@ from tests.http.scripted import VALID
 
 pytestmark = pytest.mark.load
 
+PEAK_FACTOR = 2
+"""The compiler's temporary memory is about as large as what it makes; see `memory_for`."""
+
 SCALES = [4.0**-power for power in range(7)]
+TEXT_SCALES = [8.0**-power for power in range(4)]
+"""Scales of fields whose largest legal value is as long as the context: half of the attempts."""
 
 
 @pytest.fixture(scope="module")
@@ -44,19 +50,20 @@ def test_every_field_has_a_case() -> None:
 def cases() -> Iterator[object]:
     for name, field_cases in (CASES | FREE_CASES).items():
         for number, case in enumerate(field_cases):
-            marks = pytest.mark.xfail(strict=True, reason=case.known) if case.known else ()
-            yield pytest.param(case, id=f"{name}-{number}", marks=marks)
+            scales = TEXT_SCALES if name.startswith("messages") else SCALES
+            yield pytest.param(case, scales, id=f"{name}-{number}")
 
 
-@pytest.mark.parametrize("case", list(cases()))
+@pytest.mark.parametrize(("case", "scales"), list(cases()))
 def test_the_largest_value_of_a_field_costs_a_multiple_of_its_size(
-    case: Case, measured: Callable[[bytes], Cost]
+    case: Case, scales: list[float], measured: Callable[[bytes], Cost]
 ) -> None:
-    for scale in SCALES if case.is_legal else SCALES[:1]:
+    for scale in scales if case.is_legal else scales[:1]:
         body = json.dumps({**VALID, **case.make(scale)}, ensure_ascii=False).encode()
         cost = measured(body)
         assert cost.status < 500
-        assert max(cost.held, cost.peak) <= max_memory(cost.body), cost
+        assert cost.held <= max_memory(cost.body), cost
+        assert cost.peak <= PEAK_FACTOR * max_memory(cost.body), cost
         assert cost.loop_seconds <= max_loop_seconds(cost.body), cost
         if cost.status == 0:
             break

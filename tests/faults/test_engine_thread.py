@@ -1,11 +1,13 @@
 """Every callback of the engine's thread raises once: at its first, second or last call.
 
 In each cell, a constrained request, a free one with an adapter and a client that leaves run at the
-same time. Every request is answered: correctly, or with an error; the next request is answered
-correctly, unless the engine has ended, and then everything is a 503.
+same time. Every request is answered: correctly, or with an error; the next requests are answered
+correctly, unless the engine has ended: then requests that waited for it are a 500, and later ones a
+503.
 """
 
 import itertools
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from friendli_endpoint.engine.core.backend import Backend
-from friendli_endpoint.generation import Guide
+from friendli_endpoint.engine.core.loop import EngineLoop
+from friendli_endpoint.engine.core.outbox import Deliver
+from friendli_endpoint.generation import GenerationRequest, Guide
 from tests.faults.engine_thread import (
     ADAPTERS,
     BACKEND,
@@ -30,6 +34,7 @@ from tests.faults.engine_thread import (
     constrained,
     running,
 )
+from tests.http.scripted import BOUND
 
 CALLBACKS = (*GUIDE, *BACKEND, *ADAPTERS, *MESSAGES, *ENGINE)
 
@@ -69,12 +74,13 @@ SHAPES = [Shape(n, stream) for n, stream in itertools.product((1, 3), (False, Tr
 
 @dataclass(frozen=True)
 class Found:
-    """Outcomes of a workload: loading an adapter, two concurrent requests, and a later one."""
+    """Outcomes of a workload: loading an adapter, two concurrent requests, and two later ones."""
 
     loaded: Outcome
     concurrent: tuple[Outcome, ...]
-    health: int
     after: Outcome
+    health: int
+    last: Outcome
 
 
 def workload(endpoint: Scripted, shape: Shape) -> Found:
@@ -89,7 +95,8 @@ def workload(endpoint: Scripted, shape: Shape) -> Found:
         endpoint.ask("DELETE", "/dedicated/v1/adapters/poet")
     (after,) = endpoint.complete(constrained("And again."))
     health = endpoint.ask("GET", "/health").status
-    return Found(loaded, tuple(concurrent), health, after)
+    (last,) = endpoint.complete(constrained("And again."))
+    return Found(loaded, tuple(concurrent), after, health, last)
 
 
 @cache
@@ -157,8 +164,38 @@ def test_a_callback_that_raises_once_fails_the_requests_that_it_affects(
         assert has_failed or outcome.choices == right.choices
     if found.health == 503:
         assert name in REOPENING
-        assert found.after.status == 503 and found.after.error is not None
-        assert ENDED in found.after.error["message"]
+        # The next request may arrive while the engine tries to start again, and wait for that.
+        assert found.after.status in (500, 503) and found.last.status == 503
+        for outcome in (found.after, found.last):
+            assert outcome.error is not None and ENDED in outcome.error["message"]
     else:
         assert found.health == 200
         assert is_failure(found.after) or found.after.choices == expected.after.choices
+        assert found.last.choices == expected.last.choices or is_failure(found.last)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_request_that_arrives_while_the_engine_starts_again_waits_for_that(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    submitted = threading.Semaphore(0)
+    submit = EngineLoop.submit
+
+    class LateFault(Fault):
+        def __call__(self, name: str) -> None:
+            if name == "open":
+                for _ in range(2):
+                    assert submitted.acquire(timeout=BOUND)
+            super().__call__(name)
+
+    def counted(self: EngineLoop, request: GenerationRequest, deliver: Deliver) -> None:
+        submit(self, request, deliver)
+        submitted.release()
+
+    monkeypatch.setattr(EngineLoop, "submit", counted)
+    with running(LateFault("open", 1), monkeypatch, folder) as endpoint:
+        cut, waiting, late = (endpoint.complete(completion("Hello!"))[0] for _ in range(3))
+    assert is_failure(cut) and is_failure(waiting) and is_failure(late)
+    assert (cut.status, waiting.status, late.status) == (500, 500, 503)
+    for outcome in (waiting, late):
+        assert outcome.error is not None and ENDED in outcome.error["message"]

@@ -200,7 +200,7 @@ class ScriptedService:
         await self.prepare(body)
         return rendering((1,), SCRIPTED, SCRIPTED.context)
 
-    def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
+    async def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
         if self.error is not None:
             raise self.error
         self.named.append(model)

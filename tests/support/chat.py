@@ -18,7 +18,7 @@ from friendli_endpoint.chat.reasoning.splitter import ReasoningSplitter
 from friendli_endpoint.chat.reasoning.tag_masks import TagMasks
 from friendli_endpoint.chat.request.validation import ModelFacts, validate
 from friendli_endpoint.chat.stop_strings import StopSet
-from friendli_endpoint.chat.structured import Constraint, GrammarMaker, MatcherCompiler
+from friendli_endpoint.chat.structured import Constraint, GrammarMaker, MatcherCompiler, memory_for
 from friendli_endpoint.chat.structured.json_schema import JsonLayout
 from friendli_endpoint.chat.tokens import Bitmask, TokenIndex, bitmask_without
 from friendli_endpoint.chat.tools import Family
@@ -135,7 +135,7 @@ class ConstraintMaker:
 
     def lark(self, text: str, end_ids: frozenset[int], param: str) -> Constraint:
         """Returns a constraint to the texts that a Lark grammar allows."""
-        return self.of_grammar(self.grammars.lark(text, param), end_ids)
+        return self.of_grammar(self.grammars.lark(text, param, memory_for(len(text))), end_ids)
 
     def of_grammar(self, grammar: Grammar, end_ids: frozenset[int]) -> Constraint:
         """Returns a constraint to a grammar."""

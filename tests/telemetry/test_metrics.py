@@ -144,7 +144,7 @@ def test_a_cached_constraint_is_not_compiled_again() -> None:
         compiler.json_schema({"type": "integer"}, "schema")
     assert len(compiled) == 1
     with pytest.raises(RequestError):
-        compiler.lark("start: nothing", "grammar")
+        compiler.lark("start: nothing", "grammar", 1 << 20)
     assert len(compiled) == 2
     assert min(compiled) >= 0
 

@@ -52,6 +52,14 @@ def _allocate(num_bytes: str, report: Callable[[str], None]) -> str:
     return str(len(bytearray(int(num_bytes))))
 
 
+def _keep(num_bytes: str, _report: Callable[[str], None]) -> str:
+    _kept.append(b"x" * int(num_bytes))
+    return str(os.getpid())
+
+
+_kept: list[bytes] = []
+
+
 def _crash(_text: str, report: Callable[[str], None]) -> str:
     report("tools[0]")
     os.kill(os.getpid(), signal.SIGSEGV)
@@ -72,6 +80,7 @@ JOBS = {
     "spin": _spin,
     "sleep": _sleep,
     "allocate": _allocate,
+    "keep": _keep,
     "crash": _crash,
     "raise": _raise,
     "leave": _leave,

@@ -16,14 +16,16 @@ FACTORY = "tests.workers.preparing:load"
 
 
 def load(load_vocabulary: Callable[[], Vocabulary]) -> Callable[..., Handler]:
-    """Does what `chat.worker.load` does, but for models named `spin:FIELD` and `crash:FIELD`."""
+    """Does what `chat.worker.load` does, but for models and texts `spin:FIELD`, `crash:FIELD`."""
     make_real_handler = worker.load(load_vocabulary)
 
     def make_handler(template: str, context: int, defaults: ChatDefaults) -> Handler:
         prepare = make_real_handler(template, context, defaults)
 
         def handle(job: bytes, report: Callable[[str], None]) -> bytes:
-            fault, _, field = pickle.loads(job).model.partition(":")
+            content = pickle.loads(job)
+            name = content.text if isinstance(content, worker.TextJob) else content.model
+            fault, _, field = name.partition(":")
             if fault in ("spin", "crash"):
                 report(field)
             if fault == "crash":

@@ -17,7 +17,7 @@ from friendli_endpoint.workers import (
     WorkerStartError,
     WorkerTimeoutError,
 )
-from friendli_endpoint.workers.fork_server import Setup
+from friendli_endpoint.workers.fork_server import MAX_IDLE_BYTES, Setup
 from tests.workers.processes import children_of, fork_servers
 
 MIB = 1 << 20
@@ -65,6 +65,17 @@ def test_a_worker_does_one_job_after_another() -> None:
     async def test() -> None:
         async with started() as pool:
             assert len({await pool.run(b"pid") for _ in range(10)}) == 1
+
+    run(test)
+
+
+def test_a_worker_that_keeps_much_memory_after_a_job_is_replaced() -> None:
+    async def test() -> None:
+        async with started() as pool:
+            first = await pool.run(b"pid")
+            for _ in range(2):
+                assert await pool.run(b"keep %d" % (MAX_IDLE_BYTES * 2 // 3)) == first
+            assert await pool.run(b"pid") != first
 
     run(test)
 

@@ -147,12 +147,13 @@ class ChatModel:
         check_prompt_tokens(len(prompt.ids), self._context, request.min_tokens)
         report("tools" if toolbox is not None else "response_format")
         rules = self._decoding_rules(request, prompt, toolbox)
+        remaining = self._context - len(prompt.ids)
         generation = GenerationRequest(
             request_id=f"chatcmpl-{uuid.uuid4().hex}",
             prompt=(TextSegment(prompt.ids),),
             choices=request.sampling,
             rules=rules,
-            max_tokens=request.max_tokens or self._context - len(prompt.ids),
+            max_tokens=min(request.max_tokens or remaining, remaining),
             top_logprobs=request.top_logprobs,
             adapter=request.adapter,
             stream=request.stream,
@@ -224,11 +225,12 @@ class ChatModel:
     ) -> ReasoningRule | None:
         if self._style is None:
             return None
+        budget = request.reasoning_budget
         return self._style.rule(
             prompt.tag,
             toolbox.family.markers[:1] if toolbox else (),
             trims=toolbox is not None or request.response_format is None,
-            budget=request.reasoning_budget,
+            budget=None if budget is None else min(budget, self._context),
         )
 
     def _grammar(self, request: ChatRequest, toolbox: Toolbox | None) -> Grammar | None:

@@ -4,6 +4,7 @@ The result is msgpack rather than a pickle: a worker runs the chat template of a
 nothing that it returns must be able to run code in the endpoint's process.
 """
 
+import io
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,18 @@ from friendli_endpoint.chat.prepared import PreparedRequest
 from friendli_endpoint.generation import RequestError, Vocabulary
 from friendli_endpoint.workers import Handler
 
-__all__ = ["FACTORY", "Outcome", "Rejection", "decode_outcome", "encode_body", "load"]
+__all__ = [
+    "FACTORY",
+    "Outcome",
+    "Rejection",
+    "TextJob",
+    "TokenizedText",
+    "decode_body",
+    "decode_outcome",
+    "encode_body",
+    "encode_text",
+    "load",
+]
 
 FACTORY = "friendli_endpoint.chat.worker:load"
 
@@ -35,15 +47,35 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """Result of preparing a request.
+class TextJob:
+    """A text to tokenize.
 
     Attributes:
-        result: The prepared request, or the reason why it is rejected.
+        text: The text.
+        special: Whether control tokens written out in it are recognised.
+    """
+
+    text: str
+    special: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedText:
+    """The tokens of a text; the discriminating name of the field is part of the wire form."""
+
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Result of a job.
+
+    Attributes:
+        result: The prepared request, the tokens of a text, or the reason why it is rejected.
         compile_seconds: Duration of each compilation of a constraint, in seconds.
     """
 
-    result: PreparedRequest | Rejection
+    result: PreparedRequest | TokenizedText | Rejection
     compile_seconds: tuple[float, ...]
 
 
@@ -67,10 +99,14 @@ def load(load_vocabulary: Callable[[], Vocabulary]) -> Callable[..., Handler]:
 
         def handle(job: bytes, report: Callable[[str], None]) -> bytes:
             compile_seconds.clear()
-            body: DedicatedChatCompletionBody = pickle.loads(job)
-            result: PreparedRequest | Rejection
+            content: DedicatedChatCompletionBody | TextJob = pickle.loads(job)
+            result: PreparedRequest | TokenizedText | Rejection
             try:
-                result = chat.prepare(body, report)
+                if isinstance(content, TextJob):
+                    report("prompt")
+                    result = TokenizedText(tuple(chat.tokenize(content.text, content.special)))
+                else:
+                    result = chat.prepare(content, report)
             except RequestError as error:
                 result = Rejection(
                     error.message, error.param, error.status, error.code, error.retry_after
@@ -85,7 +121,23 @@ def load(load_vocabulary: Callable[[], Vocabulary]) -> Callable[..., Handler]:
 
 def encode_body(body: DedicatedChatCompletionBody) -> bytes:
     """Returns the job that prepares a request."""
-    return pickle.dumps(body, pickle.HIGHEST_PROTOCOL)
+    job = io.BytesIO()
+    pickler = pickle.Pickler(job, pickle.HIGHEST_PROTOCOL)
+    # A body is a tree: the table of the objects written so far, 60 bytes for each, is of no use.
+    pickler.fast = True
+    pickler.dump(body)
+    return job.getvalue()
+
+
+def encode_text(text: str, special: bool) -> bytes:
+    """Returns the job that tokenizes a text; see `TextJob`."""
+    return pickle.dumps(TextJob(text, special), pickle.HIGHEST_PROTOCOL)
+
+
+def decode_body(job: bytes) -> DedicatedChatCompletionBody:
+    """Returns the body in a job, which must come from `encode_body`."""
+    body: DedicatedChatCompletionBody = pickle.loads(job)
+    return body
 
 
 def decode_outcome(result: bytes) -> Outcome:

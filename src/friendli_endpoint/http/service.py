@@ -134,8 +134,8 @@ class Service(Protocol):
         """
         ...
 
-    def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
-        """Returns the token ids of a text.
+    async def tokenize(self, model: str, text: str, parse_special: bool) -> list[int]:
+        """Returns the token ids of a text; cancelling it ends the work.
 
         Args:
             model: Name of the model as in requests.

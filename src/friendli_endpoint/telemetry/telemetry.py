@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Mapping
 from time import monotonic
+from typing import Any
 
 from opentelemetry.trace import Tracer
 from pydantic import BaseModel
@@ -101,22 +102,28 @@ class Telemetry:
             team=headers.get(TEAM_HEADER, ""),
         )
 
+    def messages_of(self, body: BaseModel) -> list[Any] | None:
+        """Returns the messages of a request's body as JSON, or None if they are not logged."""
+        if not self._log_prompts:
+            return None
+        content = body.model_dump(mode="json", include={"messages"}, exclude_none=True)
+        messages: list[Any] = content["messages"]
+        return messages
+
     def record_prepared(
-        self, record: RequestRecord, request: GenerationRequest, body: BaseModel
+        self, record: RequestRecord, request: GenerationRequest, messages: list[Any] | None
     ) -> None:
         """Records that a chat completion is valid and prepared for the engine.
 
         Args:
             record: Record of the request.
             request: The request for the engine.
-            body: The request's body, which has `messages`.
+            messages: The messages that the log shows, if it does.
         """
         record.team = self._teams.admit(record.team)
         record.completion_id = request.request_id
         record.prompt_tokens = request.num_prompt_tokens
-        if self._log_prompts:
-            content = body.model_dump(mode="json", include={"messages"}, exclude_none=True)
-            record.messages = content["messages"]
+        record.messages = messages
 
     def record_submitted(self, record: RequestRecord) -> None:
         """Records that a chat completion was submitted to the engine."""

@@ -28,15 +28,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from friendli_endpoint.heap import trim_heap
 from friendli_endpoint.workers.frames import receive, send
 
-__all__ = ["EXIT_MEMORY", "FAILED", "PROGRESS", "RESULT", "Handler", "Setup", "main"]
+__all__ = ["EXIT_MEMORY", "FAILED", "LAST", "PROGRESS", "RESULT", "Handler", "Setup", "main"]
 
 Handler: TypeAlias = Callable[[bytes, Callable[[str], None]], bytes]
 """Does one job: takes its bytes, and a function to report the request field it works on."""
 
-PROGRESS, RESULT, FAILED = b"p", b"r", b"e"
-"""First byte of a frame from a worker: a field, the result, or the text of an unexpected error."""
+PROGRESS, RESULT, LAST, FAILED = b"p", b"r", b"l", b"e"
+"""First byte of a frame from a worker: a field, the result, the result of a worker that ends after
+it, or the text of an unexpected error."""
+
+MAX_IDLE_BYTES = 128 << 20
+"""Resident memory, beyond that at its start, with which a worker waits for the next job. A job may
+leave more behind: in caches, and because the heap is fragmented."""
 
 EXIT_MEMORY = 71
 """Exit code of a worker that has used up its memory."""
@@ -117,6 +123,7 @@ def _serve_jobs(connection: socket.socket, handler: Handler, cpu_seconds: float)
     def report(field: str) -> None:
         send(connection, PROGRESS + field.encode())
 
+    begun = _resident_bytes()
     while True:
         try:
             job = receive(connection)
@@ -125,7 +132,11 @@ def _serve_jobs(connection: socket.socket, handler: Handler, cpu_seconds: float)
         # The default action of SIGPROF ends the process, also within a native call.
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
         try:
-            result = RESULT + handler(job, report)
+            result = handler(job, report)
+            if _resident_bytes() > begun + MAX_IDLE_BYTES:
+                trim_heap()
+            is_last = _resident_bytes() > begun + MAX_IDLE_BYTES
+            result = (LAST if is_last else RESULT) + result
         except MemoryError:
             return EXIT_MEMORY
         except Exception:
@@ -133,16 +144,32 @@ def _serve_jobs(connection: socket.socket, handler: Handler, cpu_seconds: float)
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
         send(connection, result)
+        if result.startswith(LAST):
+            return 0
+
+
+def _resident_bytes() -> int:
+    """Returns the resident memory of this process, where the system tells it; else 0."""
+    return _memory_bytes(1)
+
+
+def _memory_bytes(column: int) -> int:
+    """Returns a value of `/proc/self/statm` in bytes; 0 if the system has none."""
+    import resource  # not on Windows, where nothing forks
+
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[column]) * resource.getpagesize()
+    except OSError:
+        return 0
 
 
 def _limit_memory(num_bytes: int) -> None:
     """Limits the address space, where the system tells how much is used."""
     import resource  # not on Windows, where nothing forks
 
-    try:
-        with open("/proc/self/statm") as statm:
-            used = int(statm.read().split()[0]) * resource.getpagesize()
-    except OSError:
+    used = _memory_bytes(0)
+    if not used:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = used + num_bytes

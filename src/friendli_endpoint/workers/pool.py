@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from friendli_endpoint.workers.fork_server import (
     EXIT_MEMORY,
     FAILED,
+    LAST,
     NUMBER,
     PROGRESS,
     Setup,
@@ -87,6 +88,7 @@ class _Worker:
     pid: int
     connection: socket.socket
     field: str = ""
+    is_ending: bool = False
 
     def is_alive(self) -> bool:
         """Returns whether an idle worker has not ended."""
@@ -113,6 +115,7 @@ class _Worker:
             raise EOFError from error
         if frame.startswith(FAILED):
             raise WorkerError(frame[1:].decode())
+        self.is_ending = frame.startswith(LAST)
         return frame[1:]
 
 
@@ -121,7 +124,8 @@ class WorkerPool:
 
     Workers are forked from a process that has loaded what they need (see `fork_server`); it begins
     to load as soon as the pool is created. A worker that ends is replaced when the next job asks
-    for one. All coroutines belong to one event loop.
+    for one; one that keeps much memory after a job ends by itself. All coroutines belong to one
+    event loop.
 
     Args:
         setup: How workers are made, and what a job may use.
@@ -205,7 +209,10 @@ class WorkerPool:
             self._kill(worker)
             await asyncio.shield(asyncio.to_thread(self._end, worker))
             raise
-        self._idle.append(worker)
+        if worker.is_ending:
+            await asyncio.to_thread(self._end, worker)
+        else:
+            self._idle.append(worker)
         return result
 
     async def _take(self) -> _Worker:

@@ -44,9 +44,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     texts: list[str] = []
     compile_grammar = MatcherCompiler._compile
 
-    def counted(self: MatcherCompiler, grammar: Grammar) -> Any:
+    def counted(self: MatcherCompiler, grammar: Grammar, max_symbols: int) -> Any:
         texts.append(grammar.text)
-        return compile_grammar(self, grammar)
+        return compile_grammar(self, grammar, max_symbols)
 
     monkeypatch.setattr(MatcherCompiler, "_compile", counted)
     return texts

@@ -218,9 +218,9 @@ def test_a_builder_keeps_its_rules_compiled_while_it_lives(
     compiled: list[Grammar] = []
     compile_grammar = RULES.matchers._compile
 
-    def counted(grammar: Grammar) -> LLMatcher:
+    def counted(grammar: Grammar, max_symbols: int) -> LLMatcher:
         compiled.append(grammar)
-        return compile_grammar(grammar)
+        return compile_grammar(grammar, max_symbols)
 
     monkeypatch.setattr(RULES.matchers, "_compile", counted)
     RULES.guide(rules)

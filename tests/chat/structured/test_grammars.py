@@ -62,9 +62,9 @@ def test_a_grammar_is_built_and_compiled_once_for_all_choices(
     compiled: list[str] = []
     compile_grammar = MatcherCompiler._compile
 
-    def counted_compile(self: MatcherCompiler, grammar: Grammar) -> Any:
+    def counted_compile(self: MatcherCompiler, grammar: Grammar, max_symbols: int) -> Any:
         compiled.append(grammar.kind)
-        return compile_grammar(self, grammar)
+        return compile_grammar(self, grammar, max_symbols)
 
     monkeypatch.setattr(MatcherCompiler, "_compile", counted_compile)
     rules = RuleCompiler(ScriptedVocabulary(context=4096))
@@ -118,7 +118,7 @@ def test_an_evicted_grammar_is_compiled_again_on_request() -> None:
         (lambda maker: maker.json_schema({"uniqueItems": True}, "p"), "p.uniqueItems", 2),
         (lambda maker: maker.regex("(?=a)", "p"), "p", 0),  # rejected before compilation
         (lambda maker: maker.regex("(a?){500}a{500}", "p"), "p", 2),
-        (lambda maker: maker.lark("start: nowhere", "p"), "p", 2),
+        (lambda maker: maker.lark("start: nowhere", "p", 1 << 20), "p", 2),
     ],
     ids=["schema", "pattern", "work", "lark"],
 )

@@ -7,7 +7,7 @@ from typing import Any
 import llguidance
 import pytest
 
-from friendli_endpoint.chat.structured import MatcherCompiler
+from friendli_endpoint.chat.structured import MatcherCompiler, memory_for
 from friendli_endpoint.chat.structured.native import ConstraintError
 from friendli_endpoint.generation import Grammar, RequestError
 from tests.chat.structured.failing import Failing, Panic
@@ -145,3 +145,18 @@ def test_a_panic_during_compilation_is_a_request_error(monkeypatch: pytest.Monke
     with pytest.raises(RequestError, match="cannot be enforced") as caught:
         ConstraintMaker(VOCABULARY).json_schema(OBJECT, ENDS, "s")
     assert caught.value.status == 400
+
+
+def test_a_grammar_may_take_memory_in_proportion_to_its_field() -> None:
+    names = [f"p{number}" for number in range(600)]
+    short = {"type": "object", "properties": {name: {"type": "string"} for name in names}}
+    described = {"type": "string", "description": "What this property is good for, in a sentence."}
+    long = {"type": "object", "properties": dict.fromkeys(names * 3, described)}
+    compiler = ConstraintMaker(VOCABULARY)
+    compiler.json_schema(long, ENDS, "s")
+    compiler.json_schema(short, ENDS, "s")
+    wide = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(2_000)}}
+    with pytest.raises(RequestError, match="too complex") as caught:
+        compiler.json_schema(wide, ENDS, "s")
+    assert (caught.value.status, caught.value.param) == (400, "s")
+    assert memory_for(1_000) > memory_for(0) > memory_for(0, num_tools=1)

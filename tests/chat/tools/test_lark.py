@@ -15,6 +15,7 @@ from friendli_endpoint.chat.tools.lark import (
     marked,
     names_pattern,
     quoted,
+    share_json,
     without,
 )
 
@@ -127,3 +128,24 @@ def test_a_marker_that_is_a_token_is_not_allowed_as_text() -> None:
     token = VOCABULARY.ids[MARKER]
     assert allows(grammar, "Hi", token, "f") and allows(grammar, "Hi <tool")
     assert not allows(grammar, f"Hi{MARKER}") and not allows(grammar, "Hi", token)
+
+
+def test_equal_expressions_of_json_become_one_rule() -> None:
+    value, null = json_value({"type": "integer"}), json_value({"type": "null"})
+    text = f'start: "a" {value} | "b" {value} | "c" {null} | "%json {{}}" {value}\n'
+    shared = share_json(text)
+    assert shared.count("%json {") == 3, "one rule, the expression that occurs once, and the text"
+    for grammar in (text, shared):
+        assert allows(grammar, "a1") and allows(grammar, "b2") and allows(grammar, "cnull")
+        assert allows(grammar, "%json {}3")
+        assert not allows(grammar, "anull") and not allows(grammar, "c1")
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_texts_that_look_like_json_expressions_stay_texts(name: str) -> None:
+    odd = json_value({"properties": {name: {"const": name}}})
+    for text in (name, odd):
+        grammar = f'start: {quoted(text)} | /{escaped(text)}/ "-"\n'
+        assert share_json(grammar + grammar.replace("start", "other")) == (
+            grammar + grammar.replace("start", "other")
+        )

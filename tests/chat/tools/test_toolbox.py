@@ -185,9 +185,9 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Counts, Family]]
 
     compile_grammar = MatcherCompiler._compile
 
-    def counted_compile(self: MatcherCompiler, grammar: Grammar) -> Any:
+    def counted_compile(self: MatcherCompiler, grammar: Grammar, max_symbols: int) -> Any:
         counts.compiled.append(grammar.kind)
-        return compile_grammar(self, grammar)
+        return compile_grammar(self, grammar, max_symbols)
 
     with monkeypatch.context() as patched:
         patched.setattr(toolbox_module, "rewrite_schema", counted_fit)

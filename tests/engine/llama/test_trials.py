@@ -1,6 +1,8 @@
 """Trials of model and adapter files in separate processes: errors, isolation and shutdown."""
 
 import os
+import re
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +40,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
     def write(source: str) -> None:
         (tmp_path / "scripted_trial.py").write_text(f"import os, sys\nprint(sys.argv[1])\n{source}")
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
         monkeypatch.setattr(trials, "PROGRAM", "scripted_trial")
 
     return write
@@ -124,6 +126,49 @@ def test_the_message_says_how_the_trial_process_ended(
     with pytest.raises(ModelError) as caught:
         Trials().try_model(model)
     assert str(caught.value) == f"llama.cpp fails on {model}: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (
+            "os.write(2, b'malloc: insufficient memory (attempted  7 MB)\\n/a/ggml.c:7: "
+            "GGML_ASSERT(x) failed\\n'); os.abort()",
+            "insufficient memory (attempted 7 MB)",
+        ),
+        (
+            "os.write(2, b'x: failed to allocate 9\\n'); print('a sentence'); sys.exit(1)",
+            "failed to allocate 9",
+        ),
+        ("os.write(2, b'  what():  std::bad_alloc\\n'); os.abort()", "std::bad_alloc"),
+        ("raise MemoryError", "MemoryError"),
+        ("os.kill(os.getpid(), 9)", "the system killed the process"),
+    ],
+)
+def test_a_trial_that_lacks_memory_does_not_blame_the_file(
+    source: str, reason: str, program: Callable[[str], None], model: Path
+) -> None:
+    program(source)
+    with pytest.raises(ModelError) as caught:
+        Trials().try_model(model)
+    assert str(caught.value) == f"there is not enough memory to try {model}: {reason}"
+
+
+@pytest.mark.parametrize("limit", [10, 30, 40, 50])
+def test_a_trial_with_little_address_space_does_not_blame_the_file(
+    limit: int, program: Callable[[str], None], model: Path
+) -> None:
+    program(
+        "import resource\n"
+        "from friendli_endpoint.engine.llama import trial\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        f"resource.setrlimit(resource.RLIMIT_AS, (used + ({limit} << 20),) * 2)\n"
+        "sys.exit(trial.main(sys.argv[1:]))"
+    )
+    try:
+        Trials().try_model(model)
+    except ModelError as error:
+        assert re.match("there is not enough memory to try|the library .* cannot be", str(error))
 
 
 def test_a_trial_inherits_no_secrets_and_no_file_descriptors(

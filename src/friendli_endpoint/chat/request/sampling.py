@@ -39,7 +39,7 @@ def sampling_params(
     params = SamplingParams(
         seed=first,
         temperature=_or_neutral(body.temperature, 1.0),
-        top_k=max(0, value_or_none(body.top_k) or 0),
+        top_k=min(max(0, value_or_none(body.top_k) or 0), vocabulary.size),
         top_p=_or_neutral(body.top_p, 1.0),
         min_p=_or_neutral(body.min_p, 0.0),
         repetition_penalty=_or_neutral(body.repetition_penalty, 1.0),

@@ -8,6 +8,6 @@ or ends the choice while it is generated, so a constraint can only cut short its
 
 from friendli_endpoint.chat.structured.constraint import Constraint
 from friendli_endpoint.chat.structured.grammars import GrammarMaker
-from friendli_endpoint.chat.structured.matchers import CompiledGrammar, MatcherCompiler
+from friendli_endpoint.chat.structured.matchers import CompiledGrammar, MatcherCompiler, memory_for
 
-__all__ = ["CompiledGrammar", "Constraint", "GrammarMaker", "MatcherCompiler"]
+__all__ = ["CompiledGrammar", "Constraint", "GrammarMaker", "MatcherCompiler", "memory_for"]

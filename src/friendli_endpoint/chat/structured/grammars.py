@@ -17,7 +17,7 @@ from friendli_endpoint.chat.structured.json_schema import (
     rewrite_schema,
     schema_text,
 )
-from friendli_endpoint.chat.structured.matchers import MatcherCompiler
+from friendli_endpoint.chat.structured.matchers import MatcherCompiler, memory_for
 from friendli_endpoint.chat.structured.native import ConstraintError, first_line
 from friendli_endpoint.chat.structured.regex import PatternError, whole_pattern
 from friendli_endpoint.generation import Grammar, RequestError
@@ -72,7 +72,7 @@ class GrammarMaker:
         with self._lock:
             grammar = self._schemas.get(text)
         if grammar is None:
-            grammar = self._timed(lambda: self._compile_schema(schema, param))
+            grammar = self._timed(lambda: self._compile_schema(schema, param, text))
             with self._lock:
                 self._schemas[text] = grammar
         else:
@@ -97,27 +97,34 @@ class GrammarMaker:
             raise _request_error(param, str(error), "unsupported_regex") from error
         return self._ensure_compiled(grammar, param)
 
-    def lark(self, text: str, param: str) -> Grammar:
+    def lark(self, text: str, param: str, max_bytes: int) -> Grammar:
         """Builds a grammar written in llguidance's dialect of Lark.
+
+        Args:
+            text: The grammar.
+            param: The field of the request that it is made from, for error messages.
+            max_bytes: Memory that the compiled grammar may take, see `memory_for`.
 
         Raises:
             RequestError: The grammar cannot be enforced.
         """
-        return self._ensure_compiled(Grammar("lark", text), param)
+        return self._ensure_compiled(Grammar("lark", text), param, max_bytes)
 
-    def _compile_schema(self, schema: object, param: str) -> Grammar:
+    def _compile_schema(self, schema: object, param: str, text: str) -> Grammar:
         rewritten = rewrite_schema(schema, param)
         grammar = self._grammar(rewritten.root)
         try:
-            self._matchers.compile(grammar)
+            self._matchers.compile(grammar, memory_for(len(text)))
         except ConstraintError as error:
             raise self._schema_error(rewritten, str(error), param) from error
         return grammar
 
-    def _ensure_compiled(self, grammar: Grammar, param: str) -> Grammar:
+    def _ensure_compiled(
+        self, grammar: Grammar, param: str, max_bytes: int | None = None
+    ) -> Grammar:
         if grammar not in self._matchers:
             try:
-                self._timed(lambda: self._matchers.compile(grammar))
+                self._timed(lambda: self._matchers.compile(grammar, max_bytes))
             except ConstraintError as error:
                 message = str(error)
                 if grammar.kind == "lark":  # its errors give the position on a line of its own

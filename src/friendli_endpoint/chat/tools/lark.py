@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema import LAYOUTS
@@ -21,12 +22,15 @@ __all__ = [
     "marked_by_any",
     "names_pattern",
     "quoted",
+    "share_json",
     "without",
 ]
 
 SPACES = r"[ \t\r\n]{0,16}"
 """The white space that the parsers accept: `Space`, as a regular expression."""
 
+
+_LAYOUT_KEY = "x-guidance"
 
 ANYTHING = "/(?s:.*)/"
 """Expression of a terminal: any text."""
@@ -54,12 +58,48 @@ def is_token(marker: str) -> bool:
 
 def json_value(schema: Mapping[str, Any]) -> str:
     """Returns an expression of JSON that a rewritten schema allows, in free layout."""
-    return "%json " + json.dumps({**schema, "x-guidance": LAYOUTS["free"]}, ensure_ascii=False)
+    return "%json " + json.dumps({**schema, _LAYOUT_KEY: LAYOUTS["free"]}, ensure_ascii=False)
 
 
 def arguments(schema: Mapping[str, Any]) -> str:
     """Returns an expression of a JSON object that a tool's schema allows."""
     return json_value({"type": "object", **schema})
+
+
+def share_json(grammar: str) -> str:
+    """Returns an equivalent grammar in which equal expressions of JSON are one rule.
+
+    The compiler makes a grammar of its own from each expression: 1,024 tools with any arguments
+    take 40 MiB if each has an expression, and 5 MiB if they share one.
+    """
+    found = list(_json_expressions(grammar))
+    counts = Counter(grammar[start:end] for start, end in found)
+    names: dict[str, str] = {}
+    parts: list[str] = []
+    done = 0
+    for start, end in found:
+        expression = grammar[start:end]
+        if counts[expression] > 1:
+            name = names.setdefault(expression, f"json_{len(names)}")
+            parts += grammar[done:start], name
+            done = end
+    rules = "".join(f"{name}: {expression}\n" for expression, name in names.items())
+    return "".join([*parts, grammar[done:], rules])
+
+
+def _json_expressions(grammar: str) -> Iterator[tuple[int, int]]:
+    """Yields the beginning and the end of each expression that `json_value` has written."""
+    decoder, keyword, end = json.JSONDecoder(), "%json ", 0
+    while (start := grammar.find(keyword, end)) >= 0:
+        end = start + len(keyword)
+        try:
+            value, end = decoder.raw_decode(grammar, end)
+        except (
+            ValueError
+        ):  # in a string or a regular expression, where quotes or spaces are escaped
+            continue
+        if isinstance(value, dict) and _LAYOUT_KEY in value:
+            yield start, end
 
 
 def choice(alternatives: Iterable[str]) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 from cachetools import LRUCache
 
 from friendli_endpoint.chat.request.chat_request import ChatRequest, OfferedTool
-from friendli_endpoint.chat.structured import GrammarMaker
+from friendli_endpoint.chat.structured import GrammarMaker, memory_for
 from friendli_endpoint.chat.structured.json_schema import rewrite_schema, schema_text
 from friendli_endpoint.chat.tools.family import Family, Marker, ToolSpec
-from friendli_endpoint.chat.tools.lark import quoted
+from friendli_endpoint.chat.tools.lark import quoted, share_json
 from friendli_endpoint.generation import Grammar, RequestError, Vocabulary
 
 __all__ = ["CompiledTool", "ToolCompiler", "Toolbox", "control_markers", "marker_of"]
@@ -120,7 +120,9 @@ class ToolCompiler:
             if not tool.is_simple:
                 self._grammars.json_schema(offered.parameters, offered.param)
         try:
-            return self._grammars.lark(self._text(toolbox), "tools")
+            tools = toolbox.tools
+            max_bytes = memory_for(sum(len(tool.key) for tool in tools), len(tools))
+            return self._grammars.lark(self._text(toolbox), "tools", max_bytes)
         except RequestError:
             for offered in toolbox.offered:  # if one schema fails alone, name its path
                 self._grammars.json_schema(offered.parameters, offered.param)
@@ -131,11 +133,13 @@ class ToolCompiler:
         with self._lock:
             text = self._texts.get(key)
         if text is None:
-            text = self.family.grammar(
-                toolbox.specs,
-                required=toolbox.required,
-                parallel=toolbox.parallel,
-                marker=self._marker,
+            text = share_json(
+                self.family.grammar(
+                    toolbox.specs,
+                    required=toolbox.required,
+                    parallel=toolbox.parallel,
+                    marker=self._marker,
+                )
             )
             with self._lock:
                 self._texts[key] = text

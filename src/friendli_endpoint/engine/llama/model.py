@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from friendli_endpoint.engine.llama.allocations import watch_allocations
 from friendli_endpoint.engine.llama.gguf.model_file import GgufError, ModelFile, read_model_file
 from friendli_endpoint.engine.llama.gguf.split import SplitError, can_split, split
 from friendli_endpoint.engine.llama.kernels import choose_kernels
@@ -94,7 +95,10 @@ class LlamaModel:
             self.kernels.apply()
             params = library.llama_model_default_params()
             params.use_extra_bufts = self.kernels.repack and repack
-            pointer = library.llama_model_load_from_file(str(file.path).encode(), params)
+            with watch_allocations() as failures:
+                pointer = library.llama_model_load_from_file(str(file.path).encode(), params)
+            if not pointer and failures.first:
+                raise ModelError(f"there is not enough memory to load {path}: {failures.first}")
             if not pointer:
                 raise ModelError(
                     f"llama.cpp cannot load {path}: the file is damaged or its format is too new"

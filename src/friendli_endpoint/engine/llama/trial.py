@@ -6,7 +6,8 @@ llama.cpp aborts its process on many damaged files, for some only at the first c
 program opens the model, memory-mapped and without repacking, and computes a few tokens of two
 sequences: with the model alone, or with each adapter. It prints the path of each file before it
 tries it. The exit code is 0 if all files can be used, and 1 if one cannot; then the last line says
-why. If standard input is a pipe, the process exits when the other end is closed.
+why. Allocations that fail are reported on standard error at once, as llama.cpp may abort. If
+standard input is a pipe, the process exits when the other end is closed.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from friendli_endpoint.engine.core.backend import SlotId
+from friendli_endpoint.engine.llama.allocations import allocation_failure
 from friendli_endpoint.engine.llama.cache import DecodeError, KVCache
 from friendli_endpoint.engine.llama.kernels import MIN_SEQUENCES_WITH_LORA
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
@@ -50,6 +52,9 @@ def main(paths: Iterable[str]) -> int:
     model, *adapters = map(Path, paths)
     try:
         _try(model, adapters)
+    except MemoryError:
+        print("MemoryError", file=sys.stderr, flush=True)
+        return 1
     except (LibraryError, ModelError, DecodeError) as error:
         print(error, flush=True)
         return 1
@@ -59,7 +64,7 @@ def main(paths: Iterable[str]) -> int:
 def _try(path: Path, adapters: Iterable[Path]) -> None:
     print(path, flush=True)
     library = load(find_library())
-    logging.getLogger("friendli_endpoint.llama").setLevel(logging.CRITICAL)
+    _report_failed_allocations()
     model = LlamaModel(library, path, split_q4_1=False, repack=False)
     if model.train_context < 1:
         raise ModelError(f"{path} has an invalid context length of {model.train_context} tokens")
@@ -92,6 +97,16 @@ def _compute(model: LlamaModel, path: Path, tokens: list[int], adapters: tuple[i
         if not np.isfinite(rows).all():
             raise ModelError(f"{path} produces logits that are not finite")
         cache.close()
+
+
+def _report_failed_allocations() -> None:
+    """Writes failed allocations to standard error, and nothing else of llama.cpp's log."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(lambda record: allocation_failure(record.getMessage()) is not None)
+    log = logging.getLogger("friendli_endpoint.llama")
+    log.addHandler(handler)
+    log.propagate = False
+    log.setLevel(logging.ERROR)
 
 
 def _exit_with_parent() -> None:

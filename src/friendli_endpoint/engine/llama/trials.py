@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from friendli_endpoint.engine.llama.allocations import allocation_failure
 from friendli_endpoint.engine.llama.gguf.layout import LayoutError, check_layout
 from friendli_endpoint.engine.llama.gguf.lora_file import (
     BaseModel,
@@ -139,17 +140,22 @@ class Trials:
         try:
             output, errors = process.communicate(timeout=seconds)
             reason = _reason(process.returncode, errors)
+            shortage = _shortage(process.returncode, errors)
         except subprocess.TimeoutExpired:
             process.kill()
             output, _ = process.communicate()
-            reason = f"it takes longer than {seconds:.0f} seconds"
+            reason, shortage = f"it takes longer than {seconds:.0f} seconds", None
         finally:
             os.close(write_end)
             with self._lock:
                 self._running.discard(process)
         if process.returncode:
             self._check_open()
-            raise ModelError(_message(process.returncode, output.splitlines(), reason))
+            lines = output.splitlines()
+            if shortage is not None:
+                path = next((line for line in reversed(lines) if Path(line) in paths), paths[0])
+                raise ModelError(f"there is not enough memory to try {path}: {shortage}")
+            raise ModelError(_message(process.returncode, lines, reason))
 
     def _start(self, stdin: int, paths: Sequence[Path]) -> subprocess.Popen[str]:
         environment = {
@@ -181,6 +187,13 @@ def _message(code: int, lines: Sequence[str], reason: str) -> str:
     """Returns the trial's own message, or one that names the file that it tried last."""
     last = lines[-1] if lines else "the trial"
     return last if code == 1 and len(lines) > 1 else f"llama.cpp fails on {last}: {reason}"
+
+
+def _shortage(code: int, errors: str) -> str | None:
+    """Returns how a process failed for want of memory, or None if it did not."""
+    if code == -signal.SIGKILL:  # not sent by this program: see `close` and the timeout
+        return "the system killed the process"
+    return allocation_failure(errors) if code else None
 
 
 def _reason(code: int, errors: str) -> str:

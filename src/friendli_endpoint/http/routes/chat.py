@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -28,10 +29,13 @@ def add_chat_route(app: FastAPI, service: Service, policy: Policy, telemetry: Te
 
     async def prepare(
         content: BufferedBody,
-    ) -> tuple[DedicatedChatCompletionBody, PendingResponse]:
+    ) -> tuple[list[Any] | None, PendingResponse]:
         parse = partial(content.parse, DedicatedChatCompletionBody, policy.max_messages)
         body = await asyncio.to_thread(parse)
-        return body, await service.prepare(body)
+        messages = telemetry.messages_of(body)
+        preparing = service.prepare(body)
+        del body  # the memory of its objects is used again for the prepared request
+        return messages, await preparing
 
     @app.post(COMPLETIONS, summary="Create a chat completion")
     async def complete(request: Request) -> Response:
@@ -43,11 +47,11 @@ def add_chat_route(app: FastAPI, service: Service, policy: Policy, telemetry: Te
         try:
             async with asyncio.timeout_at(deadline):
                 content = await read_body(request, policy.max_body)
-                body, pending = await run_until_disconnect(request, prepare(content))
+                messages, pending = await run_until_disconnect(request, prepare(content))
         except TimeoutError:
             raise timeout_error() from None
-        telemetry.record_prepared(record, pending.request, body)
-        del body, content  # the request may wait for long, and needs neither
+        telemetry.record_prepared(record, pending.request, messages)
+        del messages, content  # the request may wait for long, and needs neither
         policy.rates.take_prompt(caller, pending.request.num_prompt_tokens)
         stack = AsyncExitStack()
         events = await stack.enter_async_context(service.engine.run(pending.request))

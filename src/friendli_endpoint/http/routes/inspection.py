@@ -119,8 +119,10 @@ def add_inspection_routes(app: FastAPI, service: Service, policy: Policy) -> Non
 
     @app.post(TOKENIZE, summary="Tokenize text", response_model=TokenizeResponse)
     async def tokenize(request: Request) -> Response:
-        content = await read(request)
-        return await respond(lambda: _tokenize(service, content))
+        body = await asyncio.to_thread((await read(request)).parse, TokenizeBody)
+        work = service.tokenize(body.model, body.prompt, bool(body.parse_special))
+        tokens = await run_until_disconnect(request, work)
+        return await respond(lambda: TokenizeResponse(tokens=tokens))
 
     @app.post(DETOKENIZE, summary="Detokenize tokens", response_model=DetokenizeResponse)
     async def detokenize(request: Request) -> Response:
@@ -137,13 +139,6 @@ def add_inspection_routes(app: FastAPI, service: Service, policy: Policy) -> Non
         body = await asyncio.to_thread(parse)
         rendering = await run_until_disconnect(request, service.render(body))
         return await respond(lambda: _response_of(rendering))
-
-
-def _tokenize(service: Service, content: BufferedBody) -> TokenizeResponse:
-    body = content.parse(TokenizeBody)
-    return TokenizeResponse(
-        tokens=service.tokenize(body.model, body.prompt, bool(body.parse_special))
-    )
 
 
 def _detokenize(service: Service, content: BufferedBody) -> DetokenizeResponse:

@@ -29,7 +29,7 @@ def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param
 
 
 @pytest.mark.parametrize(
-    ("schema", "message"), [({"enum": [[n] for n in range(10_001)]}, "10,000 items")]
+    ("schema", "message"), [({"enum": [[[n]] for n in range(5_000)]}, "10,000 items")]
 )
 def test_schemas_beyond_the_limits_are_rejected(schema: Schema, message: str) -> None:
     assert message in error_of(schema).message

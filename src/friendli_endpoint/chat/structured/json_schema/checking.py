@@ -6,6 +6,7 @@ from friendli_endpoint.chat.structured.json_schema.drafts import Draft
 from friendli_endpoint.chat.structured.json_schema.keywords import (
     ALL_TYPES,
     APPLIES_TO,
+    MAX_COUNTS,
     UNSUPPORTED,
     VALUES,
     types_of,
@@ -26,7 +27,8 @@ def check_values(schema: Any, path: SchemaPath, draft: Draft) -> None:
         draft: The version of JSON Schema that the user named.
 
     Raises:
-        SchemaError: At the invalid keyword, or at the value if it is not an object.
+        SchemaError: At the keyword that is invalid or has too many entries, or at the value if it
+            is not an object.
     """
     if not isinstance(schema, dict):
         raise SchemaError(path, "it must be an object, true or false", invalid=True)
@@ -35,6 +37,11 @@ def check_values(schema: Any, path: SchemaPath, draft: Draft) -> None:
             is_valid, description = VALUES[keyword]
             if not is_valid(value):
                 raise SchemaError((*path, keyword), f"it must be {description}", invalid=True)
+            max_count = MAX_COUNTS.get(keyword)
+            if max_count is None or (keyword == "items" and not isinstance(value, list)):
+                continue
+            if len(value) > max_count:
+                raise SchemaError((*path, keyword), f"it has more than {max_count:,} entries")
     for keyword, bound in _EXCLUSIVE:
         if keyword not in schema:
             continue

@@ -9,6 +9,7 @@ __all__ = [
     "APPLICATORS",
     "APPLIES_TO",
     "ASSERTIONS",
+    "MAX_COUNTS",
     "TYPES",
     "UNEVALUATED",
     "UNSUPPORTED",
@@ -123,6 +124,26 @@ VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "uniqueItems": (lambda value: isinstance(value, bool), "true or false"),
 }
 """For each keyword, a predicate of its valid values, and their description."""
+
+_MAX_BRANCHES = 2_000
+_MAX_DEFINITIONS = 10_000
+
+MAX_COUNTS = {
+    "$defs": _MAX_DEFINITIONS,
+    "allOf": _MAX_BRANCHES,
+    "anyOf": _MAX_BRANCHES,
+    "definitions": _MAX_DEFINITIONS,
+    "dependencies": _MAX_BRANCHES,
+    "dependentRequired": _MAX_BRANCHES,
+    "dependentSchemas": _MAX_BRANCHES,
+    "enum": 10_000,
+    "items": _MAX_BRANCHES,
+    "oneOf": _MAX_BRANCHES,
+    "prefixItems": _MAX_BRANCHES,
+}
+"""Maximum number of entries of the keywords whose values are lists, or objects with any names.
+`properties`, `patternProperties` and `required` have limits in `objects.py` and `names.py`. Of
+5,169 published schemas, the largest have 80 branches, 865 constants and 493 definitions."""
 
 ASSERTIONS = frozenset(VALUES) - {"$anchor", "$defs", "$id", "$schema", "definitions"} | {"const"}
 """Keywords that constrain a value."""
