@@ -142,7 +142,20 @@ TextPartsTypedDict: TypeAlias = str | list[TextContentTypedDict]
 # ── messages ─────────────────────────────────────────────────────────────────────────────────
 
 
-class SystemMessage(BaseModel):
+class _Message(BaseModel):
+    """Fields of every message that ask for its continuation.
+
+    They may be true only in the last message, an assistant's. Other messages have them too, so that
+    false is accepted everywhere, and true rejected by name.
+    """
+
+    quiet_fields: ClassVar[frozenset[str]] = frozenset({"prefix", "partial"})
+
+    prefix: OptionalNullable[bool] = UNSET
+    partial: OptionalNullable[bool] = UNSET
+
+
+class SystemMessage(_Message):
     """Instructions to the model, before the conversation."""
 
     content: TextParts
@@ -163,7 +176,7 @@ class SystemMessageTypedDict(TypedDict):
     name: NotRequired[str | None]
 
 
-class DeveloperMessage(BaseModel):
+class DeveloperMessage(_Message):
     """System message, under its newer name."""
 
     content: TextParts
@@ -184,7 +197,7 @@ class DeveloperMessageTypedDict(TypedDict):
     name: NotRequired[str | None]
 
 
-class UserMessage(BaseModel):
+class UserMessage(_Message):
     """Message of the user: text, or a list of parts."""
 
     content: UserMessageContent
@@ -240,10 +253,14 @@ class AssistantMessageToolCallTypedDict(TypedDict):
     function: AssistantMessageToolCallFunctionTypedDict
 
 
-class AssistantMessage(BaseModel):
-    """Earlier answer of the model."""
+class AssistantMessage(_Message):
+    """Earlier answer of the model.
 
-    quiet_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content"})
+    If it is the last message, `prefix` and `partial`, which mean the same, ask the model to
+    continue it.
+    """
+
+    quiet_fields: ClassVar[frozenset[str]] = _Message.quiet_fields | {"reasoning_content"}
 
     ROLE: Annotated[Literal["assistant"], Field(alias="role")] = "assistant"
     content: OptionalNullable[TextParts] = UNSET
@@ -266,9 +283,11 @@ class AssistantMessageTypedDict(TypedDict):
     reasoning: NotRequired[str | None]
     name: NotRequired[str | None]
     tool_calls: NotRequired[list[AssistantMessageToolCallTypedDict] | None]
+    prefix: NotRequired[bool | None]
+    partial: NotRequired[bool | None]
 
 
-class ToolMessage(BaseModel):
+class ToolMessage(_Message):
     """Result of a tool call; `tool_call_id` is the id of the call."""
 
     content: TextParts

@@ -16,6 +16,7 @@ from friendli.models import (
     ResponseFormatJSONSchema,
     ResponseFormatRegex,
 )
+from friendli_endpoint.chat.decoding.prefix import answer_prefix, continued_rule
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.output.calls import CallReader
 from friendli_endpoint.chat.output.reader import Reader
@@ -24,9 +25,11 @@ from friendli_endpoint.chat.prepared import PreparedRequest
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
 from friendli_endpoint.chat.prompt.builder import Prompt, PromptBuilder
 from friendli_endpoint.chat.prompt.history import messages_for
+from friendli_endpoint.chat.prompt.tagged_content import separate_reasoning
 from friendli_endpoint.chat.prompt.template import ChatTemplate
-from friendli_endpoint.chat.reasoning.styles import style_of, tag_ids
+from friendli_endpoint.chat.reasoning.styles import opening_of, style_of, tag_ids
 from friendli_endpoint.chat.request.chat_request import ChatRequest
+from friendli_endpoint.chat.request.continuation import Continuation
 from friendli_endpoint.chat.request.rules import Limits, check_prompt_tokens
 from friendli_endpoint.chat.request.validation import ModelFacts, adapter_route, validate
 from friendli_endpoint.chat.structured import GrammarMaker
@@ -100,7 +103,10 @@ class ChatModel:
         }
         self._style = style = style_of(template)
         tags = (style.open, style.close) if style else ()
-        self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary, context, tags)
+        opening = opening_of(style, template) if style else ""
+        self._prompts = PromptBuilder(
+            ChatTemplate(template, tokens), vocabulary, context, tags, opening
+        )
         self._abilities = TemplateAbilities(template)
         family = family_named(defaults.tool_family) if defaults.tool_family else family_of(template)
         self._grammars = GrammarMaker(self._rules.matchers, compiled, defaults.json_layout)
@@ -138,14 +144,19 @@ class ChatModel:
         report("tools")
         toolbox = self._tools.toolbox(request)
         report("chat_template_kwargs" if request.template_kwargs else "messages")
+        messages = messages_for(self._abilities, request.messages, toolbox)
+        continuation = request.continuation
+        if continuation is not None:
+            messages, continuation = separate_reasoning(messages, continuation, self._style)
         prompt = self._prompts.build(
-            messages_for(self._abilities, request.messages, toolbox),
+            messages,
             request.template_kwargs,
             toolbox.definitions if toolbox else None,
+            continuation,
         )
         check_prompt_tokens(len(prompt.ids), self._context, request.min_tokens)
         report("tools" if toolbox is not None else "response_format")
-        rules = self._decoding_rules(request, prompt, toolbox)
+        rules = self._decoding_rules(request, prompt, toolbox, continuation)
         generation = GenerationRequest(
             request_id=f"chatcmpl-{uuid.uuid4().hex}",
             prompt=(TextSegment(prompt.ids),),
@@ -205,8 +216,14 @@ class ChatModel:
         return adapter_route(name, self._facts.endpoint_ids)
 
     def _decoding_rules(
-        self, request: ChatRequest, prompt: Prompt, toolbox: Toolbox | None
+        self,
+        request: ChatRequest,
+        prompt: Prompt,
+        toolbox: Toolbox | None,
+        continuation: Continuation | None,
     ) -> DecodingRules:
+        grammar = self._grammar(request, toolbox)
+        reasoning = self._reasoning(request, prompt, toolbox)
         displaced = self._vocabulary.end_ids - request.end_ids
         visible = displaced | self._tag_ids | (self._marker_ids if toolbox else frozenset())
         return DecodingRules(
@@ -214,8 +231,9 @@ class ChatModel:
             visible_ids=tuple(sorted(visible)),
             stop=request.stop,
             min_tokens=request.min_tokens,
-            grammar=self._grammar(request, toolbox),
-            reasoning=self._reasoning(request, prompt, toolbox),
+            grammar=grammar,
+            reasoning=continued_rule(reasoning, continuation),
+            answer_prefix=answer_prefix(continuation, grammar, toolbox, self._rules.matchers),
         )
 
     def _reasoning(
@@ -250,9 +268,10 @@ class ChatModel:
         """
         key = hashlib.blake2b(array("i", prepared.request.prompt_ids).tobytes()).digest()
         family, tools = self._tools.family, prepared.tools
+        prefix = prepared.request.rules.answer_prefix
 
         def reader(seed: int) -> CallReader:
             own = hashlib.blake2b(seed.to_bytes(8), key=key).digest()
-            return CallReader(family.parser(tools), own)
+            return CallReader(family.parser(tools), own, prefix)
 
         return reader

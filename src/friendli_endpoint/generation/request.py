@@ -20,10 +20,11 @@ _REQUEST_BYTES = 64 << 10
 _CHOICE_BYTES = 1 << 10
 _TOKEN_BYTES = 44
 _ENTRY_BYTES = 100
-"""Measured sizes of a request with its connection, of a choice, of a token id of the prompt, and of
-an id in a table."""
+_PREFIX_BYTES = 100
+"""Measured sizes of a request with its connection, of a choice, of a token id of the prompt, of an
+id in a table, and of a character of the answer's prefix (30 for each of its bytes)."""
 
-VERSION = 1
+VERSION = 2
 """Version of `GenerationRequest` and the events; an engine rejects other versions."""
 
 
@@ -98,8 +99,10 @@ class ReasoningRule:
         interruptions: Texts that end the reasoning and belong to the answer: tool-call markers.
         trims: Whether white space between a tag and the answer is removed from the answer.
         start: State in which the output begins: `start` if the opening tag may come; `reasoning`
-            or `answer` if the prompt ends with a tag.
+            or `answer` if the prompt ends with a tag, or inside that text.
         budget: Maximum number of reasoning tokens, at least 1, or None.
+        continues: Whether the prompt ends inside the reasoning or the answer, so that white space
+            at the beginning of the output is part of it.
     """
 
     open: str
@@ -109,6 +112,7 @@ class ReasoningRule:
     trims: bool = True
     start: Literal["start", "reasoning", "answer"] = "start"
     budget: int | None = None
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,8 @@ class DecodingRules:
         grammar: The grammar of the answer, or None.
         reasoning: The form of the reasoning before the answer, or None if the model does not
             reason.
+        answer_prefix: Beginning of the answer that the prompt ends with; the grammar must match it
+            and the output together. Empty without a grammar.
     """
 
     end_ids: tuple[int, ...]
@@ -132,6 +138,7 @@ class DecodingRules:
     min_tokens: int = 0
     grammar: Grammar | None = None
     reasoning: ReasoningRule | None = None
+    answer_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +226,7 @@ class GenerationRequest:
         stop_bytes = sum(len(stop.encode(errors="replace")) for stop in self.rules.stop)
         return (
             _REQUEST_BYTES
+            + _PREFIX_BYTES * len(self.rules.answer_prefix)
             + _TOKEN_BYTES * self.num_prompt_tokens
             + 14 * stop_bytes
             + _CHOICE_BYTES * len(self.choices)

@@ -27,15 +27,20 @@ class CallReader:
     Args:
         parser: Parser of the family; owned by this object.
         key: Seed of the call ids; the same key gives the same ids.
+        prefix: Beginning of the answer that was not generated; it decides what follows, and is no
+            part of the deltas.
 
     Attributes:
         complete: Number of complete calls so far.
     """
 
-    def __init__(self, parser: CallParser, key: bytes) -> None:
+    def __init__(self, parser: CallParser, key: bytes, prefix: str = "") -> None:
         self._parser = parser
         self._key = key
         self.complete = 0
+        read = parser.feed(prefix) if prefix else []
+        num_read = sum(len(event.text) for event in read if isinstance(event, CallText))
+        self._num_held = len(prefix) - num_read
 
     def read(self, text: str, last: bool) -> Iterator[Delta]:
         """Reads the next chunk of the answer; returns its deltas.
@@ -53,8 +58,12 @@ class CallReader:
         for event in events:
             match event:
                 case CallText(text):
-                    yield Delta(content=text)
+                    new = text[self._num_held :]
+                    self._num_held = max(0, self._num_held - len(text))
+                    if new:
+                        yield Delta(content=new)
                 case CallBegin(index, name):
+                    self._num_held = 0
                     function = StreamedFunctionResult(name=name, arguments="")
                     call = StreamedToolCallResult(
                         index=index, id=self._id(index), TYPE="function", function=function

@@ -19,6 +19,9 @@ __all__ = ["messages_for"]
 
 Message = dict[str, Any]
 
+_NOT_FOR_TEMPLATES = {"prefix", "partial"}
+"""Fields of messages about the end of the prompt, which is cut after rendering."""
+
 
 def messages_for(
     abilities: TemplateAbilities, messages: Sequence[WireMessage], toolbox: Toolbox | None
@@ -30,7 +33,10 @@ def messages_for(
         messages: The messages of the request.
         toolbox: The tools that may be called, or None.
     """
-    prepared = [_prepare(message.model_dump(), abilities.calls) for message in messages]
+    prepared = [
+        _prepare(message.model_dump(exclude=_NOT_FOR_TEMPLATES), abilities.calls)
+        for message in messages
+    ]
     if toolbox is not None and not abilities.tools:
         prepared = _with_tool_prompt(prepared, toolbox.family.fallback_prompt(toolbox.specs))
     if not abilities.results:

@@ -60,7 +60,7 @@ class ReasoningSplitter:
         self._interruptions = {text.encode() for text in rule.interruptions}
         self._trims = rule.trims
         self._held = b""
-        self._at_start = True
+        self._at_start = not rule.continues
         self.tagged = False
         self.phase = Phase(rule.start)
 

@@ -1,11 +1,12 @@
 """Reasoning tags of the model families."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from friendli_endpoint.generation import ReasoningRule, Vocabulary
 
-__all__ = ["STYLES", "ReasoningStyle", "style_of", "tag_ids"]
+__all__ = ["STYLES", "ReasoningStyle", "opening_of", "style_of", "tag_ids"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,12 @@ def style_of(template: str) -> ReasoningStyle | None:
     """Returns the style whose tags a chat template contains; None if it contains none."""
     by_name = {style.name: style for style in STYLES}
     return next((by_name[name] for marker, name in _BY_TEMPLATE if marker in template), None)
+
+
+def opening_of(style: ReasoningStyle, template: str) -> str:
+    """Returns the opening tag with the line break after it, if a chat template writes one."""
+    followed = re.search(re.escape(style.open) + r"(?:\n|\\n)", template)
+    return f"{style.open}\n" if followed else style.open
 
 
 def tag_ids(style: ReasoningStyle, vocabulary: Vocabulary) -> frozenset[int]:

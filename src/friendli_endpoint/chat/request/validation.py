@@ -7,6 +7,7 @@ from typing import Any
 from friendli.models import DedicatedChatCompletionBody, ResponseFormatText
 from friendli.types import Unset
 from friendli_endpoint.chat.request.chat_request import ChatRequest
+from friendli_endpoint.chat.request.continuation import continuation_of
 from friendli_endpoint.chat.request.fields import value_or_none
 from friendli_endpoint.chat.request.rules import Limits, check_body
 from friendli_endpoint.chat.request.sampling import check_token, sampling_params
@@ -65,6 +66,7 @@ def validate(body: DedicatedChatCompletionBody, facts: ModelFacts) -> ChatReques
         model=body.model,
         adapter=adapter,
         messages=tuple(body.messages),
+        continuation=continuation_of(body, tools.required),
         template_kwargs=_template_kwargs(body),
         offered_tools=tools.offered,
         tools=tools.tools,

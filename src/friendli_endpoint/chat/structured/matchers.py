@@ -105,6 +105,14 @@ class MatcherCompiler:
             self._digits if compiled.is_json else None,
         )
 
+    def rest_of_prefix(self, grammar: Grammar, prefix: str) -> str:
+        """Returns the part of a prefix that a grammar does not allow as the beginning of an answer.
+
+        Raises:
+            ConstraintError: The compiler does not support the grammar, or failed.
+        """
+        return self.constraint(self.compile(grammar), frozenset()).read_prefix(prefix)
+
     def _compile(self, grammar: Grammar) -> LLMatcher:
         with catch_panics():
             try:

@@ -1,0 +1,60 @@
+"""The beginning of an answer that the request contains, as far as decoding is concerned."""
+
+from dataclasses import replace
+
+from friendli_endpoint.chat.request.continuation import Continuation
+from friendli_endpoint.chat.structured import MatcherCompiler
+from friendli_endpoint.chat.tools.toolbox import Toolbox
+from friendli_endpoint.generation import Grammar, ReasoningRule, RequestError
+
+__all__ = ["answer_prefix", "continued_rule"]
+
+_MAX_SHOWN = 40
+"""Number of characters that an error quotes from a message."""
+
+
+def answer_prefix(
+    continuation: Continuation | None,
+    grammar: Grammar | None,
+    toolbox: Toolbox | None,
+    matchers: MatcherCompiler,
+) -> str:
+    """Returns the text that the grammar of the answer has to read first.
+
+    Args:
+        continuation: The text that the answer continues, or None.
+        grammar: The grammar of the answer, or None.
+        toolbox: The tools that may be called, or None.
+        matchers: Compiles grammars.
+
+    Raises:
+        RequestError: The grammar does not allow the text, or the text has a tool call.
+    """
+    if continuation is None or grammar is None or continuation.field != "content":
+        return ""
+    param, text = continuation.param, continuation.text
+    if toolbox is not None and toolbox.has_call(text):
+        raise RequestError(
+            f"{param} has a tool call or the beginning of one, which cannot be continued",
+            param=param,
+            code="not_supported",
+        )
+    rest = matchers.rest_of_prefix(grammar, text) if text else ""
+    if rest:
+        wanted = "response_format" if toolbox is None else "the format of tool calls"
+        raise RequestError(
+            f"{param} does not fit {wanted}, from {rest[:_MAX_SHOWN]!r} on",
+            param=param,
+            code="conflict",
+        )
+    return text
+
+
+def continued_rule(
+    rule: ReasoningRule | None, continuation: Continuation | None
+) -> ReasoningRule | None:
+    """Returns the reasoning rule of an output that begins inside the text of a message."""
+    if rule is None or continuation is None or not continuation.text:
+        return rule
+    in_answer = continuation.field == "content"
+    return replace(rule, start="answer" if in_answer else "reasoning", continues=True)
