@@ -155,6 +155,13 @@ class _Message(BaseModel):
     partial: OptionalNullable[bool] = UNSET
 
 
+class _MessageTypedDict(TypedDict):
+    """Fields of every message that ask for its continuation, as a dict."""
+
+    prefix: NotRequired[bool | None]
+    partial: NotRequired[bool | None]
+
+
 class SystemMessage(_Message):
     """Instructions to the model, before the conversation."""
 
@@ -168,7 +175,7 @@ class SystemMessage(_Message):
         return self.ROLE
 
 
-class SystemMessageTypedDict(TypedDict):
+class SystemMessageTypedDict(_MessageTypedDict):
     """`SystemMessage` as a dict."""
 
     role: Literal["system"]
@@ -189,7 +196,7 @@ class DeveloperMessage(_Message):
         return self.ROLE
 
 
-class DeveloperMessageTypedDict(TypedDict):
+class DeveloperMessageTypedDict(_MessageTypedDict):
     """`DeveloperMessage` as a dict."""
 
     role: Literal["developer"]
@@ -210,7 +217,7 @@ class UserMessage(_Message):
         return self.ROLE
 
 
-class UserMessageTypedDict(TypedDict):
+class UserMessageTypedDict(_MessageTypedDict):
     """`UserMessage` as a dict."""
 
     role: Literal["user"]
@@ -274,7 +281,7 @@ class AssistantMessage(_Message):
         return self.ROLE
 
 
-class AssistantMessageTypedDict(TypedDict):
+class AssistantMessageTypedDict(_MessageTypedDict):
     """`AssistantMessage` as a dict."""
 
     role: Literal["assistant"]
@@ -283,8 +290,6 @@ class AssistantMessageTypedDict(TypedDict):
     reasoning: NotRequired[str | None]
     name: NotRequired[str | None]
     tool_calls: NotRequired[list[AssistantMessageToolCallTypedDict] | None]
-    prefix: NotRequired[bool | None]
-    partial: NotRequired[bool | None]
 
 
 class ToolMessage(_Message):
@@ -301,7 +306,7 @@ class ToolMessage(_Message):
         return self.ROLE
 
 
-class ToolMessageTypedDict(TypedDict):
+class ToolMessageTypedDict(_MessageTypedDict):
     """`ToolMessage` as a dict."""
 
     role: Literal["tool"]

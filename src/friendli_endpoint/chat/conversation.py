@@ -233,7 +233,7 @@ class ChatModel:
             min_tokens=request.min_tokens,
             grammar=grammar,
             reasoning=continued_rule(reasoning, continuation),
-            answer_prefix=answer_prefix(continuation, grammar, toolbox, self._rules.matchers),
+            answer_prefix=answer_prefix(continuation, grammar, toolbox, self._rules),
         )
 
     def _reasoning(

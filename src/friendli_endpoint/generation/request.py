@@ -101,8 +101,8 @@ class ReasoningRule:
         start: State in which the output begins: `start` if the opening tag may come; `reasoning`
             or `answer` if the prompt ends with a tag, or inside that text.
         budget: Maximum number of reasoning tokens, at least 1, or None.
-        continues: Whether the prompt ends inside the reasoning or the answer, so that white space
-            at the beginning of the output is part of it.
+        before: The end of the reasoning or the answer that is in the prompt already, at most 256
+            characters; empty if the output begins it. A tag may begin in it.
     """
 
     open: str
@@ -112,7 +112,7 @@ class ReasoningRule:
     trims: bool = True
     start: Literal["start", "reasoning", "answer"] = "start"
     budget: int | None = None
-    continues: bool = False
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,26 @@
 """The beginning of an answer that the request contains, as far as decoding is concerned."""
 
 from dataclasses import replace
+from typing import Literal
 
+from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.request.continuation import Continuation
-from friendli_endpoint.chat.structured import MatcherCompiler
-from friendli_endpoint.chat.tools.toolbox import Toolbox
+from friendli_endpoint.chat.tools.toolbox import Toolbox, control_markers
 from friendli_endpoint.generation import Grammar, ReasoningRule, RequestError
 
 __all__ = ["answer_prefix", "continued_rule"]
 
 _MAX_SHOWN = 40
 """Number of characters that an error quotes from a message."""
+_MAX_BEFORE = 256
+"""Number of characters in which a tag may have begun: more than any tag has."""
 
 
 def answer_prefix(
     continuation: Continuation | None,
     grammar: Grammar | None,
     toolbox: Toolbox | None,
-    matchers: MatcherCompiler,
+    rules: RuleCompiler,
 ) -> str:
     """Returns the text that the grammar of the answer has to read first.
 
@@ -25,21 +28,28 @@ def answer_prefix(
         continuation: The text that the answer continues, or None.
         grammar: The grammar of the answer, or None.
         toolbox: The tools that may be called, or None.
-        matchers: Compiles grammars.
+        rules: Compiles grammars.
 
     Raises:
-        RequestError: The grammar does not allow the text, or the text has a tool call.
+        RequestError: The grammar does not allow the text, or the text has a tool call, or a marker
+            of calls that is a control token: a control token cannot be in a user's text.
     """
     if continuation is None or grammar is None or continuation.field != "content":
         return ""
     param, text = continuation.param, continuation.text
-    if toolbox is not None and toolbox.has_call(text):
+    if toolbox is not None and (
+        toolbox.has_call(text)
+        or any(
+            rules.vocabulary.token_bytes(token) in text.encode()
+            for token in control_markers(toolbox.family, rules.vocabulary)
+        )
+    ):
         raise RequestError(
             f"{param} has a tool call or the beginning of one, which cannot be continued",
             param=param,
             code="not_supported",
         )
-    rest = matchers.rest_of_prefix(grammar, text) if text else ""
+    rest = rules.matchers.rest_of_prefix(grammar, text) if text else ""
     if rest:
         wanted = "response_format" if toolbox is None else "the format of tool calls"
         raise RequestError(
@@ -56,5 +66,7 @@ def continued_rule(
     """Returns the reasoning rule of an output that begins inside the text of a message."""
     if rule is None or continuation is None or not continuation.text:
         return rule
-    in_answer = continuation.field == "content"
-    return replace(rule, start="answer" if in_answer else "reasoning", continues=True)
+    start: Literal["answer", "reasoning"] = (
+        "answer" if continuation.field == "content" else "reasoning"
+    )
+    return replace(rule, start=start, before=continuation.text[-_MAX_BEFORE:])

@@ -60,9 +60,13 @@ class ReasoningSplitter:
         self._interruptions = {text.encode() for text in rule.interruptions}
         self._trims = rule.trims
         self._held = b""
-        self._at_start = not rule.continues
+        self._at_start = not rule.before
+        self._num_known = 0
         self.tagged = False
         self.phase = Phase(rule.start)
+        if rule.before:
+            self._feed(rule.before.encode())
+            self._num_known = len(self._held)
 
     @property
     def partial_tag(self) -> bytes:
@@ -73,6 +77,9 @@ class ReasoningSplitter:
 
     def feed(self, chunk: bytes) -> list[Segment]:
         """Reads the next bytes; returns the segments that are certain."""
+        return self._new(self._feed(chunk))
+
+    def _feed(self, chunk: bytes) -> list[Segment]:
         segments: list[Segment] = []
         while True:
             if self.phase is Phase.ANSWER:
@@ -89,7 +96,19 @@ class ReasoningSplitter:
         if not held:
             return []
         reasoning = self.phase is Phase.REASONING
-        return [Segment(reasoning, held, held.rstrip(WHITESPACE) if reasoning else held)]
+        return self._new([Segment(reasoning, held, held.rstrip(WHITESPACE) if reasoning else held)])
+
+    def _new(self, segments: list[Segment]) -> list[Segment]:
+        """Removes bytes that were not generated but held back from the text before the output."""
+        if not self._num_known:
+            return segments
+        new = list[Segment]()
+        for segment in segments:
+            known = min(self._num_known, len(segment.raw))
+            self._num_known -= known
+            if known < len(segment.raw):
+                new.append(Segment(segment.reasoning, segment.raw[known:], segment.text[known:]))
+        return new
 
     def _begin(self, chunk: bytes, segments: list[Segment]) -> bytes | None:
         text = self._held + chunk

@@ -62,7 +62,8 @@ def continuation_of(
     last = body.messages[index]
     if not isinstance(last, AssistantMessage):
         raise _conflict(
-            param, f"only a message of the assistant can be continued; messages[{index}] is not"
+            param,
+            f"{param} can only be true if the last message, messages[{index}], is the assistant's",
         )
     if value_or_none(last.tool_calls):
         path = f"messages[{index}].tool_calls"

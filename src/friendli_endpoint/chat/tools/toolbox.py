@@ -74,12 +74,10 @@ class Toolbox:
         return [tool.definition for tool in self.offered]
 
     def has_call(self, text: str) -> bool:
-        """Whether the beginning of an answer has a call, or a marker with which one begins."""
+        """Whether the beginning of an answer has the name of a called tool."""
         parser = self.family.parser(self.specs)
         events = [*parser.feed(text), *parser.finish()]
-        return any(isinstance(event, CallBegin) for event in events) or any(
-            marker in text for marker in self.family.markers
-        )
+        return any(isinstance(event, CallBegin) for event in events)
 
 
 class ToolCompiler:
