@@ -102,7 +102,7 @@ class ChatModel:
             for name, token in (("bos_token", vocabulary.bos_id), ("eos_token", vocabulary.eos_id))
         }
         self._style = style = style_of(template)
-        tags = (style.open, style.close) if style else ()
+        tags = (style.open, style.close, *style.preludes) if style else ()
         opening = opening_of(style, template) if style else ""
         self._prompts = PromptBuilder(
             ChatTemplate(template, tokens), vocabulary, context, tags, opening
@@ -233,7 +233,7 @@ class ChatModel:
             min_tokens=request.min_tokens,
             grammar=grammar,
             reasoning=continued_rule(reasoning, continuation),
-            answer_prefix=answer_prefix(continuation, grammar, toolbox, self._rules),
+            answer_prefix=answer_prefix(continuation, grammar, toolbox, self._rules, prompt.lead),
         )
 
     def _reasoning(
@@ -272,6 +272,6 @@ class ChatModel:
 
         def reader(seed: int) -> CallReader:
             own = hashlib.blake2b(seed.to_bytes(8), key=key).digest()
-            return CallReader(family.parser(tools), own, prefix)
+            return CallReader(partial(family.parser, tools), own, prefix)
 
         return reader

@@ -1,4 +1,4 @@
-"""Which message a request continues, and which requests for that are rejected."""
+"""Continued messages: the forms of the request, and contradictions between fields."""
 
 from typing import Any
 

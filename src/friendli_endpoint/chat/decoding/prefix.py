@@ -21,6 +21,7 @@ def answer_prefix(
     grammar: Grammar | None,
     toolbox: Toolbox | None,
     rules: RuleCompiler,
+    lead: str = "",
 ) -> str:
     """Returns the text that the grammar of the answer has to read first.
 
@@ -29,6 +30,7 @@ def answer_prefix(
         grammar: The grammar of the answer, or None.
         toolbox: The tools that may be called, or None.
         rules: Compiles grammars.
+        lead: Text of the format of tool calls that the template wrote before that text.
 
     Raises:
         RequestError: The grammar does not allow the text, or the text has a tool call, or a marker
@@ -36,7 +38,7 @@ def answer_prefix(
     """
     if continuation is None or grammar is None or continuation.field != "content":
         return ""
-    param, text = continuation.param, continuation.text
+    param, text = continuation.param, lead + continuation.text
     if toolbox is not None and (
         toolbox.has_call(text)
         or any(

@@ -32,11 +32,14 @@ class Prompt:
         text: The rendered text.
         tag: The tag that the template wrote at the end, or before the text that the answer
             continues, ignoring white space; empty if none.
+        lead: Beginning of the answer that the template wrote before the text that it continues,
+            such as a recipient; empty without tools, because only their formats have one.
     """
 
     ids: tuple[int, ...]
     text: str
     tag: str
+    lead: str = ""
 
 
 class PromptBuilder:
@@ -46,8 +49,8 @@ class PromptBuilder:
         template: The model's chat template.
         vocabulary: The model's tokens.
         context: Maximum number of tokens of prompt and answer together.
-        tags: The opening and the closing tag of reasoning, or nothing; one at the end of the
-            prompt decides how the output starts.
+        tags: The opening and the closing tag of reasoning, and the preludes of an answer; or
+            nothing. The one at the end of the prompt decides how the output starts.
         opening: The opening tag as it begins reasoning, possibly with a line break.
     """
 
@@ -95,6 +98,7 @@ class PromptBuilder:
         def broken(part: str) -> str:
             return self._control.broken(part, mark)
 
+        lead = ""
         if continuation is None:
             render = partial(user_input.render, self._template)
             text = render(broken)
@@ -104,6 +108,8 @@ class PromptBuilder:
                 self._template, user_input, continuation, self._tags, self._opening, [mark, *more]
             )
             head, tag = unfinished.render(broken)
+            if tools and continuation.field == "content":
+                lead = unfinished.lead(head, broken).replace(mark, "")
             text = head + broken(continuation.text)
         self.check_size(text.replace(mark, ""), "messages")
         ids = self._control.tokens(text, mark)
@@ -115,7 +121,7 @@ class PromptBuilder:
                 "the model's chat template renders these messages to an empty prompt",
                 param="messages",
             )
-        return Prompt(tuple(ids), text.replace(mark, ""), tag)
+        return Prompt(tuple(ids), text.replace(mark, ""), tag, lead)
 
     def check_size(self, text: str, param: str) -> None:
         """Rejects a text that cannot fit into a prompt; see `check_prompt_bytes`."""

@@ -21,13 +21,14 @@ Message = dict[str, Any]
 
 
 class UnfinishedPrompt:
-    """What a chat template writes before the text that the answer continues.
+    """Text that a chat template writes before the text that the answer continues.
 
     Args:
         template: The model's chat template.
         user_input: User input; its last message is to be continued.
         continuation: The text of that message.
-        tags: The opening and the closing tag of reasoning, or nothing.
+        tags: The opening and the closing tag of reasoning, and what else may precede an answer; or
+            nothing.
         opening: The opening tag as it begins reasoning, possibly with a line break.
         unused: Three different characters that do not occur in the user input.
     """
@@ -68,11 +69,26 @@ class UnfinishedPrompt:
             return self._content(change)
         return self._reasoning(change)
 
+    def lead(self, head: str, change: Change) -> str:
+        """Returns the text between the place where an answer begins and the text to continue.
+
+        The model would have written it: an empty reasoning, or `all` as the recipient of the text.
+
+        Args:
+            head: The rendered prompt up to the text to continue.
+            change: As for `render`.
+        """
+        start = self._before.render(self._template, change)
+        lead = head.removeprefix(start) if head.startswith(start) else ""
+        for tag in self._tags[1:]:
+            lead = lead.rpartition(tag)[2].lstrip()
+        return lead
+
     def _content(self, change: Change) -> tuple[str, str]:
         head = self._head(change)
         if head is None:
             raise self._error("the model's chat template does not write this message as it is")
-        tag = self._tag(head, self._placed, lambda other: self._head(other) or "")
+        tag = self._tag(head, self._placed, lambda change: self._head(change) or "")
         if tag and tag == self._tags[0]:  # a template may write it before every last message
             return head.rstrip() + self._tags[1], self._tags[1]
         return head, tag
@@ -80,7 +96,7 @@ class UnfinishedPrompt:
     def _reasoning(self, change: Change) -> tuple[str, str]:
         if not self._tags:
             raise self._error("the reasoning of this model is not known by its chat template")
-        opening, closing = self._tags
+        opening, closing = self._tags[:2]
         try:
             head = self._head(change)
         except RequestError:  # some templates reject messages without content

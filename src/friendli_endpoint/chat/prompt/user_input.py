@@ -17,7 +17,7 @@ _NONCHARACTERS = [chr(code) for code in range(0xFDD0, 0xFDF0)]
 
 @dataclass(frozen=True, slots=True)
 class UserInput:
-    """What users wrote in a request, as chat templates take it.
+    """User input of a request, as chat templates take it.
 
     Attributes:
         messages: The conversation.

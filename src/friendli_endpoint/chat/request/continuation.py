@@ -47,8 +47,9 @@ def continuation_of(
         tool_required: Whether the answer must be tool calls.
 
     Raises:
-        RequestError: Another message than the last one is to be continued, it is no assistant's or
-            has tool calls, the forms contradict each other, or the answer must be tool calls.
+        RequestError: Another message than the last one is to be continued, it is not an
+            assistant's or has tool calls, fields contradict each other, or the answer must be tool
+            calls.
     """
     param = _form(body)
     generation_prompt = value_or_none(body.add_generation_prompt)
