@@ -82,8 +82,8 @@ def answer_of(
     for chunk in response.opening():
         accumulator.add(chunk)
     for step in inbox.steps:
-        for chunk in response.read(Generated((step,), 0.0)):
-            accumulator.add(response.text_chunk(*chunk) if isinstance(chunk, TextDelta) else chunk)
+        for new in response.read(Generated((step,), 0.0)):
+            accumulator.add(response.text_chunk(*new) if isinstance(new, TextDelta) else new)
     assert response.finished
     tokens = [token for token in inbox.tokens() if token is not None]
     answer = accumulator.completion() if stream else response.completion()
@@ -311,9 +311,9 @@ def test_stop_strings_match_in_the_continuation_only() -> None:
 
 def test_an_answer_that_is_complete_already_ends_at_once() -> None:
     last = {"role": "assistant", "content": "ab", "prefix": True}
-    fields = {"response_format": {"type": "regex", "schema": "ab"}, "messages": [USER, last]}
+    fields: dict[str, Any] = {"response_format": {"type": "regex", "schema": "ab"}}
     with serving(babble, slots=2, vocabulary=VOCABULARY, make_guide=RULES.guide) as (engine, _):
-        answer = answer_of(engine, MODELS[PLAIN], n=2, **fields)[0]
+        answer = answer_of(engine, MODELS[PLAIN], messages=[USER, last], n=2, **fields)[0]
     assert [choice.message.content or "" for choice in answer.choices] == ["", ""]
     assert [choice.finish_reason for choice in answer.choices] == ["stop", "stop"]
 

@@ -77,6 +77,10 @@ def test_compilations_are_counted_for_each_job() -> None:
             {"chat_template_kwargs": {"a": 1}},
             ["tools", "chat_template_kwargs", "response_format", ""],
         ),
+        (
+            {"messages": [{"role": "assistant", "content": "a", "prefix": True}]},
+            ["tools", "messages", "response_format", "messages", ""],
+        ),
     ],
 )
 def test_a_field_is_reported_before_it_is_processed(

@@ -29,7 +29,6 @@ from friendli_endpoint.chat.prompt.tagged_content import separate_reasoning
 from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.chat.reasoning.styles import opening_of, style_of, tag_ids
 from friendli_endpoint.chat.request.chat_request import ChatRequest
-from friendli_endpoint.chat.request.continuation import Continuation
 from friendli_endpoint.chat.request.rules import Limits, check_prompt_tokens
 from friendli_endpoint.chat.request.validation import ModelFacts, adapter_route, validate
 from friendli_endpoint.chat.structured import GrammarMaker
@@ -156,12 +155,16 @@ class ChatModel:
         )
         check_prompt_tokens(len(prompt.ids), self._context, request.min_tokens)
         report("tools" if toolbox is not None else "response_format")
-        rules = self._decoding_rules(request, prompt, toolbox, continuation)
+        grammar = self._grammar(request, toolbox)
+        if continuation is not None:
+            report("messages")
+        prefix = answer_prefix(continuation, grammar, toolbox, self._rules, prompt.lead)
+        reasoning = continued_rule(self._reasoning(request, prompt, toolbox), continuation)
         generation = GenerationRequest(
             request_id=f"chatcmpl-{uuid.uuid4().hex}",
             prompt=(TextSegment(prompt.ids),),
             choices=request.sampling,
-            rules=rules,
+            rules=self._decoding_rules(request, toolbox, grammar, reasoning, prefix),
             max_tokens=request.max_tokens or self._context - len(prompt.ids),
             top_logprobs=request.top_logprobs,
             adapter=request.adapter,
@@ -218,12 +221,11 @@ class ChatModel:
     def _decoding_rules(
         self,
         request: ChatRequest,
-        prompt: Prompt,
         toolbox: Toolbox | None,
-        continuation: Continuation | None,
+        grammar: Grammar | None,
+        reasoning: ReasoningRule | None,
+        prefix: str,
     ) -> DecodingRules:
-        grammar = self._grammar(request, toolbox)
-        reasoning = self._reasoning(request, prompt, toolbox)
         displaced = self._vocabulary.end_ids - request.end_ids
         visible = displaced | self._tag_ids | (self._marker_ids if toolbox else frozenset())
         return DecodingRules(
@@ -232,8 +234,8 @@ class ChatModel:
             stop=request.stop,
             min_tokens=request.min_tokens,
             grammar=grammar,
-            reasoning=continued_rule(reasoning, continuation),
-            answer_prefix=answer_prefix(continuation, grammar, toolbox, self._rules, prompt.lead),
+            reasoning=reasoning,
+            answer_prefix=prefix,
         )
 
     def _reasoning(

@@ -9,6 +9,7 @@ from friendli_endpoint.chat.decoding.prefix import answer_prefix, continued_rule
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.reasoning.styles import STYLES
 from friendli_endpoint.chat.request.continuation import Continuation
+from friendli_endpoint.chat.structured import matchers
 from friendli_endpoint.chat.tools import family_named
 from friendli_endpoint.generation import Grammar, RequestError
 from tests.chat.tools.cases import CASES, TOOLS
@@ -49,6 +50,13 @@ def test_content_that_the_grammar_does_not_allow_is_an_error_that_quotes_it() ->
     assert (caught.value.param, caught.value.code) == ("messages[3].content", "conflict")
     assert "response_format" in caught.value.message
     assert len(caught.value.message) < 200
+
+
+def test_content_that_takes_too_long_to_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matchers, "_MAX_PREFIX_SECONDS", -1.0)
+    with pytest.raises(RequestError) as caught:
+        answer_prefix(content("1"), NUMBER, None, RULES)
+    assert (caught.value.param, caught.value.code) == ("messages[3].content", "too_complex")
 
 
 def test_the_rule_of_reasoning_begins_inside_the_text() -> None:

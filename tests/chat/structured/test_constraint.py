@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from friendli_endpoint.chat.decoding.guide import ChoiceGuide
 from friendli_endpoint.chat.structured import Constraint
+from friendli_endpoint.chat.structured.native import ConstraintError
 from friendli_endpoint.generation import TokenStep
 from tests.chat.structured.failing import Failing, Panic
 from tests.chat.structured.schemas import SCHEMAS
@@ -240,3 +241,9 @@ def test_a_failure_of_the_matcher_rejects_a_prefix(failure: BaseException) -> No
     constraint = COMPILER.json_schema(BRIEF, ENDS, "s")
     constraint._matcher = Failing(failure)  # type: ignore[assignment]
     assert constraint.read_prefix("{") == "{"
+
+
+def test_a_prefix_that_takes_too_long_is_an_error() -> None:
+    constraint = COMPILER.regex("(ab)*c", ENDS, "s")
+    with pytest.raises(ConstraintError, match="CPU time"):
+        constraint.read_prefix("ab" * 100, max_seconds=-1)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.request.continuation import Continuation
+from friendli_endpoint.chat.structured.native import ConstraintError
 from friendli_endpoint.chat.tools.toolbox import Toolbox, control_markers
 from friendli_endpoint.generation import Grammar, ReasoningRule, RequestError
 
@@ -33,7 +34,8 @@ def answer_prefix(
         lead: Text of the format of tool calls that the template wrote before that text.
 
     Raises:
-        RequestError: The grammar does not allow the text, or the text has a tool call, or a marker
+        RequestError: The grammar does not allow the text or takes too long to read it, or it has a
+            tool call, or a marker
             of calls that is a control token: a control token cannot be in a user's text.
     """
     if continuation is None or grammar is None or continuation.field != "content":
@@ -51,7 +53,12 @@ def answer_prefix(
             param=param,
             code="not_supported",
         )
-    rest = rules.matchers.rest_of_prefix(grammar, text) if text else ""
+    try:
+        rest = rules.matchers.rest_of_prefix(grammar, text) if text else ""
+    except ConstraintError as error:
+        raise RequestError(
+            f"{param} cannot be continued: {error}", param=param, code="too_complex"
+        ) from error
     if rest:
         wanted = "response_format" if toolbox is None else "the format of tool calls"
         raise RequestError(

@@ -95,7 +95,7 @@ class UnfinishedPrompt:
 
     def _reasoning(self, change: Change) -> tuple[str, str]:
         if not self._tags:
-            raise self._error("the reasoning of this model is not known by its chat template")
+            raise self._error("the model's chat template has no known tags of reasoning")
         opening, closing = self._tags[:2]
         try:
             head = self._head(change)
