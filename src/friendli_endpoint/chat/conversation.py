@@ -154,6 +154,7 @@ class ChatModel:
             continuation,
         )
         check_prompt_tokens(len(prompt.ids), self._context, request.min_tokens)
+        remaining = self._context - len(prompt.ids)
         report("tools" if toolbox is not None else "response_format")
         grammar = self._grammar(request, toolbox)
         if continuation is not None:
@@ -165,7 +166,7 @@ class ChatModel:
             prompt=(TextSegment(prompt.ids),),
             choices=request.sampling,
             rules=self._decoding_rules(request, toolbox, grammar, reasoning, prefix),
-            max_tokens=request.max_tokens or self._context - len(prompt.ids),
+            max_tokens=min(request.max_tokens or remaining, remaining),
             top_logprobs=request.top_logprobs,
             adapter=request.adapter,
             stream=request.stream,
@@ -247,7 +248,7 @@ class ChatModel:
             prompt.tag,
             toolbox.family.markers[:1] if toolbox else (),
             trims=toolbox is not None or request.response_format is None,
-            budget=request.reasoning_budget,
+            budget=request.reasoning_budget and min(request.reasoning_budget, self._context),
         )
 
     def _grammar(self, request: ChatRequest, toolbox: Toolbox | None) -> Grammar | None:

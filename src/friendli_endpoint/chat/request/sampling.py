@@ -17,6 +17,8 @@ __all__ = ["check_token", "sampling_params"]
 _BAN = -math.inf
 _BIAS_BOUND = 100.0
 _RANDOM_SEED_BITS = 53
+_MAX_TOP_K = 2**31 - 1
+"""More tokens than any vocabulary has; a request may contain larger integers than engines take."""
 _SEED_RANGE = 2**64
 
 
@@ -39,7 +41,7 @@ def sampling_params(
     params = SamplingParams(
         seed=first,
         temperature=_or_neutral(body.temperature, 1.0),
-        top_k=max(0, value_or_none(body.top_k) or 0),
+        top_k=min(max(0, value_or_none(body.top_k) or 0), _MAX_TOP_K),
         top_p=_or_neutral(body.top_p, 1.0),
         min_p=_or_neutral(body.min_p, 0.0),
         repetition_penalty=_or_neutral(body.repetition_penalty, 1.0),
