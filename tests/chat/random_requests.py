@@ -83,7 +83,7 @@ SCHEMA = {
 PREFIXES = {
     "free": ["a", " é \n", "ST", "<thi", ""],
     "min_tokens": ["a", "STOP"],
-    "json": ["{", ' { "a": 1', '{"a": 1, "b":', ""],
+    "json": ["{", '{ "a": 1', '{"a": 1, "b":', ""],
     "regex": ["a", "é日本", "aaaaa", ""],
     "tools": ["a ", "a <tool_", "<", ""],
 }
