@@ -16,13 +16,13 @@ from friendli.models import (
     ResponseFormatJSONSchema,
     ResponseFormatRegex,
 )
-from friendli_endpoint.chat.decoding.prefix import answer_prefix, continued_rule
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.output.calls import CallReader
 from friendli_endpoint.chat.output.reader import Reader
 from friendli_endpoint.chat.output.response_builder import ResponseBuilder
 from friendli_endpoint.chat.prepared import PreparedRequest
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
+from friendli_endpoint.chat.prompt.answer_prefix import answer_prefix, continued_rule
 from friendli_endpoint.chat.prompt.builder import Prompt, PromptBuilder
 from friendli_endpoint.chat.prompt.history import messages_for
 from friendli_endpoint.chat.prompt.tagged_content import separate_reasoning

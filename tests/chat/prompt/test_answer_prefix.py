@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from friendli_endpoint.chat.conversation import ChatModel
-from friendli_endpoint.chat.decoding.prefix import answer_prefix, continued_rule
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
+from friendli_endpoint.chat.prompt.answer_prefix import answer_prefix, continued_rule
 from friendli_endpoint.chat.reasoning.styles import STYLES
 from friendli_endpoint.chat.request.continuation import Continuation
 from friendli_endpoint.chat.structured import matchers
