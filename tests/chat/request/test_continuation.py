@@ -34,7 +34,8 @@ FORMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def continued(*messages: dict[str, Any], **fields: Any) -> Continuation | None:
-    return continuation_of(body_of(messages=list(messages), **fields))
+    body = body_of(messages=list(messages), **fields)
+    return continuation_of(body, body.messages)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -3,10 +3,11 @@
 Two forms mark the last message itself, one is a pair of fields of the body. All mean the same.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from friendli.models import AssistantMessage, DedicatedChatCompletionBody
+from friendli.models import AssistantMessage, DedicatedChatCompletionBody, Message
 from friendli_endpoint.chat.request.fields import value_or_none
 from friendli_endpoint.generation import RequestError
 
@@ -38,12 +39,13 @@ class Continuation:
 
 
 def continuation_of(
-    body: DedicatedChatCompletionBody, tool_required: bool = False
+    body: DedicatedChatCompletionBody, messages: Sequence[Message], tool_required: bool = False
 ) -> Continuation | None:
     """Returns what the answer continues; None if it is a new message.
 
     Args:
-        body: The body of the request, with at least one message.
+        body: The body of the request.
+        messages: Its messages, at least one.
         tool_required: Whether the answer must be tool calls.
 
     Raises:
@@ -51,7 +53,9 @@ def continuation_of(
             assistant's or has tool calls, fields contradict each other, or the answer must be tool
             calls.
     """
-    param = _form(body)
+    param = _form(messages)
+    if param is None and value_or_none(body.continue_final_message):
+        param = "continue_final_message"
     generation_prompt = value_or_none(body.add_generation_prompt)
     if param is None:
         if generation_prompt is False:
@@ -59,8 +63,8 @@ def continuation_of(
                 "add_generation_prompt", f"add_generation_prompt can only be false with {_FORMS}"
             )
         return None
-    index = len(body.messages) - 1
-    last = body.messages[index]
+    index = len(messages) - 1
+    last = messages[index]
     if not isinstance(last, AssistantMessage):
         raise _conflict(
             param,
@@ -81,18 +85,18 @@ def continuation_of(
     return _text_of(index, last)
 
 
-def _form(body: DedicatedChatCompletionBody) -> str | None:
-    """Returns the path of the first field that asks for a continuation."""
-    for index, message in enumerate(body.messages):
+def _form(messages: Sequence[Message]) -> str | None:
+    """Returns the path of the first field of a message that asks for its continuation."""
+    for index, message in enumerate(messages):
         for name in _MARKS:
             if value_or_none(getattr(message, name)):
                 param = f"messages[{index}].{name}"
-                if index < len(body.messages) - 1:
+                if index < len(messages) - 1:
                     raise _conflict(
                         param, f"{param} can only be true in the last message of the conversation"
                     )
                 return param
-    return "continue_final_message" if value_or_none(body.continue_final_message) else None
+    return None
 
 
 def _text_of(index: int, message: AssistantMessage) -> Continuation:

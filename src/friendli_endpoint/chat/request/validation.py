@@ -54,6 +54,7 @@ def validate(body: DedicatedChatCompletionBody, facts: ModelFacts) -> ChatReques
     adapter = adapter_route(body.model, facts.endpoint_ids)
     _check_reasoning(body, facts)
     tools = tool_choice(body)
+    messages = tuple(body.messages)
     end_ids = _end_ids(value_or_none(body.eos_token), facts.vocabulary)
     stop = value_or_none(body.stop) or ()
     response_format = body.response_format
@@ -65,8 +66,8 @@ def validate(body: DedicatedChatCompletionBody, facts: ModelFacts) -> ChatReques
     return ChatRequest(
         model=body.model,
         adapter=adapter,
-        messages=tuple(body.messages),
-        continuation=continuation_of(body, tools.required),
+        messages=messages,
+        continuation=continuation_of(body, messages, tools.required),
         template_kwargs=_template_kwargs(body),
         offered_tools=tools.offered,
         tools=tools.tools,
