@@ -107,6 +107,16 @@ def test_a_marker_that_is_a_control_token_cannot_be_in_a_prefix() -> None:
     assert caught.value.param == "messages[1].content"
 
 
+def test_a_message_without_any_before_it_can_be_continued_with_tools() -> None:
+    template = (
+        "{% if not messages %}{{ raise_exception('empty') }}{% endif %}"
+        "{% for m in messages %}{{ m.content }}{% endfor %}"
+    )
+    model = ChatModel(RULES, template, VOCABULARY.context)
+    body = body_of(messages=[{"role": "assistant", "content": "a", "prefix": True}], tools=SPECS)
+    assert model.prepare(body).request.rules.answer_prefix == "a"
+
+
 def test_a_recipient_that_the_template_writes_is_part_of_the_prefix() -> None:
     template = (
         "{% for m in messages %}|{{ m.role }}|{% if m.role == 'assistant' %}>>>all\n{% endif %}"

@@ -34,9 +34,9 @@ def answer_prefix(
         lead: Text of the format of tool calls that the template wrote before that text.
 
     Raises:
-        RequestError: The grammar does not allow the text or takes too long to read it, or it has a
-            tool call, or a marker
-            of calls that is a control token: a control token cannot be in a user's text.
+        RequestError: The grammar does not allow the text or takes too long to read it; or the text
+            has a tool call, or a marker of calls that is a control token, which no user's text can
+            contain.
     """
     if continuation is None or grammar is None or continuation.field != "content":
         return ""

@@ -78,7 +78,10 @@ class UnfinishedPrompt:
             head: The rendered prompt up to the text to continue.
             change: As for `render`.
         """
-        start = self._before.render(self._template, change)
+        try:
+            start = self._before.render(self._template, change)
+        except RequestError:  # nothing precedes the message, for example
+            return ""
         lead = head.removeprefix(start) if head.startswith(start) else ""
         for tag in self._tags[1:]:
             lead = lead.rpartition(tag)[2].lstrip()
