@@ -80,6 +80,16 @@ SCHEMA = {
 }
 
 
+PREFIXES = {
+    "free": ["a", " é \n", "ST", "<thi", ""],
+    "min_tokens": ["a", "STOP"],
+    "json": ["{", '{ "a": 1', '{"a": 1, "b":', ""],
+    "regex": ["a", "é日本", "aaaaa", ""],
+    "tools": ["a ", "a <tool_", "<", ""],
+}
+"""By kind of request: beginnings of the answer, to be continued."""
+
+
 @st.composite
 def bodies(draw: st.DrawFn) -> dict[str, Any]:
     body: dict[str, Any] = {
@@ -111,7 +121,11 @@ def bodies(draw: st.DrawFn) -> dict[str, Any]:
     ):
         if draw(st.booleans()):
             body[name] = draw(st.sampled_from(values))
-    match draw(st.sampled_from(["free", "min_tokens", "json", "regex", "tools", "required"])):
+    kind = draw(st.sampled_from(["free", "min_tokens", "json", "regex", "tools", "required"]))
+    if kind in PREFIXES and draw(st.booleans()):
+        content = draw(st.sampled_from(PREFIXES[kind]))
+        body["messages"].append({"role": "assistant", "content": content, "prefix": True})
+    match kind:
         case "min_tokens":
             body["min_tokens"] = draw(st.integers(1, body["max_tokens"]))
         case "json":

@@ -52,6 +52,10 @@ ATTACKS: dict[str, Callable[[int], dict[str, Any]]] = {
     "a repeated pattern": lambda number: schema(
         {"type": "string", "pattern": f"^(?:ab{number}){{2000}}$"}
     ),
+    "a long prefix": lambda number: {
+        **schema({"type": "string"}),
+        "messages": [{"role": "assistant", "content": f'"{words(number, 50_000)}', "prefix": True}],
+    },
     "stop strings": lambda number: {
         "stop": [
             "".join(chr(0x1F600 + (place * (number + index + 1)) % 61) for place in range(1, 1025))
@@ -84,7 +88,7 @@ ATTACKS: dict[str, Callable[[int], dict[str, Any]]] = {
 
 def measured() -> Iterator[tuple[str, int, int]]:
     """Yields the name of each attack, the bytes of a body, and the bytes that a request takes."""
-    model = chat_model(ScriptedVocabulary(), TEMPLATE)
+    model = chat_model(ScriptedVocabulary(context=1 << 16), TEMPLATE)
     kept = []
     for name, fields in ATTACKS.items():
         bodies = [fields(number) for number in range(NUM_REQUESTS + 1)]

@@ -61,6 +61,22 @@ def test_a_rejection_keeps_every_attribute_of_the_error() -> None:
     assert (result.param, result.status) == ("n", 400)
 
 
+@pytest.mark.parametrize(
+    "number", [2**63, 2**64, 10**30, 10**400], ids=["2^63", "2^64", "30", "400"]
+)
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "top_k", "seed"])
+def test_integers_of_any_size_are_transported(name: str, number: int) -> None:
+    for source in SOURCES:
+        fields = (
+            {name: number} if source == SOURCES[0] else {name: number, "reasoning_budget": number}
+        )
+        result = decode_outcome(HANDLERS[source](encode_body(body_of(**fields)), ignore)).result
+        assert isinstance(result, PreparedRequest)
+        context = VOCABULARY.context - len(result.request.prompt_ids)
+        assert result.request.max_tokens == context
+        assert result.request.choices[0].top_k in (0, 2**31 - 1)
+
+
 def test_compilations_are_counted_for_each_job() -> None:
     handle = MAKE_HANDLER(SOURCES[0], VOCABULARY.context, ChatDefaults())
     job = encode_body(body_of(response_format={"type": "regex", "schema": "[ab]{7}"}))
@@ -76,6 +92,10 @@ def test_compilations_are_counted_for_each_job() -> None:
         (
             {"chat_template_kwargs": {"a": 1}},
             ["tools", "chat_template_kwargs", "response_format", ""],
+        ),
+        (
+            {"messages": [{"role": "assistant", "content": "a", "prefix": True}]},
+            ["tools", "messages", "response_format", "messages", ""],
         ),
     ],
 )

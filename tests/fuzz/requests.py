@@ -64,6 +64,15 @@ GOOD = [
         reasoning_budget=2,
         chat_template_kwargs={"think": True},
     ),
+    request(
+        messages=[USER, {"role": "assistant", "content": '{"a": ', "prefix": True}],
+        response_format={"type": "json_object"},
+    ),
+    request(
+        messages=[USER, {"role": "assistant", "reasoning_content": "Hm", "partial": True}],
+        continue_final_message=True,
+        add_generation_prompt=False,
+    ),
     request(reasoning_effort="low", user="me", metadata={"a": "b"}),
 ]
 

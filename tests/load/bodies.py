@@ -100,7 +100,8 @@ def message(draw: Draw) -> Json:
     if role == "tool":
         made["tool_call_id"] = text(draw)
     if draw.random() < 0.1:
-        made[draw.choice(["name", "ROLE", "reasoning_content", "x"])] = any_value(draw, 2)
+        names = ["name", "ROLE", "reasoning_content", "prefix", "partial", "x"]
+        made[draw.choice(names)] = any_value(draw, 2)
     return made
 
 
@@ -152,7 +153,8 @@ def integer(draw: Draw) -> int:
 _NUMBERS = "frequency_penalty min_p presence_penalty repetition_penalty temperature top_p "
 _NUMBERS += "xtc_threshold xtc_probability"
 _COUNTS = "max_tokens max_completion_tokens min_tokens n reasoning_budget top_k top_logprobs"
-_FLAGS = "logprobs parallel_tool_calls stream parse_reasoning include_reasoning"
+_FLAGS = "logprobs parallel_tool_calls stream parse_reasoning include_reasoning "
+_FLAGS += "continue_final_message add_generation_prompt"
 FIELDS: dict[str, Callable[[Draw], Json]] = {
     **dict.fromkeys(_NUMBERS.split(), number),
     **dict.fromkeys(_COUNTS.split(), count),

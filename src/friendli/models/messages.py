@@ -142,7 +142,27 @@ TextPartsTypedDict: TypeAlias = str | list[TextContentTypedDict]
 # ── messages ─────────────────────────────────────────────────────────────────────────────────
 
 
-class SystemMessage(BaseModel):
+class _Message(BaseModel):
+    """Fields of every message that ask for its continuation.
+
+    They may be true only in the last message, an assistant's. Other messages have them too, so that
+    false is accepted everywhere, and true rejected by name.
+    """
+
+    _new_fields: ClassVar[frozenset[str]] = frozenset({"prefix", "partial"})
+
+    prefix: OptionalNullable[bool] = UNSET
+    partial: OptionalNullable[bool] = UNSET
+
+
+class _MessageTypedDict(TypedDict):
+    """Fields of every message that ask for its continuation, as a dict."""
+
+    prefix: NotRequired[bool | None]
+    partial: NotRequired[bool | None]
+
+
+class SystemMessage(_Message):
     """Instructions to the model, before the conversation."""
 
     content: TextParts
@@ -155,7 +175,7 @@ class SystemMessage(BaseModel):
         return self.ROLE
 
 
-class SystemMessageTypedDict(TypedDict):
+class SystemMessageTypedDict(_MessageTypedDict):
     """`SystemMessage` as a dict."""
 
     role: Literal["system"]
@@ -163,7 +183,7 @@ class SystemMessageTypedDict(TypedDict):
     name: NotRequired[str | None]
 
 
-class DeveloperMessage(BaseModel):
+class DeveloperMessage(_Message):
     """System message, under its newer name."""
 
     content: TextParts
@@ -176,7 +196,7 @@ class DeveloperMessage(BaseModel):
         return self.ROLE
 
 
-class DeveloperMessageTypedDict(TypedDict):
+class DeveloperMessageTypedDict(_MessageTypedDict):
     """`DeveloperMessage` as a dict."""
 
     role: Literal["developer"]
@@ -184,7 +204,7 @@ class DeveloperMessageTypedDict(TypedDict):
     name: NotRequired[str | None]
 
 
-class UserMessage(BaseModel):
+class UserMessage(_Message):
     """Message of the user: text, or a list of parts."""
 
     content: UserMessageContent
@@ -197,7 +217,7 @@ class UserMessage(BaseModel):
         return self.ROLE
 
 
-class UserMessageTypedDict(TypedDict):
+class UserMessageTypedDict(_MessageTypedDict):
     """`UserMessage` as a dict."""
 
     role: Literal["user"]
@@ -243,10 +263,17 @@ class AssistantMessageToolCallTypedDict(TypedDict):
     function: AssistantMessageToolCallFunctionTypedDict
 
 
-class AssistantMessage(BaseModel):
-    """Earlier answer of the model; `reasoning` is another name of `reasoning_content`."""
+class AssistantMessage(_Message):
+    """Earlier answer of the model; `reasoning` is another name of `reasoning_content`.
 
-    _new_fields: ClassVar[frozenset[str]] = frozenset({"reasoning_content", "reasoning"})
+    If it is the last message, `prefix` and `partial`, which mean the same, ask the model to
+    continue it.
+    """
+
+    _new_fields: ClassVar[frozenset[str]] = _Message._new_fields | {
+        "reasoning_content",
+        "reasoning",
+    }
 
     ROLE: Annotated[Literal["assistant"], Field(alias="role")] = "assistant"
     content: OptionalNullable[TextParts] = UNSET
@@ -261,7 +288,7 @@ class AssistantMessage(BaseModel):
         return self.ROLE
 
 
-class AssistantMessageTypedDict(TypedDict):
+class AssistantMessageTypedDict(_MessageTypedDict):
     """`AssistantMessage` as a dict."""
 
     role: Literal["assistant"]
@@ -272,7 +299,7 @@ class AssistantMessageTypedDict(TypedDict):
     tool_calls: NotRequired[list[AssistantMessageToolCallTypedDict] | None]
 
 
-class ToolMessage(BaseModel):
+class ToolMessage(_Message):
     """Result of a tool call; `tool_call_id` is the id of the call.
 
     Absent or null, the `content` is empty.
@@ -289,7 +316,7 @@ class ToolMessage(BaseModel):
         return self.ROLE
 
 
-class ToolMessageTypedDict(TypedDict):
+class ToolMessageTypedDict(_MessageTypedDict):
     """`ToolMessage` as a dict."""
 
     role: Literal["tool"]

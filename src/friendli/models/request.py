@@ -48,6 +48,8 @@ class DedicatedChatCompletionBody(BaseModel):
     model: str
     messages: FailFastList[Message]
     chat_template_kwargs: OptionalNullable[dict[str, Any]] = UNSET
+    continue_final_message: OptionalNullable[bool] = UNSET
+    add_generation_prompt: OptionalNullable[bool] = UNSET
     eos_token: OptionalNullable[FailFastList[int]] = UNSET
     frequency_penalty: OptionalNullable[float] = UNSET
     logit_bias: OptionalNullable[dict[str, Any]] = UNSET
@@ -85,6 +87,8 @@ class DedicatedChatCompletionBodyTypedDict(TypedDict):
     model: str
     messages: list[MessageTypedDict]
     chat_template_kwargs: NotRequired[dict[str, Any] | None]
+    continue_final_message: NotRequired[bool | None]
+    add_generation_prompt: NotRequired[bool | None]
     eos_token: NotRequired[list[int] | None]
     frequency_penalty: NotRequired[float | None]
     logit_bias: NotRequired[dict[str, Any] | None]

@@ -23,10 +23,12 @@ from friendli_endpoint.chat.output.reader import Reader
 from friendli_endpoint.chat.output.response_builder import ResponseBuilder
 from friendli_endpoint.chat.prepared import PreparedRequest
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
+from friendli_endpoint.chat.prompt.answer_prefix import answer_prefix, continued_rule
 from friendli_endpoint.chat.prompt.builder import Prompt, PromptBuilder
 from friendli_endpoint.chat.prompt.history import messages_for
+from friendli_endpoint.chat.prompt.tagged_content import separate_reasoning
 from friendli_endpoint.chat.prompt.template import ChatTemplate
-from friendli_endpoint.chat.reasoning.styles import style_of, tag_ids
+from friendli_endpoint.chat.reasoning.styles import opening_of, style_of, tag_ids
 from friendli_endpoint.chat.request.chat_request import ChatRequest
 from friendli_endpoint.chat.request.rules import Limits, check_prompt_tokens
 from friendli_endpoint.chat.request.validation import ModelFacts, adapter_route, validate
@@ -101,7 +103,10 @@ class ChatModel:
         }
         self._style = style = style_of(template)
         tags = style.tags if style else ()
-        self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary, context, tags)
+        opening = opening_of(style, template) if style else ""
+        self._prompts = PromptBuilder(
+            ChatTemplate(template, tokens), vocabulary, context, tags, opening
+        )
         family = family_named(defaults.tool_family) if defaults.tool_family else family_of(template)
         self._abilities = TemplateAbilities(template, family)
         self._grammars = GrammarMaker(self._rules.matchers, compiled, defaults.json_layout)
@@ -139,20 +144,29 @@ class ChatModel:
         report("tools")
         toolbox = self._tools.toolbox(request)
         report("chat_template_kwargs" if request.template_kwargs else "messages")
+        messages = messages_for(self._abilities, request.messages, toolbox)
+        continuation = request.continuation
+        if continuation is not None:
+            messages, continuation = separate_reasoning(messages, continuation, self._style)
         prompt = self._prompts.build(
-            messages_for(self._abilities, request.messages, toolbox),
+            messages,
             request.template_kwargs,
             toolbox.definitions if toolbox else self._abilities.no_tools,
+            continuation,
         )
         check_prompt_tokens(len(prompt.ids), self._context, request.min_tokens)
-        report("tools" if toolbox is not None else "response_format")
-        rules = self._decoding_rules(request, prompt, toolbox)
         remaining = self._context - len(prompt.ids)
+        report("tools" if toolbox is not None else "response_format")
+        grammar = self._grammar(request, toolbox)
+        if continuation is not None:
+            report("messages")
+        prefix = answer_prefix(continuation, grammar, toolbox, self._rules, prompt.lead)
+        reasoning = continued_rule(self._reasoning(request, prompt, toolbox), continuation)
         generation = GenerationRequest(
             request_id=f"chatcmpl-{uuid.uuid4().hex}",
             prompt=(TextSegment(prompt.ids),),
             choices=request.sampling,
-            rules=rules,
+            rules=self._decoding_rules(request, toolbox, grammar, reasoning, prefix),
             max_tokens=min(request.max_tokens or remaining, remaining),
             top_logprobs=request.top_logprobs,
             adapter=request.adapter,
@@ -207,7 +221,12 @@ class ChatModel:
         return adapter_route(name, self._facts.endpoint_ids)
 
     def _decoding_rules(
-        self, request: ChatRequest, prompt: Prompt, toolbox: Toolbox | None
+        self,
+        request: ChatRequest,
+        toolbox: Toolbox | None,
+        grammar: Grammar | None,
+        reasoning: ReasoningRule | None,
+        prefix: str,
     ) -> DecodingRules:
         displaced = self._vocabulary.end_ids - request.end_ids
         visible = displaced | self._tag_ids | (self._marker_ids if toolbox else frozenset())
@@ -216,8 +235,9 @@ class ChatModel:
             visible_ids=tuple(sorted(visible)),
             stop=request.stop,
             min_tokens=request.min_tokens,
-            grammar=self._grammar(request, toolbox),
-            reasoning=self._reasoning(request, prompt, toolbox),
+            grammar=grammar,
+            reasoning=reasoning,
+            answer_prefix=prefix,
         )
 
     def _reasoning(
@@ -255,9 +275,10 @@ class ChatModel:
         """
         key = hashlib.blake2b(array("i", prepared.request.prompt_ids).tobytes()).digest()
         family, tools = self._tools.family, prepared.tools
+        prefix = prepared.request.rules.answer_prefix
 
         def reader(seed: int) -> CallReader:
             own = hashlib.blake2b(seed.to_bytes(8), key=key).digest()
-            return CallReader(family.parser(tools), own)
+            return CallReader(partial(family.parser, tools), own, prefix)
 
         return reader

@@ -20,8 +20,9 @@ _REQUEST_BYTES = 64 << 10
 _CHOICE_BYTES = 1 << 10
 _TOKEN_BYTES = 44
 _ENTRY_BYTES = 100
-"""Measured sizes of a request with its connection, of a choice, of a token id of the prompt, and of
-an id in a table."""
+_PREFIX_BYTES = 100
+"""Measured sizes of a request with its connection, of a choice, of a token id of the prompt, of an
+id in a table, and of a character of the answer's prefix (30 for each of its bytes)."""
 
 VERSION = 2
 """Version of `GenerationRequest` and the events; an engine rejects other versions."""
@@ -98,7 +99,7 @@ class ReasoningRule:
         interruptions: Texts that end the reasoning and belong to the answer: tool-call markers.
         trims: Whether white space between a tag and the answer is removed from the answer.
         start: State in which the output begins: `start` if the opening tag may come; `reasoning`
-            or `answer` if the prompt ends with a tag.
+            or `answer` if the prompt ends with a tag, or inside that text.
         budget: Maximum number of reasoning tokens, at least 1, or None.
         other_opens: Other texts that begin the reasoning.
         other_closes: Other texts that end the reasoning.
@@ -106,6 +107,8 @@ class ReasoningRule:
             if there is none.
         answer_close: Tag that may end an answer, and is not part of it; empty if there is none.
         other_answer_closes: Other tags that may do so.
+        before: The end of the reasoning or the answer that is in the prompt already, at most 256
+            characters; empty if the output begins it. A tag may begin in it.
     """
 
     open: str
@@ -141,6 +144,8 @@ class ReasoningRule:
         """All tags that may end an answer."""
         return (self.answer_close, *self.other_answer_closes) if self.answer_close else ()
 
+    before: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class DecodingRules:
@@ -155,6 +160,8 @@ class DecodingRules:
         grammar: The grammar of the answer, or None.
         reasoning: The form of the reasoning before the answer, or None if the model does not
             reason.
+        answer_prefix: Beginning of the answer that the prompt ends with; the grammar must match it
+            and the output together. Empty without a grammar.
     """
 
     end_ids: tuple[int, ...]
@@ -163,6 +170,7 @@ class DecodingRules:
     min_tokens: int = 0
     grammar: Grammar | None = None
     reasoning: ReasoningRule | None = None
+    answer_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +258,7 @@ class GenerationRequest:
         stop_bytes = sum(len(stop.encode(errors="replace")) for stop in self.rules.stop)
         return (
             _REQUEST_BYTES
+            + _PREFIX_BYTES * len(self.rules.answer_prefix)
             + _TOKEN_BYTES * self.num_prompt_tokens
             + 14 * stop_bytes
             + _CHOICE_BYTES * len(self.choices)

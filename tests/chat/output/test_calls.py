@@ -1,6 +1,7 @@
 """Calls in an answer, and outputs truncated anywhere: in a tag, in reasoning, in a call."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from friendli_endpoint.chat.output.calls import CallReader
 from friendli_endpoint.chat.output.reader import Reader
 from friendli_endpoint.chat.reasoning.styles import STYLES
 from friendli_endpoint.chat.tools import family_named
+from friendli_endpoint.chat.tools.family import CallBegin
 from tests.chat.tools.cases import CASES, TOOLS
 from tests.support.chat import ChoiceReader, OpenVocabulary, choice_guide, criteria_of
 
@@ -33,7 +35,7 @@ def message(family: str, chunks: list[str], *, parse: bool = True) -> Message:
     rule = STYLES[0].rule("", chosen.markers[:1])
     guide = choice_guide(criteria_of(VOCABULARY), VOCABULARY, rule)
     choice = ChoiceReader(guide, Reader(VOCABULARY, parse=parse))
-    calls, read = CallReader(chosen.parser(TOOLS), b""), Message()
+    calls, read = CallReader(partial(chosen.parser, TOOLS), b""), Message()
     choice.read(VOCABULARY.token_of(chunk.encode()) for chunk in chunks)
     choice.end("length")
     for delta in choice.deltas:
@@ -88,3 +90,32 @@ def test_a_call_truncated_in_its_name_is_text() -> None:
 
 def test_a_partial_marker_in_the_reasoning_is_reasoning() -> None:
     assert message("hermes", ["<think>a <tool_"]) == Message(reasoning="a <tool_")
+
+
+@pytest.mark.parametrize("family", sorted(CASES))
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_calls_after_a_prefix_are_those_of_the_whole_answer(
+    family: str, data: st.DataObject
+) -> None:
+    """As long as no call has begun, the prefix may end anywhere, also in a marker."""
+    make_parser = partial(family_named(family).parser, TOOLS)
+    answer = CASES[family].double
+    first = next(
+        (
+            size
+            for size in range(1, len(answer))
+            if any(isinstance(event, CallBegin) for event in make_parser().feed(answer[:size]))
+        ),
+        len(answer),
+    )
+    cut = data.draw(st.integers(0, first - 1))
+    whole, rest = (
+        list(CallReader(make_parser, b"k", prefix).read(text, True))
+        for prefix, text in (("", answer), (answer[:cut], answer[cut:]))
+    )
+    calls = [[delta.tool_calls for delta in deltas if delta.tool_calls] for deltas in (whole, rest)]
+    assert calls[0] == calls[1]
+    text, later = ("".join(delta.content or "" for delta in deltas) for deltas in (whole, rest))
+    assert text.endswith(later)
+    assert len(later) <= len(answer) - cut

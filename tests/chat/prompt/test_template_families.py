@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from friendli_endpoint.chat.conversation import ChatModel
+from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
 from friendli_endpoint.chat.prompt.builder import PromptBuilder
 from friendli_endpoint.chat.prompt.history import messages_for
@@ -14,7 +16,7 @@ from friendli_endpoint.chat.reasoning.splitter import Phase, ReasoningSplitter
 from friendli_endpoint.chat.reasoning.styles import style_of
 from friendli_endpoint.chat.tools import family_named, family_of
 from friendli_endpoint.generation import RequestError
-from tests.support.chat import body_of, toolbox_of
+from tests.support.chat import body_of, prompt_ids, toolbox_of
 from tests.support.scripted import ScriptedVocabulary
 
 LLAMA3 = """{{- bos_token }}
@@ -157,6 +159,37 @@ OPENINGS = {
 @pytest.mark.parametrize("name", ALL)
 def test_a_prompt_ends_with_the_opening_of_the_answer(name: str) -> None:
     assert prompt(ALL[name], USER).endswith(OPENINGS[name])
+
+
+CONTINUED = {**OPENINGS, "deepseek": "<|Assistant|>"}
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("content", ["Hel", " Hel \n", ""])
+def test_a_continued_message_ends_the_prompt_as_it_was_sent(name: str, content: str) -> None:
+    model = ChatModel(RuleCompiler(VOCABULARY), ALL[name], VOCABULARY.context)
+    last = {"role": "assistant", "content": content, "prefix": True}
+    text = VOCABULARY.text(prompt_ids(model.prepare(body_of(messages=[USER, last])).request))
+    assert text.endswith(CONTINUED[name] + content)
+
+
+@pytest.mark.parametrize(
+    ("name", "opening"),
+    [
+        ("qwen3", "<|im_start|>assistant\n<think>\n"),
+        ("deepseek", "<|Assistant|><think>\n"),
+        ("granite", "assistant<|end_of_role|>Here is my thought process:"),
+    ],
+)
+@pytest.mark.parametrize("thought", ["Hm", " Hm\n"])
+def test_unfinished_reasoning_ends_the_prompt_after_its_tag(
+    name: str, opening: str, thought: str
+) -> None:
+    model = ChatModel(RuleCompiler(VOCABULARY), ALL[name], VOCABULARY.context)
+    last = {"role": "assistant", "reasoning_content": thought, "prefix": True}
+    request = model.prepare(body_of(messages=[USER, last])).request
+    assert VOCABULARY.text(prompt_ids(request)).endswith(opening + thought)
+    assert request.rules.reasoning and request.rules.reasoning.start == "reasoning"
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -1,5 +1,6 @@
 """Reasoning is split from the answer, in every style and for any chunking."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -274,3 +275,30 @@ def test_only_bytes_that_may_begin_a_tag_are_held_back() -> None:
 def test_an_empty_block_has_no_reasoning() -> None:
     assert whole(THINK, "", "<think>\n\n</think>\n\nHi") == ("", "Hi")
     assert whole(THINK, "<think>", "</think>Hi") == ("", "Hi")
+
+
+@settings(max_examples=300, deadline=None)
+@given(outputs(), st.integers(0, 60), st.lists(st.integers(0, 120), max_size=8))
+def test_an_output_that_continues_reasoning_is_split_like_the_whole(
+    case: tuple[ReasoningStyle, str, str], cut: int, cuts: list[int]
+) -> None:
+    """Nothing of the text before it is repeated, and a tag may have begun in that text."""
+    style, _, output = case
+    start = style.rule(style.open)
+    before, rest = output[:cut], output[cut:].encode()
+    if not before or split(style, style.open, [before.encode()])[2] is not Phase.REASONING:
+        return
+    splitter = ReasoningSplitter(dataclasses.replace(start, before=before))
+    segments = [segment for chunk in split_at(rest, cuts) for segment in splitter.feed(chunk)]
+    segments += splitter.finish()
+    assert b"".join(segment.raw for segment in segments) == rest
+    answer = b"".join(segment.text for segment in segments if not segment.reasoning).decode()
+    _, expected, phase = split(style, style.open, [output.encode()])
+    assert (answer, splitter.phase) == (expected, phase)
+
+
+@pytest.mark.parametrize("output", [" world\n", "\n\n", " </think>"])
+def test_white_space_at_the_beginning_of_a_continued_answer_is_text(output: str) -> None:
+    rule = dataclasses.replace(THINK.rule(THINK.close), before="Hello")
+    segments = ReasoningSplitter(rule).feed(output.encode())
+    assert b"".join(segment.text for segment in segments).decode() == output

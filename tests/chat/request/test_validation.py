@@ -29,6 +29,8 @@ def error_of(facts: ModelFacts = FACTS, **fields: Any) -> RequestError:
 
 DEFAULTS: dict[str, dict[str, object]] = {
     "chat_template_kwargs": {"template_kwargs": {}},
+    "continue_final_message": {"continuation": None},
+    "add_generation_prompt": {"continuation": None},
     "reasoning_effort": {"template_kwargs": {}},
     "eos_token": {"end_ids": VOCABULARY.end_ids},
     "frequency_penalty": {"sampling.frequency_penalty": 0.0},

@@ -1,5 +1,6 @@
 """Constraints during generation: EOS tokens, independence of choices, and failures."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 
 from friendli_endpoint.chat.decoding.guide import ChoiceGuide
 from friendli_endpoint.chat.structured import Constraint
+from friendli_endpoint.chat.structured.native import ConstraintError
 from friendli_endpoint.generation import TokenStep
 from tests.chat.structured.failing import Failing, Panic
 from tests.chat.structured.schemas import SCHEMAS
-from tests.chat.structured.walks import COMPILER, ENDS, VOCABULARY, allowed
+from tests.chat.structured.walks import COMPILER, ENDS, VOCABULARY, allowed, walk
 from tests.support.chat import ConstraintMaker, choice_guide, criteria_of
 from tests.support.scripted import ScriptedVocabulary, request, run, serving
 
@@ -179,3 +181,69 @@ def test_fast_forward_tokens_that_are_not_accepted_are_forgotten() -> None:
     following = b"".join(map(VOCABULARY.token_bytes, constraint.fast_forward_tokens()))
     assert (first + following).startswith(b"abcdabcd")
     assert copied.fast_forward_tokens() == expected
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_prefix_leaves_the_state_that_its_bytes_as_tokens_leave(name: str) -> None:
+    """Wherever the prefix ends, and although it is read in other tokens."""
+    schema = SCHEMAS[name]
+    text = next(filter(None, (walk(COMPILER.json_schema(schema, ENDS, "s"), n) for n in range(9))))
+    encoded = text.encode()
+    stepwise = COMPILER.json_schema(schema, ENDS, "s")
+    for length in range(min(len(encoded), 60)):
+        with contextlib.suppress(UnicodeDecodeError):
+            prefixed = COMPILER.json_schema(schema, ENDS, "s")
+            assert prefixed.read_prefix(encoded[:length].decode()) == ""
+            assert allowed(prefixed) == allowed(stepwise)
+            assert prefixed.satisfied == stepwise.satisfied
+        stepwise.accept(VOCABULARY.byte(encoded[length]))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "prefix", "rest"),
+    [
+        ("ab*", "", ""),
+        ("ab*", "abb", ""),
+        ("ab*", "abbc", "c"),
+        ("ab*", "xab", "xab"),
+        ("(é|日本)+", "é日本é", ""),
+        ("(é|日本)+", "é日a", "a"),
+        ("ab", "abab", "ab"),
+        ("(the )+", "the the the they", "y"),
+    ],
+)
+def test_the_rest_of_a_prefix_begins_at_the_first_token_that_is_not_allowed(
+    pattern: str, prefix: str, rest: str
+) -> None:
+    constraint = COMPILER.regex(pattern, ENDS, "s")
+    found = constraint.read_prefix(prefix)
+    assert prefix.endswith(found) and found.endswith(rest)
+    assert bool(found) == bool(rest)
+
+
+def test_digits_of_a_prefix_count_towards_the_length_of_a_number() -> None:
+    constraint = COMPILER.json_schema({"type": "number"}, ENDS, "s")
+    assert constraint.read_prefix("1." + "2" * 39) == ""
+    assert VOCABULARY.byte("3") in allowed(constraint)
+    constraint.accept(VOCABULARY.byte("3"))
+    assert VOCABULARY.byte("3") not in allowed(constraint)
+
+
+def test_a_long_prefix_is_read_in_chunks() -> None:
+    constraint = COMPILER.regex("(ab)*c", ENDS, "s")
+    assert constraint.read_prefix("ab" * 5_000) == ""
+    assert VOCABULARY.byte("c") in allowed(constraint)
+    assert COMPILER.regex("(ab)*c", ENDS, "s").read_prefix("ab" * 5_000 + "d" + "ab" * 600)
+
+
+@pytest.mark.parametrize("failure", [Panic("index out of bounds"), RuntimeError("poisoned")])
+def test_a_failure_of_the_matcher_rejects_a_prefix(failure: BaseException) -> None:
+    constraint = COMPILER.json_schema(BRIEF, ENDS, "s")
+    constraint._matcher = Failing(failure)  # type: ignore[assignment]
+    assert constraint.read_prefix("{") == "{"
+
+
+def test_a_prefix_that_takes_too_long_is_an_error() -> None:
+    constraint = COMPILER.regex("(ab)*c", ENDS, "s")
+    with pytest.raises(ConstraintError, match="CPU time"):
+        constraint.read_prefix("ab" * 100, max_seconds=-1)

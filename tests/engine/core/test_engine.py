@@ -14,6 +14,7 @@ from friendli_endpoint.engine.core.backend import AdapterError
 from friendli_endpoint.engine.core.engine import MAX_BUFFERED, LocalEngine, _Inbox
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.generation import (
+    VERSION,
     Engine,
     EngineError,
     Event,
@@ -98,7 +99,9 @@ def test_entering_raises_the_error_of_a_rejected_request(cancelled: list[str]) -
         engine = LocalEngine(loop, CARD)
         asked = request("r", PROMPT)
         assert in_time(rejected(engine, replace(asked, adapter="one"))).status == 404
-        assert in_time(rejected(engine, replace(asked, version=2))).code == "wrong_version"
+        assert (
+            in_time(rejected(engine, replace(asked, version=VERSION + 1))).code == "wrong_version"
+        )
         assert len(in_time(events_of(engine, asked))) == 6
     assert in_time(rejected(engine, asked)).code == "draining"
     assert cancelled == [], "a rejected request needs no cancelling"

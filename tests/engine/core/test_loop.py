@@ -8,7 +8,13 @@ import pytest
 from friendli_endpoint.engine.core import loop as loop_module
 from friendli_endpoint.engine.core.execution import EngineConfig
 from friendli_endpoint.engine.core.loop import EngineLoop
-from friendli_endpoint.generation import MediaSegment, RequestError, StepReport, TextSegment
+from friendli_endpoint.generation import (
+    VERSION,
+    MediaSegment,
+    RequestError,
+    StepReport,
+    TextSegment,
+)
 from tests.engine.core.scripted_loop import (
     CHAOS,
     COUNTING,
@@ -189,8 +195,8 @@ def test_close_does_not_wait_for_a_step_that_hangs(
 
 def test_a_request_of_another_version_is_rejected() -> None:
     with serving(COUNTING) as (engine, _):
-        with pytest.raises(RequestError, match="`version` must be 1, got 2") as caught:
-            engine.submit(replace(request("r", PROMPT), version=2), Inbox(1))
+        with pytest.raises(RequestError, match=f"must be {VERSION}, got {VERSION + 1}") as caught:
+            engine.submit(replace(request("r", PROMPT), version=VERSION + 1), Inbox(1))
         assert (caught.value.status, caught.value.code) == (500, "wrong_version")
         assert run(engine, request("r", PROMPT))[0].finishes() == ["length"]
 

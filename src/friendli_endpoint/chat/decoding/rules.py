@@ -14,7 +14,7 @@ from friendli_endpoint.chat.decoding.reasoning_state import ReasoningState
 from friendli_endpoint.chat.reasoning.splitter import ReasoningSplitter
 from friendli_endpoint.chat.reasoning.tag_masks import TagMasks
 from friendli_endpoint.chat.stop_strings import StopSet
-from friendli_endpoint.chat.structured import CompiledGrammar, MatcherCompiler
+from friendli_endpoint.chat.structured import CompiledGrammar, Constraint, MatcherCompiler
 from friendli_endpoint.chat.tokens import TokenIndex, bitmask_without
 from friendli_endpoint.generation import DecodingRules, ReasoningRule, Vocabulary
 
@@ -56,6 +56,10 @@ class CompiledRules:
             min_tokens=rules.min_tokens,
             no_end_mask=bitmask_without(end_ids, vocabulary.size),
         )
+        self._prefixed: Constraint | None = None
+        if grammar is not None and rules.answer_prefix:  # read only once for all choices
+            self._prefixed = matchers.constraint(grammar, end_ids)
+            self._prefixed.read_prefix(rules.answer_prefix)
 
     def guide(self) -> ChoiceGuide:
         """Returns a new guide for one choice."""
@@ -68,7 +72,9 @@ class CompiledRules:
                 splitter, interpreter, self._tag_masks, reasoning.budget
             )
         constraint = None
-        if self._grammar is not None:
+        if self._prefixed is not None:
+            constraint = self._prefixed.copy()
+        elif self._grammar is not None:
             constraint = self._matchers.constraint(self._grammar, criteria.end_ids)
         return ChoiceGuide(criteria, self._vocabulary, interpreter, constraint, reasoning_state)
 

@@ -1,7 +1,7 @@
 """Deltas of the tool calls in one choice's answer."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from friendli.models import StreamedChatChoiceDelta, StreamedFunctionResult, StreamedToolCallResult
 from friendli.types import UNSET
@@ -25,17 +25,27 @@ class CallReader:
     """Separates tool calls from text in one choice's answer.
 
     Args:
-        parser: Parser of the family; owned by this object.
+        make_parser: Returns a new parser of the family.
         key: Seed of the call ids; the same key gives the same ids.
+        prefix: Beginning of the answer that was not generated; it decides what follows, and is no
+            part of the deltas.
 
     Attributes:
         complete: Number of complete calls so far.
     """
 
-    def __init__(self, parser: CallParser, key: bytes) -> None:
-        self._parser = parser
+    def __init__(self, make_parser: Callable[[], CallParser], key: bytes, prefix: str = "") -> None:
+        self._parser = make_parser()
         self._key = key
         self.complete = 0
+        self._num_held = 0
+        if prefix:
+            self._parser.feed(prefix)
+            ended = make_parser()
+            ended.feed(prefix)
+            self._num_held = sum(
+                len(event.text) for event in ended.finish() if isinstance(event, CallText)
+            )
 
     def read(self, text: str, last: bool) -> Iterator[Delta]:
         """Reads the next chunk of the answer; returns its deltas.
@@ -53,8 +63,12 @@ class CallReader:
         for event in events:
             match event:
                 case CallText(text):
-                    yield Delta(content=text)
+                    new = text[self._num_held :]
+                    self._num_held = max(0, self._num_held - len(text))
+                    if new:
+                        yield Delta(content=new)
                 case CallBegin(index, name):
+                    self._num_held = 0
                     function = StreamedFunctionResult(name=name, arguments="")
                     call = StreamedToolCallResult(
                         index=index, id=self._id(index), TYPE="function", function=function

@@ -18,6 +18,9 @@ __all__ = ["messages_for"]
 
 Message = dict[str, Any]
 
+_NOT_FOR_TEMPLATES = {"prefix", "partial"}
+"""Fields of messages about the end of the prompt, which is cut after rendering."""
+
 
 def messages_for(
     abilities: TemplateAbilities, messages: Sequence[WireMessage], toolbox: Toolbox | None
@@ -32,7 +35,10 @@ def messages_for(
     Raises:
         RequestError: The template cannot write the arguments of a call; names the call.
     """
-    prepared = [_prepare(message.model_dump(), index) for index, message in enumerate(messages)]
+    prepared = [
+        _prepare(message.model_dump(exclude=_NOT_FOR_TEMPLATES), index)
+        for index, message in enumerate(messages)
+    ]
     if toolbox is not None and not abilities.tools:
         prepared = _with_tool_prompt(prepared, toolbox.family.fallback_prompt(toolbox.specs))
     prepared = with_calls(prepared, abilities.form(toolbox is not None), abilities.call_text)

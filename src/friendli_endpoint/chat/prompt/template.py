@@ -51,14 +51,17 @@ class ChatTemplate:
         template_kwargs: Mapping[str, Any],
         field: str = "messages",
         tools: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        continues: bool = False,
     ) -> str:
-        """Renders a conversation, up to the start of the answer.
+        """Renders a conversation, up to the start of the answer or through its last message.
 
         Args:
             messages: Messages with role and content, as plain values.
             template_kwargs: More variables for the template; the other arguments win over them.
             field: The request field to name in an error.
             tools: Definitions of the offered tools, or None.
+            continues: Whether the answer continues the last message, so that no other begins.
 
         Raises:
             RequestError: The template rejects the conversation (with its own message), fails, or
@@ -69,8 +72,10 @@ class ChatTemplate:
             **template_kwargs,
             "messages": messages,
             "tools": tools,
-            "add_generation_prompt": True,
+            "add_generation_prompt": not continues,
         }
+        if continues:
+            variables["continue_final_message"] = True
         try:
             with rendering():
                 return "".join(_bounded(self._template.generate(variables)))

@@ -49,11 +49,14 @@ class ReasoningSplitter:
         self._ending = AnswerEnding(rule) if rule.answer_close and rule.trims else None
         self._held = b""
         self._at_start = True
+        self._num_known = 0
         self.tagged = False
         self.after_reasoning = False
         self.phase = Phase(rule.start)
         if self.phase is Phase.ANSWER:
             self._enter_answer()
+        if rule.before:
+            self._read_before(rule.before.encode())
 
     @property
     def partial_tag(self) -> bytes:
@@ -70,6 +73,9 @@ class ReasoningSplitter:
 
     def feed(self, chunk: bytes) -> list[Segment]:
         """Reads the next bytes; returns the segments that are certain."""
+        return self._new(self._feed(chunk))
+
+    def _feed(self, chunk: bytes) -> list[Segment]:
         segments: list[Segment] = []
         while True:
             if self.phase is Phase.ANSWER:
@@ -84,13 +90,35 @@ class ReasoningSplitter:
         """Ends the output; returns the segments held back until now."""
         held, self._held = self._held, b""
         if self.phase is Phase.ANSWER and self._ending is not None:
-            return list(self._parts(self._ending.finish()))
+            return self._new(list(self._parts(self._ending.finish())))
         if self.phase is Phase.START and self.after_reasoning:
-            return list(self._segment(held, reasoning=False))
+            return self._new(list(self._segment(held, reasoning=False)))
         if not held:
             return []
         reasoning = self.phase is Phase.REASONING
-        return [Segment(reasoning, held, held.rstrip(WHITESPACE) if reasoning else held)]
+        return self._new([Segment(reasoning, held, held.rstrip(WHITESPACE) if reasoning else held)])
+
+    def _read_before(self, text: bytes) -> None:
+        """Reads the text that precedes the output in the reasoning or the answer."""
+        self._at_start = False
+        self._feed(text)
+        if self.phase is Phase.ANSWER:
+            self._at_start = False
+            self._num_known = len(self._ending.held) if self._ending is not None else 0
+        else:
+            self._num_known = len(self._held)
+
+    def _new(self, segments: list[Segment]) -> list[Segment]:
+        """Removes bytes that were not generated but held back from the text before the output."""
+        if not self._num_known:
+            return segments
+        new = list[Segment]()
+        for segment in segments:
+            known = min(self._num_known, len(segment.raw))
+            self._num_known -= known
+            if known < len(segment.raw):
+                new.append(Segment(segment.reasoning, segment.raw[known:], segment.text[known:]))
+        return new
 
     def _begin(self, chunk: bytes, segments: list[Segment]) -> bytes | None:
         text = self._held + chunk

@@ -1,11 +1,12 @@
 """Reasoning tags of the model families."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from friendli_endpoint.generation import ReasoningRule, Vocabulary
 
-__all__ = ["STYLES", "ReasoningStyle", "style_of", "tag_ids"]
+__all__ = ["STYLES", "ReasoningStyle", "opening_of", "style_of", "tag_ids"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,12 @@ class ReasoningStyle:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """All tags, none of them empty."""
+        """All tags, none of them empty; the opening and the closing tag of reasoning come first."""
         return tuple(
             filter(
                 None,
                 (
-                    *(self.open, *self.other_opens, self.close, *self.other_closes),
+                    *(self.open, self.close, *self.other_opens, *self.other_closes),
                     *(*self.preludes, self.answer_open),
                     *(self.answer_close, *self.other_answer_closes),
                 ),
@@ -215,6 +216,12 @@ def style_of(template: str) -> ReasoningStyle | None:
         (by_name[name] for texts, name in _BY_TEMPLATE if all(text in template for text in texts)),
         None,
     )
+
+
+def opening_of(style: ReasoningStyle, template: str) -> str:
+    """Returns the opening tag with the line break after it, if a chat template writes one."""
+    followed = re.search(re.escape(style.open) + r"(?:\n|\\n)", template)
+    return f"{style.open}\n" if followed else style.open
 
 
 def tag_ids(style: ReasoningStyle, vocabulary: Vocabulary) -> frozenset[int]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from friendli.models import Message, ResponseFormat
+from friendli_endpoint.chat.request.continuation import Continuation
 from friendli_endpoint.generation import SamplingParams
 
 __all__ = ["ChatRequest", "OfferedTool"]
@@ -43,6 +44,7 @@ class ChatRequest:
         model: The name to answer under.
         adapter: Route of the adapter that the name contains, or None.
         messages: The conversation, at least one message.
+        continuation: The unfinished text of the last message that the answer continues, or None.
         template_kwargs: Additional variables of the chat template.
         offered_tools: The tools of the request.
         tools: The tools that may be called; empty if none may.
@@ -66,6 +68,7 @@ class ChatRequest:
     model: str
     adapter: str | None
     messages: tuple[Message, ...]
+    continuation: Continuation | None
     template_kwargs: Mapping[str, Any]
     offered_tools: tuple[OfferedTool, ...]
     tools: tuple[OfferedTool, ...]

@@ -85,7 +85,7 @@ _NEEDS: tuple[tuple[str, str, str], ...] = (
 
 _TOOL_CHOICES = ("none", "auto", "required")
 
-_TEMPLATE_VARIABLES = ("messages", "tools", "add_generation_prompt")
+_TEMPLATE_VARIABLES = ("messages", "tools", "add_generation_prompt", "continue_final_message")
 """Variables of a chat template that `chat_template_kwargs` may not set."""
 
 

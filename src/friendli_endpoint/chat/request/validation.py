@@ -7,6 +7,7 @@ from typing import Any
 from friendli.models import DedicatedChatCompletionBody, ResponseFormatText
 from friendli.types import Unset
 from friendli_endpoint.chat.request.chat_request import ChatRequest
+from friendli_endpoint.chat.request.continuation import continuation_of
 from friendli_endpoint.chat.request.fields import value_or_none
 from friendli_endpoint.chat.request.messages import resolve_messages
 from friendli_endpoint.chat.request.rules import Limits, check_body
@@ -54,6 +55,7 @@ def validate(body: DedicatedChatCompletionBody, facts: ModelFacts) -> ChatReques
     adapter = adapter_route(body.model, facts.endpoint_ids)
     _check_reasoning(body, facts)
     tools = tool_choice(body)
+    messages = resolve_messages(body.messages)
     end_ids = _end_ids(value_or_none(body.eos_token), facts.vocabulary)
     stop = value_or_none(body.stop) or ()
     response_format = body.response_format
@@ -65,7 +67,8 @@ def validate(body: DedicatedChatCompletionBody, facts: ModelFacts) -> ChatReques
     return ChatRequest(
         model=body.model,
         adapter=adapter,
-        messages=resolve_messages(body.messages),
+        messages=messages,
+        continuation=continuation_of(body, messages, tools.required),
         template_kwargs=_template_kwargs(body),
         offered_tools=tools.offered,
         tools=tools.tools,

@@ -37,6 +37,9 @@ _TOOL_BYTES = 7 << 9
 _LARGE_CHARACTERS = 8 * 1024
 """Length of a grammar whose compilation takes memory that is worth returning to the system: twice
 to four times the memory of the compiled grammar. So there is one compilation at a time."""
+_MAX_PREFIX_SECONDS = 1.0
+"""CPU time in which a prefix must be read. A byte takes 0.5 µs, but with a schema of 2,000 optional
+properties 1.5 ms and 6 KB of memory."""
 
 _PROBE_TOKENS = 32
 """Number of output tokens that are tried before a grammar is considered compiled."""
@@ -134,6 +137,16 @@ class MatcherCompiler:
             end_ids,
             self._digits if compiled.is_json else None,
         )
+
+    def rest_of_prefix(self, grammar: Grammar, prefix: str) -> str:
+        """Returns the part of a prefix that a grammar does not allow as the beginning of an answer.
+
+        Raises:
+            ConstraintError: The compiler does not support the grammar, or failed; or reading the
+                prefix takes too long.
+        """
+        constraint = self.constraint(self.compile(grammar), frozenset())
+        return constraint.read_prefix(prefix, _MAX_PREFIX_SECONDS)
 
     def _compile(self, grammar: Grammar, max_symbols: int) -> LLMatcher:
         with catch_panics():

@@ -12,7 +12,7 @@ from cachetools import LRUCache
 from friendli_endpoint.chat.request.chat_request import ChatRequest, OfferedTool
 from friendli_endpoint.chat.structured import GrammarMaker, memory_for
 from friendli_endpoint.chat.structured.json_schema import rewrite_schema, schema_text
-from friendli_endpoint.chat.tools.family import Family, Marker, ToolSpec
+from friendli_endpoint.chat.tools.family import CallBegin, Family, Marker, ToolSpec
 from friendli_endpoint.chat.tools.lark import quoted, share_json
 from friendli_endpoint.generation import Grammar, RequestError, Vocabulary
 
@@ -72,6 +72,12 @@ class Toolbox:
     def definitions(self) -> list[Mapping[str, Any]]:
         """The tools, as chat templates take them."""
         return [tool.definition for tool in self.offered]
+
+    def has_call(self, text: str) -> bool:
+        """Whether the beginning of an answer has the name of a called tool."""
+        parser = self.family.parser(self.specs)
+        events = [*parser.feed(text), *parser.finish()]
+        return any(isinstance(event, CallBegin) for event in events)
 
 
 class ToolCompiler:
