@@ -1,10 +1,11 @@
 """Versions of JSON Schema: keywords are enforced as in the named draft, or rejected."""
 
 import json
+import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from friendli_endpoint.chat.structured.json_schema.document import subschemas
@@ -63,6 +64,8 @@ def test_random_schemas_in_any_draft_are_enforced_or_rejected(
 ) -> None:
     annotations = {name: _ANNOTATIONS[name] for name in names}
     text = json.dumps([_annotated(root, annotations), _annotated(inner, annotations)])
+    # In draft 4 a schema is an object, and jsonschema fails on another one in `items`.
+    assume(draft is None or "draft-04" not in draft or not re.search(r'"items": (true|false)', text))
     root, inner = json.loads(text.replace('"#/$defs/A"', f'"{pointer}"'))
     target = json.loads(json.dumps(_POINTERS[pointer]).replace("null", json.dumps(inner)))
     schema = {**({"$schema": draft} if draft else {}), "allOf": [root, {}], **target}
