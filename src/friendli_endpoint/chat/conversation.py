@@ -24,6 +24,7 @@ from friendli_endpoint.chat.prepared import PreparedRequest
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
 from friendli_endpoint.chat.prompt.builder import Prompt, PromptBuilder
 from friendli_endpoint.chat.prompt.history import messages_for
+from friendli_endpoint.chat.prompt.recognition import family_of
 from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.chat.reasoning.styles import style_of, tag_ids
 from friendli_endpoint.chat.request.chat_request import ChatRequest
@@ -32,7 +33,7 @@ from friendli_endpoint.chat.request.validation import ModelFacts, adapter_route,
 from friendli_endpoint.chat.structured import GrammarMaker
 from friendli_endpoint.chat.structured.json_schema import JsonLayout
 from friendli_endpoint.chat.tokens import tokenize_fragment
-from friendli_endpoint.chat.tools import family_named, family_of
+from friendli_endpoint.chat.tools import family_named
 from friendli_endpoint.chat.tools.toolbox import Toolbox, ToolCompiler, control_markers
 from friendli_endpoint.generation import (
     DecodingRules,
@@ -78,6 +79,7 @@ class ChatModel:
 
     Raises:
         ChatTemplateError: The template does not compile.
+        KeyError: The settings name a tool-call format that does not exist.
     """
 
     def __init__(
@@ -102,10 +104,11 @@ class ChatModel:
         tags = (style.open, style.close) if style else ()
         self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary, context, tags)
         self._abilities = TemplateAbilities(template)
-        family = family_named(defaults.tool_family) if defaults.tool_family else family_of(template)
+        name = defaults.tool_family
+        family = family_named(name) if name is not None else family_of(template)
         self._grammars = GrammarMaker(self._rules.matchers, compiled, defaults.json_layout)
         self._tools = ToolCompiler(family, vocabulary, self._grammars)
-        self._marker_ids = control_markers(family, vocabulary)
+        self._marker_ids = control_markers(family, vocabulary) if family else frozenset()
         self._tag_ids = tag_ids(style, vocabulary) if style else frozenset()
         newlines = (tokenize_fragment(vocabulary, text) for text in _NEWLINES)
         self._facts = ModelFacts(
@@ -119,6 +122,11 @@ class ChatModel:
         )
         if style is not None:  # so that the first request does not wait for it
             self._rules.tag_masks(style.rule(), self._tag_ids)
+
+    @property
+    def tool_family(self) -> str | None:
+        """Name of the format of tool calls; None if it is unknown."""
+        return self._tools.family.name if self._tools.family is not None else None
 
     def prepare(
         self,
@@ -250,6 +258,7 @@ class ChatModel:
         """
         key = hashlib.blake2b(array("i", prepared.request.prompt_ids).tobytes()).digest()
         family, tools = self._tools.family, prepared.tools
+        assert family is not None, "no tool can be called in an unknown format"
 
         def reader(seed: int) -> CallReader:
             own = hashlib.blake2b(seed.to_bytes(8), key=key).digest()

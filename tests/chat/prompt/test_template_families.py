@@ -9,10 +9,11 @@ import pytest
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
 from friendli_endpoint.chat.prompt.builder import PromptBuilder
 from friendli_endpoint.chat.prompt.history import messages_for
+from friendli_endpoint.chat.prompt.recognition import family_of
 from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.chat.reasoning.splitter import Phase, ReasoningSplitter
 from friendli_endpoint.chat.reasoning.styles import style_of
-from friendli_endpoint.chat.tools import family_named, family_of
+from friendli_endpoint.chat.tools import Family, family_named
 from friendli_endpoint.generation import RequestError
 from tests.support.chat import body_of, toolbox_of
 from tests.support.scripted import ScriptedVocabulary
@@ -103,7 +104,7 @@ GRANITE = """{%- if messages[0].role != 'system' %}<|start_of_role|>system<|end_
 {% endfor %}<|start_of_role|>assistant<|end_of_role|>"""
 HERMES = """{% if tools %}<tools>{% for t in tools %}{{ t.function | tojson }}{% endfor %}</tools> in <tool_call>
 {% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
-{{ m.content }}{% if m.tool_calls %}{% for c in m.tool_calls %}<tool_call>{{ c.function.arguments | tojson }}</tool_call>{% endfor %}{% endif %}<|im_end|>
+{{ m.content }}{% if m.tool_calls %}{% for c in m.tool_calls %}<tool_call>{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}</tool_call>{% endfor %}{% endif %}<|im_end|>
 {% endfor %}{{ '<|im_start|>assistant\\n' }}"""
 ALL = {
     "llama3": LLAMA3,
@@ -128,9 +129,15 @@ CALLING = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 RESULT = {"role": "tool", "tool_call_id": "123456789", "content": "4"}
 
 
+def known_family(source: str) -> Family:
+    family = family_of(source)
+    assert family is not None
+    return family
+
+
 def prompt(source: str, *messages: dict[str, Any], tools: bool = False, **extra: Any) -> str:
     body = body_of(messages=messages, tools=[TOOL] if tools else [])
-    toolbox = toolbox_of(body, VOCABULARY, family_of(source))
+    toolbox = toolbox_of(body, VOCABULARY, known_family(source))
     builder = PromptBuilder(
         ChatTemplate(source, {"bos_token": "<s>", "eos_token": "</s>"}),
         VOCABULARY,
@@ -187,7 +194,7 @@ def test_a_template_error_has_the_message_of_the_template(
         (LLAMA3, '{"name": "look", "parameters": {"a": 1}}'),
         (QWEN3, '<tool_call>\n{"name": "look", "arguments": {"a": 1}}\n</tool_call>'),
         (MISTRAL, '[TOOL_CALLS][{"name": "look", "arguments": {"a": 1}}]'),
-        (HERMES, '<tool_call>{"a": 1}</tool_call>'),
+        (HERMES, '<tool_call>{"name": "look", "arguments": {"a": 1}}</tool_call>'),
         (PHI, '<tool_call>\n{"name": "look", "arguments": {"a": 1}}\n</tool_call>'),
         (GEMMA, '<tool_call>\n{"name": "look", "arguments": {"a": 1}}\n</tool_call>'),
     ],

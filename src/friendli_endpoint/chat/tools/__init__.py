@@ -1,4 +1,4 @@
-"""Tool calls: one module per family of models, and the lookup of a family."""
+"""Tool calls: one module per family of models, and the lookup of a family by its name."""
 
 from friendli_endpoint.chat.tools.deepseek import DeepSeek
 from friendli_endpoint.chat.tools.family import (
@@ -21,6 +21,7 @@ from friendli_endpoint.chat.tools.pythonic import BarePythonic, MarkedPythonic
 from friendli_endpoint.chat.tools.qwen_coder import QwenCoder
 
 __all__ = [
+    "DEFAULT_FAMILY",
     "FAMILIES",
     "CallArguments",
     "CallBegin",
@@ -32,10 +33,10 @@ __all__ = [
     "Marker",
     "ToolSpec",
     "family_named",
-    "family_of",
 ]
 
-_DEFAULT = Hermes()
+DEFAULT_FAMILY: Family = Hermes()
+"""The family of models whose chat template has no place for tools."""
 
 FAMILIES: tuple[Family, ...] = (
     QwenCoder(),
@@ -48,19 +49,14 @@ FAMILIES: tuple[Family, ...] = (
     Mistral(),
     MarkedPythonic(),
     BarePythonic(),
-    _DEFAULT,
+    DEFAULT_FAMILY,
     Llama3(),
 )
 """All families; the first that recognises a template is used.
 
-The order is from specific to general: several formats begin with the marker of Hermes, and the tags
-of Functionary are recognised by the absence of another tag.
+The order is from specific to general: the tags of Functionary are recognised by the absence of
+another tag.
 """
-
-
-def family_of(template: str) -> Family:
-    """Returns the family of a chat template; Hermes if none recognises it."""
-    return next((family for family in FAMILIES if family.recognises(template)), _DEFAULT)
 
 
 def family_named(name: str) -> Family:

@@ -105,7 +105,10 @@ class Family(Protocol):
         ...
 
     def recognises(self, template: str) -> bool:
-        """Whether the Jinja source of a chat template writes calls in this format."""
+        """Whether the Jinja source of a chat template explains this format, and no similar one.
+
+        Only asked of a template that does not write the calls of earlier answers.
+        """
         ...
 
     def grammar(

@@ -36,8 +36,8 @@ class MarkedPythonic:
     markers = (_opening, _closing)
 
     def recognises(self, template: str) -> bool:
-        """Recognises the opening marker."""
-        return self._opening in template
+        """Recognises the opening marker, or that of the list of tools."""
+        return self._opening in template or "<|tool_list_start|>" in template
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker

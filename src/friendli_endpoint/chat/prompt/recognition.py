@@ -1,0 +1,183 @@
+"""The tool-call format of a chat template, from the calls that it writes.
+
+A template that can write the calls of earlier answers shows the format: a call is rendered, and the
+family whose parser reads exactly this call is used. Other templates are recognised by the format
+that their instructions explain. A format that no family knows is unknown, never guessed: a model
+that is asked for calls in a foreign format writes its own as text.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jinja2 import meta, nodes
+
+from friendli_endpoint.chat.prompt.template import ChatTemplate, syntax_tree
+from friendli_endpoint.chat.tools import (
+    DEFAULT_FAMILY,
+    FAMILIES,
+    CallArguments,
+    CallBegin,
+    CallEnd,
+    CallEvent,
+    CallText,
+    Family,
+    ToolSpec,
+)
+from friendli_endpoint.generation import RequestError
+
+__all__ = ["family_of", "has_place_for_tools"]
+
+Message = dict[str, Any]
+
+_NAME: Final = "probe_of_calls"
+_ARGUMENTS: Final = {"place": "here and there", "number": 7}
+_PARAMETERS: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "place": {"type": "string", "description": "A place."},
+        "number": {"type": "integer", "description": "A number."},
+    },
+    "required": ["place", "number"],
+}
+_DESCRIPTION: Final = "Looks up a place."
+_SPEC: Final = ToolSpec(_NAME, _DESCRIPTION, _PARAMETERS)
+_TOOLS: Final = [
+    {
+        "type": "function",
+        "function": {"name": _NAME, "description": _DESCRIPTION, "parameters": _PARAMETERS},
+    }
+]
+_ID: Final = "call00001"
+_USER: Final[Message] = {"role": "user", "content": "question"}
+_RESULT: Final[Message] = {"role": "tool", "tool_call_id": _ID, "name": _NAME, "content": "result"}
+_ANSWERS: Final[tuple[Message, ...]] = (
+    {"role": "assistant", "content": "answer"},
+    {"role": "assistant", "content": "answer", "reasoning_content": "reasons"},
+)
+_TAG: Final = re.compile(r"<[^<>\s][^<>]*>|\[[^\[\]\s]+\]")
+"""Pattern of texts that look like a marker of a format."""
+
+
+def has_place_for_tools(source: str) -> bool:
+    """Whether a chat template reads tools, or writes the calls of earlier answers.
+
+    Args:
+        source: The template, in Jinja.
+
+    Raises:
+        ChatTemplateError: The template does not compile.
+    """
+    tree = syntax_tree(source)
+    keys = {node.attr for node in tree.find_all(nodes.Getattr)}
+    keys |= {node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)}
+    return "tools" in meta.find_undeclared_variables(tree) or not keys.isdisjoint(
+        {"tools", "tool_calls"}
+    )
+
+
+def family_of(source: str) -> Family | None:
+    """Returns the family of a chat template, or None if its call format is unknown.
+
+    A template without a place for tools has the default family, in whose format its model can be
+    asked for calls.
+
+    Args:
+        source: The template, in Jinja.
+
+    Raises:
+        ChatTemplateError: The template does not compile.
+    """
+    has_place = has_place_for_tools(source)
+    written = list(_written_calls(source)) if has_place else []
+    for call in written:
+        if family := next((family for family in FAMILIES if call.is_read_by(family)), None):
+            return family
+    if written:
+        return None
+    if family := next((family for family in FAMILIES if family.recognises(source)), None):
+        return family
+    return None if has_place else DEFAULT_FAMILY
+
+
+@dataclass(frozen=True, slots=True)
+class _WrittenCall:
+    """Text that a template writes for an answer with one call.
+
+    Attributes:
+        text: The text after the opening of an answer.
+        ordinary_tags: Tags of answers without calls, and of their openings.
+    """
+
+    text: str
+    ordinary_tags: frozenset[str]
+
+    def is_read_by(self, family: Family) -> bool:
+        """Whether the parser of a family reads exactly this call, and no foreign tag before it.
+
+        A foreign tag belongs to a format that only contains the family's.
+        """
+        parser = family.parser([_SPEC])
+        events = [*parser.feed(self.text), *parser.finish()]
+        begins = [event for event in events if isinstance(event, CallBegin)]
+        if len(begins) != 1 or not any(isinstance(event, CallEnd) for event in events):
+            return False
+        before = "".join(_texts(itertools.takewhile(lambda event: event != begins[0], events)))
+        return _arguments(events) == _ARGUMENTS and self.ordinary_tags.issuperset(
+            _TAG.findall(before)
+        )
+
+
+def _texts(events: Iterator[CallEvent]) -> Iterator[str]:
+    return (event.text for event in events if isinstance(event, CallText))
+
+
+def _arguments(events: Sequence[CallEvent]) -> object:
+    fragments = (event.fragment for event in events if isinstance(event, CallArguments))
+    try:
+        return json.loads("".join(fragments))
+    except ValueError:
+        return None
+
+
+def _written_calls(source: str) -> Iterator[_WrittenCall]:
+    """Yields the ways in which a template writes a call, for all forms of history that it takes."""
+    template = ChatTemplate(source, {"bos_token": "", "eos_token": ""})
+    openings = [text for text in (_render(template, [_USER]),) if text is not None]
+    openings += [
+        text for answer in _ANSWERS if (text := _render(template, [_USER, answer])) is not None
+    ]
+    ordinary = frozenset(tag for text in openings for tag in _TAG.findall(text))
+    for arguments, content, results in itertools.product(
+        (_ARGUMENTS, json.dumps(_ARGUMENTS)), (None, ""), ((), (_RESULT,))
+    ):
+        call = {"id": _ID, "type": "function", "function": {"name": _NAME, "arguments": arguments}}
+        calling = {"role": "assistant", "content": content, "tool_calls": [call]}
+        text = _render(template, [_USER, calling, *results])
+        if text is None or not openings:
+            continue
+        written = _after_opening(text, openings[0])
+        if _NAME in written:
+            yield _WrittenCall(written, ordinary)
+
+
+def _after_opening(text: str, opening: str) -> str:
+    """Returns the text of an answer: all that follows the prompt which the text begins with.
+
+    The prompt may end with a tag that the text does not have; no tag is cut in two.
+    """
+    pairs = enumerate(zip(opening, text, strict=False))
+    end = next((index for index, (a, b) in pairs if a != b), min(len(opening), len(text)))
+    cut = (tag.start() for tag in _TAG.finditer(text) if tag.start() < end < tag.end())
+    return text[next(cut, end) :]
+
+
+def _render(template: ChatTemplate, messages: Sequence[Message]) -> str | None:
+    """Returns the prompt of a conversation; None if the template rejects it."""
+    try:
+        return template.render([dict(message) for message in messages], {}, tools=_TOOLS)
+    except RequestError:
+        return None
