@@ -144,7 +144,7 @@ class WaitingSource:
 async def measure(body: bytes) -> Cost:
     """Sends a request and measures its cost, after a small one has warmed everything up."""
     source = WaitingSource()
-    service = EndpointService(Settings(workers=0), source, Telemetry())
+    service = EndpointService(Settings(workers=0, tool_family="hermes"), source, Telemetry())
     service.load()
     app = create_app(service, Policy(max_body=4 << 20, max_messages=2048))
     schema = {"type": "json_schema", "json_schema": {"schema": {"enum": ["a", 1]}}}

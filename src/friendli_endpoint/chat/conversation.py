@@ -33,7 +33,7 @@ from friendli_endpoint.chat.request.validation import ModelFacts, adapter_route,
 from friendli_endpoint.chat.structured import GrammarMaker
 from friendli_endpoint.chat.structured.json_schema import JsonLayout
 from friendli_endpoint.chat.tokens import tokenize_fragment
-from friendli_endpoint.chat.tools import family_named
+from friendli_endpoint.chat.tools import MARKUP_FAMILIES, family_named
 from friendli_endpoint.chat.tools.toolbox import Toolbox, ToolCompiler, control_markers
 from friendli_endpoint.generation import (
     DecodingRules,
@@ -108,6 +108,7 @@ class ChatModel:
         family = family_named(name) if name is not None else family_of(template)
         self._grammars = GrammarMaker(self._rules.matchers, compiled, defaults.json_layout)
         self._tools = ToolCompiler(family, vocabulary, self._grammars)
+        self._markup_family = MARKUP_FAMILIES.get(style.name) if style else None
         self._marker_ids = control_markers(family, vocabulary) if family else frozenset()
         self._tag_ids = tag_ids(style, vocabulary) if style else frozenset()
         newlines = (tokenize_fragment(vocabulary, text) for text in _NEWLINES)
@@ -172,6 +173,7 @@ class ChatModel:
             parse_reasoning=request.parse_reasoning,
             include_reasoning=request.include_reasoning,
             tools=toolbox.specs if toolbox is not None else (),
+            has_markup=self._has_markup(request, toolbox),
         )
 
     def respond(self, prepared: PreparedRequest) -> ResponseBuilder:
@@ -188,7 +190,7 @@ class ChatModel:
                 parse=prepared.parse_reasoning,
                 include=prepared.include_reasoning,
             ),
-            call_reader=self._call_reader(prepared) if prepared.tools else None,
+            call_reader=self._call_reader(prepared),
         )
 
     def tokenize(self, text: str, special: bool) -> list[int]:
@@ -226,14 +228,25 @@ class ChatModel:
             reasoning=self._reasoning(request, prompt, toolbox),
         )
 
+    def _has_markup(self, request: ChatRequest, toolbox: Toolbox | None) -> bool:
+        """Whether an answer has markup that is not part of its text, and no call."""
+        free = toolbox is None and request.response_format is None
+        return free and request.parse_reasoning and self._markup_family is not None
+
     def _reasoning(
         self, request: ChatRequest, prompt: Prompt, toolbox: Toolbox | None
     ) -> ReasoningRule | None:
-        if self._style is None:
+        style = self._style
+        if style is None:
             return None
-        return self._style.rule(
+        interruptions = style.interruptions if self._has_markup(request, toolbox) else ()
+        if toolbox is not None:
+            interruptions = toolbox.family.markers[:1]
+            if self._markup_family and toolbox.family.name == self._markup_family.name:
+                style = style.before_headers
+        return style.rule(
             prompt.tag,
-            toolbox.family.markers[:1] if toolbox else (),
+            interruptions,
             trims=toolbox is not None or request.response_format is None,
             budget=request.reasoning_budget,
         )
@@ -251,17 +264,20 @@ class ChatModel:
                 return self._grammars.json_schema(response_schema.schema_, param)
         return self._grammars.json_schema({"type": "object"}, "response_format")
 
-    def _call_reader(self, prepared: PreparedRequest) -> Callable[[int], CallReader]:
-        """Returns a function from the seed of a choice to the reader of its tool calls.
+    def _call_reader(self, prepared: PreparedRequest) -> Callable[[int], CallReader] | None:
+        """Returns a function from the seed of a choice to the reader of its tool calls and markup.
 
         Call ids derive from prompt and seed, so they are reproducible.
         """
+        tools = prepared.tools
+        family = self._tools.family if tools else self._markup_family
+        if family is None or not (tools or prepared.has_markup):
+            return None
         key = hashlib.blake2b(array("i", prepared.request.prompt_ids).tobytes()).digest()
-        family, tools = self._tools.family, prepared.tools
-        assert family is not None, "no tool can be called in an unknown format"
+        parse, include = prepared.parse_reasoning, prepared.include_reasoning
 
         def reader(seed: int) -> CallReader:
             own = hashlib.blake2b(seed.to_bytes(8), key=key).digest()
-            return CallReader(family.parser(tools), own)
+            return CallReader(family.parser(tools), own, parse=parse, include=include)
 
         return reader

@@ -1,13 +1,14 @@
 """Short chat templates that write earlier calls in the format of each family."""
 
+import json
 from typing import NamedTuple
 
 
 class Written(NamedTuple):
-    """The parts of an answer with calls, as Jinja.
+    """The parts of an answer with calls.
 
     Attributes:
-        call: One call `c`, with its name and arguments.
+        call: One call `c`, with its name and arguments, as Jinja.
         before: Text before all calls.
         after: Text after all calls.
         between: Text between two calls.
@@ -29,6 +30,18 @@ _KEYWORDS = (
     "{% for k, v in c.function.arguments.items() %}{{ k }}={{ v | tojson }}"
     "{% if not loop.last %}, {% endif %}{% endfor %}"
 )
+
+
+def _dsml(block: str) -> Written:
+    prefix = "｜DSML｜"  # noqa: RUF001
+    return Written(
+        f'<{prefix}invoke name="{_NAME}">\n{_ITEMS}<{prefix}parameter name="{{{{ k }}}}" '
+        f'string="{{{{ "true" if v is string else "false" }}}}">{_VALUE}</{prefix}parameter>\n'
+        f"{{% endfor %}}</{prefix}invoke>\n",
+        before=f"<{prefix}{block}>\n",
+        after=f"</{prefix}{block}>",
+    )
+
 
 WRITTEN: dict[str, Written] = {
     "hermes": Written(
@@ -58,6 +71,32 @@ WRITTEN: dict[str, Written] = {
     ),
     "functionary": Written(f"{_NAME}\n{_ARGUMENTS}", between=">>>", opening="<|assistant|>\n\n>>>"),
     "functionary_tags": Written(f"<function={_NAME}>{_ARGUMENTS}</function>"),
+    "kimi_k2": Written(
+        f"<|tool_call_begin|>functions.{_NAME}:{{{{ loop.index0 }}}}"
+        f"<|tool_call_argument_begin|>{_ARGUMENTS}<|tool_call_end|>",
+        before="<|tool_calls_section_begin|>",
+        after="<|tool_calls_section_end|>",
+    ),
+    "command_r7b": Written(
+        '{"tool_call_id": "{{ loop.index0 }}", "tool_name": '
+        f'"{_NAME}", "parameters": {_ARGUMENTS}}}',
+        before="<|START_ACTION|>[\n    ",
+        between=",\n    ",
+        after="\n]<|END_ACTION|>",
+    ),
+    "harmony": Written(
+        f" to=functions.{_NAME}<|channel|>commentary json<|message|>{_ARGUMENTS}<|call|>",
+        between="<|start|>assistant",
+        opening="<|start|>assistant",
+    ),
+    "minimax_m2": Written(
+        f'<invoke name="{_NAME}">\n{_ITEMS}<parameter name="{{{{ k }}}}">{_VALUE}</parameter>\n'
+        "{% endfor %}</invoke>\n",
+        before="<minimax:tool_call>\n",
+        after="</minimax:tool_call>",
+    ),
+    "deepseek_v32": _dsml("function_calls"),
+    "deepseek_v4": _dsml("tool_calls"),
     "qwen_coder": Written(
         f"<tool_call>\n<function={_NAME}>\n{_ITEMS}<parameter={{{{ k }}}}>\n{_VALUE}\n"
         "</parameter>\n{% endfor %}</function>\n</tool_call>",
@@ -80,9 +119,9 @@ WRITTEN: dict[str, Written] = {
 
 def template_of(written: Written, keys: str = "tools") -> str:
     """Returns a template with a place for tools that writes calls like this."""
-    between = f"{{% if not loop.last %}}{written.between}{{% endif %}}"
+    between = f"{{% if not loop.last %}}{_literal(written.between)}{{% endif %}}"
     calls = f"{{% for c in m.tool_calls %}}{written.call}{between}{{% endfor %}}"
-    answer = f"{written.opening}{written.before}{calls}{written.after}"
+    answer = f"{written.opening}{_literal(written.before)}{calls}{_literal(written.after)}"
     return (
         f"{{% if {keys} %}}Tools: {{{{ {keys} | tojson }}}}\n{{% endif %}}{{% for m in messages %}}"
         f"{{% if m.tool_calls %}}{answer}{{% elif m.role == 'assistant' %}}"
@@ -90,3 +129,8 @@ def template_of(written: Written, keys: str = "tools") -> str:
         "{{ m.content }}{% endif %}<|end|>\n{% endfor %}"
         f"{{% if add_generation_prompt %}}{written.opening}{{% endif %}}"
     )
+
+
+def _literal(text: str) -> str:
+    """Returns a text as an expression, which keeps its white space."""
+    return f"{{{{ {json.dumps(text, ensure_ascii=False)} }}}}"

@@ -11,6 +11,7 @@ from friendli_endpoint.chat.tools.family import (
     CallEnd,
     CallEvent,
     CallParser,
+    CallReasoning,
     CallText,
 )
 
@@ -27,14 +28,20 @@ class CallReader:
     Args:
         parser: Parser of the family; owned by this object.
         key: Seed of the call ids; the same key gives the same ids.
+        parse: Whether reasoning in the answer is returned separately; otherwise it is text.
+        include: Whether separate reasoning is returned.
 
     Attributes:
         complete: Number of complete calls so far.
     """
 
-    def __init__(self, parser: CallParser, key: bytes) -> None:
+    def __init__(
+        self, parser: CallParser, key: bytes, *, parse: bool = True, include: bool = True
+    ) -> None:
         self._parser = parser
         self._key = key
+        self._parse = parse
+        self._include = include
         self.complete = 0
 
     def read(self, text: str, last: bool) -> Iterator[Delta]:
@@ -54,6 +61,11 @@ class CallReader:
             match event:
                 case CallText(text):
                     yield Delta(content=text)
+                case CallReasoning(text):
+                    if not self._parse:
+                        yield Delta(content=text)
+                    elif self._include:
+                        yield Delta(reasoning_content=text)
                 case CallBegin(index, name):
                     function = StreamedFunctionResult(name=name, arguments="")
                     call = StreamedToolCallResult(

@@ -92,7 +92,7 @@ def family_of(source: str) -> Family | None:
         ChatTemplateError: The template does not compile.
     """
     has_place = has_place_for_tools(source)
-    written = list(_written_calls(source)) if has_place else []
+    written = list(_rendered_calls(source)) if has_place else []
     for call in written:
         if family := next((family for family in FAMILIES if call.is_read_by(family)), None):
             return family
@@ -104,7 +104,7 @@ def family_of(source: str) -> Family | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _WrittenCall:
+class _RenderedCall:
     """Text that a template writes for an answer with one call.
 
     Attributes:
@@ -143,7 +143,7 @@ def _arguments(events: Sequence[CallEvent]) -> object:
         return None
 
 
-def _written_calls(source: str) -> Iterator[_WrittenCall]:
+def _rendered_calls(source: str) -> Iterator[_RenderedCall]:
     """Yields the ways in which a template writes a call, for all forms of history that it takes."""
     template = ChatTemplate(source, {"bos_token": "", "eos_token": ""})
     openings = [text for text in (_render(template, [_USER]),) if text is not None]
@@ -161,7 +161,7 @@ def _written_calls(source: str) -> Iterator[_WrittenCall]:
             continue
         written = _after_opening(text, openings[0])
         if _NAME in written:
-            yield _WrittenCall(written, ordinary)
+            yield _RenderedCall(written, ordinary)
 
 
 def _after_opening(text: str, opening: str) -> str:

@@ -1,6 +1,6 @@
 """Reasoning tags of the model families."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from friendli_endpoint.generation import ReasoningRule, Vocabulary
@@ -17,12 +17,22 @@ class ReasoningStyle:
         open: Tag that opens the reasoning.
         close: Tag that closes the reasoning.
         preludes: Texts that may precede an answer without reasoning and are not part of it.
+        end: Shorter closing tag where a parser reads the headers of the answer; empty if the same.
+        interruptions: Texts that end the reasoning where a parser reads the headers of the answer,
+            which they are part of.
     """
 
     name: str
     open: str
     close: str
     preludes: tuple[str, ...] = ()
+    end: str = ""
+    interruptions: tuple[str, ...] = ()
+
+    @property
+    def before_headers(self) -> "ReasoningStyle":
+        """The style with the shorter closing tag."""
+        return replace(self, close=self.end or self.close)
 
     def rule(
         self,
@@ -61,10 +71,14 @@ STYLES = (
         "<|channel|>analysis<|message|>",
         "<|end|><|start|>assistant<|channel|>final<|message|>",
         preludes=("<|channel|>final<|message|>",),
+        end="<|end|>",
+        interruptions=("<|end|><|start|>assistant<|channel|>commentary",),
     ),
+    ReasoningStyle("command", "<|START_THINKING|>", "<|END_THINKING|>"),
 )
 _BY_TEMPLATE = (
     ("<|channel|>", "harmony"),
+    ("<|START_THINKING|>", "command"),
     ("[THINK]", "magistral"),
     ("◁think▷", "kimi"),
     ("Here is my thought process", "granite"),

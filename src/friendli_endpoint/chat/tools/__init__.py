@@ -1,5 +1,8 @@
 """Tool calls: one module per family of models, and the lookup of a family by its name."""
 
+from collections.abc import Mapping
+
+from friendli_endpoint.chat.tools.command_r import CommandR
 from friendli_endpoint.chat.tools.deepseek import DeepSeek
 from friendli_endpoint.chat.tools.family import (
     CallArguments,
@@ -7,6 +10,7 @@ from friendli_endpoint.chat.tools.family import (
     CallEnd,
     CallEvent,
     CallParser,
+    CallReasoning,
     CallText,
     Family,
     Marker,
@@ -14,7 +18,10 @@ from friendli_endpoint.chat.tools.family import (
 )
 from friendli_endpoint.chat.tools.functionary import FunctionaryRecipients, FunctionaryTags
 from friendli_endpoint.chat.tools.glm import Glm
+from friendli_endpoint.chat.tools.harmony import Harmony
 from friendli_endpoint.chat.tools.hermes import Hermes
+from friendli_endpoint.chat.tools.invoke import InvokeTags
+from friendli_endpoint.chat.tools.kimi_k2 import KimiK2
 from friendli_endpoint.chat.tools.llama3 import Llama3
 from friendli_endpoint.chat.tools.mistral import Mistral, MistralArgs
 from friendli_endpoint.chat.tools.pythonic import BarePythonic, MarkedPythonic
@@ -23,11 +30,13 @@ from friendli_endpoint.chat.tools.qwen_coder import QwenCoder
 __all__ = [
     "DEFAULT_FAMILY",
     "FAMILIES",
+    "MARKUP_FAMILIES",
     "CallArguments",
     "CallBegin",
     "CallEnd",
     "CallEvent",
     "CallParser",
+    "CallReasoning",
     "CallText",
     "Family",
     "Marker",
@@ -45,6 +54,12 @@ FAMILIES: tuple[Family, ...] = (
     Glm(),
     DeepSeek("deepseek_v3", fenced=True),
     DeepSeek("deepseek_v31", fenced=False),
+    InvokeTags("deepseek_v32", "function_calls", prefix="｜DSML｜", typed=True),  # noqa: RUF001
+    InvokeTags("deepseek_v4", "tool_calls", prefix="｜DSML｜", typed=True),  # noqa: RUF001
+    InvokeTags("minimax_m2", "minimax:tool_call"),
+    Harmony(),
+    KimiK2(),
+    CommandR(),
     MistralArgs(),
     Mistral(),
     MarkedPythonic(),
@@ -57,6 +72,9 @@ FAMILIES: tuple[Family, ...] = (
 The order is from specific to general: the tags of Functionary are recognised by the absence of
 another tag.
 """
+
+MARKUP_FAMILIES: Mapping[str, Family] = {"harmony": Harmony(), "command": CommandR()}
+"""The families that write markup around text without calls, too, by reasoning style."""
 
 
 def family_named(name: str) -> Family:

@@ -15,6 +15,7 @@ __all__ = [
     "CallEnd",
     "CallEvent",
     "CallParser",
+    "CallReasoning",
     "CallText",
     "Family",
     "Marker",
@@ -45,6 +46,13 @@ class CallText:
 
 
 @dataclass(frozen=True, slots=True)
+class CallReasoning:
+    """Reasoning between the parts of an answer, in formats that have it there."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallBegin:
     """The start of a call of a known tool; calls are numbered from 0."""
 
@@ -67,7 +75,7 @@ class CallEnd:
     index: int
 
 
-CallEvent: TypeAlias = CallText | CallBegin | CallArguments | CallEnd
+CallEvent: TypeAlias = CallText | CallReasoning | CallBegin | CallArguments | CallEnd
 
 Marker: TypeAlias = Callable[[str], str]
 """Returns the Lark form of a marker: a quoted string, or `<[ID]>` for a control token."""
