@@ -222,3 +222,16 @@ def test_markers_of_cohere_are_in_neither_content_nor_reasoning(
 def test_calls_of_cohere_may_follow_reasoning(kind: str, thought: str, choice: str) -> None:
     found = message(f"command_r7b {kind}", thought + ACTION, tools=TOOLS, tool_choice=choice)
     assert found == ("Hm." if thought else "", "", CALLED, "tool_calls")
+
+
+@KINDS
+@pytest.mark.parametrize("tools", [[], TOOLS], ids=["no tools", "tools"])
+def test_a_spent_budget_ends_the_reasoning_of_harmony(kind: str, tools: list[Any]) -> None:
+    """With tools the model chooses the channel of the next message; without, it answers."""
+    vocabulary, rules, model = MODELS[f"harmony {kind}"]
+    prepared = model.prepare(body_of(tools=tools, reasoning_budget=1))
+    guide = rules.guide(prepared.request.rules)
+    for token in vocabulary.tokenize(f"{ANALYSIS}H", special=True):
+        guide.accept(token, False)
+    forced = vocabulary.text(guide.fast_forward_tokens())
+    assert forced == ("<|end|>" if tools else f"{NEXT}{FINAL}")

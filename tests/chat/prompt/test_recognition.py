@@ -85,6 +85,19 @@ def test_a_call_that_no_family_reads_is_unknown_whatever_the_template_explains(
     source = template_of(written)
     assert family_of(source) is None
     assert family_of(source + "{#" + EXPLAINED[0][0] + "#}") is None
+    explained = f"{written.before}{written.call}{written.after}".replace("{{", "").replace("}}", "")
+    instructions = f"{{% if tools %}}{{% raw %}}Answer in {explained}{{% endraw %}}{{% endif %}}"
+    assert family_of(instructions + source) is None
+
+
+@pytest.mark.parametrize("tag", ["<tool_call>", "x"])
+def test_a_template_that_writes_without_end_is_unknown_at_once(tag: str) -> None:
+    written = WRITTEN["hermes"]._replace(before=f"<calls>{tag * 20_000}")
+    assert family_of(template_of(written)) is None
+    for text in ("\\", '{"name": ', "<tool_call>\\n", "<function=", "{"):
+        assert (
+            family_of("{{ tools }}{% raw %}<|python_tag|>" + text * 20_000 + "{% endraw %}") is None
+        )
 
 
 @pytest.mark.parametrize(("template", "name"), EXPLAINED)

@@ -18,6 +18,7 @@ all_styles = pytest.mark.parametrize("style", STYLES, ids=lambda style: style.na
         ("◁think▷◁/think▷", "kimi"),
         ("Here is my thought process: x Here is my response:", "granite"),
         ("<|start|>assistant<|channel|>analysis<|message|>", "harmony"),
+        ("<|START_THINKING|>{{ reasoning }}<|END_THINKING|>", "command"),
     ],
 )
 def test_the_style_is_found_from_the_template(template: str, name: str) -> None:
@@ -49,6 +50,14 @@ def test_a_rule_has_the_tags_and_the_options_of_the_request(style: ReasoningStyl
         style.open, style.close, style.preludes, ("<call>",), False, "start", 3
     )
     assert style.rule() == ReasoningRule(style.open, style.close, style.preludes)
+
+
+@all_styles
+def test_reasoning_before_headers_may_have_a_shorter_closing_tag(style: ReasoningStyle) -> None:
+    short = style.before_headers
+    assert (short.open, short.preludes) == (style.open, style.preludes)
+    assert style.close.startswith(short.close)
+    assert (short.close != style.close) == (style.name == "harmony")
 
 
 def test_tag_ids_are_the_control_tokens_of_tags() -> None:

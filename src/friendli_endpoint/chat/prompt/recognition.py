@@ -9,7 +9,7 @@ that is asked for calls in a foreign format writes its own as text.
 import itertools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,10 +54,12 @@ _TOOLS: Final = [
 _ID: Final = "call00001"
 _USER: Final[Message] = {"role": "user", "content": "question"}
 _RESULT: Final[Message] = {"role": "tool", "tool_call_id": _ID, "name": _NAME, "content": "result"}
-_ANSWERS: Final[tuple[Message, ...]] = (
-    {"role": "assistant", "content": "answer"},
-    {"role": "assistant", "content": "answer", "reasoning_content": "reasons"},
+_ANSWERS: Final[tuple[tuple[Message, ...], ...]] = (
+    ({"role": "assistant", "content": "answer"},),
+    ({"role": "assistant", "content": "answer", "reasoning_content": "reasons"},),
 )
+_MAX_LENGTH: Final = 1 << 14
+"""Maximum number of characters of a call that are parsed."""
 _TAG: Final = re.compile(r"<[^<>\s][^<>]*>|\[[^\[\]\s]+\]")
 """Pattern of texts that look like a marker of a format."""
 
@@ -92,11 +94,12 @@ def family_of(source: str) -> Family | None:
         ChatTemplateError: The template does not compile.
     """
     has_place = has_place_for_tools(source)
-    written = list(_rendered_calls(source)) if has_place else []
-    for call in written:
+    shown = False
+    for call in _rendered_calls(source) if has_place else ():
+        shown = True
         if family := next((family for family in FAMILIES if call.is_read_by(family)), None):
             return family
-    if written:
+    if shown:
         return None
     if family := next((family for family in FAMILIES if family.recognises(source)), None):
         return family
@@ -146,22 +149,21 @@ def _arguments(events: Sequence[CallEvent]) -> object:
 def _rendered_calls(source: str) -> Iterator[_RenderedCall]:
     """Yields the ways in which a template writes a call, for all forms of history that it takes."""
     template = ChatTemplate(source, {"bos_token": "", "eos_token": ""})
-    openings = [text for text in (_render(template, [_USER]),) if text is not None]
-    openings += [
-        text for answer in _ANSWERS if (text := _render(template, [_USER, answer])) is not None
-    ]
-    ordinary = frozenset(tag for text in openings for tag in _TAG.findall(text))
+    opening = _render(template, [_USER])
+    if opening is None:
+        return
+    # Without tools, since instructions may contain the tags of calls.
+    plain = (_render(template, [_USER, *answer], tools=None) or "" for answer in ((), *_ANSWERS))
+    ordinary = frozenset(tag for text in plain for tag in _TAG.findall(text))
     for arguments, content, results in itertools.product(
         (_ARGUMENTS, json.dumps(_ARGUMENTS)), (None, ""), ((), (_RESULT,))
     ):
         call = {"id": _ID, "type": "function", "function": {"name": _NAME, "arguments": arguments}}
         calling = {"role": "assistant", "content": content, "tool_calls": [call]}
         text = _render(template, [_USER, calling, *results])
-        if text is None or not openings:
-            continue
-        written = _after_opening(text, openings[0])
+        written = _after_opening(text, opening) if text is not None else ""
         if _NAME in written:
-            yield _RenderedCall(written, ordinary)
+            yield _RenderedCall(written[:_MAX_LENGTH], ordinary)
 
 
 def _after_opening(text: str, opening: str) -> str:
@@ -175,9 +177,13 @@ def _after_opening(text: str, opening: str) -> str:
     return text[next(cut, end) :]
 
 
-def _render(template: ChatTemplate, messages: Sequence[Message]) -> str | None:
+def _render(
+    template: ChatTemplate,
+    messages: Sequence[Message],
+    tools: Sequence[Mapping[str, Any]] | None = _TOOLS,
+) -> str | None:
     """Returns the prompt of a conversation; None if the template rejects it."""
     try:
-        return template.render([dict(message) for message in messages], {}, tools=_TOOLS)
+        return template.render([dict(message) for message in messages], {}, tools=tools)
     except RequestError:
         return None

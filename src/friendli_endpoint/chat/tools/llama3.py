@@ -26,7 +26,7 @@ from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormPa
 __all__ = ["Llama3"]
 
 _TAG = "<|python_tag|>"
-_EXPLAINED = re.compile(r"""\{\s*\\*"name\\*":[^{}]*\\*"parameters\\*":""")
+_EXPLAINED = re.compile(r"""\{\s*\\*"name\\*":[^{}]*"parameters\\*":""")
 _KEYS = ("parameters", "arguments")
 
 
