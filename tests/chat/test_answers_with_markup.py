@@ -65,19 +65,20 @@ ACTION = (
 
 
 def model_of(
-    family: str, thinking: str, markers: tuple[str, ...]
+    family: str, tags: str, markers: tuple[str, ...]
 ) -> tuple[MarkedVocabulary, RuleCompiler, ChatModel]:
     vocabulary = MarkedVocabulary(markers)
     rules = RuleCompiler(vocabulary)
-    template = template_of(WRITTEN[family]) + "{# " + thinking + " #}"
+    template = template_of(WRITTEN[family]) + "{# " + tags + " #}"
     return vocabulary, rules, ChatModel(rules, template, vocabulary.context, ChatDefaults())
 
 
 MODELS = {
-    f"{family} {kind}": model_of(family, thinking, markers if kind == "tokens" else ())
-    for family, thinking, markers in (
-        ("harmony", ANALYSIS, HARMONY_MARKERS),
-        ("command_r7b", THOUGHT, COHERE_MARKERS),
+    f"{name} {kind}": model_of(family, tags, markers if kind == "tokens" else ())
+    for name, family, tags, markers in (
+        ("harmony", "harmony", ANALYSIS, HARMONY_MARKERS),
+        ("response", "command_r7b", f"{THOUGHT}<|START_RESPONSE|>", COHERE_MARKERS),
+        ("text", "command_r7b", f"{THOUGHT}<|START_TEXT|>", COHERE_MARKERS),
     )
     for kind in ("tokens", "text")
 }
@@ -206,13 +207,17 @@ def test_stop_strings_are_not_searched_in_the_header_of_the_final_message() -> N
 @pytest.mark.parametrize("tools", [[], TOOLS], ids=["no tools", "tools"])
 @pytest.mark.parametrize("thought", ["", THOUGHT])
 @pytest.mark.parametrize(
-    "output",
-    ["Hi.", "<|START_RESPONSE|>Hi.<|END_RESPONSE|>", "<|START_TEXT|>Hi.<|END_TEXT|>"],
+    ("name", "output"),
+    [
+        ("response", "Hi."),
+        ("response", "<|START_RESPONSE|>Hi.<|END_RESPONSE|>"),
+        ("text", "<|START_TEXT|>Hi.<|END_TEXT|>"),
+    ],
 )
 def test_markers_of_cohere_are_in_neither_content_nor_reasoning(
-    kind: str, tools: list[Any], thought: str, output: str
+    kind: str, tools: list[Any], thought: str, name: str, output: str
 ) -> None:
-    found = message(f"command_r7b {kind}", thought + output, tools=tools)
+    found = message(f"{name} {kind}", thought + output, tools=tools)
     assert found == ("Hm." if thought else "", "Hi.", [], "stop")
 
 
@@ -220,7 +225,7 @@ def test_markers_of_cohere_are_in_neither_content_nor_reasoning(
 @pytest.mark.parametrize("thought", ["", THOUGHT])
 @pytest.mark.parametrize("choice", ["auto", "required"])
 def test_calls_of_cohere_may_follow_reasoning(kind: str, thought: str, choice: str) -> None:
-    found = message(f"command_r7b {kind}", thought + ACTION, tools=TOOLS, tool_choice=choice)
+    found = message(f"response {kind}", thought + ACTION, tools=TOOLS, tool_choice=choice)
     assert found == ("Hm." if thought else "", "", CALLED, "tool_calls")
 
 

@@ -18,7 +18,7 @@ all_styles = pytest.mark.parametrize("style", STYLES, ids=lambda style: style.na
         ("◁think▷◁/think▷", "kimi"),
         ("Here is my thought process: x Here is my response:", "granite"),
         ("<|start|>assistant<|channel|>analysis<|message|>", "harmony"),
-        ("<|START_THINKING|>{{ reasoning }}<|END_THINKING|>", "command"),
+        ("<|START_THINKING|>{{ r }}<|END_THINKING|><|START_RESPONSE|>", "command"),
     ],
 )
 def test_the_style_is_found_from_the_template(template: str, name: str) -> None:
