@@ -9,7 +9,7 @@ that is asked for calls in a foreign format writes its own as text.
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,6 +62,8 @@ _MAX_LENGTH: Final = 1 << 14
 """Maximum number of characters of a call that are parsed."""
 _TAG: Final = re.compile(r"<[^<>\s][^<>]*>|\[[^\[\]\s]+\]")
 """Pattern of texts that look like a marker of a format."""
+_CLOSING_TAG: Final = re.compile(r"\s*(<\|?/[^<>]*>|\[/[^\[\]]*\])")
+"""Pattern of a tag that closes something."""
 
 
 def has_place_for_tools(source: str) -> bool:
@@ -84,8 +86,9 @@ def has_place_for_tools(source: str) -> bool:
 def family_of(source: str) -> Family | None:
     """Returns the family of a chat template, or None if its call format is unknown.
 
-    A template without a place for tools has the default family, in whose format its model can be
-    asked for calls.
+    Of several families that can read what a template writes, the one that leaves the least is
+    used. A template without a place for tools has the default family, in whose format its model
+    can be asked for calls.
 
     Args:
         source: The template, in Jinja.
@@ -97,8 +100,10 @@ def family_of(source: str) -> Family | None:
     shown = False
     for call in _rendered_calls(source) if has_place else ():
         shown = True
-        if family := next((family for family in FAMILIES if call.is_read_by(family)), None):
-            return family
+        unread = [(call.unread(family), family) for family in FAMILIES]
+        readers = [(length, family) for length, family in unread if length is not None]
+        if readers:
+            return min(readers, key=lambda reader: reader[0])[1]
     if shown:
         return None
     if family := next((family for family in FAMILIES if family.recognises(source)), None):
@@ -118,24 +123,28 @@ class _RenderedCall:
     text: str
     ordinary_tags: frozenset[str]
 
-    def is_read_by(self, family: Family) -> bool:
-        """Whether the parser of a family reads exactly this call, and no foreign tag before it.
+    def unread(self, family: Family) -> int | None:
+        """Returns how much text a family leaves if its parser reads exactly this call.
 
-        A foreign tag belongs to a format that only contains the family's.
+        Returns:
+            Number of characters; None if it reads anything else, or if a foreign tag is before the
+            call or closes something after it. Such a tag belongs to a format that only contains
+            the family's.
         """
         parser = family.parser([_SPEC])
         events = [*parser.feed(self.text), *parser.finish()]
         begins = [event for event in events if isinstance(event, CallBegin)]
-        if len(begins) != 1 or not any(isinstance(event, CallEnd) for event in events):
-            return False
-        before = "".join(_texts(itertools.takewhile(lambda event: event != begins[0], events)))
-        return _arguments(events) == _ARGUMENTS and self.ordinary_tags.issuperset(
-            _TAG.findall(before)
-        )
+        if len(begins) != 1 or CallEnd(0) not in events or _arguments(events) != _ARGUMENTS:
+            return None
+        before = _text(itertools.takewhile(lambda event: event != begins[0], events))
+        after = _text(events)[len(before) :]
+        closing = _CLOSING_TAG.match(after)
+        tags = [*_TAG.findall(before), *([closing[1]] if closing else ())]
+        return len(before) + len(after) if self.ordinary_tags.issuperset(tags) else None
 
 
-def _texts(events: Iterator[CallEvent]) -> Iterator[str]:
-    return (event.text for event in events if isinstance(event, CallText))
+def _text(events: Iterable[CallEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, CallText))
 
 
 def _arguments(events: Sequence[CallEvent]) -> object:
