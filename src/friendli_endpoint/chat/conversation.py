@@ -105,7 +105,7 @@ class ChatModel:
         self._prompts = PromptBuilder(ChatTemplate(template, tokens), vocabulary, context, tags)
         self._abilities = TemplateAbilities(template)
         name = defaults.tool_family
-        family = family_named(name) if name is not None else family_of(template)
+        family = family_named(name) if name else family_of(template)
         self._grammars = GrammarMaker(self._rules.matchers, compiled, defaults.json_layout)
         self._tools = ToolCompiler(family, vocabulary, self._grammars)
         self._markup_family = MARKUP_FAMILIES.get(style.name) if style else None

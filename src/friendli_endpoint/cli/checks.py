@@ -150,7 +150,7 @@ def _template(path: Path | None, model: Path) -> tuple[str | None, CheckResult]:
 def _tools(name: str | None, template: str) -> CheckResult:
     """Checks the format of tool calls; requests without tools do not need a known one."""
     known = ", ".join(family.name for family in FAMILIES)
-    if name is not None:
+    if name:
         try:
             family_named(name)
         except KeyError as error:
