@@ -103,7 +103,18 @@ def test_a_model_is_listed_under_its_own_name(source: HeldSource) -> None:
         "max_model_len": CARD.context,
         "vocabulary_size": CARD.vocabulary_size,
         "deterministic": True,
+        "tool_family": "hermes",
     }
+
+
+def test_the_card_of_a_model_with_an_unknown_tool_call_format_says_so(source: HeldSource) -> None:
+    source.card = replace(source.card, chat_template="{{ messages }}{{ tools }}")
+    service = loaded(source)
+    assert service.tool_family is None
+    (card,) = service.models()
+    assert card["tool_family"] is None
+    (card,) = loaded(source, tool_family="llama3").models()
+    assert card["tool_family"] == "llama3"
 
 
 def test_each_endpoint_id_is_listed_with_every_adapter(source: HeldSource) -> None:

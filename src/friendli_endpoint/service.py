@@ -108,6 +108,15 @@ class EndpointService:
         """
         return self._loaded_model().engine
 
+    @property
+    def tool_family(self) -> str | None:
+        """Name of the format of tool calls; None if it is unknown, so that tools are refused.
+
+        Raises:
+            RequestError: 503 while the model is loading and during shutdown.
+        """
+        return self._loaded_model().chat.tool_family
+
     def check_ready(self) -> None:
         """Checks that requests are served.
 
@@ -194,7 +203,8 @@ class EndpointService:
         Raises:
             RequestError: 503 while the model is loading and during shutdown.
         """
-        card = self._loaded_model().engine.card
+        model = self._loaded_model()
+        card = model.engine.card
         names = self._settings.endpoint_id or (card.name,)
         fields = {
             "object": "model",
@@ -204,6 +214,7 @@ class EndpointService:
             "max_model_len": card.context,
             "vocabulary_size": card.vocabulary_size,
             "deterministic": card.deterministic,
+            "tool_family": model.chat.tool_family,
         }
         cards: list[dict[str, Any]] = [{"id": name, **fields} for name in names]
         return cards + [

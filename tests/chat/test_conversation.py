@@ -60,6 +60,31 @@ def test_calls_with_deep_arguments_are_parsed_or_left_as_text(depth: int) -> Non
     assert ("[" * depth + "]" * depth) in prompt
 
 
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+FOREIGN = "{{ tools }}{% for m in messages %}{{ m.content }}<calls>{{ m.tool_calls }}{% endfor %}"
+
+
+def test_tools_are_refused_if_the_format_of_calls_is_unknown() -> None:
+    model = chat_model(Vocabulary(), FOREIGN)
+    assert model.tool_family is None
+    with pytest.raises(RequestError, match="--tool-family") as caught:
+        model.prepare(body_of(tools=[TOOL]))
+    error = caught.value
+    assert (error.status, error.param, error.code) == (400, "tools", "unknown_tool_family")
+
+
+@pytest.mark.parametrize("fields", [{}, {"tools": []}, {"tools": [TOOL], "tool_choice": "none"}])
+def test_requests_that_call_no_tool_need_no_format(fields: dict[str, Any]) -> None:
+    assert not chat_model(Vocabulary(), FOREIGN).prepare(body_of(**fields)).tools
+
+
+def test_a_format_that_is_set_takes_precedence_over_the_template() -> None:
+    for template in (FOREIGN, TEMPLATE):
+        model = chat_model(Vocabulary(context=1000), template, ChatDefaults(tool_family="llama3"))
+        assert model.tool_family == "llama3"
+        assert model.prepare(body_of(tools=[TOOL])).tools
+
+
 def test_a_prompt_that_cannot_fit_is_rejected_without_tokenizing() -> None:
     vocabulary = Vocabulary(context=100)
     message = {"role": "user", "content": "x" * 100_000}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from friendli_endpoint.chat.conversation import ChatDefaults
 from friendli_endpoint.engine.core.admission import resident_memory
 from tests.support.chat import body_of, chat_model
 from tests.support.scripted import ScriptedVocabulary
@@ -88,7 +89,8 @@ ATTACKS: dict[str, Callable[[int], dict[str, Any]]] = {
 
 def measured() -> Iterator[tuple[str, int, int]]:
     """Yields the name of each attack, the bytes of a body, and the bytes that a request takes."""
-    model = chat_model(ScriptedVocabulary(context=1 << 16), TEMPLATE)
+    vocabulary = ScriptedVocabulary(context=1 << 16)
+    model = chat_model(vocabulary, TEMPLATE, ChatDefaults(tool_family="hermes"))
     kept = []
     for name, fields in ATTACKS.items():
         bodies = [fields(number) for number in range(NUM_REQUESTS + 1)]

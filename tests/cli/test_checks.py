@@ -97,6 +97,25 @@ def test_a_model_without_a_chat_template_is_a_problem(model: Path, tmp_path: Pat
         assert set(problems(*flags)) == {"template"}
 
 
+def test_the_format_of_tool_calls_is_reported(model: Path, tmp_path: Path) -> None:
+    template = tmp_path / "chat.jinja"
+    flags = ["doctor", "--json", "--model", str(model), "--chat-template", str(template)]
+
+    def tools(*more: str) -> dict[str, Any]:
+        results = json.loads(run(*flags, *more, "--port", "0").stdout)
+        (found,) = (result for result in results if result["check"] == "tools")
+        return dict(found)
+
+    template.write_text("{{ messages }}")
+    assert tools()["says"] == "calls in the format hermes"
+    template.write_text("{{ messages }}{{ tools }}")
+    unknown = tools()
+    assert unknown["ok"] and "requests with tools are refused" in unknown["says"]
+    assert "--tool-family" in unknown["says"] and "llama3" in unknown["says"]
+    assert tools("--tool-family", "llama3")["says"] == "calls in the format llama3, as set"
+    assert "llama3" in tools("--tool-family", "unheard-of")["do"]
+
+
 @pytest.mark.parametrize(
     ("free", "flags", "todo"),
     [

@@ -54,8 +54,9 @@ def test_a_line_has_the_check_and_the_fix(monkeypatch: pytest.MonkeyPatch) -> No
     lines = result.stdout.splitlines()
     assert result.exit_code == 1
     assert [line.split()[1] for line in lines] == [
-        "python", "extras", "library", "model", "template", "memory", "threads", "port", "access",
-    ]  # fmt: skip
+        *("python", "extras", "library", "model", "template", "tools", "memory", "threads"),
+        *("port", "access"),
+    ]
     (wrong,) = (line for line in lines if not line.startswith("ok "))
     assert wrong.split()[0] == "problem"
     assert wrong.endswith("->  --threads 2")

@@ -25,9 +25,9 @@ CARD = ModelCard(
 )
 
 
-def shown(*, terminal: bool, needs_token: bool = False) -> str:
+def shown(*, terminal: bool, needs_token: bool = False, tool_family: str | None = "hermes") -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=40, no_color=False)
-    show_banner(console, CARD, ADDRESS, needs_token=needs_token)
+    show_banner(console, CARD, ADDRESS, needs_token=needs_token, tool_family=tool_family)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -35,6 +35,14 @@ def shown(*, terminal: bool, needs_token: bool = False) -> str:
 def test_the_first_line_has_the_name_and_the_address() -> None:
     first = shown(terminal=False).splitlines()[0]
     assert first == f"Serving {NAME} on {ADDRESS}  (3 at once, 512 tokens of context)"
+
+
+def test_the_first_line_says_that_the_format_of_tool_calls_is_unknown() -> None:
+    first = shown(terminal=False, tool_family=None).splitlines()[0]
+    assert first == (
+        f"Serving {NAME} on {ADDRESS}  (3 at once, 512 tokens of context, "
+        "no tools: unknown tool-call format, see --tool-family)"
+    )
 
 
 def test_the_example_is_a_valid_shell_command() -> None:
@@ -58,7 +66,7 @@ def test_a_terminal_gets_the_same_text_in_color() -> None:
 
 def test_the_commands_quote_an_ipv6_address_for_the_shell() -> None:
     console = Console(file=io.StringIO(), width=40)
-    show_banner(console, CARD, "http://[::1]:8123")
+    show_banner(console, CARD, "http://[::1]:8123", tool_family=None)
     assert isinstance(console.file, io.StringIO)
     first, example, talk = console.file.getvalue().splitlines()
     assert first.partition(" on ")[2].split()[0] == "http://[::1]:8123"

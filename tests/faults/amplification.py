@@ -215,7 +215,7 @@ def measuring() -> Iterator[Callable[[bytes], Cost]]:
 
 def main() -> None:
     source = WaitingSource()
-    service = EndpointService(Settings(workers=1), source, Telemetry())
+    service = EndpointService(Settings(workers=1, tool_family="hermes"), source, Telemetry())
     service.load()
     app = create_app(service, Policy(max_body=4 << 20, max_messages=2048))
     forget_workers(service)

@@ -118,7 +118,9 @@ class ChaoticSource(ScriptedSource):
 def endpoint() -> Iterator[Endpoint]:
     """Yields the endpoint; at the end, the backend must not have seen a contract violation."""
     source = ChaoticSource()
-    service = EndpointService(Settings(max_choices=4, workers=1), source, Telemetry())
+    service = EndpointService(
+        Settings(max_choices=4, workers=1, tool_family="hermes"), source, Telemetry()
+    )
     service.load()
     policy = Policy(max_body=1 << 20, max_messages=16)
     with contextlib.closing(source), asyncio.Runner() as runner:

@@ -26,6 +26,7 @@ from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
 from friendli_endpoint.chat.prompt.answer_prefix import answer_prefix, continued_rule
 from friendli_endpoint.chat.prompt.builder import Prompt, PromptBuilder
 from friendli_endpoint.chat.prompt.history import messages_for
+from friendli_endpoint.chat.prompt.recognition import family_of
 from friendli_endpoint.chat.prompt.tagged_content import separate_reasoning
 from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.chat.reasoning.styles import opening_of, style_of, tag_ids
@@ -35,7 +36,7 @@ from friendli_endpoint.chat.request.validation import ModelFacts, adapter_route,
 from friendli_endpoint.chat.structured import GrammarMaker
 from friendli_endpoint.chat.structured.json_schema import JsonLayout
 from friendli_endpoint.chat.tokens import tokenize_fragment
-from friendli_endpoint.chat.tools import family_named, family_of
+from friendli_endpoint.chat.tools import DEFAULT_FAMILY, MARKUP_FAMILIES, family_named
 from friendli_endpoint.chat.tools.toolbox import Toolbox, ToolCompiler, control_markers
 from friendli_endpoint.generation import (
     DecodingRules,
@@ -81,6 +82,7 @@ class ChatModel:
 
     Raises:
         ChatTemplateError: The template does not compile.
+        KeyError: The settings name a tool-call format that does not exist.
     """
 
     def __init__(
@@ -107,11 +109,13 @@ class ChatModel:
         self._prompts = PromptBuilder(
             ChatTemplate(template, tokens), vocabulary, context, tags, opening
         )
-        family = family_named(defaults.tool_family) if defaults.tool_family else family_of(template)
-        self._abilities = TemplateAbilities(template, family)
+        name = defaults.tool_family
+        family = family_named(name) if name else family_of(template)
+        self._abilities = TemplateAbilities(template, family or DEFAULT_FAMILY)
         self._grammars = GrammarMaker(self._rules.matchers, compiled, defaults.json_layout)
         self._tools = ToolCompiler(family, vocabulary, self._grammars)
-        self._marker_ids = control_markers(family, vocabulary)
+        self._markup_family = MARKUP_FAMILIES.get(style.name) if style else None
+        self._marker_ids = control_markers(family, vocabulary) if family else frozenset()
         self._tag_ids = tag_ids(style, vocabulary) if style else frozenset()
         newlines = (tokenize_fragment(vocabulary, text) for text in _NEWLINES)
         self._facts = ModelFacts(
@@ -125,6 +129,11 @@ class ChatModel:
         )
         if style is not None:  # so that the first request does not wait for it
             self._rules.tag_masks(style.rule(), self._tag_ids)
+
+    @property
+    def tool_family(self) -> str | None:
+        """Name of the format of tool calls; None if it is unknown."""
+        return self._tools.family.name if self._tools.family is not None else None
 
     def prepare(
         self,
@@ -180,6 +189,7 @@ class ChatModel:
             parse_reasoning=request.parse_reasoning,
             include_reasoning=request.include_reasoning,
             tools=toolbox.specs if toolbox is not None else (),
+            has_markup=self._has_markup(request, toolbox),
         )
 
     def respond(self, prepared: PreparedRequest) -> ResponseBuilder:
@@ -196,7 +206,7 @@ class ChatModel:
                 parse=prepared.parse_reasoning,
                 include=prepared.include_reasoning,
             ),
-            call_reader=self._call_reader(prepared) if prepared.tools else None,
+            call_reader=self._call_reader(prepared),
         )
 
     def tokenize(self, text: str, special: bool) -> list[int]:
@@ -240,15 +250,26 @@ class ChatModel:
             answer_prefix=prefix,
         )
 
+    def _has_markup(self, request: ChatRequest, toolbox: Toolbox | None) -> bool:
+        """Whether an answer has markup that is not part of its text, and no call."""
+        free = toolbox is None and request.response_format is None
+        return free and request.parse_reasoning and self._markup_family is not None
+
     def _reasoning(
         self, request: ChatRequest, prompt: Prompt, toolbox: Toolbox | None
     ) -> ReasoningRule | None:
-        if self._style is None:
+        style = self._style
+        if style is None:
             return None
         budget = request.reasoning_budget
-        return self._style.rule(
+        interruptions = style.interruptions if self._has_markup(request, toolbox) else ()
+        if toolbox is not None:
+            interruptions = toolbox.family.markers[:1]
+            if self._markup_family and toolbox.family.name == self._markup_family.name:
+                style = style.before_headers
+        return style.rule(
             prompt.tag,
-            toolbox.family.markers[:1] if toolbox else (),
+            interruptions,
             trims=toolbox is not None or request.response_format is None,
             budget=None if budget is None else min(budget, self._context),
         )
@@ -268,17 +289,23 @@ class ChatModel:
                 return self._grammars.json_schema(response_schema.schema_, param)
         return self._grammars.json_schema({"type": "object"}, "response_format")
 
-    def _call_reader(self, prepared: PreparedRequest) -> Callable[[int], CallReader]:
-        """Returns a function from the seed of a choice to the reader of its tool calls.
+    def _call_reader(self, prepared: PreparedRequest) -> Callable[[int], CallReader] | None:
+        """Returns a function from the seed of a choice to the reader of its tool calls and markup.
 
         Call ids derive from prompt and seed, so they are reproducible.
         """
+        tools = prepared.tools
+        family = self._tools.family if tools else self._markup_family
+        if family is None or not (tools or prepared.has_markup):
+            return None
         key = hashlib.blake2b(array("i", prepared.request.prompt_ids).tobytes()).digest()
-        family, tools = self._tools.family, prepared.tools
+        parse, include = prepared.parse_reasoning, prepared.include_reasoning
         prefix = prepared.request.rules.answer_prefix
 
         def reader(seed: int) -> CallReader:
             own = hashlib.blake2b(seed.to_bytes(8), key=key).digest()
-            return CallReader(partial(family.parser, tools), own, prefix)
+            return CallReader(
+                partial(family.parser, tools), own, prefix, parse=parse, include=include
+            )
 
         return reader

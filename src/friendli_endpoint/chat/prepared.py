@@ -19,6 +19,7 @@ class PreparedRequest:
         parse_reasoning: Whether reasoning is separated from the answer.
         include_reasoning: Whether separated reasoning is part of the response.
         tools: The tools that may be called; empty if none may be.
+        has_markup: Whether an answer without calls has markup that is not part of its text.
     """
 
     request: GenerationRequest
@@ -27,3 +28,4 @@ class PreparedRequest:
     parse_reasoning: bool
     include_reasoning: bool
     tools: tuple[ToolSpec, ...] = ()
+    has_markup: bool = False

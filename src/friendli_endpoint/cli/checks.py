@@ -11,7 +11,9 @@ from importlib import metadata
 from pathlib import Path
 
 from friendli_endpoint.access import AccessError, policy_of, readable_secrets
+from friendli_endpoint.chat.prompt.recognition import family_of
 from friendli_endpoint.chat.prompt.template import ChatTemplate, ChatTemplateError
+from friendli_endpoint.chat.tools import FAMILIES, family_named
 from friendli_endpoint.engine.llama.capacity import available_memory, available_threads, fit
 from friendli_endpoint.engine.llama.context import FLASH_CACHE_TOKENS
 from friendli_endpoint.engine.llama.gguf.model_file import ModelFile, read_model_file
@@ -60,7 +62,10 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     file, result = _model(settings.model)
     yield result
     if file is not None:
-        yield _template(settings.chat_template, file.path)
+        source, result = _template(settings.chat_template, file.path)
+        yield result
+        if source is not None:
+            yield _tools(settings.tool_family, source)
         yield _memory(settings.max_sequences, settings.context, file)
         if settings.adapter:
             yield _adapters(file.path, settings.adapter, settings.max_adapters)
@@ -124,20 +129,40 @@ def _model(path: Path | None) -> tuple[ModelFile | None, CheckResult]:
     return file, CheckResult("model", f"{file.path.name} ({details}, {file.size // MIB:,} MiB)")
 
 
-def _template(path: Path | None, model: Path) -> CheckResult:
+def _template(path: Path | None, model: Path) -> tuple[str | None, CheckResult]:
+    """Checks the chat template; also returns its source if it compiles."""
     try:
         text = read_text(path) if path is not None else ""
         source = text or read_header(model).metadata.get(TEMPLATE_KEY)
         if not source:
             fix = "set --chat-template to a Jinja file"
-            return CheckResult("template", "the model has no chat template", fix)
+            return None, CheckResult("template", "the model has no chat template", fix)
         ChatTemplate(str(source), {})
     except (OSError, UnicodeDecodeError) as error:
         fix = "set --chat-template to another file"
-        return CheckResult("template", f"cannot read {path}: {error}", fix)
+        return None, CheckResult("template", f"cannot read {path}: {error}", fix)
     except ChatTemplateError as error:
-        return CheckResult("template", str(error), "set --chat-template to another file")
-    return CheckResult("template", str(path) if text else "the model's own")
+        fix = "set --chat-template to another file"
+        return None, CheckResult("template", str(error), fix)
+    return str(source), CheckResult("template", str(path) if text else "the model's own")
+
+
+def _tools(name: str | None, template: str) -> CheckResult:
+    """Checks the format of tool calls; requests without tools do not need a known one."""
+    known = ", ".join(family.name for family in FAMILIES)
+    if name:
+        try:
+            family_named(name)
+        except KeyError as error:
+            return CheckResult("tools", str(error.args[0]), f"set --tool-family to one of {known}")
+        return CheckResult("tools", f"calls in the format {name}, as set")
+    if family := family_of(template):
+        return CheckResult("tools", f"calls in the format {family.name}")
+    return CheckResult(
+        "tools",
+        "the template's format of tool calls is unknown: requests with tools are refused; "
+        f"--tool-family can set one of {known}",
+    )
 
 
 def _memory(sequences: int, context: int, file: ModelFile) -> CheckResult:

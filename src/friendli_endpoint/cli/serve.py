@@ -6,7 +6,7 @@ import logging
 import os
 import shlex
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,6 +18,9 @@ from friendli_endpoint.own_thread import is_out_of_memory
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry.log_queue import LogQueue, QueuedStream
 from friendli_endpoint.telemetry.request_log import formatter_of
+
+if TYPE_CHECKING:
+    from friendli_endpoint.server.run import Serving
 
 __all__ = ["serve", "show_banner"]
 
@@ -46,8 +49,14 @@ def serve(**flags: Any) -> None:
     _end_process()
 
 
-def _show(card: ModelCard, address: str, needs_token: bool) -> None:
-    show_banner(Console(), card, address, needs_token=needs_token)
+def _show(serving: "Serving") -> None:
+    show_banner(
+        Console(),
+        serving.card,
+        serving.address,
+        needs_token=serving.needs_token,
+        tool_family=serving.tool_family,
+    )
 
 
 def _end_process() -> NoReturn:
@@ -72,7 +81,12 @@ def _start_logging(settings: Settings) -> None:
 
 
 def show_banner(
-    console: Console, card: ModelCard, address: str, *, needs_token: bool = False
+    console: Console,
+    card: ModelCard,
+    address: str,
+    *,
+    needs_token: bool = False,
+    tool_family: str | None,
 ) -> None:
     """Prints the startup banner, in color on a terminal; programs parse its first line.
 
@@ -82,7 +96,10 @@ def show_banner(
         address: URL of the endpoint, as `http://HOST:PORT`.
         needs_token: Whether callers need a bearer token; the example takes it from
             `FRIENDLI_TOKEN`.
+        tool_family: Name of the format of tool calls; None if it is unknown, which the first line
+            says.
     """
+    tools = "" if tool_family else ", no tools: unknown tool-call format, see --tool-family"
     token = '-H "Authorization: Bearer $FRIENDLI_TOKEN" ' if needs_token else ""
     curl = (
         f"curl {shlex.quote(f'{address}/dedicated/v1/chat/completions')} "
@@ -90,7 +107,7 @@ def show_banner(
     )
     console.print(
         f"Serving [bold]{escape(card.name)}[/] on [bold cyan]{escape(address)}[/]  "
-        f"[dim]({card.num_sequences} at once, {card.context} tokens of context)[/]\n"
+        f"[dim]({card.num_sequences} at once, {card.context} tokens of context{tools})[/]\n"
         f"Try it:  {escape(curl)}\n"
         f"Talk to it:  friendli-endpoint chat --url {escape(shlex.quote(address))}",
         soft_wrap=True,

@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from friendli_endpoint.app import create_endpoint
@@ -19,7 +20,7 @@ from friendli_endpoint.server.draining import make_server
 from friendli_endpoint.server.listening import format_address, listen, url_of
 from friendli_endpoint.settings import Settings
 
-__all__ = ["run"]
+__all__ = ["Serving", "run"]
 
 log = logging.getLogger("friendli_endpoint.server")
 
@@ -30,15 +31,31 @@ SPARE_FILES = 256
 """Open files besides the connections: spare connections, the model, adapters and the log."""
 
 
-def run(settings: Settings, on_ready: Callable[[ModelCard, str, bool], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Facts about an endpoint that serves, for its start line.
+
+    Attributes:
+        card: Card of the model.
+        address: URL of the endpoint, as `http://HOST:PORT`.
+        needs_token: Whether callers need a bearer token.
+        tool_family: Name of the format of tool calls; None if it is unknown.
+    """
+
+    card: ModelCard
+    address: str
+    needs_token: bool
+    tool_family: str | None
+
+
+def run(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
     """Serves until a signal.
 
     Worker threads that tokenize or compile for requests that have ended may still run afterwards.
 
     Args:
         settings: Settings of the endpoint.
-        on_ready: Called when requests are served, with the model card, the URL, and whether callers
-            need a token.
+        on_ready: Called when requests are served.
 
     Raises:
         StartError: The model cannot be served, the address cannot be listened on, or the TLS
@@ -49,7 +66,8 @@ def run(settings: Settings, on_ready: Callable[[ModelCard, str, bool], None]) ->
 
     def model_loaded() -> None:
         _freeze_garbage_collector()
-        on_ready(endpoint.service.engine.card, address, endpoint.policy.tokens is not None)
+        service, needs_token = endpoint.service, endpoint.policy.tokens is not None
+        on_ready(Serving(service.engine.card, address, needs_token, service.tool_family))
 
     def loading_failed(error: StartError) -> None:
         failures.append(error)

@@ -12,7 +12,7 @@ from llguidance import LLMatcher
 
 from friendli._streaming.accumulate import Accumulator
 from friendli.models import StreamedChatData
-from friendli_endpoint.chat.conversation import ChatModel
+from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.output.response_builder import ResponseBuilder, TextDelta
 from friendli_endpoint.generation import (
@@ -33,7 +33,7 @@ TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{{ tools }}{{ '' if true else '<think>tool_calls' }}"
 )
-MODEL = ChatModel(RULES, TEMPLATE, VOCABULARY.context)
+MODEL = ChatModel(RULES, TEMPLATE, VOCABULARY.context, ChatDefaults(tool_family="hermes"))
 TOOLS = [
     {
         "type": "function",

@@ -3,8 +3,9 @@
 import pytest
 
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
+from friendli_endpoint.chat.prompt.recognition import family_of
 from friendli_endpoint.chat.prompt.template import ChatTemplateError
-from friendli_endpoint.chat.tools import FAMILIES, family_named
+from friendli_endpoint.chat.tools import DEFAULT_FAMILY, FAMILIES
 from friendli_endpoint.chat.tools.written import WrittenCall
 
 ALTERNATING = (
@@ -112,4 +113,6 @@ def test_the_given_family_writes_calls() -> None:
     call = [WrittenCall("f", {"a": 1})]
     for family in FAMILIES:
         assert TemplateAbilities(source, family).call_text(call) == family.call_text(call)
-    assert TemplateAbilities(source).call_text(call) == family_named("hermes").call_text(call)
+    assert TemplateAbilities(source).call_text(call) == (
+        family_of(source) or DEFAULT_FAMILY
+    ).call_text(call)

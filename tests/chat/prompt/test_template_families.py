@@ -11,10 +11,11 @@ from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.prompt.abilities import TemplateAbilities
 from friendli_endpoint.chat.prompt.builder import PromptBuilder
 from friendli_endpoint.chat.prompt.history import messages_for
+from friendli_endpoint.chat.prompt.recognition import family_of
 from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.chat.reasoning.splitter import Phase, ReasoningSplitter
 from friendli_endpoint.chat.reasoning.styles import style_of
-from friendli_endpoint.chat.tools import family_named, family_of
+from friendli_endpoint.chat.tools import Family, family_named
 from friendli_endpoint.generation import RequestError
 from tests.support.chat import body_of, prompt_ids, toolbox_of
 from tests.support.scripted import ScriptedVocabulary
@@ -130,9 +131,15 @@ CALLING = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 RESULT = {"role": "tool", "tool_call_id": "123456789", "content": "4"}
 
 
+def known_family(source: str) -> Family:
+    family = family_of(source)
+    assert family is not None
+    return family
+
+
 def prompt(source: str, *messages: dict[str, Any], tools: bool = False, **extra: Any) -> str:
     body = body_of(messages=messages, tools=[TOOL] if tools else [])
-    toolbox = toolbox_of(body, VOCABULARY, family_of(source))
+    toolbox = toolbox_of(body, VOCABULARY, known_family(source))
     builder = PromptBuilder(
         ChatTemplate(source, {"bos_token": "<s>", "eos_token": "</s>"}),
         VOCABULARY,

@@ -106,6 +106,14 @@ def test_a_rule_has_the_tags_and_the_options_of_the_request(style: ReasoningStyl
     assert rule == options
 
 
+@all_styles
+def test_reasoning_before_headers_may_have_a_shorter_closing_tag(style: ReasoningStyle) -> None:
+    short = style.before_headers
+    assert (short.open, short.preludes) == (style.open, style.preludes)
+    assert style.close.startswith(short.close)
+    assert (short.close != style.close) == (style.name == "harmony")
+
+
 def test_tag_ids_are_the_control_tokens_of_tags() -> None:
     class Tagged(ScriptedVocabulary):
         def token_bytes(self, token_id: int) -> bytes:

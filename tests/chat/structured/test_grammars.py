@@ -68,7 +68,7 @@ def test_a_grammar_is_built_and_compiled_once_for_all_choices(
 
     monkeypatch.setattr(MatcherCompiler, "_compile", counted_compile)
     rules = RuleCompiler(ScriptedVocabulary(context=4096))
-    model = ChatModel(rules, "{{ messages[0].content }}{{ tools }}", 4096)
+    model = ChatModel(rules, "{{ messages[0].content }}", 4096)
     prepared = model.respond(model.prepare(body_of(n=3, **fields)))
     first, second, _ = (rules.guide(prepared.request.rules) for _ in prepared.request.choices)
     assert built == compiled == [method]

@@ -119,6 +119,41 @@ _GLM_B = (
     f"<arg_key>where</arg_key><arg_value>{json.dumps(B['where'])}</arg_value>"
     "<arg_key>exact</arg_key><arg_value>true</arg_value></tool_call>"
 )
+
+
+def _kimi(index: int, name: str, arguments: str) -> str:
+    return (
+        f"<|tool_call_begin|>functions.{name}:{index}<|tool_call_argument_begin|>{arguments}"
+        "<|tool_call_end|>"
+    )
+
+
+def _cohere(index: int, name: str, arguments: str) -> str:
+    return f'{{"tool_call_id": "{index}", "tool_name": "{name}", "parameters": {arguments}}}'
+
+
+def _harmony(name: str, arguments: str) -> str:
+    header = f"<|channel|>commentary to=functions.{name} <|constrain|>json<|message|>"
+    return f"{header}{arguments}"
+
+
+def _invoked(block: str, prefix: str, text: str, value: str) -> Case:
+    """Returns a case of tags that invoke; `text` and `value` are attributes of parameters."""
+
+    def call(name: str, *parameters: tuple[str, str, str]) -> str:
+        written = "".join(
+            f'<{prefix}parameter name="{key}"{kind}>{value}</{prefix}parameter>\n'
+            for key, kind, value in parameters
+        )
+        return f'<{prefix}invoke name="{name}">\n{written}</{prefix}invoke>\n'
+
+    first = call("get", ("city", text, str(A["city"])), ("days", value, "3"))
+    second = call("get_all", ("where", value, json.dumps(B["where"])), ("exact", value, "true"))
+    opening, closing = f"<{prefix}{block}>\n", f"</{prefix}{block}>"
+    return Case(f"{opening}{first}{closing}", f"{opening}{first}{second}{closing}", exact=False)
+
+
+_DSML = "｜DSML｜"  # noqa: RUF001
 _PY_A = f"get(city={json.dumps(A['city'])}, days=3)"
 _PY_B = "get_all(where={'name': 'a, b)', 'at': [1, -2.5]}, exact=True)"
 
@@ -224,6 +259,24 @@ CASES: dict[str, Case] = {
     ),
     "qwen_coder": Case(_QWEN_A, f"{_QWEN_A}\n{_QWEN_B}", exact=False),
     "glm": Case(_GLM_A, f"{_GLM_A}\n{_GLM_B}", exact=False),
+    "kimi_k2": Case(
+        f"<|tool_calls_section_begin|>{_kimi(0, 'get', A_JSON)}<|tool_calls_section_end|>",
+        f"<|tool_calls_section_begin|>{_kimi(0, 'get', A_JSON)}{_kimi(1, 'get_all', B_JSON)}"
+        "<|tool_calls_section_end|>",
+    ),
+    "command_r7b": Case(
+        f"<|START_ACTION|>[\n    {_cohere(0, 'get', A_JSON)}\n]<|END_ACTION|>",
+        f"<|START_ACTION|>[\n    {_cohere(0, 'get', A_JSON)},\n    "
+        f"{_cohere(1, 'get_all', B_JSON)}\n]<|END_ACTION|>",
+    ),
+    "harmony": Case(
+        _harmony("get", A_JSON),
+        f"{_harmony('get', A_JSON)}<|call|><|start|>assistant{_harmony('get_all', B_JSON)}",
+        before="<|channel|>commentary<|message|>Let me see…<|end|><|start|>assistant",
+    ),
+    "minimax_m2": _invoked("minimax:tool_call", "", "", ""),
+    "deepseek_v32": _invoked("function_calls", _DSML, ' string="true"', ' string="false"'),
+    "deepseek_v4": _invoked("tool_calls", _DSML, ' string="true"', ' string="false"'),
     "pythonic": Case(f"[{_PY_A}]", f"[{_PY_A}, {_PY_B}]", before="", exact=False),
     "lfm2": Case(
         f"<|tool_call_start|>[{_PY_A}]<|tool_call_end|>",
@@ -231,7 +284,17 @@ CASES: dict[str, Case] = {
         exact=False,
     ),
 }
+_HEADERS = ("all\n", "<|channel|>commentary<|message|>", "<|end|>")
 NAMES = [family.name for family in FAMILIES]
+
+
+def visible(name: str, text: str) -> str:
+    """Returns an output without calls as it is read: without the headers of messages."""
+    if name not in ("functionary", "harmony"):
+        return text
+    for header in _HEADERS:
+        text = text.replace(header, "")
+    return text.removesuffix("<|start|>assistant")
 
 
 def family(name: str) -> Family:

@@ -8,8 +8,8 @@ import pytest
 
 from friendli_endpoint.chat.tools import Marker
 
-from .cases import CASES, NAMES, SCHEMAS, TOOLS, A, family, read
-from .walk import VOCABULARY, Walk, allowed, as_text, as_token, constraint
+from .cases import CASES, NAMES, SCHEMAS, TOOLS, A, family, read, visible
+from .walk import VOCABULARY, Walk, allowed, as_text, as_token, constraint, encoded
 
 all_families = pytest.mark.parametrize("name", NAMES)
 both_markers = pytest.mark.parametrize("marker", [as_text, as_token])
@@ -28,6 +28,8 @@ def seed_of(*parts: object) -> random.Random:
 def openings(name: str, marker: Marker) -> list[list[int]]:
     """Returns token ids of the texts that begin a call."""
     known = family(name).markers
+    if name == "harmony":
+        return [encoded("<|channel|>commentary to=functions.get <|constrain|>", marker)]
     if known and marker is as_token:
         return [[VOCABULARY.ids[known[0]]]]
     texts = {
@@ -84,7 +86,7 @@ def test_calls_in_text_are_valid_against_the_schemas(
     for _ in range(WALKS):
         walk = start(name, marker, required=False, parallel=parallel)
         bare = marker is as_text and name in ("llama3", "pythonic")
-        walk.write("" if bare else before)
+        walk.write("" if bare else before, marker)
         for ids in openings(name, marker):
             for token in ids:
                 assert token in allowed(walk.state)
@@ -94,7 +96,7 @@ def test_calls_in_text_are_valid_against_the_schemas(
         if ended:
             finished += 1
             assert calls >= 1
-            assert read(name, [walk.text]).text == ("" if bare else before.removeprefix("all\n"))
+            assert read(name, [walk.text]).text == ("" if bare else visible(name, before))
     assert finished >= WALKS / 2
 
 

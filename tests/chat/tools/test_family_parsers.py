@@ -8,14 +8,9 @@ from hypothesis import strategies as st
 
 from friendli_endpoint.chat.tools import CallText
 
-from .cases import A_JSON, B_JSON, CASES, NAMES, TOOLS, A, B, Reading, family, read
+from .cases import A_JSON, B_JSON, CASES, NAMES, TOOLS, A, B, Reading, family, read, visible
 
 all_families = pytest.mark.parametrize("name", NAMES)
-
-
-def visible(before: str) -> str:
-    """Returns the visible part of the text before a call."""
-    return before.removeprefix("all\n")
 
 
 def test_every_family_has_a_case() -> None:
@@ -26,7 +21,7 @@ def test_every_family_has_a_case() -> None:
 def test_text_before_a_call(name: str) -> None:
     case = CASES[name]
     result = read(name, [case.before + case.single])
-    assert result.text == visible(case.before)
+    assert result.text == visible(name, case.before)
     (call,) = result.calls
     assert (call.name, call.ended) == ("get", True)
     assert json.loads(call.arguments) == A
@@ -65,7 +60,7 @@ def test_text_without_a_call(name: str, text: str) -> None:
 def test_a_call_of_an_unknown_tool_is_text(name: str) -> None:
     case = CASES[name]
     text = case.before + case.single.replace("get", "put")
-    assert read(name, [text]) == Reading(visible(text), [])
+    assert read(name, [text]) == Reading(visible(name, text), [])
 
 
 @all_families
@@ -124,6 +119,8 @@ FRAGMENTS = st.sampled_from(
         }
         | {"get", "(", ")", '"', "'", "\\", "{", "}", "[", "]", ",", "=", ":", "\n", " ", ">", "<"}
         | {"<tool_call>", "</tool_call>", "[TOOL_CALLS]", "[ARGS]", "<function=", "</parameter>"}
+        | {"<|channel|>", "<|end|>", "<|message|>", "<|start|>assistant", " to=functions.get"}
+        | {"<|START_RESPONSE|>", "<|END_RESPONSE|>", '<invoke name="get">', "<|call|>"}
         | {"<parameter=", "</arg_value>", "<arg_key>", ">>>", "all\n", "<|python_tag|>", "[get("}
     )
 )
@@ -147,7 +144,7 @@ def test_the_result_does_not_depend_on_the_chunking(
 @given(text=WILD)
 def test_text_without_calls_is_unchanged(name: str, text: str) -> None:
     result = read(name, [text])
-    if not result.calls and name != "functionary":
+    if not result.calls and name not in ("functionary", "harmony", "command_r7b"):
         assert result.text == text
 
 

@@ -79,6 +79,7 @@ def test_text_may_not_begin_like_the_object_of_a_tool() -> None:
 
 
 @pytest.mark.parametrize("header", ["<|start_header_id|>", "<|header_start|>"])
-def test_templates_are_recognised_by_the_tag_or_by_headers_and_the_key(header: str) -> None:
-    assert LLAMA.recognises(TAG) and LLAMA.recognises(f'{header} "parameters": ')
-    assert not LLAMA.recognises(header) and not LLAMA.recognises('"parameters": ')
+def test_templates_are_recognised_by_the_tag_or_headers_with_an_object(header: str) -> None:
+    written = '{"name": NAME, "parameters": {}}'
+    assert LLAMA.recognises(TAG + written) and LLAMA.recognises(header + written)
+    assert not any(map(LLAMA.recognises, (TAG, header, written, f'{header} "parameters": ')))

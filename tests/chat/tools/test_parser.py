@@ -2,10 +2,19 @@
 
 import pytest
 
-from friendli_endpoint.chat.tools import CallArguments, CallBegin, CallEnd, CallText
+from friendli_endpoint.chat.tools import CallArguments, CallBegin, CallEnd, CallReasoning, CallText
 from friendli_endpoint.chat.tools.arguments import JsonArguments, Read
 from friendli_endpoint.chat.tools.form import MAX_SPACE, Ahead, Form, Name, Space
-from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule, Table
+from friendli_endpoint.chat.tools.parser import (
+    AFTER,
+    REASONING,
+    START,
+    TAIL,
+    TEXT,
+    FormParser,
+    Rule,
+    Table,
+)
 
 NAMES = Name.of(["f", "fg"])
 
@@ -142,3 +151,16 @@ def test_the_earliest_form_in_text_is_followed_regardless_of_the_order_of_rules(
     table = {START: (), TEXT: (call("##", then=AFTER), call("<", then=AFTER)), AFTER: ()}
     assert events("a <f{}", table=table) == [CallText("a "), *WHOLE]
     assert events("a <# <f{}", table=table) == [CallText("a <# "), *WHOLE]
+
+
+def test_reasoning_is_output_at_once_up_to_a_possible_form() -> None:
+    table: Table = {
+        TEXT: (Rule(Form("(("), REASONING),),
+        REASONING: (Rule(Form("))"), TEXT), call("<")),
+    }
+    parser = FormParser(table)
+    assert parser.feed("a((b") == [CallText("a"), CallReasoning("b")]
+    assert parser.feed("c)") == [CallReasoning("c")]
+    assert parser.feed("d") == [CallReasoning(")d")]
+    assert parser.feed("))e") == [CallText("e")]
+    assert events("((b<f{}", table=table) == [CallReasoning("b"), *WHOLE]

@@ -101,6 +101,8 @@ def test_an_argument_name_that_a_tag_cannot_contain_is_unsupported(name: str) ->
         QWEN.grammar([tool], required=True, parallel=False, marker=quoted)
 
 
-def test_only_templates_with_both_tags_are_recognised() -> None:
-    assert QWEN.recognises("<function=f>\n<parameter=p>")
-    assert not QWEN.recognises("<function=f>") and not QWEN.recognises("<parameter=p>")
+@pytest.mark.parametrize("between", ["", "\n", "\\n", "' + '"])
+def test_only_templates_with_all_tags_are_recognised(between: str) -> None:
+    assert QWEN.recognises(f"<tool_call>{between}<function=f>\n<parameter=p>")
+    assert not QWEN.recognises(f"<seed:tool_call>{between}<function=f>\n<parameter=p>")
+    assert not QWEN.recognises(f"<tool_call>{between}<function=f>")

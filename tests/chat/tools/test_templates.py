@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from friendli_endpoint.chat.prompt.recognition import family_of
 from friendli_endpoint.chat.prompt.template import ChatTemplate
 from friendli_endpoint.chat.structured.json_schema import rewrite_schema
-from friendli_endpoint.chat.tools import ToolSpec, family_of
+from friendli_endpoint.chat.tools import ToolSpec
 
 from .cases import called, parsed
 from .walk import VOCABULARY, Walk, allowed, as_text, constraint
@@ -39,16 +40,6 @@ TEMPLATES = {
     "nemotron": LIST
     + "{% for m in messages if m.tool_calls %}<TOOLCALL>[{{ calls(m.tool_calls) }}]</TOOLCALL>"
     + "{% endfor %}",
-    "tool_calls": LIST
-    + "{% for m in messages if m.tool_calls %}<tool_calls>[{{ calls(m.tool_calls) }}]</tool_calls>"
-    + "{% endfor %}",
-    "solar": """{% for m in messages if m.tool_calls %}<|tool_calls|>{% for c in m.tool_calls %}<|tool_call:begin|>
-{{- c.id }}<|tool_call:name|>{{ c.function.name }}<|tool_call:args|>{{ c.function.arguments | tojson }}<|tool_call:end|>
-{%- endfor %}{% endfor %}""",
-    "minicpm": """{% for m in messages if m.tool_calls %}{% for c in m.tool_calls %}<function name="{{ c.function.name }}">
-{%- for k, v in c.function.arguments | items %}<param name="{{ k }}">
-{%- if v is string and ('<' in v or '\\n' in v) %}<![CDATA[{{ v }}]]>{% else %}{{ v if v is string else v | tojson }}{% endif %}</param>
-{%- endfor %}</function>{{ '\\n' if not loop.last }}{% endfor %}{% endfor %}""",
     "apertus": """{% for m in messages if m.tool_calls %}<|tools_prefix|>[
 {%- for c in m.tool_calls %}{"{{ c.function.name }}": {{ c.function.arguments | tojson }}}
 {{- ', ' if not loop.last }}{% endfor %}]<|tools_suffix|>{% endfor %}""",
@@ -89,7 +80,7 @@ ARGUMENTS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_call_in_the_prompt_has_the_form_of_the_family(name: str) -> None:
     family = family_of(TEMPLATES[name])
-    assert family.name == name
+    assert family is not None and family.name == name
     calls = [
         {"id": str(index), "type": "function", "function": {"name": "get", "arguments": arguments}}
         for index, arguments in enumerate(ARGUMENTS)

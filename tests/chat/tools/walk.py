@@ -1,6 +1,7 @@
 """A small vocabulary of bytes, and random walks over a grammar."""
 
 import random
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,8 +30,10 @@ _LONG_TOKENS += [
     b"<escape>",
     b"]]></param>",
     b'<|"|>',
+    "</｜DSML｜parameter>".encode(),  # noqa: RUF001
 ]
 _MARKERS = sorted({marker for family in FAMILIES for marker in family.markers})
+_ANY_MARKER = re.compile("(" + "|".join(map(re.escape, _MARKERS)) + ")")
 _CLOSERS = frozenset(b'"}])<\n')
 
 
@@ -68,6 +71,17 @@ def as_token(marker: str) -> str:
     return f"<[{VOCABULARY.ids[marker]}]>"
 
 
+def encoded(text: str, marker: Marker) -> list[int]:
+    """Returns the token ids of a text with markers."""
+    if marker is as_text:
+        return list(text.encode())
+    return [
+        token
+        for part in _ANY_MARKER.split(text)
+        for token in ([VOCABULARY.ids[part]] if part in VOCABULARY.ids else part.encode())
+    ]
+
+
 def constraint(
     family: Family, tools: Sequence[ToolSpec], marker: Marker, *, required: bool, parallel: bool
 ) -> Constraint:
@@ -97,10 +111,10 @@ class Walk:
         self.output += VOCABULARY.token_bytes(token)
         self.ended = self.state.accept(token)
 
-    def write(self, text: str) -> None:
-        """Appends a text, which must be allowed."""
-        for token in text.encode():
-            assert token in allowed(self.state), (self.output, chr(token))
+    def write(self, text: str, marker: Marker = as_text) -> None:
+        """Appends a text, which must be allowed; its markers are text or tokens."""
+        for token in encoded(text, marker):
+            assert token in allowed(self.state), (self.output, VOCABULARY.token_bytes(token))
             self.append(token)
 
     def wander(self, draw: random.Random, max_steps: int) -> bool:

@@ -11,6 +11,7 @@ from friendli_endpoint.chat.tools.family import (
     CallEnd,
     CallEvent,
     CallParser,
+    CallReasoning,
     CallText,
 )
 
@@ -29,14 +30,26 @@ class CallReader:
         key: Seed of the call ids; the same key gives the same ids.
         prefix: Beginning of the answer that was not generated; it decides what follows, and is no
             part of the deltas.
+        parse: Whether reasoning in the answer is returned separately; otherwise it is text.
+        include: Whether separate reasoning is returned.
 
     Attributes:
         complete: Number of complete calls so far.
     """
 
-    def __init__(self, make_parser: Callable[[], CallParser], key: bytes, prefix: str = "") -> None:
+    def __init__(
+        self,
+        make_parser: Callable[[], CallParser],
+        key: bytes,
+        prefix: str = "",
+        *,
+        parse: bool = True,
+        include: bool = True,
+    ) -> None:
         self._parser = make_parser()
         self._key = key
+        self._parse = parse
+        self._include = include
         self.complete = 0
         self._num_held = 0
         if prefix:
@@ -67,6 +80,11 @@ class CallReader:
                     self._num_held = max(0, self._num_held - len(text))
                     if new:
                         yield Delta(content=new)
+                case CallReasoning(text):
+                    if not self._parse:
+                        yield Delta(content=text)
+                    elif self._include:
+                        yield Delta(reasoning_content=text)
                 case CallBegin(index, name):
                     self._num_held = 0
                     function = StreamedFunctionResult(name=name, arguments="")

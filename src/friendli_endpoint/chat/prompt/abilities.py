@@ -13,9 +13,9 @@ from friendli_endpoint.chat.prompt.probe_conversations import (
     PROBE_TOOL,
     PROBE_USER,
 )
+from friendli_endpoint.chat.prompt.recognition import family_of
 from friendli_endpoint.chat.prompt.template import ChatTemplate, syntax_tree
-from friendli_endpoint.chat.tools import Family
-from friendli_endpoint.chat.tools.hermes import Hermes
+from friendli_endpoint.chat.tools import DEFAULT_FAMILY, Family
 
 __all__ = ["TemplateAbilities"]
 
@@ -30,7 +30,7 @@ class TemplateAbilities:
 
     Args:
         source: The template, in Jinja.
-        family: The format of calls that are written out; None for that of Hermes.
+        family: The format of calls; None for that of the template.
 
     Attributes:
         tools: Whether it reads the tools of the request.
@@ -53,7 +53,7 @@ class TemplateAbilities:
         self.tools = "tools" in variables
         self.calls = "tool_calls" in keys
         self.effort = "reasoning_effort" in variables
-        self.call_text = (family or Hermes()).call_text
+        self.call_text = (family or family_of(source) or DEFAULT_FAMILY).call_text
         probe = Probe(ChatTemplate(source, {"bos_token": "", "eos_token": ""}))
         self.no_tools = _no_tools(probe)
 

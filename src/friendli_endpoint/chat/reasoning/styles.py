@@ -1,7 +1,7 @@
 """Reasoning tags of the model families."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from friendli_endpoint.generation import ReasoningRule, Vocabulary
@@ -23,6 +23,9 @@ class ReasoningStyle:
         answer_open: Tag that may open the answer after the reasoning; empty if there is none.
         answer_close: Tag that may close an answer; empty if there is none.
         other_answer_closes: Other tags that may close an answer.
+        end: Shorter closing tag where a parser reads the headers of the answer; empty if the same.
+        interruptions: Texts that end the reasoning where a parser reads the headers of the answer,
+            which they are part of.
     """
 
     name: str
@@ -34,6 +37,13 @@ class ReasoningStyle:
     answer_open: str = ""
     answer_close: str = ""
     other_answer_closes: tuple[str, ...] = ()
+    end: str = ""
+    interruptions: tuple[str, ...] = ()
+
+    @property
+    def before_headers(self) -> "ReasoningStyle":
+        """The style with the shorter closing tag."""
+        return replace(self, close=self.end or self.close)
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -125,6 +135,8 @@ STYLES = (
         "<|channel|>analysis<|message|>",
         "<|end|><|start|>assistant<|channel|>final<|message|>",
         preludes=("<|channel|>final<|message|>",),
+        end="<|end|>",
+        interruptions=("<|end|><|start|>assistant<|channel|>commentary",),
     ),
     ReasoningStyle("seed", "<seed:think>", "</seed:think>"),
     ReasoningStyle(

@@ -1,6 +1,9 @@
-"""Tool calls: one module per family of models, and the lookup of a family."""
+"""Tool calls: one module per family of models, and the lookup of a family by its name."""
+
+from collections.abc import Mapping
 
 from friendli_endpoint.chat.tools.apertus import Apertus
+from friendli_endpoint.chat.tools.command_r import CommandR
 from friendli_endpoint.chat.tools.deepseek import DeepSeek
 from friendli_endpoint.chat.tools.family import (
     CallArguments,
@@ -8,6 +11,7 @@ from friendli_endpoint.chat.tools.family import (
     CallEnd,
     CallEvent,
     CallParser,
+    CallReasoning,
     CallText,
     Family,
     Marker,
@@ -18,7 +22,10 @@ from friendli_endpoint.chat.tools.gemma import Gemma
 from friendli_endpoint.chat.tools.gigachat import GigaChat
 from friendli_endpoint.chat.tools.glm import Glm
 from friendli_endpoint.chat.tools.granite import GRANITE
+from friendli_endpoint.chat.tools.harmony import Harmony
 from friendli_endpoint.chat.tools.hermes import Hermes
+from friendli_endpoint.chat.tools.invoke import InvokeTags
+from friendli_endpoint.chat.tools.kimi_k2 import KimiK2
 from friendli_endpoint.chat.tools.llama3 import Llama3
 from friendli_endpoint.chat.tools.minicpm import MiniCpm
 from friendli_endpoint.chat.tools.mistral import Mistral, MistralArgs
@@ -31,21 +38,24 @@ from friendli_endpoint.chat.tools.solar import Solar
 from friendli_endpoint.chat.tools.tool_calls import TOOL_CALLS
 
 __all__ = [
+    "DEFAULT_FAMILY",
     "FAMILIES",
+    "MARKUP_FAMILIES",
     "CallArguments",
     "CallBegin",
     "CallEnd",
     "CallEvent",
     "CallParser",
+    "CallReasoning",
     "CallText",
     "Family",
     "Marker",
     "ToolSpec",
     "family_named",
-    "family_of",
 ]
 
-_DEFAULT = Hermes()
+DEFAULT_FAMILY: Family = Hermes()
+"""The family of models whose chat template has no place for tools."""
 
 FAMILIES: tuple[Family, ...] = (
     Seed(),
@@ -65,23 +75,27 @@ FAMILIES: tuple[Family, ...] = (
     Glm(),
     DeepSeek("deepseek_v3", fenced=True),
     DeepSeek("deepseek_v31", fenced=False),
+    InvokeTags("deepseek_v32", "function_calls", prefix="｜DSML｜", typed=True),  # noqa: RUF001
+    InvokeTags("deepseek_v4", "tool_calls", prefix="｜DSML｜", typed=True),  # noqa: RUF001
+    InvokeTags("minimax_m2", "minimax:tool_call"),
+    Harmony(),
+    KimiK2(),
+    CommandR(),
     MistralArgs(),
     Mistral(),
     MarkedPythonic(),
     BarePythonic(),
-    _DEFAULT,
+    DEFAULT_FAMILY,
     Llama3(),
 )
 """All families; the first that recognises a template is used.
 
-The order is from specific to general: several formats begin with the marker of Hermes, and the tags
-of Functionary are recognised by the absence of another tag.
+The order is from specific to general: the tags of Functionary are recognised by the absence of
+another tag.
 """
 
-
-def family_of(template: str) -> Family:
-    """Returns the family of a chat template; Hermes if none recognises it."""
-    return next((family for family in FAMILIES if family.recognises(template)), _DEFAULT)
+MARKUP_FAMILIES: Mapping[str, Family] = {"harmony": Harmony()}
+"""The families that write markup around text without calls, too, by reasoning style."""
 
 
 def family_named(name: str) -> Family:

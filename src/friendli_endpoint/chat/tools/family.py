@@ -17,6 +17,7 @@ __all__ = [
     "CallEnd",
     "CallEvent",
     "CallParser",
+    "CallReasoning",
     "CallText",
     "Family",
     "Marker",
@@ -47,6 +48,13 @@ class CallText:
 
 
 @dataclass(frozen=True, slots=True)
+class CallReasoning:
+    """Reasoning between the parts of an answer, in formats that have it there."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallBegin:
     """The start of a call of a known tool; calls are numbered from 0."""
 
@@ -69,7 +77,7 @@ class CallEnd:
     index: int
 
 
-CallEvent: TypeAlias = CallText | CallBegin | CallArguments | CallEnd
+CallEvent: TypeAlias = CallText | CallReasoning | CallBegin | CallArguments | CallEnd
 
 Marker: TypeAlias = Callable[[str], str]
 """Returns the Lark form of a marker: a quoted string, or `<[ID]>` for a control token."""
@@ -107,7 +115,10 @@ class Family(Protocol):
         ...
 
     def recognises(self, template: str) -> bool:
-        """Whether the Jinja source of a chat template writes calls in this format."""
+        """Whether the Jinja source of a chat template explains this format, and no similar one.
+
+        Only asked of a template that does not write the calls of earlier answers.
+        """
         ...
 
     def grammar(

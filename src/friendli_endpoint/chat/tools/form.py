@@ -16,6 +16,7 @@ __all__ = [
     "Form",
     "FormMatch",
     "Name",
+    "OneOf",
     "Outcome",
     "Run",
     "Space",
@@ -61,13 +62,20 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of several texts, none of which is a prefix of an earlier one; the last may be empty."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """A name that is not known in advance: 1 to `MAX_WORD` characters, none of `stop`."""
 
     stop: frozenset[str]
 
 
-Part: TypeAlias = str | Space | Ahead | Run | Name | Word
+Part: TypeAlias = str | Space | Ahead | Run | Name | OneOf | Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,10 @@ class Form:
         while index < len(self._parts):
             part = self._parts[index]
             if isinstance(part, Name):
-                return self._names(part, text, at, index)
+                return self._alternatives(part.names, text, at, index)
+            if isinstance(part, OneOf):
+                texts = [(written, name) for written in part.texts]
+                return self._alternatives(texts, text, at, index)
             end = _end_of(part, text, at)
             if end is None or end == "maybe":
                 return end
@@ -118,9 +129,11 @@ class Form:
             index += 1
         return FormMatch(at, name)
 
-    def _names(self, part: Name, text: str, at: int, index: int) -> Outcome:
-        """Matches the first name after which the rest matches; names may share a prefix."""
-        for written, name in part.names:
+    def _alternatives(
+        self, alternatives: Iterable[tuple[str, str | None]], text: str, at: int, index: int
+    ) -> Outcome:
+        """Matches the first text after which the rest matches; texts may share a prefix."""
+        for written, name in alternatives:
             outcome: Outcome | int = _end_of(written, text, at)
             if isinstance(outcome, int):
                 outcome = self._match(text, outcome, index + 1, name)

@@ -4,6 +4,7 @@ The prompt of v3 ends with `>>>`, so its answer begins with a recipient: `all` f
 function.
 """
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -23,6 +24,7 @@ _USER = "all"
 _LINE = "\n"
 _OPENING = "<function="
 _CLOSING = "</function>"
+_EXPLAINED = re.compile(rf"""{_OPENING}[^<>]+>(\s|\\n|['"+])*\{{""")
 
 
 class FunctionaryRecipients:
@@ -88,8 +90,8 @@ class FunctionaryTags:
     markers: ClassVar[tuple[str, ...]] = ()
 
     def recognises(self, template: str) -> bool:
-        """Recognises the tag, unless the template has tags of parameters."""
-        return _OPENING in template and "<parameter=" not in template
+        """Recognises the tag before an object, unless the template has tags of parameters."""
+        return _EXPLAINED.search(template) is not None and "<parameter=" not in template
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker

@@ -40,8 +40,8 @@ class Glm:
     )
 
     def recognises(self, template: str) -> bool:
-        """Recognises the marker of keys."""
-        return _KEY in template
+        """Recognises the opening marker and that of keys."""
+        return _OPENING in template and _KEY in template
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker

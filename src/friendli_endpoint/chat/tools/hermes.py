@@ -3,6 +3,7 @@
 Most models know this format, so it is the default for templates without tools.
 """
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -19,6 +20,8 @@ __all__ = ["Hermes"]
 
 _OPENING = "<tool_call>"
 _CLOSING = "</tool_call>"
+_EXPLAINED = re.compile(rf"""{_OPENING}(\s|\\n|['"+])*\{{+(\s|\\n)*\\*['"]name\b""")
+"""The beginning of a call in instructions, or in strings of a template's code."""
 
 
 class Hermes:
@@ -28,8 +31,8 @@ class Hermes:
     markers: ClassVar[tuple[str, ...]] = (_OPENING, _CLOSING)
 
     def recognises(self, template: str) -> bool:
-        """Recognises the opening marker."""
-        return _OPENING in template
+        """Recognises the opening marker before an object with a name."""
+        return _EXPLAINED.search(template) is not None
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker

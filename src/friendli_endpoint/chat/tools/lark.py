@@ -118,7 +118,14 @@ def any_but(pattern: str) -> str:
 
 
 def marked(
-    opening: str, body: str, between: str, marker: Marker, *, required: bool, parallel: bool
+    opening: str,
+    body: str,
+    between: str,
+    marker: Marker,
+    *,
+    required: bool,
+    parallel: bool,
+    text: str = "TEXT",
 ) -> str:
     """Returns the rules of an output whose calls begin with a marker.
 
@@ -129,6 +136,7 @@ def marked(
         marker: Returns the Lark form of a marker.
         required: Whether the output is calls and nothing else.
         parallel: Whether more than one call is allowed.
+        text: Expression of the text around `TEXT`, where markers are tokens.
     """
     mark = marker(opening)
     more = f" ({between} {mark} call)*" if parallel else ""
@@ -136,7 +144,7 @@ def marked(
     if required:
         return f"start: {mark} call{more}\n{call}"
     if is_token(mark):
-        return f"start: TEXT | TEXT {mark} call{more}\nTEXT: {without([opening])}\n{call}"
+        return f"start: {text} | {text} {mark} call{more}\nTEXT: {without([opening])}\n{call}"
     return f"start: TEXT | opening call{more}\nTEXT: /(?s:.*)/\nopening[lazy]: TEXT {mark}\n{call}"
 
 

@@ -3,6 +3,7 @@
 The marker is optional: an answer that begins with the object of a known tool is a call.
 """
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -26,6 +27,7 @@ from friendli_endpoint.chat.tools.written import WrittenCall, call_objects
 __all__ = ["Llama3"]
 
 _TAG = "<|python_tag|>"
+_EXPLAINED = re.compile(r"""\{\s*\\*"name\\*":[^{}]*"parameters\\*":""")
 _KEYS = ("parameters", "arguments")
 
 
@@ -36,9 +38,9 @@ class Llama3:
     markers: ClassVar[tuple[str, ...]] = (_TAG,)
 
     def recognises(self, template: str) -> bool:
-        """Recognises the tag, or Llama's headers together with the key that only Llama uses."""
-        headers = "<|start_header_id|>" in template or "<|header_start|>" in template
-        return _TAG in template or (headers and '"parameters"' in template)
+        """Recognises Llama's tag or headers, with an object that has the key only Llama uses."""
+        known = any(text in template for text in (_TAG, "<|start_header_id|>", "<|header_start|>"))
+        return known and _EXPLAINED.search(template) is not None
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker

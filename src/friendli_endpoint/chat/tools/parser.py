@@ -15,20 +15,26 @@ from friendli_endpoint.chat.tools.family import (
     CallBegin,
     CallEnd,
     CallEvent,
+    CallReasoning,
     CallText,
 )
 from friendli_endpoint.chat.tools.form import SPACE, Form, FormMatch
 
-__all__ = ["AFTER", "START", "TAIL", "TEXT", "FormParser", "Rule", "Table"]
+__all__ = ["AFTER", "REASONING", "START", "TAIL", "TEXT", "FormParser", "Rule", "Table"]
 
 START = "start"
 """The start of an output."""
 TEXT = "text"
 """Free text; the forms in this state begin with a literal text."""
+REASONING = "reasoning"
+"""Reasoning after the start of an answer; the forms in this state begin with a literal text."""
 TAIL = "tail"
 """After the arguments of a call that is not closed yet."""
 AFTER = "after"
 """After a call."""
+
+_FREE: Mapping[str, type[CallText | CallReasoning]] = {TEXT: CallText, REASONING: CallReasoning}
+"""The states of free text, with their events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,8 @@ class FormParser:
             before = (self._state, self._arguments, len(self._held))
             if self._arguments is not None:
                 yield from self._read(self._arguments)
-            elif self._state == TEXT:
-                yield from self._search()
+            elif self._state in _FREE:
+                yield from self._search(_FREE[self._state])
             else:
                 yield from self._expect()
             if before == (self._state, self._arguments, len(self._held)):
@@ -103,9 +109,9 @@ class FormParser:
         elif self._finished:
             self._held = ""
 
-    def _search(self) -> Iterator[CallEvent]:
-        """Yields text, up to the next form that is allowed in it."""
-        rules = self._table.get(TEXT, ())
+    def _search(self, event: type[CallText | CallReasoning]) -> Iterator[CallEvent]:
+        """Yields text or reasoning, up to the next form that is allowed in it."""
+        rules = self._table.get(self._state, ())
         at = 0
         while (at := _nearest(rules, self._held, at)) < len(self._held):
             matched = self._matched(rules, at)
@@ -113,12 +119,12 @@ class FormParser:
                 break
             if matched is not None:
                 if at:
-                    yield CallText(self._held[:at])
+                    yield event(self._held[:at])
                 yield from self._follow(*matched)
                 return
             at += 1
         if at:
-            yield CallText(self._held[:at])
+            yield event(self._held[:at])
             self._held = self._held[at:]
 
     def _expect(self) -> Iterator[CallEvent]:

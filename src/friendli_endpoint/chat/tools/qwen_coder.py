@@ -1,5 +1,6 @@
 """Qwen3-Coder: `<tool_call>`, `<function=NAME>`, and a `<parameter=NAME>` for each argument."""
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -21,6 +22,7 @@ _FUNCTION = "<function="
 _FUNCTION_END = "</function>"
 _PARAMETER = "<parameter="
 _PARAMETER_END = "</parameter>"
+_EXPLAINED = re.compile(rf"""{_OPENING}(\s|\\n|['"+])*{_FUNCTION}""")
 _NOT_IN_NAMES = frozenset("<>\n")
 _SYNTAX = XmlSyntax(
     opening=Form(Space(), _PARAMETER, Word(_NOT_IN_NAMES), ">"),
@@ -37,8 +39,8 @@ class QwenCoder:
     markers: ClassVar[tuple[str, ...]] = (_OPENING, _CLOSING)
 
     def recognises(self, template: str) -> bool:
-        """Recognises the tags of functions and parameters."""
-        return _FUNCTION in template and _PARAMETER in template
+        """Recognises the tag of a function right after the opening marker."""
+        return _EXPLAINED.search(template) is not None and _PARAMETER in template
 
     def grammar(
         self, tools: Sequence[ToolSpec], *, required: bool, parallel: bool, marker: Marker

@@ -84,14 +84,16 @@ class ToolCompiler:
     """Compiles the tools of requests; caches tools and grammars. Thread-safe.
 
     Args:
-        family: The format of calls.
+        family: The format of calls; None if it is unknown, so that no tool can be called.
         vocabulary: The model's tokens.
         grammars: Creates the grammars.
     """
 
-    def __init__(self, family: Family, vocabulary: Vocabulary, grammars: GrammarMaker) -> None:
+    def __init__(
+        self, family: Family | None, vocabulary: Vocabulary, grammars: GrammarMaker
+    ) -> None:
         self.family = family
-        self._marker = marker_of(family, vocabulary)
+        self._vocabulary = vocabulary
         self._grammars = grammars
         self._lock = Lock()
         self._tools: LRUCache[str, CompiledTool] = LRUCache(
@@ -103,11 +105,14 @@ class ToolCompiler:
         """Returns the tools of a request; None if none may be called.
 
         Raises:
-            RequestError: A tool's schema cannot be enforced; names the keyword and its path.
+            RequestError: A tool's schema cannot be enforced (names the keyword and its path), or
+                the format of calls is unknown.
         """
         compiled = {tool.name: self._compiled(tool) for tool in request.offered_tools}
         if not request.tools:
             return None
+        if self.family is None:
+            raise _unknown_format()
         return Toolbox(
             self.family,
             tuple(compiled[tool.name] for tool in request.tools),
@@ -140,11 +145,11 @@ class ToolCompiler:
             text = self._texts.get(key)
         if text is None:
             text = share_json(
-                self.family.grammar(
+                toolbox.family.grammar(
                     toolbox.specs,
                     required=toolbox.required,
                     parallel=toolbox.parallel,
-                    marker=self._marker,
+                    marker=marker_of(toolbox.family, self._vocabulary),
                 )
             )
             with self._lock:
@@ -163,6 +168,16 @@ class ToolCompiler:
             with self._lock:
                 self._tools[key] = compiled
         return compiled
+
+
+def _unknown_format() -> RequestError:
+    return RequestError(
+        "tools cannot be called: the form of this model's tool calls is not known from its chat "
+        "template; if it is one of the forms that this endpoint knows, the endpoint can be started "
+        "with --tool-family NAME",
+        param="tools",
+        code="unknown_tool_family",
+    )
 
 
 def _cached_size(text: str) -> int:

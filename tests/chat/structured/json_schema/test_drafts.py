@@ -65,7 +65,8 @@ def test_random_schemas_in_any_draft_are_enforced_or_rejected(
     annotations = {name: _ANNOTATIONS[name] for name in names}
     text = json.dumps([_annotated(root, annotations), _annotated(inner, annotations)])
     # In draft 4 a schema is an object, and jsonschema fails on another one in `items`.
-    assume(draft is None or "draft-04" not in draft or not re.search(r'"items": (true|false)', text))
+    is_draft_4 = draft is not None and "draft-04" in draft
+    assume(not (is_draft_4 and re.search(r'"items": (true|false)', text)))
     root, inner = json.loads(text.replace('"#/$defs/A"', f'"{pointer}"'))
     target = json.loads(json.dumps(_POINTERS[pointer]).replace("null", json.dumps(inner)))
     schema = {**({"$schema": draft} if draft else {}), "allOf": [root, {}], **target}
