@@ -1,4 +1,4 @@
-"""What environment variables say about connections: certificate stores and proxies.
+"""Environment variables about connections: certificate stores and proxies.
 
 The HTTP library reads the same variables. Where one is wrong, its errors do not name it, and a
 wrong proxy breaks calls that would not use it.

@@ -26,27 +26,13 @@ _NAME = "{{ c.function.name }}"
 _ARGUMENTS = "{{ c.function.arguments | tojson }}"
 _ITEMS = "{% for k, v in c.function.arguments.items() %}"
 _VALUE = "{{ v if v is string else v | tojson }}"
+_BLOCK = (
+    f"{{% if v is string and '<' in v %}}<![CDATA[{{{{ v }}}}]]>{{% else %}}{_VALUE}{{% endif %}}"
+)
 _KEYWORDS = (
     "{% for k, v in c.function.arguments.items() %}{{ k }}={{ v | tojson }}"
     "{% if not loop.last %}, {% endif %}{% endfor %}"
 )
-
-
-def _json_list(opening: str, closing: str = "") -> Written:
-    call = f'{{"name": "{_NAME}", "arguments": {_ARGUMENTS}}}'
-    return Written(call, before=f"{opening}[", between=", ", after=f"]{closing}")
-
-
-def _gemma(opening: str, closing: str, quote: str) -> Written:
-    text, items = f"{quote}{{{{ v }}}}{quote}", f"{{% for i in v %}}{quote}{{{{ i }}}}{quote}"
-    items += "{% if not loop.last %},{% endif %}{% endfor %}"
-    value = (
-        f"{{% if v is string %}}{text}{{% elif v is sequence %}}[{items}]"
-        "{% else %}{{ v }}{% endif %}{% if not loop.last %},{% endif %}{% endfor %}"
-    )
-    loop = "{% for k, v in c.function.arguments | dictsort %}"
-    start = f"{opening}call:{_NAME}" + "{{ '{' }}"
-    return Written(f"{start}{loop}{{{{ k }}}}:{value}" + "{{ '}' }}" + closing)
 
 
 def _dsml(block: str) -> Written:
@@ -60,7 +46,58 @@ def _dsml(block: str) -> Written:
     )
 
 
+def _listed(before: str, after: str) -> Written:
+    return Written(
+        f'{{"name": "{_NAME}", "arguments": {_ARGUMENTS}}}',
+        before=f"{before}[",
+        between=", ",
+        after=f"]{after}",
+    )
+
+
+def _gemma(opening: str, closing: str, quote: str) -> Written:
+    text = f"{quote}{{{{ %s }}}}{quote}"
+    items = f"{{% for i in v %}}{text % 'i'}{{{{ ',' if not loop.last }}}}{{% endfor %}}"
+    value = (
+        f"{{% if v is string %}}{text % 'v'}{{% elif v is number %}}{{{{ v }}}}"
+        f"{{% else %}}[{items}]{{% endif %}}"
+    )
+    pairs = "{% for k, v in c.function.arguments | dictsort %}{{ k }}:"
+    return Written(
+        f"{opening}call:{_NAME}{{{{ '{{' }}}}{pairs}{value}"
+        f"{{{{ ',' if not loop.last }}}}{{% endfor %}}{{{{ '}}' }}}}{closing}"
+    )
+
+
 WRITTEN: dict[str, Written] = {
+    "granite": _listed("<|tool_call|>", ""),
+    "phi4": _listed("<|tool_call|>", "<|/tool_call|>"),
+    "nemotron": _listed("<TOOLCALL>", "</TOOLCALL>"),
+    "tool_calls": _listed("<tool_calls>", "</tool_calls>"),
+    "apertus": Written(
+        f'{{"{_NAME}": {_ARGUMENTS}}}',
+        before="<|tools_prefix|>[",
+        between=", ",
+        after="]<|tools_suffix|>",
+    ),
+    "solar": Written(
+        f"<|tool_call:begin|>{{{{ c.id }}}}<|tool_call:name|>{_NAME}"
+        f"<|tool_call:args|>{_ARGUMENTS}<|tool_call:end|>",
+        before="<|tool_calls|>",
+    ),
+    "gigachat": Written(f'<|function_call|>{{"name": "{_NAME}", "arguments": {_ARGUMENTS}}}'),
+    "minicpm": Written(
+        f'<function name="{_NAME}">{_ITEMS}<param name="{{{{ k }}}}">{_BLOCK}</param>'
+        "{% endfor %}</function>",
+        between="\n",
+    ),
+    "gemma4": _gemma("<|tool_call>", "<tool_call|>", '<|"|>'),
+    "functiongemma": _gemma("<start_function_call>", "<end_function_call>", "<escape>"),
+    "seed": Written(
+        f"<seed:tool_call>\n<function={_NAME}>\n{_ITEMS}<parameter={{{{ k }}}}>{_VALUE}"
+        "</parameter>\n{% endfor %}</function>\n</seed:tool_call>",
+        between="\n",
+    ),
     "hermes": Written(
         f'<tool_call>\n{{"name": "{_NAME}", "arguments": {_ARGUMENTS}}}\n</tool_call>',
         between="\n",
@@ -114,22 +151,6 @@ WRITTEN: dict[str, Written] = {
     ),
     "deepseek_v32": _dsml("function_calls"),
     "deepseek_v4": _dsml("tool_calls"),
-    "granite": _json_list("<|tool_call|>"),
-    "phi4": _json_list("<|tool_call|>", "<|/tool_call|>"),
-    "nemotron": _json_list("<TOOLCALL>", "</TOOLCALL>"),
-    "apertus": Written(
-        f'{{"{_NAME}": {_ARGUMENTS}}}',
-        before="<|tools_prefix|>[",
-        between=", ",
-        after="]<|tools_suffix|>",
-    ),
-    "seed": Written(
-        f"<seed:tool_call>\n<function={_NAME}>\n{_ITEMS}<parameter={{{{ k }}}}>{_VALUE}"
-        "</parameter>\n{% endfor %}</function>\n</seed:tool_call>",
-        between="\n",
-    ),
-    "gemma4": _gemma("<|tool_call>", "<tool_call|>", '<|"|>'),
-    "functiongemma": _gemma("<start_function_call>", "<end_function_call>", "<escape>"),
     "qwen_coder": Written(
         f"<tool_call>\n<function={_NAME}>\n{_ITEMS}<parameter={{{{ k }}}}>\n{_VALUE}\n"
         "</parameter>\n{% endfor %}</function>\n</tool_call>",

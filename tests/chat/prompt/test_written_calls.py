@@ -33,7 +33,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("place", {"place": 'Zürich, "<a>" [1] {2}', "number": 7}),
     ("time.utc", {"zones": ["a", "b"]}),
 ]
-ONE_CALL = ("harmony",)
+ONE_CALL = ("harmony", "gigachat")
 """Families with one call in an answer."""
 
 
