@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from friendli_endpoint.chat.structured.json_schema.formats import ANNOTATIONS, NUMBERS, STRINGS
+from friendli_endpoint.chat.structured.json_schema.formats import NUMBERS, STRINGS
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
 from friendli_endpoint.chat.structured.json_schema.numbers import numeric_bounds
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
@@ -31,17 +31,15 @@ def pattern(node: SchemaNode) -> None:
 
 
 def formatted(node: SchemaNode) -> None:
-    """Rewrites `format` into a pattern, or into bounds of a number."""
+    """Rewrites `format` into a pattern of strings, or into bounds of numbers.
+
+    A format of strings does not constrain numbers, nor the reverse. Any other is an annotation.
+    """
     name = node.schema["format"]
-    if "string" not in node.types:
-        if {"number", "integer"} & set(node.types) and NUMBERS.get(name):
-            node.add_all_of(numeric_bounds(NUMBERS[name], node.path))
-        return
-    if name in ANNOTATIONS:
-        return
-    if name not in STRINGS:
-        raise SchemaError(node.at("format"), f"format {name!r} is not supported; use a pattern")
-    _add_pattern(node, f"^(?:{STRINGS[name]})$")
+    if "string" in node.types and name in STRINGS:
+        _add_pattern(node, f"^(?:{STRINGS[name]})$")
+    if {"number", "integer"} & set(node.types) and name in NUMBERS:
+        node.add_all_of(numeric_bounds(NUMBERS[name], node.path))
 
 
 def rewrite_pattern(text: str, path: SchemaPath) -> str:
