@@ -11,7 +11,7 @@ import numpy as np
 from llguidance import LLMatcher, LLTokenizer
 from numpy.typing import NDArray
 
-from friendli_endpoint.chat.structured.digits import DigitMasks, JsonNumber
+from friendli_endpoint.chat.structured.json_text import JsonMasks, JsonText
 from friendli_endpoint.chat.structured.native import catch_panics, first_line
 from friendli_endpoint.generation import Vocabulary
 
@@ -34,7 +34,7 @@ class Constraint:
         tokenizer: The compiler's view of the vocabulary.
         vocabulary: The model's tokens.
         end_ids: Tokens that end the choice; allowed where the grammar is satisfied.
-        digits: Masks that bound the length of numbers, if the output is JSON.
+        json: Masks that bound numbers and white space, if the output is JSON.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Constraint:
         tokenizer: LLTokenizer,
         vocabulary: Vocabulary,
         end_ids: frozenset[int],
-        digits: DigitMasks | None = None,
+        json: JsonMasks | None = None,
     ) -> None:
         self._matcher = matcher
         self._tokenizer = tokenizer
@@ -51,8 +51,8 @@ class Constraint:
         self._compiler_eos = np.array([tokenizer.eos_token], np.uint32)
         self._mask = np.zeros((vocabulary.size + 31) // 32, np.uint32)
         self._vocabulary = vocabulary
-        self._digits = digits
-        self._number = JsonNumber()
+        self._json = json
+        self._json_text = JsonText()
         self._failed = False
         self._forced: deque[int] = deque()
 
@@ -67,8 +67,8 @@ class Constraint:
         if self._failed:
             self._mask.fill(0)
             return self._mask
-        if self._digits is not None:
-            self._number.restrict(self._mask, self._digits)
+        if self._json is not None:
+            self._json.restrict(self._mask, self._json_text)
         # The compiler's EOS token is an ordinary token if the request sets other EOS ids.
         np.bitwise_and.at(self._mask, *_clear_bits(self._compiler_eos))
         np.bitwise_and.at(self._mask, *_clear_bits(self._end_ids))
@@ -109,7 +109,7 @@ class Constraint:
         if not self._failed:
             with self._guarded():
                 if self._matcher.consume_token(token_id):
-                    self._number.feed(self._vocabulary.token_bytes(token_id))
+                    self._json_text.feed(self._vocabulary.token_bytes(token_id))
                     stopped = bool(self._matcher.is_stopped())
                 else:
                     self._fail(f"token {token_id} is not allowed: {self._matcher.get_error()}")
@@ -128,14 +128,21 @@ class Constraint:
         if not self._failed:
             with self._guarded():
                 num_valid = self._matcher.validate_tokens(list(token_ids))
-        return not self._failed and num_valid == len(token_ids)
+        return not self._failed and num_valid == len(token_ids) and self._is_bounded(token_ids)
+
+    def _is_bounded(self, token_ids: Sequence[int]) -> bool:
+        """Whether these tokens keep JSON within the limits of white space and escapes."""
+        text = copy(self._json_text)
+        return self._json is None or all(
+            text.feed(self._vocabulary.token_bytes(token)) for token in token_ids
+        )
 
     def copy(self) -> "Constraint":
         """Returns an independent copy of this state."""
         copied = copy(self)
         copied._matcher = self._matcher.deep_copy()
         copied._mask = self._mask.copy()
-        copied._number = copy(self._number)
+        copied._json_text = copy(self._json_text)
         copied._forced = self._forced.copy()
         return copied
 
