@@ -59,6 +59,8 @@ def test_most_changed_instances_are_invalid() -> None:
         ({"exclusiveMinimum": True, "minimum": 2}, "2", False),
         ({"pattern": r"\p{L}"}, '"a"', None),
         ({}, "{", False),
+        ({"format": "uri"}, '"a b"', False),
+        ({"format": "date-time"}, '"2024-02-29T12:00:00Z"', True),
     ],
 )
 def test_the_judge_counts_decimals_exactly(

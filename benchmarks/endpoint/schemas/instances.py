@@ -162,7 +162,7 @@ class _Generator:
             if name not in out and isinstance(name, str):
                 out[name] = self.value(rest, depth + 1)
         if isinstance(rest, dict) and depth < _MAX_DEPTH:
-            for name in self._rng.sample(("a", "b", "key"), self._rng.randrange(3)):
+            for name in sorted(self._rng.sample(("a", "b", "key"), self._rng.randrange(3))):
                 out.setdefault(name, self.value(rest, depth + 1))
         return out
 

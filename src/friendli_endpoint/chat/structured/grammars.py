@@ -19,7 +19,7 @@ from friendli_endpoint.chat.structured.json_schema import (
 )
 from friendli_endpoint.chat.structured.matchers import MatcherCompiler
 from friendli_endpoint.chat.structured.native import ConstraintError, first_line
-from friendli_endpoint.chat.structured.regex import PatternError, whole_pattern
+from friendli_endpoint.chat.structured.regex import PatternError, whole_patterns
 from friendli_endpoint.generation import Grammar, RequestError
 
 __all__ = ["GrammarMaker"]
@@ -92,10 +92,10 @@ class GrammarMaker:
                 code="invalid_regex",
             )
         try:
-            grammar = Grammar("regex", whole_pattern(pattern))
+            grammar = _grammar_of_all(whole_patterns(pattern))
         except PatternError as error:
             raise _request_error(param, str(error), "unsupported_regex") from error
-        return self._ensure_compiled(grammar, param)
+        return self._ensure_compiled(grammar, param, "unsupported_regex")
 
     def lark(self, text: str, param: str) -> Grammar:
         """Builds a grammar written in llguidance's dialect of Lark.
@@ -114,7 +114,9 @@ class GrammarMaker:
             raise self._schema_error(rewritten, str(error), param) from error
         return grammar
 
-    def _ensure_compiled(self, grammar: Grammar, param: str) -> Grammar:
+    def _ensure_compiled(
+        self, grammar: Grammar, param: str, code: str = "unsupported_schema"
+    ) -> Grammar:
         if grammar not in self._matchers:
             try:
                 self._timed(lambda: self._matchers.compile(grammar))
@@ -124,7 +126,6 @@ class GrammarMaker:
                     reason = client_message(" ".join(message.split()))
                 else:
                     reason = client_message(first_line(message))
-                code = "unsupported_regex" if grammar.kind == "regex" else "unsupported_schema"
                 raise _request_error(param, reason, code) from error
         return grammar
 
@@ -150,6 +151,14 @@ class GrammarMaker:
 
     def _grammar(self, schema: dict[str, object]) -> Grammar:
         return Grammar("json_schema", json.dumps({**schema, "x-guidance": self._layout}))
+
+
+def _grammar_of_all(patterns: list[str]) -> Grammar:
+    """Returns the grammar of the texts that each of these patterns matches as a whole."""
+    if len(patterns) == 1:
+        return Grammar("regex", patterns[0])
+    terminals = " & ".join(f"/{pattern}/" for pattern in patterns)
+    return Grammar("lark", f"start: TEXT\nTEXT: {terminals}\n")
 
 
 def _request_error(param: str, reason: str, code: str) -> RequestError:

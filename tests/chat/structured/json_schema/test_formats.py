@@ -118,3 +118,19 @@ def test_an_undefined_format_and_one_of_numbers_do_not_restrict_a_string(name: s
 def test_an_undefined_format_and_one_of_strings_do_not_restrict_a_number(name: str) -> None:
     constraint = COMPILER.json_schema({"type": "number", "format": name}, ENDS, "s")
     assert allows_text(constraint, "-12345678901.5")
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "text"),
+    [
+        ("ulid", "^[0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{26}$", "z1ARZ3NDEKTSV4RRFFQ69G5FAV"),
+        ("time", r"^(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?$", "23:59"),
+        ("time", "^1", "12:30:00Z"),
+        ("nanoid", "^.{21}$", "V1StGXR8_Z5jdHi6B-myT"),
+    ],
+)
+def test_a_pattern_beside_a_format_of_zod_defines_it(name: str, pattern: str, text: str) -> None:
+    schema = {"type": "string", "format": name, "pattern": pattern}
+    constraint = COMPILER.json_schema(schema, ENDS, "s")
+    assert allows_text(constraint.copy(), json.dumps(text))
+    assert not allows_text(constraint, '"no"')

@@ -10,7 +10,7 @@ Each pattern here matches only what all of them accept, with bounded length if t
 
 from typing import Any
 
-__all__ = ["NUMBERS", "STRINGS"]
+__all__ = ["NUMBERS", "STRINGS", "format_pattern"]
 
 _YEAR = "(?:[0-9]{3}[1-9]|[0-9]{2}[1-9][0-9]|[0-9][1-9][0-9]{2}|[1-9][0-9]{3})"
 _LEAP_YEAR = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
@@ -202,3 +202,26 @@ NUMBERS: dict[str, dict[str, Any]] = {
     "double-int": {"minimum": 1 - 2**53, "maximum": 2**53 - 1},
 }
 """For each format of numbers, as in OpenAPI, its bounds. `float` and `double` have none."""
+
+_PATTERNS_OF_ZOD = frozenset(
+    {
+        *("cidrv4", "cidrv6", "cuid", "cuid2", "e164", "emoji", "jwt", "ksuid", "nanoid", "ulid"),
+        "xid",
+    }
+)
+"""Formats that zod writes together with a `pattern`, which says more."""
+
+
+def format_pattern(name: str, *, has_pattern: bool) -> str | None:
+    """Returns the pattern of a format of strings, or None if the format is an annotation.
+
+    Args:
+        name: The format.
+        has_pattern: Whether the schema has a `pattern` too. In zod's schemas, it is the definition
+            of the format, and with it a `time` has no offset.
+    """
+    if has_pattern and name in _PATTERNS_OF_ZOD:
+        return None
+    if has_pattern and name == "time":
+        return f"(?:{_TIME}|(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\\.[0-9]{{1,9}})?)?)"
+    return STRINGS.get(name)
