@@ -4,12 +4,12 @@ They follow the schema, not the rewriting that they test. Properties are in the 
 """
 
 import copy
-import re._constants as signs
-import re._parser as expressions
 from collections.abc import Iterator
 from decimal import Decimal, localcontext
 from random import Random
 from typing import Any
+
+from benchmarks.endpoint.schemas.texts import matching_text
 
 __all__ = ["changed", "instances"]
 
@@ -181,50 +181,12 @@ class _Generator:
 
     def _string(self, schema: dict[str, Any]) -> str:
         if isinstance(schema.get("pattern"), str):
-            text = self._matching(schema["pattern"])
+            text = matching_text(schema["pattern"], self._rng) or self._rng.choice(_TEXTS)
         else:
             text = self._rng.choice(_FORMATS.get(str(schema.get("format")), _TEXTS))
         low = _count(schema, "minLength", 0)
         text += "x" * min(low - len(text), 5_000)
         return text[: _count(schema, "maxLength", len(text))]
-
-    def _matching(self, pattern: str) -> str:
-        try:
-            return self._text(expressions.parse(pattern))
-        except (re_error, OverflowError, RecursionError):
-            return self._rng.choice(_TEXTS)
-
-    def _text(self, parsed: Any) -> str:
-        """Returns a text that an expression of Python's parser matches, but for look-around."""
-        out = ""
-        for sign, value in parsed:
-            if sign is signs.LITERAL:
-                out += chr(value)
-            elif sign is signs.NOT_LITERAL:
-                out += "y" if value != ord("y") else "z"
-            elif sign is signs.ANY:
-                out += self._rng.choice("aB3 _")
-            elif sign is signs.IN:
-                out += self._member(value)
-            elif sign is signs.BRANCH:
-                out += self._text(self._rng.choice(value[1]))
-            elif sign is signs.SUBPATTERN:
-                out += self._text(value[-1])
-            elif sign in (signs.MAX_REPEAT, signs.MIN_REPEAT):
-                low, high, repeated = value
-                times = self._rng.randint(low, min(high, low + 2))
-                out += "".join(self._text(repeated) for _ in range(min(times, 5_000)))
-        return out
-
-    def _member(self, members: Any) -> str:
-        def is_in(character: str) -> bool:
-            found = any(_matches(sign, value, character) for sign, value in members)
-            return found is not (members[0][0] is signs.NEGATE)
-
-        ends = [value[0] for sign, value in members if sign is signs.RANGE]
-        ends += [value for sign, value in members if sign is signs.LITERAL]
-        allowed = [one for one in (*"aZ09_- .é", *map(chr, ends)) if is_in(one)]
-        return self._rng.choice(allowed or ["a"])
 
     def _number(self, schema: dict[str, Any], is_integer: bool) -> int | float:
         step = schema.get("multipleOf", 1 if is_integer else 0.25)
@@ -243,7 +205,6 @@ class _Generator:
         return int(exact) if exact == exact.to_integral_value() else float(exact)
 
 
-re_error = expressions.error
 _APPLIED = ("$ref", "allOf", "anyOf", "oneOf")
 _IMPLIED = {
     "properties": "object",
@@ -266,26 +227,6 @@ def _merge(out: dict[str, Any], part: dict[str, Any]) -> None:
             out[key] = [*out.get(key, []), *value]
         else:
             out.setdefault(key, value)
-
-
-def _matches(sign: Any, value: Any, character: str) -> bool:
-    if sign is signs.LITERAL:
-        return ord(character) == value
-    if sign is signs.RANGE:
-        return bool(value[0] <= ord(character) <= value[1])
-    if sign is signs.CATEGORY:
-        return bool(_CATEGORIES[value](character))
-    return False
-
-
-_CATEGORIES = {
-    signs.CATEGORY_DIGIT: str.isdigit,
-    signs.CATEGORY_NOT_DIGIT: lambda one: not one.isdigit(),
-    signs.CATEGORY_SPACE: str.isspace,
-    signs.CATEGORY_NOT_SPACE: lambda one: not one.isspace(),
-    signs.CATEGORY_WORD: lambda one: one.isalnum() or one == "_",
-    signs.CATEGORY_NOT_WORD: lambda one: not (one.isalnum() or one == "_"),
-}
 
 
 def _is_number(value: Any) -> bool:

@@ -14,8 +14,9 @@ from friendli_endpoint.chat.structured.regex.lookahead import (
     excluded_expression,
     has_look,
     leading_looks,
+    required_expression,
 )
-from friendli_endpoint.chat.structured.regex.nodes import Group, PatternError
+from friendli_endpoint.chat.structured.regex.nodes import Group, Look, PatternError
 from friendli_endpoint.chat.structured.regex.parsing import Pattern, parse
 from friendli_endpoint.chat.structured.regex.rendering import count_except, render, texts_except
 
@@ -109,13 +110,16 @@ def _rendered(root: Group, context: str) -> list[str]:
     if leading is None:
         return [_rendered_alone(root, context)]
     looks, rest = leading
-    return [
-        render(rest, "closed", context),
-        *(
-            excluded_expression(look.node) if look.negative else render(look.node, "closed", "open")
-            for look in looks
-        ),
-    ]
+    return [render(rest, "closed", context), *map(_rendered_look, looks)]
+
+
+def _rendered_look(look: Look) -> str:
+    if look.negative:
+        return excluded_expression(look.node)
+    try:
+        return required_expression(look.node)
+    except PatternError:  # Its automaton is too large; the compiler may still follow it.
+        return render(look.node, "closed", "open")
 
 
 def _rendered_alone(root: Group, context: str) -> str:
