@@ -36,7 +36,7 @@ _MAX_WALK_TOKENS = 300
 
 @dataclass(slots=True)
 class Result:
-    """What the endpoint does with one schema.
+    """The verdict on one schema, and on its instances.
 
     Attributes:
         source: Package of the schema.

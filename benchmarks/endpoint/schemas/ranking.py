@@ -80,7 +80,7 @@ def ranking(results: Iterable[Outcome]) -> list[str]:
     lines = ["| schemas | keyword | reason | for example |", "|---" * 4 + "|"]
     ranked = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     for (keyword, reason), members in ranked[:_MAX_ROWS]:
-        named = "; ".join(f"{one.source}: {one.name}" for one in members[:_EXAMPLES])
+        named = "; ".join(f"{member.source}: {member.name}" for member in members[:_EXAMPLES])
         cells = (keyword, reason, named.replace("|", "\\|"))
         lines.append(f"| {len(members):,} | {' | '.join(cells)} |")
     rest = sum(len(members) for _, members in ranked[_MAX_ROWS:])

@@ -54,7 +54,7 @@ def _member(members: Any, rng: Random) -> str:
 
     ends = [value[0] for sign, value in members if sign is signs.RANGE]
     ends += [value for sign, value in members if sign is signs.LITERAL]
-    allowed = [one for one in (*"aZ09_- .é", *map(chr, ends)) if is_in(one)]
+    allowed = [sign for sign in (*"aZ09_- .é", *map(chr, ends)) if is_in(sign)]
     return str(rng.choice(allowed or ["a"]))
 
 
@@ -70,9 +70,9 @@ def _matches(sign: Any, value: Any, character: str) -> bool:
 
 _CATEGORIES: dict[Any, Callable[[str], bool]] = {
     signs.CATEGORY_DIGIT: str.isdigit,
-    signs.CATEGORY_NOT_DIGIT: lambda one: not one.isdigit(),
+    signs.CATEGORY_NOT_DIGIT: lambda sign: not sign.isdigit(),
     signs.CATEGORY_SPACE: str.isspace,
-    signs.CATEGORY_NOT_SPACE: lambda one: not one.isspace(),
-    signs.CATEGORY_WORD: lambda one: one.isalnum() or one == "_",
-    signs.CATEGORY_NOT_WORD: lambda one: not (one.isalnum() or one == "_"),
+    signs.CATEGORY_NOT_SPACE: lambda sign: not sign.isspace(),
+    signs.CATEGORY_WORD: lambda sign: sign.isalnum() or sign == "_",
+    signs.CATEGORY_NOT_WORD: lambda sign: not (sign.isalnum() or sign == "_"),
 }

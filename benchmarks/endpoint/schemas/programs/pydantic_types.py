@@ -159,7 +159,7 @@ class Collections(p.BaseModel):
     by_currency: dict[Currency, Money] = {}
     by_code: dict[Annotated[str, p.StringConstraints(pattern="^[a-z]{2}$")], int] = {}
     by_number: dict[int, str] = {}
-    at_least_one: dict[str, int] = p.Field(min_length=1)
+    not_empty: dict[str, int] = p.Field(min_length=1)
     sequence: Sequence[int] = ()
 
 

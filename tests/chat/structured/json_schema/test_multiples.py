@@ -23,6 +23,7 @@ IS_WITHIN = {
     ("schema", "param"),
     [
         ({"multipleOf": 1e-300}, "s.multipleOf"),
+        ({"multipleOf": 10**400}, "s.multipleOf"),
         ({"type": "number", "multipleOf": 0.07}, "s.multipleOf"),
         ({"multipleOf": 12345.678}, "s.multipleOf"),
         ({"allOf": [{"multipleOf": 99991}, {"multipleOf": 99989}]}, "s.allOf[1].multipleOf"),

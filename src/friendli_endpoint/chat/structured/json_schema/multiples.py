@@ -64,6 +64,8 @@ class Multiples:
 
 def _is_read_exactly(exact: Fraction) -> bool:
     """Whether the compiler turns the nearest float into exactly this decimal."""
+    if exact > _MAX_COMPILED:
+        return False
     value, decimals = float(exact), 0
     while not value.is_integer():
         value *= 10

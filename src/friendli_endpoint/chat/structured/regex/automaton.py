@@ -58,15 +58,15 @@ class Automaton:
         Raises:
             PatternError: There is no text, or the expression would be too long.
         """
-        smallest = self.minimal()
-        useful = smallest._useful()
+        reduced = self.minimal()
+        useful = reduced._useful()
         if not useful:
             raise PatternError("no text matches it")
         if len(useful) > _MAX_STATES:
             raise PatternError(
                 f"its look-ahead is too complex: the automaton has more than {_MAX_STATES} states"
             )
-        graph = smallest._graph(useful)
+        graph = reduced._graph(useful)
         for _ in useful:
             graph.bypass(min(sorted(graph.into), key=graph.cost))
         return graph.out[_START][_END]
@@ -117,14 +117,14 @@ class _Graph:
     into: dict[int, set[int]] = field(default_factory=dict)
     length: int = 0
 
-    def add(self, one: int, other: int, text: str) -> None:
+    def add(self, source: int, target: int, text: str) -> None:
         """Adds an alternative to an edge."""
-        known = self.out.setdefault(one, {}).get(other)
+        known = self.out.setdefault(source, {}).get(target)
         both = text if known is None else _either(known, text)
         self.length += len(both) - len(known or "")
-        self.out[one][other] = both
-        if other != _END:
-            self.into.setdefault(other, set()).add(one)
+        self.out[source][target] = both
+        if target != _END:
+            self.into.setdefault(target, set()).add(source)
         if self.length > _MAX_CHARACTERS:
             raise PatternError(
                 "its look-ahead is too complex: as an expression without it, it would have more "
@@ -133,8 +133,8 @@ class _Graph:
 
     def cost(self, state: int) -> int:
         """Returns about how many characters the removal of a state adds."""
-        out = [len(text) for other, text in self.out.get(state, {}).items() if other != state]
-        before = [len(self.out[one][state]) for one in self.into[state] if one != state]
+        out = [len(text) for target, text in self.out.get(state, {}).items() if target != state]
+        before = [len(self.out[source][state]) for source in self.into[state] if source != state]
         loop = len(self.out.get(state, {}).get(state, ""))
         through = sum(before) * len(out) + sum(out) * len(before)
         return through + loop * len(before) * len(out) - sum(before) - sum(out) - loop
@@ -144,22 +144,26 @@ class _Graph:
         after = self.out.pop(state, {})
         loop = after.pop(state, None)
         middle = f"{_atom(loop)}*" if loop else ""
-        before = {one: self.out[one].pop(state) for one in self.into.pop(state) if one != state}
+        before = {
+            source: self.out[source].pop(state)
+            for source in self.into.pop(state)
+            if source != state
+        }
         self.length -= sum(map(len, (*after.values(), *before.values(), loop or "")))
-        for other in after:
-            if other != _END:
-                self.into[other].discard(state)
-        for one, first in before.items():
-            for other, last in after.items():
-                self.add(one, other, f"{_sequence(first)}{middle}{_sequence(last)}")
+        for target in after:
+            if target != _END:
+                self.into[target].discard(state)
+        for source, first in before.items():
+            for target, last in after.items():
+                self.add(source, target, f"{_sequence(first)}{middle}{_sequence(last)}")
 
 
-def _either(one: str, other: str) -> str:
-    if one == other:
-        return one
-    if not one or not other:
-        return f"{_atom(one or other)}?"
-    return f"{one}|{other}"
+def _either(first: str, second: str) -> str:
+    if first == second:
+        return first
+    if not first or not second:
+        return f"{_atom(first or second)}?"
+    return f"{first}|{second}"
 
 
 def _sequence(text: str) -> str:

@@ -48,12 +48,7 @@ ALL_DIALECTS = ClassRules(_NARROW, _WIDE, r"\x{a}\x{d}\x{2028}\x{2029}")
 ANY_DIALECT = ClassRules(_WIDE, _NARROW, r"\x{a}", loose=True)
 """A pattern matches what it matches in any dialect."""
 _ASCII_LOOSELY = ClassRules(_NARROW, _NARROW, r"\x{a}", loose=True)
-_OPPOSITES = (
-    (ALL_DIALECTS, ANY_DIALECT),
-    (ANY_DIALECT, ALL_DIALECTS),
-    (ASCII_ONLY, _ASCII_LOOSELY),
-    (_ASCII_LOOSELY, ASCII_ONLY),
-)
+_NARROW_AND_WIDE = ((ALL_DIALECTS, ANY_DIALECT), (ASCII_ONLY, _ASCII_LOOSELY))
 
 
 class ClassParser:
@@ -77,7 +72,11 @@ class ClassParser:
 
     def opposite(self) -> "ClassParser":
         """Returns the parser of what is negated: wide where this one is narrow, and the reverse."""
-        rules = next(other for one, other in _OPPOSITES if one is self._rules)
+        rules = next(
+            narrow if self._rules is wide else wide
+            for narrow, wide in _NARROW_AND_WIDE
+            if self._rules in (narrow, wide)
+        )
         parser = ClassParser(self._cursor, rules, self._ignore_case)
         parser.ambiguous = self.ambiguous
         return parser

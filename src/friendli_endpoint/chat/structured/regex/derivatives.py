@@ -163,9 +163,11 @@ def _simplified(alternatives: Iterable[Alternative]) -> frozenset[Alternative]:
             f"its look-ahead is too complex: it combines more than {_MAX_ALTERNATIVES} alternatives"
         )
     return frozenset(
-        one
-        for one in unique
-        if not any(other != one and other[0] <= one[0] and other[1] <= one[1] for other in unique)
+        kept
+        for kept in unique
+        if not any(
+            wider != kept and wider[0] <= kept[0] and wider[1] <= kept[1] for wider in unique
+        )
     )
 
 

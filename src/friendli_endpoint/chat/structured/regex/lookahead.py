@@ -22,7 +22,13 @@ from friendli_endpoint.chat.structured.regex.nodes import (
 )
 from friendli_endpoint.chat.structured.regex.ranges import Alphabet, parse_ranges
 
-__all__ = ["automaton_of", "excluded_expression", "has_look", "leading_looks", "required_expression"]
+__all__ = [
+    "automaton_of",
+    "excluded_expression",
+    "has_look",
+    "leading_looks",
+    "required_expression",
+]
 
 _MAX_SIZE = 2_000
 _MAX_STATES = 500

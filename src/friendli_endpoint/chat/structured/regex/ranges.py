@@ -90,7 +90,7 @@ class Alphabet:
 
     def union(self, indexes: Iterable[int]) -> Ranges:
         """Returns the characters of some classes."""
-        return _merged([one for index in indexes for one in self.classes[index]])
+        return _merged([bounds for index in indexes for bounds in self.classes[index]])
 
 
 def _bracketed(source: str, position: int) -> tuple[Ranges, int]:
@@ -131,7 +131,7 @@ def _merged(ranges: Iterable[tuple[int, int]]) -> Ranges:
             out[-1] = (out[-1][0], max(out[-1][1], high))
         else:
             out.append((low, high))
-    return tuple(part for one in out for part in _without_surrogates(*one))
+    return tuple(part for bounds in out for part in _without_surrogates(*bounds))
 
 
 def _without_surrogates(low: int, high: int) -> Iterable[tuple[int, int]]:
