@@ -120,11 +120,21 @@ def test_patterns_of_libraries_and_rules_are_enforced(
         assert output is None or re.search(pattern, json.loads(output))
 
 
-def test_leading_look_ahead_is_an_intersection_of_patterns() -> None:
+def test_a_large_leading_look_ahead_is_an_intersection_of_patterns() -> None:
     assert len(search_patterns(PASSWORD)) == 5
-    assert len(whole_patterns("(?=.*a)(?!b).*")) == 3
-    assert len(search_patterns("(?=.*a).*")) == 1
-    assert len(search_patterns("^((?=a)b)$")) == 2
+    assert len(whole_patterns(PASSWORD)) == 5
+    assert len(search_patterns("^(?=.{3,90}$)(?!a{80})[a-c]+$")) == 3
+    assert len(search_patterns("^(?=.*a)(?!b).*")) == 1
+    assert len(search_patterns("(?=.*a{99}).*")) == 1
+
+
+@pytest.mark.parametrize("pattern", [EMAIL_OF_ZOD, r"^(?!.*\.\.).+@.+$"])
+def test_look_ahead_beside_a_format_is_enforced(pattern: str) -> None:
+    schema = {"type": "string", "format": "email", "pattern": pattern}
+    constraint = COMPILER.json_schema(schema, ENDS, "s")
+    assert allows_text(constraint.copy(), '"ann@example.org"')
+    assert not allows_text(constraint.copy(), '"ann@"')
+    assert not allows_text(constraint.copy(), '"a..n@example.org"')
 
 
 def test_one_pattern_where_only_one_is_possible() -> None:
@@ -138,6 +148,14 @@ def test_one_pattern_where_only_one_is_possible() -> None:
     assert allows_text(constraint.copy(), '{"a-x": null}')
     assert not allows_text(constraint.copy(), '{"x-a": null}')
     assert search_pattern("^(?!a)[ab]$") == loose_pattern("^(?!a)[ab]$")[: len("[b]")]
+
+
+def test_counts_stay_counts_in_a_pattern_without_look_ahead() -> None:
+    pattern = "^(?!aws:)[a-z:]{1,128}$"
+    assert len(search_pattern(pattern)) < 400
+    constraint = COMPILER.json_schema({"type": "string", "pattern": pattern}, ENDS, "s")
+    for text, is_valid in (("a" * 128, True), ("a" * 129, False), ("aws:", False), ("aws", True)):
+        assert allows_text(constraint.copy(), f'"{text}"') is is_valid
 
 
 def test_negated_classes_are_wide_where_dialects_differ() -> None:

@@ -16,9 +16,14 @@ from friendli_endpoint.chat.structured.regex.lookahead import (
     leading_looks,
     required_expression,
 )
-from friendli_endpoint.chat.structured.regex.nodes import Group, Look, PatternError
+from friendli_endpoint.chat.structured.regex.nodes import Group, Look, PatternError, size_of
 from friendli_endpoint.chat.structured.regex.parsing import Pattern, parse
 from friendli_endpoint.chat.structured.regex.rendering import count_except, render, texts_except
+
+_MAX_SIZE_ALONE = 200
+_MAX_CHARACTERS_ALONE = 1_000
+"""Up to these sizes, a pattern with look-ahead becomes one pattern, and otherwise an intersection.
+The compiler gives up on the intersection of the three parts of zod's `email` with its format."""
 
 __all__ = [
     "Pattern",
@@ -110,16 +115,25 @@ def _rendered(root: Group, context: str) -> list[str]:
     if leading is None:
         return [_rendered_alone(root, context)]
     looks, rest = leading
+    if size_of(root) <= _MAX_SIZE_ALONE:
+        try:
+            alone = _rendered_alone(root, context)
+        except PatternError:
+            alone = ""
+        if 0 < len(alone) <= _MAX_CHARACTERS_ALONE:
+            return [alone]
     return [render(rest, "closed", context), *map(_rendered_look, looks)]
 
 
 def _rendered_look(look: Look) -> str:
     if look.negative:
         return excluded_expression(look.node)
+    counted = render(look.node, "closed", "open")
     try:
-        return required_expression(look.node)
+        expression = required_expression(look.node)
     except PatternError:  # Its automaton is too large; the compiler may still follow it.
-        return render(look.node, "closed", "open")
+        return counted
+    return expression if len(expression) <= 2 * len(counted) else counted
 
 
 def _rendered_alone(root: Group, context: str) -> str:

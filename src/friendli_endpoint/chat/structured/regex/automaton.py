@@ -1,5 +1,6 @@
 """Deterministic automata over classes of characters, and regular expressions of them."""
 
+import re
 from dataclasses import dataclass, field
 
 from friendli_endpoint.chat.structured.regex.nodes import PatternError
@@ -155,13 +156,44 @@ class _Graph:
                 self.into[target].discard(state)
         for source, first in before.items():
             for target, last in after.items():
-                self.add(source, target, f"{_sequence(first)}{middle}{_sequence(last)}")
+                self.add(source, target, _joined(f"{_sequence(first)}{middle}", last))
+
+
+_COUNTED = re.compile(r"(\[[^\]]*\]|\(\?s:\.\))(?:(\?)|\{(\d+),(\d+)\})?")
+"""A class, which may be optional or counted."""
+
+
+def _count_of(text: str) -> tuple[str, int, int] | None:
+    """Returns the class of an expression that is one, with its minimum and maximum count."""
+    found = _COUNTED.fullmatch(text)
+    if found is None:
+        return None
+    if found[2]:
+        return found[1], 0, 1
+    return found[1], int(found[3] or 1), int(found[4] or 1)
+
+
+def _counted(source: str, min_count: int, max_count: int) -> str:
+    if max_count == 1:
+        return source if min_count else f"{source}?"
+    return f"{source}{{{min_count},{max_count}}}"
+
+
+def _joined(first: str, last: str) -> str:
+    """Returns the sequence of two expressions; repetitions of one class become a count."""
+    before, after = _count_of(first), _count_of(last)
+    if before and after and before[0] == after[0]:
+        return _counted(before[0], before[1] + after[1], before[2] + after[2])
+    return f"{first}{_sequence(last)}"
 
 
 def _either(first: str, second: str) -> str:
     if first == second:
         return first
     if not first or not second:
+        counted = _count_of(first or second)
+        if counted and counted[1] <= 1:
+            return _counted(counted[0], 0, counted[2])
         return f"{_atom(first or second)}?"
     return f"{first}|{second}"
 
