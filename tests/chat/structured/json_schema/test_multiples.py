@@ -103,9 +103,9 @@ def _forms(value: Decimal) -> list[str]:
 
     The compiler does not allow every form: 0.5 as a multiple of 0.25 must be 0.50.
     """
-    shortest = f"{value.normalize() + 0:f}"
-    point = "" if "." in shortest else "."
-    return [shortest, *(f"{shortest}{point}{'0' * count}" for count in range(1, 7))]
+    plain = f"{value.normalize() + 0:f}"
+    point = "" if "." in plain else "."
+    return [plain, *(f"{plain}{point}{'0' * count}" for count in range(1, 7))]
 
 
 def _json(value: Decimal) -> Any:
