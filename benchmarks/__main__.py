@@ -21,6 +21,7 @@ COMMANDS = {
     "vocabulary": ["benchmarks.endpoint.vocabulary"],
     "step": ["benchmarks.endpoint.step"],
     "schemas": ["benchmarks.endpoint.schemas"],
+    "coverage": ["benchmarks.endpoint.schemas.coverage"],
     "endpoint": [
         *("friendli_endpoint.cli", "bench", "--peer", "llama.cpp"),
         *("--plot", PLOT, "--table"),
@@ -32,6 +33,7 @@ IMAGES = {
     "vocabulary": "![Step time by vocabulary size](images/vocabulary.png)\n\n",
     "step": "",
     "schemas": "",
+    "coverage": "",
     "endpoint": (
         "![Ratio to llama.cpp's server by workload](images/endpoint.png)\n\n"
         "![Step time by number of streams and by context length](images/endpoint-growth.png)\n\n"

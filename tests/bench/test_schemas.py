@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from benchmarks.endpoint.schemas import gather as gathering
+from benchmarks.endpoint.schemas import installing
 from benchmarks.endpoint.schemas.__main__ import main, measure, table
 from benchmarks.endpoint.schemas.__main__ import packages as packages_of
-from benchmarks.endpoint.schemas.extraction import schemas_in
-from benchmarks.endpoint.schemas.gather import Entry, Source, gather, load
+from benchmarks.endpoint.schemas.extraction import is_self_contained, schemas_in
+from benchmarks.endpoint.schemas.gather import Entry, gather, load
+from benchmarks.endpoint.schemas.installing import installed, run
+from benchmarks.endpoint.schemas.sources import SOURCES, FileSource, ModelSource
 from benchmarks.endpoint.schemas.verdicts import (
     differences,
     load_verdicts,
@@ -88,8 +91,8 @@ def test_definitions_of_the_same_name_are_kept_apart() -> None:
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Returns a folder into which two packages have been downloaded."""
     sources = (
-        Source("pypi", "wheel", "1", "*/schemas/*.json"),
-        Source("npm", "@scope/tarball", "2", "package/*.yaml"),
+        FileSource("pypi", "wheel", "1", "*/schemas/*.json"),
+        FileSource("npm", "@scope/tarball", "2", "package/*.yaml"),
     )
     monkeypatch.setattr(gathering, "SOURCES", sources)
     wheel = tmp_path / "pypi-wheel-1" / "wheel.whl"
@@ -103,6 +106,8 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         archive.writestr("a/schemas/1.json", json.dumps({"type": "null", "title": "x"}))
         archive.writestr("a/schemas/2.json", json.dumps({"title": "x", "type": "null"}))
         archive.writestr("a/schemas/3.json", json.dumps(deep))
+        archive.writestr("a/schemas/4.json", json.dumps({"$ref": "https://example.org/a.json"}))
+        archive.writestr("a/schemas/5.json", "// A comment\n{}")
         archive.writestr("a/other.json", json.dumps({"type": "string"}))
     text = b"openapi: 3.0.0\ncomponents: {schemas: {Day: {type: string, example: 2026-01-02}}}\n"
     with tarfile.open(tarball, "w:gz") as archive:
@@ -114,9 +119,9 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_corpus_has_no_duplicate_and_no_oversized_schema(packages: Path) -> None:
     assert load(gather(packages)) == [
-        Entry("wheel", "a/schemas/1.json#", {"type": "null", "title": "x"}),
+        Entry("wheel 1", "a/schemas/1.json#", {"type": "null", "title": "x"}),
         Entry(
-            "@scope/tarball",
+            "@scope/tarball 2",
             "package/api.yaml#/components/schemas/Day",
             {"type": "string", "example": "2026-01-02"},
         ),
@@ -126,22 +131,23 @@ def test_a_corpus_has_no_duplicate_and_no_oversized_schema(packages: Path) -> No
 def test_models_of_a_package_are_printed_as_schemas(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = Source("pypi", "shop", "1", gathering.MODELS)
+    source = ModelSource("pypi", "shop", "1")
     monkeypatch.setattr(gathering, "SOURCES", (source,))
-    home = tmp_path / f"models-{gathering.canonical_hash(['shop==1'])[:16]}"
+    monkeypatch.setattr(installing, "run", lambda *_arguments, **_options: "")
+    home = installed("pypi", ["shop==1"], tmp_path)
     types = home / "shop" / "types"
     types.mkdir(parents=True)
     (home / "shop" / "__init__.py").touch()
     (types / "__init__.py").touch()
     (types / "order.py").write_text("import pydantic\nclass Order(pydantic.BaseModel):\n  n: int\n")
     [entry] = load(gather(tmp_path))
-    assert (entry.source, entry.name) == ("shop", "shop.types.order.Order")
+    assert (entry.source, entry.name) == ("shop 1", "shop.types.order.Order")
     assert entry.schema["properties"] == {"n": {"title": "N", "type": "integer"}}
 
 
 def test_a_failed_download_names_its_command() -> None:
     with pytest.raises(RuntimeError, match=r"exit\(3\) failed"):
-        gathering._run([sys.executable, "-c", "exit(3)"])
+        run([sys.executable, "-c", "exit(3)"])
 
 
 def test_each_schema_is_timed_and_marked_as_accepted_or_not() -> None:
@@ -161,12 +167,27 @@ def test_each_schema_is_timed_and_marked_as_accepted_or_not() -> None:
 
 
 def test_packages_are_listed_with_versions_and_counts() -> None:
-    entries = [Entry("openai", "a", {}), Entry("webpack", "b", {}), Entry("openai", "c", {})]
-    openai, webpack = (
-        next(source.version for source in gathering.SOURCES if source.name == name)
-        for name in ("openai", "webpack")
-    )
-    assert packages_of(entries).endswith(f": openai {openai} (2), webpack {webpack} (1).")
+    entries = [Entry("openai 3", "a", {}), Entry("webpack 5", "b", {}), Entry("openai 3", "c", {})]
+    assert packages_of(entries).endswith(": openai 3 (2), webpack 5 (1).")
+
+
+def test_sources_have_different_labels() -> None:
+    assert len({source.label for source in SOURCES}) == len(SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("schema", "is_contained"),
+    [
+        ({"$ref": "#/$defs/a", "$defs": {"a": {}}}, True),
+        ({"$id": "https://example.org/a.json", "$ref": "https://example.org/a.json#/b"}, True),
+        ({"$id": "https://example.org/a.json", "items": {"$ref": "a.json"}}, True),
+        ({"items": [{"$ref": "other.json#/a"}]}, False),
+    ],
+)
+def test_a_schema_that_refers_to_another_document_is_found(
+    schema: dict[str, Any], is_contained: bool
+) -> None:
+    assert is_self_contained(schema) is is_contained
 
 
 def test_changed_verdicts_are_listed(tmp_path: Path) -> None:

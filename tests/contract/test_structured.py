@@ -128,7 +128,7 @@ def test_a_constrained_answer_stops_with_its_own_eos_token(endpoint: Endpoint) -
             _format({"items": [{"type": "array", "uniqueItems": True}]}),
             "response_format.json_schema.schema.items[0].uniqueItems",
         ),
-        ({"type": "regex", "schema": "(?=a)"}, "response_format.schema"),
+        ({"type": "regex", "schema": "(?<=a)"}, "response_format.schema"),
         ({"type": "regex", "schema": r"(a)\1"}, "response_format.schema"),
     ],
 )

@@ -19,7 +19,7 @@ from typing import Any
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
-from benchmarks.endpoint.schemas.gather import SOURCES, Entry, default_folder, gather, load
+from benchmarks.endpoint.schemas.gather import Entry, default_folder, gather, load
 from benchmarks.endpoint.schemas.verdicts import (
     differences,
     load_verdicts,
@@ -179,8 +179,7 @@ def table(timings: Sequence[Timing]) -> list[str]:
 def packages(entries: Sequence[Entry]) -> str:
     """Returns a sentence that lists the source packages and their numbers of schemas."""
     counts = Counter(entry.source for entry in entries)
-    versions = {source.name: source.version for source in SOURCES}
-    named = [f"{name} {versions[name]} ({count})" for name, count in counts.items()]
+    named = [f"{label} ({count})" for label, count in counts.items()]
     return f"The packages, and how many schemas are from each: {', '.join(named)}."
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["schemas_in"]
+__all__ = ["is_self_contained", "schemas_in"]
 
 _COLLECTIONS = (("components", "schemas"), ("definitions",), ("$defs",))
 """Paths of named schemas in documents: OpenAPI 3, then Swagger 2 and JSON Schema."""
@@ -35,6 +35,23 @@ def schemas_in(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         for name in collection if isinstance(collection, dict) else ():
             if isinstance(collection[name], dict):
                 yield f"{pointer}/{name}", _self_contained(collection[name], document)
+
+
+def is_self_contained(schema: dict[str, Any]) -> bool:
+    """Whether no reference of a schema leads to another document."""
+    identifiers, references = {""}, set()
+    pending: list[Any] = [schema]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            identifiers |= {str(value[key]).rstrip("#") for key in ("$id", "id") if key in value}
+            if isinstance(value.get("$ref"), str):
+                references.add(value["$ref"].partition("#")[0])
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+    ends = {identifier.rpartition("/")[2] for identifier in identifiers}
+    return all(reference in identifiers or reference in ends for reference in references)
 
 
 def _self_contained(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:

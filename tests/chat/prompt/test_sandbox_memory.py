@@ -136,7 +136,7 @@ NAMED = [name for name in FILTERS if name not in REFUSED_FILTERS]
 def combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     operator = st.sampled_from([*"+-*/%~", "//", "==", "<", "in", "and", "or", "is eq"])
     return st.one_of(
-        st.tuples(inner, operator, inner).map(lambda parts: "({} {} {})".format(*parts)),
+        st.tuples(inner, operator, inner).map(lambda parts: "({} {} ({}))".format(*parts)),
         st.tuples(inner, st.sampled_from(NAMED)).map(lambda parts: "({}|{})".format(*parts)),
         st.tuples(inner, st.sampled_from(NAMED), inner).map(
             lambda parts: "({}|{}({}))".format(*parts)

@@ -13,7 +13,7 @@ import numpy as np
 from llguidance import LLMatcher, LLTokenizer
 from numpy.typing import NDArray
 
-from friendli_endpoint.chat.structured.digits import DigitMasks, JsonNumber
+from friendli_endpoint.chat.structured.json_text import JsonMasks, JsonText
 from friendli_endpoint.chat.structured.native import ConstraintError, catch_panics, first_line
 from friendli_endpoint.generation import Vocabulary
 
@@ -40,7 +40,7 @@ class Constraint:
         tokenizer: The compiler's view of the vocabulary.
         vocabulary: The model's tokens.
         end_ids: Tokens that end the choice; allowed where the grammar is satisfied.
-        digits: Masks that bound the length of numbers, if the output is JSON.
+        json: Masks that bound numbers and white space, if the output is JSON.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Constraint:
         tokenizer: LLTokenizer,
         vocabulary: Vocabulary,
         end_ids: frozenset[int],
-        digits: DigitMasks | None = None,
+        json: JsonMasks | None = None,
     ) -> None:
         self._matcher = matcher
         self._tokenizer = tokenizer
@@ -57,8 +57,8 @@ class Constraint:
         self._compiler_eos = np.array([tokenizer.eos_token], np.uint32)
         self._mask = np.zeros((vocabulary.size + 31) // 32, np.uint32)
         self._vocabulary = vocabulary
-        self._digits = digits
-        self._number = JsonNumber()
+        self._json = json
+        self._json_text = JsonText()
         self._failed = False
         self._forced: deque[int] = deque()
 
@@ -73,8 +73,8 @@ class Constraint:
         if self._failed:
             self._mask.fill(0)
             return self._mask
-        if self._digits is not None:
-            self._number.restrict(self._mask, self._digits)
+        if self._json is not None:
+            self._json.restrict(self._mask, self._json_text)
         # The compiler's EOS token is an ordinary token if the request sets other EOS ids.
         np.bitwise_and.at(self._mask, *_clear_bits(self._compiler_eos))
         np.bitwise_and.at(self._mask, *_clear_bits(self._end_ids))
@@ -115,7 +115,7 @@ class Constraint:
         if not self._failed:
             with self._guarded():
                 if self._matcher.consume_token(token_id):
-                    self._number.feed(self._vocabulary.token_bytes(token_id))
+                    self._json_text.feed(self._vocabulary.token_bytes(token_id))
                     stopped = bool(self._matcher.is_stopped())
                 else:
                     self._fail(f"token {token_id} is not allowed: {self._matcher.get_error()}")
@@ -150,9 +150,13 @@ class Constraint:
                 break
             if thread_time() - started > max_seconds:
                 raise ConstraintError(f"reading it takes more than {max_seconds:g} s of CPU time")
-        read = b"".join(map(self._vocabulary.token_bytes, tokens[:num_read]))
-        self._number.feed(read)
-        return encoded[len(read) :].decode(errors="replace")
+        num_bytes = 0
+        for token in tokens[:num_read]:
+            token_bytes = self._vocabulary.token_bytes(token)
+            if not self._json_text.feed(token_bytes) and self._json is not None:
+                break  # more white space than the limits allow
+            num_bytes += len(token_bytes)
+        return encoded[num_bytes:].decode(errors="replace")
 
     def tokenize(self, text: bytes) -> list[int]:
         """Tokenizes a text that is only a part of a generated token."""
@@ -167,14 +171,21 @@ class Constraint:
         if not self._failed:
             with self._guarded():
                 num_valid = self._matcher.validate_tokens(list(token_ids))
-        return not self._failed and num_valid == len(token_ids)
+        return not self._failed and num_valid == len(token_ids) and self._is_bounded(token_ids)
+
+    def _is_bounded(self, token_ids: Sequence[int]) -> bool:
+        """Whether these tokens keep JSON within the limits of white space and escapes."""
+        text = copy(self._json_text)
+        return self._json is None or all(
+            text.feed(self._vocabulary.token_bytes(token)) for token in token_ids
+        )
 
     def copy(self) -> "Constraint":
         """Returns an independent copy of this state."""
         copied = copy(self)
         copied._matcher = self._matcher.deep_copy()
         copied._mask = self._mask.copy()
-        copied._number = copy(self._number)
+        copied._json_text = copy(self._json_text)
         copied._forced = self._forced.copy()
         return copied
 

@@ -19,7 +19,7 @@ from friendli_endpoint.chat.structured.json_schema import (
 )
 from friendli_endpoint.chat.structured.matchers import MatcherCompiler, memory_for
 from friendli_endpoint.chat.structured.native import ConstraintError, first_line
-from friendli_endpoint.chat.structured.regex import PatternError, whole_pattern
+from friendli_endpoint.chat.structured.regex import PatternError, whole_patterns
 from friendli_endpoint.generation import Grammar, RequestError
 
 __all__ = ["GrammarMaker"]
@@ -92,10 +92,10 @@ class GrammarMaker:
                 code="invalid_regex",
             )
         try:
-            grammar = Grammar("regex", whole_pattern(pattern))
+            grammar = _grammar_of_all(whole_patterns(pattern))
         except PatternError as error:
             raise _request_error(param, str(error), "unsupported_regex") from error
-        return self._ensure_compiled(grammar, param)
+        return self._ensure_compiled(grammar, param, "unsupported_regex")
 
     def lark(self, text: str, param: str, max_bytes: int) -> Grammar:
         """Builds a grammar written in llguidance's dialect of Lark.
@@ -108,7 +108,7 @@ class GrammarMaker:
         Raises:
             RequestError: The grammar cannot be enforced.
         """
-        return self._ensure_compiled(Grammar("lark", text), param, max_bytes)
+        return self._ensure_compiled(Grammar("lark", text), param, max_bytes=max_bytes)
 
     def _compile_schema(self, schema: object, param: str, text: str) -> Grammar:
         rewritten = rewrite_schema(schema, param)
@@ -120,7 +120,11 @@ class GrammarMaker:
         return grammar
 
     def _ensure_compiled(
-        self, grammar: Grammar, param: str, max_bytes: int | None = None
+        self,
+        grammar: Grammar,
+        param: str,
+        code: str = "unsupported_schema",
+        max_bytes: int | None = None,
     ) -> Grammar:
         if grammar not in self._matchers:
             try:
@@ -131,7 +135,6 @@ class GrammarMaker:
                     reason = client_message(" ".join(message.split()))
                 else:
                     reason = client_message(first_line(message))
-                code = "unsupported_regex" if grammar.kind == "regex" else "unsupported_schema"
                 raise _request_error(param, reason, code) from error
         return grammar
 
@@ -157,6 +160,14 @@ class GrammarMaker:
 
     def _grammar(self, schema: dict[str, object]) -> Grammar:
         return Grammar("json_schema", json.dumps({**schema, "x-guidance": self._layout}))
+
+
+def _grammar_of_all(patterns: list[str]) -> Grammar:
+    """Returns the grammar of the texts that each of these patterns matches as a whole."""
+    if len(patterns) == 1:
+        return Grammar("regex", patterns[0])
+    terminals = " & ".join(f"/{pattern}/" for pattern in patterns)
+    return Grammar("lark", f"start: TEXT\nTEXT: {terminals}\n")
 
 
 def _request_error(param: str, reason: str, code: str) -> RequestError:

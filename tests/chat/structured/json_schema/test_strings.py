@@ -22,8 +22,8 @@ def test_values_that_violate_the_schema_are_not_allowed(schema: Schema, text: st
 @pytest.mark.parametrize(
     ("schema", "param"),
     [
-        ({"properties": {"p": {"pattern": "(?=a)"}}}, "s.properties.p.pattern"),
-        ({"properties": {"p": {"pattern": "(?=a)"}, "(?=a)": {}}}, "s.properties.p.pattern"),
+        ({"properties": {"p": {"pattern": "(?<=a)"}}}, "s.properties.p.pattern"),
+        ({"properties": {"p": {"pattern": "(?<=a)"}, "(?<=a)": {}}}, "s.properties.p.pattern"),
         ({"minLength": 10**9}, "s.minLength"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.chat.structured.regex import PatternError, whole_pattern
+from friendli_endpoint.chat.structured.regex import PatternError, whole_patterns
 from friendli_endpoint.generation import RequestError
 from tests.chat.structured.regex.helpers import check_matches, check_rejected
 from tests.chat.structured.walks import COMPILER, ENDS, allows_text, walk
@@ -39,7 +39,7 @@ TEXTS = st.text(alphabet="ab1 _-$^.\té²\u0660\u00a0K,", max_size=5)
 @given(PATTERNS, st.lists(TEXTS, min_size=6, max_size=6))
 def test_a_pattern_matches_the_whole_output_as_in_python(pattern: str, texts: list[str]) -> None:
     try:
-        whole_pattern(pattern)
+        whole_patterns(pattern)
     except PatternError as error:
         assert "anchor" in str(error)
         return

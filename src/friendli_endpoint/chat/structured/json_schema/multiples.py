@@ -1,14 +1,16 @@
-"""Values of `multipleOf`: supported if they are exact as floats and small together."""
+"""Values of `multipleOf`: counted in decimal, as their digits say, and bounded together."""
 
 from decimal import Decimal
 from fractions import Fraction
-from math import lcm
+from math import gcd, lcm
 
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 
 __all__ = ["Multiples"]
 
 _MAX_MULTIPLE = 100_000
+_MAX_COMPILED = 2**32 - 1
+"""Largest number that the compiler can count in, without the decimal point."""
 
 
 class Multiples:
@@ -16,28 +18,58 @@ class Multiples:
 
     def __init__(self) -> None:
         self._coefficient = 1
-        self._scale = 1
+        self._decimals = 0
 
-    def add(self, value: int | float, path: SchemaPath) -> int | float:
-        """Adds a value and returns it, as an integer if it is whole.
+    def add(self, value: int | float, path: SchemaPath, *, whole: bool = False) -> int | float:
+        """Adds a value, and returns the one that the compiler reads as exactly this decimal.
+
+        Args:
+            value: The value; of a float, the digits that JSON writes count.
+            path: Path of the keyword.
+            whole: Whether only whole numbers are multiplied: then the result is whole.
 
         Raises:
-            SchemaError: It is inexact, or the grammar would become too large.
+            SchemaError: The compiler does not read it exactly, or the grammar would become too
+                large.
         """
-        if Fraction(value) != Fraction(str(value)):
+        decimal = Decimal(str(value)).normalize()
+        exact = Fraction(decimal)
+        if whole:
+            exact = Fraction(exact.numerator)  # The least common multiple with 1.
+        if not _is_read_exactly(exact):
             raise SchemaError(
                 path,
-                "a 64-bit float does not represent it exactly, so validators disagree about its "
-                "multiples; use whole numbers",
+                "the compiler multiplies it by 10 in floating point until it is whole, which "
+                "rounding prevents for this value; use a simpler step, such as 0.01",
             )
-        exact = Decimal(str(value)).normalize()
-        scale = 10 ** max(0, -int(exact.as_tuple().exponent))
-        self._coefficient = lcm(self._coefficient, int(exact * scale))
-        self._scale = max(self._scale, scale)
-        if self._coefficient * self._scale > _MAX_MULTIPLE:
+        self._count(exact, 0 if whole else max(0, -int(decimal.as_tuple().exponent)), path)
+        return int(exact) if exact.denominator == 1 else float(exact)
+
+    def _count(self, exact: Fraction, decimals: int, path: SchemaPath) -> None:
+        """Bounds the least common multiple, in units of the last decimal."""
+        common = max(decimals, self._decimals)
+        self._coefficient = lcm(
+            self._coefficient * 10 ** (common - self._decimals), int(exact * 10**common)
+        )
+        self._decimals = common
+        coefficient = self._coefficient // gcd(self._coefficient, 10**common)
+        if coefficient * (1 + common) > _MAX_MULTIPLE:
             raise SchemaError(
                 path,
-                "the least common multiple of all multipleOf values, times their decimal scale, "
-                f"must be at most {_MAX_MULTIPLE:,}",
+                "the least common multiple of all multipleOf values, without decimal point and "
+                "trailing zeros, times the number of decimals plus 1, must be at most "
+                f"{_MAX_MULTIPLE:,}",
             )
-        return int(value) if float(value).is_integer() else value
+
+
+def _is_read_exactly(exact: Fraction) -> bool:
+    """Whether the compiler turns the nearest float into exactly this decimal."""
+    if exact > _MAX_COMPILED:
+        return False
+    value, decimals = float(exact), 0
+    while not value.is_integer():
+        value *= 10
+        decimals += 1
+        if value > _MAX_COMPILED:
+            return False
+    return value <= _MAX_COMPILED and Fraction(int(value), 10**decimals) == exact

@@ -23,8 +23,10 @@ def bounds(node: SchemaNode) -> None:
 
 def multiple(node: SchemaNode) -> None:
     """Rewrites `multipleOf`."""
-    value = node.context.multiples.add(node.schema["multipleOf"], node.at("multipleOf"))
-    node.out["multipleOf"] = value
+    value, path = node.schema["multipleOf"], node.at("multipleOf")
+    node.out["multipleOf"] = node.context.multiples.add(
+        value, path, whole="number" not in node.types
+    )
 
 
 def numeric_bounds(schema: dict[str, Any], path: SchemaPath) -> dict[str, Any]:

@@ -1,14 +1,22 @@
 """String keywords: lengths, patterns and formats; a format may also be that of a number."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
-from friendli_endpoint.chat.structured.json_schema.formats import ANNOTATIONS, NUMBERS, STRINGS
+from friendli_endpoint.chat.structured.json_schema.formats import NUMBERS, format_pattern
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
 from friendli_endpoint.chat.structured.json_schema.numbers import numeric_bounds
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
-from friendli_endpoint.chat.structured.regex import PatternError, loose_pattern, search_pattern
+from friendli_endpoint.chat.structured.regex import (
+    PatternError,
+    loose_pattern,
+    search_pattern,
+    search_patterns,
+)
 
 __all__ = ["formatted", "lengths", "pattern", "rewrite_pattern", "rewrite_pattern_loosely"]
+
+T = TypeVar("T")
 
 _MAX_LENGTH = 100_000
 _MAX_REQUIRED_LENGTH = 10_000
@@ -27,21 +35,22 @@ def lengths(node: SchemaNode) -> None:
 
 def pattern(node: SchemaNode) -> None:
     """Rewrites `pattern`."""
-    _add_pattern(node, rewrite_pattern(node.schema["pattern"], node.at("pattern")))
+    path = node.at("pattern")
+    for rewritten in _rewritten(search_patterns, node.schema["pattern"], path):
+        _add_pattern(node, f"^(?:{rewritten})$")
 
 
 def formatted(node: SchemaNode) -> None:
-    """Rewrites `format` into a pattern, or into bounds of a number."""
+    """Rewrites `format` into a pattern of strings, or into bounds of numbers.
+
+    A format of strings does not constrain numbers, nor the reverse. Any other is an annotation.
+    """
     name = node.schema["format"]
-    if "string" not in node.types:
-        if {"number", "integer"} & set(node.types) and NUMBERS.get(name):
-            node.add_all_of(numeric_bounds(NUMBERS[name], node.path))
-        return
-    if name in ANNOTATIONS:
-        return
-    if name not in STRINGS:
-        raise SchemaError(node.at("format"), f"format {name!r} is not supported; use a pattern")
-    _add_pattern(node, f"^(?:{STRINGS[name]})$")
+    defined = format_pattern(name, has_pattern="pattern" in node.schema)
+    if "string" in node.types and defined is not None:
+        _add_pattern(node, f"^(?:{defined})$")
+    if {"number", "integer"} & set(node.types) and name in NUMBERS:
+        node.add_all_of(numeric_bounds(NUMBERS[name], node.path))
 
 
 def rewrite_pattern(text: str, path: SchemaPath) -> str:
@@ -56,7 +65,7 @@ def rewrite_pattern(text: str, path: SchemaPath) -> str:
     Raises:
         SchemaError: The pattern is invalid or cannot be enforced.
     """
-    return _rewritten(search_pattern, text, path)
+    return f"^(?:{_rewritten(search_pattern, text, path)})$"
 
 
 def rewrite_pattern_loosely(text: str, path: SchemaPath) -> str:
@@ -65,12 +74,12 @@ def rewrite_pattern_loosely(text: str, path: SchemaPath) -> str:
     Raises:
         SchemaError: The pattern is invalid or cannot be enforced.
     """
-    return _rewritten(loose_pattern, text, path)
+    return f"^(?:{_rewritten(loose_pattern, text, path)})$"
 
 
-def _rewritten(rewrite: Callable[[str], str], text: str, path: SchemaPath) -> str:
+def _rewritten(rewrite: Callable[[str], T], text: str, path: SchemaPath) -> T:
     try:
-        return f"^{rewrite(text)}$"
+        return rewrite(text)
     except PatternError as error:
         raise SchemaError(path, str(error)) from error
 

@@ -9,9 +9,21 @@ differently, or that an automaton cannot match, raises a `PatternError` that nam
 from collections.abc import Sequence
 
 from friendli_endpoint.chat.structured.regex.classes import ALL_DIALECTS, ANY_DIALECT, ASCII_ONLY
-from friendli_endpoint.chat.structured.regex.nodes import PatternError
+from friendli_endpoint.chat.structured.regex.lookahead import (
+    automaton_of,
+    excluded_expression,
+    has_look,
+    leading_looks,
+    required_expression,
+)
+from friendli_endpoint.chat.structured.regex.nodes import Group, Look, PatternError, size_of
 from friendli_endpoint.chat.structured.regex.parsing import Pattern, parse
 from friendli_endpoint.chat.structured.regex.rendering import count_except, render, texts_except
+
+_MAX_SIZE_ALONE = 200
+_MAX_CHARACTERS_ALONE = 1_000
+"""Up to these sizes, a pattern with look-ahead becomes one pattern, and otherwise an intersection.
+The compiler gives up on the intersection of the three parts of zod's `email` with its format."""
 
 __all__ = [
     "Pattern",
@@ -20,30 +32,46 @@ __all__ = [
     "loose_pattern",
     "parse_pattern",
     "search_pattern",
+    "search_patterns",
     "texts_except",
     "unambiguous_patterns",
-    "whole_pattern",
+    "whole_patterns",
 ]
 
 
-def whole_pattern(pattern: str) -> str:
+def whole_patterns(pattern: str) -> list[str]:
     r"""Rewrites a pattern that must match the whole text; `\d`, `\w` and `\s` are ASCII only.
+
+    Returns:
+        Patterns all of which must match the whole text: the pattern and its look-aheads.
 
     Raises:
         PatternError: The pattern is invalid or cannot be enforced.
     """
-    return render(parse(pattern, ASCII_ONLY).root, "closed", "closed")
+    return _rendered(parse(pattern, ASCII_ONLY).root, "closed")
 
 
-def search_pattern(pattern: str) -> str:
+def search_patterns(pattern: str) -> list[str]:
     """Rewrites the `pattern` of a JSON schema, which may match anywhere in the text.
 
     If the dialects disagree about a class, the result matches only what all of them match.
 
+    Returns:
+        Patterns all of which must match the whole text: the pattern and its look-aheads.
+
     Raises:
         PatternError: The pattern is invalid or cannot be enforced.
     """
-    return render(parse_pattern(pattern).root, "open", "open")
+    return _rendered(parse_pattern(pattern).root, "open")
+
+
+def search_pattern(pattern: str) -> str:
+    """Rewrites the `pattern` of a JSON schema into one that must match the whole text.
+
+    Raises:
+        PatternError: The pattern is invalid or cannot be enforced.
+    """
+    return _rendered_alone(parse_pattern(pattern).root, "open")
 
 
 def loose_pattern(pattern: str) -> str:
@@ -52,7 +80,7 @@ def loose_pattern(pattern: str) -> str:
     Raises:
         PatternError: The pattern is invalid or cannot be enforced.
     """
-    return render(parse(pattern, ANY_DIALECT).root, "open", "open")
+    return _rendered_alone(parse(pattern, ANY_DIALECT).root, "open")
 
 
 def parse_pattern(pattern: str) -> Pattern:
@@ -80,3 +108,35 @@ def unambiguous_patterns(patterns: Sequence[Pattern]) -> tuple[list[str], str | 
     ambiguous = "".join(sorted(set().union(*(pattern.ambiguous for pattern in patterns))))
     rendered = [render(pattern.root, "open", "open", ambiguous) for pattern in patterns]
     return rendered, rf"(?s:.*)[{ambiguous}](?s:.*)" if ambiguous else None
+
+
+def _rendered(root: Group, context: str) -> list[str]:
+    leading = leading_looks(root, closed=context == "closed") if has_look(root) else None
+    if leading is None:
+        return [_rendered_alone(root, context)]
+    looks, rest = leading
+    if size_of(root) <= _MAX_SIZE_ALONE:
+        try:
+            alone = _rendered_alone(root, context)
+        except PatternError:
+            alone = ""
+        if 0 < len(alone) <= _MAX_CHARACTERS_ALONE:
+            return [alone]
+    return [render(rest, "closed", context), *map(_rendered_look, looks)]
+
+
+def _rendered_look(look: Look) -> str:
+    if look.negative:
+        return excluded_expression(look.node)
+    counted = render(look.node, "closed", "open")
+    try:
+        expression = required_expression(look.node)
+    except PatternError:  # Its automaton is too large; the compiler may still follow it.
+        return counted
+    return expression if len(expression) <= 2 * len(counted) else counted
+
+
+def _rendered_alone(root: Group, context: str) -> str:
+    if has_look(root):
+        return automaton_of(root, context, context).expression()
+    return render(root, context, context)

@@ -47,6 +47,8 @@ ALL_DIALECTS = ClassRules(_NARROW, _WIDE, r"\x{a}\x{d}\x{2028}\x{2029}")
 """A pattern matches only what it matches in all dialects."""
 ANY_DIALECT = ClassRules(_WIDE, _NARROW, r"\x{a}", loose=True)
 """A pattern matches what it matches in any dialect."""
+_ASCII_LOOSELY = ClassRules(_NARROW, _NARROW, r"\x{a}", loose=True)
+_NARROW_AND_WIDE = ((ALL_DIALECTS, ANY_DIALECT), (ASCII_ONLY, _ASCII_LOOSELY))
 
 
 class ClassParser:
@@ -67,6 +69,17 @@ class ClassParser:
         self._rules = rules
         self._ignore_case = ignore_case
         self.ambiguous: set[str] = {_S_AND_K_VARIANTS} if ignore_case else set()
+
+    def opposite(self) -> "ClassParser":
+        """Returns the parser of what is negated: wide where this one is narrow, and the reverse."""
+        rules = next(
+            narrow if self._rules is wide else wide
+            for narrow, wide in _NARROW_AND_WIDE
+            if self._rules in (narrow, wide)
+        )
+        parser = ClassParser(self._cursor, rules, self._ignore_case)
+        parser.ambiguous = self.ambiguous
+        return parser
 
     def dot(self) -> str:
         """Renders `.`, which has been read."""

@@ -7,6 +7,7 @@ __all__ = [
     "Anchor",
     "CharSet",
     "Group",
+    "Look",
     "Node",
     "PatternError",
     "Repeat",
@@ -52,7 +53,15 @@ class Repeat:
     max_count: int | None
 
 
-Node = CharSet | Anchor | Group | Repeat
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look-ahead: the text that follows must begin with a match, or must not."""
+
+    node: Group
+    negative: bool
+
+
+Node = CharSet | Anchor | Group | Repeat | Look
 
 
 def size_of(node: Node) -> int:
@@ -64,7 +73,7 @@ def size_of(node: Node) -> int:
         return 1 + sum(size_of(child) for option in node.options for child in option)
     if isinstance(node, Repeat):
         return size_of(node.node) * max(node.min_count, node.max_count or 0, 1)
-    return 1
+    return 1 + size_of(node.node) if isinstance(node, Look) else 1
 
 
 def fixed_length(node: Node) -> int:
@@ -81,6 +90,8 @@ def _fixed(node: Node) -> tuple[int, bool]:
         length, is_whole = _fixed(node.node)
         count = node.min_count if is_whole else min(2, node.max_count or 2)
         return length * max(1, count), is_whole and node.min_count == node.max_count
+    if isinstance(node, Look):
+        return 0 if node.negative else _fixed(node.node)[0], False
     return (0, True) if isinstance(node, Anchor) else _fixed_character(node)
 
 

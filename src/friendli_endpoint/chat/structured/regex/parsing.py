@@ -9,6 +9,7 @@ from friendli_endpoint.chat.structured.regex.nodes import (
     Anchor,
     CharSet,
     Group,
+    Look,
     Node,
     PatternError,
     Repeat,
@@ -25,8 +26,6 @@ _MAX_FIXED = 8 * 1024
 _MAX_DIGITS = 6
 
 _UNSUPPORTED = {
-    "(?=": "look-ahead",
-    "(?!": "look-ahead",
     "(?<=": "look-behind",
     "(?<!": "look-behind",
     "(?P=": "a back-reference",
@@ -124,16 +123,31 @@ class _Parser:
         end = Anchor(sign)
         return Group(((Repeat(_LINE_END, 0, 1), end),)) if self._loose else end
 
-    def _parenthesis(self, nesting: int) -> Group:
+    def _parenthesis(self, nesting: int) -> Group | Look:
         start = self._cursor.position
         for opening, name in _UNSUPPORTED.items():
             if self._cursor.startswith(opening):
                 raise PatternError(f"{name} {opening}…) at position {start} is not supported")
+        for opening, negative in (("(?=", False), ("(?!", True)):
+            if self._cursor.skip(opening):
+                return self._look(start, nesting, negative)
         self._cursor.match(_OPENING)
         if self._cursor.startswith("?"):
             raise PatternError(
                 f"a group with flags or of an unknown kind at position {start} is not supported"
             )
+        return self._closed(start, nesting)
+
+    def _look(self, start: int, nesting: int, negative: bool) -> Look:
+        """Parses a look-ahead; where it is negative, the wider of two dialects is the safe one."""
+        classes, loose = self._classes, self._loose
+        if negative:
+            self._classes, self._loose = classes.opposite(), not loose
+        group = self._closed(start, nesting)
+        self._classes, self._loose = classes, loose
+        return Look(group, negative)
+
+    def _closed(self, start: int, nesting: int) -> Group:
         group = self.group(nesting + 1)
         if not self._cursor.skip(")"):
             raise PatternError(f"unclosed ( at position {start}")
@@ -146,8 +160,9 @@ class _Parser:
             if self._cursor.match(_COUNT_WITHOUT_MIN):
                 raise PatternError(f"the repetition at position {start} has no minimum")
             return node
-        if isinstance(node, Anchor):
-            raise PatternError(f"a repeated anchor at position {start} is not supported")
+        if isinstance(node, Anchor | Look):
+            kind = "anchor" if isinstance(node, Anchor) else "look-ahead"
+            raise PatternError(f"a repeated {kind} at position {start} is not supported")
         min_count, max_count = _SIGNS.get(found[0]) or _counts(found, start)
         self._cursor.skip("?")
         again = self._cursor.position

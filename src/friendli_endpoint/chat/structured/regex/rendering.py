@@ -8,6 +8,7 @@ from friendli_endpoint.chat.structured.regex.nodes import (
     Anchor,
     CharSet,
     Group,
+    Look,
     Node,
     PatternError,
     Repeat,
@@ -33,7 +34,7 @@ def render(node: Node, left: str, right: str, excluded: str = "") -> str:
         excluded: Characters that are never matched, in the syntax inside a class.
 
     Raises:
-        PatternError: An anchor can never match where it is.
+        PatternError: An anchor can never match where it is, or there is a look-ahead.
     """
     if isinstance(node, Group):
         options = (_sequence(option, left, right, excluded) for option in node.options)
@@ -44,6 +45,8 @@ def render(node: Node, left: str, right: str, excluded: str = "") -> str:
         max_count = "" if node.max_count is None else node.max_count
         repeated = render(node.node, "inner", "inner", excluded)
         return f"(?:{repeated}){{{node.min_count},{max_count}}}"
+    if isinstance(node, Look):
+        raise PatternError("look-ahead is not supported in this place")
     return _char_set(node, excluded)
 
 

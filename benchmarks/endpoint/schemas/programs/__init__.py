@@ -1,0 +1,1 @@
+"""Programs that print schemas with the libraries that applications use; none is imported."""
