@@ -9,8 +9,8 @@ from typing import Any
 def as_httpx(response: Any) -> Any:
     """Return a response as one of httpx, if the program has imported httpx.
 
-    httpx is never imported here. A response that is not one of httpx2 is returned unchanged, and so
-    is one whose body has not been read, which only its own library can read.
+    httpx is never imported here. A response that is not one of httpx2 is returned unchanged. One
+    whose body has not been read, that of a stream, becomes one that is closed and has no content.
 
     Args:
         response: Response of an HTTP client, or None.
@@ -21,10 +21,6 @@ def as_httpx(response: Any) -> Any:
         return response
     if isinstance(response, httpx.Response):
         return response
-    try:
-        content = response.content
-    except httpx2.ResponseNotRead:
-        return response
     converted = httpx.Response(
         response.status_code,
         # The content is decoded already.
@@ -33,7 +29,10 @@ def as_httpx(response: Any) -> Any:
         extensions=response.extensions,
         history=[as_httpx(earlier) for earlier in response.history],
     )
-    converted._content = content
+    try:
+        converted._content = response.content
+    except httpx2.ResponseNotRead:
+        del converted._content
     converted.is_closed = converted.is_stream_consumed = True
     return converted
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Type
 
 import pydantic
 from pydantic import ConfigDict, Field, GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, SchemaSerializer, core_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,9 +35,12 @@ UNSET_SENTINEL = "~?~unset~?~sentinel~?~"
 
 
 class Unset:
-    """Type of `UNSET`: falsy, and a singleton, also after copying and unpickling."""
+    """Type of `UNSET`: falsy, and a singleton, also after copying and unpickling.
 
-    __slots__ = ()
+    In the JSON of a program's own dicts, pydantic writes it as null. It has a `__dict__`, because
+    FastAPI's encoder writes an unknown object by `vars()`: as `{}`.
+    """
+
     _instance: ClassVar[Unset | None] = None
 
     def __new__(cls) -> Unset:
@@ -66,6 +69,15 @@ class Unset:
 
     def __reduce__(self) -> str:
         return "UNSET"
+
+    __pydantic_serializer__: ClassVar[SchemaSerializer] = SchemaSerializer(
+        core_schema.any_schema(
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda _: None, when_used="json"
+            )
+        )
+    )
+    """Where pydantic looks for the serializer of an object in a field without a type."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -11,7 +11,19 @@ import friendli
 from friendli import SyncFriendli, _errors, models
 
 from .conftest import Caller, Sync
-from .wire import ERROR, MESSAGES, SECRET, Serve, answer, completion, json_answer
+from .wire import (
+    DONE,
+    ERROR,
+    MESSAGES,
+    SECRET,
+    A,
+    Serve,
+    answer,
+    completion,
+    event,
+    json_answer,
+    stream_answer,
+)
 
 
 @pytest.mark.parametrize(
@@ -244,6 +256,18 @@ class TestRawResponse:
             "/dedicated/v1/chat/completions",
         )
         assert response is caught.value.raw_response
+
+    def test_of_an_error_in_a_stream_too(self, serve: Serve, caller: Caller) -> None:
+        import httpx
+
+        server = serve(stream_answer([A, event({"error": {"message": "m"}}), DONE]))
+        error = caller.events(server.url).error
+        assert isinstance(error, friendli.StreamError)
+        response = error.raw_response
+        assert isinstance(response, httpx.Response) and response.is_closed
+        assert response.headers["content-type"].startswith("text/event-stream")
+        with pytest.raises(httpx.ResponseNotRead):  # as of any stream
+            assert response.content
 
     def test_it_is_one_of_httpx2_otherwise(
         self, serve: Serve, caller: Caller, monkeypatch: pytest.MonkeyPatch
