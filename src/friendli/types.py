@@ -7,10 +7,21 @@ reads as `None` and is dumped as null.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from operator import is_
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar, Union, get_args
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    Never,
+    TypeVar,
+    Union,
+    get_args,
+)
 
 import pydantic
 from pydantic import ConfigDict, Field, GetCoreSchemaHandler
@@ -35,12 +46,14 @@ UNSET_SENTINEL = "~?~unset~?~sentinel~?~"
 
 
 class Unset:
-    """Type of `UNSET`: falsy, and a singleton, also after copying and unpickling.
+    """Type of `UNSET`: falsy, empty, and a singleton, also after copying and unpickling.
 
-    In the JSON of a program's own dicts, pydantic writes it as null. It has a `__dict__`, because
-    FastAPI's encoder writes an unknown object by `vars()`: as `{}`.
+    It is the empty text where it is printed or formatted, and it is iterable, because programs
+    print `delta.content` and iterate over `message.tool_calls` without a test. In the JSON of a
+    program's own dicts, pydantic writes it as null, and FastAPI's `jsonable_encoder` as `{}`.
     """
 
+    __slots__ = ()
     _instance: ClassVar[Unset | None] = None
 
     def __new__(cls) -> Unset:
@@ -52,8 +65,14 @@ class Unset:
     def __bool__(self) -> Literal[False]:
         return False
 
+    def __iter__(self) -> Iterator[Never]:
+        return iter(())
+
     def __repr__(self) -> str:
         return "Unset()"
+
+    def __str__(self) -> str:
+        return ""
 
     def __eq__(self, value: object) -> bool:
         return isinstance(value, Unset)

@@ -29,7 +29,13 @@ class TestUnset:
         assert adapter.dump_json({"calls": UNSET, "all": [UNSET]}) == b'{"calls":null,"all":[null]}'
         assert adapter.dump_python({"calls": UNSET}) == {"calls": UNSET}
 
-    def test_encoders_of_web_frameworks_write_an_empty_object(self) -> None:
-        """FastAPI tries `vars()` last; programs pass `delta.content` on in their responses."""
-        assert vars(UNSET) == {}
+    def test_absent_text_prints_and_formats_as_nothing(self) -> None:
+        assert str(UNSET) == f"{UNSET}" == "%s" % UNSET == ""  # noqa: UP031
+        assert f"{[UNSET]}" == "[Unset()]"
+
+    def test_iteration_over_an_absent_list_yields_nothing(self) -> None:
+        assert list(UNSET) == []
+        assert "x" not in UNSET
+
+    def test_fastapi_s_encoder_writes_an_empty_object(self) -> None:
         assert jsonable_encoder({"content": UNSET}) == {"content": {}}

@@ -76,12 +76,15 @@ DIFFERENCES = (
         {"foreign_histories": ("developer", "system parts")},
     ),
     Difference(
-        "the message of an answer, given back as it is",
+        "the message of an answer, or its `tool_calls`, given back as they are",
         "ValidationError",
         "ValidationError",
         "sent",
         {
             "tool_messages": (
+                "calls of the answer, answer",
+                "calls of the answer, error",
+                "calls of the answer, sent",
                 "the message itself, answer",
                 "the message itself, error",
                 "the message itself, sent",

@@ -1,11 +1,12 @@
 """Writes the outputs of all programs to `output`, from the environments of `make test-compat`.
 
-Usage: `python -m tests.compat.record`. Read the differences before committing them; those between
-the clients belong into `differences.py`.
+Usage: `python -m tests.compat.record [PROGRAM ...]`. Read the differences before committing them;
+those between the clients belong into `differences.py`.
 """
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.compat.outputs import RUNS, output_file
@@ -24,4 +25,5 @@ def record(version: str, program: str) -> None:
 
 if __name__ == "__main__":
     with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(record, *zip(*RUNS, strict=True)))
+        chosen = [run for run in RUNS if run[1] in sys.argv[1:] or not sys.argv[1:]]
+        list(pool.map(record, *zip(*chosen, strict=True)))

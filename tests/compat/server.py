@@ -16,6 +16,7 @@ The answers are deterministic: of one process of a program, and counted by model
 | `count:M` | the number of requests with model M |
 | `status-S`, `status-S-text` | the status S with JSON, or with HTML |
 | `not-json`, `wrong-shape`, `wrong-type` | an invalid body with status 200 |
+| `hang` | nothing, until the client disconnects |
 | `cut`, `no-done`, `error-event` | streams that break, end without `[DONE]`, or contain an error |
 """
 
@@ -99,6 +100,9 @@ class Handler(BaseHTTPRequestHandler):
         name, *details = model.split("-")
         if name == "status" or (name == "fail" and count <= int(details[1])):
             self._fail(int(details[0]), as_text=details[-1] == "text")
+        elif model == "hang":
+            self.rfile.read(1)
+            self.close_connection = True
         elif model == "not-json":
             self._send(200, "application/json", "{nothing")
         elif model == "wrong-shape":

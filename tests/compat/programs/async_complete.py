@@ -40,6 +40,7 @@ async def main():
     coroutine = friendli.dedicated.chat.complete(
         model="plain", messages=[{"role": "user", "content": "Hello!"}]
     )
+    print("is async:", asyncio.iscoroutinefunction(friendli.dedicated.chat.complete))
     print("is a coroutine:", asyncio.iscoroutine(coroutine))
     print("outside of a with:", (await coroutine).choices[0].message.content)
 

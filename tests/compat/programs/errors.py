@@ -68,8 +68,18 @@ with SyncFriendli(token="t", server_url=URL, retry_config=None) as friendli:
     attempt("plain", "unknown role", messages=[{"role": "owl", "content": "Hello!"}])
     attempt("plain", "unknown argument", max_token=5)
     attempt("plain", "stop as text", stop="x")
+    attempt("hang", timeout_ms=300)
+    attempt("hang", "a stream that hangs", timeout_ms=300, stream=True)
     attempt("plain", "no port", server_url="http://127.0.0.1:9")
 
+    try:
+        chat.complete(model="hang", messages=HELLO, timeout_ms=300)
+    except httpx.TimeoutException as error:
+        print("timeout:", isinstance(error, httpx.ReadTimeout), isinstance(error, httpx.HTTPError))
+    try:
+        chat.complete(model="plain", messages=HELLO, server_url="http://127.0.0.1:9")
+    except httpx.ConnectError as error:
+        print("refused:", isinstance(error, httpx.TransportError))
     try:
         chat.complete(model="status-404", messages=HELLO)
     except models.FriendliCoreError as error:

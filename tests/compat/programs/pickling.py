@@ -38,6 +38,13 @@ with SyncFriendli(token="t", server_url=URL, retry_config=None) as friendli:
             print(f"{model}, text:", str(copied).splitlines()[0] == str(error).splitlines()[0])
             print(f"{model}, body:", copied.body, copied.headers["content-type"])
 
+for name, action in {"pickled": pickle.dumps, "copied": copy.deepcopy}.items():
+    try:
+        action(friendli)
+        print(f"client, {name}:", True)
+    except TypeError as error:
+        print(f"client, {name}:", type(error).__name__)
+
 message = core.UserMessage(content=[core.TextContent(text="a")], name="n")
 print("message:", again(message) == message, again(message))
 print("unset is falsy:", bool(again(UNSET)), again(UNSET) == UNSET, repr(UNSET))

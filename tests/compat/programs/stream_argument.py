@@ -24,6 +24,11 @@ with SyncFriendli(token="t", server_url=URL) as friendli:
         for number, event in enumerate(events):
             print(f"event {number}:", event)
 
+    print("printed: ", end="")
+    for event in chat.complete(model="plain", messages=HELLO, stream=True):
+        print(event.data.choices[0].delta.content, end="", flush=True)
+    print("|")
+
     text = ""
     for event in chat.complete(model="plain", messages=HELLO, stream=True):
         text += event.data.choices[0].delta.content or ""

@@ -1,5 +1,6 @@
 """A sync chat, as on the first page of the documentation."""
 
+import inspect
 import os
 
 from friendli import SyncFriendli
@@ -49,6 +50,11 @@ with SyncFriendli(token=os.getenv("FRIENDLI_TOKEN", "t"), server_url=URL) as fri
         timeout_ms=30_000,
     )
     print("headers:", res.choices[0].message.content)
+
+wanted = {"model": "plain", "messages": HELLO, "max_tokens": 5, "num_beams": 4}
+known = inspect.signature(friendli.dedicated.chat.complete).parameters
+print("known arguments:", [name for name in wanted if name in known])
+print("kinds:", sorted({str(parameter.kind) for parameter in known.values()}))
 
 friendli = SyncFriendli("Bearer t", server_url=URL + "/")
 res = friendli.dedicated.chat.complete(model="headers", messages=HELLO)

@@ -107,6 +107,16 @@ with SyncFriendli(token="t", server_url=URL) as friendli:
     }
     finish("typed dicts", said, result)
 
+    # A loop over the calls of an answer that has none
+    message = chat.complete(model="plain", messages=[QUESTION], tools=TOOLS).choices[0].message
+    print("no calls:", [weather(call) for call in message.tool_calls], message.tool_calls)
+    said = {"role": message.role, "content": message.content, "tool_calls": message.tool_calls}
+    finish("fields of a message without calls", said, QUESTION)
+    finish("dict of a message without calls", dict(message), QUESTION)
+    said = {"role": "assistant", "content": asked.choices[0].message.content}
+    said["tool_calls"] = asked.choices[0].message.tool_calls
+    finish("calls of the answer", said, {"role": "tool", "tool_call_id": call.id, "content": "sun"})
+
     # Tools as objects, a chosen tool, and two calls in one answer
     tool = models.Tool(function=models.Function(name="weather", parameters={"type": "object"}))
     print("tool:", tool)
