@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any
 
@@ -33,6 +34,8 @@ def as_httpx(response: Any) -> Any:
         converted._content = response.content
     except httpx2.ResponseNotRead:
         del converted._content
+    with contextlib.suppress(RuntimeError):  # it was not closed yet
+        converted.elapsed = response.elapsed
     converted.is_closed = converted.is_stream_consumed = True
     return converted
 
@@ -42,4 +45,6 @@ def _request(httpx: Any, response: Any) -> Any:
         request = response.request
     except RuntimeError:  # none was set
         return None
-    return httpx.Request(request.method, str(request.url), headers=request.headers.raw)
+    return httpx.Request(
+        request.method, str(request.url), headers=request.headers.raw, content=request.content
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import pickle
 import sys
 
@@ -92,7 +93,6 @@ def test_invalid_bodies_raise_response_validation_error(
 
 
 def test_content_type_ignores_case_and_parameters(serve: Serve, caller: Caller) -> None:
-    import json
 
     from .wire import completion
 
@@ -255,6 +255,8 @@ class TestRawResponse:
             "POST",
             "/dedicated/v1/chat/completions",
         )
+        assert json.loads(response.request.content)["model"] == "e"
+        assert response.elapsed.total_seconds() >= 0
         assert response is caught.value.raw_response
 
     def test_of_an_error_in_a_stream_too(self, serve: Serve, caller: Caller) -> None:

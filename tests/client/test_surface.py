@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 import typing
 from typing import Any
 
@@ -52,16 +53,20 @@ def test_dedicated_chat_complete_response_is_an_answer_or_a_stream() -> None:
     assert origins == [friendli.EventStream, friendli.EventStreamAsync]
 
 
-def test_http_validation_error_parses_its_body() -> None:
+def test_programs_can_construct_an_http_validation_error() -> None:
     from friendli import models
 
-    detail = [{"loc": ["body", "messages", 0], "msg": "Field required", "type": "missing"}]
-    error = models.HTTPValidationError("m", httpx2.Response(422, json={"detail": detail}))
-    (wrong,) = error.data.detail or []
-    assert wrong == models.ValidationError(
-        loc=["body", "messages", 0], msg="Field required", type="missing"
+    wrong = models.ValidationError(loc=["body", 0], msg="Field required", type="missing")
+    data = models.HTTPValidationErrorData(detail=[wrong])
+    error = models.HTTPValidationError(data, httpx2.Response(422, text="the body"))
+    assert (error.data, error.status_code, error.body, str(error)) == (
+        data,
+        422,
+        "the body",
+        "the body",
     )
-    assert not models.HTTPValidationError("m", httpx2.Response(422, json={})).data.detail
+    assert pickle.loads(pickle.dumps(error)).data == data
+    assert models.HTTPValidationError(data, httpx2.Response(422), "given").body == "given"
 
 
 def test_sdk_configuration_is_frozen_and_hides_the_token() -> None:

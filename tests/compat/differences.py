@@ -217,6 +217,18 @@ DIFFERENCES = (
         {"mocks_patched": ("side effect",)},
     ),
     Difference(
+        "classes of `stream.response`, `error.headers` and the requests and responses of hooks",
+        "httpx's",
+        "httpx's",
+        "httpx2's; httpx's with `client=httpx.Client()`",
+        {
+            "errors": ("class of headers",),
+            "hooks": ("class of requests", "class of responses"),
+            "stream_method": ("class of the response",),
+            "stream_argument": ("class of the response",),
+        },
+    ),
+    Difference(
         "`after_error` hooks of a call that is retried",
         "run after every attempt",
         SAME,

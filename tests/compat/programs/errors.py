@@ -84,6 +84,8 @@ with SyncFriendli(token="t", server_url=URL, retry_config=None) as friendli:
         chat.complete(model="status-404", messages=HELLO)
     except models.FriendliCoreError as error:
         print("common base:", error.status_code)
+        print("class of headers:", isinstance(error.headers, httpx.Headers))
+        print("request:", error.raw_response.request.method, error.raw_response.request.content[:9])
     try:
         chat.complete("plain", HELLO)
     except TypeError:
@@ -93,6 +95,11 @@ with SyncFriendli(token="t", server_url=URL, retry_config=None) as friendli:
     except TypeError:
         print("no model: TypeError")
 
+detail = [models.ValidationError(loc=["body", "model"], msg="missing", type="t")]
+data = models.HTTPValidationErrorData(detail=detail)
+made = models.HTTPValidationError(data, httpx.Response(422, text="the body"))
+print("made:", made, made.status_code, made.data.detail[0].loc)
+print("made without a reason:", models.NoResponseError())
 print("subclasses:", issubclass(models.SDKError, models.FriendliCoreError))
 print("of a validation:", issubclass(models.ResponseValidationError, models.FriendliCoreError))
 print(

@@ -1,7 +1,10 @@
 """Hooks, registered in the only way there is."""
 
 import asyncio
+import json
 import os
+
+import httpx
 
 from friendli import AsyncFriendli, SyncFriendli, models
 from friendli.core._hooks import AfterErrorHook, AfterSuccessHook, BeforeRequestHook
@@ -41,6 +44,16 @@ class Guard(BeforeRequestHook):
         return request
 
 
+class Classes(BeforeRequestHook, AfterSuccessHook):
+    def before_request(self, hook_ctx, request):
+        print("class of requests:", isinstance(request, httpx.Request))
+        return request
+
+    def after_success(self, hook_ctx, response):
+        print("class of responses:", isinstance(response, httpx.Response))
+        return httpx.Response(200, json={**json.loads(response.read()), "id": "changed"})
+
+
 def hooks_of(friendli):
     return friendli.core.sdk_configuration.__dict__["_hooks"]
 
@@ -71,6 +84,26 @@ with SyncFriendli(token="t", server_url=URL, retry_config=CONFIG) as friendli:
 class Swap(AfterErrorHook):
     def after_error(self, hook_ctx, response, error):
         return response, Refusal(f"swapped {response.status_code}")
+
+
+friendli = SyncFriendli(token="t", server_url=URL)
+hooks_of(friendli).register_before_request_hook(Classes())
+hooks_of(friendli).register_after_success_hook(Classes())
+print("response of a hook:", friendli.dedicated.chat.complete(model="plain", messages=HELLO).id)
+
+
+class Rewrite(BeforeRequestHook):
+    def before_request(self, hook_ctx, request):
+        body = json.loads(request.content)
+        body["messages"].append({"role": "user", "content": "added"})
+        kept = {name: request.headers[name] for name in ("authorization", "accept")}
+        return httpx.Request(request.method, request.url, headers=kept, json=body)
+
+
+friendli = SyncFriendli(token="t", server_url=URL, client=httpx.Client())
+hooks_of(friendli).register_before_request_hook(Rewrite())
+res = friendli.dedicated.chat.complete(model="echo", messages=HELLO)
+print("request of a hook:", res.choices[0].message.content)
 
 
 async def main():

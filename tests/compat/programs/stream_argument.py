@@ -3,6 +3,8 @@
 import asyncio
 import os
 
+import httpx
+
 from friendli import AsyncFriendli, SyncFriendli
 
 URL = os.environ["ENDPOINT_URL"]
@@ -71,6 +73,7 @@ with SyncFriendli(token="t", server_url=URL) as friendli:
     events.close()
     print("left early:", event.data.choices[0].index)
     print("response:", events.response.status_code, events.response.headers["content-type"])
+    print("class of the response:", isinstance(events.response, httpx.Response))
     print("dump:", event.model_dump(by_alias=True))
     print("dump without None:", event.data.model_dump(by_alias=True, exclude_none=True))
 
