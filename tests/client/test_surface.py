@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import subprocess
+import sys
 import typing
 from typing import Any
 
@@ -17,12 +19,21 @@ NAMES = {
     "friendli.core": "VERSION OPENAPI_DOC_VERSION USER_AGENT SERVERS SDKConfiguration "
     "SyncFriendliCore AsyncFriendliCore SDKError ChatChoice",
     "friendli.core._hooks": "SDKInitHook BeforeRequestHook AfterSuccessHook AfterErrorHook "
-    "BeforeRequestContext AfterSuccessContext AfterErrorContext HookContext SDKHooks",
+    "BeforeRequestContext AfterSuccessContext AfterErrorContext HookContext Hooks SDKHooks",
+    "friendli.core._hooks.sdkhooks": "SDKHooks",
+    "friendli.core._hooks.types": "BeforeRequestHook HookContext Hooks",
+    "friendli.core._version": "__version__",
     "friendli.core.sdk": "SyncFriendliCore AsyncFriendliCore",
     "friendli.core.sdkconfiguration": "SDKConfiguration SERVERS",
     "friendli.core.httpclient": "HttpClient AsyncHttpClient ClientOwner close_clients",
     "friendli.core.dedicated_chat": "SyncDedicatedChat AsyncDedicatedChat",
     "friendli.core.models": "DedicatedChatCompleteResponse HTTPValidationErrorData",
+    "friendli.core.models.chatlogprobs_output": "ChatLogprobsOutput",
+    "friendli.core.models.dedicatedchatcompleteop": "DedicatedChatCompleteResponse",
+    "friendli.core.models.message": "Message",
+    "friendli.core.models.no_response_error": "NoResponseError",
+    "friendli.core.models.sdkerror": "SDKError",
+    "friendli.core.models.usermessage": "UserMessage UserMessageTypedDict",
     "friendli.core.utils": "RetryConfig BackoffStrategy Logger",
     "friendli.core.utils.eventstreaming": "EventStream EventStreamAsync ServerEvent",
     "friendli.dedicated.chat": "SyncChat AsyncChat",
@@ -42,6 +53,14 @@ def test_names_of_the_published_client_can_be_imported(module: str) -> None:
         scope: dict[str, Any] = {}
         exec(f"from {module} import {name}", scope)
         assert scope[name] is not None
+
+
+def test_a_module_of_a_class_can_be_imported_first() -> None:
+    program = (
+        "from friendli.core.models.usermessage import UserMessage; print(UserMessage.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("UserMessage\n", "")
 
 
 def test_dedicated_chat_complete_response_is_an_answer_or_a_stream() -> None:
