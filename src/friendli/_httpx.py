@@ -45,6 +45,10 @@ def _request(httpx: Any, response: Any) -> Any:
         request = response.request
     except RuntimeError:  # none was set
         return None
+    try:
+        content = request.content
+    except RuntimeError:  # a hook's request, whose body is a stream
+        content = None
     return httpx.Request(
-        request.method, str(request.url), headers=request.headers.raw, content=request.content
+        request.method, str(request.url), headers=request.headers.raw, content=content
     )

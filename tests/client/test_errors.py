@@ -5,6 +5,7 @@ import json
 import pickle
 import sys
 
+import httpx2
 import pydantic
 import pytest
 
@@ -259,6 +260,12 @@ class TestRawResponse:
         assert response.elapsed.total_seconds() >= 0
         assert response is caught.value.raw_response
 
+    def test_the_request_of_a_hook_may_have_a_body_that_cannot_be_read(self) -> None:
+        request = httpx2.Request("POST", "http://host", content=iter([b"a"]))
+        response = httpx2.Response(400, request=request, text="b")
+        converted = models.SDKError("m", response).raw_response.request
+        assert (converted.method, converted.url.host) == ("POST", "host")
+
     def test_of_an_error_in_a_stream_too(self, serve: Serve, caller: Caller) -> None:
         import httpx
 
@@ -274,8 +281,6 @@ class TestRawResponse:
     def test_it_is_one_of_httpx2_otherwise(
         self, serve: Serve, caller: Caller, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        import httpx2
-
         monkeypatch.delitem(sys.modules, "httpx", raising=False)
         with pytest.raises(friendli.SDKError) as caught:
             caller.call(serve(answer(b"", 418)).url)
