@@ -13,10 +13,13 @@ NO_MODEL := not model and not load
 # Prints the output of each part of `check` in one piece; make 3.81 does not support this.
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
+# One environment for each version of the client that `test-compat` runs.
+COMPAT := $(VENV)/compat
+
 # Without cached bytecode, collecting the tests takes five seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check check-lint check-types check-tests test fmt lint types bench load docs clean
+.PHONY: demo check check-lint check-types check-tests test test-compat fmt lint types bench load docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run
@@ -58,6 +61,10 @@ types: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks
 
+# Programs for the published client, under both generations of it and under this one.
+test-compat: $(VENV)/.dev $(COMPAT)/0.12.2/.made $(COMPAT)/0.16.5/.made $(COMPAT)/ours/.made
+	@$(PYTEST) -q $(PARALLEL) tests/compat/test_compat.py tests/compat/published.py
+
 # Soak and fault-injection tests; takes a quarter of an hour and rewrites docs/reliability.md.
 load: $(VENV)/.dev
 	@$(BIN)/python -m tests.load
@@ -80,4 +87,13 @@ $(VENV)/.run: pyproject.toml
 $(VENV)/.dev: $(VENV)/.run .ci/constraints.txt
 	@$(PIP) install --quiet --upgrade 'pip>=25.1'
 	@$(PIP) install --quiet -c .ci/constraints.txt --group test --group lint
+	@touch $@
+
+$(COMPAT)/ours/.made: CLIENT := -e .
+$(COMPAT)/ours/.made: pyproject.toml
+$(COMPAT)/%/.made: CLIENT = friendli==$*
+$(COMPAT)/%/.made: tests/compat/requirements.txt
+	@echo "Setting up $(@D) ..."
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet $(CLIENT) -r $<
 	@touch $@

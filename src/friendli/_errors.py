@@ -195,18 +195,17 @@ class ResponseTooLargeError(ResponseValidationError):
 
 
 class HTTPValidationError(FriendliCoreError):
-    """Kept for programs that import it; the status 422 raises UnprocessableEntityError."""
+    """Kept for programs that construct it; the status 422 raises UnprocessableEntityError.
 
-    @property
-    def data(self) -> HTTPValidationErrorData:
-        """The parsed body, with one entry per invalid field.
+    Attributes:
+        data: The parsed body, with one entry per invalid field.
+    """
 
-        Raises:
-            pydantic.ValidationError: The body has another form.
-        """
-        from friendli.models.validation import HTTPValidationErrorData
-
-        return HTTPValidationErrorData.model_validate_json(self.body)
+    def __init__(
+        self, data: HTTPValidationErrorData, raw_response: Any, body: str | None = None
+    ) -> None:
+        super().__init__(raw_response.text if body is None else body, raw_response, body)
+        self.data = data
 
 
 class NoResponseError(FriendliError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any
 
@@ -9,8 +10,8 @@ from typing import Any
 def as_httpx(response: Any) -> Any:
     """Return a response as one of httpx, if the program has imported httpx.
 
-    httpx is never imported here. A response that is not one of httpx2 is returned unchanged, and so
-    is one whose body has not been read, which only its own library can read.
+    httpx is never imported here. A response that is not one of httpx2 is returned unchanged. One
+    whose body has not been read, that of a stream, becomes one that is closed and has no content.
 
     Args:
         response: Response of an HTTP client, or None.
@@ -21,10 +22,6 @@ def as_httpx(response: Any) -> Any:
         return response
     if isinstance(response, httpx.Response):
         return response
-    try:
-        content = response.content
-    except httpx2.ResponseNotRead:
-        return response
     converted = httpx.Response(
         response.status_code,
         # The content is decoded already.
@@ -33,7 +30,12 @@ def as_httpx(response: Any) -> Any:
         extensions=response.extensions,
         history=[as_httpx(earlier) for earlier in response.history],
     )
-    converted._content = content
+    try:
+        converted._content = response.content
+    except httpx2.ResponseNotRead:
+        del converted._content
+    with contextlib.suppress(RuntimeError):  # it was not closed yet
+        converted.elapsed = response.elapsed
     converted.is_closed = converted.is_stream_consumed = True
     return converted
 
@@ -43,4 +45,10 @@ def _request(httpx: Any, response: Any) -> Any:
         request = response.request
     except RuntimeError:  # none was set
         return None
-    return httpx.Request(request.method, str(request.url), headers=request.headers.raw)
+    try:
+        content = request.content
+    except RuntimeError:  # a hook's request, whose body is a stream
+        content = None
+    return httpx.Request(
+        request.method, str(request.url), headers=request.headers.raw, content=content
+    )

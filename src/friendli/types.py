@@ -7,14 +7,25 @@ reads as `None` and is dumped as null.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from operator import is_
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar, Union, get_args
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    Never,
+    TypeVar,
+    Union,
+    get_args,
+)
 
 import pydantic
 from pydantic import ConfigDict, Field, GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, SchemaSerializer, core_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +46,12 @@ UNSET_SENTINEL = "~?~unset~?~sentinel~?~"
 
 
 class Unset:
-    """Type of `UNSET`: falsy, and a singleton, also after copying and unpickling."""
+    """Type of `UNSET`: falsy, empty, and a singleton, also after copying and unpickling.
+
+    It is the empty text where it is printed or formatted, and it is iterable, because programs
+    print `delta.content` and iterate over `message.tool_calls` without a test. In the JSON of a
+    program's own dicts, pydantic writes it as null, and FastAPI's `jsonable_encoder` as `{}`.
+    """
 
     __slots__ = ()
     _instance: ClassVar[Unset | None] = None
@@ -49,8 +65,14 @@ class Unset:
     def __bool__(self) -> Literal[False]:
         return False
 
+    def __iter__(self) -> Iterator[Never]:
+        return iter(())
+
     def __repr__(self) -> str:
         return "Unset()"
+
+    def __str__(self) -> str:
+        return ""
 
     def __eq__(self, value: object) -> bool:
         return isinstance(value, Unset)
@@ -66,6 +88,15 @@ class Unset:
 
     def __reduce__(self) -> str:
         return "UNSET"
+
+    __pydantic_serializer__: ClassVar[SchemaSerializer] = SchemaSerializer(
+        core_schema.any_schema(
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda _: None, when_used="json"
+            )
+        )
+    )
+    """Where pydantic looks for the serializer of an object in a field without a type."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

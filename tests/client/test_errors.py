@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import gzip
+import json
 import pickle
 import sys
 
+import httpx2
 import pydantic
 import pytest
 
@@ -11,7 +13,19 @@ import friendli
 from friendli import SyncFriendli, _errors, models
 
 from .conftest import Caller, Sync
-from .wire import ERROR, MESSAGES, SECRET, Serve, answer, completion, json_answer
+from .wire import (
+    DONE,
+    ERROR,
+    MESSAGES,
+    SECRET,
+    A,
+    Serve,
+    answer,
+    completion,
+    event,
+    json_answer,
+    stream_answer,
+)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +94,6 @@ def test_invalid_bodies_raise_response_validation_error(
 
 
 def test_content_type_ignores_case_and_parameters(serve: Serve, caller: Caller) -> None:
-    import json
 
     from .wire import completion
 
@@ -243,13 +256,31 @@ class TestRawResponse:
             "POST",
             "/dedicated/v1/chat/completions",
         )
+        assert json.loads(response.request.content)["model"] == "e"
+        assert response.elapsed.total_seconds() >= 0
         assert response is caught.value.raw_response
+
+    def test_the_request_of_a_hook_may_have_a_body_that_cannot_be_read(self) -> None:
+        request = httpx2.Request("POST", "http://host", content=iter([b"a"]))
+        response = httpx2.Response(400, request=request, text="b")
+        converted = models.SDKError("m", response).raw_response.request
+        assert (converted.method, converted.url.host) == ("POST", "host")
+
+    def test_of_an_error_in_a_stream_too(self, serve: Serve, caller: Caller) -> None:
+        import httpx
+
+        server = serve(stream_answer([A, event({"error": {"message": "m"}}), DONE]))
+        error = caller.events(server.url).error
+        assert isinstance(error, friendli.StreamError)
+        response = error.raw_response
+        assert isinstance(response, httpx.Response) and response.is_closed
+        assert response.headers["content-type"].startswith("text/event-stream")
+        with pytest.raises(httpx.ResponseNotRead):  # as of any stream
+            assert response.content
 
     def test_it_is_one_of_httpx2_otherwise(
         self, serve: Serve, caller: Caller, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        import httpx2
-
         monkeypatch.delitem(sys.modules, "httpx", raising=False)
         with pytest.raises(friendli.SDKError) as caught:
             caller.call(serve(answer(b"", 418)).url)

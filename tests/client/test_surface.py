@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
+import subprocess
+import sys
 import typing
 from typing import Any
 
@@ -16,12 +19,21 @@ NAMES = {
     "friendli.core": "VERSION OPENAPI_DOC_VERSION USER_AGENT SERVERS SDKConfiguration "
     "SyncFriendliCore AsyncFriendliCore SDKError ChatChoice",
     "friendli.core._hooks": "SDKInitHook BeforeRequestHook AfterSuccessHook AfterErrorHook "
-    "BeforeRequestContext AfterSuccessContext AfterErrorContext HookContext SDKHooks",
+    "BeforeRequestContext AfterSuccessContext AfterErrorContext HookContext Hooks SDKHooks",
+    "friendli.core._hooks.sdkhooks": "SDKHooks",
+    "friendli.core._hooks.types": "BeforeRequestHook HookContext Hooks",
+    "friendli.core._version": "__version__",
     "friendli.core.sdk": "SyncFriendliCore AsyncFriendliCore",
     "friendli.core.sdkconfiguration": "SDKConfiguration SERVERS",
     "friendli.core.httpclient": "HttpClient AsyncHttpClient ClientOwner close_clients",
     "friendli.core.dedicated_chat": "SyncDedicatedChat AsyncDedicatedChat",
     "friendli.core.models": "DedicatedChatCompleteResponse HTTPValidationErrorData",
+    "friendli.core.models.chatlogprobs_output": "ChatLogprobsOutput",
+    "friendli.core.models.dedicatedchatcompleteop": "DedicatedChatCompleteResponse",
+    "friendli.core.models.message": "Message",
+    "friendli.core.models.no_response_error": "NoResponseError",
+    "friendli.core.models.sdkerror": "SDKError",
+    "friendli.core.models.usermessage": "UserMessage UserMessageTypedDict",
     "friendli.core.utils": "RetryConfig BackoffStrategy Logger",
     "friendli.core.utils.eventstreaming": "EventStream EventStreamAsync ServerEvent",
     "friendli.dedicated.chat": "SyncChat AsyncChat",
@@ -43,6 +55,14 @@ def test_names_of_the_published_client_can_be_imported(module: str) -> None:
         assert scope[name] is not None
 
 
+def test_a_module_of_a_class_can_be_imported_first() -> None:
+    program = (
+        "from friendli.core.models.usermessage import UserMessage; print(UserMessage.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("UserMessage\n", "")
+
+
 def test_dedicated_chat_complete_response_is_an_answer_or_a_stream() -> None:
     from friendli import models
 
@@ -52,16 +72,20 @@ def test_dedicated_chat_complete_response_is_an_answer_or_a_stream() -> None:
     assert origins == [friendli.EventStream, friendli.EventStreamAsync]
 
 
-def test_http_validation_error_parses_its_body() -> None:
+def test_programs_can_construct_an_http_validation_error() -> None:
     from friendli import models
 
-    detail = [{"loc": ["body", "messages", 0], "msg": "Field required", "type": "missing"}]
-    error = models.HTTPValidationError("m", httpx2.Response(422, json={"detail": detail}))
-    (wrong,) = error.data.detail or []
-    assert wrong == models.ValidationError(
-        loc=["body", "messages", 0], msg="Field required", type="missing"
+    wrong = models.ValidationError(loc=["body", 0], msg="Field required", type="missing")
+    data = models.HTTPValidationErrorData(detail=[wrong])
+    error = models.HTTPValidationError(data, httpx2.Response(422, text="the body"))
+    assert (error.data, error.status_code, error.body, str(error)) == (
+        data,
+        422,
+        "the body",
+        "the body",
     )
-    assert not models.HTTPValidationError("m", httpx2.Response(422, json={})).data.detail
+    assert pickle.loads(pickle.dumps(error)).data == data
+    assert models.HTTPValidationError(data, httpx2.Response(422), "given").body == "given"
 
 
 def test_sdk_configuration_is_frozen_and_hides_the_token() -> None:

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
+
+import pydantic
+from fastapi.encoders import jsonable_encoder
 
 from friendli.types import UNSET, Unset
 
@@ -19,3 +23,18 @@ class TestUnset:
         assert UNSET == Unset()
         assert UNSET != None  # noqa: E711
         assert len({UNSET, Unset()}) == 1
+
+    def test_json_of_a_program_s_own_dict_has_null(self) -> None:
+        adapter = pydantic.TypeAdapter(dict[str, Any])
+        assert adapter.dump_json({"calls": UNSET, "all": [UNSET]}) == b'{"calls":null,"all":[null]}'
+        assert adapter.dump_python({"calls": UNSET}) == {"calls": UNSET}
+
+    def test_absent_text_prints_and_formats_as_nothing(self) -> None:
+        assert str(UNSET) == f"{UNSET}" == "%s" % UNSET == ""  # noqa: UP031
+        assert f"{[UNSET]}" == "[Unset()]"
+
+    def test_iteration_over_an_absent_list_yields_nothing(self) -> None:
+        assert list(UNSET) == []
+
+    def test_fastapi_s_encoder_writes_an_empty_object(self) -> None:
+        assert jsonable_encoder({"content": UNSET}) == {"content": {}}

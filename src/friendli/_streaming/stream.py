@@ -58,8 +58,10 @@ class _Stream(Generic[T_co]):
     def _finish(self) -> ContainerChatCompleteSuccess:
         return self._request.finish(self._reader.final_completion(), self.response)
 
-    def _has_content_encoding(self) -> bool:
-        return "content-encoding" in self.response.headers
+    def _is_decoded_by_the_response(self) -> bool:
+        """Whether the raw bytes would be compressed, or were read before, by a hook or a mock."""
+        is_read: bool = getattr(self.response, "is_stream_consumed", False)
+        return is_read or "content-encoding" in self.response.headers
 
 
 class EventStream(_Stream[T_co]):
@@ -83,7 +85,8 @@ class EventStream(_Stream[T_co]):
 
     def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
         super().__init__(response, client_ref, request=request)
-        chunks = response.iter_bytes() if self._has_content_encoding() else response.iter_raw()
+        is_decoded = self._is_decoded_by_the_response()
+        chunks = response.iter_bytes() if is_decoded else response.iter_raw()
         clock = request.call.clock
         self._chunks: Iterator[bytes] = (
             chunks if clock is None else TimedChunks(chunks, response, clock)
@@ -179,7 +182,8 @@ class EventStreamAsync(_Stream[T_co]):
     def __init__(self, response: Any, client_ref: Any = None, *, request: Request) -> None:
         super().__init__(response, client_ref, request=request)
         self._run = current_run()
-        chunks = response.aiter_bytes() if self._has_content_encoding() else response.aiter_raw()
+        is_decoded = self._is_decoded_by_the_response()
+        chunks = response.aiter_bytes() if is_decoded else response.aiter_raw()
         clock = request.call.clock
         self._body: AsyncIterator[bytes] = chunks
         self._chunks: AsyncIterator[bytes] = (

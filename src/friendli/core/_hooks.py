@@ -1,6 +1,8 @@
-"""Import path that programs use for hooks."""
+"""Import path that programs use for hooks; `types` and `sdkhooks` in it are other names of it."""
 
 from __future__ import annotations
+
+import sys
 
 from friendli._transport.hooks import (
     AfterErrorContext,
@@ -14,6 +16,8 @@ from friendli._transport.hooks import (
     SDKInitHook,
 )
 
+Hooks = SDKHooks
+
 __all__ = [
     "AfterErrorContext",
     "AfterErrorHook",
@@ -22,6 +26,10 @@ __all__ = [
     "BeforeRequestContext",
     "BeforeRequestHook",
     "HookContext",
+    "Hooks",
     "SDKHooks",
     "SDKInitHook",
 ]
+
+for _module in ("sdkhooks", "types"):
+    sys.modules[f"{__name__}.{_module}"] = sys.modules[__name__]

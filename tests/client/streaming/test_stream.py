@@ -7,7 +7,10 @@ import gc
 import gzip
 import threading
 import time
+from typing import Any
 
+import httpx
+import httpx2
 import pytest
 
 import friendli
@@ -36,6 +39,44 @@ def test_compressed_stream_is_decoded(serve: Serve, caller: Caller) -> None:
     body = gzip.compress(A + B + STOP + DONE)
     server = serve(stream_answer([body[:20], body[20:]], content_encoding="gzip"))
     assert caller.events(server.url).texts == ["a", "b"]
+
+
+class TestBodyThatWasRead:
+    """Mocks return responses whose body is in memory, and hooks may read it before the client."""
+
+    @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+    def test_response_of_a_mock_transport_is_a_stream(self, caller: Caller, library: Any) -> None:
+        def reply(request: object) -> Any:
+            headers = {"content-type": "text/event-stream"}
+            return library.Response(200, headers=headers, content=A + B + STOP + DONE)
+
+        kinds = {"client": library.Client, "async_client": library.AsyncClient}
+        transport = library.MockTransport(reply)
+        clients = {name: kind(transport=transport) for name, kind in kinds.items()}
+        outcome = caller.events("http://mocked", client_options=clients)
+        assert (outcome.error, outcome.texts) == (None, ["a", "b"])
+
+    @pytest.mark.parametrize("is_compressed", [False, True], ids=["plain", "gzip"])
+    def test_hook_may_read_the_body(
+        self, serve: Serve, caller: Caller, is_compressed: bool
+    ) -> None:
+        def read(response: httpx.Response) -> None:
+            response.read()
+
+        async def read_async(response: httpx.Response) -> None:
+            await response.aread()
+
+        body = [A, B, STOP, DONE]
+        headers = {"connection": "close"}  # nobody closes the clients
+        if is_compressed:
+            headers["content_encoding"] = "gzip"
+        sent = [gzip.compress(b"".join(body))] if is_compressed else body
+        clients = {
+            "client": httpx.Client(event_hooks={"response": [read]}),
+            "async_client": httpx.AsyncClient(event_hooks={"response": [read_async]}),
+        }
+        outcome = caller.events(serve(stream_answer(sent, **headers)).url, client_options=clients)
+        assert (outcome.error, outcome.texts) == (None, ["a", "b"])
 
 
 class TestCut:

@@ -1,0 +1,1 @@
+"""Programs in the manner of public ones, run under the published clients and ours."""
