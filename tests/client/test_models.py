@@ -61,6 +61,17 @@ NEW_FIELDS = [
     (models.StreamedChatChoiceDelta, "reasoning_content", {}, "r"),
     (models.AssistantMessage, "reasoning_content", {"role": "assistant"}, "r"),
     (models.AssistantMessage, "reasoning", {"role": "assistant"}, "r"),
+    *(
+        (kind, name, required, True)
+        for name in ("prefix", "partial")
+        for kind, required in (
+            (models.AssistantMessage, {"role": "assistant"}),
+            (models.SystemMessage, {"role": "system", "content": ""}),
+            (models.messages.DeveloperMessage, {"role": "developer", "content": ""}),
+            (models.UserMessage, {"role": "user", "content": ""}),
+            (models.ToolMessage, {"role": "tool", "tool_call_id": ""}),
+        )
+    ),
     (models.ChatChoice, "seed", {"index": 0, "message": {"role": "assistant"}}, 7),
     (models.StreamedChatChoice, "seed", {"index": 0, "delta": {}}, 7),
     (

@@ -124,11 +124,18 @@ DIFFERENCES = (
         {"stream_method": ("reasoning",), "stream_argument": ("reasoning",)},
     ),
     Difference(
-        "keys of `AssistantMessageTypedDict`",
-        "no `reasoning`, `reasoning_content`",
-        SAME,
-        "with both",
-        {"typed_dicts": ("keys of AssistantMessage",)},
+        "keys of the TypedDicts of messages",
+        "no `reasoning`, `reasoning_content`, `prefix`, `partial`",
+        "no `prefix`, `partial`",
+        "with all of them",
+        {
+            "typed_dicts": (
+                "keys of AssistantMessage",
+                "keys of SystemMessage",
+                "keys of ToolMessage",
+                "keys of UserMessage",
+            )
+        },
     ),
     Difference(
         "printed: absent fields that 0.12 does not have",
