@@ -16,7 +16,7 @@ SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # Without cached bytecode, collecting the tests takes five seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check check-lint check-types check-tests test fmt lint types bench load docs clean
+.PHONY: demo check check-lint check-types check-tests test fmt lint types bench load docs wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run
@@ -64,6 +64,11 @@ load: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	@$(BIN)/python docs/check.py
+
+# dist/friendli_dedicated-*.whl, with both packages, to install elsewhere.
+wheel: $(VENV)/.run
+	@rm -f dist/friendli_dedicated-*.whl
+	@$(PIP) wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
 	rm -rf $(VENV)

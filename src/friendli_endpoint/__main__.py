@@ -20,9 +20,11 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("friendli"):
             raise
+        from friendli._install import install_extra
+
         sys.exit(
             f"friendli-endpoint: {error.name} is not installed; install the endpoint's packages "
-            "with: pip install 'friendli-dedicated[endpoint]'"
+            f"with: {install_extra('endpoint')}"
         )
 
 

@@ -65,7 +65,7 @@ def test_an_interrupted_answer_is_kept_and_an_error_is_printed(
 ) -> None:
     friendli_scripted.stream(["Half"], cut=True)
     code, output, errors = talk(friendli_scripted, "Hi!", "/show")
-    assert (code, output) == (1, "Half\nmessages: 2\n")
+    assert (code, output) == (1, "Half\ntemperature: 0.3\nmessages: 2\n")
     assert "friendli-endpoint: " in errors
 
 

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
+from friendli._install import install_extra
 from friendli_endpoint.bench.rounds import Measurement
 from friendli_endpoint.bench.session import Report
 from friendli_endpoint.bench.stats import Spread, ratios
@@ -28,7 +29,7 @@ def check_plotting(path: Path) -> None:
     if path.suffix != ".png":
         raise BenchError(f"--plot draws a PNG file: {path} does not end in .png")
     if find_spec("matplotlib") is None:
-        raise BenchError("--plot needs matplotlib: pip install 'friendli-dedicated[bench]'")
+        raise BenchError(f"--plot needs matplotlib; install it with: {install_extra('bench')}")
 
 
 def growth_path(path: Path) -> Path:
