@@ -20,6 +20,7 @@ COMMANDS = {
     "repack": ["benchmarks.endpoint.repack"],
     "vocabulary": ["benchmarks.endpoint.vocabulary"],
     "step": ["benchmarks.endpoint.step"],
+    "commands": ["benchmarks.endpoint.commands"],
     "schemas": ["benchmarks.endpoint.schemas"],
     "endpoint": [
         *("friendli_endpoint.cli", "bench", "--peer", "llama.cpp"),
@@ -31,6 +32,7 @@ IMAGES = {
     "repack": "",
     "vocabulary": "![Step time by vocabulary size](images/vocabulary.png)\n\n",
     "step": "",
+    "commands": "![CPU time of commands](images/commands.png)\n\n",
     "schemas": "",
     "endpoint": (
         "![Ratio to llama.cpp's server by workload](images/endpoint.png)\n\n"

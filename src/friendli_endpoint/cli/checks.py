@@ -12,6 +12,7 @@ from pathlib import Path
 from friendli._install import DISTRIBUTION, install_extra
 from friendli_endpoint.access import AccessError, policy_of, readable_secrets
 from friendli_endpoint.chat.prompt.template import ChatTemplate, ChatTemplateError
+from friendli_endpoint.cli.program import program
 from friendli_endpoint.engine.llama.capacity import available_memory, available_threads, fit
 from friendli_endpoint.engine.llama.context import FLASH_CACHE_TOKENS
 from friendli_endpoint.engine.llama.gguf.model_file import ModelFile, read_model_file
@@ -110,7 +111,7 @@ def _model(path: Path | None) -> tuple[ModelFile | None, CheckResult]:
     try:
         found = path or find_embedded_model()
     except ModelError:
-        fix = "friendli-endpoint pull embedded, or set --model to a GGUF file"
+        fix = f"{program()} pull embedded, or set --model to a GGUF file"
         return None, CheckResult("model", "the embedded model is not installed", fix)
     try:
         file = read_model_file(found)
