@@ -42,22 +42,22 @@ def test_the_program_of_an_active_environment_has_its_name(
     assert typed(program(), os.environ["PATH"]) == "found"
 
 
-@pytest.mark.parametrize("others", [False, True])
+@pytest.mark.parametrize("has_another", [False, True])
 def test_elsewhere_the_program_is_named_by_the_path_it_was_started_by(
-    installed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, others: bool
+    installed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, has_another: bool
 ) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    if others:
-        (other / "friendli-endpoint").write_text("#!/bin/sh\necho another\n")
-        (other / "friendli-endpoint").chmod(0o755)
-    monkeypatch.setenv("PATH", str(other))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if has_another:
+        (elsewhere / "friendli-endpoint").write_text("#!/bin/sh\necho another\n")
+        (elsewhere / "friendli-endpoint").chmod(0o755)
+    monkeypatch.setenv("PATH", str(elsewhere))
     monkeypatch.chdir(installed.parents[1])
     monkeypatch.setattr(sys, "argv", ["bin/friendli-endpoint", "serve"])
     assert program() == "bin/friendli-endpoint"
     monkeypatch.setattr(sys, "argv", [str(installed), "serve"])
     assert shlex.split(program()) == [str(installed)]
-    assert typed(program(), str(other)) == "found"
+    assert typed(program(), str(elsewhere)) == "found"
 
 
 def test_a_module_is_named_with_its_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
