@@ -65,6 +65,8 @@ def _origin(recorded: dict[str, Any], extra: str) -> list[str]:
     url = recorded.get("url", "")
     if vcs := recorded.get("vcs_info"):
         folder = f"#subdirectory={path}" if (path := recorded.get("subdirectory")) else ""
+        # Without a host, pip below 24.1 takes the requirement for a path.
+        url = url.replace("file:///", "file://localhost/", 1)
         return [f"{DISTRIBUTION}[{extra}] @ {vcs['vcs']}+{url}@{vcs['commit_id']}{folder}"]
     parts = urlsplit(url)
     if parts.scheme != "file":

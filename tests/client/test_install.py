@@ -67,11 +67,18 @@ def test_a_wheel_is_installed_from_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 @pytest.mark.parametrize("folder", [None, "packages/client"])
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("ssh://git@host/repository", "ssh://git@host/repository"),
+        ("file:///repository", "file://localhost/repository"),
+    ],
+)
 def test_a_repository_is_installed_from_again(
-    monkeypatch: pytest.MonkeyPatch, folder: str | None
+    monkeypatch: pytest.MonkeyPatch, folder: str | None, url: str, named: str
 ) -> None:
     origin: dict[str, Any] = {
-        "url": "ssh://git@host/repository",
+        "url": url,
         "vcs_info": {"vcs": "git", "commit_id": "abc123", "requested_revision": "main"},
     }
     if folder is not None:
@@ -80,7 +87,7 @@ def test_a_repository_is_installed_from_again(
     requirement = Requirement(text)
     assert (requirement.name, requirement.extras) == (DISTRIBUTION, {"aiohttp"})
     end = f"#subdirectory={folder}" if folder else ""
-    assert requirement.url == f"git+ssh://git@host/repository@abc123{end}"
+    assert requirement.url == f"git+{named}@abc123{end}"
 
 
 def test_a_wheel_at_a_url_is_installed_from_again(monkeypatch: pytest.MonkeyPatch) -> None:
