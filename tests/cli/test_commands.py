@@ -48,16 +48,17 @@ TYPER = {"asyncio", "ctypes", "pydantic"}
 """What typer itself imports to read options."""
 
 
-def imported(*arguments: str) -> set[str]:
+def imported(*arguments: str, code: int = 0) -> set[str]:
     """Returns the names of all modules that a command has imported in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments],
         capture_output=True,
         text=True,
         timeout=60,
-        check=True,
+        check=False,
     )
-    assert done.stdout.strip()
+    assert done.returncode == code, done.stderr
+    assert bool(done.stdout.strip()) == (code == 0)
     return set(json.loads(done.stderr.splitlines()[-1]))
 
 
@@ -69,6 +70,12 @@ def test_a_command_imports_only_what_it_shows(arguments: tuple[str, ...]) -> Non
     allowed = {*TYPER, "pydantic_settings"} if SETTINGS <= own else TYPER
     assert modules & HEAVY <= allowed
     assert {name for name in modules if name.startswith("friendli.")} <= {"friendli._version"}
+
+
+@pytest.mark.parametrize("command", ["serve", "doctor"])
+def test_an_invalid_setting_is_rejected_before_the_engine_is_imported(command: str) -> None:
+    modules = imported(command, "--max-sequences", "0", code=2)
+    assert modules & HEAVY <= {*TYPER, "pydantic_settings"}
 
 
 def test_help_of_every_command_is_held() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+import friendli_endpoint
 from friendli._install import DISTRIBUTION, install_command, install_extra
+from friendli._version import VERSION
 
 ROOT = Path(__file__).parents[2]
 PIP = [sys.executable, "-m", "pip", "install"]
@@ -147,3 +150,8 @@ def test_no_text_names_a_command_that_needs_an_index() -> None:
 @pytest.mark.parametrize("extra", ["aiohttp", "otel", "bench", "repack", "endpoint"])
 def test_the_installed_distribution_has_the_extra(extra: str) -> None:
     assert f"[{extra}]" in install_extra(extra) or "==" in install_extra(extra)
+
+
+def test_both_packages_have_the_version_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert friendli_endpoint.__version__ == VERSION == project["version"]

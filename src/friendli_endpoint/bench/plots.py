@@ -96,10 +96,10 @@ def plot_multiples(multiples: Mapping[str, Spread], label: str, path: Path) -> N
 
     figure = Figure(figsize=(8, 1 + 0.3 * len(multiples)), layout="constrained")
     axes = figure.subplots()
-    for row, spread in enumerate(reversed(multiples.values())):
+    for row, spread in enumerate(reversed([*multiples.values()])):
         axes.barh(row, spread.median, color="tab:blue", height=0.6)
         axes.plot([spread.min, spread.max], [row, row], color="black", linewidth=1)
-    axes.set_yticks(range(len(multiples)), [*reversed(multiples)])
+    axes.set_yticks(range(len(multiples)), [*multiples][::-1])
     axes.set_xlabel(label)
     figure.savefig(path, dpi=150)
 
