@@ -19,7 +19,7 @@ COMPAT := $(VENV)/compat
 # Without cached bytecode, collecting the tests takes five seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check check-lint check-types check-tests test test-compat fmt lint types bench load docs clean
+.PHONY: demo check check-lint check-types check-tests test test-compat fmt lint types bench load docs wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run
@@ -71,6 +71,11 @@ load: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	@$(BIN)/python docs/check.py
+
+# dist/friendli_dedicated-*.whl, with both packages, to install elsewhere.
+wheel: $(VENV)/.run
+	@rm -f dist/friendli_dedicated-*.whl
+	@$(PIP) wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
 	rm -rf $(VENV)

@@ -20,6 +20,7 @@ COMMANDS = {
     "repack": ["benchmarks.endpoint.repack"],
     "vocabulary": ["benchmarks.endpoint.vocabulary"],
     "step": ["benchmarks.endpoint.step"],
+    "commands": ["benchmarks.endpoint.commands"],
     "schemas": ["benchmarks.endpoint.schemas"],
     "coverage": ["benchmarks.endpoint.schemas.coverage"],
     "endpoint": [
@@ -32,6 +33,7 @@ IMAGES = {
     "repack": "",
     "vocabulary": "![Step time by vocabulary size](images/vocabulary.png)\n\n",
     "step": "",
+    "commands": "![CPU time of commands](images/commands.png)\n\n",
     "schemas": "",
     "coverage": "",
     "endpoint": (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from friendli_endpoint import files
-from friendli_endpoint.files import open_regular, private_copy, read_text
+from friendli_endpoint.files import format_size, open_regular, private_copy, read_text
 
 
 def test_a_regular_file_and_a_link_to_it_are_opened(tmp_path: Path) -> None:
@@ -77,3 +77,8 @@ def test_a_private_copy_does_not_change_and_is_deleted_afterwards(tmp_path: Path
         assert copy.read_bytes() == b"before"
         assert copy.parent.stat().st_mode & 0o077 == 0
     assert not copy.exists() and not copy.parent.exists()
+
+
+def test_sizes_are_in_decimal_megabytes() -> None:
+    sizes = [0, 499_999, 98_177_024, 5_368_709_120]
+    assert [format_size(size) for size in sizes] == ["0 MB", "0 MB", "98 MB", "5,369 MB"]

@@ -24,8 +24,9 @@ def test_a_missing_package_of_the_extra_is_named(tmp_path: Path, missing: str) -
     assert "Traceback" not in done.stderr
 
 
-def test_ctrl_c_during_the_imports_ends_without_a_traceback(tmp_path: Path) -> None:
-    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+@pytest.mark.parametrize("module", ["typer", "pydantic_settings", "uvicorn"])
+def test_ctrl_c_during_the_imports_ends_without_a_traceback(tmp_path: Path, module: str) -> None:
+    (tmp_path / f"{module}.py").write_text("raise KeyboardInterrupt")
     done = subprocess.run(
         [sys.executable, "-m", "friendli_endpoint", "serve"],
         env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},

@@ -1,7 +1,7 @@
 """The service that answers `POST /dedicated/v1/chat/completions` with a real model."""
 
-from importlib.metadata import version
+from friendli._version import VERSION
 
 __all__ = ["__version__"]
 
-__version__ = version("friendli-dedicated")
+__version__ = VERSION

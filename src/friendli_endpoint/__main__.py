@@ -21,9 +21,11 @@ def main() -> None:
         if not isinstance(error, ModuleNotFoundError) or (error.name or "").startswith("friendli"):
             _exit_if_mixture()
             raise
+        from friendli._install import install_extra
+
         sys.exit(
             f"friendli-endpoint: {error.name} is not installed; install the endpoint's packages "
-            "with: pip install 'friendli-dedicated[endpoint]'"
+            f"with: {install_extra('endpoint')}"
         )
 
 

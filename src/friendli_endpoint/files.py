@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-__all__ = ["open_regular", "private_copy", "read_text"]
+__all__ = ["format_size", "open_regular", "private_copy", "read_text"]
 
 MAX_TEXT_BYTES = 16 << 20
 """Maximum size for `read_text`; chat templates have some tens of kilobytes."""
@@ -83,3 +83,8 @@ def private_copy(path: Path) -> Iterator[Path]:
         with copy.open("wb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
         yield copy
+
+
+def format_size(num_bytes: int) -> str:
+    """Returns the size of a file or of memory as every message gives it: in MB of 10**6 bytes."""
+    return f"{num_bytes / 1e6:,.0f} MB"

@@ -1,6 +1,6 @@
 """Tables of reports with given values."""
 
-from friendli_endpoint.bench.report import markdown, tables
+from friendli_endpoint.bench.report import Table, columns, markdown, records, tables
 from friendli_endpoint.bench.rounds import Measurement
 from friendli_endpoint.bench.workloads import WORKLOADS
 from tests.bench.reports import report, samples
@@ -48,3 +48,39 @@ def test_all_lines_of_a_markdown_table_have_the_same_number_of_cells() -> None:
     for table in tables(report(single, curve, a=1 << 20)):
         widths = {line.count("|") for line in markdown(table).splitlines()}
         assert widths == {len(table.columns) + 1}
+
+
+def test_columns_of_a_table_for_a_terminal_are_aligned() -> None:
+    table = Table(["server", "peak"], [["a", "300 MiB"], ["llama.cpp", ""]])
+    assert columns(table).splitlines() == [
+        "server     peak",
+        "a          300 MiB",
+        "llama.cpp",
+    ]
+
+
+def test_a_wide_table_has_a_paragraph_for_each_row_without_wrapped_words() -> None:
+    names = {"friendli-endpoint": samples(50, 60), "llama.cpp": samples(100, 60)}
+    every = [Measurement(workload, names) for workload in WORKLOADS.values()]
+    for table in tables(report(*every, a=300 << 20)):
+        for width in (20, 40, 80):
+            text = records(table, width)
+            paragraphs = text.split("\n\n")
+            assert len(paragraphs) == len(table.rows)
+            for paragraph, row in zip(paragraphs, table.rows, strict=True):
+                words = [*" ".join(row).split(), *" ".join(table.columns).split()]
+                assert set(paragraph.split()) <= set(words)
+                assert all(word in paragraph.split() for cell in row for word in cell.split())
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_record_has_a_line_for_each_cell_that_is_not_empty() -> None:
+    table = Table(["workload", "", "peer"], [["single", "one short stream", ""], ["b", "", "x"]])
+    assert records(table, 22).splitlines() == [
+        "workload  single",
+        "          one short",
+        "          stream",
+        "",
+        "workload  b",
+        "peer      x",
+    ]

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from fastapi.responses import JSONResponse
 
+from friendli._install import install_extra
 from friendli_endpoint.bench import idle
+from friendli_endpoint.bench.report import Table
+from friendli_endpoint.cli.bench import format_table
 from tests.bench.loopback import exact_reply, serving
 
 from .command import run, sentence
@@ -85,7 +88,7 @@ def test_one_address_has_values_and_no_ratio(tmp_path: Path) -> None:
             *("--plot", str(plot)),
         )
     assert result.exit_code == 0
-    assert "single" in result.stdout and "| ---" not in result.stdout
+    assert ["single"] == [row[0] for row in rows(result.stdout) if "tokens/s ↑" in row]
     assert "round 1 of 1" in result.stderr
     # There is nothing to draw: no ratio and no curve.
     assert [*tmp_path.iterdir()] == []
@@ -149,5 +152,15 @@ def test_a_plot_without_matplotlib_is_rejected_before_the_run(
     monkeypatch.setattr("friendli_endpoint.bench.plots.find_spec", lambda _name: None)
     with serving(exact_reply) as server:
         said = sentence(run("bench", "--url", server.url, "--plot", "x.png"))
-    assert "friendli-dedicated[bench]" in said
+    assert install_extra("bench") in said
     assert server.received == []
+
+
+@pytest.mark.parametrize("width", [60, 80, 300])
+def test_a_terminal_gets_columns_that_fit_or_a_paragraph_per_row(width: int) -> None:
+    narrow = Table(["server", "peak"], [["a", "300 MiB"]])
+    wide = Table(["workload", "description"], [["single", "one stream " * 10]])
+    assert format_table(narrow, width) == "server  peak\na       300 MiB"
+    text = format_table(wide, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert text.startswith("workload  description" if width == 300 else "workload     single")

@@ -16,10 +16,12 @@ import pytest
 
 from friendli._scripted import ScriptedEndpoint
 from friendli_endpoint.cli.chat import read_terminal
+from friendli_endpoint.cli.commands.chat import TEMPERATURE
 
 from .command import run, sentence
 
 PATIENCE = 30.0
+SAMPLING = {"temperature", "top_k", "top_p", "min_p", "repetition_penalty", "frequency_penalty"}
 
 
 def talk(endpoint: ScriptedEndpoint, *lines: str) -> tuple[int, str, str]:
@@ -46,6 +48,26 @@ def test_parameters_and_the_system_message_are_sent(friendli_scripted: ScriptedE
     assert (request.body["temperature"], request.body["future"]) == (0.2, [1])
 
 
+@pytest.mark.parametrize(
+    ("flags", "lines", "sent"),
+    [
+        ([], [], {"temperature": TEMPERATURE}),
+        (["--temperature", "0"], [], {"temperature": 0}),
+        ([], ["/set temperature 0.9"], {"temperature": 0.9}),
+        ([], ["/unset temperature"], {}),
+    ],
+)
+def test_answers_have_the_temperature_of_the_banner_unless_it_is_changed(
+    friendli_scripted: ScriptedEndpoint, flags: list[str], lines: list[str], sent: dict[str, float]
+) -> None:
+    run(
+        *("chat", "--url", friendli_scripted.url, "--endpoint-id", "m", *flags),
+        typed="".join(f"{line}\n" for line in [*lines, "Hi!"]),
+    )
+    (request,) = friendli_scripted.requests
+    assert {name: request.body[name] for name in request.body if name in SAMPLING} == sent
+
+
 def test_the_error_message_of_the_endpoint_is_printed(friendli_scripted: ScriptedEndpoint) -> None:
     friendli_scripted.error(400, "temperature must be at least 0")
     friendli_scripted.answer("Better.")
@@ -65,7 +87,7 @@ def test_an_interrupted_answer_is_kept_and_an_error_is_printed(
 ) -> None:
     friendli_scripted.stream(["Half"], cut=True)
     code, output, errors = talk(friendli_scripted, "Hi!", "/show")
-    assert (code, output) == (1, "Half\nmessages: 2\n")
+    assert (code, output) == (1, "Half\ntemperature: 0.5\nmessages: 2\n")
     assert "friendli-endpoint: " in errors
 
 
@@ -211,6 +233,7 @@ class Terminal:
 def test_ctrl_c_stops_an_answer_and_ctrl_d_the_program(stalling: Stalling, keys: str) -> None:
     terminal = Terminal("--url", stalling.url, "--endpoint-id", "m")
     try:
+        terminal.until(rf"at temperature {TEMPERATURE:g} \(/set temperature changes it\)")
         terminal.until("> ")
         terminal.type("Hi!\n")
         terminal.until(r"\x1b\[2mThought\x1b\[0m\r\nWord")

@@ -1,6 +1,5 @@
 """Checks of the set-up, and their suggested fixes."""
 
-import errno
 import importlib.util
 import json
 import os
@@ -14,6 +13,7 @@ import pytest
 from friendli_endpoint.cli import checks
 from friendli_endpoint.cli.checks import CheckResult, run_checks
 from friendli_endpoint.engine.llama.library import LibraryError
+from friendli_endpoint.server.listening import ListenError
 from friendli_endpoint.settings import Settings
 from tests.support.gguf_edit import GgufDraft, number
 from tests.support.lora import write_loras
@@ -155,13 +155,15 @@ def test_a_port_in_use_is_a_problem() -> None:
 @pytest.mark.usefixtures("untried")
 def test_a_port_of_an_ipv6_address_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     def in_use(host: str, port: int) -> socket.socket:
-        raise OSError(errno.EADDRINUSE, f"{host} {port}")
+        raise ListenError(host, port, "another program uses this port", "choose another")
 
     monkeypatch.setattr(checks, "listen", in_use)
     (port,) = (
         result for result in run_checks(Settings(host="::1", port=80)) if result.check == "port"
     )
-    assert port == CheckResult("port", "[::1]:80 is in use", "set --port to another port")
+    assert port == CheckResult(
+        "port", "cannot listen on [::1]:80: another program uses this port", "choose another"
+    )
 
 
 @pytest.mark.model

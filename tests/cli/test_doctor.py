@@ -1,7 +1,6 @@
 """The output of `doctor`, as text and as JSON."""
 
 import json
-import sys
 
 import pytest
 
@@ -20,9 +19,7 @@ BAD = CheckResult("port", "127.0.0.1:1 is in use", "set --port to [another] port
 def results(monkeypatch: pytest.MonkeyPatch) -> list[CheckResult]:
     """Results of the checks, which a test may change."""
     results = [GOOD]
-    monkeypatch.setattr(
-        sys.modules["friendli_endpoint.cli.doctor"], "run_checks", lambda _settings: iter(results)
-    )
+    monkeypatch.setattr(checks, "run_checks", lambda _settings: iter(results))
     return results
 
 

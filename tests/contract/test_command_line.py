@@ -95,7 +95,10 @@ def test_a_port_in_use_prints_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         message = sentence(start_error("--port", str(port)))
-    assert message.startswith(f"cannot listen on 127.0.0.1:{port}: ")
+    assert message == (
+        f"cannot listen on 127.0.0.1:{port}: another program uses this port; "
+        "choose another port with --port, or --port 0 for a free one"
+    )
 
 
 def test_a_missing_model_prints_one_line(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -204,3 +205,24 @@ def test_every_body_of_the_parameters_page_is_parsed() -> None:
 @pytest.mark.parametrize("program", documentation.programs())
 def test_programs_of_the_parameters_page_run(live: Live, program: str) -> None:
     assert printed(program, live, {}).strip()
+
+
+# ── examples/ ────────────────────────────────────────────────────────────────────────────────
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_runs(example: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, str(example)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment(),
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr == ""
+    assert "complete: " in ended.stdout
+    assert "stream: " in ended.stdout

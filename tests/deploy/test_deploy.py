@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,10 @@ def test_every_installation_of_the_image_has_exact_versions() -> None:
     for arguments in installations:
         assert "--constraint" in arguments or ("--no-deps" in arguments and "==" in arguments)
     assert "--no-build-isolation" in text
-    assert "hatchling" in pins()
+    build = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    for text in build["build-system"]["requires"]:
+        assert Requirement(text).name in pins()
+        assert Requirement(text).name in installations[0]
 
 
 def test_every_service_has_limits_of_processors_and_memory(compose: dict[str, Any]) -> None:
@@ -208,3 +212,12 @@ def test_the_page_on_security_names_everybody_and_how_to_report() -> None:
     assert "security advisories" in text
     for page in ("README.md", "docs/security.md"):
         assert "SECURITY.md)" in (ROOT / page).read_text()
+
+
+def test_no_variable_of_a_client_is_read() -> None:
+    """People have exported FRIENDLI_TOKEN with the token of another service."""
+    text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    read = set(re.findall(r"\$\{?(\w+)", text))
+    assert read == {"FRIENDLI_ENDPOINT_TOKENS", "ENDPOINT_CPUS", "ENDPOINT_MEMORY"}
+    page = (DEPLOY.parent / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in page for name in read)

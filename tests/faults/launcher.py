@@ -22,15 +22,21 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from typing import Any
 
 from friendli_endpoint.cli import main
+from friendli_endpoint.cli.commands import COMMANDS
+from friendli_endpoint.cli.commands import load as load_command
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.trials import Trials
 from friendli_endpoint.server.run import run as serve_endpoint
 from tests.contract.live import COMPLETIONS, environment
 
 __all__ = ["Command", "Ended", "Launcher", "launcher"]
+
+MODULES = ("friendli_endpoint.cli.checks", "friendli_endpoint.cli.serve", "rich.markup")
+"""What commands import when they run."""
 
 SECONDS = 30.0
 """Time after which a process is killed, and counts as hung."""
@@ -193,6 +199,10 @@ def launcher() -> Iterator[Launcher]:
 if __name__ == "__main__":
     assert callable(serve_endpoint)  # `main` would import it only after the fork
     load(find_library())
+    for module in MODULES:
+        import_module(module)
+    for name in COMMANDS:
+        load_command(name)
     gc.freeze()
     for line in sys.stdin:
         given = json.loads(line)

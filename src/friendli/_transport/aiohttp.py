@@ -1,6 +1,6 @@
 """aiohttp as the transport of httpx2, for programs with many concurrent requests.
 
-Requires the extra `friendli-dedicated[aiohttp]`. Requests and responses remain those of httpx2, so
+Requires the extra `aiohttp`. Requests and responses remain those of httpx2, so
 everything above the transport (timeouts, redirects, errors, retries) works as before; aiohttp's
 connections cost less CPU when many are busy. Certificates, proxies of the environment and user
 names in URLs are treated as httpx2 treats them.
@@ -20,8 +20,10 @@ try:
     import aiohttp
     from yarl import URL
 except ImportError as missing:
+    from friendli._install import install_extra
+
     raise ImportError(
-        "AiohttpClient needs aiohttp: install friendli-dedicated[aiohttp]"
+        f"AiohttpClient needs aiohttp; install it with: {install_extra('aiohttp')}"
     ) from missing
 
 from friendli._transport.environment import proxy_of, verifying_context

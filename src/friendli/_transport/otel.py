@@ -1,7 +1,7 @@
 """OpenTelemetry spans of chat calls, by the semantic conventions for generative AI clients.
 
 Inactive, without any import, unless the program itself has imported `opentelemetry.trace` (extra
-`friendli-dedicated[otel]`). Spans do not contain the content of messages. The span of a stream ends
+`otel`). Spans do not contain the content of messages. The span of a stream ends
 with the stream. The trace context is sent to the endpoint in the request headers.
 """
 

@@ -1,16 +1,17 @@
 """Plots of a benchmark run: ratios of the first server to its peers, and step time by sweep."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
+from friendli._install import install_extra
 from friendli_endpoint.bench.rounds import Measurement
 from friendli_endpoint.bench.session import Report
 from friendli_endpoint.bench.stats import Spread, ratios
 from friendli_endpoint.bench.wire import BenchError
 
-__all__ = ["check_plotting", "growth_path", "plot_growth", "plot_ratios"]
+__all__ = ["check_plotting", "growth_path", "plot_growth", "plot_multiples", "plot_ratios"]
 
 AXES = {
     "running": "sequences that run",
@@ -28,7 +29,7 @@ def check_plotting(path: Path) -> None:
     if path.suffix != ".png":
         raise BenchError(f"--plot draws a PNG file: {path} does not end in .png")
     if find_spec("matplotlib") is None:
-        raise BenchError("--plot needs matplotlib: pip install 'friendli-dedicated[bench]'")
+        raise BenchError(f"--plot needs matplotlib; install it with: {install_extra('bench')}")
 
 
 def growth_path(path: Path) -> Path:
@@ -87,6 +88,20 @@ def plot_growth(report: Report, path: Path) -> bool:
     figure.suptitle(_title(report))
     figure.savefig(path, dpi=150)
     return True
+
+
+def plot_multiples(multiples: Mapping[str, Spread], label: str, path: Path) -> None:
+    """Plots a bar from zero to the median of each name, with the range of its rounds."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 1 + 0.3 * len(multiples)), layout="constrained")
+    axes = figure.subplots()
+    for row, spread in enumerate(reversed([*multiples.values()])):
+        axes.barh(row, spread.median, color="tab:blue", height=0.6)
+        axes.plot([spread.min, spread.max], [row, row], color="black", linewidth=1)
+    axes.set_yticks(range(len(multiples)), [*multiples][::-1])
+    axes.set_xlabel(label)
+    figure.savefig(path, dpi=150)
 
 
 def _ratios(measured: Sequence[Measurement]) -> list[tuple[str, Spread]]:

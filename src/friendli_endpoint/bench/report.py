@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
+from textwrap import fill
 
 from friendli_endpoint.bench.rounds import Measurement, Sample
 from friendli_endpoint.bench.session import Report
 from friendli_endpoint.bench.stats import Spread, percentile, ratios
 
-__all__ = ["Table", "markdown", "tables"]
+__all__ = ["Table", "columns", "markdown", "records", "tables"]
+
+MIN_CELL = 12
+"""Minimum width of a cell in a paragraph, in characters, however narrow the terminal is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,41 @@ def markdown(table: Table) -> str:
     """Formats the table as Markdown."""
     lines = [table.columns, ["---"] * len(table.columns), *table.rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def columns(table: Table) -> str:
+    """Formats the table in aligned columns, without borders."""
+    lines = [table.columns, *table.rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def records(table: Table, width: int) -> str:
+    """Formats each row as a paragraph with a line per cell that is not empty.
+
+    Args:
+        table: The table.
+        width: Maximum width of a line in characters; longer cells continue on the next line.
+    """
+    indent = max(map(len, table.columns)) + 2
+    return "\n\n".join(
+        "\n".join(
+            fill(
+                cell,
+                max(width, indent + MIN_CELL),
+                initial_indent=column.ljust(indent),
+                subsequent_indent=" " * indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            for column, cell in zip(table.columns, row, strict=True)
+            if cell
+        )
+        for row in table.rows
+    )
 
 
 def _values(measured: Sequence[Measurement]) -> Table:

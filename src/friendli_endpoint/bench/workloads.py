@@ -9,7 +9,7 @@ from friendli_endpoint.bench.scores import rate, step_time
 from friendli_endpoint.bench.wire import Request, user
 from friendli_endpoint.bench.workload import RoundInputs, Sweep, Workload, concurrent
 
-__all__ = ["WORKLOADS", "vocabulary", "workloads_named"]
+__all__ = ["WORKLOADS", "WORKLOAD_NAMES", "vocabulary", "workloads_named"]
 
 SHORT_PROMPT, LONG_PROMPT, OWN_WORDS = 24, 344, 14
 COPIED_WORDS = {"copying": 120, "copying-short": 48}
@@ -155,6 +155,13 @@ _ALL = (
 
 WORKLOADS: Mapping[str, Workload] = {workload.name: workload for workload in _ALL}
 """Workloads by name; the name of a point of a sweep is `AXIS-POSITION`."""
+
+
+WORKLOAD_NAMES = [
+    *(name for name, workload in WORKLOADS.items() if workload.sweep is None),
+    *dict.fromkeys(item.sweep.axis for item in WORKLOADS.values() if item.sweep is not None),
+]
+"""Names that `workloads_named` knows, apart from single points of a sweep."""
 
 
 def workloads_named(name: str) -> list[Workload]:

@@ -1,18 +1,16 @@
-"""The command line of the endpoint; each command has its own module."""
+"""The command line of the endpoint."""
+
+from typing import Annotated
 
 import typer
 
 from friendli_endpoint import __version__
-from friendli_endpoint.cli.bench import bench
-from friendli_endpoint.cli.chat import chat
-from friendli_endpoint.cli.doctor import doctor
-from friendli_endpoint.cli.models import models
-from friendli_endpoint.cli.pull import pull
-from friendli_endpoint.cli.serve import serve
+from friendli_endpoint.cli.commands import LazyCommands
 
 __all__ = ["main"]
 
 app = typer.Typer(
+    cls=LazyCommands,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -20,19 +18,19 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
-def endpoint() -> None:
+def endpoint(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version)
+    ] = False,
+) -> None:
     """Serve `POST /dedicated/v1/chat/completions` with your own model."""
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    typer.echo(__version__)
-
-
-for command in (serve, chat, pull, models, doctor, bench):
-    app.command()(command)
 
 
 def main() -> None:

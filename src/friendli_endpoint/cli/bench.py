@@ -1,215 +1,77 @@
-"""`friendli-endpoint bench`: compares the speed of endpoints with each other and with llama.cpp."""
+"""Inputs and tables of `friendli-endpoint bench`."""
 
-import os
-import shlex
-import signal
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table as Grid
 
-from friendli_endpoint.bench.plots import check_plotting, growth_path, plot_growth, plot_ratios
-from friendli_endpoint.bench.record import as_json
-from friendli_endpoint.bench.report import Table, markdown, tables
-from friendli_endpoint.bench.servers import PEERS, ServerCapacity
-from friendli_endpoint.bench.session import BenchPlan, Report, run
-from friendli_endpoint.bench.wire import DIALECTS, Address, BenchError
+from friendli_endpoint.bench.report import Table, columns, markdown, records, tables
+from friendli_endpoint.bench.servers import PEERS
+from friendli_endpoint.bench.session import Report
+from friendli_endpoint.bench.wire import BenchError
 from friendli_endpoint.bench.workload import Workload
-from friendli_endpoint.bench.workloads import WORKLOADS, workloads_named
-from friendli_endpoint.cli.errors import exit_with_error
-from friendli_endpoint.cli.signals import signal_handler
-from friendli_endpoint.engine.llama.capacity import available_threads
+from friendli_endpoint.bench.workloads import WORKLOAD_NAMES, WORKLOADS, workloads_named
 from friendli_endpoint.engine.llama.engine import locate
-from friendli_endpoint.generation import StartError
 
-__all__ = ["bench"]
+__all__ = [
+    "END_TOKENS",
+    "format_table",
+    "known_peers",
+    "known_workloads",
+    "print_report",
+    "vocabulary_of",
+]
 
 END_TOKENS = (0, 2, 4)
 """End-of-generation token ids of the embedded model, according to llama.cpp."""
 
-SINGLE_NAMES = ", ".join(name for name, workload in WORKLOADS.items() if workload.sweep is None)
-SWEEP_NAMES = ", ".join(
-    dict.fromkeys(item.sweep.axis for item in WORKLOADS.values() if item.sweep is not None)
-)
 
-
-def bench(
-    url: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Address of a running server, as \\[DIALECT=]URL; may be repeated. Dialects: "
-            f"{', '.join(DIALECTS)}.",
-            show_default="start this endpoint",
-        ),
-    ] = None,
-    ours: Annotated[
-        bool | None,
-        typer.Option(help="Start this endpoint.", show_default="yes, without --url"),
-    ] = None,
-    peer: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=f"Peer to start and compare with; may be repeated: {', '.join(PEERS)}.",
-            show_default="none",
-        ),
-    ] = None,
-    workload: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=f"Workload to measure; may be repeated: {SINGLE_NAMES}; for step times: "
-            f"{SWEEP_NAMES}.",
-            show_default="all",
-        ),
-    ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Number of rounds.")] = 3,
-    model: Annotated[
-        Path | None,
-        typer.Option(help="GGUF file to serve.", show_default="the embedded SmolLM2-135M"),
-    ] = None,
-    peer_model: Annotated[
-        Path | None, typer.Option(help="GGUF file for the peer.", show_default="as --model")
-    ] = None,
-    serve_flag: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Further flag for this endpoint, as in --serve-flag=--log-level=error; may be "
-            "repeated.",
-            show_default="none",
-        ),
-    ] = None,
-    vocabulary: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Further file to measure the step time on, as SIZE=GGUF, where SIZE is its "
-            "vocabulary size; may be repeated.",
-            show_default="none",
-        ),
-    ] = None,
-    end_token: Annotated[
-        list[int] | None,
-        typer.Option(
-            help="EOS token id of the model, banned in requests of a fixed length; may be "
-            "repeated.",
-            show_default="the embedded model's",
-        ),
-    ] = None,
-    endpoint_id: Annotated[str, typer.Option(help="Model name in requests to a --url.")] = "any",
-    max_sequences: Annotated[
-        int, typer.Option(min=1, help="Concurrent sequences of each started server.")
-    ] = 16,
-    context: Annotated[
-        int, typer.Option(min=256, help="Context length of each sequence, in tokens.")
-    ] = 4096,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            envvar="FRIENDLI_ENDPOINT_THREADS",
-            help="Compute threads of each started server.",
-            show_default="one per core",
-        ),
-    ] = None,
-    json: Annotated[
-        Path | None, typer.Option(help="File for the raw results.", show_default="none")
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            help="PNG file for the ratios; step times are plotted to NAME-growth.png.",
-            show_default="none",
-        ),
-    ] = None,
-    table: Annotated[bool, typer.Option("--table", help="Print tables in Markdown.")] = False,
-) -> None:
-    """Benchmark chat completions on several servers in interleaved rounds.
-
-    Progress goes to standard error, tables to standard output. Requests to a --url carry the token
-    in FRIENDLI_TOKEN, if it is set. The exit code is 1 if a workload could not be measured.
-    """
-    end_tokens = tuple(end_token or END_TOKENS)
-    token = os.environ.get("FRIENDLI_TOKEN")
-    progress = Console(stderr=True)
-    start_ours = ours if ours is not None else not url
-    try:
-        if plot is not None:
-            check_plotting(plot)
-        for file in (json, plot):
-            if file is not None and not file.parent.is_dir():
-                raise BenchError(f"the folder {file.parent} does not exist")
-        own_model = locate(model) if start_ours or peer else Path()
-        plan = BenchPlan(
-            addresses=[
-                Address.parse(text, model=endpoint_id, end_tokens=end_tokens, token=token)
-                for text in url or ()
-            ],
-            ours=start_ours,
-            peers=_known_peers(peer or ()),
-            model=own_model,
-            peer_model=locate(peer_model) if peer_model else own_model,
-            serve_flags=serve_flag or (),
-            vocabularies=[_vocabulary(text) for text in vocabulary or ()],
-            workloads=_known_workloads(workload or ()),
-            rounds=rounds,
-            capacity=ServerCapacity(max_sequences, context, threads or available_threads()),
-            end_tokens=end_tokens,
-        )
-        # SIGTERM raises KeyboardInterrupt, so that the started servers are killed on the way out.
-        with signal_handler(signal.SIGTERM, signal.default_int_handler):
-            report = run(plan, lambda line: progress.print(line, markup=False, highlight=False))
-    except (BenchError, StartError) as error:
-        exit_with_error(str(error))
-    if json is not None:
-        json.write_text(as_json(report, shlex.join(["friendli-endpoint", *sys.argv[1:]])))
-    if plot is not None:
-        plot_ratios(report, plot)
-        plot_growth(report, growth_path(plot))
-    _show(report, table)
-    if any(measurement.faults for measurement in report.measured):
-        raise typer.Exit(1)
-
-
-def _known_peers(names: Sequence[str]) -> Sequence[str]:
+def known_peers(names: Sequence[str]) -> Sequence[str]:
+    """Returns the names of peers; raises `BenchError` for one that does not exist."""
     for name in names:
         if name not in PEERS:
             raise BenchError(f"there is no peer {name!r}; choose from: {', '.join(PEERS)}")
     return names
 
 
-def _known_workloads(names: Sequence[str]) -> list[Workload]:
+def known_workloads(names: Sequence[str]) -> list[Workload]:
+    """Returns the workloads of these names, or all; raises `BenchError` for an unknown name."""
     found: list[Workload] = []
     for name in names:
         named = workloads_named(name)
         if not named:
             raise BenchError(
-                f"there is no workload {name!r}; choose from: {SINGLE_NAMES}, {SWEEP_NAMES}"
+                f"there is no workload {name!r}; choose from: {', '.join(WORKLOAD_NAMES)}"
             )
         found += named
     return [*dict.fromkeys(found)] or [*WORKLOADS.values()]
 
 
-def _vocabulary(text: str) -> tuple[int, Path]:
+def vocabulary_of(text: str) -> tuple[int, Path]:
+    """Returns the size and the file of SIZE=GGUF; raises `BenchError` for another form."""
     size, _, path = text.partition("=")
     if not size.isdecimal() or not path:
         raise BenchError(f"--vocabulary: {text!r} is not of the form SIZE=GGUF")
     return int(size), locate(Path(path))
 
 
-def _show(report: Report, as_markdown: bool) -> None:
-    if as_markdown:
-        typer.echo("\n\n".join(markdown(table) for table in tables(report)))
+def print_report(report: Report, *, as_markdown: bool) -> None:
+    """Prints the tables of a run to standard output.
+
+    A terminal gets aligned columns, and a table that is wider than it gets a paragraph per row, so
+    that no cell is wrapped or cut. Pipes and files get Markdown.
+    """
+    if as_markdown or not sys.stdout.isatty():
+        typer.echo("\n\n".join(map(markdown, tables(report))))
         return
-    console = Console()
-    for table in tables(report):
-        console.print(_grid(table))
+    width = shutil.get_terminal_size().columns
+    typer.echo("\n\n".join(format_table(table, width) for table in tables(report)))
 
 
-def _grid(table: Table) -> Grid:
-    grid = Grid(*table.columns, box=box.SIMPLE_HEAD)
-    for row in table.rows:
-        grid.add_row(*row)
-    return grid
+def format_table(table: Table, width: int) -> str:
+    """Formats a table for a terminal of this width, in characters."""
+    aligned = columns(table)
+    fits = all(len(line) <= width for line in aligned.splitlines())
+    return aligned if fits else records(table, width)

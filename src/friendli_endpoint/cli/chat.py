@@ -1,79 +1,29 @@
-"""`friendli-endpoint chat`: an interactive chat in the terminal, or over a pipe."""
+"""An interactive chat in the terminal, or over a pipe."""
 
 import contextlib
 import importlib
-import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated
 
-import typer
 from pydantic import ValidationError
 from rich.console import Console
 
 from friendli import FriendliError, SyncFriendli
-from friendli_endpoint.cli.addresses import shown_address
 from friendli_endpoint.cli.conversation import CommandError, Conversation, run_line
-from friendli_endpoint.cli.errors import exit_with_error, print_error
-from friendli_endpoint.cli.flags import read_settings
-from friendli_endpoint.cli.served import UnreachableError, served_models
-from friendli_endpoint.cli.signals import ctrl_c_once, signal_handler
-from friendli_endpoint.generation import StartError
+from friendli_endpoint.cli.errors import print_error
+from friendli_endpoint.cli.signals import ctrl_c_once
 
-__all__ = ["chat", "read_terminal"]
+__all__ = ["converse", "read_terminal"]
 
 UNPRINTABLE = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
 UNPRINTABLE |= {ord("\n"): "\n", ord("\t"): "\t"}
 """Replacements of control characters, with which a model's output could control the terminal."""
 
 
-def chat(
-    url: Annotated[
-        str | None,
-        typer.Option(help="URL of a running endpoint.", show_default="start a local endpoint"),
-    ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(help="GGUF file to serve.", show_default="the embedded SmolLM2-135M"),
-    ] = None,
-    endpoint_id: Annotated[
-        str | None,
-        typer.Option(help="Endpoint id to send as the model.", show_default="the first one listed"),
-    ] = None,
-) -> None:
-    """Chat with a model; /help lists the commands.
-
-    Without --url, the chat starts a local endpoint on a free port, configured by the environment or
-    the file FRIENDLI_ENDPOINT_CONFIG, and stops it at the end. If standard input is a pipe, each
-    line is answered in plain text, and the exit code is 1 if a line failed.
-    """
-    if url is not None and model is not None:
-        exit_with_error("--url cannot be combined with --model")
-    from friendli_endpoint.server.background import running  # saves --help 0.3 s
-
-    console = Console()
-    with contextlib.ExitStack() as stack:
-        try:
-            with console.status("Loading the model"):
-                address = url or stack.enter_context(running(read_settings({"model": model})))
-                name = endpoint_id or served_models(address)[0]["id"]
-        except (StartError, UnreachableError) as error:
-            exit_with_error(str(error))
-        except IndexError:
-            exit_with_error(f"{shown_address(address)} lists no models; set --endpoint-id")
-        client = stack.enter_context(SyncFriendli(server_url=address))
-        if sys.stdin.isatty():
-            stack.enter_context(signal_handler(signal.SIGINT, signal.SIG_IGN))
-            console.print(f"Chatting with [bold]{name}[/]. /help lists the commands.", emoji=False)
-        failed = _run(client, name, console)
-    if failed and not sys.stdin.isatty():
-        raise typer.Exit(1)
-
-
-def _run(client: SyncFriendli, model: str, console: Console) -> bool:
+def converse(
+    client: SyncFriendli, model: str, console: Console, conversation: Conversation
+) -> bool:
     """Reads and answers lines until the end; returns whether any line failed."""
-    conversation = Conversation()
     failed = False
     for line in read_terminal() if sys.stdin.isatty() else sys.stdin:
         try:

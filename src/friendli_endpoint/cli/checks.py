@@ -1,7 +1,6 @@
 """Checks of everything that an endpoint needs to serve: one function and one result each."""
 
 import contextlib
-import errno
 import platform
 import re
 import sys
@@ -10,10 +9,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from friendli._install import DISTRIBUTION, install_extra
 from friendli_endpoint.access import AccessError, policy_of, readable_secrets
 from friendli_endpoint.chat.prompt.recognition import family_of
 from friendli_endpoint.chat.prompt.template import ChatTemplate, ChatTemplateError
 from friendli_endpoint.chat.tools import FAMILIES, family_named
+from friendli_endpoint.cli.program import program
 from friendli_endpoint.engine.llama.capacity import available_memory, available_threads, fit
 from friendli_endpoint.engine.llama.context import FLASH_CACHE_TOKENS
 from friendli_endpoint.engine.llama.gguf.model_file import ModelFile, read_model_file
@@ -21,17 +22,14 @@ from friendli_endpoint.engine.llama.gguf.reading import GgufError, read_header
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
 from friendli_endpoint.engine.llama.model import ModelError, find_embedded_model
 from friendli_endpoint.engine.llama.trials import Trials
-from friendli_endpoint.files import read_text
-from friendli_endpoint.server.listening import format_address, listen
+from friendli_endpoint.files import format_size, read_text
+from friendli_endpoint.server.listening import ListenError, format_address, listen
 from friendli_endpoint.settings import Settings
 
 __all__ = ["CheckResult", "run_checks"]
 
-DISTRIBUTION = "friendli-dedicated"
-INSTALL_ENDPOINT = f"pip install '{DISTRIBUTION}[endpoint]'"
 TEMPLATE_KEY = "tokenizer.chat_template"
 MIN_PYTHON = (3, 11)
-MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def _extras() -> CheckResult:
     says = f"installed: {', '.join(complete) or 'none'}"
     if needed := missing.get("endpoint"):
         says += f"; missing: {', '.join(needed)}"
-        return CheckResult("extras", says, INSTALL_ENDPOINT)
+        return CheckResult("extras", says, install_extra("endpoint"))
     return CheckResult("extras", says)
 
 
@@ -109,7 +107,7 @@ def _library() -> CheckResult:
         version = load(path).llama_version().decode(errors="replace")
     except LibraryError as error:
         lacks_openmp = "libgomp" in str(error)
-        fix = "apt-get install libgomp1" if lacks_openmp else INSTALL_ENDPOINT
+        fix = "apt-get install libgomp1" if lacks_openmp else install_extra("endpoint")
         return CheckResult("library", str(error), fix)
     return CheckResult("library", f"llama.cpp {version}, ABI supported ({path})")
 
@@ -118,7 +116,7 @@ def _model(path: Path | None) -> tuple[ModelFile | None, CheckResult]:
     try:
         found = path or find_embedded_model()
     except ModelError:
-        fix = "friendli-endpoint pull embedded, or set --model to a GGUF file"
+        fix = f"{program()} pull embedded, or set --model to a GGUF file"
         return None, CheckResult("model", "the embedded model is not installed", fix)
     try:
         file = read_model_file(found)
@@ -126,7 +124,7 @@ def _model(path: Path | None) -> tuple[ModelFile | None, CheckResult]:
     except (GgufError, ModelError) as error:
         return None, CheckResult("model", str(error), "set --model to a GGUF file, or pull one")
     details = f"{file.architecture}, {file.quantisation or 'unknown quantization'}"
-    return file, CheckResult("model", f"{file.path.name} ({details}, {file.size // MIB:,} MiB)")
+    return file, CheckResult("model", f"{file.path.name} ({details}, {format_size(file.size)})")
 
 
 def _template(path: Path | None, model: Path) -> tuple[str | None, CheckResult]:
@@ -183,8 +181,8 @@ def _memory(sequences: int, context: int, file: ModelFile) -> CheckResult:
     max_context = min(context, trained)
     needed = sequences * (max_context + FLASH_CACHE_TOKENS) * file.kv_bytes_per_token
     says = (
-        f"{sequences} x {max_context} tokens need {needed // MIB:,} MiB in addition to the model's "
-        f"{file.size // MIB:,} MiB; {free // MIB:,} MiB are free"
+        f"{sequences} x {max_context} tokens need {format_size(needed)} in addition to the model's "
+        f"{format_size(file.size)}; {format_size(free)} are free"
     )
     if (fits.sequences, fits.context) == (sequences, max_context):
         return CheckResult("memory", says)
@@ -211,15 +209,11 @@ def _threads(num_threads: int | None) -> CheckResult:
 
 
 def _port(host: str, port: int) -> CheckResult:
-    address = format_address(host, port)
     try:
         listen(host, port).close()
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            return CheckResult("port", f"{address} is in use", "set --port to another port")
-        says = f"cannot listen on {address}"
-        return CheckResult("port", says, "set --host to an address of this machine")
-    return CheckResult("port", f"{address} is free")
+    except ListenError as error:
+        return CheckResult("port", error.reason, error.fix)
+    return CheckResult("port", f"{format_address(host, port)} is free")
 
 
 def _access(settings: Settings) -> CheckResult:

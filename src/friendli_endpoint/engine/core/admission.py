@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from time import monotonic
 
+from friendli_endpoint.files import format_size
 from friendli_endpoint.generation import GenerationRequest, Grammar, RequestError
 
 __all__ = ["Admission", "Demand", "resident_memory"]
@@ -141,7 +142,7 @@ class Admission:
         if self._requests >= self._max_requests or self._tokens + demand.tokens > self._max_tokens:
             return ""
         if self._bytes + self._new_bytes(demand) > self._max_bytes:
-            return f" and take about {self._bytes >> 20:,} MiB"
+            return f" and take about {format_size(self._bytes)}"
         if self._max_resident is not None and self._current_resident() >= self._max_resident:
             return " and the endpoint has little memory left"
         return None

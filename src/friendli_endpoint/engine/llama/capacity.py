@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from friendli_endpoint.files import format_size
+
 __all__ = ["EngineCapacity", "available_memory", "available_threads", "fit", "high_water_mark"]
 
 _SHARE = 0.8
@@ -77,7 +79,7 @@ def fit(
         tokens = max(0, tokens - extra_tokens)
         context = min(context, max(_MIN_CONTEXT, tokens - tokens % _MIN_CONTEXT))
     notes.append(
-        f"memory is short ({free_bytes >> 20:,} MiB free): serving {sequences} sequences at once "
+        f"memory is short ({format_size(free_bytes)} free): serving {sequences} sequences at once "
         f"with a context of {context} tokens"
     )
     return EngineCapacity(sequences, context, tuple(notes))

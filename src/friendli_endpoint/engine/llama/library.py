@@ -17,6 +17,7 @@ from ctypes import c_uint32 as u32
 from ctypes import c_uint64 as u64
 from pathlib import Path
 
+from friendli._install import install_extra
 from friendli_endpoint.generation import StartError
 
 __all__ = [
@@ -241,8 +242,7 @@ def find_library() -> Path:
     spec = importlib.util.find_spec("xllamacpp")
     if spec is None or not spec.submodule_search_locations:
         raise LibraryError(
-            "llama.cpp is not installed; "
-            "install it with: pip install 'friendli-dedicated[endpoint]'"
+            f"llama.cpp is not installed; install it with: {install_extra('endpoint')}"
         )
     for folder in spec.submodule_search_locations:
         for path in sorted(Path(folder).glob("xllamacpp*.so")):

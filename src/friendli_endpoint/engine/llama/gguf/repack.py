@@ -17,6 +17,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from gguf import GGUFReader, GGUFWriter, ReaderTensor
+from friendli._install import install_extra
 from friendli_endpoint.files import open_regular, read_text
 from friendli_endpoint.generation import StartError
 
@@ -52,7 +53,7 @@ def repack(source: Path, folder: Path) -> Path:
     """
     if importlib.util.find_spec("gguf") is None:
         raise RepackError(
-            "--repack needs the gguf package: pip install 'friendli-dedicated[repack]'"
+            f"--repack needs the gguf package; install it with: {install_extra('repack')}"
         )
     try:
         digest = _digest(source)

@@ -5,10 +5,7 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from friendli_endpoint.cli.checks import run_checks
 from friendli_endpoint.cli.flags import read_settings, with_settings
 
 __all__ = ["doctor"]
@@ -25,7 +22,13 @@ def doctor(
     Prints a line for each check: ok, or problem with a suggested fix. The model and adapters are
     loaded, as `serve` does. The exit code is 1 if there is a problem.
     """
-    results = list(run_checks(read_settings(flags)))
+    settings = read_settings(flags)
+    from rich.console import Console
+    from rich.markup import escape
+
+    from friendli_endpoint.cli.checks import run_checks
+
+    results = list(run_checks(settings))
     if as_json:
         rows = [{"ok": result.ok, **asdict(result)} for result in results]
         typer.echo(json.dumps(rows, indent=2))
