@@ -16,12 +16,13 @@ from friendli._transport.call import Arguments, CallOptions
 from friendli._transport.options import Options
 from friendli._transport.request import Request
 from friendli._transport.retry import RetryConfig
+from friendli._typing import Argument, OptionalArgument
 from friendli.models.completion import ChatChoiceMessage
 from friendli.models.formats import ResponseFormat, ResponseFormatTypedDict
 from friendli.models.messages import Message, MessageTypedDict
 from friendli.models.request import Seed, StreamOptions, StreamOptionsTypedDict
 from friendli.models.tools import Tool, ToolChoice, ToolChoiceTypedDict, ToolTypedDict
-from friendli.types import UNSET, OptionalNullable, Unset
+from friendli.types import UNSET, Unset
 
 MAX_ROUNDS: Final = 10
 """Default of the maximum number of requests of one `run_tools()`."""
@@ -112,135 +113,135 @@ class ChatParams(TypedDict, total=False):
             the same name. Default: none.
     """
 
-    x_friendli_team: OptionalNullable[str]
+    x_friendli_team: OptionalArgument[str]
     """ID of the team that makes the request, sent as the header `X-Friendli-Team`. Default: the
     client's. None sends no header.
     """
-    chat_template_kwargs: OptionalNullable[Mapping[str, Any]]
+    chat_template_kwargs: OptionalArgument[Mapping[str, Any]]
     """Additional variables for the model's chat template, by name. Default: none."""
-    eos_token: OptionalNullable[Iterable[int]]
+    eos_token: OptionalArgument[Iterable[int]]
     """Token ids that end the answer, in place of the model's own EOS ids. Default, and for an empty
     list: the model's own.
     """
-    frequency_penalty: OptionalNullable[float]
+    frequency_penalty: OptionalArgument[float]
     """Subtracted from a token's logit once for each occurrence in the output. Range: -2.0 to 2.0.
     Default: 0.0 (off).
     """
-    logit_bias: OptionalNullable[Mapping[str, Any] | Mapping[int, Any]]
+    logit_bias: OptionalArgument[Mapping[str, Any] | Mapping[int, Any]]
     """Values added to logits before sampling, by token id or by text that is exactly one token.
     Range: -100 to 100; -100 and False ban the token. Default: none.
     """
-    logprobs: OptionalNullable[bool]
+    logprobs: OptionalArgument[bool]
     """Whether to return the log probability (natural logarithm) of each output token. Default:
     False.
     """
-    max_tokens: OptionalNullable[int]
+    max_tokens: OptionalArgument[int]
     """Maximum number of tokens to generate per choice. Minimum: 1. Default: as many as the model's
     context length leaves.
     """
-    min_p: OptionalNullable[float]
+    min_p: OptionalArgument[float]
     """Minimum probability of a token as a fraction of the highest one; less likely tokens are
     excluded. Range: 0.0 to 1.0. Default: 0.0 (off).
     """
-    n: OptionalNullable[int]
+    n: OptionalArgument[int]
     """Number of choices to generate. Minimum: 1; the endpoint sets the maximum. Default: 1."""
-    parallel_tool_calls: OptionalNullable[bool]
+    parallel_tool_calls: OptionalArgument[bool]
     """Whether one answer may contain several tool calls. Default: True."""
-    presence_penalty: OptionalNullable[float]
+    presence_penalty: OptionalArgument[float]
     """Subtracted once from the logit of each token that occurs in the output. Range: -2.0 to 2.0.
     Default: 0.0 (off).
     """
-    repetition_penalty: OptionalNullable[float]
+    repetition_penalty: OptionalArgument[float]
     """Divides the positive logits, and multiplies the other logits, of tokens that occur in the
     prompt or the output. Range: greater than 0.0. Default: 1.0 (off).
     """
-    reasoning_effort: OptionalNullable[ReasoningEffort]
+    reasoning_effort: OptionalArgument[ReasoningEffort]
     """Reasoning effort, for example "low" or "high", passed to the chat template of models that
     have such levels. Default: the template's.
     """
-    reasoning_budget: OptionalNullable[int]
+    reasoning_budget: OptionalArgument[int]
     """Maximum number of reasoning tokens, for models that reason. Minimum: 1. Default: no maximum.
     """
-    seed: OptionalNullable[Seed]
+    seed: OptionalArgument[Seed]
     """Seed of the random draws, an integer, or a list with one seed for each of the `n` choices.
     Default: random. Each choice returns its seed.
     """
-    stop: OptionalNullable[str | Iterable[str]]
+    stop: OptionalArgument[str | Iterable[str]]
     """A string, or several, that end the answer and are excluded from it. Default: none."""
-    stream_options: OptionalNullable[StreamOptions | StreamOptionsTypedDict]
+    stream_options: OptionalArgument[StreamOptions | StreamOptionsTypedDict]
     """Options of a stream: `{"include_usage": True}` adds a last event with token counts. Only for
     streams. Default: none.
     """
-    parse_reasoning: OptionalNullable[bool]
+    parse_reasoning: OptionalArgument[bool]
     """Whether to return reasoning in `reasoning_content`, apart from `content`. Default: set by the
     endpoint.
     """
-    include_reasoning: OptionalNullable[bool]
+    include_reasoning: OptionalArgument[bool]
     """Whether to return parsed reasoning at all. Default: True."""
-    temperature: OptionalNullable[float]
+    temperature: OptionalArgument[float]
     """Sampling temperature, by which logits are divided. Minimum: 0.0 (greedy: the most likely
     token). Default: 1.0.
     """
-    tool_choice: OptionalNullable[ToolChoice | ToolChoiceTypedDict]
+    tool_choice: OptionalArgument[ToolChoice | ToolChoiceTypedDict]
     """Tool calling: "none", "auto", "required" (at least one call), or `{"type": "function",
     "function": {"name": ...}}` to force one function. Default: "auto". None is left out of the
     request.
     """
-    top_k: OptionalNullable[int]
+    top_k: OptionalArgument[int]
     """Number of the most likely tokens to sample from. Minimum: 0. Default: 0 (all tokens)."""
-    top_logprobs: OptionalNullable[int]
+    top_logprobs: OptionalArgument[int]
     """Number of the most likely tokens to return at each position, with their log probabilities.
     Range: 0 to 20. Default: 0. Requires `logprobs=True`.
     """
-    top_p: OptionalNullable[float]
+    top_p: OptionalArgument[float]
     """Nucleus sampling: the most likely tokens whose probabilities add up to at least `top_p` are
     kept. Range: greater than 0.0, at most 1.0. Default: 1.0 (off).
     """
-    xtc_threshold: OptionalNullable[float]
+    xtc_threshold: OptionalArgument[float]
     """Minimum probability of the tokens that XTC (Exclude Top Choices) excludes; the least likely
     of them stays. Range: 0.0 to 1.0. Default: 0.0 (off).
     """
-    xtc_probability: OptionalNullable[float]
+    xtc_probability: OptionalArgument[float]
     """Probability that XTC (Exclude Top Choices) is applied at a position. Range: 0.0 to 1.0.
     Default: 0.0 (off).
     """
-    tools: OptionalNullable[Iterable[Tool | ToolTypedDict]]
+    tools: OptionalArgument[Iterable[Tool | ToolTypedDict]]
     """Functions that the model may call. Not together with `min_tokens` or `response_format`.
     Default: none.
     """
-    min_tokens: OptionalNullable[int]
+    min_tokens: OptionalArgument[int]
     """Minimum number of tokens to generate per choice. Range: 0 to `max_tokens`. Default: 0. Not
     together with `tools` or `response_format`.
     """
-    retries: OptionalNullable[RetryConfig]
+    retries: OptionalArgument[RetryConfig]
     """Retries of this call; None disables them. Default: the client's."""
-    server_url: str | None
+    server_url: Argument[str] | None
     """Base URL of the server for this call. Default: the client's."""
     accept_header_override: Any
     """Value of the `Accept` header. Default: `text/event-stream` for streams, else
     `application/json`.
     """
-    timeout_ms: int | None
+    timeout_ms: Argument[int] | None
     """Timeout of each of connect, read, write and pool, in milliseconds; greater than 0. Default:
     the client's.
     """
-    deadline: float | Unset | None
+    deadline: OptionalArgument[float]
     """Maximum duration of the call, in seconds, with connecting, retries, the waits between them,
     and the whole stream; of each request of `run_tools()`. Range: above 0, at most 1,000,000. Sent
     as the header `x-request-timeout`. Default: the client's. None sets no deadline.
     """
-    stall_timeout: float | Unset | None
+    stall_timeout: OptionalArgument[float]
     """Maximum time without content after the headers of the response, in seconds. Comments and
     empty events of a stream are not content; of a whole answer, every byte is. Range: above 0, at
     most 1,000,000. Default: the client's. None sets no limit.
     """
-    max_response_bytes: int | None
+    max_response_bytes: Argument[int] | None
     """Maximum size of a whole answer after content decoding, in bytes. Minimum: 1. Default: the
     client's.
     """
-    http_headers: Mapping[str, str] | None
+    http_headers: Argument[Mapping[str, str]] | None
     """Headers to add or to replace, by case-insensitive name. Default: none."""
-    extra_body: Mapping[str, Any] | None
+    extra_body: Argument[Mapping[str, Any]] | None
     """Fields of the JSON body that are not arguments here; they override arguments of the same
     name. Default: none.
     """

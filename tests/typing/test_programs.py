@@ -78,3 +78,62 @@ def test_valid_program_has_no_errors(found: Found) -> None:
 
 def test_mistakes_are_reported(found: Found) -> None:
     assert found[BAD].keys() == MARKED
+
+
+WRONG = {
+    "max_tokens": '"5"',
+    "temperature": '"hot"',
+    "logprobs": "3",
+    "stop": "5",
+    "seed": '"x"',
+    "tools": "5",
+    "tool_choice": "4",
+    "logit_bias": "7",
+    "chat_template_kwargs": "[]",
+    "extra_body": "1",
+    "http_headers": "2",
+    "server_url": "3",
+    "timeout_ms": '"a"',
+    "deadline": '"a"',
+    "retries": "3",
+    "stream": '"x"',
+    "response_format": "3",
+}
+"""A value of the wrong type for arguments of `complete()`."""
+MAX_ERROR = 1_200
+"""Characters of mypy's output about one wrong argument; with all overloads, it is 10,000."""
+
+
+def test_mypy_reports_a_wrong_argument_shortly_and_by_name(tmp_path: Path) -> None:
+    """The errors of calls of the four overloads of both clients."""
+    calls = [
+        f"print({client}.dedicated.chat.complete(model='e', messages=hello, {name}={value}{more}))"
+        for client in ("SyncFriendli()", "AsyncFriendli()")
+        for more in ("", ", stream=True", ", stream=flag", ", response_format=int")
+        for name, value in WRONG.items()
+        if f"{name}=" not in more
+    ]
+    program = tmp_path / "program.py"
+    head = [
+        "from friendli import AsyncFriendli, SyncFriendli, models",
+        "hello = [models.UserMessage(content='Hi')]",
+        "flag = bool(hello)",
+    ]
+    program.write_text("\n".join([*head, *calls]))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "--no-error-summary", "--config-file="),
+            *(f"--cache-dir={MYPY_CACHE}", "--hide-error-context", "--no-pretty", str(program)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    texts: dict[int, str] = {}
+    for line, text in re.findall(r"^.*?program\.py:(\d+): (.*\n)", done.stdout, re.M):
+        texts[int(line)] = texts.get(int(line), "") + text
+    for number, call in enumerate(calls, len(head) + 1):
+        error = texts[number]
+        name = call.rpartition("hello, ")[2].partition("=")[0]
+        assert error.startswith(f'error: Argument "{name}" to "complete"'), (call, error)
+        assert len(error) <= MAX_ERROR, (call, len(error))

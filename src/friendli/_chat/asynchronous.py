@@ -23,6 +23,7 @@ from friendli._streaming.stream import EventStreamAsync
 from friendli._transport.http import AsyncHttpProvider
 from friendli._transport.options import Options
 from friendli._transport.parse import ParsedCompletion
+from friendli._typing import Argument
 from friendli.models.chunk import ContainerChatCompletionStreamSuccess
 from friendli.models.completion import ContainerChatCompleteSuccess
 from friendli.types import UNSET, Unset
@@ -51,17 +52,17 @@ class AsyncChat:
     async def complete(
         self,
         *,
-        model: str,
+        model: Argument[str],
         messages: Messages,
         stream: Literal[True],
-        response_format: Format = ...,
+        response_format: Argument[Format] | type[Any] = ...,
         **params: Unpack[ChatParams],
     ) -> EventStreamAsync[ContainerChatCompletionStreamSuccess]: ...
     @overload
     async def complete(
         self,
         *,
-        model: str,
+        model: Argument[str],
         messages: Messages,
         stream: NotStream = ...,
         response_format: type[P],
@@ -71,20 +72,20 @@ class AsyncChat:
     async def complete(
         self,
         *,
-        model: str,
+        model: Argument[str],
         messages: Messages,
         stream: NotStream = ...,
-        response_format: Format = ...,
+        response_format: Argument[Format] = ...,
         **params: Unpack[ChatParams],
     ) -> ContainerChatCompleteSuccess: ...
     @overload
     async def complete(
         self,
         *,
-        model: str,
+        model: Argument[str],
         messages: Messages,
-        stream: bool | Unset | None = ...,
-        response_format: Format = ...,
+        stream: Argument[bool] | Unset | None = ...,
+        response_format: Argument[Format] | type[Any] = ...,
         **params: Unpack[ChatParams],
     ) -> ContainerChatCompleteSuccess | EventStreamAsync[ContainerChatCompletionStreamSuccess]: ...
 
