@@ -11,7 +11,12 @@ from tests.contract.live import Live, until
 from tests.contract.served import Served, served
 from tests.workers.processes import children_of
 
-PROPERTIES = {f"name{number}": {"type": "string"} for number in range(900)}
+PROPERTIES = {
+    f"a_name_so_long_that_the_schema_may_take_the_memory_of_its_grammar_{number}": {
+        "type": "string"
+    }
+    for number in range(2000)
+}
 COSTLY = {
     "type": "json_schema",
     "json_schema": {"schema": {"type": "object", "properties": PROPERTIES}},

@@ -6,8 +6,9 @@ nothing that it returns must be able to run code in the endpoint's process.
 
 import io
 import pickle
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 from pydantic import TypeAdapter
@@ -16,6 +17,7 @@ from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.prepared import PreparedRequest
+from friendli_endpoint.chat.tools.family import ToolSpec
 from friendli_endpoint.generation import RequestError, Vocabulary
 from friendli_endpoint.workers import Handler
 
@@ -146,4 +148,17 @@ def decode_outcome(result: bytes) -> Outcome:
     Raises:
         ValueError: The result is not an outcome.
     """
-    return _OUTCOMES.validate_python(msgpack.unpackb(result, strict_map_key=False))
+    outcome = _OUTCOMES.validate_python(msgpack.unpackb(result, strict_map_key=False))
+    prepared = outcome.result
+    if isinstance(prepared, PreparedRequest) and prepared.tools:
+        return replace(outcome, result=replace(prepared, tools=_shared(prepared.tools)))
+    return outcome
+
+
+def _shared(tools: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
+    """Returns equal tools that share equal parameters, which 1,024 small tools may have."""
+    known: dict[bytes, dict[str, Any]] = {}
+    return tuple(
+        replace(tool, parameters=known.setdefault(msgpack.packb(tool.parameters), tool.parameters))
+        for tool in tools
+    )

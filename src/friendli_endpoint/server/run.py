@@ -15,6 +15,7 @@ from pathlib import Path
 from friendli_endpoint.app import create_endpoint
 from friendli_endpoint.files import open_regular
 from friendli_endpoint.generation import ModelCard, StartError
+from friendli_endpoint.heap import limit_heaps
 from friendli_endpoint.server.draining import make_server
 from friendli_endpoint.server.listening import listen, url_of
 from friendli_endpoint.settings import Settings
@@ -60,6 +61,7 @@ def run(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
         StartError: The model cannot be served, the address cannot be listened on, or the TLS
             certificate cannot be used.
     """
+    limit_heaps()
     _raise_file_limit(settings.max_connections + SPARE_FILES)
     failures: list[StartError] = []
 
