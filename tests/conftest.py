@@ -52,9 +52,14 @@ def prepare_in_threads() -> Iterator[None]:
         yield
 
 
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     is_fast = config.getoption("--hypothesis-profile") == FAST
     for item in items:
+        if ADDRESS.search(item.nodeid):  # every process would collect tests of other names
+            raise pytest.UsageError(f"{item.nodeid}: its parameters need ids")
         if LOAD_FOLDER in item.path.parents:
             item.add_marker("load")
         if opens_model(item):

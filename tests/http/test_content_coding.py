@@ -294,7 +294,11 @@ def test_a_zstd_frame_with_a_larger_window_than_the_web_allows_is_rejected() -> 
     check_error(posted("zstd", body), 400, "content-encoding")
 
 
-@pytest.mark.parametrize(("coding", "empty"), [("gzip", gzip.compress(b"")), ("zstd", SKIPPABLE)])
+@pytest.mark.parametrize(
+    ("coding", "empty"),
+    [("gzip", gzip.compress(b"", mtime=0)), ("zstd", SKIPPABLE)],
+    ids=["gzip", "zstd"],
+)
 def test_the_number_of_streams_is_limited(coding: str, empty: bytes) -> None:
     assert decoded(coding, empty * MAX_STREAMS) == b""
     with pytest.raises(RequestError, match="more than 4,096 parts"):
