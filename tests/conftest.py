@@ -1,5 +1,6 @@
 """Automatic markers of tests, and a guard against tests that open a model without the marker."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
