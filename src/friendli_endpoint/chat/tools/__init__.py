@@ -30,10 +30,9 @@ from friendli_endpoint.chat.tools.llama3 import Llama3
 from friendli_endpoint.chat.tools.minicpm import MiniCpm
 from friendli_endpoint.chat.tools.mistral import Mistral, MistralArgs
 from friendli_endpoint.chat.tools.nemotron import NEMOTRON
+from friendli_endpoint.chat.tools.parameter_tags import ParameterTags
 from friendli_endpoint.chat.tools.phi4 import Phi4
 from friendli_endpoint.chat.tools.pythonic import BarePythonic, MarkedPythonic
-from friendli_endpoint.chat.tools.qwen_coder import QwenCoder
-from friendli_endpoint.chat.tools.seed import Seed
 from friendli_endpoint.chat.tools.solar import Solar
 from friendli_endpoint.chat.tools.tool_calls import TOOL_CALLS
 
@@ -58,7 +57,7 @@ DEFAULT_FAMILY: Family = Hermes()
 """The family of models whose chat template has no place for tools."""
 
 FAMILIES: tuple[Family, ...] = (
-    Seed(),
+    ParameterTags("seed", "seed:tool_call", lines=False),
     GRANITE,
     Phi4(),
     NEMOTRON,
@@ -69,7 +68,7 @@ FAMILIES: tuple[Family, ...] = (
     MiniCpm(),
     Gemma("gemma4", "<|tool_call>", "<tool_call|>", '<|"|>'),
     Gemma("functiongemma", "<start_function_call>", "<end_function_call>", "<escape>"),
-    QwenCoder(),
+    ParameterTags("qwen_coder", "tool_call", lines=True),
     FunctionaryTags(),
     FunctionaryRecipients(),
     Glm(),

@@ -5,14 +5,13 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.chat.tools import ToolSpec
+from friendli_endpoint.chat.tools import ToolSpec, family_named
 from friendli_endpoint.chat.tools.lark import quoted
-from friendli_endpoint.chat.tools.seed import Seed
 from friendli_endpoint.generation import RequestError
 
 from .cases import Reading, called, parsed
 
-SEED = Seed()
+SEED = family_named("seed")
 
 
 def call(name: str, **parameters: str) -> str:
