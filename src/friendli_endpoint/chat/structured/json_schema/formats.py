@@ -79,10 +79,14 @@ _URI = (
     rf"|{_PCHAR}+(?:/{_PCHAR}*)*){_QUERY}"
 )
 _FIRST_SEGMENT = r"(?:[a-zA-Z0-9\-._~!$&'()*+,;=@]|%[0-9a-fA-F]{2})+"
-_REFERENCE = rf"(?:{_URI}|(?:/|(?:/{_PCHAR}+)+/?|{_FIRST_SEGMENT}(?:/{_PCHAR}*)*){_QUERY})"
+_REFERENCE = rf"(?:{_URI}|(?:/|(?:/{_PCHAR}+)+/?|{_FIRST_SEGMENT}(?:/{_PCHAR}*)*)?{_QUERY})"
 _VARIABLES = r"\{[+#./;?&]?[a-zA-Z_][a-zA-Z0-9_]{0,20}(?:,[a-zA-Z_][a-zA-Z0-9_]{0,20}){0,5}\}"
-_SIGN = r"(?:[A-Za-z0-9 _/:;=@%'<>!,\-.]|\\[dwsDWS.*+?()|^$/\\]|\[[A-Za-z0-9_]{1,20}\])[*+?]?"
-_EXPRESSION = rf"\^?(?:{_SIGN}|\((?:{_SIGN})+(?:\|(?:{_SIGN})+)*\)[*+?]?)+\$?"
+_REPEATED = r"(?:[*+?]|\{[1-9][0-9]?\})?"
+_SIGN = (
+    r"(?:[A-Za-z0-9 _/:;=@%'<>!,\-.]|\\[dwsDWS.*+?()|^$/\\]"
+    rf"|\[\^?(?:a-z|A-Z|0-9|[A-Za-z0-9_.]){{1,20}}\]){_REPEATED}"
+)
+_EXPRESSION = rf"\^?(?:{_SIGN}|\((?:\?:)?(?:{_SIGN})+(?:\|(?:{_SIGN})+)*\){_REPEATED})+\$?"
 _COUNT = "(?:0|[1-9][0-9]{0,5})"
 _POINTER = r"(?:/(?:[^/~]|~[01])*)*"
 _BASE64 = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
