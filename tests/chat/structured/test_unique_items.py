@@ -118,10 +118,12 @@ class _LargerVocabulary(ScriptedVocabulary):
 
 
 def test_a_token_of_several_items_is_not_allowed_where_they_might_be_equal() -> None:
-    texts = (b'","', b'"a","a"', b"1,1", b"[1,1]", b'a"', b'","a"]', b"[[],[]]", b'","a', b'["')
+    texts = [b'","', b'"a","a"', b"1,1", b"[1,1]", b'a"', b'","a"]', b"[[],[]]", b'","a', b'["']
+    texts += [b'",', b"re", b"rest", b"ab", b"green", b'",\n']
     vocabulary = _LargerVocabulary(*texts)
     maker = ConstraintMaker(vocabulary)
-    for items in ({"type": "string"}, {}):
+    short = {"type": "string", "pattern": "^[ab]{1,2}$"}
+    for items in ({"type": "string"}, {}, ITEMS["constants"], short):
         for seed in range(30):
             constraint = maker.json_schema(_schema(items), vocabulary.end_ids, "s")
             text = _random_output(constraint, vocabulary, seed)
@@ -136,7 +138,7 @@ def _random_output(constraint: Any, vocabulary: Vocabulary, seed: int) -> str | 
         possible = [t for t in range(vocabulary.size) if mask[t >> 5] >> (t & 31) & 1]
         assert possible
         texts = {vocabulary.token_bytes(token): token for token in possible}
-        choices = [text for text in texts if len(text) > 1 or text in b'[]",a1']
+        choices = [text for text in texts if len(text) > 1 or text in b'[]",abredstgn1']
         if any(token in vocabulary.end_ids for token in possible):
             return out.decode()
         chosen = texts[rng.choice(choices or sorted(texts))]

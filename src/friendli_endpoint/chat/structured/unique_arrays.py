@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 __all__ = ["Schemas", "UniqueArrays"]
 
+_MAX_REFERENCES = 16
 _MAX_KNOWN = 10_000
 """Transitions that are kept; the names of properties are only those that a schema lists."""
 
@@ -33,6 +34,7 @@ class UniqueArrays:
         self._numbers: dict[int, int] = {}
         self._known: dict[tuple[Schemas, str | int | None], Schemas] = {}
         self.start = self._closure([root])
+        self._constants: dict[Schemas, frozenset[bytes]] = {}
         self._names: dict[Schemas, frozenset[str]] = {}
 
     @classmethod
@@ -58,6 +60,26 @@ class UniqueArrays:
     def is_unique(self, schemas: Schemas) -> bool:
         """Whether the items of an array of these schemas must differ."""
         return any(self._schemas[number].get("uniqueItems") is True for number in schemas)
+
+    def constants(self, schemas: Schemas) -> frozenset[bytes]:
+        """Returns the JSON of all values of an item of an array, if one list has them all."""
+        if schemas not in self._constants:
+            self._constants[schemas] = self._listed(schemas)
+        return self._constants[schemas]
+
+    def _listed(self, schemas: Schemas) -> frozenset[bytes]:
+        for number in schemas:
+            item, seen = self._schemas[number].get("items"), 0
+            while isinstance(item, dict) and item.keys() == {"$ref"} and seen < _MAX_REFERENCES:
+                name = item["$ref"].rpartition("/")[2]
+                item, seen = self._definitions.get(name, self._root), seen + 1
+            if isinstance(item, dict) and ("enum" in item or "const" in item):
+                values = item["enum"] if "enum" in item else [item["const"]]
+                return frozenset(
+                    json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+                    for value in values
+                )
+        return frozenset()
 
     def of_item(self, schemas: Schemas, index: int) -> Schemas:
         """Returns the schemas of an item of an array."""

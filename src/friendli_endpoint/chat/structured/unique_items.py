@@ -97,10 +97,12 @@ class UniqueItems:
         for items in self._all_items:
             inner = self._stack[items.level + 1 :]
             self._observe(items, allowed, is_whole=not inner)
+            quote = b'"' if self._in_string else b""
+            ending = quote + bytes(container.closing for container in reversed(inner))
             if len(items) and (items.is_open or self._is_next(items)):
-                self._exclude_repeated(mask, items, inner)
+                self._exclude_repeated(mask, items, ending, len(inner))
                 self._exclude_dead(mask, items)
-            if not self._is_next(items) and items.is_exhausted():
+            if not self._is_next(items) and items.is_exhausted(ending):
                 np.bitwise_and(mask, self._masks.ending(self._in_string, bool(inner)), out=mask)
 
     def feed(self, token_bytes: bytes, is_forced: bool = False) -> bool:
@@ -137,16 +139,14 @@ class UniqueItems:
                 allowed &= ~_DELIMITERS
         items.current.exits[len(items.current.text)] = allowed
 
-    def _exclude_repeated(self, mask: Bitmask, items: Items, inner: list[_Container]) -> None:
+    def _exclude_repeated(self, mask: Bitmask, items: Items, ending: bytes, depth: int) -> None:
         if self._escaped or not items.is_open:
             return
-        if self._in_scalar and not inner and not items.current.text[:1].isalpha():
+        if self._in_scalar and not depth and not items.current.text[:1].isalpha():
             # An exponent of two digits might only lead to a number that occurs already.
             np.bitwise_and(mask, self._masks.without_exponent(), out=mask)
-        quote = b'"' if self._in_string else b""
-        ending = quote + bytes(container.closing for container in reversed(inner))
         if items.repeats(ending):
-            np.bitwise_and(mask, self._masks.closing(self._in_string, len(inner)), out=mask)
+            np.bitwise_and(mask, self._masks.closing(self._in_string, depth), out=mask)
 
     def _exclude_dead(self, mask: Bitmask, items: Items) -> None:
         place, max_length = len(items.current.text), self._masks.max_length
@@ -212,7 +212,8 @@ class UniqueItems:
         self._note(byte)
         if byte in b"[{":
             is_unique = byte == 0x5B and self._arrays.is_unique(schemas)
-            items = Items(len(self._stack)) if is_unique else None
+            constants = self._arrays.constants(schemas) if is_unique else frozenset()
+            items = Items(len(self._stack), constants) if is_unique else None
             self._stack.append(_Container(schemas, byte + 2, items, in_name=byte == 0x7B))
         self._in_string = byte == 0x22
         self._in_scalar = byte not in b'"[{'

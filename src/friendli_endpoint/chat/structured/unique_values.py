@@ -54,14 +54,19 @@ class Item:
 class Items:
     """The items of one array so far.
 
+    Args:
+        level: Number of arrays and objects around the array.
+        constants: The JSON of all values that an item may have, if the schema lists them.
+
     Attributes:
         level: Number of arrays and objects around the array.
         current: The item that has begun, or is next.
         is_open: Whether it has begun and not ended.
     """
 
-    def __init__(self, level: int) -> None:
+    def __init__(self, level: int, constants: frozenset[bytes] = frozenset()) -> None:
         self.level = level
+        self._constants = constants
         self.current = Item()
         self.is_open = False
         self._items: list[Item] = []
@@ -75,7 +80,7 @@ class Items:
 
     def copy(self) -> "Items":
         """Returns an independent copy."""
-        copied = Items(self.level)
+        copied = Items(self.level, self._constants)
         copied.current, copied.is_open = self.current.copy(), self.is_open
         copied._items = [item.copy() for item in self._items]
         copied._values = self._values.copy()
@@ -117,8 +122,8 @@ class Items:
         rivals, place = self.rivals(), len(self.current.text)
         return bool(rivals) and not any(item.last_exit >= place for item in rivals)
 
-    def is_exhausted(self) -> bool:
-        """Whether no other item can follow the current one, or the last one."""
+    def is_exhausted(self, ending: bytes = b"") -> bool:
+        """Whether no other item can follow the last one, or the current one with this ending."""
         if not self.is_open:
             return bool(self._items) and not any(item.last_exit >= 0 for item in self._items)
         if any(item.num_exits > 1 for item in self._items):
@@ -127,13 +132,16 @@ class Items:
         if any(others.bit_count() > len(self._items) + 1 for others in exits):
             return False
         following = self.copy()
+        following.current.text.extend(ending)
         following.end()
         return following.is_exhausted()
 
     def _add(self, item: Item) -> None:
         """Adds an item; what leads to it does not lead to another value any more."""
         text = bytes(item.text)
-        if text in _LITERALS:
+        if text in self._constants:
+            item.exits, item.is_known = _exits_among(self._constants, text), True
+        elif text in _LITERALS:
             item.exits = {place: bits for place, bits in item.exits.items() if not place}
         for place in item.exits:
             if place < len(text):
@@ -151,6 +159,16 @@ class Items:
                 before.count_exits()
         item.count_exits()
         self._items.append(item)
+
+
+def _exits_among(constants: frozenset[bytes], text: bytes) -> dict[int, int]:
+    """Returns the exits of a constant: the bytes with which the others differ first."""
+    exits: dict[int, int] = {}
+    for constant in constants:
+        place = _num_shared(text, constant)
+        if place < len(constant):
+            exits[place] = exits.get(place, 0) | 1 << constant[place]
+    return exits
 
 
 def _other_zero(zero: Item) -> Item:
