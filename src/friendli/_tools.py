@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import pydantic
 from pydantic_core import to_json
 
+from friendli._answer_schema import argument_schema
 from friendli._errors import ToolLoopError
 from friendli._signature import CallSignature
 from friendli._transport.loop import gather
@@ -42,7 +43,7 @@ class FunctionTool:
         self._description = signature.description
         try:
             self._arguments = pydantic.TypeAdapter(signature.arguments_type())
-            self._schema = self._arguments.json_schema()
+            self._schema = argument_schema(self._arguments)
         except pydantic.PydanticUserError as error:
             reason = str(error).partition("\n")[0]
             raise TypeError(f"{self.name}() cannot be a tool: {reason}") from None

@@ -42,10 +42,12 @@ def instances(schema: dict[str, Any], seed: int, count: int) -> Iterator[Any]:
         seed: Seed of the random values.
         count: Number of random values.
     """
-    yield from _examples(schema)
     rng = Random(seed)
+    generator = _Generator(schema, rng)
+    for example in _examples(schema):
+        yield generator.ordered(example, schema, 0)
     for _ in range(count):
-        yield _Generator(schema, rng).value(schema, 0)
+        yield generator.value(schema, 0)
 
 
 def changed(value: Any, rng: Random) -> Any:
@@ -97,7 +99,7 @@ class _Generator:
         if isinstance(schema.get("enum"), list) and schema["enum"]:
             return copy.deepcopy(self._rng.choice(schema["enum"]))
         if (examples := _examples(schema)) and self._rng.random() < 0.2:
-            return copy.deepcopy(self._rng.choice(examples))
+            return self.ordered(copy.deepcopy(self._rng.choice(examples)), schema, depth)
         match self._type(schema):
             case "object":
                 return self._object(schema, depth)
@@ -110,6 +112,36 @@ class _Generator:
             case "boolean":
                 return self._rng.random() < 0.5
         return None
+
+    def ordered(self, value: Any, schema: Any, depth: int) -> Any:
+        """Returns a value with its properties in the order in which a schema names them."""
+        if depth > _MAX_DEPTH:
+            return value
+        if isinstance(value, list):
+            parts = [part["items"] for part in self._parts(schema, 0) if "items" in part]
+            items = next((part for part in parts if isinstance(part, dict)), None)
+            return [self.ordered(item, items, depth + 1) for item in value]
+        if not isinstance(value, dict):
+            return value
+        named: dict[str, Any] = {}
+        for part in self._parts(schema, 0):
+            properties = part.get("properties")
+            for name, inner in (properties if isinstance(properties, dict) else {}).items():
+                named.setdefault(name, inner)
+        names = [name for name in named if name in value]
+        names += [name for name in value if name not in named]
+        return {name: self.ordered(value[name], named.get(name), depth + 1) for name in names}
+
+    def _parts(self, schema: Any, depth: int) -> Iterator[dict[str, Any]]:
+        """Yields a schema and those that apply to the same value, or might."""
+        if not isinstance(schema, dict) or depth > _MAX_DEPTH:
+            return
+        yield schema
+        applied = [self._target(schema.get("$ref"))]
+        for key in ("allOf", "anyOf", "oneOf"):
+            applied += schema[key] if isinstance(schema.get(key), list) else []
+        for part in applied:
+            yield from self._parts(part, depth + 1)
 
     def _flat(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
         """Merges the schemas that apply to the same value, one of each choice."""

@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal, localcontext
 from typing import Any
 
 from jsonschema import Draft4Validator, Draft202012Validator, FormatChecker
-from jsonschema.validators import validator_for
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend, validator_for
 
 __all__ = ["judge_of"]
 
@@ -20,6 +21,8 @@ def _matching(pattern: str) -> tuple[Callable[[object], bool], tuple[()]]:
     return lambda value: not isinstance(value, str) or bool(compiled.fullmatch(value)), ()
 
 
+_LABEL = "[A-Za-z0-9](-*[A-Za-z0-9])*"
+_EMAIL = rf"[^\s@<>()\[\]\\,;:\"]+@{_LABEL}(\.{_LABEL})*"
 _URI = r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x20<>\"\\^`{|}]+"
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _CLOCK = r"\d{2}:\d{2}:\d{2}(\.\d+)?"
@@ -32,16 +35,25 @@ _FORMATS: dict[str, Any] = {
     "date-time": _matching(f"{_DAY}[Tt]{_CLOCK}{_OFFSET}"),
     "decimal": _matching(r"-?\d+(\.\d+)?"),
     "duration": _matching(r"P(?!$)(\d+W|(\d+Y)?(\d+M)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?)"),
+    "email": _matching(_EMAIL),
     "fraction": _matching(r"-?\d+(/\d+)?"),
     "hostname": _matching(r"[A-Za-z0-9](-?[A-Za-z0-9])*(\.[A-Za-z0-9](-?[A-Za-z0-9])*)*"),
     "ipv4network": _matching(r"\d+(\.\d+){3}/\d+"),
+    "idn-email": _matching(_EMAIL),
     "iri": _matching(_URI),
+    "iri-reference": _matching(r"[^\s<>\"\\^`{|}]*"),
     "time": _matching(f"{_CLOCK}{_OFFSET}?|\\d{{2}}:\\d{{2}}"),
     "uri": _matching(_URI),
     "uri-reference": _matching(r"[^\s<>\"\\^`{|}]*"),
     "url": _matching(_URI),
 }
-"""Formats that the package checks only with further packages, or not at all."""
+"""Formats that the package checks loosely, only with further packages, or not at all."""
+
+
+def _pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[ValidationError]:
+    r"""Checks `pattern` as ECMA-262 has it, where `\w` and `\d` are of ASCII."""
+    if isinstance(value, str) and not re.search(pattern, value, re.ASCII):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
 def judge_of(schema: dict[str, Any]) -> Callable[[str], bool | None]:
@@ -55,7 +67,8 @@ def judge_of(schema: dict[str, Any]) -> Callable[[str], bool | None]:
     kind = validator_for(exact, default=default)
     checker = FormatChecker(kind.FORMAT_CHECKER.checkers)
     checker.checkers = {**checker.checkers, **_FORMATS}
-    validator = kind(exact, format_checker=checker)
+    extended: Any = extend
+    validator = extended(kind, {"pattern": _pattern})(exact, format_checker=checker)
 
     def is_valid(text: str) -> bool | None:
         try:

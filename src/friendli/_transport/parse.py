@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 import pydantic
 
+from friendli._answer_schema import answer_schema
 from friendli._errors import AnswerNotParsedError
 from friendli.models.completion import ContainerChatCompleteSuccess
 
@@ -34,7 +35,7 @@ def is_format_type(value: Any) -> bool:
 
 def format_of(kind: type[Any]) -> dict[str, Any]:
     """Return the `response_format` that makes the model write JSON of a type."""
-    schema = _adapter(kind).json_schema()
+    schema = answer_schema(_adapter(kind))
     return {"type": "json_schema", "json_schema": {"name": kind.__name__, "schema": schema}}
 
 

@@ -179,9 +179,9 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Counts, Family]]
             counts.written += 1
             return HERMES.grammar(tools, required=required, parallel=parallel, marker=marker)
 
-    def counted_fit(schema: object, param: str) -> RewrittenSchema:
+    def counted_fit(schema: object, param: str, **options: bool) -> RewrittenSchema:
         counts.rewritten.append(param)
-        return rewrite_schema(schema, param)
+        return rewrite_schema(schema, param, **options)
 
     compile_grammar = MatcherCompiler._compile
 

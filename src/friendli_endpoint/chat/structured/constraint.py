@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from friendli_endpoint.chat.structured.json_text import JsonMasks, JsonText
 from friendli_endpoint.chat.structured.native import ConstraintError, catch_panics, first_line
+from friendli_endpoint.chat.structured.unique_items import UniqueItems
 from friendli_endpoint.generation import Vocabulary
 
 __all__ = ["Constraint"]
@@ -41,6 +42,7 @@ class Constraint:
         vocabulary: The model's tokens.
         end_ids: Tokens that end the choice; allowed where the grammar is satisfied.
         json: Masks that bound numbers and white space, if the output is JSON.
+        unique: State of the arrays whose items must differ, if the schema has some.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Constraint:
         vocabulary: Vocabulary,
         end_ids: frozenset[int],
         json: JsonMasks | None = None,
+        unique: UniqueItems | None = None,
     ) -> None:
         self._matcher = matcher
         self._tokenizer = tokenizer
@@ -58,6 +61,7 @@ class Constraint:
         self._mask = np.zeros((vocabulary.size + 31) // 32, np.uint32)
         self._vocabulary = vocabulary
         self._json = json
+        self._unique = unique
         self._json_text = JsonText()
         self._failed = False
         self._forced: deque[int] = deque()
@@ -75,6 +79,8 @@ class Constraint:
             return self._mask
         if self._json is not None:
             self._json.restrict(self._mask, self._json_text)
+        if self._unique is not None:
+            self._unique.restrict(self._mask)
         # The compiler's EOS token is an ordinary token if the request sets other EOS ids.
         np.bitwise_and.at(self._mask, *_clear_bits(self._compiler_eos))
         np.bitwise_and.at(self._mask, *_clear_bits(self._end_ids))
@@ -92,7 +98,18 @@ class Constraint:
         if not self._forced and not self._failed:
             with self._guarded():
                 self._forced = deque(self._matcher.compute_ff_tokens())
-        return [] if self._failed else list(islice(self._forced, _MAX_FORCED))
+        if self._failed:
+            return []
+        forced = list(islice(self._forced, _MAX_FORCED))
+        return forced if self._unique is None else self._keeping_items_unique(self._unique, forced)
+
+    def _keeping_items_unique(self, unique: UniqueItems, forced: list[int]) -> list[int]:
+        """Returns these tokens up to the first after which two items of an array would be equal."""
+        following = unique.copy() if forced else unique
+        for number, token in enumerate(forced):
+            if not following.feed(self._vocabulary.token_bytes(token), True) or following.is_dead:
+                return forced[:number]
+        return forced
 
     @property
     def satisfied(self) -> bool:
@@ -110,13 +127,17 @@ class Constraint:
             Whether the output must end here.
         """
         stopped = False
-        if self._forced and self._forced.popleft() != token_id:
+        is_forced = bool(self._forced) and self._forced.popleft() == token_id
+        if not is_forced:
             self._forced.clear()
         if not self._failed:
             with self._guarded():
                 if self._matcher.consume_token(token_id):
-                    self._json_text.feed(self._vocabulary.token_bytes(token_id))
+                    token_bytes = self._vocabulary.token_bytes(token_id)
+                    self._json_text.feed(token_bytes)
                     stopped = bool(self._matcher.is_stopped())
+                    if self._unique is not None and not self._unique.feed(token_bytes, is_forced):
+                        self._fail("two items of an array are equal, and must not be")
                 else:
                     self._fail(f"token {token_id} is not allowed: {self._matcher.get_error()}")
         return stopped and self.satisfied
@@ -142,8 +163,11 @@ class Constraint:
         with self._guarded():
             tokens = list(self._tokenizer.greedy_tokenize(text))
         num_read = 0
-        for start in range(0, len(tokens), _PREFIX_CHUNK):
-            chunk = tokens[start : start + _PREFIX_CHUNK]
+        step = _PREFIX_CHUNK if self._unique is None else 1
+        for start in range(0, len(tokens), step):
+            chunk = tokens[start : start + step]
+            if self._unique is not None and not self._read_items(self._unique, chunk):
+                break
             with self._guarded():
                 num_read += self._matcher.try_consume_tokens(chunk)
             if self._failed or num_read < start + len(chunk):
@@ -157,6 +181,12 @@ class Constraint:
                 break  # more white space than the limits allow
             num_bytes += len(token_bytes)
         return encoded[num_bytes:].decode(errors="replace")
+
+    def _read_items(self, unique: UniqueItems, tokens: list[int]) -> bool:
+        """Reads tokens of a prefix; returns whether the items of all arrays still differ."""
+        if unique.is_inside:
+            self.mask()  # which notes where another item would be possible
+        return all(unique.feed(self._vocabulary.token_bytes(token)) for token in tokens)
 
     def tokenize(self, text: bytes) -> list[int]:
         """Tokenizes a text that is only a part of a generated token."""
@@ -174,11 +204,13 @@ class Constraint:
         return not self._failed and num_valid == len(token_ids) and self._is_bounded(token_ids)
 
     def _is_bounded(self, token_ids: Sequence[int]) -> bool:
-        """Whether these tokens keep JSON within the limits of white space and escapes."""
-        text = copy(self._json_text)
-        return self._json is None or all(
-            text.feed(self._vocabulary.token_bytes(token)) for token in token_ids
-        )
+        """Whether these tokens keep JSON within the limits, and the items of arrays unique."""
+        if self._json is None:
+            return True
+        text, unique = copy(self._json_text), self._unique
+        unique = unique.copy() if unique is not None else None
+        tokens = map(self._vocabulary.token_bytes, token_ids)
+        return all(text.feed(token) and (unique is None or unique.feed(token)) for token in tokens)
 
     def copy(self) -> "Constraint":
         """Returns an independent copy of this state."""
@@ -186,6 +218,7 @@ class Constraint:
         copied._matcher = self._matcher.deep_copy()
         copied._mask = self._mask.copy()
         copied._json_text = copy(self._json_text)
+        copied._unique = self._unique.copy() if self._unique is not None else None
         copied._forced = self._forced.copy()
         return copied
 

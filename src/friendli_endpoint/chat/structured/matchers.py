@@ -11,6 +11,9 @@ from llguidance import LLMatcher, LLParserLimits
 from friendli_endpoint.chat.structured.constraint import Constraint
 from friendli_endpoint.chat.structured.json_text import JsonMasks
 from friendli_endpoint.chat.structured.native import ConstraintError, catch_panics, tokenizer_of
+from friendli_endpoint.chat.structured.unique_arrays import UniqueArrays
+from friendli_endpoint.chat.structured.unique_items import UniqueItems
+from friendli_endpoint.chat.structured.unique_masks import UniqueMasks
 from friendli_endpoint.deep_stack import on_deep_stack
 from friendli_endpoint.generation import Grammar, Vocabulary
 from friendli_endpoint.heap import trim_heap
@@ -52,12 +55,20 @@ class CompiledGrammar:
         matcher: The matcher.
         is_json: Whether the output is JSON, whose numbers and white space are bounded.
         num_bytes: Estimate of its size.
+        unique: The arrays of the schema whose items must differ; None if there are none.
     """
 
-    def __init__(self, matcher: LLMatcher, is_json: bool, num_bytes: int) -> None:
+    def __init__(
+        self,
+        matcher: LLMatcher,
+        is_json: bool,
+        num_bytes: int,
+        unique: UniqueArrays | None = None,
+    ) -> None:
         self.matcher = matcher
         self.is_json = is_json
         self.num_bytes = num_bytes
+        self.unique = unique
 
 
 class MatcherCompiler:
@@ -73,6 +84,7 @@ class MatcherCompiler:
         self._vocabulary = vocabulary
         self._tokenizer = tokenizer_of(vocabulary)
         self._json = JsonMasks(vocabulary)
+        self._masks_of_items: UniqueMasks | None = None
         self._lock = Lock()
         self._compiling_large = Lock()
         self._alive: WeakValueDictionary[Grammar, CompiledGrammar] = WeakValueDictionary()
@@ -117,8 +129,15 @@ class MatcherCompiler:
             cached = self._alive.get(grammar)
         if cached is not None:
             return cached
-        matcher = on_deep_stack(lambda: self._compile(grammar, max_symbols), _STACK_BYTES)
-        new = CompiledGrammar(matcher, grammar.kind == "json_schema", grammar.num_bytes)
+        is_json, unique = grammar.kind == "json_schema", None
+        text = grammar.text
+        if is_json:
+            text, unique = UniqueArrays.of_text(text)
+        taken = Grammar(grammar.kind, text)
+        matcher = on_deep_stack(lambda: self._compile(taken, max_symbols), _STACK_BYTES)
+        if unique is not None:
+            self._unique_masks()  # a tenth of a second, once
+        new = CompiledGrammar(matcher, is_json, grammar.num_bytes, unique)
         with self._lock:  # another thread may have compiled it first
             compiled = self._recent[grammar] = self._alive.setdefault(grammar, new)
         return compiled
@@ -136,7 +155,14 @@ class MatcherCompiler:
             self._vocabulary,
             end_ids,
             self._json if compiled.is_json else None,
+            UniqueItems(compiled.unique, self._unique_masks()) if compiled.unique else None,
         )
+
+    def _unique_masks(self) -> UniqueMasks:
+        with self._lock:
+            if self._masks_of_items is None:
+                self._masks_of_items = UniqueMasks(self._vocabulary)
+            return self._masks_of_items
 
     def rest_of_prefix(self, grammar: Grammar, prefix: str) -> str:
         """Returns the part of a prefix that a grammar does not allow as the beginning of an answer.

@@ -134,3 +134,21 @@ def test_a_pattern_beside_a_format_of_zod_defines_it(name: str, pattern: str, te
     constraint = COMPILER.json_schema(schema, ENDS, "s")
     assert allows_text(constraint.copy(), json.dumps(text))
     assert not allows_text(constraint, '"no"')
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("uri-reference", ""),
+        ("uri-reference", "#/components/schemas/Pet"),
+        ("uri-reference", "?a=b"),
+        ("iri-reference", "Zürich"),
+        ("iri", "https://example.org/서울"),
+        ("regex", "[0-9]{3}"),
+        ("regex", "^(?:[^a-z_]|b+)$"),
+    ],
+)
+def test_usual_texts_of_a_format_are_allowed(name: str, text: str) -> None:
+    schema = {"type": "string", "format": name}
+    constraint = COMPILER.json_schema(schema, ENDS, "s")
+    assert allows_text(constraint, json.dumps(text, ensure_ascii=False))

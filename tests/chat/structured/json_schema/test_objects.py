@@ -22,7 +22,6 @@ def test_values_that_violate_the_schema_are_not_allowed(schema: Schema, text: st
 @pytest.mark.parametrize(
     ("schema", "param"),
     [
-        ({"unevaluatedProperties": False, "allOf": [{}]}, "s.unevaluatedProperties"),
         ({"minProperties": 2}, "s.minProperties"),
     ],
 )

@@ -9,7 +9,7 @@ from tests.chat.structured.json_schema.helpers import error_of
     ("schema", "param"),
     [
         ({"properties": {"contains": {"contains": {}}}}, "s.properties.contains.contains"),
-        ({"properties": {"not": {"uniqueItems": True}}}, "s.properties.not.uniqueItems"),
+        ({"properties": {"not": {"contains": {}}}}, "s.properties.not.contains"),
         ({"enum": [{"not": 1}], "allOf": [{"contains": {}}]}, "s.allOf[0].contains"),
         ({"properties": {"a b": {"contains": {}}}}, 's.properties["a b"].contains'),
         ({"properties": {"0": {"contains": {}}}}, 's.properties["0"].contains'),

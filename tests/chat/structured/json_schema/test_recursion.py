@@ -3,7 +3,7 @@
 import pytest
 
 from tests.chat.structured.json_schema.helpers import Schema, error_of
-from tests.chat.structured.walks import COMPILER, ENDS, walk
+from tests.chat.structured.walks import COMPILER, ENDS, allows_text, walk
 
 
 @pytest.mark.parametrize(("schema", "param"), [({"allOf": [{"$ref": "#"}]}, "s.allOf[0].$ref")])
@@ -11,6 +11,37 @@ def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param
     error = error_of(schema)
     assert error.code == "unsupported_schema"
     assert error.param == param
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#", "type": "object", "required": ["a"]},
+        {"allOf": [{"allOf": [{"$ref": "#"}]}], "type": "object", "required": ["a"]},
+        {"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A", "required": ["a"]}}},
+        {"allOf": [{"$ref": "#"}, {"$ref": "#"}], "required": ["a"]},
+    ],
+)
+def test_a_schema_that_requires_itself_holds_without_that_reference(schema: Schema) -> None:
+    assert allows_text(COMPILER.json_schema(schema, ENDS, "s"), '{"a": 1}')
+    assert not allows_text(COMPILER.json_schema(schema, ENDS, "s"), '{"b": 1}')
+
+
+_NOT_ALL = {"A": {"required": ["a"], "allOf": [{"$ref": "#/$defs/A", "minProperties": 1}]}}
+_TWO = {"A": {"required": ["a"], "$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A", "title": "b"}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#/$defs/A/allOf/0", "$defs": _NOT_ALL},  # its target is wider than A
+        {"$ref": "#/$defs/B", "$defs": _TWO},
+        {"required": ["a"], "not": {"$ref": "#"}},
+        {"required": ["a"], "if": {"$ref": "#"}, "then": True},
+    ],
+)
+def test_a_reference_back_is_rejected_if_leaving_it_out_might_allow_more(schema: Schema) -> None:
+    assert "without a property or item in between" in error_of(schema).message
 
 
 _CYCLE = {"anyOf": [{"anyOf": [{"$ref": "#/$defs/A"}]}, {"type": "object"}]}

@@ -1,11 +1,13 @@
 """Array keywords: number of items, and schemas of the items."""
 
+import json
+
 from friendli_endpoint.chat.structured.json_schema.drafts import is_known
 from friendli_endpoint.chat.structured.json_schema.keywords import APPLICATORS, UNEVALUATED
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
 
-__all__ = ["counts", "items"]
+__all__ = ["counts", "items", "unique"]
 
 _MAX_ITEMS = 10_000
 _MAX_REQUIRED_ITEMS = 1_000
@@ -20,6 +22,40 @@ def counts(node: SchemaNode) -> None:
         node.out["minItems"] = min_items
     if "maxItems" in node.schema:
         node.out["maxItems"] = min(max_items, _MAX_ITEMS)
+
+
+def unique(node: SchemaNode) -> None:
+    """Copies `uniqueItems`, which is enforced beside the grammar, and bounds the number of items.
+
+    Items of a list of constants cannot be more than these.
+    """
+    if not node.schema["uniqueItems"] or node.count("maxItems", _MAX_ITEMS) <= 1:
+        return
+    if not node.context.compares_items:
+        raise SchemaError(node.at("uniqueItems"), "a grammar cannot compare items")
+    node.out["uniqueItems"] = True
+    num_values = _num_values(node)
+    if num_values is None:
+        return
+    if node.count("minItems", 0) > num_values:
+        raise SchemaError(node.at("minItems"), f"only {num_values} items can differ")
+    node.out["maxItems"] = min(node.count("maxItems", num_values), num_values)
+
+
+def _num_values(node: SchemaNode) -> int | None:
+    """Returns the number of different values of an item, if it is one of a list of constants."""
+    schema, document = node.schema.get("items"), node.context.document
+    if not isinstance(schema, dict) or "prefixItems" in node.schema:
+        return None
+    path = document.follow_references(node.at("items"))
+    schema = document.at(path)
+    if not isinstance(schema, dict):
+        return None
+    if "const" in schema:
+        return 1
+    if isinstance(schema.get("enum"), list):
+        return len({json.dumps(value, sort_keys=True) for value in schema["enum"]})
+    return {"boolean": 2, "null": 1}.get(str(schema.get("type")))
 
 
 def items(node: SchemaNode) -> None:

@@ -71,6 +71,4 @@ def check_enforced(schema: dict[str, Any], path: SchemaPath) -> None:
             continue
         if APPLIES_TO.get(keyword, ALL_TYPES).isdisjoint(types):
             continue
-        if keyword == "uniqueItems" and schema.get("maxItems", 2) <= 1:
-            continue
         raise SchemaError((*path, keyword), reason)

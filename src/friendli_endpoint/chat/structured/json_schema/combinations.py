@@ -17,6 +17,8 @@ _OVERLAP = (
 
 def reference(node: SchemaNode) -> None:
     """Rewrites `$ref` into a pointer."""
+    if node.path in node.context.document.self_references:
+        return
     node.out["$ref"] = node.context.reference_to(node.target_of(node.schema["$ref"]))
 
 

@@ -20,6 +20,7 @@ from friendli_endpoint.chat.structured.json_schema.keywords import (
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
 from friendli_endpoint.chat.structured.json_schema.numbers import negated_bounds
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
+from friendli_endpoint.chat.structured.json_schema.strings import excluded_patterns
 from friendli_endpoint.chat.structured.json_schema.values import values_except
 
 __all__ = ["complement_of"]
@@ -194,6 +195,12 @@ def _lacks_constant(named: tuple[str, Any]) -> bool:
     return not (isinstance(named[1], dict) and named[1].keys() & {"const", "enum"})
 
 
+def _pattern(negation: _Negation, keyword: str) -> list[Any]:
+    node = negation.node
+    excluded = excluded_patterns(node.schema[keyword], node.at(keyword))
+    return [{"type": "string", "allOf": [{"pattern": pattern} for pattern in excluded]}]
+
+
 def _contains(negation: _Negation, keyword: str) -> list[Any]:
     if {"minContains", "maxContains"} & negation.node.schema.keys():
         raise SchemaError(negation.node.at(keyword), _INEXPRESSIBLE)
@@ -246,6 +253,8 @@ def _condition(negation: _Negation, keyword: str) -> list[Any]:
 
 
 def _reference(negation: _Negation, keyword: str) -> list[Any]:
+    if negation.node.path in negation.node.context.document.self_references:
+        raise SchemaError(negation.node.at(keyword), _INEXPRESSIBLE)
     target = negation.node.target_of(negation.node.schema[keyword])
     reference = negation.node.context.reference_to_complement(target, exact=negation.exact)
     return [{"$ref": reference}]
@@ -275,6 +284,7 @@ _NEGATIONS: dict[str, Callable[[_Negation, str], list[Any]]] = {
     "minimum": _bounds,
     "not": _not,
     "oneOf": _one_of,
+    "pattern": _pattern,
     "properties": _properties,
     "required": _required,
     "then": _modifier,

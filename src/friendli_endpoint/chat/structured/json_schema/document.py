@@ -77,12 +77,15 @@ class Document:
     Attributes:
         draft: The version of JSON Schema that it names.
         has_references: Whether any of its subschemas has a `$ref`.
+        self_references: Paths of the subschemas whose `$ref` leads back to itself on the same
+            value and says nothing; see `recursion.py`.
     """
 
     def __init__(self, root: dict[str, Any]) -> None:
         self._root = root
         self.draft = draft_of(root)
         self.has_references = False
+        self.self_references: set[SchemaPath] = set()
         self._bases: dict[SchemaPath, str] = {(): ""}
         self._named: dict[str, SchemaPath] = {"": ()}
         self._resolved: dict[tuple[str, str], SchemaPath | None] = {}

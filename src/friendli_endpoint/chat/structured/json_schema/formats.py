@@ -79,10 +79,22 @@ _URI = (
     rf"|{_PCHAR}+(?:/{_PCHAR}*)*){_QUERY}"
 )
 _FIRST_SEGMENT = r"(?:[a-zA-Z0-9\-._~!$&'()*+,;=@]|%[0-9a-fA-F]{2})+"
-_REFERENCE = rf"(?:{_URI}|(?:/|(?:/{_PCHAR}+)+/?|{_FIRST_SEGMENT}(?:/{_PCHAR}*)*){_QUERY})"
+_REFERENCE = rf"(?:{_URI}|(?:/|(?:/{_PCHAR}+)+/?|{_FIRST_SEGMENT}(?:/{_PCHAR}*)*)?{_QUERY})"
+_ASCII = r"[a-zA-Z0-9\-._~"
+_LETTERS = (
+    r"\x{c0}-\x{24f}\x{391}-\x{3a1}\x{3a3}-\x{3c9}\x{410}-\x{44f}"
+    r"\x{3041}-\x{3096}\x{4e00}-\x{9fff}\x{ac00}-\x{d7a3}"
+)
+"""Latin, Greek, Cyrillic, Japanese, Chinese and Korean letters, of those that an IRI may have."""
+_IRI = _URI.replace(_ASCII, f"[{_LETTERS}{_ASCII[1:]}")
+_IRI_REFERENCE = _REFERENCE.replace(_ASCII, f"[{_LETTERS}{_ASCII[1:]}")
 _VARIABLES = r"\{[+#./;?&]?[a-zA-Z_][a-zA-Z0-9_]{0,20}(?:,[a-zA-Z_][a-zA-Z0-9_]{0,20}){0,5}\}"
-_SIGN = r"(?:[A-Za-z0-9 _/:;=@%'<>!,\-.]|\\[dwsDWS.*+?()|^$/\\]|\[[A-Za-z0-9_]{1,20}\])[*+?]?"
-_EXPRESSION = rf"\^?(?:{_SIGN}|\((?:{_SIGN})+(?:\|(?:{_SIGN})+)*\)[*+?]?)+\$?"
+_REPEATED = r"(?:[*+?]|\{[1-9][0-9]?\})?"
+_SIGN = (
+    r"(?:[A-Za-z0-9 _/:;=@%'<>!,\-.]|\\[dwsDWS.*+?()|^$/\\]"
+    rf"|\[\^?(?:a-z|A-Z|0-9|[A-Za-z0-9_.]){{1,20}}\]){_REPEATED}"
+)
+_EXPRESSION = rf"\^?(?:{_SIGN}|\((?:\?:)?(?:{_SIGN})+(?:\|(?:{_SIGN})+)*\){_REPEATED})+\$?"
 _COUNT = "(?:0|[1-9][0-9]{0,5})"
 _POINTER = r"(?:/(?:[^/~]|~[01])*)*"
 _BASE64 = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
@@ -122,9 +134,9 @@ STRINGS: dict[str, str] = {
     "ipv6": _IPV6,
     "uuid": _UUID,
     "uri": _URI,
-    "iri": _URI,
+    "iri": _IRI,
     "uri-reference": _REFERENCE,
-    "iri-reference": _REFERENCE,
+    "iri-reference": _IRI_REFERENCE,
     "json-pointer": _POINTER,
     "relative-json-pointer": rf"(?:0|[1-9]{{1,5}})(?:\#|{_POINTER})",
     "uri-template": rf"(?:[a-zA-Z0-9\-._~/:?=&]|{_VARIABLES})*",

@@ -197,6 +197,5 @@ UNSUPPORTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "disallow": (_NEVER, "it is a keyword of draft 3; use not, or list the allowed types"),
     "divisibleBy": (_NEVER, "it is a keyword of draft 3; use multipleOf"),
     "extends": (_NEVER, "it is a keyword of draft 3; use allOf"),
-    "uniqueItems": (lambda value: value is False, "a grammar cannot compare items"),
 }
 """For each keyword, a predicate of its values without effect, and the error for the others."""

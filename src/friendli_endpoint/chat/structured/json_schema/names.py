@@ -8,7 +8,7 @@ from friendli_endpoint.chat.structured.json_schema.keywords import ASSERTIONS, t
 from friendli_endpoint.chat.structured.json_schema.literals import check_text
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
 from friendli_endpoint.chat.structured.json_schema.objects import check_count
-from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
+from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 from friendli_endpoint.chat.structured.json_schema.strings import (
     rewrite_pattern,
     rewrite_pattern_loosely,
@@ -73,7 +73,9 @@ def _rewrite_name_patterns(node: SchemaNode) -> tuple[list[str], str | None]:
 
 def _rewrite_property_names(node: SchemaNode) -> None:
     """Rewrites `propertyNames` into patterns or named properties, if that is equivalent."""
-    schema, path = node.schema["propertyNames"], node.at("propertyNames")
+    document = node.context.document
+    path = document.follow_references(node.at("propertyNames"))
+    schema = document.at(path)
     allowed = schema if isinstance(schema, dict) else {}
     check_values(allowed, path, node.context.document.draft)
     check_enforced(allowed, path)
@@ -97,21 +99,20 @@ def _rewrite_property_names(node: SchemaNode) -> None:
             check_text(name, path)
         node.out["properties"] = {name: rest for name in listed if isinstance(name, str)}
     elif keywords:
-        node.out["patternProperties"] = {_name_pattern(node, keywords): rest}
+        node.out["patternProperties"] = {_name_pattern(allowed, keywords, path): rest}
 
 
-def _name_pattern(node: SchemaNode, keywords: set[str]) -> str:
+def _name_pattern(allowed: dict[str, Any], keywords: set[str], path: SchemaPath) -> str:
     """Returns a pattern that is equivalent to the schema of `propertyNames`."""
-    allowed = node.schema["propertyNames"]
     if keywords == {"pattern"}:
-        return rewrite_pattern(allowed["pattern"], node.at("propertyNames", "pattern"))
+        return rewrite_pattern(allowed["pattern"], (*path, "pattern"))
     if keywords <= {"minLength", "maxLength"}:
         max_length = int(allowed["maxLength"]) if "maxLength" in allowed else ""
         return f"^(?s:.{{{int(allowed.get('minLength', 0))},{max_length}}})$"
     if keywords == {"format"} and allowed["format"] in STRINGS:
         return f"^(?:{STRINGS[allowed['format']]})$"
     raise SchemaError(
-        node.at("propertyNames"),
+        path,
         "it is supported with only one of enum, const, pattern and a known format, or with "
         "minLength and maxLength",
     )

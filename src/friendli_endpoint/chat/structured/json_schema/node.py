@@ -23,6 +23,10 @@ class RewriteContext(Protocol):
         """The schema as the user sent it."""
 
     @property
+    def compares_items(self) -> bool:
+        """Whether the items of arrays will be compared as they are generated."""
+
+    @property
     def comparison(self) -> Comparison:
         """Finds subschemas of the document that exclude each other."""
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Sized
 
-from friendli_endpoint.chat.structured.json_schema.keywords import APPLICATORS, UNEVALUATED
 from friendli_endpoint.chat.structured.json_schema.literals import check_text
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 
-__all__ = ["check_count", "counts", "properties", "required", "unevaluated"]
+__all__ = ["check_count", "counts", "properties", "required"]
 
 _MAX_NAMED = 2_000
 _MAX_PROPERTIES = 10_000
@@ -67,13 +66,3 @@ def counts(node: SchemaNode) -> None:
         node.add_any_of([*({"required": [name]} for name in optional), others])
     elif min_count:
         node.out["minProperties"] = min_count
-
-
-def unevaluated(node: SchemaNode) -> None:
-    """Rewrites `unevaluatedProperties` of a schema without applicators such as `allOf`."""
-    schema = node.schema["unevaluatedProperties"]
-    if schema in (True, {}) or "additionalProperties" in node.schema:
-        return
-    if APPLICATORS & node.schema.keys():
-        raise SchemaError(node.at("unevaluatedProperties"), UNEVALUATED)
-    node.out["additionalProperties"] = node.rewrite(schema, "unevaluatedProperties")

@@ -5,6 +5,7 @@ from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.conjunction import check_conjunctions
 from friendli_endpoint.chat.structured.json_schema.document import Document
+from friendli_endpoint.chat.structured.json_schema.dynamic import with_fixed_references
 from friendli_endpoint.chat.structured.json_schema.expansion import check_expansion
 from friendli_endpoint.chat.structured.json_schema.finiteness import replace_infinite
 from friendli_endpoint.chat.structured.json_schema.fixed_text import check_fixed_text
@@ -32,21 +33,23 @@ class RewrittenSchema:
     subschemas: list[tuple[SchemaPath, dict[str, Any]]]
 
 
-def rewrite_schema(schema: object, param: str) -> RewrittenSchema:
+def rewrite_schema(schema: object, param: str, *, compares_items: bool = True) -> RewrittenSchema:
     """Rewrites a schema for the compiler.
 
     Args:
         schema: The value in the request; it may be anything.
         param: Path of the schema in the request.
+        compares_items: Whether the items of arrays will be compared as they are generated, beside
+            the grammar; `uniqueItems` is then kept.
 
     Raises:
         RequestError: The schema is invalid, too large, or has a keyword that cannot be enforced.
     """
     schema_text(schema, param)
     try:
-        document = Document(_as_object(schema))
+        document = Document(with_fixed_references(_as_object(schema)))
         check_cycles(document)
-        rewriter = Rewriter(document)
+        rewriter = Rewriter(document, compares_items=compares_items)
         root, definitions = rewriter.result()
         definitions = replace_infinite(root, definitions)
         check_depth(root, definitions)

@@ -5,6 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.document import Document, subschemas
+from friendli_endpoint.chat.structured.json_schema.keywords import ASSERTIONS
 from friendli_endpoint.chat.structured.json_schema.paths import (
     SchemaError,
     SchemaPath,
@@ -17,6 +18,9 @@ _MAX_DEPTH = 120
 """Nested schemas, with references followed. The compiler recurses on the stack of a thread, and a
 stack overflow would end the process."""
 
+_MAX_CYCLES = 50
+_CYCLE = "it leads back to itself without a property or item in between"
+
 _DEFINITION_KEYWORDS = ("$defs", "definitions")
 """Keywords whose schemas apply only through references."""
 _IN_PLACE_KEYWORDS = (
@@ -27,19 +31,64 @@ _IN_PLACE_KEYWORDS = (
 
 
 def check_cycles(document: Document) -> None:
-    """Checks that no reference leads back to itself on the same value.
+    """Finds references that lead back to themselves on the same value.
 
     JSON Schema leaves the meaning of such a cycle open, and validators recurse in it without end.
-    Definitions that are never referenced are ignored.
+    But a schema that requires itself, beside other keywords, says nothing by that: the reference
+    is noted in `document.self_references`. Definitions that are never referenced are ignored.
 
     Args:
         document: The schema as the user sent it.
 
     Raises:
-        SchemaError: At a `$ref` of the cycle.
+        SchemaError: At a `$ref` of any other cycle.
     """
     if not document.has_references:
         return
+    same_value, targets = _same_value(document)
+    if not any(same_value.get(target) for target in targets):
+        return  # On a cycle, the target of a reference has a neighbor itself.
+    for _ in range(_MAX_CYCLES):
+        try:
+            TopologicalSorter(same_value).prepare()
+        except CycleError as error:
+            cycle = error.args[1][1:]
+            reference = next(path for path in cycle if isinstance(document.at(path), str))
+            if not _requires_only_itself(document, cycle, reference, targets):
+                raise SchemaError(reference, _CYCLE) from error
+            document.self_references.add(reference[:-1])
+            same_value[reference] = []
+        else:
+            return
+    raise SchemaError((), f"more than {_MAX_CYCLES} of its references lead back to themselves")
+
+
+def _requires_only_itself(
+    document: Document, cycle: list[SchemaPath], reference: SchemaPath, targets: set[SchemaPath]
+) -> bool:
+    """Whether a schema requires itself, by one reference, beside keywords that constrain it.
+
+    The schemas in between must not be targets of other references, which do not require the rest.
+    """
+    start = min(cycle, key=len)
+    steps = reference[len(start) : -1]
+    between = (path for path in cycle if path not in (start, reference))
+    return (
+        reference[: len(start)] == start
+        and set(steps[::2]) <= {"allOf"}
+        and sum(isinstance(document.at(path), str) for path in cycle) == 1
+        and not any(path in targets for path in between)
+        and bool(document.at(start).keys() & ASSERTIONS - {"$ref", *steps[:1]})
+    )
+
+
+def _same_value(
+    document: Document,
+) -> tuple[dict[SchemaPath, list[SchemaPath]], set[SchemaPath]]:
+    """Returns the schemas that apply to the same value as each schema, and targets of references.
+
+    Those are the schemas below its in-place keywords. A reference is a node of its own.
+    """
     same_value: dict[SchemaPath, list[SchemaPath]] = {}
     targets: set[SchemaPath] = set()
     pending: list[tuple[SchemaPath, Any]] = [((), document.at(()))]
@@ -61,15 +110,7 @@ def check_cycles(document: Document) -> None:
             same_value[*path, "$ref"] = [target]
             targets.add(target)
             pending.append((target, document.at(target)))
-    if not any(same_value.get(target) for target in targets):
-        return  # On a cycle, the target of a reference has a neighbor itself.
-    try:
-        TopologicalSorter(same_value).prepare()
-    except CycleError as error:
-        reference = next(path for path in error.args[1] if isinstance(document.at(path), str))
-        raise SchemaError(
-            reference, "it leads back to itself without a property or item in between"
-        ) from error
+    return same_value, targets
 
 
 def check_depth(root: Any, definitions: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from friendli_endpoint.chat.structured.json_schema import (
     numbers,
     objects,
     strings,
+    unevaluated,
 )
 from friendli_endpoint.chat.structured.json_schema.checking import check_enforced, check_values
 from friendli_endpoint.chat.structured.json_schema.complement import complement_of
@@ -69,7 +70,8 @@ _REWRITERS: dict[str, KeywordRewriter] = {
     "propertyNames": names.names,
     "required": objects.required,
     "unevaluatedItems": arrays.items,
-    "unevaluatedProperties": objects.unevaluated,
+    "unevaluatedProperties": unevaluated.unevaluated,
+    "uniqueItems": arrays.unique,
 }
 """Rewriter of each keyword. A keyword that is in no table is an annotation and is dropped."""
 
@@ -79,17 +81,20 @@ class Rewriter:
 
     Args:
         document: The schema as the user sent it.
+        compares_items: Whether the items of arrays will be compared as they are generated.
 
     Attributes:
         document: The schema as the user sent it.
+        compares_items: Whether the items of arrays will be compared as they are generated.
         comparison: Finds subschemas of the document that exclude each other.
         multiples: The values of `multipleOf` so far.
         subschemas: Paths of the subschemas in use, and the rewritten form of each; outer ones
             first.
     """
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, *, compares_items: bool = True) -> None:
         self.document = document
+        self.compares_items = compares_items
         self.comparison = Comparison(document)
         self.multiples = Multiples()
         self.subschemas: list[tuple[SchemaPath, dict[str, Any]]] = []

@@ -10,11 +10,19 @@ from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, Sch
 from friendli_endpoint.chat.structured.regex import (
     PatternError,
     loose_pattern,
+    patterns_except,
     search_pattern,
     search_patterns,
 )
 
-__all__ = ["formatted", "lengths", "pattern", "rewrite_pattern", "rewrite_pattern_loosely"]
+__all__ = [
+    "excluded_patterns",
+    "formatted",
+    "lengths",
+    "pattern",
+    "rewrite_pattern",
+    "rewrite_pattern_loosely",
+]
 
 T = TypeVar("T")
 
@@ -38,6 +46,16 @@ def pattern(node: SchemaNode) -> None:
     path = node.at("pattern")
     for rewritten in _rewritten(search_patterns, node.schema["pattern"], path):
         _add_pattern(node, f"^(?:{rewritten})$")
+
+
+def excluded_patterns(text: str, path: SchemaPath) -> list[str]:
+    """Returns patterns of the strings that a `pattern` does not match, all of which must match.
+
+    Raises:
+        SchemaError: The pattern is invalid, or a grammar cannot exclude what it matches.
+    """
+    rewritten = _rewritten(patterns_except, text, path)
+    return [f"^(?:{pattern})$" for pattern in rewritten]
 
 
 def formatted(node: SchemaNode) -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "count_except",
     "loose_pattern",
     "parse_pattern",
+    "patterns_except",
     "search_pattern",
     "search_patterns",
     "texts_except",
@@ -63,6 +64,26 @@ def search_patterns(pattern: str) -> list[str]:
         PatternError: The pattern is invalid or cannot be enforced.
     """
     return _rendered(parse_pattern(pattern).root, "open")
+
+
+def patterns_except(pattern: str) -> list[str]:
+    """Rewrites the `pattern` of a JSON schema into patterns of the texts that it does not match.
+
+    If the dialects disagree about a class, the result matches only what none of them matches.
+
+    Returns:
+        Patterns all of which must match the whole text.
+
+    Raises:
+        PatternError: The pattern is invalid, or its complement cannot be enforced.
+    """
+    parse_pattern(pattern)
+    out: list[str] = []
+    for option in _options(pattern):
+        is_anchored = option.startswith("^")
+        found = option[1:] if is_anchored else rf"[\s\S]*(?:{option})"
+        out += search_patterns(f"^(?!{found})")
+    return out
 
 
 def search_pattern(pattern: str) -> str:
@@ -108,6 +129,22 @@ def unambiguous_patterns(patterns: Sequence[Pattern]) -> tuple[list[str], str | 
     ambiguous = "".join(sorted(set().union(*(pattern.ambiguous for pattern in patterns))))
     rendered = [render(pattern.root, "open", "open", ambiguous) for pattern in patterns]
     return rendered, rf"(?s:.*)[{ambiguous}](?s:.*)" if ambiguous else None
+
+
+def _options(pattern: str) -> list[str]:
+    """Splits a valid pattern into its alternatives."""
+    options, depth, in_class, escaped = [""], 0, False, False
+    for character in pattern:
+        if not escaped and not in_class:
+            depth += {"(": 1, ")": -1}.get(character, 0)
+            if character == "|" and not depth:
+                options.append("")
+                continue
+        if not escaped and character in "[]":
+            in_class = character == "["
+        escaped = character == "\\" and not escaped
+        options[-1] += character
+    return options
 
 
 def _rendered(root: Group, context: str) -> list[str]:
