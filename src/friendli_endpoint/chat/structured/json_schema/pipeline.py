@@ -11,6 +11,7 @@ from friendli_endpoint.chat.structured.json_schema.finiteness import replace_inf
 from friendli_endpoint.chat.structured.json_schema.fixed_text import check_fixed_text
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 from friendli_endpoint.chat.structured.json_schema.recursion import check_cycles, check_depth
+from friendli_endpoint.chat.structured.json_schema.recursive_conjunctions import close_conjunctions
 from friendli_endpoint.chat.structured.json_schema.rewriter import Rewriter
 from friendli_endpoint.chat.structured.json_schema.size import schema_text
 
@@ -51,7 +52,8 @@ def rewrite_schema(schema: object, param: str, *, compares_items: bool = True) -
         check_cycles(document)
         rewriter = Rewriter(document, compares_items=compares_items)
         root, definitions = rewriter.result()
-        definitions = replace_infinite(root, definitions)
+        root, definitions = close_conjunctions(root, definitions)
+        root, definitions = replace_infinite(root, definitions)
         check_depth(root, definitions)
         check_expansion(root, definitions)
         check_conjunctions(root, definitions)
