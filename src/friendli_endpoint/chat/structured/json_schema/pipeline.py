@@ -17,6 +17,9 @@ from friendli_endpoint.chat.structured.json_schema.size import schema_text
 
 __all__ = ["RewrittenSchema", "rewrite_schema"]
 
+_MAX_PROPERTIES = 200
+"""Each becomes up to 16 KB of ranges of characters."""
+
 
 @dataclass(frozen=True, slots=True)
 class RewrittenSchema:
@@ -46,8 +49,9 @@ def rewrite_schema(schema: object, param: str, *, compares_items: bool = True) -
     Raises:
         RequestError: The schema is invalid, too large, or has a keyword that cannot be enforced.
     """
-    schema_text(schema, param)
+    text = schema_text(schema, param)
     try:
+        _check_properties(text)
         document = Document(with_fixed_references(_as_object(schema)))
         check_cycles(document)
         rewriter = Rewriter(document, compares_items=compares_items)
@@ -62,6 +66,12 @@ def rewrite_schema(schema: object, param: str, *, compares_items: bool = True) -
         raise error.to_request_error(param) from error
     defs = {"$defs": definitions} if definitions else {}
     return RewrittenSchema({**root, **defs}, definitions, rewriter.subschemas)
+
+
+def _check_properties(text: str) -> None:
+    r"""Checks the number of Unicode properties in all patterns: `\p{…}` and `\P{…}`."""
+    if text.lower().count(r"\p{") > _MAX_PROPERTIES:
+        raise SchemaError((), f"its patterns have more than {_MAX_PROPERTIES} Unicode properties")
 
 
 def _as_object(schema: object) -> dict[str, Any]:
