@@ -2,6 +2,7 @@
 
 import pytest
 
+from friendli_endpoint.chat.structured.json_schema.finiteness import replace_infinite
 from tests.chat.structured.json_schema.helpers import Schema, error_of
 from tests.chat.structured.walks import COMPILER, ENDS, allows_text
 
@@ -48,3 +49,11 @@ def test_a_definition_without_a_finite_value_counts_as_false(endless: Schema) ->
         assert not allows_text(COMPILER.json_schema(schema, ENDS, "s"), text)
     nullable = allows_text(COMPILER.json_schema(schema, ENDS, "s"), '{"b": null}')
     assert nullable == ("anyOf" in endless)
+
+
+def test_the_work_for_nested_branches_does_not_multiply() -> None:
+    schema: Schema = {"type": "null"}
+    for _ in range(30):
+        required = {"type": "object", "properties": {"a": schema}, "required": ["a"]}
+        schema = {"allOf": [{"allOf": [required]}]}
+    assert replace_infinite(schema, {}) == (schema, {})

@@ -149,3 +149,15 @@ def test_combinations_beyond_the_limit_are_rejected_by_name() -> None:
     error = error_of(schema)
     assert error.param == "s.$defs.node.properties.p0.$ref"
     assert "a recursive $ref must not have other keywords" in error.message
+
+
+@pytest.mark.parametrize("keyword", ["$ref", "properties"])
+def test_a_long_chain_of_combinations_needs_no_deep_stack(keyword: str) -> None:
+    named: Schema = {}
+    for number in range(2_000):
+        following = {"$ref": f"#/$defs/d{(number + 1) % 2_000}", "required": ["a"]}
+        step = {"properties": {"a": following}}
+        named[f"d{number}"] = following if keyword == "$ref" and number else step
+    root = {"$ref": "#/$defs/d0"}
+    _, definitions = close_conjunctions(root, named)
+    assert definitions.keys() >= named.keys()

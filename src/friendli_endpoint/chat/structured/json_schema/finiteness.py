@@ -63,6 +63,7 @@ class _Gates:
     def __init__(self, names: Sequence[str]) -> None:
         self._missing: list[int] = []
         self._dependents: list[list[int]] = []
+        self._known: dict[int, int] = {}
         self._named = {name: self._gate([], 1) for name in names}
 
     def define(self, name: str, schema: Any) -> None:
@@ -95,6 +96,11 @@ class _Gates:
         """Returns the gate of a schema."""
         if isinstance(schema, bool):
             return self._gate([], 0 if schema else 1)
+        if id(schema) not in self._known:  # A schema below several `allOf` is needed by all.
+            self._known[id(schema)] = self._of_object(schema)
+        return self._known[id(schema)]
+
+    def _of_object(self, schema: Mapping[str, Any]) -> int:
         needed = [self._of(inner) for inner in (*schema.get("allOf", ()), *_required(schema))]
         if "$ref" in schema:
             needed.append(self._named[definition_name(schema["$ref"])])

@@ -22,6 +22,8 @@ __all__ = ["close_conjunctions"]
 _MAX_SCHEMAS = 5_000
 """Schemas in all combinations, with their references replaced. Beyond it, nothing is replaced, and
 the compiler rejects the first combination that it cannot build."""
+_MAX_DEPTH = 100
+"""References followed, and `allOf` and `anyOf` in each other, within one combination."""
 _ROOT = "#"
 _IN_PLACE = ("allOf", "anyOf")
 
@@ -47,6 +49,7 @@ def close_conjunctions(
     closing = _Closing(named, components)
     try:
         closed = {name: closing.replaced(schema, name) for name, schema in named.items()}
+        closing.finish()
     except _TooLargeError:
         return root, definitions
     if not closing.definitions:
@@ -75,6 +78,7 @@ class _Closing:
         self._named = named
         self._components = components
         self._known: dict[str, str] = {}
+        self._pending: list[tuple[str, dict[str, Any], str]] = []
         self._num_schemas = 0
 
     def replaced(self, schema: Any, name: str) -> Any:
@@ -91,13 +95,20 @@ class _Closing:
         key = json.dumps(schema)
         if key not in self._known:
             self._known[key] = new = f"c{len(self._known)}"
-            self.definitions[new] = self._definition(schema, name)
+            self._pending.append((new, schema, name))
         return {"$ref": definition_pointer(self._known[key])}
 
-    def _definition(self, schema: dict[str, Any], name: str) -> Any:
-        whole = self._expanded(schema)
-        _join_common(list(_conjuncts(whole)))
-        return self._with_inner_replaced(whole, name)
+    def finish(self) -> None:
+        """Makes the definitions that the schemas so far refer to, and those that these refer to.
+
+        Raises:
+            _TooLargeError: They are too large together.
+        """
+        while self._pending:
+            new, schema, name = self._pending.pop()
+            whole = self._expanded(schema, 0)
+            _join_common(list(_conjuncts(whole)))
+            self.definitions[new] = self._with_inner_replaced(whole, name)
 
     def _with_inner_replaced(self, schema: Any, name: str) -> Any:
         """Replaces combinations in the properties and items of a value, not for the value."""
@@ -132,20 +143,22 @@ class _Closing:
             for branch in schema.get(keyword, ()):
                 yield from self._targets(branch)
 
-    def _expanded(self, schema: Any) -> Any:
+    def _expanded(self, schema: Any, depth: int) -> Any:
         """Returns a copy in which what recursive references refer to takes their place."""
         if not isinstance(schema, dict):
             return schema
         self._num_schemas += 1
-        if self._num_schemas > _MAX_SCHEMAS:
+        if self._num_schemas > _MAX_SCHEMAS or depth > _MAX_DEPTH:
             raise _TooLargeError
         out = {
-            keyword: [self._expanded(branch) for branch in value] if keyword in _IN_PLACE else value
+            keyword: [self._expanded(branch, depth + 1) for branch in value]
+            if keyword in _IN_PLACE
+            else value
             for keyword, value in schema.items()
         }
         if "$ref" in out and (name := definition_name(out["$ref"])) in self._components:
             del out["$ref"]
-            out["allOf"] = [self._expanded(self._named[name]), *out.get("allOf", ())]
+            out["allOf"] = [self._expanded(self._named[name], depth + 1), *out.get("allOf", ())]
         return out
 
 
