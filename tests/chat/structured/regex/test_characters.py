@@ -24,8 +24,6 @@ def test_patterns_match_as_written(
     [
         (r"(a)\1", "back-reference"),
         (r"\k<n>", "back-reference"),
-        (r"\p{L}", "Unicode property"),
-        (r"[\P{L}]", "Unicode property"),
         (r"\N{DASH}", "named character"),
         (r"\bword", "word boundary"),
         (r"\Aa\Z", "anchor"),

@@ -3,7 +3,7 @@
 Other documents are never fetched.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
@@ -11,7 +11,7 @@ from friendli_endpoint.chat.structured.json_schema.drafts import draft_of
 from friendli_endpoint.chat.structured.json_schema.keywords import ASSERTIONS
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaPath
 
-__all__ = ["Document", "subschemas"]
+__all__ = ["Document", "subschemas", "with_subschemas"]
 
 _MAX_REFERENCES = 16
 
@@ -63,6 +63,20 @@ def subschemas(schema: dict[str, Any]) -> Iterator[tuple[SchemaPath, Any]]:
                     yield (keyword, index), inner
         elif isinstance(value, bool) and keyword in _SCHEMA_KEYWORDS:
             yield (keyword,), value
+
+
+def with_subschemas(schema: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """Returns a copy of a schema whose direct subschemas are changed."""
+    out = dict(schema)
+    for keys, inner in subschemas(schema):
+        keyword = str(keys[0])
+        if len(keys) == 1:
+            out[keyword] = change(inner)
+            continue
+        if out[keyword] is schema[keyword]:
+            out[keyword] = schema[keyword].copy()
+        out[keyword][keys[1]] = change(inner)
+    return out
 
 
 class Document:

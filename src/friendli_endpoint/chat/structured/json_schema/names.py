@@ -13,7 +13,11 @@ from friendli_endpoint.chat.structured.json_schema.strings import (
     rewrite_pattern,
     rewrite_pattern_loosely,
 )
-from friendli_endpoint.chat.structured.regex import parse_pattern, unambiguous_patterns
+from friendli_endpoint.chat.structured.regex import (
+    PatternError,
+    parse_pattern,
+    unambiguous_patterns,
+)
 
 __all__ = ["names"]
 
@@ -67,7 +71,10 @@ def _rewrite_name_patterns(node: SchemaNode) -> tuple[list[str], str | None]:
             rewrite_pattern_loosely(text, node.at("patternProperties", text)) for text in patterns
         ]
         return loose, None
-    exact, ambiguous = unambiguous_patterns([parse_pattern(text) for text in patterns])
+    try:
+        exact, ambiguous = unambiguous_patterns([parse_pattern(text) for text in patterns])
+    except PatternError as error:
+        raise SchemaError(node.at("patternProperties"), f"in a pattern: {error}") from error
     return [f"^{pattern}$" for pattern in exact], f"^{ambiguous}$" if ambiguous else None
 
 

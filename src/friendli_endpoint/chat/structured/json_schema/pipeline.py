@@ -11,10 +11,14 @@ from friendli_endpoint.chat.structured.json_schema.finiteness import replace_inf
 from friendli_endpoint.chat.structured.json_schema.fixed_text import check_fixed_text
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 from friendli_endpoint.chat.structured.json_schema.recursion import check_cycles, check_depth
+from friendli_endpoint.chat.structured.json_schema.recursive_conjunctions import close_conjunctions
 from friendli_endpoint.chat.structured.json_schema.rewriter import Rewriter
 from friendli_endpoint.chat.structured.json_schema.size import schema_text
 
 __all__ = ["RewrittenSchema", "rewrite_schema"]
+
+_MAX_PROPERTIES = 200
+"""Each becomes up to 16 KB of ranges of characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,15 @@ def rewrite_schema(schema: object, param: str, *, compares_items: bool = True) -
     Raises:
         RequestError: The schema is invalid, too large, or has a keyword that cannot be enforced.
     """
-    schema_text(schema, param)
+    text = schema_text(schema, param)
     try:
+        _check_properties(text)
         document = Document(with_fixed_references(_as_object(schema)))
         check_cycles(document)
         rewriter = Rewriter(document, compares_items=compares_items)
         root, definitions = rewriter.result()
-        definitions = replace_infinite(root, definitions)
+        root, definitions = close_conjunctions(root, definitions)
+        root, definitions = replace_infinite(root, definitions)
         check_depth(root, definitions)
         check_expansion(root, definitions)
         check_conjunctions(root, definitions)
@@ -60,6 +66,12 @@ def rewrite_schema(schema: object, param: str, *, compares_items: bool = True) -
         raise error.to_request_error(param) from error
     defs = {"$defs": definitions} if definitions else {}
     return RewrittenSchema({**root, **defs}, definitions, rewriter.subschemas)
+
+
+def _check_properties(text: str) -> None:
+    r"""Checks the number of Unicode properties in all patterns: `\p{…}` and `\P{…}`."""
+    if text.lower().count(r"\p{") > _MAX_PROPERTIES:
+        raise SchemaError((), f"its patterns have more than {_MAX_PROPERTIES} Unicode properties")
 
 
 def _as_object(schema: object) -> dict[str, Any]:

@@ -24,6 +24,8 @@ _MAX_SIZE_ALONE = 200
 _MAX_CHARACTERS_ALONE = 1_000
 """Up to these sizes, a pattern with look-ahead becomes one pattern, and otherwise an intersection.
 The compiler gives up on the intersection of the three parts of zod's `email` with its format."""
+_MAX_EXCLUDED = 1_000_000
+"""Characters by which the exclusion of ambiguous characters lengthens patterns."""
 
 __all__ = [
     "Pattern",
@@ -127,6 +129,8 @@ def unambiguous_patterns(patterns: Sequence[Pattern]) -> tuple[list[str], str | 
         PatternError: A pattern cannot be enforced.
     """
     ambiguous = "".join(sorted(set().union(*(pattern.ambiguous for pattern in patterns))))
+    if len(ambiguous) * sum(size_of(pattern.root) for pattern in patterns) > _MAX_EXCLUDED:
+        raise PatternError("it is too long beside a Unicode property")
     rendered = [render(pattern.root, "open", "open", ambiguous) for pattern in patterns]
     return rendered, rf"(?s:.*)[{ambiguous}](?s:.*)" if ambiguous else None
 

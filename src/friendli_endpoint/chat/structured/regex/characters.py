@@ -13,8 +13,6 @@ _LOW_SURROGATE = re.compile(r"\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _UNSUPPORTED = {
     "b": "a word boundary",
     "B": "a word boundary",
-    "p": "a Unicode property",
-    "P": "a Unicode property",
     "N": "a named character",
     "A": "an anchor other than ^ and $",
     "Z": "an anchor other than ^ and $",

@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 
 from friendli_endpoint.chat.structured.regex.characters import escape_character
+from friendli_endpoint.chat.structured.regex.nodes import PatternError
 
 __all__ = ["ANY", "Alphabet", "Ranges", "parse_ranges", "render_ranges"]
 
@@ -32,12 +33,18 @@ class matches, more only makes the complement smaller, and where it is complemen
 """
 _BEYOND_ASCII = (0x80, _LAST)
 _PART = re.compile(
-    r"(?P<nested>\[)|(?P<end>\])|\\p\{(?P<name>\w+)\}|\\x\{(?P<code>[0-9a-f]+)\}|(?P<plain>.)", re.S
+    r"(?P<nested>\[)|(?P<end>\])|\\p\{(?P<name>\w+)\}|\\p\{\w+=(?P<script>\w+)\}"
+    r"|\\x\{(?P<code>[0-9a-f]+)\}|(?P<plain>.)",
+    re.S,
 )
 
 
 def parse_ranges(source: str) -> Ranges:
-    """Returns the characters of a `CharSet`, whose source this package has rendered."""
+    """Returns the characters of a `CharSet`, whose source this package has rendered.
+
+    Raises:
+        PatternError: It has a script, whose characters only the compiler knows.
+    """
     if not source.startswith("["):
         found = _PART.match(source)
         assert found is not None
@@ -108,6 +115,11 @@ def _bracketed(source: str, position: int) -> tuple[Ranges, int]:
         if part["nested"]:
             inner, position = _bracketed(source, position)
             found += inner
+        elif part["script"]:
+            raise PatternError(
+                f"the script {part['script']} is not supported in the complement of a pattern, nor "
+                "in one with look-ahead"
+            )
         elif part["name"]:
             found += [*_PROPERTIES[part["name"]], _BEYOND_ASCII]
         else:
