@@ -11,7 +11,7 @@ from friendli_endpoint.chat.structured.json_schema.drafts import draft_of
 from friendli_endpoint.chat.structured.json_schema.keywords import ASSERTIONS
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaPath
 
-__all__ = ["Document", "subschemas"]
+__all__ = ["Document", "num_subschemas", "subschemas"]
 
 _MAX_REFERENCES = 16
 
@@ -63,6 +63,13 @@ def subschemas(schema: dict[str, Any]) -> Iterator[tuple[SchemaPath, Any]]:
                     yield (keyword, index), inner
         elif isinstance(value, bool) and keyword in _SCHEMA_KEYWORDS:
             yield (keyword,), value
+
+
+def num_subschemas(schema: Any) -> int:
+    """Counts a schema and the schemas in it; references are not followed."""
+    if not isinstance(schema, dict):
+        return 1
+    return 1 + sum(num_subschemas(inner) for _, inner in subschemas(schema))
 
 
 class Document:
