@@ -74,8 +74,8 @@ def test_a_checked_schema_is_taken_or_refused_with_its_keyword() -> None:
     taken = checker.check(Entry("s 1", "taken", ORDER))
     assert taken.param is None and taken.num_valid > 2 and taken.num_invalid > 2
     assert taken.num_outputs and not taken.accepted
-    refused = checker.check(Entry("s 1", "refused", {"items": {"contains": {}}}))
-    assert refused.param == "schema.items.contains" and refused.num_valid == 0
+    refused = checker.check(Entry("s 1", "refused", {"items": {"extends": {}}}))
+    assert refused.param == "schema.items.extends" and refused.num_valid == 0
 
 
 def test_a_wider_and_a_narrower_grammar_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,7 +154,7 @@ def test_each_schema_is_timed_and_marked_as_accepted_or_not() -> None:
     schemas: list[dict[str, Any]] = [
         {"type": "object", "properties": {"a": {"type": "string"}}},
         {"type": "integer", "minimum": 3},
-        {"type": "array", "contains": {"type": "null"}},
+        {"type": "array", "extends": {"type": "null"}},
         {"type": "string", "pattern": "("},
     ]
     timings = measure(schemas, ScriptedVocabulary(), 2)
@@ -194,12 +194,12 @@ def test_changed_verdicts_are_listed(tmp_path: Path) -> None:
     compiler = GrammarMaker(MatcherCompiler(ScriptedVocabulary()))
     schemas: dict[str, dict[str, Any]] = {
         "a": {"type": "integer"},
-        "b": {"type": "array", "contains": {"type": "null"}},
+        "b": {"type": "array", "extends": {"type": "null"}},
         "c": {"type": "string", "pattern": "a", "minLength": 2, "maxLength": 1},
     }
     before = verdicts_of([Entry("s", name, schema) for name, schema in schemas.items()], compiler)
     assert len(before["s a"]) == 64
-    assert before["s b"].startswith("refused schema.contains unsupported_schema: ")
+    assert before["s b"].startswith("refused schema.extends unsupported_schema: ")
     assert " unsupported_schema: " in before["s c"] and not before["s c"].startswith("refused")
     save_verdicts(before, tmp_path / "verdicts")
     assert load_verdicts(tmp_path / "verdicts") == before

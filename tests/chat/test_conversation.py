@@ -159,9 +159,9 @@ def test_a_json_object_without_a_schema_is_any_object(schema: object) -> None:
 
 
 def test_a_schema_of_a_json_object_that_cannot_be_enforced_is_named_by_its_path() -> None:
-    schema = {"properties": {"a": {"type": "array", "contains": {"type": "null"}}}}
+    schema = {"properties": {"a": {"type": "array", "extends": {"type": "null"}}}}
     error = error_of(Vocabulary(), response_format={"type": "json_object", "schema": schema})
-    assert error.param == "response_format.schema.properties.a.contains"
+    assert error.param == "response_format.schema.properties.a.extends"
 
 
 def test_eos_token_replaces_the_end_tokens_of_the_model_which_become_text() -> None:

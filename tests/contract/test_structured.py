@@ -34,7 +34,7 @@ def _format(schema: Any) -> dict[str, Any]:
 def test_concurrent_answers_are_valid_beside_an_unsupported_schema(endpoint: Endpoint) -> None:
     def ask(number: int) -> tuple[int, dict[str, Any]]:
         schema: Any = (
-            {"type": "array", "contains": {"type": "null"}} if number == 4 else _schema(number)
+            {"type": "array", "extends": {"type": "null"}} if number == 4 else _schema(number)
         )
         answer = endpoint.post(
             chat_body(response_format=_format(schema), max_tokens=90, seed=number, stream=False)
@@ -46,7 +46,7 @@ def test_concurrent_answers_are_valid_beside_an_unsupported_schema(endpoint: End
     for number, (status, body) in enumerate(answers):
         if number == 4:
             assert status == 400
-            assert body["error"]["param"] == "response_format.json_schema.schema.contains"
+            assert body["error"]["param"] == "response_format.json_schema.schema.extends"
             continue
         assert status == 200
         choice = body["choices"][0]
@@ -127,8 +127,8 @@ def test_a_constrained_answer_stops_with_its_own_eos_token(endpoint: Endpoint) -
     [
         (_format({"type": "objekt"}), "response_format.json_schema.schema.type"),
         (
-            _format({"items": [{"type": "array", "contains": {"type": "null"}}]}),
-            "response_format.json_schema.schema.items[0].contains",
+            _format({"items": [{"type": "array", "extends": {"type": "null"}}]}),
+            "response_format.json_schema.schema.items[0].extends",
         ),
         ({"type": "regex", "schema": "(?<=a)"}, "response_format.schema"),
         ({"type": "regex", "schema": r"(a)\1"}, "response_format.schema"),

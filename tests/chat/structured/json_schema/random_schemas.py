@@ -52,13 +52,16 @@ def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         "prefixItems": schemas,
         "minItems": _COUNTS,
         "maxItems": _COUNTS,
+        "contains": inner,
+        "minContains": st.integers(0, 3),
+        "maxContains": _COUNTS,
     }
     properties = {
         "properties": st.dictionaries(_NAMES, inner, max_size=3),
         "required": st.lists(_NAMES, max_size=2, unique=True),
         "additionalProperties": inner | st.just(False),
         "patternProperties": st.dictionaries(_REGEXES, inner, max_size=1),
-        "minProperties": st.integers(0, 2),
+        "minProperties": st.integers(0, 4),
         "maxProperties": st.integers(0, 3),
         "propertyNames": st.sampled_from([{"pattern": "^b"}, {"enum": ["a"]}, {"type": "string"}]),
     }
@@ -67,7 +70,7 @@ def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         "dependencies": st.dictionaries(_NAMES, inner | st.lists(_NAMES, max_size=2), max_size=2),
         "dependentRequired": st.dictionaries(_NAMES, st.lists(_NAMES, max_size=2), max_size=2),
     }
-    negated = st.fixed_dictionaries({}, optional={**array, **properties, "contains": inner})
+    negated = st.fixed_dictionaries({}, optional={**array, **properties})
     return st.one_of(
         st.fixed_dictionaries({"type": st.just("array")}, optional=array),
         st.fixed_dictionaries({"type": st.just("object")}, optional=properties),

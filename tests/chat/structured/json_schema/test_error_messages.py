@@ -8,7 +8,7 @@ from tests.chat.structured.json_schema.helpers import error_of
 @pytest.mark.parametrize(
     ("schema", "param"),
     [
-        ({"properties": {"a": {}}, "maxProperties": 3}, "s.maxProperties"),
+        ({"maxProperties": 3, "allOf": [{"properties": {"a": {}}}]}, "s.maxProperties"),
         ({"patternProperties": {"^a": {}, "b$": {}}}, "s.patternProperties"),
         ({"minimum": 5, "maximum": 1, "type": "number"}, "s.minimum"),
         ({"minLength": 5, "maxLength": 1, "type": "string"}, "s.minLength"),

@@ -57,8 +57,24 @@ def test_a_count_is_an_integer_even_if_written_as_a_float(value: float, count: i
     assert node_of({}).count("minItems", 7) == 7
 
 
+@pytest.mark.parametrize(
+    ("types", "others"),
+    [
+        (("array",), []),
+        (("array", "null"), [{"type": ["null"]}]),
+        (TYPES, [{"type": ["null", "boolean", "number", "string", "object"]}]),
+    ],
+)
+def test_values_of_other_types_satisfy_the_alternatives_of_one_type(
+    types: tuple[str, ...], others: list[Schema]
+) -> None:
+    node = SchemaNode(Rewriter(Document({})), {}, (), types)
+    node.add_any_of_type("array", [{"minItems": 2}])
+    assert node.out == {"anyOf": [{"type": "array", "minItems": 2}, *others]}
+
+
 def test_errors_of_inner_schemas_have_their_full_path() -> None:
-    node = node_of({"items": {"not": {"contains": {}, "minContains": 2}}}, "items")
+    node = node_of({"items": {"not": {"extends": {}}}}, "items")
     with pytest.raises(SchemaError) as caught:
         node.rewrite(node.schema["not"], "not")
     assert caught.value.path[:2] == ("items", "not")

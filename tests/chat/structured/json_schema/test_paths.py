@@ -8,12 +8,12 @@ from tests.chat.structured.json_schema.helpers import error_of
 @pytest.mark.parametrize(
     ("schema", "param"),
     [
-        ({"properties": {"contains": {"contains": {}}}}, "s.properties.contains.contains"),
-        ({"properties": {"not": {"contains": {}}}}, "s.properties.not.contains"),
-        ({"enum": [{"not": 1}], "allOf": [{"contains": {}}]}, "s.allOf[0].contains"),
-        ({"properties": {"a b": {"contains": {}}}}, 's.properties["a b"].contains'),
-        ({"properties": {"0": {"contains": {}}}}, 's.properties["0"].contains'),
-        ({"items": [{}, {"contains": {}}]}, "s.items[1].contains"),
+        ({"properties": {"extends": {"extends": {}}}}, "s.properties.extends.extends"),
+        ({"properties": {"not": {"extends": {}}}}, "s.properties.not.extends"),
+        ({"enum": [{"not": 1}], "allOf": [{"extends": {}}]}, "s.allOf[0].extends"),
+        ({"properties": {"a b": {"extends": {}}}}, 's.properties["a b"].extends'),
+        ({"properties": {"0": {"extends": {}}}}, 's.properties["0"].extends'),
+        ({"items": [{}, {"extends": {}}]}, "s.items[1].extends"),
     ],
 )
 def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param: str) -> None:

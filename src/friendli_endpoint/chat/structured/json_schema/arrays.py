@@ -1,13 +1,14 @@
 """Array keywords: number of items, and schemas of the items."""
 
 import json
+from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.drafts import is_known
 from friendli_endpoint.chat.structured.json_schema.keywords import APPLICATORS, UNEVALUATED
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
 
-__all__ = ["counts", "items", "unique"]
+__all__ = ["counts", "items", "num_values", "unique"]
 
 _MAX_ITEMS = 10_000
 _MAX_REQUIRED_ITEMS = 1_000
@@ -34,20 +35,25 @@ def unique(node: SchemaNode) -> None:
     if not node.context.compares_items:
         raise SchemaError(node.at("uniqueItems"), "a grammar cannot compare items")
     node.out["uniqueItems"] = True
-    num_values = _num_values(node)
-    if num_values is None:
+    different = None if "prefixItems" in node.schema else num_values(node, "items")
+    if different is None:
         return
-    if node.count("minItems", 0) > num_values:
-        raise SchemaError(node.at("minItems"), f"only {num_values} items can differ")
-    node.out["maxItems"] = min(node.count("maxItems", num_values), num_values)
+    if node.count("minItems", 0) > different:
+        raise SchemaError(node.at("minItems"), f"only {different} items can differ")
+    node.out["maxItems"] = min(node.count("maxItems", different), different)
 
 
-def _num_values(node: SchemaNode) -> int | None:
-    """Returns the number of different values of an item, if it is one of a list of constants."""
-    schema, document = node.schema.get("items"), node.context.document
-    if not isinstance(schema, dict) or "prefixItems" in node.schema:
+def num_values(node: SchemaNode, keyword: str) -> int | None:
+    """Returns the number of different values of an item, if it is one of a list of constants.
+
+    Args:
+        node: The array.
+        keyword: The keyword that has the schema of the item.
+    """
+    schema, document = node.schema.get(keyword), node.context.document
+    if not isinstance(schema, dict):
         return None
-    path = document.follow_references(node.at("items"))
+    path = document.follow_references(node.at(keyword))
     schema = document.at(path)
     if not isinstance(schema, dict):
         return None
@@ -76,10 +82,17 @@ def items(node: SchemaNode) -> None:
     prefix = schema.get(prefix_keyword) if isinstance(schema.get(prefix_keyword), list) else None
     if prefix:
         node.out["prefixItems"] = [
-            node.rewrite(item, prefix_keyword, index) for index, item in enumerate(prefix)
+            _item(node, item, prefix_keyword, index) for index, item in enumerate(prefix)
         ]
     if rest_keyword in schema:
-        node.out["items"] = node.rewrite(schema[rest_keyword], rest_keyword)
+        node.out["items"] = _item(node, schema[rest_keyword], rest_keyword)
+
+
+def _item(node: SchemaNode, schema: Any, *keys: str | int) -> Any:
+    """Rewrites the schema of an item; the alternatives of `contains` share it by reference."""
+    if "contains" not in node.schema or isinstance(schema, bool):
+        return node.rewrite(schema, *keys)
+    return {"$ref": node.context.reference_to(node.at(*keys))}
 
 
 def _check_unevaluated(node: SchemaNode) -> None:

@@ -11,7 +11,7 @@ from friendli_endpoint.chat.structured.json_schema.drafts import draft_of
 from friendli_endpoint.chat.structured.json_schema.keywords import ASSERTIONS
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaPath
 
-__all__ = ["Document", "subschemas", "with_subschemas"]
+__all__ = ["Document", "num_subschemas", "subschemas", "with_subschemas"]
 
 _MAX_REFERENCES = 16
 
@@ -77,6 +77,13 @@ def with_subschemas(schema: dict[str, Any], change: Callable[[Any], Any]) -> dic
             out[keyword] = schema[keyword].copy()
         out[keyword][keys[1]] = change(inner)
     return out
+
+
+def num_subschemas(schema: Any) -> int:
+    """Counts a schema and the schemas in it; references are not followed."""
+    if not isinstance(schema, dict):
+        return 1
+    return 1 + sum(num_subschemas(inner) for _, inner in subschemas(schema))
 
 
 class Document:

@@ -76,8 +76,13 @@ _MESSAGES: tuple[tuple[re.Pattern[str], tuple[str, ...], str], ...] = (
     (
         re.compile("min/maxProperties only supported"),
         ("minProperties", "maxProperties"),
-        "it is supported if all properties are required, or if it is 1 and additionalProperties "
-        "is false",
+        "minProperties and maxProperties are not supported beside other schemas of the same "
+        "object that have optional properties",
+    ),
+    (
+        re.compile(r".*prefixItems\[\d+\] is unsatisfiable but minItems"),
+        (),
+        "no value can be an item that minItems or contains requires",
     ),
     (
         re.compile(f"{_UNSATISFIABLE}Regex is empty|Unable to determine if regex is empty"),

@@ -193,7 +193,6 @@ _NEVER: Callable[[Any], bool] = lambda value: False  # noqa: E731
 UNSUPPORTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "$dynamicRef": (_NEVER, "a reference must have a fixed target; use $ref"),
     "$recursiveRef": (_NEVER, "a reference must have a fixed target; use $ref"),
-    "contains": (_NEVER, "a grammar cannot count the items that satisfy a schema"),
     "disallow": (_NEVER, "it is a keyword of draft 3; use not, or list the allowed types"),
     "divisibleBy": (_NEVER, "it is a keyword of draft 3; use multipleOf"),
     "extends": (_NEVER, "it is a keyword of draft 3; use allOf"),

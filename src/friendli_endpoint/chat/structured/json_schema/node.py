@@ -67,6 +67,9 @@ class RewriteContext(Protocol):
     def reference_to(self, path: SchemaPath) -> str:
         """Returns the `$ref` to the rewritten subschema at a path, which is rewritten later."""
 
+    def define(self, schema: Any) -> str:
+        """Adds a rewritten schema to the definitions, and returns the `$ref` to it."""
+
     def reference_to_complement(self, path: SchemaPath, *, exact: bool) -> str:
         """Returns the `$ref` to the complement of the subschema at a path.
 
@@ -144,6 +147,13 @@ class SchemaNode:
             self.add_all_of({"anyOf": branches})
         else:
             self.out["anyOf"] = branches
+
+    def add_any_of_type(self, kind: str, branches: list[dict[str, Any]]) -> None:
+        """Adds alternatives for values of one type, one of which must also hold for these."""
+        hidden = {kind, "integer"} if "number" in self.types else {kind}
+        others = [name for name in self.types if name not in hidden]
+        typed: list[Any] = [{"type": kind, **branch} for branch in branches]
+        self.add_any_of([*typed, {"type": others}] if others else typed)
 
 
 KeywordRewriter = Callable[[SchemaNode], None]
