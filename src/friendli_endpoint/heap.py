@@ -23,7 +23,7 @@ def limit_heaps(count: int = 2) -> None:
     """Limits the number of heaps of the process; call it before it has threads.
 
     glibc gives new threads heaps of their own, up to 8 for each processor, and what one has freed
-    another cannot use. Of the memory that it may take, a request with 1,024 tools takes 0.84 with 2
+    another cannot use. Of the memory that it may take, a request with 1,024 tools took 0.84 with 2
     heaps, and 0.90 to 1.01 without a limit.
 
     Args:

@@ -248,12 +248,12 @@ CASES: dict[str, list[Case]] = {
             lambda scale: {
                 "tools": [
                     {"function": {"name": f"f{i}", "parameters": {"type": "object"}}}
-                    for i in range(max(1, int(1_024 * scale)))
+                    for i in range(max(1, int(512 * scale)))
                 ]
             },
         ),
-        Case(lambda scale: {"tools": [open_tool(i) for i in range(max(1, int(1_024 * scale)))]}),
-        Case(lambda scale: {"tools": [closed_tool(i) for i in range(max(1, int(1_024 * scale)))]}),
+        Case(lambda scale: {"tools": [open_tool(i) for i in range(max(1, int(512 * scale)))]}),
+        Case(lambda scale: {"tools": [closed_tool(i) for i in range(max(1, int(512 * scale)))]}),
     ],
     "tools.function.description": [tools(lambda scale: {"description": text(scale)})],
     "tools.function.parameters": [

@@ -1,11 +1,14 @@
-"""The limit of open files of `serve`."""
+"""The limit of open files of `serve`, and exceptions that nothing handles."""
 
+import asyncio
 import json
+import logging
 import subprocess
 import sys
 
 import pytest
 
+from friendli_endpoint.server.run import report_exception
 from tests.contract.live import environment
 
 CASES = {
@@ -52,3 +55,26 @@ def test_the_limit_of_open_files_is_raised_as_far_as_allowed(
     *warnings, limits = outputs[soft, hard].splitlines()
     assert json.loads(limits) == [raised, hard]
     assert ("--max-connections" in "".join(warnings)) is is_warned
+
+
+@pytest.mark.parametrize(
+    ("error", "is_short"),
+    [(MemoryError(), True), (RuntimeError("can't start new thread"), True), (KeyError("a"), False)],
+)
+def test_a_callback_without_memory_is_logged_in_one_sentence(
+    caplog: pytest.LogCaptureFixture, error: Exception, is_short: bool
+) -> None:
+    async def main() -> None:
+        def fail() -> None:
+            raise error
+
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(report_exception)
+        loop.call_soon(fail)
+        await asyncio.sleep(0)
+
+    caplog.set_level(logging.ERROR)
+    asyncio.run(main())
+    [record] = caplog.records
+    assert (record.exc_info is None) is is_short
+    assert ("there is not enough memory" in record.getMessage()) is is_short

@@ -156,7 +156,7 @@ def decode_outcome(result: bytes) -> Outcome:
 
 
 def _shared(tools: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
-    """Returns equal tools that share equal parameters, which 1,024 small tools may have."""
+    """Returns equal tools that share equal parameters, which many small tools may have."""
     known: dict[bytes, dict[str, Any]] = {}
     return tuple(
         replace(tool, parameters=known.setdefault(msgpack.packb(tool.parameters), tool.parameters))

@@ -11,11 +11,13 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from friendli_endpoint.app import create_endpoint
 from friendli_endpoint.files import open_regular
 from friendli_endpoint.generation import ModelCard, StartError
 from friendli_endpoint.heap import limit_heaps
+from friendli_endpoint.own_thread import is_out_of_memory
 from friendli_endpoint.server.draining import make_server
 from friendli_endpoint.server.listening import listen, url_of
 from friendli_endpoint.settings import Settings
@@ -82,6 +84,7 @@ def run(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
     # uvicorn raises the captured signal again when it has stopped; SIGTERM then also interrupts.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     runner = asyncio.Runner(loop_factory=server.config.get_loop_factory())
+    runner.get_loop().set_exception_handler(report_exception)
     with contextlib.suppress(KeyboardInterrupt):
         runner.run(server.serve([listener]))
     if failures:
@@ -90,6 +93,20 @@ def run(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
         raise failures[0]
     # Otherwise the runner is not closed: that would wait for threads that still tokenize or compile
     # for requests that have ended.
+
+
+def report_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Logs an exception that nothing has handled; a want of memory in one sentence.
+
+    Args:
+        loop: The event loop.
+        context: What asyncio knows about the exception.
+    """
+    error = context.get("exception")
+    if error is not None and is_out_of_memory(error):
+        log.error("there is not enough memory to go on with a connection")
+    else:
+        loop.default_exception_handler(context)
 
 
 def _check_tls(settings: Settings) -> None:

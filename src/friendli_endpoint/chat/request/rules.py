@@ -39,7 +39,7 @@ class Limits:
     """
 
     max_choices: int = 128
-    max_tools: int = 1024
+    max_tools: int = 512
     max_stops: int = 64
     max_stop_length: int = 1024
 
