@@ -81,7 +81,8 @@ class Engine(Protocol):
 
     Attributes:
         card: Current facts about the model.
-        is_alive: Whether requests can still be served, now or once the current step has ended.
+        is_alive: Whether requests can still be served, now or later.
+        is_ready: Whether requests are served now, or once the current step has ended.
         stalled_seconds: Seconds since the last step, while there is work; 0 while there is none.
     """
 
@@ -92,7 +93,15 @@ class Engine(Protocol):
 
     @property
     def is_alive(self) -> bool:
-        """Whether requests can still be served, now or once the current step has ended."""
+        """Whether requests can still be served, now or later: false once the engine has failed."""
+        ...
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests are served now, or once the current step has ended.
+
+        False while an engine that is alive is being started again.
+        """
         ...
 
     @property

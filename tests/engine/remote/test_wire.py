@@ -24,6 +24,7 @@ from friendli_endpoint.engine.remote.wire import (
     FrameReader,
     FromEngine,
     LoadAdapter,
+    LogLine,
     Opened,
     OpeningFailed,
     Pulse,
@@ -85,6 +86,7 @@ FROM_MESSAGES: st.SearchStrategy[FromEngine] = st.one_of(
         st.none() | request_errors(),
     ),
     st.builds(Pulse, st.booleans(), SECONDS),
+    st.builds(LogLine, TEXTS, COUNTS, TEXTS),
 )
 
 ACCEPTED = encode(FROM_ENGINE, [Accepted(7)])

@@ -59,6 +59,11 @@ class LocalEngine:
         return self._loop.is_alive
 
     @property
+    def is_ready(self) -> bool:
+        """Whether requests are served now, or once the current step has ended."""
+        return self._loop.is_alive
+
+    @property
     def stalled_seconds(self) -> float:
         """Seconds since the last step, while there is work; 0 while there is none."""
         return self._loop.stalled_seconds

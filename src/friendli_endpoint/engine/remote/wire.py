@@ -48,6 +48,7 @@ __all__ = [
     "FrameReader",
     "FromEngine",
     "LoadAdapter",
+    "LogLine",
     "Opened",
     "OpeningFailed",
     "Pulse",
@@ -206,6 +207,21 @@ class Pulse:
     stalled_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """Message with a line of the engine's log.
+
+    Attributes:
+        logger: Name of the logger.
+        level: Level, as in `logging`.
+        text: The line, with the traceback if it has one.
+    """
+
+    logger: str
+    level: int
+    text: str
+
+
 ToEngine = Submit | Cancel | LoadAdapter | UnloadAdapter | Close
 """Message to an engine."""
 
@@ -219,6 +235,7 @@ FromEngine = (
     | OpeningFailed
     | AdapterResult
     | Pulse
+    | LogLine
 )
 """Message from an engine."""
 
