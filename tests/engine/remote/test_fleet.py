@@ -14,7 +14,6 @@ from friendli_endpoint.engine.remote.child import ChildSetup
 from friendli_endpoint.engine.remote.fleet import EngineFleet
 from friendli_endpoint.generation import (
     EngineError,
-    Event,
     Generated,
     GenerationRequest,
     RequestError,
@@ -146,7 +145,7 @@ async def test_only_the_request_that_ends_engines_fails(
         answering = [asyncio.create_task(answer(fleet, sent)) for sent in others]
         with pytest.raises((EngineError, RequestError)) as refusal:
             await answer(fleet, request("bad", fault))
-        assert "alone" in refusal.value.message
+        assert "while it ran only this request" in str(refusal.value)
         assert getattr(refusal.value, "status", 500) == 500
         assert await asyncio.gather(*answering) == alone
 
@@ -228,10 +227,8 @@ async def test_a_request_that_is_left_is_cancelled_in_its_engine(
     reports: list[StepReport] = []
     async with fleet_of(setup_of(), 2, report=reports.append) as fleet:
         for number in range(8):
-            async with fleet.run(request(f"r{number}", GATE, max_tokens=100)) as events:
-                async for event in events:
-                    assert isinstance(event, Event)
-                    break
+            async with fleet.run(request(f"r{number}", GATE, max_tokens=100)):
+                pass
         (tmp_path / "open").touch()
         await answer(fleet, request("last-1", 70))
         await answer(fleet, request("last-2", 71))

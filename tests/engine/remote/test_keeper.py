@@ -13,7 +13,7 @@ import pytest
 from friendli_endpoint.engine.remote import keeper as keeper_module
 from friendli_endpoint.engine.remote.child import ChildSetup
 from friendli_endpoint.engine.remote.keeper import EngineKeeper
-from friendli_endpoint.engine.remote.replay import Death
+from friendli_endpoint.engine.remote.suspects import Death
 from friendli_endpoint.engine.remote.wire import EventBatch, FromEngine, Submit
 from friendli_endpoint.generation import GenerationRequest, ModelCard, StartError
 from tests.engine.remote.looping import in_event_loop
@@ -122,7 +122,7 @@ async def test_an_engine_that_ends_is_opened_again_and_gives_the_same_tokens(
             os.kill(pid, number)
             await watched.until(lambda times=times: len(watched.cards) == 1 + times)  # type: ignore[misc]
             assert watched.keeper.pid != pid
-        assert watched.deaths == [Death(cause, f"by signal {number.name}")] * 2
+        assert watched.deaths == [Death(cause, f"signal {number.name}")] * 2
         assert await watched.run(2, request("a")) == before
 
 
@@ -131,7 +131,7 @@ async def test_a_crash_of_the_engine_counts_as_its_own(setup_of: MakeSetup) -> N
     async with kept(setup_of()) as watched:
         watched.keeper.send(Submit(1, request("a", CRASH)))
         await watched.until(lambda: len(watched.cards) == 2)
-        assert watched.deaths == [Death("crash", "by signal SIGSEGV")]
+        assert watched.deaths == [Death("crash", "signal SIGSEGV")]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,9 @@ async def test_a_process_that_is_killed_during_its_start_is_started_again(
 
 @in_event_loop
 async def test_three_failed_starts_are_a_start_error(setup_of: MakeSetup, tmp_path: Path) -> None:
-    with pytest.raises(StartError, match="the engine's process ends while it starts: by signal SIGKILL"):
+    with pytest.raises(
+        StartError, match="the engine's process ends while it starts: signal SIGKILL"
+    ):
         async with kept(setup_of(dies=3)):
             raise AssertionError
     assert len(pids_of(tmp_path)) == keeper_module.MAX_STARTS
@@ -180,7 +182,7 @@ async def test_three_failed_starts_are_a_start_error(setup_of: MakeSetup, tmp_pa
 async def test_the_reason_why_an_engine_cannot_be_opened_is_reported_at_once(
     setup_of: MakeSetup, tmp_path: Path
 ) -> None:
-    with pytest.raises(StartError, match="^there is no model$"):
+    with pytest.raises(StartError, match=r"^there is no model$"):
         async with kept(setup_of(refusal="there is no model")):
             raise AssertionError
     assert len(pids_of(tmp_path)) == 1

@@ -1,15 +1,15 @@
 """Gives requests to the engines of a fleet, and to another one when an engine is lost."""
 
-import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 from friendli_endpoint.engine.remote.affinity import Affinity
 from friendli_endpoint.engine.remote.fleet_adapters import FleetAdapter, FleetAdapters
 from friendli_endpoint.engine.remote.inbox import Delivery, Inbox, deliver
 from friendli_endpoint.engine.remote.member import Member
-from friendli_endpoint.engine.remote.replay import Death, Replay, ReplayLog
+from friendli_endpoint.engine.remote.replay import Replay, ReplayLog
+from friendli_endpoint.engine.remote.suspects import Death
 from friendli_endpoint.engine.remote.wire import (
     Accepted,
     Cancel,
@@ -189,7 +189,9 @@ class Dispatcher:
                 message = "its adapter cannot be loaded again, after the engine was lost"
                 self._refuse(entry, RequestError(message, status=503, code="adapter_lost"))
                 return
-        by_life = {member.life: member for member in ready if member not in entry.full}
+        by_life: dict[Hashable, Member] = {
+            member.life: member for member in ready if member not in entry.full
+        }
         lives = self._log.engines_for(entry.replay, list(by_life))
         if not lives:
             return
@@ -214,7 +216,7 @@ class Dispatcher:
     def _tell(self, entry: Entry, member: Member, events: Sequence[Event]) -> None:
         try:
             for event in events:
-                for told in self._log.receive(entry.replay, member.life, event, self._clock()):
+                for told in self._log.receive(entry.replay, member.life, event):
                     self._deliveries.append((entry.inbox, told))
         except EngineError as error:
             member.send(Cancel(entry.number))

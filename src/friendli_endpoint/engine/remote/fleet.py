@@ -16,7 +16,7 @@ from friendli_endpoint.engine.remote.dispatcher import Dispatcher
 from friendli_endpoint.engine.remote.fleet_adapters import FleetAdapters
 from friendli_endpoint.engine.remote.inbox import Inbox
 from friendli_endpoint.engine.remote.member import LostError, Member
-from friendli_endpoint.engine.remote.replay import Death
+from friendli_endpoint.engine.remote.suspects import Death
 from friendli_endpoint.engine.remote.wire import FromEngine, StepDone
 from friendli_endpoint.generation import (
     EngineError,

@@ -150,6 +150,7 @@ class FleetAdapters:
             self._drop_unused(adapter)
 
     def _drop_unused(self, adapter: FleetAdapter) -> None:
-        if adapter.is_retired and not adapter.users and self._by_name.pop(adapter.name, None):
+        if adapter.is_retired and not adapter.users and adapter.name in self._by_name:
+            del self._by_name[adapter.name]
             for member in self._members:
                 member.unload_adapter(adapter.name)

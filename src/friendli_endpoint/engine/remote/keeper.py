@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from friendli_endpoint.engine.remote.child import ChildSetup
 from friendli_endpoint.engine.remote.process import EngineProcess
-from friendli_endpoint.engine.remote.replay import Death
+from friendli_endpoint.engine.remote.suspects import Death
 from friendli_endpoint.engine.remote.wire import (
     FromEngine,
     LogLine,
@@ -88,7 +88,9 @@ class EngineKeeper:
                 break
             except _LostError as error:
                 if attempt == MAX_STARTS or self._is_closing:
-                    raise StartError(f"the engine's process ends while it starts: {error}") from error
+                    raise StartError(
+                        f"the engine's process ends while it starts: {error}"
+                    ) from error
         self._keeping = asyncio.get_running_loop().create_task(self._keep())
 
     def send(self, message: ToEngine) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from friendli_endpoint.engine.remote.child import ChildSetup
 from friendli_endpoint.engine.remote.keeper import EngineKeeper
-from friendli_endpoint.engine.remote.replay import Death
+from friendli_endpoint.engine.remote.suspects import Death
 from friendli_endpoint.engine.remote.wire import (
     AdapterResult,
     FromEngine,

@@ -14,8 +14,14 @@ from collections.abc import Callable, Sequence
 
 from friendli_endpoint.engine.remote.child import ChildSetup
 from friendli_endpoint.engine.remote.connection import Connection
-from friendli_endpoint.engine.remote.replay import Death
-from friendli_endpoint.engine.remote.wire import FROM_ENGINE, TO_ENGINE, FromEngine, ToEngine, encode
+from friendli_endpoint.engine.remote.suspects import Death
+from friendli_endpoint.engine.remote.wire import (
+    FROM_ENGINE,
+    TO_ENGINE,
+    FromEngine,
+    ToEngine,
+    encode,
+)
 from friendli_endpoint.workers.frames import send
 
 __all__ = ["EngineProcess"]
@@ -148,12 +154,12 @@ class EngineProcess:
         if self._hang is not None:
             return Death("hang", self._hang)
         if code in _OUTSIDE:
-            return Death("outside", f"by signal {_name_of(-code)}")
+            return Death("outside", f"signal {_name_of(-code)}")
         if code < 0:
-            return Death("crash", f"by signal {_name_of(-code)}")
+            return Death("crash", f"signal {_name_of(-code)}")
         if error is not None:
             return Death("outside", f"its connection failed: {error}")
-        return Death("outside", f"with exit code {code}")
+        return Death("outside", f"exit code {code}")
 
     def _remove_folder(self) -> None:
         """Removes the temporary files, which a process that is killed leaves behind."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,7 @@ class EngineServer:
             match message:
                 case Submit(number, request):
                     self._runs[number] = task = _start(self._run(number, request))
-                    task.add_done_callback(lambda _, ended=number: self._runs.pop(ended))
+                    task.add_done_callback(partial(self._forget, number))
                 case Cancel(number):
                     if number in self._runs:
                         self._runs[number].cancel()
@@ -151,6 +152,9 @@ class EngineServer:
                     self._call(call, self._engine.unload_adapter(route))
                 case _:
                     self._on_close()
+
+    def _forget(self, number: int, _ended: asyncio.Task[None]) -> None:
+        del self._runs[number]
 
     def pulse(self) -> Pulse:
         """Returns the engine's state."""
