@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from friendli_endpoint.engine.remote import dispatcher
 from friendli_endpoint.engine.remote.child import ChildSetup
 from friendli_endpoint.engine.remote.fleet import EngineFleet
 from friendli_endpoint.generation import (
@@ -170,13 +171,27 @@ async def test_an_engine_that_is_killed_repeatedly_makes_no_suspects(
 
 
 @in_event_loop
-async def test_without_an_engine_new_requests_get_a_503_and_later_ones_are_served(
+async def test_new_requests_wait_while_the_only_engine_is_started_again(
     setup_of: MakeSetup,
 ) -> None:
     async with fleet_of(setup_of(), 1) as fleet:
+        alone = [await answer(fleet, sent) for sent in mixed(6)]
         os.kill(fleet.pids[0], signal.SIGKILL)
         await until(lambda: not fleet.is_ready)
         assert fleet.is_alive
+        async with asyncio.TaskGroup() as group:
+            answering = [group.create_task(answer(fleet, sent)) for sent in mixed(6)]
+        assert [task.result() for task in answering] == alone
+
+
+@in_event_loop
+async def test_new_requests_get_a_503_when_no_engine_could_be_started_for_long(
+    setup_of: MakeSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "HOLD_SECONDS", -1.0)
+    async with fleet_of(setup_of(), 1) as fleet:
+        os.kill(fleet.pids[0], signal.SIGKILL)
+        await until(lambda: not fleet.is_ready)
         with pytest.raises(RequestError) as refusal:
             await answer(fleet, request("a"))
         assert (refusal.value.status, refusal.value.code) == (503, "engine_starting")

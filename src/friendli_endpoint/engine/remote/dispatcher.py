@@ -27,7 +27,10 @@ __all__ = ["Dispatcher"]
 log = logging.getLogger("friendli_endpoint.engine")
 
 MAX_HELD = 1024
-"""Maximum number of new requests that wait here, while an engine runs a suspect alone."""
+"""Maximum number of requests that wait here, while no engine may have them, for new ones."""
+
+HOLD_SECONDS = 60.0
+"""Seconds without an engine after which new requests do not wait for one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +88,7 @@ class Dispatcher:
         self._by_number: dict[int, Entry] = {}
         self._num_submissions = 0
         self._num_waiting = 0
+        self._unserved_since: float | None = None
         self._deliveries: list[tuple[Inbox, Delivery]] = []
 
     def submit(self, request: GenerationRequest, inbox: Inbox) -> None:
@@ -126,6 +130,8 @@ class Dispatcher:
 
     def lose(self, member: Member, death: Death) -> None:
         """Takes the requests from an engine that has ended, and gives them to others."""
+        if not self._ready and self._unserved_since is None:
+            self._unserved_since = self._clock()
         places = member.card.num_sequences if member.card is not None else 1
         lost = self._log.on(member.life)
         failures = self._log.lose(member.life, death, self._clock(), places)
@@ -146,6 +152,8 @@ class Dispatcher:
 
     def dispatch(self) -> None:
         """Gives waiting requests to engines that are ready, as far as they may have them now."""
+        if self._unserved_since is not None and self._ready:
+            self._unserved_since = None
         if self._num_waiting:
             for replay in self._log.waiting:
                 self._give(self._by_replay[replay])
@@ -162,8 +170,9 @@ class Dispatcher:
         return [member for member in self._members if member.is_ready]
 
     def _add(self, request: GenerationRequest, inbox: Inbox) -> None:
-        if not self._ready:
-            message = "the engine is being started again; try again later"
+        since = self._unserved_since
+        if since is not None and self._clock() - since > HOLD_SECONDS:
+            message = "no engine serves, as it cannot be started again; try again later"
             raise RequestError(message, status=503, code="engine_starting", retry_after=1)
         if self._num_waiting >= MAX_HELD:
             message = f"the queue is full: {self._num_waiting} requests are waiting"
