@@ -29,6 +29,7 @@ another id than before:
     log.remove(replay)  # the client has left, or the engine has failed the request
 """
 
+import math
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -67,7 +68,7 @@ class Replay:
         request: The request as it was accepted.
         number: Rank in the order of acceptance, from 0.
         accepted: Time of the acceptance.
-        deadline: Time after which nobody waits for the answer any longer, or None.
+        deadline: Time after which nobody waits for the answer any longer.
         engine: The engine that has the request, or None while it waits.
         num_losses: Number of engines that were lost with it.
         num_deaths: Number of these that ended by themselves while they may have been running it.
@@ -77,7 +78,7 @@ class Replay:
     request: GenerationRequest
     number: int
     accepted: float
-    deadline: float | None
+    deadline: float
     engine: EngineId | None = None
     num_losses: int = 0
     num_deaths: int = 0
@@ -86,7 +87,7 @@ class Replay:
     _assigned: float = 0.0
     _has_started: bool = False
     _told_started: bool = False
-    _lost_deadline: float | None = None
+    _lost_deadline: float = math.inf
 
     @property
     def is_suspect(self) -> bool:
@@ -125,15 +126,13 @@ class ReplayLog:
         """Returns the requests that an engine has, in the order in which it got them."""
         return tuple(self._on.get(engine, {}).values())
 
-    def accept(
-        self, request: GenerationRequest, now: float, deadline: float | None = None
-    ) -> Replay:
+    def accept(self, request: GenerationRequest, now: float, deadline: float = math.inf) -> Replay:
         """Adds a request, which waits for an engine.
 
         Args:
             request: The request.
             now: The time.
-            deadline: Time after which nobody waits for the answer any longer, or None.
+            deadline: Time after which nobody waits for the answer any longer.
         """
         is_held = not (self._deterministic or request.stream)
         overlap = Overlap(len(request.choices), is_held)
@@ -206,7 +205,7 @@ class ReplayLog:
             raise
         if not steps:
             return ()
-        replay._lost_deadline = None
+        replay._lost_deadline = math.inf
         if replay._overlap.is_complete:
             self.remove(replay)
         return (Generated(steps, began + event.seconds),)
@@ -242,7 +241,7 @@ class ReplayLog:
             self._take_back(replay, now)
             if was_alone:
                 failures.append(self._fail(replay, refusal_error(death)))
-            elif _has_passed(replay._lost_deadline, now):
+            elif now >= replay._lost_deadline:
                 failures.append(self._fail(replay, self._lost_error()))
             elif replay.is_suspect:
                 self._suspects[replay.number] = replay
@@ -263,8 +262,8 @@ class ReplayLog:
         is_unserved = not ready and now - since >= self._max_lost_seconds
         failures: list[Failure] = []
         running = (replay for replays in self._on.values() for replay in replays.values())
-        for replay in (*self._waiting.values(), *running):
-            if _has_passed(replay.deadline, now):
+        for replay in (*self.waiting, *running):
+            if now >= replay.deadline:
                 error = EngineError("the answer takes longer than the request allows")
                 failures.append(self._fail(replay, error))
             elif is_unserved and replay.engine is None:
@@ -282,8 +281,7 @@ class ReplayLog:
         self._leave_engine(replay)
         self._waiting[replay.number] = replay
         replay.num_losses += 1
-        if replay._lost_deadline is None:
-            replay._lost_deadline = now + self._max_lost_seconds
+        replay._lost_deadline = min(replay._lost_deadline, now + self._max_lost_seconds)
 
     def _leave_engine(self, replay: Replay) -> None:
         on_engine = self._on.get(replay.engine, {})
@@ -300,7 +298,3 @@ class ReplayLog:
         return EngineError(
             f"the engine was lost, and no other could go on within {self._max_lost_seconds:g} s"
         )
-
-
-def _has_passed(deadline: float | None, now: float) -> bool:
-    return deadline is not None and now >= deadline
