@@ -13,6 +13,8 @@ from tests.contract.served import Served
 from tests.scale.engines import SECONDS, engine_pids, is_running, serving, until_replaced
 from tests.scale.streams import Clients
 
+pytestmark = pytest.mark.model
+
 NUMBERS = range(12)
 SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)
 
@@ -23,7 +25,6 @@ def two() -> Iterator[Served]:
         yield endpoint
 
 
-@pytest.mark.model
 @pytest.mark.parametrize("number", SIGNALS)
 def test_answers_are_the_same_when_one_of_two_engines_is_killed(
     two: Served, number: signal.Signals
@@ -45,7 +46,6 @@ def test_answers_are_the_same_when_one_of_two_engines_is_killed(
         assert Live(two.address).request("GET", "/health").status_code == 200
 
 
-@pytest.mark.model
 def test_the_answers_of_the_only_engine_come_after_it_was_started_again() -> None:
     with serving(1) as endpoint:
         alone = asyncio.run(Clients(endpoint.address).one_by_one(NUMBERS))
@@ -61,7 +61,6 @@ def test_the_answers_of_the_only_engine_come_after_it_was_started_again() -> Non
         assert victim not in engine_pids(endpoint)
 
 
-@pytest.mark.model
 def test_a_stopped_engine_is_replaced_while_clients_get_comments() -> None:
     with serving(1, "--step-seconds", "5") as endpoint:
         alone = asyncio.run(Clients(endpoint.address).one_by_one(NUMBERS))
@@ -79,7 +78,6 @@ def test_a_stopped_engine_is_replaced_while_clients_get_comments() -> None:
         until_replaced(endpoint, victim, 1)
 
 
-@pytest.mark.model
 def test_health_fails_while_no_engine_serves_but_the_endpoint_stays_alive() -> None:
     with serving(1) as endpoint:
         live = Live(endpoint.address)
@@ -99,26 +97,6 @@ def test_health_fails_while_no_engine_serves_but_the_endpoint_stays_alive() -> N
         assert live.complete(max_tokens=2)
 
 
-@pytest.mark.model
-def test_adapters_are_on_every_engine_and_on_those_that_are_started_again(two: Served) -> None:
-    live = Live(two.address)
-    loaded = live.request(
-        "POST", "/dedicated/v1/adapters", json={"route": "two", "file": "lora-1.gguf"}
-    )
-    assert loaded.status_code == 201, loaded.text
-    clients = Clients(two.address)
-    adapter = asyncio.run(clients.one_by_one(NUMBERS[:8], model="m:two"))
-    assert adapter != asyncio.run(clients.one_by_one(NUMBERS[:8], model="m:one"))
-    for victim in engine_pids(two):
-        os.kill(victim, signal.SIGKILL)
-        until_replaced(two, victim, 2)
-    until(lambda: live.request("GET", "/health").status_code == 200, SECONDS, "an engine serves")
-    assert asyncio.run(clients.all(NUMBERS[:8], model="m:two")) == adapter
-    assert live.request("DELETE", "/dedicated/v1/adapters/two").status_code == 200
-    assert live.post({"model": "m:two", "messages": []}).status_code in (400, 404)
-
-
-@pytest.mark.model
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_group_drains_and_ends_every_process(number: signal.Signals) -> None:
     with serving(2, "--drain-seconds", "60") as endpoint:
@@ -138,25 +116,9 @@ def test_a_signal_to_the_group_drains_and_ends_every_process(number: signal.Sign
         assert not any(map(is_running, engines))
 
 
-@pytest.mark.model
 def test_engines_end_when_the_endpoint_is_killed() -> None:
     with serving(2) as endpoint:
         engines = engine_pids(endpoint)
         os.kill(engines[0], signal.SIGSTOP)
         stop(endpoint.process, signal.SIGKILL)
         until(lambda: not any(map(is_running, engines)), SECONDS, "the engines end")
-
-
-@pytest.mark.model
-def test_an_adapter_that_cannot_be_loaded_is_refused_and_changes_nothing(two: Served) -> None:
-    live = Live(two.address)
-    refused = live.request(
-        "POST", "/dedicated/v1/adapters", json={"route": "two", "file": "model.gguf"}
-    )
-    assert refused.status_code == 400
-    assert "/tmp" not in refused.json()["error"]["message"]
-    assert [card["id"] for card in live.request("GET", "/dedicated/v1/models").json()["data"]] == [
-        "model",
-        "model:one",
-    ]
-    assert isinstance(live.complete(max_tokens=2), dict)
