@@ -31,9 +31,9 @@ def serving(num_engines: int, *flags: str, model: Path | None = None) -> Iterato
     """
     with tempfile.TemporaryDirectory() as folder:
         path = model or write_byte_pairs(Path(folder) / "model.gguf", LLAMA)
-        one, *_ = write_loras(Path(folder), path, range(2))
+        lora, *_ = write_loras(Path(folder), path, range(2))
         fixed = ["--context", "4096", "--threads", "1", "--max-sequences", str(PLACES)]
-        adapters = ["--adapter", f"one={one}", "--adapter-dir", folder]
+        adapters = ["--adapter", f"one={lora}", "--adapter-dir", folder]
         engines = ["--engines", str(num_engines), "--model", str(path)]
         with served(*engines, *fixed, *adapters, *flags) as endpoint:
             yield endpoint

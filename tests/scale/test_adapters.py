@@ -68,8 +68,8 @@ def test_a_stream_keeps_its_adapter_when_the_route_is_replaced_and_its_engine_is
     assert asyncio.run(Clients(two.address, replace_and_kill).all([0], **LONG)) == alone
     assert status == [201]
     replaced = asyncio.run(Clients(two.address).all([0], **LONG))
-    one = asyncio.run(Clients(two.address).all([0], **{**LONG, "model": "m:one"}))
-    assert replaced[0]["choices"] == one[0]["choices"] != alone[0]["choices"]
+    first = asyncio.run(Clients(two.address).all([0], **{**LONG, "model": "m:one"}))
+    assert replaced[0]["choices"] == first[0]["choices"] != alone[0]["choices"]
     unload(two)
 
 

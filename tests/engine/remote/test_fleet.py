@@ -86,10 +86,10 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_requests_give_the_same_answers_on_any_number_of_engines(
     setup_of: MakeSetup,
 ) -> None:
-    async with fleet_of(setup_of(), 1) as one, fleet_of(setup_of(), 2) as two:
+    async with fleet_of(setup_of(), 1) as single, fleet_of(setup_of(), 2) as double:
         for sent in mixed(6):
-            assert await answer(one, sent) == await answer(two, sent)
-        assert one.card.num_sequences == 4 and two.card.num_sequences == 8
+            assert await answer(single, sent) == await answer(double, sent)
+        assert single.card.num_sequences == 4 and double.card.num_sequences == 8
 
 
 @pytest.mark.parametrize("num_engines", [1, 2])

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from friendli_endpoint.engine.remote.connection import Connection
-from friendli_endpoint.engine.remote.serving import EngineServer, Outbox, OutboxHandler
+from friendli_endpoint.engine.remote.connection import EngineConnection
+from friendli_endpoint.engine.remote.serving import EngineServer, FrameLogHandler, FrameOutbox
 from friendli_endpoint.engine.remote.wire import (
     FROM_ENGINE,
     TO_ENGINE,
@@ -105,11 +105,11 @@ async def _serve(connection: socket.socket, setup: ChildSetup) -> None:
         if not ended.done():
             ended.set_result(None)
 
-    front = Connection(TO_ENGINE, _reject, end)
+    front = EngineConnection(TO_ENGINE, _reject, end)
     connection.setblocking(False)
     await loop.create_connection(lambda: front, sock=connection)
-    outbox = Outbox(lambda messages: front.send(encode(FROM_ENGINE, messages)))
-    logging.basicConfig(level=setup.log_level, handlers=[OutboxHandler(outbox)])
+    outbox = FrameOutbox(lambda messages: front.send(encode(FROM_ENGINE, messages)))
+    logging.basicConfig(level=setup.log_level, handlers=[FrameLogHandler(outbox)])
     opening = asyncio.create_task(_open(setup, outbox))
     while not opening.done():
         outbox.put(Pulse(True, 0.0))
@@ -129,7 +129,7 @@ def _reject(_messages: tuple[ToEngine, ...]) -> None:
     raise WireError("a message came before the engine was opened")
 
 
-async def _open(setup: ChildSetup, outbox: Outbox) -> Engine | None:
+async def _open(setup: ChildSetup, outbox: FrameOutbox) -> Engine | None:
     """Opens the engine; reports why it cannot be opened."""
     try:
         engine = await asyncio.to_thread(setup.open, setup.guides, outbox.report)

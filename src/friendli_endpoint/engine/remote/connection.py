@@ -7,12 +7,12 @@ from typing import Generic, TypeVar, cast
 from friendli_endpoint.engine.remote.wire import FrameReader, hello
 from friendli_endpoint.generation.codec import Codec
 
-__all__ = ["Connection"]
+__all__ = ["EngineConnection"]
 
 T = TypeVar("T")
 
 
-class Connection(asyncio.Protocol, Generic[T]):
+class EngineConnection(asyncio.Protocol, Generic[T]):
     """Sends frames and receives messages; greets the other side first.
 
     Args:

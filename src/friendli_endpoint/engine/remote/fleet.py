@@ -279,13 +279,13 @@ class EngineFleet:
         if self._dispatcher is not None:
             self._dispatcher.lose(member, death)
 
-    def _sum(self, report: StepReport) -> StepReport:
+    def _sum(self, step: StepReport) -> StepReport:
         """Returns a report of one engine with what is true of all."""
         last = [member.last_report for member in self._members if member.last_report is not None]
         return replace(
-            report,
-            running=sum(other.running for other in last),
-            queued=sum(other.queued for other in last),
-            kv_cache_tokens=sum(other.kv_cache_tokens for other in last),
-            capacity_tokens=sum(other.capacity_tokens for other in last),
+            step,
+            running=sum(report.running for report in last),
+            queued=sum(report.queued for report in last),
+            kv_cache_tokens=sum(report.kv_cache_tokens for report in last),
+            capacity_tokens=sum(report.capacity_tokens for report in last),
         )

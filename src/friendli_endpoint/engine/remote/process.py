@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from friendli_endpoint.engine.remote.child import ChildSetup
-from friendli_endpoint.engine.remote.connection import Connection
+from friendli_endpoint.engine.remote.connection import EngineConnection
 from friendli_endpoint.engine.remote.suspects import Death
 from friendli_endpoint.engine.remote.wire import (
     FROM_ENGINE,
@@ -57,7 +57,7 @@ class EngineProcess:
         self._on_end = on_end
         self._folder = ""
         self._process: subprocess.Popen[bytes] | None = None
-        self._connection = Connection(FROM_ENGINE, self._receive, self._lose)
+        self._connection = EngineConnection(FROM_ENGINE, self._receive, self._lose)
         self._hang: str | None = None
         self._ending: asyncio.Task[None] | None = None
         self.heard_at = 0.0

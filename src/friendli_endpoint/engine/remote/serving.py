@@ -33,7 +33,7 @@ from friendli_endpoint.generation import (
     reason_of,
 )
 
-__all__ = ["EngineServer", "Outbox", "OutboxHandler"]
+__all__ = ["EngineServer", "FrameLogHandler", "FrameOutbox"]
 
 log = logging.getLogger("friendli_endpoint.engine")
 
@@ -41,7 +41,7 @@ REPORT_SECONDS = 0.1
 """Maximum time for which the report of a step waits for a frame that has something else to send."""
 
 
-class Outbox:
+class FrameOutbox:
     """Collects messages, and sends those of one iteration of the event loop as one frame.
 
     Args:
@@ -100,14 +100,14 @@ def _merged(messages: Iterable[FromEngine]) -> Iterator[FromEngine]:
             yield EventBatch(number, tuple(chain.from_iterable(batch.events for batch in batches)))
 
 
-class OutboxHandler(logging.Handler):
+class FrameLogHandler(logging.Handler):
     """Sends log lines to the front, which writes them.
 
     Args:
         outbox: The outbox.
     """
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: FrameOutbox) -> None:
         super().__init__()
         self._outbox = outbox
 
@@ -129,7 +129,7 @@ class EngineServer:
         on_close: Called when the front closes the engine.
     """
 
-    def __init__(self, engine: Engine, outbox: Outbox, on_close: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, outbox: FrameOutbox, on_close: Callable[[], None]) -> None:
         self._engine = engine
         self._outbox = outbox
         self._on_close = on_close
