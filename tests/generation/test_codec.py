@@ -181,6 +181,17 @@ def test_an_integer_of_more_than_64_bits_is_an_error() -> None:
         Codec[Leaf](Leaf).encode(Leaf(2**64, 0.0, "", b"", False, "a"))
 
 
+def test_json_that_is_nested_too_deeply_is_an_error() -> None:
+    document: dict[str, Any] = {}
+    for _ in range(5000):
+        document = {"a": document}
+    with pytest.raises(CodecError, match="recursion limit"):
+        TREES.encode(Tree((), {}, document))
+    for depth in (1000, 5000):  # Python's limit, and that of msgpack
+        with pytest.raises(CodecError):
+            TREES.decode(b"\x93\x90\x80" + b"\x81\xa1a" * depth + b"\x80")
+
+
 @pytest.mark.parametrize(
     "declared", [set[int], object, int | str, dict[str, Leaf], tuple[int, str], list[int]]
 )

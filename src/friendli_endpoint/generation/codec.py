@@ -30,8 +30,7 @@ __all__ = ["Codec", "CodecError"]
 T = TypeVar("T")
 Convert = Callable[[Any], Any]
 
-_UNICODE_ERRORS = "surrogatepass"
-"""JSON may contain lone surrogates, and so may stop strings."""
+_UNICODE_ERRORS = "surrogatepass"  # JSON may contain lone surrogates, and so may stop strings
 
 
 class CodecError(ValueError):
@@ -77,12 +76,14 @@ class Codec(Generic[T]):
         """Returns the encoding of a value.
 
         Raises:
-            CodecError: An integer of the value has more than 64 bits.
+            CodecError: An integer of the value has more than 64 bits, or JSON is nested too deeply.
         """
         try:
             return bytes(msgpack.packb(self._encode(value), unicode_errors=_UNICODE_ERRORS))
         except OverflowError as error:
             raise CodecError("an integer has more than 64 bits") from error
+        except ValueError as error:
+            raise CodecError(str(error)) from error
 
     def decode(self, data: bytes) -> T:
         """Returns the value of an encoding.
@@ -90,7 +91,10 @@ class Codec(Generic[T]):
         Raises:
             CodecError: The data is not an encoding of this type.
         """
-        value: T = self._decode(_unpack(data))
+        try:
+            value: T = self._decode(_unpack(data))
+        except RecursionError:
+            raise CodecError("JSON is nested too deeply") from None
         return value
 
 
@@ -237,8 +241,7 @@ def _optional_form(form: _Form) -> _Form:
 def _tagged_form(members: tuple[type[Any], ...]) -> _Form:
     forms = [_record_form(member) for member in members]
     numbers = {member: number for number, member in enumerate(members)}
-    encoders = [form.encode or _same for form in forms]
-    decoders = [form.decode for form in forms]
+    encoders, decoders = [form.encode or _same for form in forms], [form.decode for form in forms]
 
     def encode(value: Any) -> Any:
         number = numbers[type(value)]

@@ -9,11 +9,13 @@ from unittest import mock
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.output.response_builder import ResponseBuilder
 from friendli_endpoint.engine.core.loop import EngineLoop
+from friendli_endpoint.engine.remote.messages import FROM_ENGINE, EventBatch
 from friendli_endpoint.engine.remote.replay import Death, EngineId, Failure, Replay, ReplayLog
 from friendli_endpoint.generation import (
     DecodingRules,
     EngineError,
     Event,
+    Generated,
     GenerationRequest,
     SamplingParams,
     Started,
@@ -69,10 +71,12 @@ def response_of(source: str, body: dict[str, Any], request_id: str) -> ResponseB
 
 
 def recorded(loop: EngineLoop, request: GenerationRequest) -> Answer:
-    """Returns the answer of an engine in this process."""
+    """Returns the answer of an engine in this process, as its messages transport it."""
     inbox = Inbox(len(request.choices))
     loop.submit(request, inbox)
     assert inbox.wait().failure is None
+    events = EventBatch(1, (Generated(tuple(inbox.steps), 1.0),))
+    assert FROM_ENGINE.decode(FROM_ENGINE.encode((events,))) == (events,)
     return [inbox.of(choice) for choice in range(len(request.choices))]
 
 
