@@ -50,7 +50,7 @@ def test_the_answers_of_the_only_engine_come_after_it_was_started_again() -> Non
     with serving(1) as endpoint:
         alone = asyncio.run(Clients(endpoint.address).one_by_one(NUMBERS))
         (victim,) = engine_pids(endpoint)
-        killed = []
+        killed: list[int] = []
 
         def kill() -> None:
             if not killed:
@@ -65,7 +65,7 @@ def test_a_stopped_engine_is_replaced_while_clients_get_comments() -> None:
     with serving(1, "--step-seconds", "5") as endpoint:
         alone = asyncio.run(Clients(endpoint.address).one_by_one(NUMBERS))
         (victim,) = engine_pids(endpoint)
-        stopped = []
+        stopped: list[int] = []
 
         def stop_engine() -> None:
             if not stopped:
@@ -102,7 +102,7 @@ def test_a_signal_to_the_group_drains_and_ends_every_process(number: signal.Sign
     with serving(2, "--drain-seconds", "60") as endpoint:
         alone = asyncio.run(Clients(endpoint.address).one_by_one(NUMBERS[:1]))
         engines = engine_pids(endpoint)
-        sent = []
+        sent: list[int] = []
 
         def end() -> None:
             if not sent:

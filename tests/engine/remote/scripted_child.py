@@ -57,6 +57,7 @@ class ScriptedOpener:
         context: Maximum number of tokens of a sequence.
         max_queue: Maximum number of waiting requests.
         refusal: Why the engine cannot be opened, or None.
+        waits: Whether opening takes until the gate is open.
         dies: Number of processes, from the first, that kill themselves before they open an engine.
     """
 
@@ -65,6 +66,7 @@ class ScriptedOpener:
     context: int = 128
     max_queue: int = 64
     refusal: str | None = None
+    waits: bool = False
     dies: int = 0
 
     def __call__(
@@ -77,6 +79,8 @@ class ScriptedOpener:
             raise StartError(self.refusal)
         if len(list(self.folder.glob("pid-*"))) <= self.dies:
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.waits:
+            _wait_for(self.folder / "open")
         vocabulary = ScriptedVocabulary(context=self.context)
         backend = ScriptedBackend(chaotic(vocabulary.size), self.sequences, self.context, 32)
         backend.before = Faults(self.folder)
@@ -112,7 +116,7 @@ class Faults:
         if call.name == "prefill":
             self._prefill(call)
         if call.name == "decode" and self._gated.intersection(call.sequences):
-            self._wait()
+            _wait_for(self._gate)
 
     def _prefill(self, call: Call) -> None:
         if call.position == 0:
@@ -125,10 +129,11 @@ class Faults:
         if HANG in call.tokens:
             time.sleep(PATIENCE)
 
-    def _wait(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not self._gate.exists() and time.monotonic() < deadline:
-            time.sleep(0.002)
+
+def _wait_for(file: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not file.exists() and time.monotonic() < deadline:
+        time.sleep(0.002)
 
 
 def scripted_guides(_vocabulary: Vocabulary) -> GuideMaker:
