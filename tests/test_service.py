@@ -184,7 +184,7 @@ def test_health_fails_and_live_succeeds_while_the_engine_is_started_again(
     source: HeldSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = loaded(source)
-    monkeypatch.setattr(LocalEngine, "is_ready", False)
+    monkeypatch.setattr(LocalEngine, "num_ready", 0)
     found = request_error(service.check_ready)
     assert (found.status, found.code, found.retry_after) == (503, "engine_starting", 1)
     service.check_live()

@@ -127,7 +127,7 @@ class EndpointService:
         """
         engine = self._loaded_model().engine
         _check_engine(engine, self._settings.step_seconds)
-        if not engine.is_ready:
+        if not engine.num_ready:
             message = "the engine is being started again"
             raise RequestError(message, status=503, code="engine_starting", retry_after=1)
 

@@ -82,7 +82,8 @@ class Engine(Protocol):
     Attributes:
         card: Current facts about the model.
         is_alive: Whether requests can still be served, now or later.
-        is_ready: Whether requests are served now, or once the current step has ended.
+        num_ready: Number of engines that serve now, or once their current step has ended.
+        num_lost: Number of engines that were lost since the start and had to be started again.
         stalled_seconds: Seconds since the last step, while there is work; 0 while there is none.
     """
 
@@ -97,11 +98,17 @@ class Engine(Protocol):
         ...
 
     @property
-    def is_ready(self) -> bool:
-        """Whether requests are served now, or once the current step has ended.
+    def num_ready(self) -> int:
+        """Number of engines that serve now, or once their current step has ended.
 
-        False while an engine that is alive is being started again.
+        0 while an engine that is alive is being started again; more than 1 if several share the
+        requests.
         """
+        ...
+
+    @property
+    def num_lost(self) -> int:
+        """Number of engines that were lost since the start and had to be started again."""
         ...
 
     @property

@@ -47,11 +47,11 @@ def test_the_front_loads_the_vocabulary_and_processes_open_the_engines(tmp_path:
     assert source.vocabulary().size == source.vocabulary_loader()().size
     fleet = source.open(scripted_guide, lambda _report: None)
     try:
-        assert len(fleet.pids) == 2 and fleet.is_ready and fleet.is_alive
+        assert len(fleet.pids) == 2 and fleet.num_ready == 2 and fleet.is_alive
         assert fleet.stalled_seconds == 0
     finally:
         fleet.close()
-    assert fleet.pids == () and not fleet.is_alive
+    assert not fleet.pids
 
 
 def test_errors_of_the_model_are_those_of_the_source(tmp_path: Path) -> None:

@@ -59,9 +59,14 @@ class LocalEngine:
         return self._loop.is_alive
 
     @property
-    def is_ready(self) -> bool:
-        """Whether requests are served now, or once the current step has ended."""
-        return self._loop.is_alive
+    def num_ready(self) -> int:
+        """1 if requests are served, else 0."""
+        return int(self._loop.is_alive)
+
+    @property
+    def num_lost(self) -> int:
+        """0, because this engine is never started again."""
+        return 0
 
     @property
     def stalled_seconds(self) -> float:

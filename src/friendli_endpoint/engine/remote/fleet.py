@@ -76,6 +76,7 @@ class EngineFleet:
         self._adapters = FleetAdapters(self._members)
         self._dispatcher: Dispatcher | None = None
         self._card: ModelCard | None = None
+        self._num_lost = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self._opening: Future[None] | None = None
@@ -95,9 +96,14 @@ class EngineFleet:
         return not self._closed
 
     @property
-    def is_ready(self) -> bool:
-        """Whether an engine serves."""
-        return any(member.is_ready for member in self._members)
+    def num_ready(self) -> int:
+        """Number of engines that serve."""
+        return sum(member.is_ready for member in self._members)
+
+    @property
+    def num_lost(self) -> int:
+        """Number of engines that were lost since the start."""
+        return self._num_lost
 
     @property
     def stalled_seconds(self) -> float:
@@ -276,6 +282,7 @@ class EngineFleet:
             self._dispatcher.receive(member, messages)
 
     def _lose(self, member: Member, death: Death) -> None:
+        self._num_lost += 1
         if self._dispatcher is not None:
             self._dispatcher.lose(member, death)
 
