@@ -176,9 +176,11 @@ def test_the_opener_that_another_process_gets_opens_the_same_engine(
         sizes.append(loaded.size)
         return scripted_guide
 
-    engine: LocalEngine = opener(make_guides, lambda _report: None)
+    like = embedded.card
+    small = replace(options, sequences=1, context=256)
+    engine: LocalEngine = replace(opener, options=small)(make_guides, lambda _report: None, like)
     try:
-        assert engine.card == embedded.card and sizes == [vocabulary.size]
+        assert engine.card == like and sizes == [vocabulary.size]
         sent = request("r", PROMPT, max_tokens=4, top_logprobs=2)
         (found,) = run(loop_of(engine), sent)
         (expected,) = run(loop_of(embedded), with_new_guides(sent))

@@ -51,8 +51,8 @@ class ScriptedOpener:
     """Opens a scripted engine, whose output depends on all tokens before it.
 
     Attributes:
-        folder: Folder of the test: a file `open` opens the gate, and every process that opens an
-            engine adds a file `pid-PID`.
+        folder: Folder of the test: a file `open` opens the gate. Every process that opens an engine
+            adds a file `pid-PID`, and `like-PID` if its capacity is given.
         sequences: Number of choices that run at the same time.
         context: Maximum number of tokens of a sequence.
         max_queue: Maximum number of waiting requests.
@@ -73,6 +73,7 @@ class ScriptedOpener:
         self,
         make_guides: Callable[[Vocabulary], GuideMaker],
         report: Callable[[StepReport], None],
+        like: ModelCard | None = None,
     ) -> LocalEngine:
         (self.folder / f"pid-{os.getpid()}").touch()
         if self.refusal is not None:
@@ -81,6 +82,8 @@ class ScriptedOpener:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.waits:
             _wait_for(self.folder / "open")
+        if like is not None:
+            (self.folder / f"like-{os.getpid()}").write_text(f"{like.num_sequences}")
         vocabulary = ScriptedVocabulary(context=self.context)
         backend = ScriptedBackend(chaotic(vocabulary.size), self.sequences, self.context, 32)
         backend.before = Faults(self.folder)

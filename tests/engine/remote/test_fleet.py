@@ -92,6 +92,19 @@ async def test_requests_give_the_same_answers_on_any_number_of_engines(
         assert single.card.num_sequences == 4 and double.card.num_sequences == 8
 
 
+@in_event_loop
+async def test_every_engine_after_the_first_gets_its_capacity(
+    setup_of: MakeSetup, tmp_path: Path
+) -> None:
+    async with fleet_of(setup_of(), 2) as fleet:
+        first, second = fleet.pids
+        assert [path.name for path in tmp_path.glob("like-*")] == [f"like-{second}"]
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: fleet.num_lost == 1 and fleet.num_ready == 2)
+        assert {path.read_text() for path in tmp_path.glob("like-*")} == {"4"}
+        assert len(list(tmp_path.glob("like-*"))) == 2
+
+
 @pytest.mark.parametrize("num_engines", [1, 2])
 @in_event_loop
 async def test_running_and_queued_requests_survive_the_kill_of_an_engine(

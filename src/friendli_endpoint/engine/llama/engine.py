@@ -13,6 +13,7 @@ from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.engine.core.execution import EngineConfig
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.engine.llama.capacity import (
+    EngineCapacity,
     available_memory,
     available_threads,
     fit,
@@ -184,31 +185,37 @@ class TriedModel:
         self,
         make_guides: Callable[[Vocabulary], GuideMaker],
         report: Callable[[StepReport], None],
+        like: ModelCard | None = None,
     ) -> LocalEngine:
         """Loads the model and starts serving it; takes a second or more.
 
         Args:
             make_guides: Makes the `GuideMaker` for the model's vocabulary.
             report: Called after every step, on the engine's thread; must not block or raise.
+            like: Card of an engine with the same capacity; None for what fits into memory.
 
         Raises:
             StartError: The model file or one of the adapters cannot be served.
         """
-        return self.open(lambda model: make_guides(LlamaVocabulary(model)), report)
+        return self.open(lambda model: make_guides(LlamaVocabulary(model)), report, like)
 
     def open(
-        self, make_guides: Callable[[LlamaModel], GuideMaker], report: Callable[[StepReport], None]
+        self,
+        make_guides: Callable[[LlamaModel], GuideMaker],
+        report: Callable[[StepReport], None],
+        like: ModelCard | None = None,
     ) -> LocalEngine:
         """Loads the model and starts serving it; takes a second or more.
 
         Args:
             make_guides: Makes the `GuideMaker` for the model.
             report: Called after every step, on the engine's thread; must not block or raise.
+            like: Card of an engine with the same capacity; None for what fits into memory.
 
         Raises:
             StartError: The model file or one of the adapters cannot be served.
         """
-        loop, card = self._open(make_guides, report)
+        loop, card = self._open(make_guides, report, like)
         try:
             for route, path in self.options.adapters.items():
                 loop.load_adapter(route, path)
@@ -218,21 +225,19 @@ class TriedModel:
         return LocalEngine(loop, card, self._tried_adapter)
 
     def _open(
-        self, make_guides: Callable[[LlamaModel], GuideMaker], report: Callable[[StepReport], None]
+        self,
+        make_guides: Callable[[LlamaModel], GuideMaker],
+        report: Callable[[StepReport], None],
+        like: ModelCard | None,
     ) -> tuple[EngineLoop, ModelCard]:
         options = self.options
         model = LlamaModel(load(find_library()), self.path, options.split_q4_1)
         free_bytes = available_memory()
         if free_bytes is not None:
             free_bytes //= options.num_engines
-        capacity = fit(
-            options.sequences,
-            options.context,
-            train_context=model.train_context,
-            bytes_per_token=model.kv_bytes_per_token,
-            free_bytes=free_bytes,
-            extra_tokens=FLASH_CACHE_TOKENS,
-        )
+        capacity = self._capacity(model, free_bytes)
+        if like is not None:
+            capacity = EngineCapacity(like.num_sequences, like.context)
         for note in capacity.notes:
             log.warning("%s", note)
         config = EngineConfig(
@@ -263,6 +268,16 @@ class TriedModel:
             modalities=("text",),
             adapters=(),
             deterministic=model.kernels.are_measured,
+        )
+
+    def _capacity(self, model: LlamaModel, free_bytes: int | None) -> EngineCapacity:
+        return fit(
+            self.options.sequences,
+            self.options.context,
+            train_context=model.train_context,
+            bytes_per_token=model.kv_bytes_per_token,
+            free_bytes=free_bytes,
+            extra_tokens=FLASH_CACHE_TOKENS,
         )
 
     @contextmanager

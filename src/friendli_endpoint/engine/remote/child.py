@@ -35,6 +35,7 @@ from friendli_endpoint.engine.remote.wire import (
 from friendli_endpoint.generation import (
     Engine,
     GuideMaker,
+    ModelCard,
     RequestError,
     StartError,
     StepReport,
@@ -49,10 +50,12 @@ log = logging.getLogger("friendli_endpoint.engine")
 
 MakeGuides: TypeAlias = Callable[[Vocabulary], GuideMaker]
 
-EngineOpener: TypeAlias = Callable[[MakeGuides, Callable[[StepReport], None]], Engine]
+EngineOpener: TypeAlias = Callable[
+    [MakeGuides, Callable[[StepReport], None], ModelCard | None], Engine
+]
 """Opens an engine in the process that calls it: with a function that makes the `GuideMaker` for the
-model's vocabulary, and one that receives the report of every step. May block for seconds; raises
-`StartError` or `RequestError`."""
+model's vocabulary, and one that receives the report of every step. If it gets a card, the engine
+must have the same capacity. May block for seconds; raises `StartError` or `RequestError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,14 @@ class ChildSetup:
         guides: Makes the `GuideMaker` for a vocabulary.
         pulse_seconds: Interval in seconds at which the process sends a sign of life.
         log_level: Minimum level of the log lines that it sends.
+        card: Card of an engine with the capacity that this one must have, or None.
     """
 
     open: EngineOpener
     guides: MakeGuides
     pulse_seconds: float
     log_level: int
+    card: ModelCard | None = None
 
 
 def main(descriptor: int) -> None:
@@ -132,7 +137,7 @@ def _reject(_messages: tuple[ToEngine, ...]) -> None:
 async def _open(setup: ChildSetup, outbox: FrameOutbox) -> Engine | None:
     """Opens the engine; reports why it cannot be opened."""
     try:
-        engine = await asyncio.to_thread(setup.open, setup.guides, outbox.report)
+        engine = await asyncio.to_thread(setup.open, setup.guides, outbox.report, setup.card)
     except (StartError, RequestError) as error:
         outbox.put(OpeningFailed(reason_of(error)))
         return None

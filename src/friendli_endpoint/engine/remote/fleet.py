@@ -220,9 +220,10 @@ class EngineFleet:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     async def _open(self) -> None:
-        await asyncio.gather(*(member.open() for member in self._members))
+        await self._members[0].open()  # the memory that is free decides about its capacity
         first = self._members[0].card
         assert first is not None
+        await asyncio.gather(*(member.open(first) for member in self._members[1:]))
         self._adapters.declare(first.adapters)
         sequences = sum(member.card.num_sequences for member in self._members if member.card)
         self._card = replace(first, num_sequences=sequences)
@@ -277,7 +278,7 @@ class EngineFleet:
     def _receive(self, member: Member, messages: Sequence[FromEngine]) -> None:
         for message in messages:
             if isinstance(message, StepDone):
-                self._report(self._sum(message.report))
+                self._report_step(message.report)
         if self._dispatcher is not None:
             self._dispatcher.receive(member, messages)
 
@@ -285,6 +286,13 @@ class EngineFleet:
         self._num_lost += 1
         if self._dispatcher is not None:
             self._dispatcher.lose(member, death)
+
+    def _report_step(self, step: StepReport) -> None:
+        """Reports a step; an exception of the callback ends no engine."""
+        try:
+            self._report(self._sum(step))
+        except Exception:
+            log.exception("a step could not be reported")
 
     def _sum(self, step: StepReport) -> StepReport:
         """Returns a report of one engine with what is true of all."""

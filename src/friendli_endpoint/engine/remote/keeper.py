@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from friendli_endpoint.engine.remote.child import ChildSetup
 from friendli_endpoint.engine.remote.process import EngineProcess
@@ -34,7 +35,7 @@ class EngineKeeper:
 
     Args:
         number: Number of the engine, for the log.
-        setup: Setup of its process.
+        setup: Setup of its process; later engines get the capacity of the first one.
         max_stalled: Seconds without a sign of life, or without a step while there is work, after
             which the process is killed.
         on_open: Called when the engine has been opened, with its card.
@@ -63,6 +64,10 @@ class EngineKeeper:
         self._opened: asyncio.Future[None] | None = None
         self._ended: asyncio.Future[Death] | None = None
         self._keeping: asyncio.Task[None] | None = None
+
+    def require(self, card: ModelCard) -> None:
+        """Makes every engine that is opened from now on have the capacity of a card."""
+        self._setup = replace(self._setup, card=card)
 
     @property
     def is_open(self) -> bool:
@@ -188,6 +193,7 @@ class EngineKeeper:
     def _open(self, card: ModelCard) -> None:
         assert self._opened is not None
         self._is_open = True
+        self.require(card)
         self._opened.set_result(None)
         self._on_open(card)
 

@@ -83,8 +83,14 @@ class Member:
         """Id of its process; None if there is none."""
         return self._keeper.pid
 
-    async def open(self) -> None:
-        """Opens the engine; see `EngineKeeper.open`."""
+    async def open(self, like: ModelCard | None = None) -> None:
+        """Opens the engine; see `EngineKeeper.open`.
+
+        Args:
+            like: Card of an engine with the capacity that this one must have, or None.
+        """
+        if like is not None:
+            self._keeper.require(like)
         await self._keeper.open()
 
     async def aclose(self) -> None:
