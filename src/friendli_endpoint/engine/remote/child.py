@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from friendli_endpoint.engine.remote.connection import EngineConnection
+from friendli_endpoint.engine.remote.connection import EngineConnection, new_event_loop
 from friendli_endpoint.engine.remote.serving import EngineServer, FrameLogHandler, FrameOutbox
 from friendli_endpoint.engine.remote.wire import (
     FROM_ENGINE,
@@ -87,7 +87,8 @@ def main(descriptor: int) -> None:
     try:
         sys.path = pickle.loads(receive(connection))
         setup: ChildSetup = pickle.loads(receive(connection))
-        asyncio.run(_serve(connection, setup))
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(_serve(connection, setup))
     except EOFError:
         pass
     finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from friendli_endpoint.engine.remote.child import ChildSetup
+from friendli_endpoint.engine.remote.connection import new_event_loop
 from friendli_endpoint.engine.remote.dispatcher import Dispatcher
 from friendli_endpoint.engine.remote.fleet_adapters import FleetAdapters
 from friendli_endpoint.engine.remote.inbox import Inbox
@@ -80,7 +81,7 @@ class EngineFleet:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self._opening: Future[None] | None = None
-        self._loop = asyncio.new_event_loop()
+        self._loop = new_event_loop()
         self._thread = threading.Thread(target=self._run_loop, name="engines", daemon=True)
         self._thread.start()
 
