@@ -13,12 +13,17 @@ from tests.scale.streams import Clients
 
 __all__ = ["kills"]
 
-MAX_CHUNKS = 150
-"""Maximum number of chunks, of all streams together, before an engine is killed."""
+MAX_CHUNKS = 5
+"""Maximum number of chunks for each request before an engine is killed."""
 
 
 def kills(
-    rounds: int, count: int, num_engines: int = 2, model: Path | None = None, seed: int = 0
+    rounds: int,
+    count: int,
+    num_engines: int = 2,
+    number: signal.Signals = signal.SIGKILL,
+    model: Path | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Sends requests together, and kills an engine after a random number of chunks.
 
@@ -26,6 +31,7 @@ def kills(
         rounds: Number of repetitions.
         count: Number of requests, half of which are streams.
         num_engines: Number of engines.
+        number: Signal that ends an engine.
         model: A GGUF file; by default a very small one.
         seed: Seed of the moments.
     """
@@ -33,13 +39,13 @@ def kills(
     with serving(num_engines, model=model) as endpoint:
         alone = asyncio.run(Clients(endpoint.address).one_by_one(range(count)))
         for _ in range(rounds):
-            left, victim = draw.randrange(1, MAX_CHUNKS), draw.choice(engine_pids(endpoint))
+            left, victim = draw.randrange(1, MAX_CHUNKS * count), draw.choice(engine_pids(endpoint))
 
             def kill(victim: int = victim) -> None:
                 nonlocal left
                 left -= 1
                 if left == 0:
-                    os.kill(victim, signal.SIGKILL)
+                    os.kill(victim, number)
                     outcomes["kills"] += 1
 
             answers = asyncio.run(Clients(endpoint.address, kill).all(range(count)))

@@ -2,15 +2,13 @@
 
 import asyncio
 import os
-import random
 import signal
-from collections.abc import Iterator
 
 import pytest
 
 from tests.contract.live import Live, stop, until
-from tests.contract.served import Served
 from tests.scale.engines import SECONDS, engine_pids, is_running, serving, until_replaced
+from tests.scale.kills import kills
 from tests.scale.streams import Clients
 
 pytestmark = pytest.mark.model
@@ -19,31 +17,28 @@ NUMBERS = range(12)
 SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)
 
 
-@pytest.fixture(scope="module")
-def two() -> Iterator[Served]:
-    with serving(2) as endpoint:
-        yield endpoint
-
-
 @pytest.mark.parametrize("number", SIGNALS)
-def test_answers_are_the_same_when_one_of_two_engines_is_killed(
-    two: Served, number: signal.Signals
-) -> None:
-    alone = asyncio.run(Clients(two.address).one_by_one(NUMBERS))
-    draw = random.Random(number)
-    for _ in range(3):
-        left, victim = draw.randrange(1, 60), draw.choice(engine_pids(two))
+def test_answers_are_the_same_when_one_of_two_engines_is_killed(number: signal.Signals) -> None:
+    found = kills(rounds=3, count=12, number=number, seed=number)
+    assert found == {"rounds": 3, "requests": 36, "kills": 3, "equal": 36, "different": 0}
 
-        def kill(victim: int = victim) -> None:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                os.kill(victim, number)
 
-        answers = asyncio.run(Clients(two.address, kill).all(NUMBERS))
-        assert left <= 0 and answers == alone
-        until_replaced(two, victim, 2)
-        assert Live(two.address).request("GET", "/health").status_code == 200
+def test_health_succeeds_and_the_metrics_tell_when_one_of_two_engines_is_lost() -> None:
+    with serving(2) as endpoint:
+        live = Live(endpoint.address)
+
+        def engines() -> dict[str, float]:
+            lines = live.request("GET", "/metrics").text.splitlines()
+            found = [line.split() for line in lines if line.startswith("friendli_engines")]
+            return {name: float(value) for name, value in found}
+
+        assert engines() == {"friendli_engines": 2, "friendli_engines_lost_total": 0}
+        victim = engine_pids(endpoint)[0]
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: engines()["friendli_engines_lost_total"] == 1, SECONDS, "it is counted")
+        assert live.request("GET", "/health").status_code == 200
+        assert live.complete(max_tokens=2)
+        until(lambda: engines()["friendli_engines"] == 2, SECONDS, "it serves again")
 
 
 def test_the_answers_of_the_only_engine_come_after_it_was_started_again() -> None:

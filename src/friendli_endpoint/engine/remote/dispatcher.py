@@ -20,7 +20,13 @@ from friendli_endpoint.engine.remote.wire import (
     Submit,
     WireError,
 )
-from friendli_endpoint.generation import EngineError, Event, GenerationRequest, RequestError
+from friendli_endpoint.generation import (
+    EngineError,
+    Event,
+    GenerationRequest,
+    RequestError,
+    draining_error,
+)
 
 __all__ = ["Dispatcher"]
 
@@ -89,6 +95,7 @@ class Dispatcher:
         self._num_submissions = 0
         self._num_waiting = 0
         self._unserved_since: float | None = None
+        self._closed = False
         self._deliveries: list[tuple[Inbox, Delivery]] = []
 
     def submit(self, request: GenerationRequest, inbox: Inbox) -> None:
@@ -160,7 +167,8 @@ class Dispatcher:
         self._flush()
 
     def close(self, error: EngineError) -> None:
-        """Ends all requests with an error."""
+        """Ends all requests with an error, and rejects later ones."""
+        self._closed = True
         for entry in tuple(self._by_id.values()):
             self._end(entry, error)
         self._flush()
@@ -170,6 +178,8 @@ class Dispatcher:
         return [member for member in self._members if member.is_ready]
 
     def _add(self, request: GenerationRequest, inbox: Inbox) -> None:
+        if self._closed:
+            raise draining_error()
         since = self._unserved_since
         if since is not None and self._clock() - since > HOLD_SECONDS:
             message = "no engine serves, as it cannot be started again; try again later"
@@ -277,9 +287,11 @@ class Dispatcher:
         if entry.is_accepted:
             self._deliveries.append((entry.inbox, error))
         else:
-            status = 503 if error.retryable or error.is_closing else 500
-            refusal = RequestError(error.message, status=status, code="engine_failure")
-            self._deliveries.append((entry.inbox, refusal))
+            status = 503 if error.retryable else 500
+            rejection = RequestError(error.message, status=status, code="engine_failure")
+            self._deliveries.append(
+                (entry.inbox, draining_error() if error.is_closing else rejection)
+            )
         self._remove(entry)
 
     def _detach(self, entry: Entry) -> None:

@@ -24,6 +24,7 @@ from friendli_endpoint.generation import (
     Event,
     GenerationRequest,
     ModelCard,
+    RequestError,
     StepReport,
     draining_error,
 )
@@ -149,7 +150,7 @@ class EngineFleet:
             yield inbox
         finally:
             if not inbox.is_over:
-                with contextlib.suppress(RuntimeError):  # the fleet is closed
+                with contextlib.suppress(RequestError, RuntimeError):  # the fleet is closed
                     self._post(lambda dispatcher: dispatcher.cancel(request.request_id))
 
     async def load_adapter(self, route: str, path: Path) -> None:
@@ -210,7 +211,7 @@ class EngineFleet:
         self._loop.call_soon_threadsafe(act)
 
     async def _call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine on the fleet's thread; if the caller is cancelled, it goes on.
+        """Runs a coroutine on the fleet's thread; it is cancelled with its caller.
 
         Raises:
             RequestError: The fleet is closing.
