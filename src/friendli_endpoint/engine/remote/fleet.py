@@ -61,8 +61,6 @@ class EngineFleet:
         max_stalled: float,
         report: Callable[[StepReport], None] = lambda _report: None,
     ) -> None:
-        self._setup = setup
-        self._max_stalled = max_stalled
         self._report = report
         self._members = tuple(
             Member(
