@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -111,9 +112,13 @@ def test_a_signal_to_the_group_drains_and_ends_every_process(number: signal.Sign
         assert not any(map(is_running, engines))
 
 
-def test_engines_end_when_the_endpoint_is_killed() -> None:
+def test_engines_end_when_the_endpoint_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with serving(2) as endpoint:
         engines = engine_pids(endpoint)
         os.kill(engines[0], signal.SIGSTOP)
         stop(endpoint.process, signal.SIGKILL)
         until(lambda: not any(map(is_running, engines)), SECONDS, "the engines end")
+        assert len(list(tmp_path.glob("friendli-endpoint-*"))) <= 1, "that of the stopped one"

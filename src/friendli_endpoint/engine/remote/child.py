@@ -7,6 +7,7 @@ finish its requests.
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -15,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,6 +102,8 @@ def _end_with(descriptor: int) -> None:
     poll = select.poll()
     poll.register(descriptor, 0)  # a hang-up is always reported
     poll.poll()
+    with contextlib.suppress(OSError):  # it has files, which the front removes unless it was killed
+        os.rmdir(tempfile.gettempdir())
     os._exit(0)
 
 
