@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from friendli_endpoint.app import build, create_app, create_endpoint
+from friendli_endpoint.app import build, create_app, create_endpoint, source_of
+from friendli_endpoint.engine.llama.engine import LlamaSource
+from friendli_endpoint.engine.remote.source import FleetSource
 from friendli_endpoint.generation import StartError
 from friendli_endpoint.http.policy import Policy
 from friendli_endpoint.http.routes.adapters import ADAPTERS
@@ -276,3 +278,10 @@ def test_a_model_that_no_thread_can_load_is_reported(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(asyncio, "to_thread", no_thread)
     run(scenario)
     assert str(running.failures[0]) == "cannot load the model: can't start new thread"
+
+
+@pytest.mark.parametrize(
+    ("engines", "kind"), [(0, LlamaSource), (1, FleetSource), (3, FleetSource)]
+)
+def test_the_setting_engines_selects_child_processes(engines: int, kind: type) -> None:
+    assert isinstance(source_of(Settings(engines=engines)), kind)

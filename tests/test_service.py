@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.generation import RequestError, StartError
 from friendli_endpoint.service import EndpointService
 from friendli_endpoint.settings import Settings
@@ -177,6 +178,16 @@ def test_health_and_live_fail_if_the_engine_stalls_or_has_ended(
         found = request_error(check)
         assert (found.status, found.code) == (503, code)
         assert (found.retry_after is None) == (code == "engine_failure"), "it never recovers"
+
+
+def test_health_fails_and_live_succeeds_while_the_engine_is_started_again(
+    source: HeldSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = loaded(source)
+    monkeypatch.setattr(LocalEngine, "num_ready", 0)
+    found = request_error(service.check_ready)
+    assert (found.status, found.code, found.retry_after) == (503, "engine_starting", 1)
+    service.check_live()
 
 
 def test_the_step_limit_for_a_stall_can_be_configured(source: HeldSource) -> None:

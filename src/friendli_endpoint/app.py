@@ -18,7 +18,9 @@ from fastapi import FastAPI
 
 from friendli_endpoint.access import policy_of, readable_secrets
 from friendli_endpoint.cache import cache_folder
+from friendli_endpoint.chat.decoding.rules import guide_maker
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource
+from friendli_endpoint.engine.remote.source import FleetSource
 from friendli_endpoint.generation import StartError, reason_of
 from friendli_endpoint.http.application import build_app
 from friendli_endpoint.http.policy import Policy
@@ -93,6 +95,7 @@ def create_endpoint(
 def source_of(settings: Settings) -> ModelSource:
     """Returns the model source of the settings."""
     adapters = (adapter.partition("=") for adapter in settings.adapter)
+    num_engines = max(1, settings.engines)
     options = LlamaOptions(
         sequences=settings.max_sequences,
         context=settings.context,
@@ -100,13 +103,17 @@ def source_of(settings: Settings) -> ModelSource:
         split_q4_1=settings.repack == "auto",
         repack_into=cache_folder() / "repacked" if settings.repack == "q8_0" else None,
         drafts=settings.speculation,
-        max_queue=settings.max_queue,
-        max_queue_tokens=settings.max_queue_tokens,
-        max_queue_bytes=settings.max_queue_bytes,
+        max_queue=-(-settings.max_queue // num_engines),
+        max_queue_tokens=-(-settings.max_queue_tokens // num_engines),
+        max_queue_bytes=-(-settings.max_queue_bytes // num_engines),
         max_memory=settings.max_memory,
         adapters={route: Path(path) for route, _, path in adapters},
+        num_engines=num_engines,
     )
-    return LlamaSource(settings.model, options)
+    source = LlamaSource(settings.model, options)
+    if not settings.engines:
+        return source
+    return FleetSource(source, guide_maker, settings.engines, settings.step_seconds)
 
 
 def create_app(

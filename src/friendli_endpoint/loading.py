@@ -117,6 +117,7 @@ def load_model(source: ModelSource, settings: Settings, metrics: Metrics) -> Loa
         rules = RuleCompiler(vocabulary)
         engine = source.open(rules.guide, metrics.record_step)
         stack.callback(lambda: asyncio.run(engine.aclose()))
+        metrics.watch(engine)
         try:
             chat, preparer = _chat(rules, engine, pool, settings, metrics)
         except (ChatTemplateError, KeyError, WorkerStartError) as error:

@@ -12,7 +12,6 @@ from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.conversation import ChatModel
 from friendli_endpoint.chat.prepared import PreparedRequest
 from friendli_endpoint.chat.worker import (
-    Rejection,
     TokenizedText,
     decode_body,
     decode_outcome,
@@ -157,15 +156,8 @@ class WorkerPreparer:
             ) from error
         for seconds in outcome.compile_seconds:
             self._record_compile(seconds)
-        if isinstance(outcome.result, Rejection):
-            rejection = outcome.result
-            raise RequestError(
-                rejection.message,
-                param=rejection.param,
-                status=rejection.status,
-                code=rejection.code,
-                retry_after=rejection.retry_after,
-            )
+        if isinstance(outcome.result, RequestError):
+            raise outcome.result
         return outcome.result
 
     def close(self) -> None:

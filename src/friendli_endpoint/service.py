@@ -121,10 +121,15 @@ class EndpointService:
         """Checks that requests are served.
 
         Raises:
-            RequestError: 503 while the model is loading, during shutdown, and if the engine has
-                ended or has made no step for `step_seconds` although there is work.
+            RequestError: 503 while the model is loading, during shutdown, while the engine is
+                being started again, and if it has ended or has made no step for `step_seconds`
+                although there is work.
         """
-        _check_engine(self._loaded_model().engine, self._settings.step_seconds)
+        engine = self._loaded_model().engine
+        _check_engine(engine, self._settings.step_seconds)
+        if not engine.num_ready:
+            message = "the engine is being started again"
+            raise RequestError(message, status=503, code="engine_starting", retry_after=1)
 
     def check_live(self) -> None:
         """Checks that the process need not be restarted.

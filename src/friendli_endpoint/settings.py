@@ -68,8 +68,10 @@ class Settings(BaseSettings):
     max_adapters: Annotated[int, Field(ge=0, le=1024), Flag("Model")] = 16
     """Maximum number of loaded adapters, those of --adapter included; up to 1024."""
 
+    engines: Annotated[int, Field(ge=0, le=64), Flag("Capacity", "in this process")] = 0
+    """Number of engines, each in a process of its own, which is replaced if it ends; up to 64."""
     max_sequences: Annotated[int, Field(ge=1, le=256), Flag("Capacity")] = 16
-    """Maximum number of sequences (choices) that run at the same time; at most 256."""
+    """Maximum number of sequences (choices) that an engine runs at the same time; at most 256."""
     context: Annotated[int, Field(ge=256), Flag("Capacity")] = 4096
     """Context length of each sequence in tokens, prompt and output together; at least 256."""
     threads: Annotated[int | None, Field(ge=1), Flag("Capacity", "one per processor")] = None

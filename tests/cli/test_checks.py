@@ -126,6 +126,8 @@ def test_the_format_of_tool_calls_is_reported(model: Path, tmp_path: Path) -> No
         (80 << 20, ("--max-sequences", "3"), None),
         (64 << 20, ("--context", "256"), "--max-sequences 6 --context 256"),
         (8 << 20, ("--max-sequences", "1"), "--max-sequences 1 --context 256"),
+        (160 << 20, ("--engines", "2"), "--max-sequences 3 --context 1024"),
+        (160 << 20, ("--engines", "1"), "--max-sequences 6 --context 1024"),
     ],
 )
 def test_too_little_memory_suggests_a_smaller_capacity(

@@ -1,49 +1,24 @@
 """Events are plain data that survives serialization, and count finished choices."""
 
-import msgpack  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from friendli_endpoint.generation import (
     Event,
     FinishReason,
     Generated,
-    OutputSpan,
-    Started,
     TokenFindings,
-    TokenLogprob,
     TokenStep,
 )
+from friendli_endpoint.generation.codec import Codec
+from tests.generation.strategies import events
 
-EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
-
-COUNTS = st.integers(0, 2**31)
-SECONDS = st.floats(0, 1e6)
-LOGPROBS = st.builds(TokenLogprob, COUNTS, st.floats(-9999, 0))
-SPANS = st.builds(OutputSpan, st.booleans(), st.binary(min_size=1), st.binary())
-FINISHES: st.SearchStrategy[FinishReason | None] = st.sampled_from(
-    [None, "stop", "length", "tool_calls"]
-)
-FINDINGS = st.builds(
-    TokenFindings, COUNTS, st.lists(SPANS, max_size=3).map(tuple), FINISHES, st.booleans()
-)
-STEPS = st.builds(
-    TokenStep,
-    COUNTS,
-    st.none() | COUNTS,
-    FINDINGS,
-    st.none() | LOGPROBS,
-    st.lists(LOGPROBS, max_size=3).map(tuple),
-)
-GENERATED = st.builds(Generated, st.lists(STEPS, min_size=1, max_size=4).map(tuple), SECONDS)
+EVENTS: Codec[Event] = Codec(Event)
 
 
-@given(GENERATED | st.builds(Started, COUNTS, SECONDS, SECONDS))
+@given(events())
 def test_an_event_survives_serialization(event: Event) -> None:
-    packed = msgpack.packb(EVENTS.dump_python(event))
-    received = EVENTS.validate_python(msgpack.unpackb(packed))
+    received = EVENTS.decode(EVENTS.encode(event))
     assert received == event and type(received) is type(event)
 
 

@@ -4,11 +4,9 @@ import dataclasses
 import random
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from friendli_endpoint.chat.decoding.guide import ChoiceGuide
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
@@ -23,17 +21,17 @@ from friendli_endpoint.generation import (
     Segment,
     TextSegment,
 )
+from friendli_endpoint.generation.codec import Codec
 from tests.chat.random_requests import MODELS, RULES, SOURCES, VOCABULARY, bodies, budgeted
 from tests.support.chat import body_of, set_bits
 from tests.support.scripted import ScriptedVocabulary
 
-REQUESTS = TypeAdapter(GenerationRequest)
+REQUESTS: Codec[GenerationRequest] = Codec(GenerationRequest)
 
 
 def transported(request: GenerationRequest) -> GenerationRequest:
     """Serializes and deserializes a request."""
-    packed = msgpack.packb(REQUESTS.dump_python(request))
-    return REQUESTS.validate_python(msgpack.unpackb(packed, strict_map_key=False))
+    return REQUESTS.decode(REQUESTS.encode(request))
 
 
 def allowed(guide: ChoiceGuide, vocabulary: ScriptedVocabulary) -> set[int] | None:
@@ -121,6 +119,7 @@ def test_a_request_with_every_field_set_survives_serialization() -> None:
         0,
         "route",
         False,
+        resumed=True,
     )
     received = transported(request)
     assert received == request
@@ -149,8 +148,7 @@ def test_a_prompt_with_media_has_a_length_but_no_token_ids(segments: tuple[Segme
 
 
 def test_the_version_defaults_to_the_current_one() -> None:
-    fields = REQUESTS.dump_python(of_prompt(TextSegment((1,))))
-    del fields["version"]
-    assert REQUESTS.validate_python(fields).version == VERSION
-    older = dataclasses.replace(of_prompt(TextSegment((1,))), version=VERSION - 1)
+    asked = of_prompt(TextSegment((1,)))
+    assert asked.version == VERSION
+    older = dataclasses.replace(asked, version=VERSION - 1)
     assert transported(older).version == VERSION - 1

@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from friendli_endpoint.chat.structured import GrammarMaker, MatcherCompiler
-from friendli_endpoint.generation import RequestError, Started, StepReport
+from friendli_endpoint.generation import Engine, RequestError, Started, StepReport
 from friendli_endpoint.telemetry import Metrics
 from tests.http.scripted import Call, run, steps
 from tests.support.scripted import ScriptedVocabulary, following, request, serving
@@ -40,6 +41,7 @@ async def eventful() -> ObservedApp:
         await rejected.done()
 
     metrics = observed.telemetry.metrics
+    metrics.watch(cast(Engine, SimpleNamespace(num_ready=2, num_lost=3)))
     metrics.record_submitted()  # a running request, or the gauges would be reset to 0
     metrics.record_step(
         StepReport(
@@ -64,6 +66,8 @@ SEEN = {
     "friendli_rejected_total": 1,
     "friendli_cancelled_total": 1,
     "friendli_queue_length": 5,
+    "friendli_engines": 2,
+    "friendli_engines_lost_total": 3,
     "friendli_queue_wait_seconds": 2,
     "friendli_running_choices": 4,
     "friendli_time_to_first_token_seconds": 2,

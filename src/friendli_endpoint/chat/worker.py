@@ -6,25 +6,20 @@ nothing that it returns must be able to run code in the endpoint's process.
 
 import io
 import pickle
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
-
-import msgpack  # type: ignore[import-untyped]
-from pydantic import TypeAdapter
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from friendli.models import DedicatedChatCompletionBody
 from friendli_endpoint.chat.conversation import ChatDefaults, ChatModel
 from friendli_endpoint.chat.decoding.rules import RuleCompiler
 from friendli_endpoint.chat.prepared import PreparedRequest
-from friendli_endpoint.chat.tools.family import ToolSpec
 from friendli_endpoint.generation import RequestError, Vocabulary
+from friendli_endpoint.generation.codec import Codec
 from friendli_endpoint.workers import Handler
 
 __all__ = [
     "FACTORY",
     "Outcome",
-    "Rejection",
     "TextJob",
     "TokenizedText",
     "decode_body",
@@ -35,17 +30,6 @@ __all__ = [
 ]
 
 FACTORY = "friendli_endpoint.chat.worker:load"
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A `RequestError`, as data; the attributes are those of the error."""
-
-    message: str
-    param: str | None
-    status: int
-    code: str | None
-    retry_after: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +47,7 @@ class TextJob:
 
 @dataclass(frozen=True, slots=True)
 class TokenizedText:
-    """The tokens of a text; the discriminating name of the field is part of the wire form."""
+    """The tokens of a text."""
 
     token_ids: tuple[int, ...]
 
@@ -77,11 +61,11 @@ class Outcome:
         compile_seconds: Duration of each compilation of a constraint, in seconds.
     """
 
-    result: PreparedRequest | TokenizedText | Rejection
+    result: PreparedRequest | TokenizedText | RequestError
     compile_seconds: tuple[float, ...]
 
 
-_OUTCOMES = TypeAdapter(Outcome)
+_OUTCOMES: Codec[Outcome] = Codec(Outcome)
 
 
 def load(load_vocabulary: Callable[[], Vocabulary]) -> Callable[..., Handler]:
@@ -102,7 +86,7 @@ def load(load_vocabulary: Callable[[], Vocabulary]) -> Callable[..., Handler]:
         def handle(job: bytes, report: Callable[[str], None]) -> bytes:
             compile_seconds.clear()
             content: DedicatedChatCompletionBody | TextJob = pickle.loads(job)
-            result: PreparedRequest | TokenizedText | Rejection
+            result: PreparedRequest | TokenizedText | RequestError
             try:
                 if isinstance(content, TextJob):
                     report("prompt")
@@ -110,11 +94,8 @@ def load(load_vocabulary: Callable[[], Vocabulary]) -> Callable[..., Handler]:
                 else:
                     result = chat.prepare(content, report)
             except RequestError as error:
-                result = Rejection(
-                    error.message, error.param, error.status, error.code, error.retry_after
-                )
-            outcome = Outcome(result, tuple(compile_seconds))
-            return bytes(msgpack.packb(_OUTCOMES.dump_python(outcome)))
+                result = error
+            return _OUTCOMES.encode(Outcome(result, tuple(compile_seconds)))
 
         return handle
 
@@ -148,17 +129,4 @@ def decode_outcome(result: bytes) -> Outcome:
     Raises:
         ValueError: The result is not an outcome.
     """
-    outcome = _OUTCOMES.validate_python(msgpack.unpackb(result, strict_map_key=False))
-    prepared = outcome.result
-    if isinstance(prepared, PreparedRequest) and prepared.tools:
-        return replace(outcome, result=replace(prepared, tools=_shared(prepared.tools)))
-    return outcome
-
-
-def _shared(tools: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
-    """Returns equal tools that share equal parameters, which many small tools may have."""
-    known: dict[bytes, dict[str, Any]] = {}
-    return tuple(
-        replace(tool, parameters=known.setdefault(msgpack.packb(tool.parameters), tool.parameters))
-        for tool in tools
-    )
+    return _OUTCOMES.decode(result)

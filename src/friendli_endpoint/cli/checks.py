@@ -64,7 +64,7 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
         yield result
         if source is not None:
             yield _tools(settings.tool_family, source)
-        yield _memory(settings.max_sequences, settings.context, file)
+        yield _memory(settings, file)
         if settings.adapter:
             yield _adapters(file.path, settings.adapter, settings.max_adapters)
     yield _threads(settings.threads)
@@ -163,13 +163,15 @@ def _tools(name: str | None, template: str) -> CheckResult:
     )
 
 
-def _memory(sequences: int, context: int, file: ModelFile) -> CheckResult:
+def _memory(settings: Settings, file: ModelFile) -> CheckResult:
     """Checks that the KV caches fit into the memory that the weights leave free."""
+    sequences, context = settings.max_sequences, settings.context
+    num_engines = max(1, settings.engines)
     free = available_memory()
     if free is None or file.kv_bytes_per_token is None:
         return CheckResult("memory", "the free or the required memory is not known")
     trained = file.context or context
-    remaining = max(0, free - file.size)
+    remaining = max(0, free // num_engines - file.size)
     fits = fit(
         sequences,
         context,
@@ -180,9 +182,10 @@ def _memory(sequences: int, context: int, file: ModelFile) -> CheckResult:
     )
     max_context = min(context, trained)
     needed = sequences * (max_context + FLASH_CACHE_TOKENS) * file.kv_bytes_per_token
+    of_engines = f"in each of {num_engines} engines, " if num_engines > 1 else ""
     says = (
-        f"{sequences} x {max_context} tokens need {format_size(needed)} in addition to the model's "
-        f"{format_size(file.size)}; {format_size(free)} are free"
+        f"{of_engines}{sequences} x {max_context} tokens need {format_size(needed)} in addition to "
+        f"the model's {format_size(file.size)}; {format_size(free)} are free"
     )
     if (fits.sequences, fits.context) == (sequences, max_context):
         return CheckResult("memory", says)

@@ -81,7 +81,9 @@ class Engine(Protocol):
 
     Attributes:
         card: Current facts about the model.
-        is_alive: Whether requests can still be served, now or once the current step has ended.
+        is_alive: Whether requests can still be served, now or later.
+        num_ready: Number of engines that serve now, or once their current step has ended.
+        num_lost: Number of engines that were lost since the start and had to be started again.
         stalled_seconds: Seconds since the last step, while there is work; 0 while there is none.
     """
 
@@ -92,7 +94,21 @@ class Engine(Protocol):
 
     @property
     def is_alive(self) -> bool:
-        """Whether requests can still be served, now or once the current step has ended."""
+        """Whether requests can still be served, now or later: false once the engine has failed."""
+        ...
+
+    @property
+    def num_ready(self) -> int:
+        """Number of engines that serve now, or once their current step has ended.
+
+        0 while an engine that is alive is being started again; more than 1 if several share the
+        requests.
+        """
+        ...
+
+    @property
+    def num_lost(self) -> int:
+        """Number of engines that were lost since the start and had to be started again."""
         ...
 
     @property

@@ -24,7 +24,7 @@ _PREFIX_BYTES = 100
 """Measured sizes of a request with its connection, of a choice, of a token id of the prompt, of an
 id in a table, and of a character of the answer's prefix (30 for each of its bytes)."""
 
-VERSION = 2
+VERSION = 3
 """Version of `GenerationRequest` and the events; an engine rejects other versions."""
 
 
@@ -218,6 +218,9 @@ class GenerationRequest:
         stream: Whether each event must be delivered at once; otherwise events may be delivered in
             groups.
         version: Version of this form, `VERSION`.
+        resumed: Whether an engine that was lost had accepted this request before. An engine queues
+            it ahead of those that it accepts for the first time, and never rejects it because the
+            queue is full.
     """
 
     request_id: str
@@ -229,6 +232,7 @@ class GenerationRequest:
     adapter: str | None = None
     stream: bool = True
     version: int = VERSION
+    resumed: bool = False
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:

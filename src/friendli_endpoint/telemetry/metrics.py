@@ -1,5 +1,7 @@
 """Metrics in the Prometheus text format; `deploy/metrics.json` lists them."""
 
+from collections.abc import Iterator
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -8,8 +10,10 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
-from friendli_endpoint.generation import Started, StepReport
+from friendli_endpoint.generation import Engine, Started, StepReport
 from friendli_endpoint.telemetry.request_record import RequestRecord
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
@@ -32,6 +36,8 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._num_in_engine = 0
+        self._engines = _EngineCollector()
+        self._registry.register(self._engines)
         self._requests = self._counter(
             "friendli_requests_total",
             "Chat completions that ended, by HTTP status and reason.",
@@ -112,6 +118,10 @@ class Metrics:
         self._drafted.inc(report.drafted)
         self._accepted.inc(report.accepted)
 
+    def watch(self, engine: Engine) -> None:
+        """Reports from now on how many engines serve, and how many were lost."""
+        self._engines.engine = engine
+
     def record_compile(self, seconds: float) -> None:
         """Records a compilation of a constraint, successful or not."""
         self._compile.observe(seconds)
@@ -163,3 +173,24 @@ class Metrics:
 
     def _histogram(self, name: str, help_text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, help_text, registry=self._registry, buckets=buckets)
+
+
+class _EngineCollector(Collector):
+    """Reads the numbers of engines whenever the metrics are requested.
+
+    Attributes:
+        engine: The engine, or None before the model is loaded.
+    """
+
+    engine: Engine | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the metrics."""
+        engine = self.engine
+        num_ready, num_lost = (engine.num_ready, engine.num_lost) if engine is not None else (0, 0)
+        yield GaugeMetricFamily("friendli_engines", "Engines that serve requests.", num_ready)
+        yield CounterMetricFamily(
+            "friendli_engines_lost",
+            "Engines that ended or hung, and were started again.",
+            num_lost,
+        )

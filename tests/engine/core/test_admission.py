@@ -164,6 +164,28 @@ def test_above_the_high_water_mark_of_memory_requests_are_rejected(clock: Clock)
     admission.enter(Demand(1))
 
 
+@pytest.mark.parametrize("full", ["requests", "tokens", "bytes", "memory"])
+def test_a_resumed_request_is_queued_whatever_the_bounds_and_counts_towards_them(
+    full: str, clock: Clock
+) -> None:
+    admission = Admission(
+        1 if full == "requests" else 10,
+        10 if full == "tokens" else 1000,
+        100 if full == "bytes" else 1 << 20,
+        1 if full == "memory" else None,
+        clock=clock,
+        resident=lambda: 1,
+    )
+    demand = Demand(10, 100)
+    admission.enter(demand)
+    rejected_demand(admission, demand)
+    admission.enter(demand, resumed=True)
+    assert "2 requests with 20 prompt tokens" in rejected_demand(admission, demand)
+    admission.leave(demand)
+    admission.leave(demand)
+    admission.enter(demand)
+
+
 def test_the_memory_of_the_process_is_read() -> None:
     before = resident_memory()
     with mmap.mmap(-1, 32 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as held:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +105,27 @@ def test_entering_raises_the_error_of_a_rejected_request(cancelled: list[str]) -
         assert len(in_time(events_of(engine, asked))) == 6
     assert in_time(rejected(engine, asked)).code == "draining"
     assert cancelled == [], "a rejected request needs no cancelling"
+
+
+def test_a_resumed_request_enters_a_full_queue_and_is_served_first() -> None:
+    async def fill(engine: LocalEngine) -> list[str]:
+        ended = []
+
+        async def take(name: str, events: AsyncIterator[Event]) -> None:
+            assert len([event async for event in events]) == 6
+            ended.append(name)
+
+        resumed = replace(request("resumed", PROMPT), resumed=True)
+        async with engine.run(request("waiting", PROMPT)) as first, engine.run(resumed) as second:
+            pause.__exit__()
+            await asyncio.gather(take("waiting", first), take("resumed", second))
+        return ended
+
+    with serving(CHAOS, slots=1, max_queue=1) as (loop, backend):
+        pause = Pause(backend, "decode")
+        loop.submit(request("busy", PROMPT), Inbox(1))
+        pause.__enter__()
+        assert in_time(fill(LocalEngine(loop, CARD))) == ["resumed", "waiting"]
 
 
 def test_entering_raises_an_error_if_the_queue_is_full() -> None:

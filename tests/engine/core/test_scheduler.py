@@ -1,7 +1,7 @@
 """The scheduler under random arrivals, ends and cancels; a simulator executes its steps."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -24,9 +24,12 @@ def chunks(step: Step) -> list[PrefillChunk]:
     return [work for work in step.work if isinstance(work, PrefillChunk)]
 
 
-def group(name: str, prompt: Sequence[int], choices: int, adapter: str | None) -> SequenceGroup:
+def group(
+    name: str, prompt: Sequence[int], choices: int, adapter: str | None, resumed: bool = False
+) -> SequenceGroup:
     guides = [ScriptedGuide() for _ in range(choices)]
-    return SequenceGroup(request(name, prompt, *guides), np.array(prompt, np.int32), adapter)
+    asked = replace(request(name, prompt, *guides), resumed=resumed)
+    return SequenceGroup(asked, np.array(prompt, np.int32), adapter)
 
 
 def placements(step: Step) -> list[Placement]:
@@ -55,11 +58,16 @@ class Simulator:
         self.ended: list[tuple[str, int]] = []
 
     def add(
-        self, name: str, prompt: Sequence[int], *lengths: int, adapter: str | None = None
+        self,
+        name: str,
+        prompt: Sequence[int],
+        *lengths: int,
+        adapter: str | None = None,
+        resumed: bool = False,
     ) -> None:
         """Adds a request, with the number of tokens that each choice will generate."""
         self.lengths[name] = lengths or (1,)
-        self.scheduler.add(group(name, prompt, len(self.lengths[name]), adapter))
+        self.scheduler.add(group(name, prompt, len(self.lengths[name]), adapter, resumed))
 
     def cancel(self, name: str) -> bool:
         group = self.scheduler.find(name)
@@ -401,6 +409,25 @@ def test_an_output_of_one_token_is_not_prefilled_in_idle_time() -> None:
     simulator.add("first", range(10), 1)
     simulator.until_idle()
     assert simulator.scheduler.schedule_idle() is None
+
+
+@given(st.lists(st.booleans(), max_size=8), st.booleans())
+def test_resumed_requests_are_served_first_in_the_order_of_their_arrival(
+    resumed: list[bool], restarted: bool
+) -> None:
+    simulator = Simulator(1)
+    simulator.add("running", range(5), 3, resumed=True)
+    simulator.step()
+    for number, is_resumed in enumerate(resumed):
+        simulator.add(str(number), range(5), 1, resumed=is_resumed)
+    expected = sorted(range(len(resumed)), key=lambda number: not resumed[number])
+    queued = [group.request.request_id for group in simulator.scheduler.queued]
+    assert queued == [str(number) for number in expected]
+    if restarted:
+        simulator.cancel("running")
+        simulator.scheduler.restart()
+    simulator.until_idle()
+    assert simulator.begun == ["running", *map(str, expected)]
 
 
 def test_prompts_are_prefilled_again_after_a_restart() -> None:

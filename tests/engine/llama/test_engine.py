@@ -1,21 +1,28 @@
 """Answers of the real model: independent of load, of the prefix cache and of drafts."""
 
 import asyncio
+import pickle
 import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from friendli_endpoint.engine.core.backend import AdapterError
 from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.engine.core.loop import EngineLoop
-from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource, locate
+from friendli_endpoint.engine.llama import engine as llama_engine
+from friendli_endpoint.engine.llama.capacity import EngineCapacity, fit
+from friendli_endpoint.engine.llama.context import LlamaContext
+from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource, TriedModel, locate
+from friendli_endpoint.engine.llama.model import LlamaModel
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
 from friendli_endpoint.generation import (
     Engine,
     GenerationRequest,
+    GuideMaker,
     RequestError,
     StartError,
     StepReport,
@@ -156,6 +163,55 @@ def test_adapters_in_the_options_are_loaded_at_the_start(loras: list[Path]) -> N
     invalid = replace(options, adapters={"one": locate(None)})
     with pytest.raises(StartError, match="is not a LoRA adapter for this model"):
         LlamaSource(None, invalid).open(scripted_guide)
+
+
+def test_the_opener_that_another_process_gets_opens_the_same_engine(
+    embedded: LocalEngine, vocabulary: LlamaVocabulary
+) -> None:
+    options = LlamaOptions(sequences=SEQUENCES, context=CONTEXT, num_engines=2)
+    opener = pickle.loads(pickle.dumps(LlamaSource(None, options).opener()))
+    sizes: list[int] = []
+
+    def make_guides(loaded: Vocabulary) -> GuideMaker:
+        sizes.append(loaded.size)
+        return scripted_guide
+
+    like = embedded.card
+    small = replace(options, sequences=1, context=256)
+    engine: LocalEngine = replace(opener, options=small)(make_guides, lambda _report: None, like)
+    try:
+        assert engine.card == like and sizes == [vocabulary.size]
+        sent = request("r", PROMPT, max_tokens=4, top_logprobs=2)
+        (found,) = run(loop_of(engine), sent)
+        (expected,) = run(loop_of(embedded), with_new_guides(sent))
+        assert found.of(0) == expected.of(0)
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize(
+    ("num_engines", "given", "threads"), [(1, None, 7), (2, None, 3), (9, None, 1), (2, 5, 5)]
+)
+def test_engines_on_one_machine_share_its_processors_and_its_memory(
+    monkeypatch: pytest.MonkeyPatch, num_engines: int, given: int | None, threads: int
+) -> None:
+    found: dict[str, Any] = {}
+
+    def fitted(*sizes: int, free_bytes: int, **others: Any) -> EngineCapacity:
+        found["free"] = free_bytes
+        return fit(*sizes, free_bytes=free_bytes, **others)
+
+    def context(model: LlamaModel, sequences: int, length: int, number: int) -> LlamaContext:
+        found["threads"] = number
+        return LlamaContext(model, sequences, length, 1)
+
+    monkeypatch.setattr(llama_engine, "available_threads", lambda: 7)
+    monkeypatch.setattr(llama_engine, "available_memory", lambda: 8 << 30)
+    monkeypatch.setattr(llama_engine, "fit", fitted)
+    monkeypatch.setattr(llama_engine, "LlamaContext", context)
+    options = LlamaOptions(sequences=1, context=256, threads=given, num_engines=num_engines)
+    TriedModel(locate(None), options)(lambda _: scripted_guide, lambda _: None).close()
+    assert found == {"free": (8 << 30) // num_engines, "threads": threads}
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])

@@ -16,9 +16,9 @@ from friendli_endpoint.chat.reasoning.tag_masks import TagMasks
 from friendli_endpoint.chat.stop_strings import StopSet
 from friendli_endpoint.chat.structured import CompiledGrammar, Constraint, MatcherCompiler
 from friendli_endpoint.chat.tokens import TokenIndex, bitmask_without
-from friendli_endpoint.generation import DecodingRules, ReasoningRule, Vocabulary
+from friendli_endpoint.generation import DecodingRules, GuideMaker, ReasoningRule, Vocabulary
 
-__all__ = ["CompiledRules", "RuleCompiler"]
+__all__ = ["CompiledRules", "RuleCompiler", "guide_maker"]
 
 _MAX_TAG_MASKS = 16
 """Maximum number of cached tag masks: one for each combination of tags and options."""
@@ -131,3 +131,12 @@ class RuleCompiler:
     @cached_property
     def _token_index(self) -> TokenIndex:
         return TokenIndex(self.vocabulary)
+
+
+def guide_maker(vocabulary: Vocabulary) -> GuideMaker:
+    """Returns the endpoint's `GuideMaker`; engines in other processes know it by its dotted name.
+
+    Args:
+        vocabulary: The model's tokens.
+    """
+    return RuleCompiler(vocabulary).guide

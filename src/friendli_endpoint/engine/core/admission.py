@@ -100,15 +100,20 @@ class Admission:
         self._departures = deque([0.0], maxlen=1 + MAX_DEPARTURES)
         self._last_retry_at = clock()
 
-    def enter(self, demand: Demand) -> None:
+    def enter(self, demand: Demand, *, resumed: bool = False) -> None:
         """Adds a request to the queue.
+
+        Args:
+            demand: Its share of the queue.
+            resumed: Whether to add it whatever the bounds; it counts towards them all the same.
 
         Raises:
             RequestError: 429: the queue is full, or the process has little memory left;
                 `retry_after` says when there should be space.
         """
         with self._lock:
-            reason = self._full(demand) if self._requests else None
+            bounded = self._requests > 0 and not resumed
+            reason = self._full(demand) if bounded else None
             if reason is not None:
                 wait = self._retry_after()
                 raise RequestError(

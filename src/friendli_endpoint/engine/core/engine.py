@@ -59,6 +59,16 @@ class LocalEngine:
         return self._loop.is_alive
 
     @property
+    def num_ready(self) -> int:
+        """1 if requests are served, else 0."""
+        return int(self._loop.is_alive)
+
+    @property
+    def num_lost(self) -> int:
+        """0, because this engine is never started again."""
+        return 0
+
+    @property
     def stalled_seconds(self) -> float:
         """Seconds since the last step, while there is work; 0 while there is none."""
         return self._loop.stalled_seconds

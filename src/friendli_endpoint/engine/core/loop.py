@@ -122,7 +122,7 @@ class EngineLoop:
         with self._lock:
             self._check_open()
             adapter = self._adapters.find(request.adapter)
-            self._admission.enter(Demand.of(request))
+            self._admission.enter(Demand.of(request), resumed=request.resumed)
             self._inbox.put(lambda: self._add(request, adapter, deliver, submitted))
 
     def cancel(self, request_id: str) -> None:

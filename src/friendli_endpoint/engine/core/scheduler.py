@@ -1,9 +1,10 @@
 """Scheduling policy of the engine: no model, no threads, no clock.
 
 A sequence needs a free slot. Every slot stores one sequence of up to the whole context, so running
-sequences are never preempted. Requests are served in the order of their arrival. A request's prompt
-is prefilled once, in chunks, in the slot of its first choice, starting from the longest cached
-prefix. The other choices copy it; those that find no free slot wait, ahead of all later requests.
+sequences are never preempted. Requests are served in the order of their arrival, resumed ones
+first. A request's prompt is prefilled once, in chunks, in the slot of its first choice, starting
+from the longest cached prefix. The other choices copy it; those that find no free slot wait, ahead
+of all later requests.
 
 A step consists of some chunks of prompts, and one token of every running choice. Chunks have a
 minimum size unless the prompt is shorter: `engine/llama/kernels.py` explains why outputs depend on
@@ -129,7 +130,7 @@ class Scheduler:
 
     @property
     def queued(self) -> tuple[SequenceGroup, ...]:
-        """The requests whose prefill has not begun, oldest first."""
+        """The requests whose prefill has not begun, in the order in which they will be served."""
         return tuple(self._waiting)
 
     @property
@@ -146,9 +147,12 @@ class Scheduler:
         return self._groups.get(request_id)
 
     def add(self, group: SequenceGroup) -> None:
-        """Adds a request at the end of the queue."""
+        """Adds a request at the end of the queue; a resumed one after the resumed ones there."""
         self._groups[group.request.request_id] = group
-        self._waiting.append(group)
+        index = len(self._waiting)
+        if group.request.resumed:
+            index = sum(waiting.request.resumed for waiting in self._waiting)
+        self._waiting.insert(index, group)
 
     def schedule(self) -> Step:
         """Returns the next step, and updates the state as if it were done.
@@ -218,7 +222,7 @@ class Scheduler:
         self._cache = PrefixCache(len(list(self._cache)), self._min_chunk_tokens)
         self._prefilling = self._placing = None
         self._running.clear()
-        self._waiting = deque(self._groups.values())
+        self._waiting = deque(sorted(self._groups.values(), key=_is_new))
         for group in self._waiting:
             for sequence in group.sequences:
                 sequence.status, sequence.slot = Status.WAITING, None
@@ -308,6 +312,10 @@ class Scheduler:
         tokens = slot.tokens[start:end]
         is_last = end == slot.tokens.size
         return PrefillChunk(slot.number, source, tokens, start, slot.adapter, group, is_last)
+
+
+def _is_new(group: SequenceGroup) -> bool:
+    return not group.request.resumed
 
 
 def _slot_of(sequence: Sequence) -> Slot:

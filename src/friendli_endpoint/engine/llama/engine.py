@@ -13,6 +13,7 @@ from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.engine.core.execution import EngineConfig
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.engine.llama.capacity import (
+    EngineCapacity,
     available_memory,
     available_threads,
     fit,
@@ -74,6 +75,7 @@ class LlamaOptions:
             may wait; by default, 90 % of the available memory beyond what the process has when
             the model is opened.
         adapters: File of each LoRA adapter, by its route.
+        num_engines: Number of engines that share the processors and the memory of this machine.
     """
 
     sequences: int
@@ -87,6 +89,7 @@ class LlamaOptions:
     max_queue_bytes: int = 1 << 30
     max_memory: int | None = None
     adapters: Mapping[str, Path] = field(default_factory=dict)
+    num_engines: int = 1
 
 
 class LlamaSource:
@@ -134,16 +137,18 @@ class LlamaSource:
         Raises:
             StartError: The model file or one of the adapters cannot be served.
         """
-        adapters = self._options.adapters
-        self._trials.try_adapters(self._model, list(adapters.values()))
-        loop, card = self._open(make_guide, report)
-        try:
-            for route, path in adapters.items():
-                loop.load_adapter(route, path)
-        except AdapterError as error:
-            loop.close()
-            raise StartError(str(error)) from error
-        return LocalEngine(loop, card, self._tried_adapter)
+        return self.opener().open(lambda _model: make_guide, report)
+
+    def opener(self) -> "TriedModel":
+        """Returns a function that opens the engine in another process; it can be pickled.
+
+        The adapters of the options are tried first, which may take seconds.
+
+        Raises:
+            StartError: The model file or one of the adapters cannot be served.
+        """
+        self._trials.try_adapters(self._model, list(self._options.adapters.values()))
+        return TriedModel(self._model, self._options, self._trials)
 
     def close(self) -> None:
         """Kills running trials; afterwards nothing can be opened."""
@@ -158,20 +163,81 @@ class LlamaSource:
         self._trials.try_model(model)
         return model
 
+
+@dataclass(frozen=True, slots=True)
+class TriedModel:
+    """A model file and adapters that were tried; opens the engine, and can be pickled.
+
+    Attributes:
+        path: The model file.
+        options: Options of the engine.
+        trials: Trials of the adapters that are loaded later; another process makes its own.
+    """
+
+    path: Path
+    options: LlamaOptions
+    trials: Trials = field(default_factory=Trials, compare=False)
+
+    def __reduce__(self) -> tuple[type["TriedModel"], tuple[Path, LlamaOptions]]:
+        return TriedModel, (self.path, self.options)
+
+    def __call__(
+        self,
+        make_guides: Callable[[Vocabulary], GuideMaker],
+        report: Callable[[StepReport], None],
+        like: ModelCard | None = None,
+    ) -> LocalEngine:
+        """Loads the model and starts serving it; takes a second or more.
+
+        Args:
+            make_guides: Makes the `GuideMaker` for the model's vocabulary.
+            report: Called after every step, on the engine's thread; must not block or raise.
+            like: Card of an engine with the same capacity; None for what fits into memory.
+
+        Raises:
+            StartError: The model file or one of the adapters cannot be served.
+        """
+        return self.open(lambda model: make_guides(LlamaVocabulary(model)), report, like)
+
+    def open(
+        self,
+        make_guides: Callable[[LlamaModel], GuideMaker],
+        report: Callable[[StepReport], None],
+        like: ModelCard | None = None,
+    ) -> LocalEngine:
+        """Loads the model and starts serving it; takes a second or more.
+
+        Args:
+            make_guides: Makes the `GuideMaker` for the model.
+            report: Called after every step, on the engine's thread; must not block or raise.
+            like: Card of an engine with the same capacity; None for what fits into memory.
+
+        Raises:
+            StartError: The model file or one of the adapters cannot be served.
+        """
+        loop, card = self._open(make_guides, report, like)
+        try:
+            for route, path in self.options.adapters.items():
+                loop.load_adapter(route, path)
+        except AdapterError as error:
+            loop.close()
+            raise StartError(str(error)) from error
+        return LocalEngine(loop, card, self._tried_adapter)
+
     def _open(
-        self, make_guide: GuideMaker, report: Callable[[StepReport], None]
+        self,
+        make_guides: Callable[[LlamaModel], GuideMaker],
+        report: Callable[[StepReport], None],
+        like: ModelCard | None,
     ) -> tuple[EngineLoop, ModelCard]:
-        options = self._options
-        model = LlamaModel(load(find_library()), self._model, options.split_q4_1)
+        options = self.options
+        model = LlamaModel(load(find_library()), self.path, options.split_q4_1)
         free_bytes = available_memory()
-        capacity = fit(
-            options.sequences,
-            options.context,
-            train_context=model.train_context,
-            bytes_per_token=model.kv_bytes_per_token,
-            free_bytes=free_bytes,
-            extra_tokens=FLASH_CACHE_TOKENS,
-        )
+        if free_bytes is not None:
+            free_bytes //= options.num_engines
+        capacity = self._capacity(model, free_bytes)
+        if like is not None:
+            capacity = EngineCapacity(like.num_sequences, like.context)
         for note in capacity.notes:
             log.warning("%s", note)
         config = EngineConfig(
@@ -186,10 +252,10 @@ class LlamaSource:
             max_queue_bytes=options.max_queue_bytes,
             max_memory=options.max_memory or high_water_mark(resident_memory(), free_bytes),
         )
-        threads = options.threads or available_threads()
+        threads = options.threads or max(1, available_threads() // options.num_engines)
         loop = EngineLoop(
             lambda: LlamaContext(model, capacity.sequences, capacity.context, threads),
-            make_guide,
+            make_guides(model),
             config,
             report,
         )
@@ -204,10 +270,20 @@ class LlamaSource:
             deterministic=model.kernels.are_measured,
         )
 
+    def _capacity(self, model: LlamaModel, free_bytes: int | None) -> EngineCapacity:
+        return fit(
+            self.options.sequences,
+            self.options.context,
+            train_context=model.train_context,
+            bytes_per_token=model.kv_bytes_per_token,
+            free_bytes=free_bytes,
+            extra_tokens=FLASH_CACHE_TOKENS,
+        )
+
     @contextmanager
     def _tried_adapter(self, path: Path) -> Iterator[Path]:
         try:
-            with self._trials.tried_copy(self._model, path) as copy:
+            with self.trials.tried_copy(self.path, path) as copy:
                 try:
                     yield copy
                 except AdapterError as error:

@@ -1,0 +1,1 @@
+"""Engine that runs elsewhere: its wire form, and the replay of requests that an engine has lost."""

@@ -1,0 +1,155 @@
+"""The process of one engine: opens it, and runs the orders that come over a socket.
+
+The first two frames are pickles of the process that started this one: its module path, and the
+`ChildSetup`. All others are messages. The process ends when the other end of its socket is closed.
+SIGINT and SIGTERM, which may go to a whole group of processes, do not end it, so that the front can
+finish its requests.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import pickle
+import select
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from friendli_endpoint.engine.remote.connection import EngineConnection, new_event_loop
+from friendli_endpoint.engine.remote.serving import EngineServer, FrameLogHandler, FrameOutbox
+from friendli_endpoint.engine.remote.wire import (
+    FROM_ENGINE,
+    TO_ENGINE,
+    Opened,
+    OpeningFailed,
+    Pulse,
+    ToEngine,
+    WireError,
+    encode,
+)
+from friendli_endpoint.generation import (
+    Engine,
+    GuideMaker,
+    ModelCard,
+    RequestError,
+    StartError,
+    StepReport,
+    Vocabulary,
+    reason_of,
+)
+from friendli_endpoint.workers.frames import receive
+
+__all__ = ["ChildSetup", "EngineOpener", "main"]
+
+log = logging.getLogger("friendli_endpoint.engine")
+
+MakeGuides: TypeAlias = Callable[[Vocabulary], GuideMaker]
+
+EngineOpener: TypeAlias = Callable[
+    [MakeGuides, Callable[[StepReport], None], ModelCard | None], Engine
+]
+"""Opens an engine in the process that calls it: with a function that makes the `GuideMaker` for the
+model's vocabulary, and one that receives the report of every step. If it gets a card, the engine
+must have the same capacity. May block for seconds; raises `StartError` or `RequestError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSetup:
+    """Setup of an engine's process; it is pickled, so functions travel as their dotted names.
+
+    Attributes:
+        open: Opens the engine.
+        guides: Makes the `GuideMaker` for a vocabulary.
+        pulse_seconds: Interval in seconds at which the process sends a sign of life.
+        log_level: Minimum level of the log lines that it sends.
+        card: Card of an engine with the capacity that this one must have, or None.
+    """
+
+    open: EngineOpener
+    guides: MakeGuides
+    pulse_seconds: float
+    log_level: int
+    card: ModelCard | None = None
+
+
+def main(descriptor: int) -> None:
+    """Serves the socket that is open as a descriptor, until it is closed."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    connection = socket.socket(fileno=descriptor)
+    watch = threading.Thread(target=_end_with, args=[descriptor], name="front", daemon=True)
+    watch.start()
+    try:
+        sys.path = pickle.loads(receive(connection))
+        setup: ChildSetup = pickle.loads(receive(connection))
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(_serve(connection, setup))
+    except EOFError:
+        pass
+    finally:
+        os._exit(0)  # frees nothing, as the engine's thread may still compute
+
+
+def _end_with(descriptor: int) -> None:
+    """Ends the process when the other end of a socket is closed, whatever else it does."""
+    poll = select.poll()
+    poll.register(descriptor, 0)  # a hang-up is always reported
+    poll.poll()
+    with contextlib.suppress(OSError):  # it has files, which the front removes unless it was killed
+        os.rmdir(tempfile.gettempdir())
+    os._exit(0)
+
+
+async def _serve(connection: socket.socket, setup: ChildSetup) -> None:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def end(_error: Exception | None = None) -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    front = EngineConnection(TO_ENGINE, _reject, end)
+    connection.setblocking(False)
+    await loop.create_connection(lambda: front, sock=connection)
+    outbox = FrameOutbox(lambda messages: front.send(encode(FROM_ENGINE, messages)))
+    logging.basicConfig(level=setup.log_level, handlers=[FrameLogHandler(outbox)])
+    opening = asyncio.create_task(_open(setup, outbox))
+    while not opening.done():
+        outbox.put(Pulse(True, 0.0))
+        await asyncio.wait({opening}, timeout=setup.pulse_seconds)
+    engine = opening.result()
+    if engine is not None:
+        server = EngineServer(engine, outbox, end)
+        front.on_messages = server.receive
+        outbox.put(Opened(engine.card))
+        while not ended.done():
+            outbox.put(server.pulse())
+            await asyncio.wait({ended}, timeout=setup.pulse_seconds)
+    await ended
+
+
+def _reject(_messages: tuple[ToEngine, ...]) -> None:
+    raise WireError("a message came before the engine was opened")
+
+
+async def _open(setup: ChildSetup, outbox: FrameOutbox) -> Engine | None:
+    """Opens the engine; reports why it cannot be opened."""
+    try:
+        engine = await asyncio.to_thread(setup.open, setup.guides, outbox.report, setup.card)
+    except (StartError, RequestError) as error:
+        outbox.put(OpeningFailed(reason_of(error)))
+        return None
+    except Exception as error:
+        log.debug("the model cannot be loaded", exc_info=True)
+        outbox.put(OpeningFailed(f"cannot load the model: {reason_of(error)}"))
+        return None
+    gc.collect()
+    gc.freeze()  # a collection of the model's objects would pause every stream
+    return engine
