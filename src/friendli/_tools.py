@@ -209,7 +209,8 @@ def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """
     result = function(**arguments)
     if inspect.isawaitable(result):
-        getattr(result, "close", bool)()  # a coroutine that is never awaited warns
+        if inspect.iscoroutine(result):
+            result.close()  # it would warn that it was never awaited
         raise TypeError(f"{function!r} is async; use AsyncFriendli to run it")
     return result
 

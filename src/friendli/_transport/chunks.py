@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from threading import get_ident
-from typing import Any, Final
+from typing import Any
 
 from friendli._transport import loop
-from friendli._transport.clock import CallClock
-
-_MIN_TIMEOUT: Final = 0.001
-"""Minimum timeout of a read, in seconds: 0 would mean a socket that does not block."""
+from friendli._transport.clock import CallClock, shorter
 
 
 class ReadLimit:
@@ -56,10 +53,7 @@ class ReadLimit:
     def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read from the connection, as the network stream does."""
         remaining = self._remaining() if get_ident() == self._thread else None
-        if remaining is not None:
-            remaining = max(remaining, _MIN_TIMEOUT)
-            timeout = remaining if timeout is None else min(timeout, remaining)
-        data: bytes = self._read(max_bytes, timeout)
+        data: bytes = self._read(max_bytes, shorter(timeout, remaining))
         return data
 
     def __exit__(self, *_: object) -> None:

@@ -130,6 +130,14 @@ class CallClock:
             extensions["timeout"] = _PhaseTimeouts(extensions.get("timeout") or {}, self)
 
 
+def shorter(timeout: float | None, remaining: float | None) -> float | None:
+    """Return a timeout within the remaining time, in seconds; None: unlimited."""
+    if remaining is None:
+        return timeout
+    remaining = max(remaining, _MIN_SECONDS)
+    return remaining if timeout is None else min(timeout, remaining)
+
+
 class _PhaseTimeouts(dict[str, float | None]):
     """Timeouts of connect, read, write and pool, in seconds.
 
@@ -147,8 +155,4 @@ class _PhaseTimeouts(dict[str, float | None]):
     def get(self, phase: str, default: Any = None) -> float | None:
         """Return the timeout of a phase at this moment."""
         configured: float | None = super().get(phase, default)
-        remaining = self._limits.remaining()
-        if remaining is None:
-            return configured
-        remaining = max(remaining, _MIN_SECONDS)
-        return remaining if configured is None else min(configured, remaining)
+        return shorter(configured, self._limits.remaining())

@@ -33,7 +33,7 @@ def verifying_context() -> ssl.SSLContext:
     without any) those of the package certifi, if it is installed.
 
     Raises:
-        ConfigurationError: SSL_CERT_FILE or SSL_CERT_DIR is wrong, or there are no certificates.
+        ConfigurationError: SSL_CERT_FILE or SSL_CERT_DIR is wrong, or no certificates exist.
     """
     named = False
     for variable, exists, kind in _CERTIFICATE_VARIABLES:

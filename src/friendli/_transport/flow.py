@@ -191,7 +191,7 @@ def _follow_redirects(call: Call, request: Any) -> Flow:
                 response,
                 body_text(response),
                 call.where,
-                None if is_whole else min(call.max_response, MAX_ERROR_BODY),
+                _cut(call, is_whole),
                 f"A redirection with status {response.status_code} turns the POST into a "
                 f"{request.method} without a body; use the address that it leads to as server_url: "
                 f"{shown_url(str(request.url))}",
@@ -204,8 +204,17 @@ def _follow_redirects(call: Call, request: Any) -> Flow:
 
 def _read(call: Call, response: Any) -> Read:
     is_answer = not call.stream and _is_success(response, stream=False)
-    max_bytes = call.max_response if is_answer else min(call.max_response, MAX_ERROR_BODY)
+    max_bytes = call.max_response if is_answer else _max_error_body(call)
     return Read(response, max_bytes, call.clock)
+
+
+def _max_error_body(call: Call) -> int:
+    return min(call.max_response, MAX_ERROR_BODY)
+
+
+def _cut(call: Call, is_whole: bool) -> int | None:
+    """Return the size at which a body that is not an answer was cut; None if it is whole."""
+    return None if is_whole else _max_error_body(call)
 
 
 def _failed(
@@ -222,8 +231,7 @@ def _failed(
         raise error from cause
     if response is not None and _is_success(response, call.stream):
         return response
-    cut = None if is_whole else min(call.max_response, MAX_ERROR_BODY)
-    raise status_error(response, body_text(response), call.where, cut)
+    raise status_error(response, body_text(response), call.where, _cut(call, is_whole))
 
 
 def _is_success(response: Any, stream: bool) -> bool:

@@ -116,7 +116,7 @@ class UnfinishedPrompt:
         return head, opening
 
     def _head(self, change: Change) -> str | None:
-        """Returns the rendered text before the last place; None if there is no place.
+        """Returns the rendered text before the last place; None without a place.
 
         Raises:
             RequestError: The template rejects the conversation, or writes other messages or tools

@@ -16,11 +16,15 @@ __all__ = [
     "ANNOTATIONS",
     "Field",
     "Raw",
+    "check_name",
     "fields_of",
     "raw_of",
     "unsupported_name",
     "with_definitions",
 ]
+
+_MAX_NAME = 256
+"""Maximum number of characters of an argument's name."""
 
 _OBJECT_KEYWORDS = frozenset({"additionalProperties", "properties", "required", "type"})
 ANNOTATIONS = frozenset(
@@ -117,6 +121,20 @@ def unsupported_name(field: Field) -> RequestError:
         param="tools",
         code="unsupported_schema",
     )
+
+
+def check_name(field: Field, excluded: frozenset[str]) -> None:
+    """Checks that a format can express the name of an argument.
+
+    Args:
+        field: The argument.
+        excluded: Characters that no name may have.
+
+    Raises:
+        RequestError: The name has an excluded character, or not 1 to 256 characters.
+    """
+    if not excluded.isdisjoint(field.name) or not 0 < len(field.name) <= _MAX_NAME:
+        raise unsupported_name(field)
 
 
 def with_definitions(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:

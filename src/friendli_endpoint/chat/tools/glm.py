@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from friendli_endpoint.chat.tools.fallback import prompt
 from friendli_endpoint.chat.tools.family import Marker, ToolSpec
-from friendli_endpoint.chat.tools.fields import Field, fields_of, unsupported_name
+from friendli_endpoint.chat.tools.fields import Field, check_name, fields_of
 from friendli_endpoint.chat.tools.form import Ahead, Form, Name, Part, Space, Word
 from friendli_endpoint.chat.tools.lark import choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TEXT, FormParser, Rule
@@ -83,8 +83,7 @@ def _call(tool: ToolSpec, values: ValueGrammar, marker: Marker) -> str:
 
 
 def _parameter(field: Field, values: ValueGrammar, marker: Marker) -> str:
-    if not _NOT_IN_NAMES.isdisjoint(field.name) or not 0 < len(field.name) <= 256:
-        raise unsupported_name(field)
+    check_name(field, _NOT_IN_NAMES)
     key = f"{marker(_KEY)} {quoted(field.name)} {marker(_KEY_END)}"
     return f"({key} line {marker(_VALUE)} {values.of(field)} line)" + (
         "" if field.required else "?"

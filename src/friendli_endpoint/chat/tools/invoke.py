@@ -6,7 +6,7 @@ from typing import Any
 
 from friendli_endpoint.chat.tools.fallback import prompt
 from friendli_endpoint.chat.tools.family import Marker, ToolSpec
-from friendli_endpoint.chat.tools.fields import Field, fields_of, raw_of, unsupported_name
+from friendli_endpoint.chat.tools.fields import Field, check_name, fields_of, raw_of
 from friendli_endpoint.chat.tools.form import Form, Name, OneOf, Part, Space, Word
 from friendli_endpoint.chat.tools.lark import choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
@@ -67,8 +67,7 @@ class InvokeTags:
         return f"{opening} {parameters}"
 
     def _field(self, field: Field, values: ValueGrammar) -> str:
-        if not _NOT_IN_NAMES.isdisjoint(field.name) or not 0 < len(field.name) <= 256:
-            raise unsupported_name(field)
+        check_name(field, _NOT_IN_NAMES)
         is_raw = "true" if raw_of(field.schema) is not None else "false"
         kind = f'" string="{is_raw}' if self._typed else ""
         opening = quoted(f'{self._parameter}{field.name}{kind}">')

@@ -4,7 +4,7 @@ import json
 
 from friendli_endpoint.chat.tools.arguments import Read
 from friendli_endpoint.chat.tools.family import ToolSpec
-from friendli_endpoint.chat.tools.fields import Field, fields_of, unsupported_name
+from friendli_endpoint.chat.tools.fields import Field, check_name, fields_of
 from friendli_endpoint.chat.tools.form import SPACE, Form, Space, Word
 from friendli_endpoint.chat.tools.lark import json_value, quoted
 from friendli_endpoint.chat.tools.literal import as_json
@@ -34,8 +34,7 @@ def keyword_rules(tool: ToolSpec, suffix: str) -> str:
     first, later = f"args_{suffix}", f"more_{suffix}"
     rules = [f'{first}_{len(fields)}: ")"', f'{later}_{len(fields)}: ")"']
     for index, field in enumerate(fields):
-        if not field.name or not _NOT_IN_NAMES.isdisjoint(field.name) or len(field.name) > 256:
-            raise unsupported_name(field)
+        check_name(field, _NOT_IN_NAMES)
         argument = f"arg_{suffix}_{index}"
         rules.append(f"{argument}: {quoted(field.name + '=')} {_value(field)}")
         skipped = "" if field.required else f" | {first}_{index + 1}"

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from friendli_endpoint.chat.tools.fallback import prompt
 from friendli_endpoint.chat.tools.family import Marker, ToolSpec
-from friendli_endpoint.chat.tools.fields import Field, fields_of, raw_of, unsupported_name
+from friendli_endpoint.chat.tools.fields import Field, check_name, fields_of, raw_of
 from friendli_endpoint.chat.tools.form import Form, Name, Part, Space, Word
 from friendli_endpoint.chat.tools.lark import choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TEXT, FormParser, Rule
@@ -86,8 +86,7 @@ def _call(tool: ToolSpec, plain: ValueGrammar, block: ValueGrammar) -> str:
 
 
 def _parameter(field: Field, plain: ValueGrammar, block: ValueGrammar) -> str:
-    if not _NOT_IN_NAMES.isdisjoint(field.name) or not 0 < len(field.name) <= 256:
-        raise unsupported_name(field)
+    check_name(field, _NOT_IN_NAMES)
     value = f"{quoted(f'{_PARAMETER}{field.name}{chr(34)}>')} {_value(field, plain, block)}"
     return f"({value})" + ("" if field.required else "?")
 

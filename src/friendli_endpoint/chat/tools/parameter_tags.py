@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from friendli_endpoint.chat.tools.fallback import prompt
 from friendli_endpoint.chat.tools.family import Marker, ToolSpec
-from friendli_endpoint.chat.tools.fields import Field, fields_of, unsupported_name
+from friendli_endpoint.chat.tools.fields import Field, check_name, fields_of
 from friendli_endpoint.chat.tools.form import Form, Name, Part, Space, Word
 from friendli_endpoint.chat.tools.lark import choice, marked, quoted
 from friendli_endpoint.chat.tools.parser import AFTER, START, TAIL, TEXT, FormParser, Rule
@@ -85,8 +85,7 @@ class ParameterTags:
         return f'"{_FUNCTION}{tool.name}>\\n" {parameters}'
 
     def _parameter(self, field: Field, values: ValueGrammar) -> str:
-        if not _NOT_IN_NAMES.isdisjoint(field.name) or not 0 < len(field.name) <= 256:
-            raise unsupported_name(field)
+        check_name(field, _NOT_IN_NAMES)
         opening = quoted(f"{_PARAMETER}{field.name}>{self._line_end}")
         return f'({opening} {values.of(field)} "\\n")' + ("" if field.required else "?")
 

@@ -163,7 +163,7 @@ class EngineFleet:
         """Removes an adapter; requests that use it run to their end.
 
         Raises:
-            RequestError: There is no such adapter, or the fleet is closing.
+            RequestError: The adapter does not exist, or the fleet is closing.
         """
 
         async def unload() -> None:

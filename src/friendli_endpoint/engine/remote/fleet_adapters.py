@@ -64,7 +64,7 @@ class FleetAdapters:
         """Returns the adapter of a route for one more request.
 
         Raises:
-            RequestError: 404: there is no such adapter.
+            RequestError: 404: the adapter does not exist.
         """
         adapter = self._by_route.get(route)
         if adapter is None:
@@ -101,7 +101,7 @@ class FleetAdapters:
         """Removes an adapter; requests that use it run to their end.
 
         Raises:
-            RequestError: 404: there is no such adapter.
+            RequestError: 404: the adapter does not exist.
         """
         adapter = self._by_route.pop(route, None)
         if adapter is None:

@@ -1,7 +1,7 @@
 """Dynamic references that have only one possible target, as references.
 
 A `$dynamicRef` leads to the outermost of the anchors of its name that validation came through. A
-document without other documents in it has each anchor once, so there is no choice.
+document without other documents in it has each anchor once, so the target is unique.
 """
 
 import copy

@@ -57,7 +57,7 @@ class Automaton:
         States are removed one by one, those with the shortest bypasses first.
 
         Raises:
-            PatternError: There is no text, or the expression would be too long.
+            PatternError: No text matches, or the expression would be too long.
         """
         reduced = self.minimal()
         useful = reduced._useful()

@@ -126,7 +126,7 @@ def parse_property(cursor: Cursor) -> UnicodeProperty:
     r"""Parses what follows the backslash of `\p{…}` or `\P{…}`.
 
     Raises:
-        PatternError: There is no such property, or it is not supported.
+        PatternError: The property does not exist, or is not supported.
     """
     start = cursor.position - 1
     sign = cursor.peek()
