@@ -52,11 +52,13 @@ def _blocks(data: bytes, count: int) -> Iterator[bytes]:
 
 
 async def _paced(writer: asyncio.StreamWriter, events: int, pace: int) -> None:
+    """Writes the events of parallel streams at the same times, as a step of an engine does."""
     clock = asyncio.get_running_loop().time
     writer.write(stream_head())
-    data, due = event(), clock()
+    seconds = pace / 1e6
+    data, due = event(), clock() // seconds * seconds
     for _ in range(events - 1):
-        due += pace / 1e6
+        due += seconds
         await asyncio.sleep(max(0.0, due - clock()))
         writer.write(data)
     writer.write(stream_end())

@@ -16,9 +16,10 @@ from typing import Any
 
 SECONDS = 0.4
 WARM = 3
-PARALLEL = 32
+PARALLEL = 64
 SATURATED = (1000, 0, 0)
 PACED = (200, 2000, 0)
+PACED_PARALLEL = (20, 100_000, 0)
 
 
 def main(program: str, mode: str, url: str, stream: str = "") -> None:
@@ -62,6 +63,7 @@ async def asynchronous(client: Any, url: str) -> None:
     report("parallel", await repeated_async(parallel) / PARALLEL)
     report("saturated", await streamed_async(client.Async, url, SATURATED))
     report("paced", await streamed_async(client.Async, url, PACED, once=True))
+    report("paced_parallel", await streamed_in_parallel(client.Async, url, PACED_PARALLEL))
 
 
 def repeated(operation: Callable[[], bool]) -> float:
@@ -123,6 +125,33 @@ async def streamed_async(
         check(read >= stream[0] - 1)
         count += read
     return cpu / count
+
+
+async def streamed_in_parallel(
+    client: Callable[[str], Any], url: str, stream: tuple[int, int, int]
+) -> float:
+    """Returns the CPU seconds per event of parallel streams, after the first event of each."""
+    import asyncio
+
+    program = client(f"{url}/stream-{stream[0]}-{stream[1]}-{stream[2]}")
+    cpu, count = 0.0, 0
+    for measured in (False, True):
+        streams: list[AsyncIterator[Any]] = [program.events() for _ in range(PARALLEL)]
+        await asyncio.gather(*(anext(events) for events in streams))
+        start_cpu = time.process_time()
+        read = await asyncio.gather(*map(length, streams))
+        check(min(read) >= stream[0] - 1)
+        if measured:
+            cpu, count = time.process_time() - start_cpu, sum(read)
+    return cpu / count
+
+
+async def length(events: AsyncIterator[Any]) -> int:
+    """Returns the number of remaining events."""
+    count = 0
+    async for _ in events:
+        count += 1
+    return count
 
 
 def check(correct: bool) -> None:
