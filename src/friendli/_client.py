@@ -306,7 +306,7 @@ class SyncFriendli(_Client):
         self.close()
 
     def _attach(self, client: HttpClient | None, async_client: AsyncHttpClient | None) -> None:
-        self._http = SyncHttpProvider(client, self._options.url)
+        self._http = SyncHttpProvider(client)
 
     def _namespaces(self) -> None:
         self.dedicated = Dedicated(SyncChat(self._options, self._http))
@@ -354,7 +354,7 @@ class AsyncFriendli(_Client):
         await self.aclose()
 
     def _attach(self, client: HttpClient | None, async_client: AsyncHttpClient | None) -> None:
-        self._http = AsyncHttpProvider(async_client, self._options.url)
+        self._http = AsyncHttpProvider(async_client)
 
     def _namespaces(self) -> None:
         self.dedicated = Dedicated(AsyncChat(self._options, self._http))

@@ -134,8 +134,8 @@ class TestImport:
             }, libraries
             late = {
                 "_compat", "_scripted", "_signature", "_tools", "core", "dedicated", "utils",
-                "pytest_plugin", "_transport.aiohttp", "_transport.environment",
-                "_transport.plain",
+                "pytest_plugin", "_transport.aiohttp", "_transport.async_direct",
+                "_transport.direct", "_transport.environment", "_transport.exchange",
             }
             own = {n.removeprefix("friendli.") for n in names if n.startswith("friendli.")}
             assert not own & late, own & late

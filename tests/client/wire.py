@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -145,6 +146,31 @@ class Server:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
+
+
+@contextlib.contextmanager
+def tls_server(context: ssl.SSLContext, answer: bytes) -> Iterator[str]:
+    """Serve an answer for each connection over TLS, and yield the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        stop = threading.Event()
+
+        def accept() -> None:
+            while not stop.is_set():
+                with contextlib.suppress(OSError):
+                    sock, _ = listener.accept()
+                    with sock, context.wrap_socket(sock, server_side=True) as secure:
+                        with secure.makefile("rb") as reader:
+                            _read(reader)
+                        secure.sendall(answer)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            stop.set()
+            thread.join()
 
 
 Serve = Callable[..., Server]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import Any
 
 from friendli._transport import loop
@@ -133,12 +134,25 @@ def _request(step: Send, client: Any) -> Any:
 
 def _build(call: Call, client: Any) -> Any:
     """Build the request of a call with the HTTP client."""
+    url = _parsed(call.url) if _is_of_httpx2(client) else call.url
     if call.timeout is None:
-        return client.build_request("POST", call.url, content=call.content, headers=call.headers)
+        return client.build_request("POST", url, content=call.content, headers=call.headers)
     return client.build_request(
         "POST",
-        call.url,
+        url,
         content=call.content,
         headers=call.headers,
         timeout=(call.timeout,) * 4,
     )
+
+
+def _is_of_httpx2(client: Any) -> bool:
+    return type(client).__module__ == "httpx2"
+
+
+@lru_cache(maxsize=16)
+def _parsed(url: str) -> Any:
+    """Return a URL of httpx2, which takes longer to parse than the rest of a request."""
+    import httpx2
+
+    return httpx2.URL(url)

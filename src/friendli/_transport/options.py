@@ -20,6 +20,10 @@ _KNOWN_PATHS: Final = (PATH, "/dedicated/v1", "/serverless/v1", "/v1")
 """Paths that a base URL may end in: for other clients, it has the version and the API in it."""
 CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 600.0
+MAX_CONNECTIONS: Final = 1000
+MAX_IDLE_CONNECTIONS: Final = 100
+IDLE_SECONDS: Final = 30.0
+"""Time after which an idle connection is not used again."""
 MAX_RESPONSE: Final = 256 * 1024 * 1024
 """Default maximum size of a whole answer after content decoding, in bytes."""
 MAX_SECONDS: Final = 1_000_000
