@@ -20,7 +20,7 @@ from friendli._transport import http
 from friendli._transport.asyncio_stream import AsyncioStream
 from friendli._transport.socket_stream import SocketStream
 
-from ..conftest import Caller, ask
+from ..conftest import Async, Caller, Sync, ask
 from ..wire import (
     MESSAGES,
     A,
@@ -158,12 +158,14 @@ class TestAsHttpx2:
             assert "ReadTimeout: the server sent nothing for longer than the timeout" in str(events)
 
 
+@pytest.mark.parametrize(
+    "caller, kind",
+    [(Sync(), SocketStream), (Async(), AsyncioStream)],
+    ids=["sync", "async"],
+)
 def test_request_is_sent_in_one_piece(
-    serve: Serve, caller: Caller, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, caller: Caller, kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if caller.name == "trio":
-        return
-    kind: Any = SocketStream if caller.name == "sync" else AsyncioStream
     write, sent = kind.write, []
 
     def observed(stream: Any, data: bytes, timeout: float | None = None) -> Any:
