@@ -12,7 +12,7 @@ from typing import cast
 from friendli_endpoint.engine.core.backend import AdapterError
 from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.engine.core.loop import EngineLoop
-from friendli_endpoint.engine.core.outbox import Deliver
+from friendli_endpoint.engine.core.outbox import Deliver, Wake, wake_all
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource
 from friendli_endpoint.generation import (
     EngineError,
@@ -49,12 +49,14 @@ class _Stream:
         deliver: Receives its events.
         submitted: Time of its submission, in seconds of `monotonic`.
         num_tokens: Number of tokens that it was given.
+        is_over: Whether it gets no more tokens.
     """
 
     request: GenerationRequest
     deliver: Deliver
     submitted: float
     num_tokens: int = 0
+    is_over: bool = False
 
 
 class PacedLoop:
@@ -109,29 +111,31 @@ class PacedLoop:
             self._wake.clear()
             while self._submitted:
                 running.append(self._submitted.popleft())
-            running = [stream for stream in running if self._advances(stream)]
             tokens = len(running)
-            self._report(StepReport(STEP_SECONDS, tokens, 0, tokens, 0, tokens, SEQUENCES))
+            wakes = [self._advance(stream) for stream in running]
+            wake_all(wakes)
+            running = [stream for stream in running if not stream.is_over]
+            self._report(StepReport(STEP_SECONDS, tokens, 0, len(running), 0, tokens, SEQUENCES))
             due = max(due + STEP_SECONDS, monotonic())
             threading.Event().wait(due - monotonic())
-        for stream in chain(running, self._submitted):
-            stream.deliver(EngineError("the engine is closing", is_closing=True))
+        error = EngineError("the engine is closing", is_closing=True)
+        wake_all(stream.deliver(error) for stream in chain(running, self._submitted))
 
-    def _advances(self, stream: _Stream) -> bool:
-        """Gives a stream its next token, and returns whether it goes on."""
+    def _advance(self, stream: _Stream) -> Wake | None:
+        """Gives a stream its next token, unless it was cancelled."""
         if stream.request.request_id in self._cancelled:
             self._cancelled.remove(stream.request.request_id)
-            return False
+            stream.is_over = True
+            return None
         if not stream.num_tokens:
-            stream.deliver(Started(0, 0.0, 0.0))
+            wake_all([stream.deliver(Started(0, 0.0, 0.0))])
         token, text = self._tokens[stream.num_tokens % len(self._tokens)]
         stream.num_tokens += 1
-        is_last = stream.num_tokens == stream.request.max_tokens
-        span = OutputSpan(False, text, text)
-        findings = TokenFindings(len(text), (span,), "length" if is_last else None)
+        stream.is_over = stream.num_tokens == stream.request.max_tokens
+        span = OutputSpan(False, text)
+        findings = TokenFindings(len(text), (span,), "length" if stream.is_over else None)
         step = TokenStep(0, token, findings)
-        stream.deliver(Generated((step,), monotonic() - stream.submitted))
-        return not is_last
+        return stream.deliver(Generated((step,), monotonic() - stream.submitted))
 
 
 @dataclass(frozen=True, slots=True)

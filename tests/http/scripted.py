@@ -113,7 +113,7 @@ def steps(*texts: str, finish: bool = False) -> list[TokenStep]:
 
 
 def _step(token: int, text: bytes, finish: FinishReason | None) -> TokenStep:
-    spans = (OutputSpan(False, text, text),) if text else ()
+    spans = (OutputSpan(False, text),) if text else ()
     return TokenStep(0, token, TokenFindings(len(text), spans, finish))
 
 
