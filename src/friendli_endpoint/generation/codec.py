@@ -200,7 +200,7 @@ def _tuple_form(element: _Form) -> _Form:
     def decode(values: Any) -> tuple[Any, ...]:
         if type(values) is not list:
             _fail("an array", values)
-        if exact.issuperset(map(type, values)):  # prompts are long
+        if exact and exact.issuperset(map(type, values)):  # prompts are long
             return tuple(values)
         return tuple(map(decode_element, values))
 
@@ -245,6 +245,7 @@ def _tagged_form(members: tuple[type[Any], ...]) -> _Form:
     forms = [_record_form(member) for member in members]
     numbers = {member: number for number, member in enumerate(members)}
     encoders, decoders = [form.encode or _same for form in forms], [form.decode for form in forms]
+    num_members = len(members)
 
     def encode(value: Any) -> Any:
         number = numbers[type(value)]
@@ -252,7 +253,7 @@ def _tagged_form(members: tuple[type[Any], ...]) -> _Form:
 
     def decode(values: Any) -> Any:
         number = values[0] if type(values) is list and values else None
-        if type(number) is not int or not 0 <= number < len(decoders):
+        if type(number) is not int or not 0 <= number < num_members:
             raise CodecError(f"expected one of {', '.join(form.__name__ for form in members)}")
         del values[0]
         return decoders[number](values)
@@ -288,6 +289,10 @@ def _record_form(record: type[Any]) -> _Form:
             values.pop()
         return values
 
+    def construct(values: list[Any]) -> Any:
+        named = dict(zip(keywords, values[num_positional:], strict=False))
+        return record(*values[:num_positional], **named)
+
     def decode(values: Any) -> Any:
         if type(values) is not list:
             raise CodecError(f"expected the fields of {record.__name__}")
@@ -302,18 +307,16 @@ def _record_form(record: type[Any]) -> _Form:
                 for index, (form, found) in enumerate(zip(forms, shape, strict=False))
                 if found not in form.exact
             ]
-        index = 0
-        try:
-            for index, convert in conversions:
-                values[index] = convert(values[index])
-        except CodecError as error:
-            raise CodecError(f"{record.__name__}.{names[index]}: {error}") from None
+        if conversions:
+            index = 0
+            try:
+                for index, convert in conversions:
+                    values[index] = convert(values[index])
+            except CodecError as error:
+                raise CodecError(f"{record.__name__}.{names[index]}: {error}") from None
         if is_new:
             known[shape] = conversions  # only of valid records, which have few shapes
-        if not keywords:
-            return record(*values)
-        named = dict(zip(keywords, values[num_positional:], strict=False))
-        return record(*values[:num_positional], **named)
+        return construct(values) if keywords else record(*values)
 
     described = ", ".join(f"{name}: {form.name}" for name, form in zip(names, forms, strict=True))
     return _Form(f"{record.__name__}({described})", encode, decode)
