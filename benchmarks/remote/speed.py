@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks.remote.placements import Placement
 from benchmarks.remote.tables import compared, number
+from friendli_endpoint.bench.load import SendRequest
 from friendli_endpoint.bench.processes import Memory, memory, process_tree
 from friendli_endpoint.bench.report import Table
 from friendli_endpoint.bench.rounds import Measurement, Progress, measure, warm_up, with_client
@@ -62,11 +63,15 @@ def measure_memory(
         BenchError: A server does not start, or does not answer.
     """
     found: dict[str, list[Memory]] = {placement.name: [] for placement in placements}
-    for round_number in range(rounds):
-        inputs = RoundInputs(f"{seed} memory {round_number}", PromptShape(0, 1))
+    inputs = RoundInputs(f"{seed} memory", PromptShape(0, 1))
+
+    async def run_batch(send_request: SendRequest) -> None:
+        await BATCH.run(send_request, inputs)
+
+    for _ in range(rounds):
         for placement in placements:
             with _serving(placement, model) as address:
-                with_client(address, lambda send_request: BATCH.run(send_request, inputs))
+                with_client(address, run_batch)
                 assert address.process_id is not None
                 used = memory(process_tree(address.process_id))
             found[placement.name].append(used)
@@ -108,7 +113,8 @@ def memory_table(found: Mapping[str, Sequence[Memory]]) -> Table:
 @contextmanager
 def _serving(placement: Placement, model: Path) -> Iterator[Address]:
     capacity = ServerCapacity(16, CONTEXT, available_threads())
-    with ours(model, capacity, placement.flags, placement.name) as server:
+    flags = [*placement.flags, "--step-seconds", "600"]  # a busy machine is not a hang
+    with ours(model, capacity, flags, placement.name) as server:
         yield Address(
             server.name,
             server.url,

@@ -94,7 +94,8 @@ def wire_table(costs: Mapping[str, Sequence[WireCost]]) -> Table:
 
 @contextmanager
 def _serving(placement: Placement) -> Iterator[Address]:
-    arguments = ["benchmarks.remote.serving", json.dumps(dict(placement.settings))]
+    settings = {**placement.settings, "step_seconds": 600, "log_level": "warning"}
+    arguments = ["benchmarks.remote.serving", json.dumps(settings)]
     with started(placement.name, arguments) as (process_id, address):
         url = address + DIALECTS["friendli"].path
         yield Address(placement.name, url, "friendli", process_id=process_id)

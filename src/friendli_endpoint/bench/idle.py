@@ -33,7 +33,11 @@ def wait_until_idle(processes: Iterable[int | None]) -> None:
 
 
 def _cpu_seconds(processes: Collection[int | None]) -> float:
-    """Returns the CPU seconds of processes and their descendants, or of the whole machine if an id is None."""
+    """Returns the CPU seconds of processes with their descendants, or of the whole machine.
+
+    Args:
+        processes: Process ids; if one is None, that of the whole machine is returned.
+    """
     if None in processes:
         return machine_cpu_seconds()
     return sum(
