@@ -64,19 +64,19 @@ def build(settings: Settings | None = None) -> FastAPI:
 def create_endpoint(
     settings: Settings,
     *,
-    source: ModelSource | None = None,
     on_ready: Callable[[], None] = lambda: None,
     on_failed: Callable[[StartError], None] | None = None,
+    source: ModelSource | None = None,
 ) -> Endpoint:
     """Creates an endpoint.
 
     Args:
         settings: Settings of the endpoint.
-        source: The model and its engines; by default those of the settings.
         on_ready: Called on the event loop when the model is loaded.
         on_failed: Called on the event loop if the model cannot be loaded. With it, the application
             starts at once and responds 503 until the model is loaded; without it, the application's
             startup waits for the model, and fails if it cannot be loaded.
+        source: The model; None for that of the settings.
 
     Raises:
         StartError: The model's files or the access settings are invalid.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from benchmarks.remote import wire
 from benchmarks.remote.paced import PacedOpener, PacedSource
 from benchmarks.remote.placements import PLACEMENTS, Placement
 from benchmarks.remote.speed import memory_table, speed_table
@@ -107,8 +108,12 @@ def test_memory_is_shown_in_mebibytes() -> None:
 
 
 @pytest.mark.model
-def test_an_engine_in_the_endpoint_and_one_in_a_child_process_are_measured() -> None:
+def test_an_engine_in_the_endpoint_and_one_in_a_child_process_are_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     lines: list[str] = []
+    monkeypatch.setattr(wire, "BATCHES", 1)
+    monkeypatch.setattr(wire, "SINGLES", 1)
     costs = measure_wire(PLACEMENTS[:2], 1, lines.append)
     assert len(lines) == 2
     for (cost,) in costs.values():

@@ -63,7 +63,7 @@ def run(
     Args:
         settings: Settings of the endpoint.
         on_ready: Called when requests are served.
-        source: The model and its engines; by default those of the settings.
+        source: The model; None for that of the settings.
 
     Raises:
         StartError: The model cannot be served, the address cannot be listened on, or the TLS
