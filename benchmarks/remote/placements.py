@@ -1,4 +1,4 @@
-"""Where the engines of a measured endpoint run."""
+"""Placements of the engines of a measured endpoint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ from friendli.models import (
 from friendli_endpoint.chat.prompt.inspection import Rendering, detokenize, rendering
 from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.engine.core.loop import EngineLoop
-from friendli_endpoint.engine.core.outbox import Deliver
+from friendli_endpoint.engine.core.outbox import Deliver, wake_all
 from friendli_endpoint.generation import (
     DecodingRules,
     EngineError,
@@ -153,10 +153,9 @@ class ScriptedLoop:
         assert self._deliver is not None
         if isinstance(message, Started):
             self._submitted_at -= message.queue_seconds + message.prefill_seconds
-        if isinstance(message, Started | EngineError):
-            self._deliver(message)
-        else:
-            self._deliver(Generated(tuple(message), monotonic() - self._submitted_at))
+        if not isinstance(message, Started | EngineError):
+            message = Generated(tuple(message), monotonic() - self._submitted_at)
+        wake_all([self._deliver(message)])
 
 
 CARD = ModelCard("m", 128, 300, 4, None, ("text",), (), True)
