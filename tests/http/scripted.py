@@ -153,9 +153,11 @@ class ScriptedLoop:
         assert self._deliver is not None
         if isinstance(message, Started):
             self._submitted_at -= message.queue_seconds + message.prefill_seconds
-        if not isinstance(message, Started | EngineError):
-            message = Generated(tuple(message), monotonic() - self._submitted_at)
-        wake_all([self._deliver(message)])
+        if isinstance(message, Started | EngineError):
+            wake = self._deliver(message)
+        else:
+            wake = self._deliver(Generated(tuple(message), monotonic() - self._submitted_at))
+        wake_all([wake])
 
 
 CARD = ModelCard("m", 128, 300, 4, None, ("text",), (), True)
