@@ -116,8 +116,9 @@ class PacedLoop:
             wake_all(wakes)
             running = [stream for stream in running if not stream.is_over]
             self._report(StepReport(STEP_SECONDS, tokens, 0, len(running), 0, tokens, SEQUENCES))
-            due = max(due + STEP_SECONDS, monotonic())
-            threading.Event().wait(due - monotonic())
+            if running:  # otherwise the next stream begins at once
+                due = max(due + STEP_SECONDS, monotonic())
+                threading.Event().wait(due - monotonic())
         error = EngineError("the engine is closing", is_closing=True)
         wake_all(stream.deliver(error) for stream in chain(running, self._submitted))
 
