@@ -23,6 +23,7 @@ COMMANDS = {
     "commands": ["benchmarks.endpoint.commands"],
     "schemas": ["benchmarks.endpoint.schemas"],
     "coverage": ["benchmarks.endpoint.schemas.coverage"],
+    "remote": ["benchmarks.remote"],
     "endpoint": [
         *("friendli_endpoint.cli", "bench", "--peer", "llama.cpp"),
         *("--plot", PLOT, "--table"),
@@ -36,6 +37,7 @@ IMAGES = {
     "commands": "![CPU time of commands](images/commands.png)\n\n",
     "schemas": "",
     "coverage": "",
+    "remote": "",
     "endpoint": (
         "![Ratio to llama.cpp's server by workload](images/endpoint.png)\n\n"
         "![Step time by number of streams and by context length](images/endpoint-growth.png)\n\n"

@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from fastapi import FastAPI
 
@@ -20,7 +20,7 @@ from friendli_endpoint.access import policy_of, readable_secrets
 from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.chat.decoding.rules import guide_maker
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource
-from friendli_endpoint.engine.remote.source import FleetSource
+from friendli_endpoint.engine.remote.source import FleetSource, OpenerSource
 from friendli_endpoint.generation import StartError, reason_of
 from friendli_endpoint.http.application import build_app
 from friendli_endpoint.http.policy import Policy
@@ -29,7 +29,7 @@ from friendli_endpoint.service import EndpointService
 from friendli_endpoint.settings import Settings
 from friendli_endpoint.telemetry import Telemetry
 
-__all__ = ["Endpoint", "build", "create_app", "create_endpoint"]
+__all__ = ["Endpoint", "build", "create_app", "create_endpoint", "placed"]
 
 
 log = logging.getLogger("friendli_endpoint")
@@ -66,6 +66,7 @@ def create_endpoint(
     *,
     on_ready: Callable[[], None] = lambda: None,
     on_failed: Callable[[StartError], None] | None = None,
+    source: ModelSource | None = None,
 ) -> Endpoint:
     """Creates an endpoint.
 
@@ -75,12 +76,13 @@ def create_endpoint(
         on_failed: Called on the event loop if the model cannot be loaded. With it, the application
             starts at once and responds 503 until the model is loaded; without it, the application's
             startup waits for the model, and fails if it cannot be loaded.
+        source: The model; None for that of the settings.
 
     Raises:
         StartError: The model's files or the access settings are invalid.
     """
     telemetry = Telemetry(max_teams=settings.team_limit, log_prompts=settings.log_prompts)
-    service = EndpointService(settings, source_of(settings), telemetry)
+    service = EndpointService(settings, source or source_of(settings), telemetry)
     service.check()
     policy = policy_of(settings)
     for path in readable_secrets(settings):
@@ -110,10 +112,18 @@ def source_of(settings: Settings) -> ModelSource:
         adapters={route: Path(path) for route, _, path in adapters},
         num_engines=num_engines,
     )
-    source = LlamaSource(settings.model, options)
+    return placed(LlamaSource(settings.model, options), settings)
+
+
+class PlaceableSource(ModelSource, OpenerSource, Protocol):
+    """A model that this process or another one can open."""
+
+
+def placed(model: PlaceableSource, settings: Settings) -> ModelSource:
+    """Returns a model source whose engines run where the settings say."""
     if not settings.engines:
-        return source
-    return FleetSource(source, guide_maker, settings.engines, settings.step_seconds)
+        return model
+    return FleetSource(model, guide_maker, settings.engines, settings.step_seconds)
 
 
 def create_app(

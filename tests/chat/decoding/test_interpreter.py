@@ -287,7 +287,7 @@ def test_tags_and_white_space_are_output_without_text() -> None:
         OutputSpan(True, b" a", b"a"),
         OutputSpan(True, b" \n</think>", b""),
         OutputSpan(False, b"\n\n", b""),
-        OutputSpan(False, b"4", b"4"),
+        OutputSpan(False, b"4"),
     )
 
 
@@ -295,6 +295,6 @@ def test_tags_and_white_space_are_output_without_text() -> None:
 def test_bytes_after_a_stop_in_the_same_token_are_not_output(later: bytes) -> None:
     interpreter = OutputInterpreter(criteria_of(VOCABULARY, "STOP"), VOCABULARY)
     assert not interpreter.read(VOCABULARY.token_of(b"aS"))
-    assert interpreter.spans(False) == (OutputSpan(False, b"a", b"a"),)
+    assert interpreter.spans(False) == (OutputSpan(False, b"a"),)
     assert interpreter.read(VOCABULARY.token_of(b"TOP" + later))
     assert interpreter.spans(True) == ()

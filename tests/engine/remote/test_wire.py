@@ -265,7 +265,7 @@ def test_a_typical_request_has_at_most_1200_bytes() -> None:
 
 
 def text_event(number: int, logprobs: bool) -> EventBatch:
-    span = OutputSpan(False, b" word", b" word")
+    span = OutputSpan(False, b" word")
     own = TokenLogprob(40_000, -1.25)
     step = TokenStep(0, 40_000, TokenFindings(5, (span,)))
     if logprobs:

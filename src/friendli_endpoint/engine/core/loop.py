@@ -19,7 +19,7 @@ from friendli_endpoint.engine.core.adapters import Adapter, Adapters
 from friendli_endpoint.engine.core.admission import Admission, Demand
 from friendli_endpoint.engine.core.backend import Backend
 from friendli_endpoint.engine.core.execution import EngineConfig, Execution
-from friendli_endpoint.engine.core.outbox import Deliver
+from friendli_endpoint.engine.core.outbox import Deliver, wake_all
 from friendli_endpoint.generation import (
     VERSION,
     EngineError,
@@ -188,7 +188,8 @@ class EngineLoop:
         except Exception as error:
             log.exception("request %s could not be added", request.request_id)
             self._admission.leave(Demand.of(request))
-            deliver(EngineError(f"the request failed in the engine: {reason_of(error)}"))
+            message = f"the request failed in the engine: {reason_of(error)}"
+            wake_all([deliver(EngineError(message))])
 
     def _retire(self, adapter: Adapter) -> None:
         """Makes the engine free an adapter when its last request ends; called with the lock held.

@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,15 @@ class FrameOutbox:
 
     def put(self, message: FromEngine) -> None:
         """Adds a message; called on the event loop."""
-        self._messages.append(message)
+        last = self._messages[-1] if self._messages else None
+        if (
+            isinstance(message, EventBatch)
+            and isinstance(last, EventBatch)
+            and last.number == message.number
+        ):  # events of one request that follow each other are one message
+            self._messages[-1] = EventBatch(last.number, last.events + message.events)
+        else:
+            self._messages.append(message)
         if self._flushing is None:
             self._flushing = self._loop.call_soon(self.flush)
 
@@ -77,27 +84,13 @@ class FrameOutbox:
                 handle.cancel()
         self._flushing = self._reporting = None
         if messages:
-            self._send(list(_merged(messages)))
+            self._send(messages)
 
     def _add_report(self, report: StepReport) -> None:
         """Adds a report, which comes after the events of its step and can wait for the next."""
         self._messages.append(StepDone(report))
         if self._flushing is None and self._reporting is None:
             self._reporting = self._loop.call_later(REPORT_SECONDS, self.flush)
-
-
-def _merged(messages: Iterable[FromEngine]) -> Iterator[FromEngine]:
-    """Yields the messages, with one batch for successive events of the same request."""
-
-    def request_of(message: FromEngine) -> int | None:
-        return message.number if isinstance(message, EventBatch) else None
-
-    for number, group in groupby(messages, request_of):
-        if number is None:
-            yield from group
-        else:
-            batches = (message for message in group if isinstance(message, EventBatch))
-            yield EventBatch(number, tuple(chain.from_iterable(batch.events for batch in batches)))
 
 
 class FrameLogHandler(logging.Handler):
