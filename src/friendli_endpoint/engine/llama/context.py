@@ -72,8 +72,9 @@ class LlamaContext:
         self._main_cache = KVCache(model, sequences, context, threads, flash, MICRO_BATCH)
         self._flash_cache: KVCache | None = None
         self._cache_of = [self._main_cache] * sequences
+        # A moved sequence would lack the positions that left the windows.
         if model.has_windows or not model.on_cpu:
-            return  # a moved sequence would lack the positions that left the windows
+            return
         try:
             max_batch = max(sequences, MAX_FLASH_CHUNK + 1)
             self._flash_cache = KVCache(
