@@ -1,5 +1,6 @@
 """Automatic markers of tests, and a guard against tests that open a model without the marker."""
 
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -124,7 +125,8 @@ def pytest_configure(config: pytest.Config) -> None:
     patch = pytest.MonkeyPatch()
     if path := config.getoption("--library"):
         found = library.find_library(path)
-        patch.setattr(library, "_default_library", lambda: found)
+        default = functools.wraps(library._default_library)(lambda: found)
+        patch.setattr(library, "_default_library", default)
         patch.setenv("FRIENDLI_ENDPOINT_LIBRARY", str(found))
     patch.setattr(LlamaModel, "__init__", _checked_open)
     config.add_cleanup(patch.undo)

@@ -3,6 +3,7 @@
 import ctypes
 import importlib.machinery
 import importlib.util
+import inspect
 import logging
 import re
 import struct
@@ -52,24 +53,29 @@ def test_a_different_default_is_an_unsupported_interface(
 def test_an_unknown_version_is_an_error_that_names_the_supported_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(interface, "KNOWN_VERSIONS", {"9.9.9": "", "9.9.8": ""})
+    monkeypatch.setattr(interface, "KNOWN_VERSIONS", {"9.9.9": (), "9.9.8": ()})
     with pytest.raises(LibraryError, match=r"supports 9\.9\.8, 9\.9\.9"):
         load(find_library())
 
 
-def test_the_layout_is_the_one_in_which_the_default_values_are_read_back(
-    monkeypatch: pytest.MonkeyPatch, loaded: ctypes.CDLL
+def test_a_struct_with_one_field_less_is_an_unsupported_interface(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    layout = loaded.llama_context_default_params.restype
-    (wrong,) = set(bindings.CONTEXT_PARAMS) - {layout}
-    for layouts in [(wrong, layout), (layout, wrong), (layout,)]:
-        monkeypatch.setattr(interface, "CONTEXT_PARAMS", layouts)
-        library = load(find_library())
-        assert library.llama_context_default_params.restype is layout
-        assert library.llama_init_from_model.argtypes[1] is layout
-        assert library.llama_context_default_params().n_batch == 2048
-    monkeypatch.setattr(interface, "CONTEXT_PARAMS", (wrong,))
+    fields = [f for f in bindings.ContextParams._fields_ if f[0] != "moe_cache_size"]
+    older = type("OlderParams", (ctypes.Structure,), {"_fields_": fields})
+    monkeypatch.setitem(bindings.SIGNATURES, "llama_context_default_params", (older, ()))
     with pytest.raises(LibraryError, match="unsupported interface"):
+        load(find_library())
+
+
+def test_a_larger_struct_of_the_library_overwrites_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = type("FirstParams", (ctypes.Structure,), {"_fields_": [("n_ctx", ctypes.c_uint32)]})
+    name = "llama_context_default_params"
+    monkeypatch.setitem(bindings.SIGNATURES, name, (first, ()))
+    monkeypatch.setitem(bindings.KNOWN_DEFAULTS, name, {"n_ctx": 511})
+    with pytest.raises(LibraryError, match="n_ctx is 512, expected 511"):
         load(find_library())
 
 
@@ -162,6 +168,9 @@ def _package(folder: Path) -> importlib.machinery.ModuleSpec:
 def test_a_missing_package_is_an_error_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    # The option `--library` of the tests replaces the default.
+    default = inspect.unwrap(interface._default_library)
+    monkeypatch.setattr(interface, "_default_library", default)
     _replace_spec(monkeypatch, None)
     with pytest.raises(LibraryError, match=re.escape(install_extra("endpoint"))):
         find_library()

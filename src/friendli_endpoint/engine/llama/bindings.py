@@ -1,9 +1,9 @@
-"""ctypes declarations of llama.cpp: functions, structs, their known layouts and default values.
+"""ctypes declarations of llama.cpp: functions, structs and their default values.
 
 Struct layouts change between builds without notice, and a wrong layout corrupts memory. The version
 of a library does not determine its layout, because development versions span many builds. So
-`library.py` reads the default parameter structs of a library with each known layout, and uses the
-one in which every value is at its place. This module contains declarations only.
+`library.py` also reads the default parameter structs of a library, and rejects one in which a value
+is not at its place. This module contains declarations only.
 """
 
 from ctypes import (
@@ -21,7 +21,6 @@ from ctypes import c_uint32 as u32
 from ctypes import c_uint64 as u64
 
 __all__ = [
-    "CONTEXT_PARAMS",
     "FLASH_ATTENTION_AUTO",
     "FLASH_ATTENTION_OFF",
     "FLASH_ATTENTION_ON",
@@ -35,11 +34,14 @@ __all__ = [
 ]
 
 KNOWN_VERSIONS = {
-    "0.4.1-dev": "b11063 (xllamacpp 2026.9)",
-    "0.6.0-dev": "b11549 (xllamacpp 2026.10)",
-    "0.7.0-dev": "b11669 (cyllama-vulkan 0.7.0), b11739 (llama-cpp-py-sync 0.11739)",
+    "0.6.0-dev": ("b11549",),
+    "0.7.0-dev": ("b11669", "b11739"),
 }
-"""Supported values of `llama_version()`, and the builds with which they were tested."""
+"""Supported values of `llama_version()`, and the builds with which they were tested.
+
+The struct layouts are those of b11548 to b11739. Until b11391, `moe_cache_size` was not there yet,
+and the states of sequences had another layout, so that short ones had no flash attention.
+"""
 
 LOAD_MODE_AUTO, LAZY_MODE_AUTO, SPLIT_MODE_LAYER = -1, 1, 1
 FLASH_ATTENTION_AUTO, FLASH_ATTENTION_OFF, FLASH_ATTENTION_ON = -1, 0, 1
@@ -71,62 +73,49 @@ class ModelParams(Structure):
     )
 
 
-_CONTEXT_FIELDS: tuple[tuple[str, type], ...] = (
-    ("n_ctx", u32),
-    ("n_batch", u32),
-    ("n_ubatch", u32),
-    ("n_seq_max", u32),
-    ("n_rs_seq", u32),
-    ("n_outputs_max", u32),
-    ("n_outputs_max_per_seq", u32),
-    ("n_threads", c_int32),
-    ("n_threads_batch", c_int32),
-    ("ctx_type", c_int32),
-    ("rope_scaling_type", c_int32),
-    ("pooling_type", c_int32),
-    ("attention_type", c_int32),
-    ("flash_attn_type", c_int32),
-    ("rope_freq_base", c_float),
-    ("rope_freq_scale", c_float),
-    ("yarn_ext_factor", c_float),
-    ("yarn_attn_factor", c_float),
-    ("yarn_beta_fast", c_float),
-    ("yarn_beta_slow", c_float),
-    ("yarn_orig_ctx", u32),
-    ("defrag_thold", c_float),
-    ("cb_eval", c_void_p),
-    ("cb_eval_user_data", c_void_p),
-    ("type_k", c_int32),
-    ("type_v", c_int32),
-    ("moe_cache_size", c_size_t),
-    ("abort_callback", c_void_p),
-    ("abort_callback_data", c_void_p),
-    ("embeddings", c_bool),
-    ("offload_kqv", c_bool),
-    ("no_perf", c_bool),
-    ("op_offload", c_bool),
-    ("swa_full", c_bool),
-    ("kv_unified", c_bool),
-    ("samplers", c_void_p),
-    ("n_samplers", c_size_t),
-    ("ctx_other", c_void_p),
-)
-
-
 class ContextParams(Structure):
     """`struct llama_context_params`."""
 
-    _fields_ = _CONTEXT_FIELDS
-
-
-class OldContextParams(Structure):
-    """`struct llama_context_params` before `moe_cache_size` was added."""
-
-    _fields_ = tuple(field for field in _CONTEXT_FIELDS if field[0] != "moe_cache_size")
-
-
-CONTEXT_PARAMS: tuple[type[Structure], ...] = (ContextParams, OldContextParams)
-"""Known layouts of `struct llama_context_params`, the newest first."""
+    _fields_ = (
+        ("n_ctx", u32),
+        ("n_batch", u32),
+        ("n_ubatch", u32),
+        ("n_seq_max", u32),
+        ("n_rs_seq", u32),
+        ("n_outputs_max", u32),
+        ("n_outputs_max_per_seq", u32),
+        ("n_threads", c_int32),
+        ("n_threads_batch", c_int32),
+        ("ctx_type", c_int32),
+        ("rope_scaling_type", c_int32),
+        ("pooling_type", c_int32),
+        ("attention_type", c_int32),
+        ("flash_attn_type", c_int32),
+        ("rope_freq_base", c_float),
+        ("rope_freq_scale", c_float),
+        ("yarn_ext_factor", c_float),
+        ("yarn_attn_factor", c_float),
+        ("yarn_beta_fast", c_float),
+        ("yarn_beta_slow", c_float),
+        ("yarn_orig_ctx", u32),
+        ("defrag_thold", c_float),
+        ("cb_eval", c_void_p),
+        ("cb_eval_user_data", c_void_p),
+        ("type_k", c_int32),
+        ("type_v", c_int32),
+        ("moe_cache_size", c_size_t),
+        ("abort_callback", c_void_p),
+        ("abort_callback_data", c_void_p),
+        ("embeddings", c_bool),
+        ("offload_kqv", c_bool),
+        ("no_perf", c_bool),
+        ("op_offload", c_bool),
+        ("swa_full", c_bool),
+        ("kv_unified", c_bool),
+        ("samplers", c_void_p),
+        ("n_samplers", c_size_t),
+        ("ctx_other", c_void_p),
+    )
 
 
 class Batch(Structure):
@@ -203,7 +192,7 @@ SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "ggml_backend_dev_type": (c_int32, (c_void_p,)),
     "ggml_backend_dev_memory": (None, (c_void_p, POINTER(c_size_t), POINTER(c_size_t))),
 }
-"""Result and parameter types of the functions; those of parameter structs depend on the layout."""
+"""Result and parameter types of the functions."""
 
 KNOWN_DEFAULTS: dict[str, dict[str, object]] = {
     "llama_model_default_params": {
@@ -254,4 +243,4 @@ KNOWN_DEFAULTS: dict[str, dict[str, object]] = {
         "ctx_other": None,
     },
 }
-"""Values of the default parameter structs by which a layout is recognised."""
+"""Values of the default parameter structs by which their layouts are recognised."""

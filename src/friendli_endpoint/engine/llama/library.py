@@ -1,7 +1,7 @@
 """Finds and loads the llama.cpp library, and checks that the declarations match it.
 
 A wrong struct layout corrupts memory. So a library of an unknown version is rejected, and so is one
-whose default parameter structs have no known layout; see `bindings.py`.
+whose default parameter structs have another layout; see `bindings.py`.
 """
 
 import ctypes
@@ -16,12 +16,10 @@ from pathlib import Path
 from friendli._install import install_extra
 from friendli_endpoint.engine.llama.backends import devices, load_backends
 from friendli_endpoint.engine.llama.bindings import (
-    CONTEXT_PARAMS,
     KNOWN_DEFAULTS,
     KNOWN_VERSIONS,
     SIGNATURES,
     LogCallback,
-    ModelParams,
 )
 from friendli_endpoint.generation import StartError
 
@@ -37,7 +35,7 @@ _LIBRARY_NAME = re.compile(
 )
 
 _MAX_STRUCT_BYTES = 1024
-"""Size of the buffer for a struct of unknown layout, in bytes; the known ones have up to 184."""
+"""Size of the buffer for a struct of unknown layout, in bytes; the known ones have up to 192."""
 
 
 class LibraryError(StartError):
@@ -107,7 +105,8 @@ def load(path: Path) -> ctypes.CDLL:
         function.restype = result
         function.argtypes = arguments
     _check_version(library, path)
-    _declare_layout(library, path)
+    for name in KNOWN_DEFAULTS:
+        _check_layout(library, path, name)
     library.llama_log_set(_forward_log, None)
     library.llama_backend_init()
     load_backends(library, path)
@@ -138,31 +137,16 @@ def _check_version(library: ctypes.CDLL, path: Path) -> None:
         )
 
 
-def _declare_layout(library: ctypes.CDLL, path: Path) -> None:
-    """Declares the parameter structs in the layout in which their default values are read back."""
-    _check_layout(library, path, "llama_model_default_params", ModelParams)
-    errors = []
-    for layout in CONTEXT_PARAMS:
-        try:
-            _check_layout(library, path, "llama_context_default_params", layout)
-        except LibraryError as error:
-            errors.append(error)
-        else:
-            library.llama_init_from_model.argtypes = (ctypes.c_void_p, layout)
-            return
-    raise errors[0]
-
-
-def _check_layout(
-    library: ctypes.CDLL, path: Path, name: str, layout: type[ctypes.Structure]
-) -> None:
-    """Sets the result type of a function that returns default parameters, if it has this layout."""
+def _check_layout(library: ctypes.CDLL, path: Path, name: str) -> None:
+    """Checks the values of the parameter struct that a function returns."""
+    function = getattr(library, name)
+    layout = function.restype
     size = _MAX_STRUCT_BYTES - ctypes.sizeof(layout)
     fields = [("params", layout), ("rest", ctypes.c_ubyte * size)]
-    function = getattr(library, name)
     # The function writes as many bytes as its own struct has, which may be larger.
     function.restype = type("PaddedParams", (ctypes.Structure,), {"_fields_": fields})
     defaults = function().params
+    function.restype = layout
     for field, value in KNOWN_DEFAULTS[name].items():
         actual = getattr(defaults, field)
         if actual != value:
@@ -170,7 +154,6 @@ def _check_layout(
                 f"the library {path} has an unsupported interface: "
                 f"{name}().{field} is {actual!r}, expected {value!r}"
             )
-    function.restype = layout
 
 
 _WARNING = 3

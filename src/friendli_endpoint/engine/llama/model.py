@@ -105,10 +105,10 @@ class LlamaModel:
         self.library = library
         self.path = path
         self.name = path.stem
+        check_file(path)
         used = [device for device in devices(library) if gpu_layers or not device.is_gpu]
         self.devices = tuple(device.name for device in used)
         self.on_cpu = all(device.kind == "CPU" for device in used)
-        check_file(path)
         with _files_to_load(path, split_q4_1 and self.on_cpu) as (file, offsets):
             self.kernels = (
                 choose_kernels(file.tensors) if self.on_cpu else Kernels(are_measured=False)
