@@ -251,7 +251,7 @@ def test_layers_for_a_missing_gpu_are_a_problem(
 
 @pytest.mark.usefixtures("untried")
 def test_a_missing_openmp_library_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(_path: Path) -> None:
+    def load(_path: Path, gpu: bool) -> None:
         raise LibraryError("libgomp.so.1: cannot open shared object file")
 
     monkeypatch.setattr(checks, "load", load)

@@ -111,7 +111,7 @@ def _library(path: Path | None) -> tuple[ctypes.CDLL | None, CheckResult]:
     """Checks the C library; also returns it if it can be used."""
     try:
         found = find_library(path)
-        library = load(found)
+        library = load(found, gpu=True)
     except LibraryError as error:
         fix = install_extra("endpoint") if path is None else "set --library to another file"
         if "libgomp" in str(error):

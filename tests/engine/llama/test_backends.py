@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from friendli_endpoint.engine.llama import backends
 from friendli_endpoint.engine.llama.backends import Device, devices, load_backends
 from friendli_endpoint.engine.llama.library import find_library, load
 
@@ -28,14 +29,14 @@ class ScriptedLibrary:
     def ggml_backend_reg_count(self) -> int:
         return self.num_backends
 
-    def ggml_backend_load_all_from_path(self, folder: bytes) -> None:
-        self.num_backends += 1
-        self.loaded.append(folder.decode())
-
     def ggml_backend_load(self, path: bytes) -> int:
         self.num_backends += 1
         self.loaded.append(Path(path.decode()).name)
         return 1
+
+    @property
+    def _handle(self) -> int:
+        return -id(self)
 
     def ggml_backend_dev_count(self) -> int:
         return len(self.found)
@@ -66,34 +67,58 @@ class ScriptedLibrary:
 FILES = [
     "libggml-2f623e0b.so.0.27.0",
     "libggml-base-82914aef.so.0.27.0",
-    "libggml-cpu-0786c92d.so",
-    "libggml-cpu-haswell-1.so",
+    "libggml-base.so",
+    "libggml-cpu-haswell.so",
+    "libggml-cpu-zen4.so",
     "libggml-cuda.so",
     "libggml-rpc-77.txt",
     "libggml-vulkan-4062e2a6.so",
     "libllama-af9aab63.so.0.7.0",
 ]
+GPU_BACKENDS = ["libggml-cuda.so", "libggml-vulkan-4062e2a6.so"]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A library in a folder with backends, most of which have a hash in their names."""
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A library in a folder with backends, of which the one for Haswell suits the processor."""
     for name in FILES:
         (tmp_path / name).touch()
+    monkeypatch.setattr(backends, "_score", lambda file: 64 if "haswell" in file.name else 0)
+    monkeypatch.setattr(backends, "_loaded", {})
     return tmp_path / FILES[-1]
 
 
-def test_backends_that_llama_cpp_does_not_find_by_name_are_loaded_once(path: Path) -> None:
+def test_only_the_best_backend_for_the_processor_is_loaded_without_gpus(path: Path) -> None:
     library = ScriptedLibrary()
     for _ in range(2):
-        load_backends(library.as_library(), path)
-    assert library.loaded == [str(path.parent), "libggml-vulkan-4062e2a6.so"]
+        load_backends(library.as_library(), path, gpu=False)
+    assert library.loaded == ["libggml-cpu-haswell.so"]
 
 
-def test_nothing_is_loaded_into_a_library_with_backends(path: Path) -> None:
+def test_backends_for_gpus_are_loaded_once_whatever_their_names(path: Path) -> None:
+    library = ScriptedLibrary()
+    for gpu in (False, True, True, False):
+        load_backends(library.as_library(), path, gpu)
+    assert library.loaded == ["libggml-cpu-haswell.so", *GPU_BACKENDS]
+
+
+def test_nothing_is_loaded_into_a_library_with_linked_backends(path: Path) -> None:
     library = ScriptedLibrary(num_backends=2)
-    load_backends(library.as_library(), path)
+    load_backends(library.as_library(), path, gpu=True)
     assert library.loaded == []
+
+
+def test_a_folder_without_backends_loads_nothing(path: Path, tmp_path: Path) -> None:
+    library = ScriptedLibrary()
+    (tmp_path / "empty").mkdir()
+    load_backends(library.as_library(), tmp_path / "empty" / "libllama.so", gpu=True)
+    assert library.loaded == []
+
+
+def test_a_backend_that_cannot_be_asked_does_not_suit(tmp_path: Path) -> None:
+    (tmp_path / "libggml-cpu.so").write_bytes(b"not a library")
+    assert backends._score(tmp_path / "libggml-cpu.so") == 0
+    assert backends._score(find_library()) == 0
 
 
 def test_devices_are_described() -> None:

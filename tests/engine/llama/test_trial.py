@@ -104,7 +104,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     scene = Scene()
     for name in ("_exit_with_parent", "_set_process_limits", "find_library"):
         monkeypatch.setattr(trial, name, lambda *_paths: None)
-    monkeypatch.setattr(trial, "load", lambda _path: None)
+    monkeypatch.setattr(trial, "load", lambda _path, gpu: None)
     monkeypatch.setattr(trial, "LlamaModel", scene.open)
     monkeypatch.setattr(trial, "LlamaVocabulary", scene.vocabulary)
     monkeypatch.setattr(

@@ -3,14 +3,18 @@
 import ctypes
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 __all__ = ["Device", "devices", "load_backends"]
 
-_RENAMED_BACKEND = re.compile(r"(lib)?ggml-(?!base-|cpu-)[a-z]+-[^.]+\.(so|dylib|dll)")
-"""File names of backends to which the packaging of a wheel has added a hash."""
+_BACKEND = re.compile(r"(lib)?ggml-(?P<kind>[a-z]+)(-[^.]+)?\.(so|dylib|dll)")
+"""File names of backends, to which the packaging of a wheel may have added a hash."""
+
+_loaded: dict[int, set[Path]] = {}
+"""Files of the backends that were loaded into each build with dynamic backends, by its handle."""
 
 _lock = threading.Lock()
 
@@ -44,24 +48,48 @@ class Device:
         return self.kind in ("GPU", "integrated GPU")
 
 
-def load_backends(library: ctypes.CDLL, path: Path) -> None:
-    """Loads the backends that lie beside a library; does nothing if it has backends already.
+def load_backends(library: ctypes.CDLL, path: Path, gpu: bool) -> None:
+    """Loads the backends that lie beside a library into it, unless they are linked into it.
 
-    Builds with dynamic backends have none at first. llama.cpp finds those of the processor by the
-    pattern of their file name, and others only by their exact name, so a backend that a wheel
-    contains under another name is loaded explicitly.
+    llama.cpp's own search finds backends only by their exact names, except those of processors.
 
     Args:
         library: The library, with its functions declared.
         path: The file of the library.
+        gpu: Whether to load other backends than that of the processor, which may allocate memory
+            and start threads. They can also be loaded later.
     """
+    handle: int = library._handle
     with _lock:
-        if library.ggml_backend_reg_count():
+        if handle not in _loaded and library.ggml_backend_reg_count():
             return
-        library.ggml_backend_load_all_from_path(str(path.parent).encode())
-        for file in sorted(path.parent.iterdir()):
-            if _RENAMED_BACKEND.fullmatch(file.name):
+        loaded = _loaded.setdefault(handle, set())
+        for file in _backend_files(path.parent, gpu):
+            if file not in loaded:
                 library.ggml_backend_load(str(file).encode())
+                loaded.add(file)
+
+
+def _backend_files(folder: Path, gpu: bool) -> Iterator[Path]:
+    """Yields the backends to load: of those for processors, only the best for this one."""
+    kinds: dict[str, list[Path]] = {}
+    for file in sorted(folder.iterdir()):
+        if found := _BACKEND.fullmatch(file.name):
+            kinds.setdefault(found["kind"], []).append(file)
+    kinds.pop("base", None)
+    if variants := kinds.pop("cpu", None):
+        yield max(variants, key=_score)
+    if gpu:
+        for files in kinds.values():
+            yield from files
+
+
+def _score(file: Path) -> int:
+    """Returns how well a backend suits this processor; 0 if it cannot run here."""
+    try:
+        return int(ctypes.CDLL(str(file)).ggml_backend_score())
+    except (AttributeError, OSError):
+        return 0
 
 
 def devices(library: ctypes.CDLL) -> tuple[Device, ...]:

@@ -183,7 +183,6 @@ SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
         (c_void_p, c_int32, c_char_p, c_int32, c_int32, c_bool),
     ),
     "ggml_backend_load": (c_void_p, (c_char_p,)),
-    "ggml_backend_load_all_from_path": (None, (c_char_p,)),
     "ggml_backend_reg_count": (c_size_t, ()),
     "ggml_backend_dev_count": (c_size_t, ()),
     "ggml_backend_dev_get": (c_void_p, (c_size_t,)),

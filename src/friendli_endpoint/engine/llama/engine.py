@@ -118,7 +118,7 @@ class LlamaSource:
         """
         locate(self._path, self._options.library)
         if self._options.gpu_layers:
-            check_gpu(load(self._library))
+            check_gpu(load(self._library, gpu=True))
 
     def vocabulary(self) -> Vocabulary:
         """Loads the vocabulary of the file; takes a second or more, as the file is tried first.
@@ -240,7 +240,7 @@ class TriedModel:
         like: ModelCard | None,
     ) -> tuple[EngineLoop, ModelCard]:
         options = self.options
-        library = load(find_library(options.library))
+        library = load(find_library(options.library), gpu=options.gpu_layers > 0)
         model = LlamaModel(library, self.path, options.split_q4_1, gpu_layers=options.gpu_layers)
         free_bytes = available_memory()
         if free_bytes is not None:

@@ -79,13 +79,14 @@ def _library_in(folder: Path) -> Path:
     return min(found, key=lambda path: (len(path.parts), len(path.name), path.name))
 
 
-def load(path: Path) -> ctypes.CDLL:
+def load(path: Path, gpu: bool = False) -> ctypes.CDLL:
     """Loads the library and its backends, and declares its functions.
 
     From then on, llama.cpp logs to the logger `friendli_endpoint.llama`.
 
     Args:
         path: The file, as `find_library` returns it.
+        gpu: Whether to load backends for other devices than processors, too.
 
     Raises:
         LibraryError: The library cannot be loaded, lacks a function, has an unsupported version or
@@ -109,7 +110,7 @@ def load(path: Path) -> ctypes.CDLL:
         _check_layout(library, path, name)
     library.llama_log_set(_forward_log, None)
     library.llama_backend_init()
-    load_backends(library, path)
+    load_backends(library, path, gpu)
     if not any(device.kind == "CPU" for device in devices(library)):
         raise LibraryError(f"the library {path} has no CPU backend in its folder")
     return library

@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _try(library_path: Path | None, gpu_layers: int, path: Path, adapters: Iterable[Path]) -> None:
     print(path, flush=True)
-    library = load(find_library(library_path))
+    library = load(find_library(library_path), gpu=gpu_layers > 0)
     _report_failed_allocations()
     model = LlamaModel(library, path, split_q4_1=False, repack=False, gpu_layers=gpu_layers)
     if model.train_context < 1:
