@@ -1,5 +1,6 @@
 """Automatic markers of tests, and a guard against tests that open a model without the marker."""
 
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from friendli_endpoint.engine.llama import library
 from friendli_endpoint.engine.llama.model import LlamaModel
 
 TESTS = Path(__file__).parent
@@ -115,8 +117,17 @@ def _check_process(event: str, args: tuple[object, ...]) -> None:
             _check_marked("starts a process that opens a model")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--library", type=Path, help="llama.cpp library: a file or a folder")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     patch = pytest.MonkeyPatch()
+    if path := config.getoption("--library"):
+        found = library.find_library(path)
+        default = functools.wraps(library._default_library)(lambda: found)
+        patch.setattr(library, "_default_library", default)
+        patch.setenv("FRIENDLI_ENDPOINT_LIBRARY", str(found))
     patch.setattr(LlamaModel, "__init__", _checked_open)
     config.add_cleanup(patch.undo)
     sys.addaudithook(_check_process)

@@ -104,6 +104,8 @@ def source_of(settings: Settings) -> ModelSource:
         threads=settings.threads,
         split_q4_1=settings.repack == "auto",
         repack_into=cache_folder() / "repacked" if settings.repack == "q8_0" else None,
+        library=settings.library,
+        gpu_layers=settings.gpu_layers,
         drafts=settings.speculation,
         max_queue=-(-settings.max_queue // num_engines),
         max_queue_tokens=-(-settings.max_queue_tokens // num_engines),

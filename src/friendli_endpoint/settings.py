@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     """Folder that an administrator may load adapters from at runtime."""
     max_adapters: Annotated[int, Field(ge=0, le=1024), Flag("Model")] = 16
     """Maximum number of loaded adapters, those of --adapter included; up to 1024."""
+    library: Annotated[Path | None, Flag("Model", "that of the package xllamacpp")] = None
+    """llama.cpp library: its file, or a folder that contains it."""
+    gpu_layers: Annotated[int, Field(ge=0, le=1 << 16), Flag("Model")] = 0
+    """Number of layers that GPUs compute, if the library has a backend for them."""
 
     engines: Annotated[int, Field(ge=0, le=64), Flag("Capacity", "in this process")] = 0
     """Number of engines, each in a process of its own, which is replaced if it ends; up to 64."""

@@ -54,7 +54,8 @@ class ModelCard:
         modalities: Kinds of prompt segments that the model supports, such as `text`.
         adapters: Routes of the loaded adapters, which requests may name.
         deterministic: Whether the same request with the same seed gives the same bytes, whatever
-            else is computed at the same time.
+            else is computed at the same time; false where that was not measured.
+        devices: Names of the devices that compute, such as `CPU`; empty if they are not known.
     """
 
     name: str
@@ -65,6 +66,7 @@ class ModelCard:
     modalities: tuple[str, ...]
     adapters: tuple[str, ...]
     deterministic: bool
+    devices: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

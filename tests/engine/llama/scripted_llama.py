@@ -9,8 +9,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from friendli_endpoint.engine.llama.bindings import Batch, ContextParams
 from friendli_endpoint.engine.llama.kernels import Kernels
-from friendli_endpoint.engine.llama.library import Batch, ContextParams
 from friendli_endpoint.engine.llama.model import LlamaModel
 
 __all__ = ["SIZE", "ScriptedLibrary", "logits_after", "model_of"]

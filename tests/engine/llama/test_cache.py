@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from friendli_endpoint.engine.core.backend import MAX_RUN, Logits
+from friendli_endpoint.engine.llama.bindings import FLASH_ATTENTION_OFF, FLASH_ATTENTION_ON
 from friendli_endpoint.engine.llama.cache import DecodeError, KVCache
-from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, FLASH_ATTENTION_ON
 from friendli_endpoint.engine.llama.model import ModelError
 from tests.engine.llama.scripted_llama import SIZE, ScriptedLibrary, logits_after, model_of
 from tests.engine.slot_ids import slot_ids

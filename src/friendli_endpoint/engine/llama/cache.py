@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 
 from friendli_endpoint.engine.core.backend import MAX_RUN, Logits, SlotId, Tokens
 from friendli_endpoint.engine.llama.batches import contiguous_batches, group_by_length
-from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, FLASH_ATTENTION_ON, Batch
+from friendli_endpoint.engine.llama.bindings import (
+    FLASH_ATTENTION_AUTO,
+    FLASH_ATTENTION_OFF,
+    FLASH_ATTENTION_ON,
+    Batch,
+)
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
 from friendli_endpoint.engine.llama.seq_ids import SeqId, SeqIdMap
 from friendli_endpoint.engine.llama.values import State
@@ -24,6 +29,13 @@ __all__ = ["DecodeError", "KVCache"]
 
 MAX_MOVED_BYTES = 1 << 30
 """Maximum size in bytes of the KV caches that are copied while two sequences swap their ids."""
+
+
+_FLASH_ATTENTION = {
+    None: FLASH_ATTENTION_AUTO,
+    False: FLASH_ATTENTION_OFF,
+    True: FLASH_ATTENTION_ON,
+}
 
 
 class DecodeError(Exception):
@@ -40,7 +52,7 @@ class KVCache:
         sequences: Number of sequences.
         context: Capacity of each sequence, in tokens.
         threads: Number of compute threads.
-        flash: Whether to use llama.cpp's flash attention.
+        flash: Whether to use llama.cpp's flash attention; None where the device supports it.
         max_batch: Maximum number of tokens in a batch.
 
     Raises:
@@ -53,7 +65,7 @@ class KVCache:
         sequences: int,
         context: int,
         threads: int,
-        flash: bool,
+        flash: bool | None,
         max_batch: int,
     ) -> None:
         library = self._library = model.library
@@ -63,7 +75,7 @@ class KVCache:
         params.n_batch = params.n_ubatch = max_batch
         params.n_outputs_max = max(sequences, MAX_RUN)
         params.n_threads = params.n_threads_batch = threads
-        params.flash_attn_type = FLASH_ATTENTION_ON if flash else FLASH_ATTENTION_OFF
+        params.flash_attn_type = _FLASH_ATTENTION[flash]
         params.kv_unified = False
         pointer = library.llama_init_from_model(model.pointer, params)
         if not pointer:

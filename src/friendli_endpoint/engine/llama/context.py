@@ -14,6 +14,9 @@ In the flash cache, the bits of flash attention do not depend on the batch. llam
 prompt chunks in tiles from 64 tokens on, so chunks are smaller there. It divides the positions of a
 single token among threads from 512 positions on, so the cache is smaller than that. So in the flash
 cache, decoded tokens have the bits of prefilled ones, if the types of the weights allow it.
+
+Other devices than processors were not measured. With them, there is only the main cache, and
+llama.cpp chooses the attention.
 """
 
 import logging
@@ -65,11 +68,13 @@ class LlamaContext:
     def __init__(self, model: LlamaModel, sequences: int, context: int, threads: int) -> None:
         self._model = model
         self._adapters_to_free: set[int] = set()
-        self._main_cache = KVCache(model, sequences, context, threads, False, MICRO_BATCH)
+        flash = False if model.on_cpu else None
+        self._main_cache = KVCache(model, sequences, context, threads, flash, MICRO_BATCH)
         self._flash_cache: KVCache | None = None
         self._cache_of = [self._main_cache] * sequences
-        if model.has_windows:
-            return  # a moved sequence would lack the positions that left the windows
+        # A moved sequence would lack the positions that left the windows.
+        if model.has_windows or not model.on_cpu:
+            return
         try:
             max_batch = max(sequences, MAX_FLASH_CHUNK + 1)
             self._flash_cache = KVCache(

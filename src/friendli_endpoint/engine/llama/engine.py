@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from friendli_endpoint.engine.llama.capacity import (
 )
 from friendli_endpoint.engine.llama.context import FLASH_CACHE_TOKENS, LlamaContext
 from friendli_endpoint.engine.llama.gguf.repack import repack
-from friendli_endpoint.engine.llama.library import find_library, load
+from friendli_endpoint.engine.llama.library import check_gpu, find_library, load
 from friendli_endpoint.engine.llama.model import (
     LlamaModel,
     ModelError,
@@ -66,6 +66,8 @@ class LlamaOptions:
             faster; see `gguf/split.py`.
         repack_into: Folder for a copy of the model in Q8_0, which is then served; None serves the
             file as it is.
+        library: As for `find_library`.
+        gpu_layers: Number of layers that GPUs compute; see `LlamaModel`.
         drafts: Whether tokens of a choice that runs alone may be drafted, where that changes no
             bit of the output.
         max_queue: Maximum number of waiting requests.
@@ -83,6 +85,8 @@ class LlamaOptions:
     threads: int | None = None
     split_q4_1: bool = True
     repack_into: Path | None = None
+    library: Path | None = None
+    gpu_layers: int = 0
     drafts: bool = True
     max_queue: int = 1024
     max_queue_tokens: int = 1 << 20
@@ -103,15 +107,18 @@ class LlamaSource:
     def __init__(self, path: Path | None, options: LlamaOptions) -> None:
         self._path = path
         self._options = options
-        self._trials = Trials()
+        self._trials = Trials(options.library, options.gpu_layers)
 
     def check(self) -> None:
         """Checks quickly that the C library is usable and that the file looks like a model.
 
         Raises:
-            StartError: The library or the file is missing or invalid.
+            StartError: The library or the file is missing or invalid, or GPU layers are set and
+                the library finds no GPU.
         """
-        locate(self._path)
+        locate(self._path, self._options.library)
+        if self._options.gpu_layers:
+            check_gpu(load(self._library, gpu=True))
 
     def vocabulary(self) -> Vocabulary:
         """Loads the vocabulary of the file; takes a second or more, as the file is tried first.
@@ -119,11 +126,11 @@ class LlamaSource:
         Raises:
             StartError: The file cannot be served.
         """
-        return load_vocabulary(self._model)
+        return load_vocabulary(self._library, self._model)
 
     def vocabulary_loader(self) -> Callable[[], Vocabulary]:
         """Returns a function that loads the vocabulary in another process; it can be pickled."""
-        return partial(load_vocabulary, self._model)
+        return partial(load_vocabulary, self._library, self._model)
 
     def open(
         self, make_guide: GuideMaker, report: Callable[[StepReport], None] = lambda _report: None
@@ -148,16 +155,21 @@ class LlamaSource:
             StartError: The model file or one of the adapters cannot be served.
         """
         self._trials.try_adapters(self._model, list(self._options.adapters.values()))
-        return TriedModel(self._model, self._options, self._trials)
+        options = replace(self._options, library=self._library)
+        return TriedModel(self._model, options, self._trials)
 
     def close(self) -> None:
         """Kills running trials; afterwards nothing can be opened."""
         self._trials.close()
 
+    @property
+    def _library(self) -> Path:
+        return find_library(self._options.library)
+
     @cached_property
     def _model(self) -> Path:
         """The file to serve, repacked if the options ask for it, after a successful trial."""
-        model = locate(self._path)
+        model = locate(self._path, self._options.library)
         if self._options.repack_into is not None:
             model = repack(model, self._options.repack_into)
         self._trials.try_model(model)
@@ -171,15 +183,12 @@ class TriedModel:
     Attributes:
         path: The model file.
         options: Options of the engine.
-        trials: Trials of the adapters that are loaded later; another process makes its own.
+        trials: Trials of the adapters that are loaded later.
     """
 
     path: Path
     options: LlamaOptions
     trials: Trials = field(default_factory=Trials, compare=False)
-
-    def __reduce__(self) -> tuple[type["TriedModel"], tuple[Path, LlamaOptions]]:
-        return TriedModel, (self.path, self.options)
 
     def __call__(
         self,
@@ -231,7 +240,8 @@ class TriedModel:
         like: ModelCard | None,
     ) -> tuple[EngineLoop, ModelCard]:
         options = self.options
-        model = LlamaModel(load(find_library()), self.path, options.split_q4_1)
+        library = load(find_library(options.library), gpu=options.gpu_layers > 0)
+        model = LlamaModel(library, self.path, options.split_q4_1, gpu_layers=options.gpu_layers)
         free_bytes = available_memory()
         if free_bytes is not None:
             free_bytes //= options.num_engines
@@ -268,6 +278,7 @@ class TriedModel:
             modalities=("text",),
             adapters=(),
             deterministic=model.kernels.are_measured,
+            devices=model.devices,
         )
 
     def _capacity(self, model: LlamaModel, free_bytes: int | None) -> EngineCapacity:
@@ -293,19 +304,23 @@ class TriedModel:
             raise AdapterError(str(error)) from error
 
 
-def load_vocabulary(path: Path) -> Vocabulary:
-    """Loads the vocabulary of a GGUF file, which has been checked."""
-    return LlamaVocabulary(VocabularyFile(load(find_library()), path))
+def load_vocabulary(library: Path, path: Path) -> Vocabulary:
+    """Loads the vocabulary of a GGUF file, which has been checked, with the library in a file."""
+    return LlamaVocabulary(VocabularyFile(load(library), path))
 
 
-def locate(path: Path | None) -> Path:
+def locate(path: Path | None, library: Path | None = None) -> Path:
     """Returns the model file to serve after a quick check: the given one, or the embedded one.
+
+    Args:
+        path: The model file; None for the embedded model.
+        library: As for `find_library`.
 
     Raises:
         StartError: The file is missing or is not a GGUF file, or llama.cpp is not installed or
             has an unsupported version.
     """
-    load(find_library())
+    load(find_library(library))
     model = path or find_embedded_model()
     check_file(model)
     return model
