@@ -22,7 +22,7 @@ from friendli_endpoint.engine.core.execution import EngineConfig
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.context import LlamaContext
-from friendli_endpoint.engine.llama.engine import CHUNK_TOKENS, IDLE_CHUNK_TOKENS, locate
+from friendli_endpoint.engine.llama.engine import STEP_TOKENS, MAX_CHUNK_TOKENS, locate
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
 from friendli_endpoint.generation import (
@@ -120,7 +120,7 @@ def measure(path: Path) -> None:
         before = decoding
 
     config = EngineConfig(
-        SEQUENCES, CONTEXT, CHUNK_TOKENS, IDLE_CHUNK_TOKENS, model.kernels.min_chunk_tokens
+        SEQUENCES, CONTEXT, STEP_TOKENS, MAX_CHUNK_TOKENS, model.kernels.min_chunk_tokens
     )
     engine = EngineLoop(open_backend, lambda _rules: UnconstrainedGuide(), config, report)
     for name, sampling in SAMPLING.items():

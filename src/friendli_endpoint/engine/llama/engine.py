@@ -43,14 +43,14 @@ __all__ = ["LlamaOptions", "LlamaSource", "locate"]
 
 log = logging.getLogger("friendli_endpoint.engine")
 
-CHUNK_TOKENS = 64
-"""Maximum prompt tokens prefilled in a step that also decodes. The embedded model computes 64 in
-about a sixth of a second on two cores. With smaller chunks, prompts that arrive together start far
-apart, and many steps decode only a few of their sequences."""
+STEP_TOKENS = 32
+"""Maximum tokens of a step that prefills and decodes, while prompts are not behind. The embedded
+model computes them in about a tenth of a second on two cores. With fewer, prompts that arrive
+together start far apart, and many steps decode only a few of their sequences; with more, everyone
+waits longer between two tokens. docs/benchmarks.md has the figures."""
 
-IDLE_CHUNK_TOKENS = 128
-"""Maximum prompt tokens prefilled in a step that decodes nothing; larger batches take more time per
-token."""
+MAX_CHUNK_TOKENS = 128
+"""Maximum prompt tokens prefilled in a step; larger batches take more time per token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,8 +243,8 @@ class TriedModel:
         config = EngineConfig(
             slots=capacity.sequences,
             context=capacity.context,
-            chunk_tokens=CHUNK_TOKENS,
-            idle_chunk_tokens=IDLE_CHUNK_TOKENS,
+            step_tokens=STEP_TOKENS,
+            max_chunk_tokens=MAX_CHUNK_TOKENS,
             min_chunk_tokens=model.kernels.min_chunk_tokens,
             drafts=options.drafts,
             max_queue=options.max_queue,
