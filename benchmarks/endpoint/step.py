@@ -22,7 +22,7 @@ from friendli_endpoint.engine.core.execution import EngineConfig
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.context import LlamaContext
-from friendli_endpoint.engine.llama.engine import STEP_TOKENS, MAX_CHUNK_TOKENS, locate
+from friendli_endpoint.engine.llama.engine import MAX_CHUNK_TOKENS, STEP_TOKENS, locate
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
 from friendli_endpoint.generation import (
