@@ -15,7 +15,6 @@ from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.engine.llama.capacity import (
     EngineCapacity,
     available_memory,
-    available_threads,
     fit,
     high_water_mark,
 )
@@ -29,6 +28,8 @@ from friendli_endpoint.engine.llama.model import (
     check_file,
     find_embedded_model,
 )
+from friendli_endpoint.engine.llama.processors import available_threads
+from friendli_endpoint.engine.llama.threads import BatchThreads
 from friendli_endpoint.engine.llama.trials import Trials
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
 from friendli_endpoint.generation import (
@@ -61,7 +62,8 @@ class LlamaOptions:
         sequences: Number of choices to serve at once; lowered if memory is short.
         context: Context length of each sequence, in tokens; lowered if memory is short or if the
             model was trained for less.
-        threads: Number of compute threads; by default one per available processor.
+        threads: Maximum number of compute threads; by default one per available processor. A batch
+            gets fewer where more would not pay; see `threads.py`.
         split_q4_1: Whether large Q4_1 matrices may be split into Q4_0 and a LoRA where that is
             faster; see `gguf/split.py`.
         repack_into: Folder for a copy of the model in Q8_0, which is then served; None serves the
@@ -254,7 +256,9 @@ class TriedModel:
         )
         threads = options.threads or max(1, available_threads() // options.num_engines)
         loop = EngineLoop(
-            lambda: LlamaContext(model, capacity.sequences, capacity.context, threads),
+            lambda: LlamaContext(
+                model, capacity.sequences, capacity.context, BatchThreads(threads)
+            ),
             make_guides(model),
             config,
             report,
