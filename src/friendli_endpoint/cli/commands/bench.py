@@ -17,7 +17,7 @@ SINGLE_NAMES = (
     "single, batch16, sampled16, prefix16, choices8, schema8, long, deep8, mixed16, conversation, "
     "copying, copying-short"
 )
-SWEEP_NAMES = "running, depth"
+SWEEP_NAMES = "running, depth, busy"
 """Names for `--help`, which imports nothing to list them; a test compares them with the tables."""
 
 
