@@ -7,12 +7,19 @@ from pathlib import Path
 import pytest
 
 from friendli_endpoint.bench.busy import beside, seconds_per_token, spinning
-from friendli_endpoint.bench.load import Answer, RecordedResponse
+from friendli_endpoint.bench.load import Answer, RecordedResponse, SendRequest
 from friendli_endpoint.bench.wire import BenchError
-from friendli_endpoint.bench.workload import RoundInputs
+from friendli_endpoint.bench.workload import RoundInputs, RunRound, WorkloadResult
 from tests.bench.simulated import SHAPE, ScriptedServer, texts
 
 INPUTS = RoundInputs("seed", SHAPE)
+
+
+def measured(run: RunRound, server: SendRequest) -> WorkloadResult:
+    async def measure() -> WorkloadResult:
+        return await run(server, INPUTS)
+
+    return asyncio.run(measure())
 
 
 class EndlessServer(ScriptedServer):
@@ -25,7 +32,7 @@ class EndlessServer(ScriptedServer):
 
 def test_a_whole_stream_is_measured_beside_the_processes() -> None:
     server = ScriptedServer()
-    outcome = asyncio.run(beside(1)(server, INPUTS))
+    outcome = measured(beside(1), server)
     (request,) = server.requests
     assert (len(texts([request])[0].split()), request.tokens) == (24, 96)
     assert (len(outcome.first_tokens), len(outcome.gaps)) == (1, 95)
@@ -33,7 +40,7 @@ def test_a_whole_stream_is_measured_beside_the_processes() -> None:
 
 
 def test_a_stream_that_takes_too_long_is_cut_off() -> None:
-    outcome = asyncio.run(beside(0, max_seconds=0.05)(EndlessServer(), INPUTS))
+    outcome = measured(beside(0, max_seconds=0.05), EndlessServer())
     assert (len(outcome.first_tokens), len(outcome.gaps)) == (1, 95)
     assert outcome.value >= 0.05 / 97
 
@@ -43,7 +50,7 @@ def test_a_server_that_fails_is_an_error() -> None:
         raise BenchError("it answers 500")
 
     with pytest.raises(BenchError, match="it answers 500"):
-        asyncio.run(beside(0)(fail, INPUTS))
+        measured(beside(0), fail)
 
 
 @pytest.mark.parametrize(

@@ -317,10 +317,10 @@ def test_more_running_choices_make_smaller_chunks() -> None:
 
 
 @pytest.mark.parametrize("num_running", [1, 8])
-def test_chunks_of_a_prompt_that_takes_long_grow_to_the_maximum(num_running: int) -> None:
+def test_chunks_of_a_prompt_that_takes_long_grow(num_running: int) -> None:
     sizes = chunks_beside(num_running, 5000)[:-2]
     assert sizes == sorted(sizes)
-    assert (sizes[0], sizes[-1]) == (32 - num_running, 80)
+    assert (sizes[0], sizes[-1]) == (32 - num_running, 64)
 
 
 def test_chunks_are_small_again_after_a_step_without_prompts() -> None:
@@ -333,7 +333,7 @@ def test_chunks_are_small_again_after_a_step_without_prompts() -> None:
             simulator.step()
         simulator.step()
     first, second = simulator.computed["first"], simulator.computed["second"]
-    assert first == second and (first[0], max(first)) == (31, 80)
+    assert first == second and (first[0], max(first)) == (31, 64)
 
 
 def test_chunks_do_not_grow_while_prompts_wait_for_a_slot() -> None:
