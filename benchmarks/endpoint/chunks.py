@@ -124,7 +124,7 @@ class Simulation:
             name = choice.group.request.request_id
             self.tokens[name].append(self.now)
             if len(self.tokens[name]) == self._answers[name]:
-                del running[next(slot for slot, other in running.items() if other is choice)]
+                del running[next(slot for slot, sequence in running.items() if sequence is choice)]
                 self._scheduler.finish(choice, [1] * self._answers[name])
                 yield name
 

@@ -122,7 +122,9 @@ def measure_costs(repeats: int, *, cpu_time: bool) -> Costs:
     clock = time.process_time if cpu_time else time.perf_counter
     threads = SetThreads(1) if cpu_time else BatchThreads(available_threads())
 
-    def least(call: Callable[[int, int], None], sizes: Sequence[int], depth: int) -> list[float]:
+    def minimum_times(
+        call: Callable[[int, int], None], sizes: Sequence[int], depth: int
+    ) -> list[float]:
         times = []
         for size in sizes:
             begun = [_timed(call, size, depth, clock) for _ in range(repeats + 1)]
@@ -131,10 +133,10 @@ def measure_costs(repeats: int, *, cpu_time: bool) -> Costs:
 
     with opened(threads) as timed:
         timed.fill(SHALLOW)
-        decoding = least(timed.decode, RUNNING, SHALLOW)
-        chunks = least(timed.prefill, CHUNKS, SHALLOW)
+        decoding = minimum_times(timed.decode, RUNNING, SHALLOW)
+        chunks = minimum_times(timed.prefill, CHUNKS, SHALLOW)
         timed.fill(DEEP)
-        return Costs(decoding, chunks, least(timed.prefill, CHUNKS, DEEP))
+        return Costs(decoding, chunks, minimum_times(timed.prefill, CHUNKS, DEEP))
 
 
 def _timed(

@@ -60,8 +60,8 @@ def test_a_step_has_at_most_its_tokens_until_prompts_are_behind_for_long(
 @given(POLICIES, st.integers(1, 300))
 def test_chunks_grow_to_two_steps_in_the_end(policy: ChunkPolicy, running: int) -> None:
     steps = PATIENCE_STEPS * policy.max_tokens
-    largest = min(2 * policy.step_tokens, policy.max_tokens)
-    assert policy.limit(running, 2 * steps * policy.step_tokens) == largest
+    max_limit = min(2 * policy.step_tokens, policy.max_tokens)
+    assert policy.limit(running, 2 * steps * policy.step_tokens) == max_limit
 
 
 @pytest.mark.parametrize("limits", [(32, 16, 3), (32, 128, 33), (32, 128, 0)])
