@@ -5,8 +5,8 @@ choices: the embedded model takes 4.4 ms of processor time for each of 16 or mor
 5.5 ms for each of 16 choices. So the tokens of a step are limited together: the more choices run,
 the smaller is the chunk that they wait for. While prompts are behind for long, chunks grow up to
 twice the tokens of a step, because the running choices would take too much of the time that the
-prompts need. Larger chunks gain nothing: a prompt of 4,000 tokens beside eight choices takes 44 s
-of processor time in chunks of 32 tokens, 41 in chunks of 64, and 42 in chunks of 128.
+prompts need. Larger chunks gain nothing: a prompt of 4,000 tokens beside eight choices takes 46 s
+of processor time in chunks of 32 tokens, 42 in chunks of 64, and 43 in chunks of 128.
 
 The unit of time is a computed token, so the policy needs no clock, and a slower model gets the same
 schedule.
