@@ -91,15 +91,16 @@ class FreeProcessors:
     ) -> None:
         self._read, self._clock, self._used = read, clock, used
         self._num = len(_affinity())
-        self._free: float | None = None
         self._last = read()
+        self._free = None if self._last is None else self._free_now(self._last)
         self._last_time, self._last_used = clock(), used()
 
     def sample(self) -> float | None:
         """Returns the number of free processors, those that this process uses included.
 
-        It is the mean since the last sample. After a long time without one, it is lowered to what
-        is free at the moment, where one runnable thread of another program is ignored.
+        It is the mean since the last sample. At the first time, it is what is free at the moment,
+        where one runnable thread of another program is ignored; after a long time without a sample,
+        the lower of both.
 
         Returns:
             From 0 to the number of processors of this process; None if it is not known.
@@ -114,10 +115,14 @@ class FreeProcessors:
         others = counters.busy_seconds - self._last.busy_seconds - (used - self._last_used)
         free = self._num - max(0.0, others / seconds)
         if seconds > STALE_SECONDS:
-            free = min(free, counters.num_processors - max(0, counters.num_runnable - 2))
+            free = min(free, self._free_now(counters))
         self._last, self._last_time, self._last_used = counters, now, used
         self._free = max(0.0, free)
         return self._free
+
+    def _free_now(self, counters: CpuCounters) -> float:
+        others = max(0, counters.num_runnable - 2)
+        return float(max(0, min(self._num, counters.num_processors - others)))
 
 
 def measure_free() -> float | None:
