@@ -15,7 +15,7 @@ from friendli_endpoint.bench.wire import Address
 from friendli_endpoint.bench.workload import PromptShape, RoundInputs
 from friendli_endpoint.bench.workloads import WORKLOADS
 from friendli_endpoint.cli.bench import END_TOKENS
-from friendli_endpoint.engine.llama.capacity import available_threads
+from friendli_endpoint.engine.llama.processors import available_threads
 
 __all__ = ["measure_memory", "measure_speed", "memory_table", "speed_table"]
 

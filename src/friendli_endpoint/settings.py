@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     context: Annotated[int, Field(ge=256), Flag("Capacity")] = 4096
     """Context length of each sequence in tokens, prompt and output together; at least 256."""
     threads: Annotated[int | None, Field(ge=1), Flag("Capacity", "one per processor")] = None
-    """Number of compute threads."""
+    """Maximum number of compute threads of an engine; fewer compute where more would not pay."""
     speculation: Annotated[bool, Flag("Capacity")] = True
     """Speculative decoding by prompt lookup for a choice that runs alone; changes no output."""
     max_choices: Annotated[int, Field(ge=1), Flag("Capacity")] = 128

@@ -28,6 +28,7 @@ def machine(nothing_set: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with 10 GiB free and two processors."""
     monkeypatch.setattr(checks, "available_memory", lambda: 10 << 30)
     monkeypatch.setattr(checks, "available_threads", lambda: 2)
+    monkeypatch.setattr(checks, "measure_free", lambda: 1.9)
 
 
 def problems(*flags: str, **variables: str) -> dict[str, str]:
@@ -297,6 +298,26 @@ def test_more_threads_than_processors_are_a_problem(
 ) -> None:
     result = results_of(model=tmp_path / "none.gguf", threads=threads)["threads"]
     assert (result.says, result.do, result.ok) == (says, do, do is None)
+
+
+@pytest.mark.parametrize(
+    ("free", "says"),
+    [
+        (None, "2 of 2 processors"),
+        (1.4, "2 of 2 processors"),
+        (
+            0.3,
+            "2 of 2 processors; other programs use 1.7 of them, so answers are slower, and "
+            "computed with fewer threads",
+        ),
+    ],
+)
+def test_processors_that_others_use_are_reported(
+    free: float | None, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "measure_free", lambda: free)
+    result = results_of(model=tmp_path / "none.gguf")["threads"]
+    assert (result.says, result.ok) == (says, True)
 
 
 def test_unknown_memory_is_not_a_problem(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

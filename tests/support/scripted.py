@@ -427,8 +427,8 @@ def serving(
     rule: Rule,
     *,
     slots: int = 4,
-    chunk_tokens: int = 8,
-    idle_chunk_tokens: int = 32,
+    step_tokens: int = 8,
+    max_chunk_tokens: int = 32,
     max_queue: int = 1024,
     vocabulary: ScriptedVocabulary | None = None,
     make_guide: GuideMaker = scripted_guide,
@@ -439,13 +439,13 @@ def serving(
     """Runs an engine on a scripted backend; fails at the end if the contract was violated."""
     vocabulary = vocabulary or ScriptedVocabulary()
     backend = ScriptedBackend(
-        rule, slots, vocabulary.context, idle_chunk_tokens, batch_invariant_positions
+        rule, slots, vocabulary.context, max_chunk_tokens, batch_invariant_positions
     )
     plan = EngineConfig(
         slots,
         vocabulary.context,
-        chunk_tokens,
-        idle_chunk_tokens,
+        step_tokens,
+        max_chunk_tokens,
         drafts=drafts,
         max_queue=max_queue,
         max_queue_tokens=1 << 20,

@@ -17,12 +17,13 @@ from friendli_endpoint.chat.prompt.template import ChatTemplate, ChatTemplateErr
 from friendli_endpoint.chat.tools import FAMILIES, family_named
 from friendli_endpoint.cli.program import program
 from friendli_endpoint.engine.llama.backends import devices
-from friendli_endpoint.engine.llama.capacity import available_memory, available_threads, fit
+from friendli_endpoint.engine.llama.capacity import available_memory, fit
 from friendli_endpoint.engine.llama.context import FLASH_CACHE_TOKENS
 from friendli_endpoint.engine.llama.gguf.model_file import ModelFile, read_model_file
 from friendli_endpoint.engine.llama.gguf.reading import GgufError, read_header
 from friendli_endpoint.engine.llama.library import LibraryError, check_gpu, find_library, load
 from friendli_endpoint.engine.llama.model import ModelError, find_embedded_model
+from friendli_endpoint.engine.llama.processors import available_threads, measure_free
 from friendli_endpoint.engine.llama.trials import Trials
 from friendli_endpoint.files import format_size, read_text
 from friendli_endpoint.server.listening import ListenError, format_address, listen
@@ -32,6 +33,8 @@ __all__ = ["CheckResult", "run_checks"]
 
 TEMPLATE_KEY = "tokenizer.chat_template"
 MIN_PYTHON = (3, 11)
+MAX_BUSY = 0.6
+"""Number of processors in use by other programs above which the endpoint is slower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,12 @@ def _threads(num_threads: int | None) -> CheckResult:
     available = available_threads()
     says = f"{num_threads or available} of {available} processors"
     fix = f"--threads {available}" if (num_threads or 0) > available else None
+    free = measure_free()
+    if free is not None and free < available - MAX_BUSY:
+        says += (
+            f"; other programs use {available - free:.1f} of them, so answers are slower, and "
+            "computed with fewer threads"
+        )
     return CheckResult("threads", says, fix)
 
 

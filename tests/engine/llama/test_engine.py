@@ -20,6 +20,7 @@ from friendli_endpoint.engine.llama.capacity import EngineCapacity, fit
 from friendli_endpoint.engine.llama.context import LlamaContext
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource, TriedModel, locate
 from friendli_endpoint.engine.llama.model import LlamaModel
+from friendli_endpoint.engine.llama.threads import BatchThreads
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
 from friendli_endpoint.generation import (
     Engine,
@@ -229,8 +230,10 @@ def test_engines_on_one_machine_share_its_processors_and_its_memory(
         found["free"] = free_bytes
         return fit(*sizes, free_bytes=free_bytes, **others)
 
-    def context(model: LlamaModel, sequences: int, length: int, number: int) -> LlamaContext:
-        found["threads"] = number
+    def context(
+        model: LlamaModel, sequences: int, length: int, number: BatchThreads
+    ) -> LlamaContext:
+        found["threads"] = number.max_threads
         return LlamaContext(model, sequences, length, 1)
 
     monkeypatch.setattr(llama_engine, "available_threads", lambda: 7)

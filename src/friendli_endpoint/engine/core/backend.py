@@ -66,7 +66,7 @@ class Backend(Protocol):
         Args:
             slot: The slot.
             tokens: Shape (count,), with a count that the `EngineConfig` allows: at most
-                `idle_chunk_tokens`, and at least `min_chunk_tokens` unless the whole prompt is
+                `max_chunk_tokens`, and at least `min_chunk_tokens` unless the whole prompt is
                 shorter.
             position: Number of tokens in the slot.
             output: Whether to return the logits after the last token.

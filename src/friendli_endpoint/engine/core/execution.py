@@ -36,10 +36,9 @@ class EngineConfig:
     Attributes:
         slots: Number of slots of the backend, which is the maximum number of running choices.
         context: Maximum number of tokens of a sequence.
-        chunk_tokens: Maximum number of prompt tokens that are prefilled between two tokens of a
-            running choice.
-        idle_chunk_tokens: Maximum number of prompt tokens that are prefilled at once while no
-            choice is running.
+        step_tokens: Maximum number of tokens of a step, those of prompts and of running choices
+            together, while choices are running and prompts are not behind; see `ChunkPolicy`.
+        max_chunk_tokens: Maximum number of prompt tokens that are prefilled in a step.
         min_chunk_tokens: Minimum number of tokens of a chunk, unless the prompt is shorter.
         drafts: Whether to draft for a choice that runs alone, where that does not change a bit.
         max_queue: Maximum number of queued requests.
@@ -51,8 +50,8 @@ class EngineConfig:
 
     slots: int
     context: int
-    chunk_tokens: int
-    idle_chunk_tokens: int
+    step_tokens: int
+    max_chunk_tokens: int
     min_chunk_tokens: int = 2
     drafts: bool = True
     max_queue: int = 1024
@@ -79,12 +78,12 @@ class Execution:
         self._config = config
         self._scheduler = Scheduler(
             config.slots,
-            config.chunk_tokens,
-            config.idle_chunk_tokens,
+            config.step_tokens,
+            config.max_chunk_tokens,
             config.min_chunk_tokens,
             backend.batch_invariant_positions,
         )
-        self._decoding = Decoding(config.chunk_tokens, config.drafts)
+        self._decoding = Decoding(config.step_tokens, config.drafts)
         self._running: dict[SlotId, RunningSequence] = {}
         self._prompt_logits: dict[str, Logits] = {}
         self._retired: list[Adapter] = []

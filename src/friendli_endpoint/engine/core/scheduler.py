@@ -6,9 +6,9 @@ first. A request's prompt is prefilled once, in chunks, in the slot of its first
 from the longest cached prefix. The other choices copy it; those that find no free slot wait, ahead
 of all later requests.
 
-A step consists of some chunks of prompts, and one token of every running choice. Chunks have a
-minimum size unless the prompt is shorter: `engine/llama/kernels.py` explains why outputs depend on
-it.
+A step consists of some chunks of prompts, and one token of every running choice. `chunking.py`
+limits the chunks. They have a minimum size unless the prompt is shorter: `engine/llama/kernels.py`
+explains why outputs depend on it.
 """
 
 from collections import deque
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from friendli_endpoint.engine.core.backend import SlotId, Tokens
+from friendli_endpoint.engine.core.chunking import ChunkPolicy
 from friendli_endpoint.engine.core.prefix_cache import PrefixCache, Slot
 from friendli_endpoint.engine.core.sequence import Sequence, SequenceGroup, Status
 
@@ -86,9 +87,9 @@ class Scheduler:
 
     Args:
         num_slots: Maximum number of running sequences, at least 1.
-        chunk_tokens: Maximum number of prompt tokens in a step while choices are running; it bounds
-            the time between two of their tokens.
-        idle_chunk_tokens: Maximum number of prompt tokens in a step while no choice is running.
+        step_tokens: Maximum number of tokens in a step while choices are running and prompts are
+            not behind (see `ChunkPolicy`); it bounds the time between two tokens of a choice.
+        max_chunk_tokens: Maximum number of prompt tokens in a step.
         min_chunk_tokens: Minimum number of tokens of a chunk, at least 2; a shorter prompt is one
             chunk.
         batch_invariant_positions: Number of leading positions where generated tokens count as
@@ -98,22 +99,22 @@ class Scheduler:
     def __init__(
         self,
         num_slots: int,
-        chunk_tokens: int,
-        idle_chunk_tokens: int,
+        step_tokens: int,
+        max_chunk_tokens: int,
         min_chunk_tokens: int = 2,
         batch_invariant_positions: int = 0,
     ) -> None:
         if (
             num_slots < 1
             or min_chunk_tokens < 2
-            or not 2 * min_chunk_tokens - 1 <= chunk_tokens <= idle_chunk_tokens
+            or not 2 * min_chunk_tokens - 1 <= step_tokens <= max_chunk_tokens
         ):
             raise ValueError(
-                "`num_slots` must be at least 1, `min_chunk_tokens` at least 2, `chunk_tokens` at "
-                "least 2 * `min_chunk_tokens` - 1, and `idle_chunk_tokens` at least `chunk_tokens`"
+                "`num_slots` must be at least 1, `min_chunk_tokens` at least 2, `step_tokens` at "
+                "least 2 * `min_chunk_tokens` - 1, and `max_chunk_tokens` at least `step_tokens`"
             )
-        self._chunk_tokens = chunk_tokens
-        self._idle_chunk_tokens = idle_chunk_tokens
+        self._chunks = ChunkPolicy(step_tokens, max_chunk_tokens, 2 * min_chunk_tokens - 1)
+        self._behind = 0
         self._min_chunk_tokens = min_chunk_tokens
         self._batch_invariant_positions = batch_invariant_positions
         self._cache = PrefixCache(num_slots, min_chunk_tokens)
@@ -160,13 +161,15 @@ class Scheduler:
         The caller carries it out, and calls `finish` and `remove` for sequences that end.
         """
         work: list[PrefillChunk | Placement] = list(self._place())
-        limit = budget = self._chunk_tokens if self._running else self._idle_chunk_tokens
+        limit = budget = self._chunks.limit(len(self._running), self._behind)
         while self._placing is None and (chunk := self._next_chunk(budget, budget < limit)):
             work.append(chunk)
             budget -= len(chunk.tokens)
             if chunk.group is not None and chunk.is_last:
                 work.append(self._start(chunk.group))
                 work.extend(self._place())
+        is_behind = self._prefilling or (self._waiting and self._cache.has_free_slot)
+        self._behind = self._behind + limit - budget + len(self._running) if is_behind else 0
         return Step(tuple(work), tuple(_slot_of(sequence).number for sequence in self._running))
 
     def schedule_idle(self) -> PrefillChunk | None:
@@ -177,7 +180,7 @@ class Scheduler:
         slot = self._cache.next_incomplete()
         while slot is not None:
             remaining = slot.tokens.size - slot.num_computed_tokens
-            size = self._chunk_size(self._chunk_tokens, remaining)
+            size = self._chunk_size(self._chunks.step_tokens, remaining)
             if min(slot.num_computed_tokens, size) >= self._min_chunk_tokens:
                 return self._advance(slot, size, None, None)
             self._cache.release(slot)

@@ -167,6 +167,7 @@ SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
         (c_void_p, POINTER(c_void_p), c_size_t, POINTER(c_float)),
     ),
     "llama_decode": (c_int32, (c_void_p, Batch)),
+    "llama_set_n_threads": (None, (c_void_p, c_int32, c_int32)),
     "llama_get_logits": (POINTER(c_float), (c_void_p,)),
     "llama_vocab_n_tokens": (c_int32, (c_void_p,)),
     "llama_vocab_bos": (c_int32, (c_void_p,)),

@@ -30,6 +30,7 @@ from friendli_endpoint.engine.core.backend import AdapterError, Logits, SlotId, 
 from friendli_endpoint.engine.llama.cache import DecodeError, KVCache
 from friendli_endpoint.engine.llama.kernels import MIN_SEQUENCES_WITH_LORA
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
+from friendli_endpoint.engine.llama.threads import BatchThreads
 from friendli_endpoint.engine.llama.values import transpose_values
 
 __all__ = ["FLASH_CACHE_TOKENS", "DecodeError", "LlamaContext"]
@@ -59,13 +60,15 @@ class LlamaContext:
         model: The weights; must outlive the context.
         sequences: Number of slots.
         context: Capacity of each slot, in tokens.
-        threads: Number of compute threads.
+        threads: Number of compute threads: the same for every batch, or chosen for each.
 
     Raises:
         ModelError: There is not enough memory.
     """
 
-    def __init__(self, model: LlamaModel, sequences: int, context: int, threads: int) -> None:
+    def __init__(
+        self, model: LlamaModel, sequences: int, context: int, threads: int | BatchThreads
+    ) -> None:
         self._model = model
         self._adapters_to_free: set[int] = set()
         flash = False if model.on_cpu else None

@@ -15,7 +15,6 @@ from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.engine.llama.capacity import (
     EngineCapacity,
     available_memory,
-    available_threads,
     fit,
     high_water_mark,
 )
@@ -29,6 +28,8 @@ from friendli_endpoint.engine.llama.model import (
     check_file,
     find_embedded_model,
 )
+from friendli_endpoint.engine.llama.processors import available_threads
+from friendli_endpoint.engine.llama.threads import BatchThreads
 from friendli_endpoint.engine.llama.trials import Trials
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
 from friendli_endpoint.generation import (
@@ -43,14 +44,14 @@ __all__ = ["LlamaOptions", "LlamaSource", "locate"]
 
 log = logging.getLogger("friendli_endpoint.engine")
 
-CHUNK_TOKENS = 64
-"""Maximum prompt tokens prefilled in a step that also decodes. The embedded model computes 64 in
-about a sixth of a second on two cores. With smaller chunks, prompts that arrive together start far
-apart, and many steps decode only a few of their sequences."""
+STEP_TOKENS = 32
+"""Maximum tokens of a step that prefills and decodes, while prompts are not behind. The embedded
+model computes them in about a tenth of a second on two cores. With fewer, prompts that arrive
+together start far apart, and many steps decode only a few of their sequences; with more, everyone
+waits longer between two tokens. docs/benchmarks.md has the figures."""
 
-IDLE_CHUNK_TOKENS = 128
-"""Maximum prompt tokens prefilled in a step that decodes nothing; larger batches take more time per
-token."""
+MAX_CHUNK_TOKENS = 128
+"""Maximum prompt tokens prefilled in a step; larger batches take more time per token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,8 @@ class LlamaOptions:
         sequences: Number of choices to serve at once; lowered if memory is short.
         context: Context length of each sequence, in tokens; lowered if memory is short or if the
             model was trained for less.
-        threads: Number of compute threads; by default one per available processor.
+        threads: Maximum number of compute threads; by default one per available processor. A batch
+            gets fewer where more would not pay; see `threads.py`.
         split_q4_1: Whether large Q4_1 matrices may be split into Q4_0 and a LoRA where that is
             faster; see `gguf/split.py`.
         repack_into: Folder for a copy of the model in Q8_0, which is then served; None serves the
@@ -253,8 +255,8 @@ class TriedModel:
         config = EngineConfig(
             slots=capacity.sequences,
             context=capacity.context,
-            chunk_tokens=CHUNK_TOKENS,
-            idle_chunk_tokens=IDLE_CHUNK_TOKENS,
+            step_tokens=STEP_TOKENS,
+            max_chunk_tokens=MAX_CHUNK_TOKENS,
             min_chunk_tokens=model.kernels.min_chunk_tokens,
             drafts=options.drafts,
             max_queue=options.max_queue,
@@ -264,7 +266,9 @@ class TriedModel:
         )
         threads = options.threads or max(1, available_threads() // options.num_engines)
         loop = EngineLoop(
-            lambda: LlamaContext(model, capacity.sequences, capacity.context, threads),
+            lambda: LlamaContext(
+                model, capacity.sequences, capacity.context, BatchThreads(threads)
+            ),
             make_guides(model),
             config,
             report,
