@@ -23,10 +23,14 @@ def const(node: SchemaNode) -> None:
 
 
 def enum(node: SchemaNode) -> None:
-    """Copies `enum`."""
-    for index, value in enumerate(node.schema["enum"]):
+    """Copies `enum`, of whole numbers without those with a fraction, unless no value remains."""
+    values = node.schema["enum"]
+    for index, value in enumerate(values):
         node.context.count_literals(_check(value, node.at("enum", index)))
-    node.out["enum"] = node.schema["enum"]
+    if "integer" in node.types and "number" not in node.types:
+        # Before version 1.9 the compiler rejects these instead of leaving them out.
+        values = [value for value in values if not _has_fraction(value)] or values
+    node.out["enum"] = values
 
 
 def check_text(text: object, path: SchemaPath, *keys: str | int) -> None:
@@ -43,6 +47,10 @@ def check_text(text: object, path: SchemaPath, *keys: str | int) -> None:
         raise SchemaError(
             (*path, *keys), "it contains a control character or half of a surrogate pair"
         )
+
+
+def _has_fraction(value: Any) -> bool:
+    return isinstance(value, float) and not value.is_integer()
 
 
 def _check(value: Any, path: SchemaPath) -> int:

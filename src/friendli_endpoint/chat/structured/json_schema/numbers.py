@@ -5,12 +5,24 @@ range where floats represent every whole number.
 """
 
 from fractions import Fraction
+from math import ceil, floor, inf, nextafter
 from typing import Any
 
+from friendli_endpoint.chat.structured.json_schema.multiples import (
+    COUNTS_NEGATIVE,
+    negative_multiples,
+)
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 
-__all__ = ["bounds", "multiple", "negated_bounds", "numeric_bounds"]
+__all__ = [
+    "bounds",
+    "multiple",
+    "negated_bounds",
+    "numeric_bounds",
+    "whole_bounds",
+    "without_open_integers",
+]
 
 _MAX_EXACT = 2**53
 _MIN_MAGNITUDE = Fraction(1, 10**15)
@@ -18,15 +30,22 @@ _MIN_MAGNITUDE = Fraction(1, 10**15)
 
 def bounds(node: SchemaNode) -> None:
     """Rewrites `minimum`, `maximum`, `exclusiveMinimum` and `exclusiveMaximum`."""
-    node.out.update(numeric_bounds(node.schema, node.path))
+    found = numeric_bounds(node.schema, node.path)
+    node.out.update(found if "number" in node.types else whole_bounds(found))
 
 
 def multiple(node: SchemaNode) -> None:
     """Rewrites `multipleOf`."""
     value, path = node.schema["multipleOf"], node.at("multipleOf")
-    node.out["multipleOf"] = node.context.multiples.add(
-        value, path, whole="number" not in node.types
-    )
+    kind = "number" if "number" in node.types else "integer"
+    step = node.context.multiples.add(value, path, whole=kind == "integer")
+    if COUNTS_NEGATIVE:
+        node.out["multipleOf"] = step
+        return
+    branches: list[dict[str, Any]] = [{"multipleOf": step, "minimum": 0}]
+    if negative := negative_multiples(step, numeric_bounds(node.schema, node.path)):
+        branches.append({"enum": negative})
+    node.add_any_of_type(kind, branches)
 
 
 def numeric_bounds(schema: dict[str, Any], path: SchemaPath) -> dict[str, Any]:
@@ -58,7 +77,44 @@ def numeric_bounds(schema: dict[str, Any], path: SchemaPath) -> dict[str, Any]:
                 out.setdefault(inclusive, -_MAX_EXACT * sign)
             else:
                 out[keyword] = int(value) if float(value).is_integer() else value
+    return without_open_integers(out)
+
+
+def without_open_integers(found: dict[str, Any]) -> dict[str, Any]:
+    """Returns the same bounds, but inclusive ones instead of exclusive whole ones.
+
+    The compiler allows 3 in the range of `{"exclusiveMinimum": 3, "maximum": 3.5}`, which it may
+    have combined from several schemas. The next 64-bit float is the first number that all
+    validators take for greater; after 0 it is `_MIN_MAGNITUDE`, as its digits would be too many.
+    """
+    out = dict(found)
+    for keyword, inclusive, sign, tighter in (
+        ("exclusiveMinimum", "minimum", 1, max),
+        ("exclusiveMaximum", "maximum", -1, min),
+    ):
+        bound = out.get(keyword)
+        if bound is None or bound * sign < 0 or not float(bound).is_integer():
+            continue
+        del out[keyword]
+        following = nextafter(bound, inf * sign) if bound else float(_MIN_MAGNITUDE) * sign
+        out[inclusive] = tighter(following, out.get(inclusive, following))
     return out
+
+
+def whole_bounds(found: dict[str, Any]) -> dict[str, Any]:
+    """Returns the same bounds of whole numbers, whole and inclusive.
+
+    Before version 1.9 the compiler reports a range without whole numbers only between such bounds
+    as one that no value satisfies.
+    """
+    low = [ceil(found["minimum"])] if "minimum" in found else []
+    low += [floor(found["exclusiveMinimum"]) + 1] if "exclusiveMinimum" in found else []
+    high = [floor(found["maximum"])] if "maximum" in found else []
+    high += [ceil(found["exclusiveMaximum"]) - 1] if "exclusiveMaximum" in found else []
+    return {
+        **({"minimum": max(low)} if low else {}),
+        **({"maximum": min(high)} if high else {}),
+    }
 
 
 _OPPOSITES = {
