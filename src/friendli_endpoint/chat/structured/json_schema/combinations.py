@@ -3,7 +3,9 @@
 from itertools import islice
 from typing import Any
 
+from friendli_endpoint.chat.structured.json_schema.keywords import types_of
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
+from friendli_endpoint.chat.structured.json_schema.non_integers import non_integers
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
 
 __all__ = ["all_of", "any_of", "one_of", "reference"]
@@ -53,7 +55,10 @@ def one_of(node: SchemaNode) -> None:
     alternatives = []
     for index, branch in enumerate(branches):
         rewritten = node.rewrite(branch, "oneOf", index)
-        excluded = [complements[overlap] for overlap in sorted(overlaps.get(index, ()))]
+        excluded = [
+            _with_fractions(node, index, overlap, complements[overlap])
+            for overlap in sorted(overlaps.get(index, ()))
+        ]
         alternatives.append({"allOf": [rewritten, *excluded]} if excluded else rewritten)
     node.add_any_of(alternatives)
 
@@ -65,3 +70,25 @@ def _branch_complement(node: SchemaNode, index: int) -> Any:
     if target != path:
         return {"$ref": node.context.reference_to_complement(target, exact=False)}
     return node.context.complement(node.schema["oneOf"][index], path, exact=False)
+
+
+def _with_fractions(node: SchemaNode, index: int, overlap: int, complement: Any) -> Any:
+    """Returns a complement with the numbers that are not integers, where a branch needs them.
+
+    Args:
+        node: The schema with `oneOf`.
+        index: The branch that must satisfy the complement.
+        overlap: The branch that the complement is of.
+        complement: The complement.
+    """
+    document = node.context.document
+    path = document.follow_references(node.at("oneOf", index))
+    other = document.at(document.follow_references(node.at("oneOf", overlap)))
+    branch = document.at(path)
+    if not (isinstance(branch, dict) and isinstance(other, dict)):
+        return complement
+    if "number" not in types_of(branch) or {"integer", "number"} & set(types_of(other)) != {
+        "integer"
+    }:
+        return complement
+    return {"anyOf": [complement, non_integers(document, path)]}

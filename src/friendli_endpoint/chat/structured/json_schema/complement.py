@@ -18,7 +18,8 @@ from friendli_endpoint.chat.structured.json_schema.keywords import (
     types_of,
 )
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
-from friendli_endpoint.chat.structured.json_schema.numbers import negated_bounds
+from friendli_endpoint.chat.structured.json_schema.non_integers import non_integers, path_around
+from friendli_endpoint.chat.structured.json_schema.numbers import negated_bounds, whole_bounds
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
 from friendli_endpoint.chat.structured.json_schema.strings import excluded_patterns
 from friendli_endpoint.chat.structured.json_schema.values import values_except
@@ -99,15 +100,15 @@ def _other_types(negation: _Negation) -> list[Any]:
     types = set(negation.node.types)
     if types == set(TYPES) or not _is_evaluated(negation.node, "type"):
         return []
-    if "integer" in types and "number" not in types and negation.exact:
-        raise SchemaError(
-            negation.node.at("type"), "a grammar cannot express the numbers that are not integers"
-        )
     numbers = {"integer", "number"}
     others = [kind for kind in TYPES if kind not in types - numbers | {"integer"}]
     if types & numbers:
         others.remove("number")
-    return [{"type": others}] if others else []
+    alternatives: list[Any] = [{"type": others}] if others else []
+    if types & numbers == {"integer"} and negation.exact:
+        around = path_around(negation.node.path)
+        alternatives.append(non_integers(negation.node.context.document, around))
+    return alternatives
 
 
 def _inexpressible(negation: _Negation, keyword: str) -> list[Any]:
@@ -127,6 +128,8 @@ def _bounds(negation: _Negation, keyword: str) -> list[Any]:
         return []
     kind = "number" if "number" in negation.node.types else "integer"
     bounds = negated_bounds(negation.node.schema, keyword, negation.node.at(keyword))
+    if kind == "integer":
+        bounds = whole_bounds(bounds)
     return [{"type": kind, **bounds}] if bounds else []
 
 
