@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
+from friendli_endpoint.chat.structured.json_schema.numbers import is_read_exactly
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 
 __all__ = ["check_text", "const", "enum"]
@@ -62,5 +63,11 @@ def _check(value: Any, path: SchemaPath) -> int:
         return 1 + len(inner) + sum(_check(item, path) for item in inner)
     if isinstance(value, int | float) and not abs(value) <= _MAX_EXACT:
         raise SchemaError(path, "numbers beyond 2^53 are not supported, because floats are inexact")
+    if isinstance(value, int | float) and not is_read_exactly(value):
+        raise SchemaError(
+            path,
+            "numbers with more digits than 2^53, or more than 22 decimals, are not supported, "
+            "because the compiler reads them inexactly",
+        )
     check_text(value, path)
     return 0

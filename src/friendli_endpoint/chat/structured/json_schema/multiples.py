@@ -2,15 +2,15 @@
 
 from decimal import Decimal
 from fractions import Fraction
-from importlib.metadata import version
 from math import ceil, floor, gcd, lcm
 from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
+from friendli_endpoint.chat.structured.native import COMPILER_VERSION
 
 __all__ = ["COUNTS_NEGATIVE", "Multiples", "negative_multiples"]
 
-COUNTS_NEGATIVE = tuple(map(int, version("llguidance").split(".")[:2])) >= (1, 8)
+COUNTS_NEGATIVE = COMPILER_VERSION >= (1, 8)
 """Whether the compiler allows negative multiples. Version 1.7 is that of vLLM."""
 _MAX_NEGATIVE = 500
 """Negative multiples that are listed if it does not."""

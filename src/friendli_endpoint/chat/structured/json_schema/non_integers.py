@@ -10,9 +10,9 @@ from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.document import Document
 from friendli_endpoint.chat.structured.json_schema.numbers import (
+    exact_bounds,
     numeric_bounds,
     whole_bounds,
-    without_open_integers,
 )
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 
@@ -40,7 +40,7 @@ def non_integers(document: Document, path: SchemaPath | None) -> dict[str, Any]:
     start = int(max(low, min(-_MAX_GAPS // 2, high - _MAX_GAPS)))
     stop = int(min(high, start + _MAX_GAPS))
     bounds = ({"exclusiveMinimum": low, "exclusiveMaximum": low + 1} for low in range(start, stop))
-    gaps: list[Any] = [{"type": "number", **without_open_integers(gap)} for gap in bounds]
+    gaps: list[Any] = [{"type": "number", **exact_bounds(gap)} for gap in bounds]
     return {"anyOf": gaps or [False]}
 
 

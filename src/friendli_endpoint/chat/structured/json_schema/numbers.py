@@ -4,8 +4,9 @@ Numbers pass through 64-bit floats, here and in the client's validator: bounds a
 range where floats represent every whole number.
 """
 
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
-from math import ceil, floor, inf, nextafter
+from math import ceil, floor
 from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.multiples import (
@@ -17,15 +18,21 @@ from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, Sch
 
 __all__ = [
     "bounds",
+    "exact_bounds",
+    "is_read_exactly",
     "multiple",
     "negated_bounds",
     "numeric_bounds",
     "whole_bounds",
-    "without_open_integers",
 ]
 
 _MAX_EXACT = 2**53
 _MIN_MAGNITUDE = Fraction(1, 10**15)
+_MAX_POWER = 22
+"""Exponent of the largest power of ten that is an exact float."""
+_INWARD = {1: Context(prec=15, rounding=ROUND_CEILING), -1: Context(prec=15, rounding=ROUND_FLOOR)}
+"""Rounding of lower and of upper bounds. All numbers of 15 digits are exact floats once the decimal
+point is removed."""
 
 
 def bounds(node: SchemaNode) -> None:
@@ -77,17 +84,19 @@ def numeric_bounds(schema: dict[str, Any], path: SchemaPath) -> dict[str, Any]:
                 out.setdefault(inclusive, -_MAX_EXACT * sign)
             else:
                 out[keyword] = int(value) if float(value).is_integer() else value
-    return without_open_integers(out)
+    return exact_bounds(out)
 
 
-def without_open_integers(found: dict[str, Any]) -> dict[str, Any]:
-    """Returns the same bounds, but inclusive ones instead of exclusive whole ones.
+def exact_bounds(found: dict[str, Any]) -> dict[str, Any]:
+    """Returns the same bounds, read exactly, and inclusive ones instead of exclusive whole ones.
 
     The compiler allows 3 in the range of `{"exclusiveMinimum": 3, "maximum": 3.5}`, which it may
-    have combined from several schemas. The next 64-bit float is the first number that all
-    validators take for greater; after 0 it is `_MIN_MAGNITUDE`, as its digits would be too many.
+    have combined from several schemas. So the bound becomes the next number of 15 digits.
     """
-    out = dict(found)
+    out = {
+        keyword: _inward(bound, 1 if "inimum" in keyword else -1)
+        for keyword, bound in found.items()
+    }
     for keyword, inclusive, sign, tighter in (
         ("exclusiveMinimum", "minimum", 1, max),
         ("exclusiveMaximum", "maximum", -1, min),
@@ -96,9 +105,37 @@ def without_open_integers(found: dict[str, Any]) -> dict[str, Any]:
         if bound is None or bound * sign < 0 or not float(bound).is_integer():
             continue
         del out[keyword]
-        following = nextafter(bound, inf * sign) if bound else float(_MIN_MAGNITUDE) * sign
+        exact, context = Decimal(bound), _INWARD[sign]
+        next_number = exact.next_plus(context) if sign > 0 else exact.next_minus(context)
+        following = _plain(next_number) if bound else float(_MIN_MAGNITUDE) * sign
         out[inclusive] = tighter(following, out.get(inclusive, following))
     return out
+
+
+def is_read_exactly(value: int | float) -> bool:
+    """Whether the compiler reads a number, within 2^53, as the nearest float.
+
+    It divides all digits of a number, as one integer, by a power of ten: both must be exact floats.
+    """
+    if isinstance(value, int):
+        return True
+    number = Decimal(repr(value))
+    exponent = int(number.as_tuple().exponent)
+    return abs(exponent) <= _MAX_POWER and abs(number.scaleb(-exponent)) <= _MAX_EXACT
+
+
+def _inward(bound: int | float, sign: int) -> int | float:
+    """Returns a bound, or the next one within the range that the compiler reads exactly."""
+    if is_read_exactly(bound):
+        return bound
+    number, context = _INWARD[sign].plus(Decimal(repr(bound))), _INWARD[sign]
+    if int(number.as_tuple().exponent) < -_MAX_POWER:
+        number = number.quantize(Decimal(1).scaleb(-_MAX_POWER), context=context)
+    return _plain(number)
+
+
+def _plain(number: Decimal) -> int | float:
+    return int(number) if number == number.to_integral_value() else float(number)
 
 
 def whole_bounds(found: dict[str, Any]) -> dict[str, Any]:

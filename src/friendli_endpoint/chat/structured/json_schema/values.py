@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.numbers import (
+    exact_bounds,
     whole_bounds,
-    without_open_integers,
 )
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 from friendli_endpoint.chat.structured.regex import count_except, texts_except
@@ -58,7 +58,7 @@ def values_except(
         if kind == "integer":
             gaps = [gap for gap in map(whole_bounds, gaps) if _has_values(gap)]
         else:
-            gaps = [*map(without_open_integers, gaps)]
+            gaps = [*map(exact_bounds, gaps)]
         out.extend({"type": kind, **gap} for gap in gaps)
     return out
 
