@@ -1,11 +1,13 @@
 """Bounds of numbers are enforced in the range where floats are exact."""
 
+import math
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from friendli_endpoint.chat.structured.json_schema.numbers import is_read_exactly
 from tests.chat.structured.json_schema.helpers import Schema, error_of
 from tests.chat.structured.walks import COMPILER, ENDS, allows_text
 
@@ -81,3 +83,26 @@ def test_an_exclusive_bound_is_not_within_the_range(
 ) -> None:
     schema = {"type": "number", **schema}
     assert allows_text(COMPILER.json_schema(schema, ENDS, "s"), text) == is_allowed
+
+
+@given(st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-15))
+@settings(max_examples=60)
+def test_no_float_beyond_a_bound_is_allowed(bound: float) -> None:
+    for keyword, direction in (("minimum", -math.inf), ("maximum", math.inf)):
+        schema = {"type": "number", keyword: bound}
+        constraint = COMPILER.json_schema(schema, ENDS, "s")
+        beyond = math.nextafter(bound, direction)
+        assert not allows_text(constraint, f"{Decimal(repr(beyond)):f}")
+
+
+@pytest.mark.parametrize(
+    ("value", "is_exact"),
+    [(99.00000000000001, False), (3.141592653589793, True), (0.1, True), (1e-22, True)],
+)
+def test_the_compiler_reads_numbers_of_few_digits_exactly(value: float, is_exact: bool) -> None:
+    assert is_read_exactly(value) == is_exact
+    if is_exact:
+        constraint = COMPILER.json_schema({"const": value}, ENDS, "s")
+        assert allows_text(constraint, f"{Decimal(repr(value)):f}")
+    else:
+        assert "inexactly" in error_of({"const": value}).message

@@ -179,13 +179,21 @@ def _required(negation: _Negation, keyword: str) -> list[Any]:
 
 
 def _properties(negation: _Negation, keyword: str) -> list[Any]:
-    named = negation.node.schema[keyword]
-    if not negation.exact:
-        max_properties = 1 if negation.node.schema.get("required") else _MAX_PROPERTIES
-        named = dict(sorted(named.items(), key=_lacks_constant)[:max_properties])
-    complements = {
-        name: negation.complement(schema, keyword, name) for name, schema in named.items()
-    }
+    named = sorted(negation.node.schema[keyword].items(), key=_lacks_constant)
+    max_properties = 1 if negation.node.schema.get("required") else _MAX_PROPERTIES
+    complements: dict[str, Any] = {}
+    failure: SchemaError | None = None
+    for name, schema in named:
+        if not negation.exact and len(complements) == max_properties:
+            break
+        try:
+            complements[name] = negation.complement(schema, keyword, name)
+        except SchemaError as error:
+            if negation.exact:
+                raise
+            failure = error
+    if failure is not None and not complements:
+        raise failure
     return [
         {"type": "object", "required": [name], "properties": {name: complement}}
         for name, complement in complements.items()

@@ -198,6 +198,7 @@ class Rewriter:
                 complement = self.complement(self.document.at(path), path, exact=exact)
             except SchemaError as error:
                 self._complements[key] = error
+                self._definitions[name] = False  # Parts of it that refer back may be in use.
             else:
                 self._definitions[name] = complement
             finally:
