@@ -6,7 +6,6 @@ that the others do not describe, or allows no other names than its own.
 """
 
 from collections.abc import Callable, Iterable
-from functools import reduce
 from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.document import Document
@@ -87,13 +86,13 @@ class Separation:
         schema = self._schema_at(path)
         if not isinstance(schema, dict) or not depth:
             return frozenset()
-        names = schema.get("required")
+        names: Any = schema.get("required")
         found = {name for name in names if isinstance(name, str)} if _is_list(names) else set()
         for inner in self._conjuncts(path, schema):
             found |= self._required(inner, depth - 1)
         for inners in _alternatives(path, schema):
-            branches = [self._required(inner, depth - 1) for inner in inners]
-            found |= reduce(frozenset.intersection, branches)
+            first, *others = (self._required(inner, depth - 1) for inner in inners)
+            found |= first.intersection(*others)
         return frozenset(found)
 
     def _described(self, path: SchemaPath, depth: int) -> frozenset[str]:
