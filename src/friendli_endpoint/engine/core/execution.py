@@ -3,17 +3,27 @@
 It handles tokens and logits, not their meaning, which is left to the guides.
 """
 
+import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from time import monotonic, sleep
 
 import numpy as np
 
-from friendli_endpoint.engine.core.adapters import Adapter, handle_of
+from friendli_endpoint.engine.core.adapters import Adapter, digest_of, handle_of
 from friendli_endpoint.engine.core.admission import Admission
-from friendli_endpoint.engine.core.backend import Backend, Logits, SlotId
+from friendli_endpoint.engine.core.backend import Backend, Logits, SlotId, Tokens
 from friendli_endpoint.engine.core.decoding import Decoding
+from friendli_endpoint.engine.core.disk.store import (
+    BlockStore,
+    DiskCache,
+    Prefix,
+    StoredPrefix,
+    open_store,
+)
 from friendli_endpoint.engine.core.outbox import Deliver, Outbox
 from friendli_endpoint.engine.core.running import Outcome, RunningSequence, attempt
 from friendli_endpoint.engine.core.sampling import History
@@ -27,6 +37,12 @@ log = logging.getLogger("friendli_endpoint.engine")
 
 MAX_ATTEMPTS = 2
 """Maximum number of attempts to prefill a prompt while the backend fails."""
+
+CLOSE_SECONDS = 2.0
+"""Maximum number of seconds for storing prefixes on disk when the engine is closed."""
+
+LOCKED_SECONDS = 0.01
+"""Seconds between two attempts to write at that time, while another engine does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +85,16 @@ class Execution:
         make_guide: Creates the guide of a choice.
         config: The limits of the engine.
         admission: The queue's counts, updated when a request leaves the queue.
+        disk: The prefix cache on disk; None for none.
     """
 
     def __init__(
-        self, backend: Backend, make_guide: GuideMaker, config: EngineConfig, admission: Admission
+        self,
+        backend: Backend,
+        make_guide: GuideMaker,
+        config: EngineConfig,
+        admission: Admission,
+        disk: DiskCache | None = None,
     ) -> None:
         self._backend = backend
         self._make_guide = make_guide
@@ -83,7 +105,9 @@ class Execution:
             config.idle_chunk_tokens,
             config.min_chunk_tokens,
             backend.batch_invariant_positions,
+            self._find_stored,
         )
+        self._store: BlockStore | None = open_store(disk, backend.block_format)
         self._decoding = Decoding(config.chunk_tokens, config.drafts)
         self._running: dict[SlotId, RunningSequence] = {}
         self._prompt_logits: dict[str, Logits] = {}
@@ -160,6 +184,31 @@ class Execution:
             self._prefill(chunk)
         return chunk is not None
 
+    def store_prefixes(self, is_interrupted: Callable[[], bool]) -> bool:
+        """Stores the cached prefixes on disk.
+
+        Args:
+            is_interrupted: Whether to stop, asked before every block.
+
+        Returns:
+            Whether there are none left to be stored.
+        """
+        if self._store is None:
+            return True
+        slots = self._scheduler.not_stored()
+        prefixes = [
+            Prefix(
+                slot.tokens[: slot.num_computed_tokens],
+                digest_of(slot.adapter),
+                partial(self._backend.save, slot.number),
+            )
+            for slot in slots
+        ]
+        num_stored = self._store.store(prefixes, is_interrupted)
+        for slot in slots[:num_stored]:
+            slot.stored = True
+        return num_stored == len(slots)
+
     def restart(self, fault: Exception, open_backend: Callable[[], Backend]) -> None:
         """Replaces the backend after a failure.
 
@@ -183,24 +232,32 @@ class Execution:
         self._backend.close()
         self._backend = open_backend()
 
-    def load_adapter(self, route: str, path: Path) -> Adapter:
-        """Loads an adapter into the backend.
+    def load_adapter(self, route: str, path: Path, digest: bytes) -> Adapter:
+        """Loads an adapter, whose content has this digest, into the backend.
 
         Raises:
             AdapterError: The file is not an adapter for the model.
         """
-        return Adapter(route, self._backend.load_adapter(path))
+        return Adapter(route, self._backend.load_adapter(path), digest)
 
     def close(self, message: str, *, is_closing: bool) -> None:
-        """Fails all requests with a message, and closes the backend; see `EngineError`."""
+        """Fails all requests with a message, and closes the backend; see `EngineError`.
+
+        Cached prefixes are stored on disk before, unless the backend has failed.
+        """
         self._running.clear()
         self._prompt_logits.clear()
         self._outbox.fail_all(message, is_closing=is_closing)
         self._decoding.close()
-        self._backend.close()
+        with contextlib.closing(self._backend):
+            if is_closing:
+                self._store_last_prefixes()
 
     def report(self, seconds: float, decoded: int, prefilled: int) -> StepReport:
-        """Returns the report of a step, and resets the counts of drafts."""
+        """Returns the report of a step, and resets the counts of drafts and of bytes on disk."""
+        disk_tokens, disk_read_bytes, disk_written_bytes = (
+            self._store.take_counts() if self._store is not None else (0, 0, 0)
+        )
         drafted, accepted = self._decoding.take_draft_counts()
         queued = self._scheduler.queued
         generated = sum(len(running.tokens) for running in self._running.values())
@@ -214,12 +271,43 @@ class Execution:
             capacity_tokens=self._config.slots * self._config.context,
             drafted=drafted,
             accepted=accepted,
+            disk_tokens=disk_tokens,
+            disk_read_bytes=disk_read_bytes,
+            disk_written_bytes=disk_written_bytes,
         )
+
+    def _find_stored(
+        self, tokens: Tokens, adapter: Hashable, num_cached: int
+    ) -> StoredPrefix | None:
+        if self._store is None:
+            return None
+        return self._store.find(tokens, digest_of(adapter), num_cached)
+
+    def _restore(self, slot: SlotId, stored: StoredPrefix) -> None:
+        """Restores a stored prefix in a slot; if that fails, no other one will be used."""
+        try:
+            self._backend.restore(slot, stored.blocks)
+        except Exception:
+            log.error("a prefix from disk cannot be restored; none will be used any more")
+            self._store = None
+            raise
+
+    def _store_last_prefixes(self) -> None:
+        """Stores prefixes for `CLOSE_SECONDS`, and waits for other engines that do so."""
+        end = monotonic() + CLOSE_SECONDS
+
+        def is_late() -> bool:
+            return monotonic() > end
+
+        while not self.store_prefixes(is_late) and not is_late():
+            sleep(LOCKED_SECONDS)
 
     def _prefill(self, chunk: PrefillChunk) -> None:
         group = chunk.group
         if chunk.source is not None:
             self._backend.copy(chunk.source, chunk.slot)
+        if chunk.stored is not None:
+            self._restore(chunk.slot, chunk.stored)
         self._backend.truncate(chunk.slot, chunk.start)
         if group is not None:
             self._outbox.begin(group.request)
