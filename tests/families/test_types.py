@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,18 +33,20 @@ Logits = NDArray[np.float32]
 ZERO, ONE, TWO = SlotId(0), SlotId(1), SlotId(2)
 
 
+def model_file(folder: Path, kind: Type) -> Path:
+    """Writes a model with weights of one type; those of Q4_1 are large enough to be split."""
+    width = 512 if kind is Type.Q4_1 else 256
+    shape = Shape(width=width, head=64, forward=2 * width, type=kind)
+    return write_byte_pairs(folder / "model.gguf", LLAMA, shape)
+
+
 @pytest.fixture(scope="module", params=TYPES, ids=lambda kind: kind.name)
 def context(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LlamaContext]:
     library = load(find_library())
-    path = tmp_path_factory.mktemp("types") / "model.gguf"
-    in_parts = request.param is Type.Q4_1  # with matrices that are large enough
-    width = 512 if in_parts else 256
-    shape = Shape(width=width, head=64, forward=2 * width, type=request.param)
-    write_byte_pairs(path, LLAMA, shape)
-    model = LlamaModel(library, path)
-    assert bool(model.offset_adapters) == in_parts
+    model = LlamaModel(library, model_file(tmp_path_factory.mktemp("types"), request.param))
+    assert bool(model.offset_adapters) == (request.param is Type.Q4_1)
     context = LlamaContext(model, SEQUENCES, CONTEXT, 2 if request.param in WITH_THREADS else 1)
     yield context
     context.close()

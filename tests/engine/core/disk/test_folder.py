@@ -28,7 +28,7 @@ def test_a_folder_of_another_user_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     BlockFolder(tmp_path, SIZE)
-    monkeypatch.setattr(folder_module.os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr(f"{folder_module.__name__}.os.geteuid", lambda: os.getuid() + 1)
     with pytest.raises(StartError, match="other users"):
         BlockFolder(tmp_path, SIZE)
 

@@ -191,7 +191,7 @@ def test_what_cannot_be_written_is_logged_once(
 ) -> None:
     subject = opened(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(folder_module.os, "open", fail_with(number))
+        patch.setattr(f"{folder_module.__name__}.os.open", fail_with(number))
         assert store(subject, prefix_of(1), prefix_of(2)) == 2
         assert store(subject, prefix_of(3)) == 1
     (line,) = caplog.messages
