@@ -60,9 +60,9 @@ def test_joined_blocks_are_the_state_of_their_tokens(
 def test_equal_layouts_have_equal_formats() -> None:
     first, second = BlockCodec(state_of([0])), BlockCodec(state_of(range(5), stream=2))
     assert first.format == second.format
-    other = state_of([0]).copy()
-    other.view("<u4")[11] = 2  # the type of the keys
-    assert BlockCodec(other).format != first.format
+    changed = state_of([0]).copy()
+    changed.view("<u4")[11] = 2  # the type of the keys
+    assert BlockCodec(changed).format != first.format
 
 
 @pytest.mark.parametrize("size", [0, 3, 12, 40, 60, 80, -1, -4, -8])

@@ -45,13 +45,13 @@ def test_half_written_files_are_removed_and_foreign_ones_are_kept(tmp_path: Path
     half = path.with_suffix(".part")
     half.write_bytes(path.read_bytes()[:99])
     foreign = [path.parent / name for name in ("notes.kv", "notes.part", f"{'0' * 64}.txt")]
-    for other in foreign:
-        other.write_bytes(bytes(10 * SIZE))
+    for stranger in foreign:
+        stranger.write_bytes(bytes(10 * SIZE))
     assert found(opened(tmp_path), 1) == expected([1])
     assert half.exists(), "another engine may be writing it"
     store(opened(tmp_path, max_bytes=2 * SIZE), prefix_of(2))
     assert not half.exists()
-    assert all(other.stat().st_size == 10 * SIZE for other in foreign)
+    assert all(stranger.stat().st_size == 10 * SIZE for stranger in foreign)
     assert len(files(tmp_path)) == 2 + 1, "foreign files do not count"
 
 
@@ -77,8 +77,8 @@ def write_and_read(folder: Path, number: int) -> int:
         subject = opened(folder, max_bytes=NUM_KEPT * SIZE)
         while not store(subject, prefix_of(step % 3, number, step)):
             pass
-        for other in range(NUM_WRITERS):
-            count += len(found(subject, step % 3, other, step))
+        for writer in range(NUM_WRITERS):
+            count += len(found(subject, step % 3, writer, step))
     return count
 
 
