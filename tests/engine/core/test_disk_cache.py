@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from friendli_endpoint.engine.core import execution, loop
+from friendli_endpoint.engine.core import loop, stored_prefixes
 from friendli_endpoint.engine.core.backend import BLOCK_TOKENS, AdapterError
 from friendli_endpoint.engine.core.disk.folder import BlockFolder
 from friendli_endpoint.engine.core.disk.store import DiskCache
@@ -222,13 +222,13 @@ def test_closing_waits_for_another_engine_that_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with BlockFolder(tmp_path, LARGE).writer() as _:
-        monkeypatch.setattr(execution, "CLOSE_SECONDS", 0.0)
+        monkeypatch.setattr(stored_prefixes, "CLOSE_SECONDS", 0.0)
         answers(tmp_path, [prompt_of(1)])
         assert files(tmp_path) == [], "but not for long"
     lock = BlockFolder(tmp_path, LARGE).writer()
     lock.__enter__()
-    monkeypatch.setattr(execution, "CLOSE_SECONDS", PATIENCE)
-    monkeypatch.setattr(execution, "sleep", lambda _seconds: lock.__exit__(None, None, None))
+    monkeypatch.setattr(stored_prefixes, "CLOSE_SECONDS", PATIENCE)
+    monkeypatch.setattr(stored_prefixes, "sleep", lambda _seconds: lock.__exit__(None, None, None))
     answers(tmp_path, [prompt_of(1)])
     assert len(files(tmp_path)) == 3
 

@@ -5,30 +5,23 @@ It handles tokens and logits, not their meaning, which is left to the guides.
 
 import contextlib
 import logging
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from time import monotonic, sleep
 
 import numpy as np
 
-from friendli_endpoint.engine.core.adapters import Adapter, digest_of, handle_of
+from friendli_endpoint.engine.core.adapters import Adapter, handle_of
 from friendli_endpoint.engine.core.admission import Admission
-from friendli_endpoint.engine.core.backend import Backend, Logits, SlotId, Tokens
+from friendli_endpoint.engine.core.backend import Backend, Logits, SlotId
 from friendli_endpoint.engine.core.decoding import Decoding
-from friendli_endpoint.engine.core.disk.store import (
-    BlockStore,
-    DiskCache,
-    Prefix,
-    StoredPrefix,
-    open_store,
-)
+from friendli_endpoint.engine.core.disk.store import DiskCache
 from friendli_endpoint.engine.core.outbox import Deliver, Outbox
 from friendli_endpoint.engine.core.running import Outcome, RunningSequence, attempt
 from friendli_endpoint.engine.core.sampling import History
 from friendli_endpoint.engine.core.scheduler import Placement, PrefillChunk, Scheduler
 from friendli_endpoint.engine.core.sequence import SequenceGroup
+from friendli_endpoint.engine.core.stored_prefixes import StoredPrefixes
 from friendli_endpoint.generation import GenerationRequest, GuideMaker, StepReport, reason_of
 
 __all__ = ["EngineConfig", "Execution"]
@@ -37,12 +30,6 @@ log = logging.getLogger("friendli_endpoint.engine")
 
 MAX_ATTEMPTS = 2
 """Maximum number of attempts to prefill a prompt while the backend fails."""
-
-CLOSE_SECONDS = 2.0
-"""Maximum number of seconds for storing prefixes on disk when the engine is closed."""
-
-LOCKED_SECONDS = 0.01
-"""Seconds between two attempts to write at that time, while another engine does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +86,15 @@ class Execution:
         self._backend = backend
         self._make_guide = make_guide
         self._config = config
+        self._stored = StoredPrefixes(disk, backend.block_format)
         self._scheduler = Scheduler(
             config.slots,
             config.chunk_tokens,
             config.idle_chunk_tokens,
             config.min_chunk_tokens,
             backend.batch_invariant_positions,
-            self._find_stored,
+            self._stored.find,
         )
-        self._store: BlockStore | None = open_store(disk, backend.block_format)
         self._decoding = Decoding(config.chunk_tokens, config.drafts)
         self._running: dict[SlotId, RunningSequence] = {}
         self._prompt_logits: dict[str, Logits] = {}
@@ -193,21 +180,7 @@ class Execution:
         Returns:
             Whether there are none left to be stored.
         """
-        if self._store is None:
-            return True
-        slots = self._scheduler.not_stored()
-        prefixes = [
-            Prefix(
-                slot.tokens[: slot.num_computed_tokens],
-                digest_of(slot.adapter),
-                partial(self._backend.save, slot.number),
-            )
-            for slot in slots
-        ]
-        num_stored = self._store.store(prefixes, is_interrupted)
-        for slot in slots[:num_stored]:
-            slot.stored = True
-        return num_stored == len(slots)
+        return self._stored.store(self._backend, self._scheduler.not_stored(), is_interrupted)
 
     def restart(self, fault: Exception, open_backend: Callable[[], Backend]) -> None:
         """Replaces the backend after a failure.
@@ -251,13 +224,11 @@ class Execution:
         self._decoding.close()
         with contextlib.closing(self._backend):
             if is_closing:
-                self._store_last_prefixes()
+                self._stored.store_last(self._backend, self._scheduler.not_stored())
 
     def report(self, seconds: float, decoded: int, prefilled: int) -> StepReport:
         """Returns the report of a step, and resets the counts of drafts and of bytes on disk."""
-        disk_tokens, disk_read_bytes, disk_written_bytes = (
-            self._store.take_counts() if self._store is not None else (0, 0, 0)
-        )
+        disk_tokens, disk_read_bytes, disk_written_bytes = self._stored.take_counts()
         drafted, accepted = self._decoding.take_draft_counts()
         queued = self._scheduler.queued
         generated = sum(len(running.tokens) for running in self._running.values())
@@ -276,38 +247,12 @@ class Execution:
             disk_written_bytes=disk_written_bytes,
         )
 
-    def _find_stored(
-        self, tokens: Tokens, adapter: Hashable, num_cached: int
-    ) -> StoredPrefix | None:
-        if self._store is None:
-            return None
-        return self._store.find(tokens, digest_of(adapter), num_cached)
-
-    def _restore(self, slot: SlotId, stored: StoredPrefix) -> None:
-        """Restores a stored prefix in a slot; if that fails, no other one will be used."""
-        try:
-            self._backend.restore(slot, stored.blocks)
-        except Exception:
-            log.error("a prefix from disk cannot be restored; none will be used any more")
-            self._store = None
-            raise
-
-    def _store_last_prefixes(self) -> None:
-        """Stores prefixes for `CLOSE_SECONDS`, and waits for other engines that do so."""
-        end = monotonic() + CLOSE_SECONDS
-
-        def is_late() -> bool:
-            return monotonic() > end
-
-        while not self.store_prefixes(is_late) and not is_late():
-            sleep(LOCKED_SECONDS)
-
     def _prefill(self, chunk: PrefillChunk) -> None:
         group = chunk.group
         if chunk.source is not None:
             self._backend.copy(chunk.source, chunk.slot)
         if chunk.stored is not None:
-            self._restore(chunk.slot, chunk.stored)
+            self._stored.restore(self._backend, chunk.slot, chunk.stored)
         self._backend.truncate(chunk.slot, chunk.start)
         if group is not None:
             self._outbox.begin(group.request)
