@@ -113,6 +113,8 @@ def source_of(settings: Settings) -> ModelSource:
         max_memory=settings.max_memory,
         adapters={route: Path(path) for route, _, path in adapters},
         num_engines=num_engines,
+        prefix_cache=settings.prefix_cache,
+        prefix_cache_bytes=settings.prefix_cache_size,
     )
     return placed(LlamaSource(settings.model, options), settings)
 

@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     """Context length of each sequence in tokens, prompt and output together; at least 256."""
     threads: Annotated[int | None, Field(ge=1), Flag("Capacity", "one per processor")] = None
     """Maximum number of compute threads of an engine; fewer compute where more would not pay."""
+    prefix_cache: Annotated[Path | None, Flag("Capacity", "none")] = None
+    """Folder for prefilled prefixes of prompts, which outlive restarts; engines may share it."""
+    prefix_cache_size: Annotated[int, Field(ge=1 << 20), Flag("Capacity")] = 10**10
+    """Maximum size of the files in --prefix-cache in bytes; at least 1048576."""
     speculation: Annotated[bool, Flag("Capacity")] = True
     """Speculative decoding by prompt lookup for a choice that runs alone; changes no output."""
     max_choices: Annotated[int, Field(ge=1), Flag("Capacity")] = 128

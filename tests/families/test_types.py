@@ -52,6 +52,13 @@ def threads() -> SetThreads:
     return SetThreads(3)
 
 
+def model_file(folder: Path, kind: Type) -> Path:
+    """Writes a model with weights of one type; those of Q4_1 are large enough to be split."""
+    width = 512 if kind is Type.Q4_1 else 256
+    shape = Shape(width=width, head=64, forward=2 * width, type=kind)
+    return write_byte_pairs(folder / "model.gguf", LLAMA, shape)
+
+
 @pytest.fixture(scope="module", params=TYPES, ids=lambda kind: kind.name)
 def kind(request: pytest.FixtureRequest) -> Type:
     return Type(request.param)
@@ -59,10 +66,7 @@ def kind(request: pytest.FixtureRequest) -> Type:
 
 @pytest.fixture(scope="module")
 def path(kind: Type, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("types") / "model.gguf"
-    width = 512 if kind is Type.Q4_1 else 256  # Q4_1 in parts, if the matrices are large enough
-    shape = Shape(width=width, head=64, forward=2 * width, type=kind)
-    return write_byte_pairs(path, LLAMA, shape)
+    return model_file(tmp_path_factory.mktemp("types"), kind)
 
 
 @pytest.fixture(scope="module")

@@ -103,6 +103,18 @@ class Metrics:
         self._accepted = self._counter(
             "friendli_accepted_draft_tokens_total", "Draft tokens that were accepted."
         )
+        self._disk_tokens = self._counter(
+            "friendli_disk_cached_prompt_tokens_total",
+            "Prompt tokens that were read from the prefix cache on disk.",
+        )
+        self._disk_read = self._counter(
+            "friendli_prefix_cache_read_bytes_total",
+            "Bytes that were read from the prefix cache on disk.",
+        )
+        self._disk_written = self._counter(
+            "friendli_prefix_cache_written_bytes_total",
+            "Bytes that were written to the prefix cache on disk.",
+        )
         self._compile = self._histogram(
             "friendli_constraint_compile_seconds",
             "Time to compile a JSON schema, regular expression or grammar that was not cached.",
@@ -116,6 +128,9 @@ class Metrics:
         if report.drafted:
             self._drafted.inc(report.drafted)
             self._accepted.inc(report.accepted)
+        self._disk_tokens.inc(report.disk_tokens)
+        self._disk_read.inc(report.disk_read_bytes)
+        self._disk_written.inc(report.disk_written_bytes)
 
     def watch(self, engine: Engine) -> None:
         """Reports from now on how many engines serve, and how many were lost."""

@@ -11,7 +11,7 @@ limits the chunks. They have a minimum size unless the prompt is shorter: `engin
 explains why outputs depend on it.
 """
 
-from collections import deque
+from collections import abc, deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
@@ -19,7 +19,8 @@ import numpy as np
 
 from friendli_endpoint.engine.core.backend import SlotId, Tokens
 from friendli_endpoint.engine.core.chunking import ChunkPolicy
-from friendli_endpoint.engine.core.prefix_cache import PrefixCache, Slot
+from friendli_endpoint.engine.core.disk.store import StoredPrefix
+from friendli_endpoint.engine.core.prefix_cache import FindStored, PrefixCache, Slot, SlotClaim
 from friendli_endpoint.engine.core.sequence import Sequence, SequenceGroup, Status
 
 __all__ = ["Placement", "PrefillChunk", "Scheduler", "Step"]
@@ -34,8 +35,9 @@ class PrefillChunk:
 
     Attributes:
         slot: The slot.
-        source: The slot to copy the first `start` tokens from before; None if `slot` contains them
-            already. In either case, the slot is then truncated to `start` tokens.
+        source: The slot to copy the first `start` tokens from before, if any. In either case, the
+            slot is then truncated to `start` tokens.
+        stored: The first `start` tokens, to restore in the slot before, if they were on disk.
         tokens: The tokens of the chunk, shape (count,).
         start: Number of tokens in the slot before the chunk.
         adapter: The adapter, or None for the base model.
@@ -45,6 +47,7 @@ class PrefillChunk:
 
     slot: SlotId
     source: SlotId | None
+    stored: StoredPrefix | None
     tokens: Tokens
     start: int
     adapter: Hashable
@@ -94,6 +97,7 @@ class Scheduler:
             chunk.
         batch_invariant_positions: Number of leading positions where generated tokens count as
             computed, like prompt tokens (see `Backend.batch_invariant_positions`).
+        find_stored: Finds prefixes on disk.
     """
 
     def __init__(
@@ -103,6 +107,7 @@ class Scheduler:
         max_chunk_tokens: int,
         min_chunk_tokens: int = 2,
         batch_invariant_positions: int = 0,
+        find_stored: FindStored | None = None,
     ) -> None:
         if (
             num_slots < 1
@@ -117,7 +122,8 @@ class Scheduler:
         self._behind = 0
         self._min_chunk_tokens = min_chunk_tokens
         self._batch_invariant_positions = batch_invariant_positions
-        self._cache = PrefixCache(num_slots, min_chunk_tokens)
+        self._find_stored = find_stored
+        self._cache = PrefixCache(num_slots, min_chunk_tokens, find_stored)
         self._waiting: deque[SequenceGroup] = deque()
         self._prefilling: SequenceGroup | None = None
         self._placing: SequenceGroup | None = None
@@ -187,6 +193,10 @@ class Scheduler:
             slot = self._cache.next_incomplete()
         return None
 
+    def not_stored(self) -> abc.Sequence[Slot]:
+        """Returns the free slots that were not offered to the cache on disk, latest used first."""
+        return self._cache.not_stored()
+
     def finish(self, sequence: Sequence, generated: list[int] | None = None) -> None:
         """Ends a sequence and frees its slot.
 
@@ -222,7 +232,8 @@ class Scheduler:
 
     def restart(self) -> None:
         """Empties all slots, and queues all requests again; none may have output."""
-        self._cache = PrefixCache(len(list(self._cache)), self._min_chunk_tokens)
+        num_slots = len(list(self._cache))
+        self._cache = PrefixCache(num_slots, self._min_chunk_tokens, self._find_stored)
         self._prefilling = self._placing = None
         self._running.clear()
         self._waiting = deque(sorted(self._groups.values(), key=_is_new))
@@ -270,23 +281,24 @@ class Scheduler:
             budget: Maximum number of tokens.
             has_chunks: Whether the step has chunks already, so that a small one can wait.
         """
-        source = None
+        claim = None
         if self._prefilling is None and self._waiting and budget >= MIN_CHUNK_TOKENS * has_chunks:
-            source = self._begin(self._waiting[0])
+            claim = self._begin(self._waiting[0])
         group = self._prefilling
         if group is None:
             return None
+        fills_slot = claim is not None and (claim.source or claim.stored) is not None
         slot = _slot_of(group.first)
         remaining = group.tokens.size - slot.num_computed_tokens
         size = self._chunk_size(budget, remaining)
-        if size < (min(remaining, MIN_CHUNK_TOKENS) if has_chunks and source is None else 1):
+        if size < (min(remaining, MIN_CHUNK_TOKENS) if has_chunks and not fills_slot else 1):
             return None
         if size == remaining:
             self._prefilling = None
-        return self._advance(slot, size, source, group)
+        return self._advance(slot, size, claim, group)
 
-    def _begin(self, group: SequenceGroup) -> SlotId | None:
-        """Begins the prefill of a request if a slot is free; returns the slot to copy from."""
+    def _begin(self, group: SequenceGroup) -> SlotClaim | None:
+        """Begins the prefill of a request if a slot is free; returns its claim of the slot."""
         max_cached = group.tokens.size - self._min_chunk_tokens
         claim = self._cache.claim(group.tokens, group.adapter, max_cached)
         if claim is None:
@@ -296,7 +308,7 @@ class Scheduler:
         group.num_attempts += 1
         group.num_cached_tokens = claim.num_cached_tokens
         group.first.status, group.first.slot = Status.PREFILLING, claim.slot
-        return claim.source.number if claim.source else None
+        return claim
 
     def _chunk_size(self, budget: int, remaining: int) -> int:
         """Returns the size of a chunk that leaves no tokens, or enough for another chunk."""
@@ -307,14 +319,22 @@ class Scheduler:
 
     @staticmethod
     def _advance(
-        slot: Slot, size: int, source: SlotId | None, group: SequenceGroup | None
+        slot: Slot, size: int, claim: SlotClaim | None, group: SequenceGroup | None
     ) -> PrefillChunk:
         """Counts the next tokens of a slot as computed, and returns their chunk."""
         start, end = slot.num_computed_tokens, slot.num_computed_tokens + size
         slot.num_computed_tokens = end
-        tokens = slot.tokens[start:end]
-        is_last = end == slot.tokens.size
-        return PrefillChunk(slot.number, source, tokens, start, slot.adapter, group, is_last)
+        source = claim.source.number if claim and claim.source else None
+        return PrefillChunk(
+            slot=slot.number,
+            source=source,
+            stored=claim.stored if claim else None,
+            tokens=slot.tokens[start:end],
+            start=start,
+            adapter=slot.adapter,
+            group=group,
+            is_last=end == slot.tokens.size,
+        )
 
 
 def _is_new(group: SequenceGroup) -> bool:

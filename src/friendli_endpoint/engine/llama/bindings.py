@@ -136,6 +136,7 @@ LogCallback = CFUNCTYPE(None, c_int32, c_char_p, c_void_p)
 
 SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "llama_version": (c_char_p, ()),
+    "llama_print_system_info": (c_char_p, ()),
     "llama_log_set": (None, (LogCallback, c_void_p)),
     "llama_backend_init": (None, ()),
     "llama_model_default_params": (ModelParams, ()),

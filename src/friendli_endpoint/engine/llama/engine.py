@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from friendli_endpoint.engine.core.admission import resident_memory
 from friendli_endpoint.engine.core.backend import AdapterError
+from friendli_endpoint.engine.core.disk.folder import BlockFolder
+from friendli_endpoint.engine.core.disk.store import DiskCache
 from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.engine.core.execution import EngineConfig
 from friendli_endpoint.engine.core.loop import EngineLoop
@@ -20,6 +23,7 @@ from friendli_endpoint.engine.llama.capacity import (
 )
 from friendli_endpoint.engine.llama.context import FLASH_CACHE_TOKENS, LlamaContext
 from friendli_endpoint.engine.llama.gguf.repack import repack
+from friendli_endpoint.engine.llama.identity import hash_files, identity_of
 from friendli_endpoint.engine.llama.library import check_gpu, find_library, load
 from friendli_endpoint.engine.llama.model import (
     LlamaModel,
@@ -38,6 +42,7 @@ from friendli_endpoint.generation import (
     StartError,
     StepReport,
     Vocabulary,
+    reason_of,
 )
 
 __all__ = ["LlamaOptions", "LlamaSource", "locate"]
@@ -80,6 +85,8 @@ class LlamaOptions:
             the model is opened.
         adapters: File of each LoRA adapter, by its route.
         num_engines: Number of engines that share the processors and the memory of this machine.
+        prefix_cache: Folder for the prefix cache on disk, which engines may share; None for none.
+        prefix_cache_bytes: Maximum size of the prefix cache on disk in bytes.
     """
 
     sequences: int
@@ -96,6 +103,19 @@ class LlamaOptions:
     max_memory: int | None = None
     adapters: Mapping[str, Path] = field(default_factory=dict)
     num_engines: int = 1
+    prefix_cache: Path | None = None
+    prefix_cache_bytes: int = 10**10
+
+    @property
+    def block_folder(self) -> BlockFolder | None:
+        """Folder of the prefix cache on disk, if there is one; it is made if it does not exist.
+
+        Raises:
+            StartError: It cannot be made, or other users can access it.
+        """
+        if self.prefix_cache is None:
+            return None
+        return BlockFolder(self.prefix_cache, self.prefix_cache_bytes)
 
 
 class LlamaSource:
@@ -115,12 +135,13 @@ class LlamaSource:
         """Checks quickly that the C library is usable and that the file looks like a model.
 
         Raises:
-            StartError: The library or the file is missing or invalid, or GPU layers are set and
-                the library finds no GPU.
+            StartError: The library or the file is missing or invalid, GPU layers are set and the
+                library finds no GPU, or the folder of the prefix cache cannot be used.
         """
         locate(self._path, self._options.library)
         if self._options.gpu_layers:
             check_gpu(load(self._library, gpu=True))
+        _ = self._options.block_folder
 
     def vocabulary(self) -> Vocabulary:
         """Loads the vocabulary of the file; takes a second or more, as the file is tried first.
@@ -242,8 +263,17 @@ class TriedModel:
         like: ModelCard | None,
     ) -> tuple[EngineLoop, ModelCard]:
         options = self.options
-        library = load(find_library(options.library), gpu=options.gpu_layers > 0)
-        model = LlamaModel(library, self.path, options.split_q4_1, gpu_layers=options.gpu_layers)
+        library, folder = find_library(options.library), options.block_folder
+        digests = hash_files(self.path, library) if folder is not None else None
+        model = LlamaModel(
+            load(library, gpu=options.gpu_layers > 0),
+            self.path,
+            options.split_q4_1,
+            gpu_layers=options.gpu_layers,
+        )
+        disk = None
+        if folder is not None and digests is not None:
+            disk = _disk_cache(folder, model, digests)
         free_bytes = available_memory()
         if free_bytes is not None:
             free_bytes //= options.num_engines
@@ -272,6 +302,7 @@ class TriedModel:
             make_guides(model),
             config,
             report,
+            disk,
         )
         return loop, ModelCard(
             name=model.name,
@@ -306,6 +337,28 @@ class TriedModel:
                     raise ModelError(str(error)) from error
         except ModelError as error:
             raise AdapterError(str(error)) from error
+
+
+def _disk_cache(folder: BlockFolder, model: LlamaModel, digests: Future[list[bytes]]) -> DiskCache:
+    """Returns the prefix cache on disk for a model.
+
+    Raises:
+        StartError: Prefixes of this model cannot be stored, or a file cannot be read.
+    """
+    if model.has_windows:
+        raise StartError(
+            f"--prefix-cache: {model.name} has sliding-window attention, whose KV cache cannot be "
+            "stored by prefix; serve it without a prefix cache on disk"
+        )
+    if not model.on_cpu:
+        raise StartError(
+            "--prefix-cache: the KV cache of a GPU depends on what it has computed at the same "
+            "time, so stored prefixes would change responses; serve the model without GPU layers"
+        )
+    try:
+        return DiskCache(folder, identity_of(model, digests.result()))
+    except OSError as error:
+        raise StartError(f"--prefix-cache: {reason_of(error)}") from error
 
 
 def load_vocabulary(library: Path, path: Path) -> Vocabulary:

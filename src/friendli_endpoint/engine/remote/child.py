@@ -133,6 +133,8 @@ async def _serve(connection: socket.socket, setup: ChildSetup) -> None:
             outbox.put(server.pulse())
             await asyncio.wait({ended}, timeout=setup.pulse_seconds)
     await ended
+    if engine is not None:
+        await engine.aclose()
 
 
 def _reject(_messages: tuple[ToEngine, ...]) -> None:

@@ -115,7 +115,7 @@ class EngineKeeper:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeping
         if self._process is not None:
-            await self._process.aclose()
+            await self._process.aclose(is_open=self._is_open)
 
     async def _keep(self) -> None:
         """Waits for the end of the process, and opens the engine again, for ever."""
