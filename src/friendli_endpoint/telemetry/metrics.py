@@ -128,9 +128,10 @@ class Metrics:
         if report.drafted:
             self._drafted.inc(report.drafted)
             self._accepted.inc(report.accepted)
-        self._disk_tokens.inc(report.disk_tokens)
-        self._disk_read.inc(report.disk_read_bytes)
-        self._disk_written.inc(report.disk_written_bytes)
+        if report.disk_read_bytes or report.disk_written_bytes:
+            self._disk_tokens.inc(report.disk_tokens)
+            self._disk_read.inc(report.disk_read_bytes)
+            self._disk_written.inc(report.disk_written_bytes)
 
     def watch(self, engine: Engine) -> None:
         """Reports from now on how many engines serve, and how many were lost."""
