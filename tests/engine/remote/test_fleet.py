@@ -13,6 +13,7 @@ import pytest
 from friendli_endpoint.engine.remote import dispatcher
 from friendli_endpoint.engine.remote.child import ChildSetup
 from friendli_endpoint.engine.remote.fleet import EngineFleet
+from friendli_endpoint.engine.remote.placement import ChildProcesses
 from friendli_endpoint.generation import (
     EngineError,
     Generated,
@@ -35,7 +36,7 @@ async def fleet_of(
     max_stalled: float = PATIENCE,
     report: Callable[[StepReport], None] = lambda _report: None,
 ) -> AsyncIterator[EngineFleet]:
-    fleet = EngineFleet(setup, num_engines, max_stalled, report)
+    fleet = EngineFleet(ChildProcesses(setup, num_engines, max_stalled), report)
     try:
         await asyncio.to_thread(fleet.open)
         yield fleet
@@ -280,7 +281,7 @@ async def test_closing_fails_the_requests_that_run(setup_of: MakeSetup) -> None:
 
 @in_event_loop
 async def test_opening_can_be_interrupted(setup_of: MakeSetup) -> None:
-    fleet = EngineFleet(setup_of(), 2, PATIENCE)
+    fleet = EngineFleet(ChildProcesses(setup_of(), 2, PATIENCE))
     opening = asyncio.create_task(asyncio.to_thread(fleet.open))
     await until(lambda: bool(fleet.pids))
     fleet.interrupt()

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from friendli_endpoint.engine.remote.child import ChildSetup, EngineOpener, MakeGuides
 from friendli_endpoint.engine.remote.fleet import EngineFleet
+from friendli_endpoint.engine.remote.placement import ChildProcesses
 from friendli_endpoint.generation import (
     GuideMaker,
     StartError,
@@ -117,7 +118,8 @@ class FleetSource:
         with self._lock:
             if self._closed:
                 raise draining_error()
-            fleet = self._opening = EngineFleet(setup, self._num_engines, self._max_stalled, report)
+            engines = ChildProcesses(setup, self._num_engines, self._max_stalled)
+            fleet = self._opening = EngineFleet(engines, report)
         try:
             fleet.open()
         except BaseException:
