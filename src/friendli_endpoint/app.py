@@ -19,8 +19,11 @@ from fastapi import FastAPI
 from friendli_endpoint.access import policy_of, readable_secrets
 from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.chat.decoding.rules import guide_maker
+from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource
-from friendli_endpoint.engine.remote.source import FleetSource
+from friendli_endpoint.engine.remote.placement import ChildProcesses
+from friendli_endpoint.engine.remote.ray.options import RayOptions
+from friendli_endpoint.engine.remote.source import FleetSource, SetupMaker
 from friendli_endpoint.generation import StartError, reason_of
 from friendli_endpoint.http.application import build_app
 from friendli_endpoint.http.policy import Policy
@@ -93,9 +96,13 @@ def create_endpoint(
 
 
 def source_of(settings: Settings) -> ModelSource:
-    """Returns the model source of the settings."""
+    """Returns the model source of the settings.
+
+    Raises:
+        StartError: Settings of engines contradict each other.
+    """
+    engines = max(1, settings.engines)
     adapters = (adapter.partition("=") for adapter in settings.adapter)
-    num_engines = max(1, settings.engines)
     options = LlamaOptions(
         sequences=settings.max_sequences,
         context=settings.context,
@@ -103,17 +110,52 @@ def source_of(settings: Settings) -> ModelSource:
         split_q4_1=settings.repack == "auto",
         repack_into=cache_folder() / "repacked" if settings.repack == "q8_0" else None,
         drafts=settings.speculation,
-        max_queue=-(-settings.max_queue // num_engines),
-        max_queue_tokens=-(-settings.max_queue_tokens // num_engines),
-        max_queue_bytes=-(-settings.max_queue_bytes // num_engines),
+        max_queue=-(-settings.max_queue // engines),
+        max_queue_tokens=-(-settings.max_queue_tokens // engines),
+        max_queue_bytes=-(-settings.max_queue_bytes // engines),
         max_memory=settings.max_memory,
         adapters={route: Path(path) for route, _, path in adapters},
-        num_engines=num_engines,
+        num_engines=engines,
     )
-    source = LlamaSource(settings.model, options)
+    source, seconds = LlamaSource(settings.model, options), settings.step_seconds
+    ray = ray_options_of(settings, options)
+    if ray is not None:
+        return FleetSource(source, guide_maker, seconds, ray.placement, ray.check)
     if not settings.engines:
         return source
-    return FleetSource(source, guide_maker, settings.engines, settings.step_seconds)
+
+    def children(setup: SetupMaker) -> ChildProcesses:
+        return ChildProcesses(setup(), engines, seconds)
+
+    return FleetSource(source, guide_maker, seconds, children, ChildProcesses.check)
+
+
+def ray_options_of(settings: Settings, options: LlamaOptions) -> RayOptions | None:
+    """Returns the options of engines in a Ray cluster; None without --ray.
+
+    Raises:
+        StartError: Settings of engines contradict each other.
+    """
+    engines = max(1, settings.engines)
+    max_engines = settings.max_engines or engines
+    if settings.ray is None:
+        for name in {"max_engines", "ray_app"} & settings.model_fields_set:
+            raise StartError(f"--{name.replace('_', '-')} needs --ray")
+        return None
+    if max_engines < engines:
+        raise StartError(f"--max-engines is {max_engines}, but --engines is {engines}")
+    return RayOptions(
+        address=settings.ray,
+        app=settings.ray_app,
+        num_engines=engines,
+        max_engines=max_engines,
+        threads=settings.threads,
+        available_threads=available_threads(),
+        choices=settings.max_sequences,
+        max_stalled=settings.step_seconds,
+        max_answer_seconds=settings.timeout,
+        settings=repr((settings.model, options, max_engines, settings.step_seconds)),
+    )
 
 
 def create_app(

@@ -130,7 +130,9 @@ async def _serve(connection: socket.socket, setup: ChildSetup) -> None:
     engine = opening.result()
     if engine is not None:
         leaving = asyncio.Event()
-        server = fronts.serve(engine, outbox, on_close=end, on_leave=leaving.set)
+        server = fronts.serve(
+            engine, outbox, on_close=end, on_leave=leaving.set, is_front=setup.host is None
+        )
         keeper.on_messages = server.receive
         if setup.host is not None:
             outbox.put(await fronts.listen(setup.host, engine))

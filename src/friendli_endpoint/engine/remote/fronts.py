@@ -70,6 +70,7 @@ class Fronts:
         *,
         on_close: Callable[[], None],
         on_leave: Callable[[], None],
+        is_front: bool = True,
     ) -> EngineServer:
         """Returns a server of the requests of an endpoint.
 
@@ -78,6 +79,7 @@ class Fronts:
             outbox: Outbox to the endpoint.
             on_close: Called when the endpoint closes the engine.
             on_leave: Called when the endpoint lets the engine leave.
+            is_front: Whether the adapters that the engine has loaded stay for the endpoint.
         """
         if self._adapters is None:
             self._adapters = SharedAdapters(engine)
@@ -89,6 +91,8 @@ class Fronts:
             on_leave=on_leave,
             on_idle=self._change,
         )
+        if is_front:
+            self._adapters.join(server)
         self._servers.add(server)
         return server
 

@@ -1,13 +1,14 @@
 """Where the engines of a fleet run: the protocol, and child processes of this one."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import Protocol
 
 from friendli_endpoint.engine.remote.child import ChildSetup
 from friendli_endpoint.engine.remote.keeper import EngineKeeper
 from friendli_endpoint.engine.remote.member import Member, Observer
-from friendli_endpoint.generation import ModelCard
+from friendli_endpoint.generation import ModelCard, StartError
 
 __all__ = ["ChildProcesses", "Placement"]
 
@@ -57,6 +58,16 @@ class ChildProcesses:
         self._max_stalled = max_stalled
         self._keepers: list[EngineKeeper] = []
         self._members: list[Member] = []
+
+    @staticmethod
+    def check() -> None:
+        """Checks that this system has what child processes need.
+
+        Raises:
+            StartError: It has no Unix sockets.
+        """
+        if sys.platform == "win32":
+            raise StartError("--engines needs an operating system with Unix sockets")
 
     @property
     def members(self) -> Sequence[Member]:

@@ -152,7 +152,6 @@ class EngineServer:
         self._on_idle = on_idle
         self._runs: dict[int, asyncio.Task[None]] = {}
         self._calls: set[asyncio.Task[None]] = set()
-        adapters.join(self)
 
     @property
     def num_running(self) -> int:
