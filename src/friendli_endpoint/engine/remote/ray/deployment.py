@@ -96,6 +96,7 @@ class EngineDeployment:
             "health_check_period_s": 5.0,
             "health_check_timeout_s": 15.0,
             "max_ongoing_requests": 1000,
+            "logging_config": {"enable_access_log": False},
         }
         if self.max_engines == self.num_engines:
             return {**options, "num_replicas": self.num_engines}
