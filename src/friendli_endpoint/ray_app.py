@@ -70,10 +70,10 @@ def build(arguments: Mapping[str, Any]) -> Any:
     Raises:
         StartError: A setting has no effect here, or the model cannot be served.
     """
-    from ray import serve
-
     settings = _settings_of({"host": "0.0.0.0", **arguments})
     options, deployment = _deployment_of(settings)
+    from ray import serve
+
     front = serve.deployment(
         name="chat",
         graceful_shutdown_timeout_s=2 * deployment.drain_seconds,

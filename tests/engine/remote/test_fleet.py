@@ -6,7 +6,6 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,12 +15,12 @@ from friendli_endpoint.engine.remote.fleet import EngineFleet
 from friendli_endpoint.engine.remote.placement import ChildProcesses
 from friendli_endpoint.generation import (
     EngineError,
-    Generated,
     GenerationRequest,
     RequestError,
     Started,
     StepReport,
 )
+from tests.engine.remote.asking import answer, mixed, until
 from tests.engine.remote.looping import in_event_loop
 from tests.engine.remote.scripted_child import CRASH, GATE, HANG, STOP, request
 from tests.support.scripted import PATIENCE
@@ -43,44 +42,6 @@ async def fleet_of(
     finally:
         await fleet.aclose()
     assert fleet.pids == ()
-
-
-async def answer(
-    fleet: EngineFleet, sent: GenerationRequest, first: Callable[[], None] = lambda: None
-) -> list[list[Any]]:
-    """Returns what each choice was told; calls `first` after the first event."""
-    told: list[list[Any]] = [[] for _ in sent.choices]
-    starts = 0
-    async with asyncio.timeout(PATIENCE), fleet.run(sent) as events:
-        async for event in events:
-            starts += isinstance(event, Started)
-            if isinstance(event, Generated):
-                for step in event.steps:
-                    told[step.choice].append((step.token_id, step.findings))
-            first()
-    assert starts == 1
-    return told
-
-
-def mixed(count: int, *fault: int) -> list[GenerationRequest]:
-    """Returns requests of several kinds."""
-    return [
-        request(
-            f"r{number}",
-            50 + number,
-            *fault,
-            choices=1 + 2 * (number % 3 == 0),
-            max_tokens=10,
-            stream=number % 2 == 0,
-        )
-        for number in range(count)
-    ]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @in_event_loop

@@ -52,6 +52,7 @@ class Fronts:
         self._servers: set[EngineServer] = set()
         self._num_connected = 0
         self._changed = asyncio.Event()
+        self._listener: asyncio.Server | None = None
 
     def report(self, report: StepReport) -> None:
         """Sends the report of a step to all; called on the engine's thread."""
@@ -107,13 +108,19 @@ class Fronts:
             OSError: The address cannot be listened on.
         """
         secret = secrets.token_bytes(SECRET_BYTES)
-        server = await asyncio.get_running_loop().create_server(
+        self._listener = await asyncio.get_running_loop().create_server(
             lambda: _Doorway(secret, lambda: self._connect(engine)), host, 0
         )
-        return Listening(server.sockets[0].getsockname()[1], secret)
+        return Listening(self._listener.sockets[0].getsockname()[1], secret)
+
+    def close(self) -> None:
+        """Accepts no more connections; those that there are stay."""
+        if self._listener is not None:
+            self._listener.close()
 
     async def leave(self) -> None:
         """Tells all that the engine leaves; ends when its requests have ended."""
+        self.close()
         self.put(Leaving())
         while any(server.num_running for server in self._servers):
             await self._next_change()
