@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,13 @@ log = logging.getLogger("friendli_endpoint.engine")
 LOCAL = "local"
 """Address that starts a cluster on this machine."""
 
+AUTO = "auto"
+"""Address of the cluster that this process is a part of, or that runs on this machine."""
+
 LOOPBACK = "127.0.0.1"
+
+CONNECT_SECONDS = 5.0
+"""Maximum time to reach the head node."""
 
 ASK_SECONDS = 5.0
 """Maximum time for all replicas to answer."""
@@ -102,6 +109,7 @@ class Cluster:
             if self.is_local:
                 _start_local(self._num_processors)
             else:
+                _check_reachable(self._address)
                 _init(address=self._address)
             self._is_connected = True
             logging.getLogger("ray.serve").setLevel(logging.ERROR)
@@ -233,6 +241,21 @@ def engines_of(engines: EngineDeployment) -> Any:
 
     deployment = serve.deployment(**engines.options)(engines.replica)
     return deployment.bind(*engines.arguments)
+
+
+def _check_reachable(address: str) -> None:
+    """Checks that a head node answers, as Ray would try for minutes.
+
+    Raises:
+        OSError: It cannot be reached.
+        ValueError: It is not the address of a head node.
+    """
+    if address == AUTO:
+        return
+    host, _, port = address.rpartition(":")
+    if "/" in host or not host or not port.isdecimal():
+        raise ValueError("the address of the head node is needed, as HOST:PORT")
+    socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
 
 
 def _start_local(num_processors: int) -> None:
