@@ -21,7 +21,7 @@ from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.chat.decoding.rules import guide_maker
 from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource
-from friendli_endpoint.engine.remote.placement import ChildProcesses, Placement
+from friendli_endpoint.engine.remote.placement import ChildProcesses, EnginePlacement
 from friendli_endpoint.engine.remote.ray.options import RayOptions
 from friendli_endpoint.engine.remote.source import FleetSource, SetupMaker
 from friendli_endpoint.generation import StartError, reason_of
@@ -118,7 +118,7 @@ def source_of(settings: Settings) -> ModelSource:
 
 
 def fleet_source(
-    settings: Settings, place: Callable[[SetupMaker], Placement], check: Callable[[], None]
+    settings: Settings, place: Callable[[SetupMaker], EnginePlacement], check: Callable[[], None]
 ) -> FleetSource:
     """Returns a model source whose engines run elsewhere; the arguments are those of its class."""
     source = LlamaSource(settings.model, llama_options_of(settings))

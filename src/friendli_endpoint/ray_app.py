@@ -19,7 +19,7 @@ from friendli_endpoint.engine.remote.ray.options import RayOptions
 from friendli_endpoint.generation import StartError
 from friendli_endpoint.settings import Settings
 
-__all__ = ["ChatFront", "build", "engines"]
+__all__ = ["WITHOUT_EFFECT", "ChatFront", "build", "engines"]
 
 WITHOUT_EFFECT = (
     "port",

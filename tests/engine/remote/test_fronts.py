@@ -68,22 +68,22 @@ async def serving(loop: ScriptedLoop) -> AsyncIterator[tuple[Fronts, Listening]]
 async def test_every_front_gets_the_card_reports_and_only_its_own_events() -> None:
     loop = ScriptedLoop()
     async with serving(loop) as (fronts, listening):
-        one, other = await connected(listening), await connected(listening)
-        for front in (one, other):
+        first, second = await connected(listening), await connected(listening)
+        for front in (first, second):
             await front.until(Opened(CARD))
-        one.connection.send(encode(TO_ENGINE, [Submit(7, request("a"))]))
+        first.connection.send(encode(TO_ENGINE, [Submit(7, request("a"))]))
         async with asyncio.timeout(PATIENCE):
-            while len(one.messages) < 2:
+            while len(first.messages) < 2:
                 await asyncio.sleep(0.001)
         await asyncio.to_thread(fronts.report, REPORT)
-        for front in (one, other):
+        for front in (first, second):
             await front.until(StepDone(REPORT))
-        assert len(one.messages) == 3 and len(other.messages) == 2
-        one.connection.close()
+        assert len(first.messages) == 3 and len(second.messages) == 2
+        first.connection.close()
         async with asyncio.timeout(PATIENCE):
             while loop.cancelled != ["a"]:
                 await asyncio.sleep(0.001)
-        other.connection.close()
+        second.connection.close()
 
 
 @in_event_loop

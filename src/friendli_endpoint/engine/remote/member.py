@@ -41,7 +41,7 @@ class Link(Protocol):
 
 
 class Observer(Protocol):
-    """What learns about the engines of a fleet; called on one event loop."""
+    """Observer of the engines of a fleet; called on one event loop."""
 
     def opened(self, member: "Member") -> None:
         """Learns that an engine is open; it is not ready before `Member.is_ready` is set."""

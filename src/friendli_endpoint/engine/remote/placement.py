@@ -1,4 +1,4 @@
-"""Where the engines of a fleet run: the protocol, and child processes of this one."""
+"""Placement of a fleet's engines: the protocol, and child processes of this one."""
 
 import asyncio
 import sys
@@ -10,11 +10,11 @@ from friendli_endpoint.engine.remote.keeper import EngineKeeper
 from friendli_endpoint.engine.remote.member import Member, Observer
 from friendli_endpoint.generation import ModelCard, StartError
 
-__all__ = ["ChildProcesses", "Placement"]
+__all__ = ["ChildProcesses", "EnginePlacement"]
 
 
-class Placement(Protocol):
-    """Where the engines of a fleet run; used on the fleet's event loop.
+class EnginePlacement(Protocol):
+    """Placement of a fleet's engines; used on the fleet's event loop.
 
     It opens engines, and opens others for those that are lost, for as long as it is not closed.
     """

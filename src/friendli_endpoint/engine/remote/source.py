@@ -7,7 +7,7 @@ from typing import Protocol
 
 from friendli_endpoint.engine.remote.child import ChildSetup, EngineOpener, MakeGuides
 from friendli_endpoint.engine.remote.fleet import EngineFleet
-from friendli_endpoint.engine.remote.placement import Placement
+from friendli_endpoint.engine.remote.placement import EnginePlacement
 from friendli_endpoint.generation import (
     GuideMaker,
     StepReport,
@@ -91,7 +91,7 @@ class FleetSource:
         model: OpenerSource,
         guides: MakeGuides,
         max_stalled: float,
-        place: Callable[[SetupMaker], Placement],
+        place: Callable[[SetupMaker], EnginePlacement],
         check: Callable[[], None],
     ) -> None:
         self._model = model

@@ -47,17 +47,17 @@ def deployment(
 
 @given(COUNTS, st.integers(0, 63), st.none() | COUNTS, COUNTS, COUNTS)
 def test_engines_reserve_their_threads_and_fit_into_the_cluster(
-    num_engines: int, more: int, threads: int | None, nodes: int, largest: int
+    num_engines: int, more: int, threads: int | None, nodes: int, size: int
 ) -> None:
     options = replace(
         OPTIONS, num_engines=num_engines, max_engines=num_engines + more, threads=threads
     )
-    made, ((own, sharing),) = deployment(options, Processors(nodes * largest, largest))
+    made, ((own, sharing),) = deployment(options, Processors(nodes * size, size))
     assert made.num_processors == own and sharing is not None and own is not None
     assert own == (threads or own) and own >= 1
     assert 1 <= sharing <= num_engines + more
-    if threads is None and nodes * largest >= num_engines + more:
-        assert own <= largest and own * (num_engines + more) <= nodes * largest
+    if threads is None and nodes * size >= num_engines + more:
+        assert own <= size and own * (num_engines + more) <= nodes * size
 
 
 def test_a_fixed_number_of_engines_is_not_scaled() -> None:

@@ -45,15 +45,14 @@ def pids(folder: Path) -> set[int]:
 async def test_two_endpoints_share_engines_and_get_the_same_answers(setup_of: MakeSetup) -> None:
     reports: list[StepReport] = []
     async with cluster_of(setup_of(), 2) as cluster:
-        async with front_of(cluster) as one, front_of(cluster, reports.append) as other:
-            alone = [await answer(one, sent) for sent in mixed(8)]
+        async with front_of(cluster) as first, front_of(cluster, reports.append) as second:
+            alone = [await answer(first, sent) for sent in mixed(8)]
             renamed = [replace(sent, request_id=f"o{sent.request_id}") for sent in mixed(8)]
             async with asyncio.TaskGroup() as group:
-                first = [group.create_task(answer(one, sent)) for sent in mixed(8)]
-                second = [group.create_task(answer(other, sent)) for sent in renamed]
-            assert [task.result() for task in first] == alone
-            assert [task.result() for task in second] == alone
-            assert one.num_ready == other.num_ready == 2 and one.card.num_sequences == 8
+                answers = [group.create_task(answer(first, sent)) for sent in mixed(8)]
+                answers += [group.create_task(answer(second, sent)) for sent in renamed]
+            assert [task.result() for task in answers] == 2 * alone
+            assert first.num_ready == second.num_ready == 2 and first.card.num_sequences == 8
         assert reports
 
 
@@ -147,10 +146,10 @@ async def test_an_engine_that_is_added_serves_with_all_adapters(setup_of: MakeSe
 @in_event_loop
 async def test_an_engine_with_another_context_is_not_used(setup_of: MakeSetup) -> None:
     async with cluster_of(setup_of(), 1) as cluster, front_of(cluster) as fleet:
-        other = await asyncio.to_thread(cluster.add, setup_of(context=64))
+        unlike = await asyncio.to_thread(cluster.add, setup_of(context=64))
         await asyncio.to_thread(cluster.add)
         await until(lambda: fleet.num_ready == 2)
-        assert cluster.state(other).port is not None
+        assert cluster.state(unlike).port is not None
         assert fleet.card.num_sequences == 8
 
 

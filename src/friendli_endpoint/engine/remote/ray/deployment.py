@@ -44,11 +44,11 @@ class Processors(NamedTuple):
 
     Attributes:
         total: Those of all nodes.
-        largest: Those of the largest node.
+        on_one_node: Those of the node that has most.
     """
 
     total: int
-    largest: int
+    on_one_node: int
 
 
 @dataclass(frozen=True, slots=True)

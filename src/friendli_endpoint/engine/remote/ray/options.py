@@ -88,11 +88,11 @@ class RayOptions:
         Raises:
             StartError: The model cannot be served.
         """
-        share = min(processors.total // self.max_engines, processors.largest)
+        share = min(processors.total // self.max_engines, processors.on_one_node)
         threads = self.threads or max(1, share)
-        on_one_node = max(1, processors.largest // threads)
+        per_node = max(1, processors.on_one_node // threads)
         return EngineDeployment(
-            setup=setup(threads=threads, num_engines=min(self.max_engines, on_one_node)),
+            setup=setup(threads=threads, num_engines=min(self.max_engines, per_node)),
             settings=self.digest,
             max_stalled=self.max_stalled,
             num_engines=self.num_engines,

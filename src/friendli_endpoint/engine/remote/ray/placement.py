@@ -59,7 +59,7 @@ class EngineCluster(Protocol):
 
 
 class RayEngines:
-    """Placement of engines as replicas of a Ray Serve deployment.
+    """EnginePlacement of engines as replicas of a Ray Serve deployment.
 
     Args:
         cluster: The cluster.

@@ -18,7 +18,7 @@ class _Config(Protocol):
 
 
 class Scaling(Protocol):
-    """What the policy reads of `ray.serve.config.AutoscalingContext`."""
+    """Part of `ray.serve.config.AutoscalingContext` that the policy reads."""
 
     @property
     def config(self) -> _Config:
