@@ -7,12 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.contract.live import until
+from tests.contract.live import Live, until
 from tests.contract.served import Served, served
 from tests.support.lora import write_loras
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 
-__all__ = ["SECONDS", "descendants", "engine_pids", "is_running", "serving", "until_replaced"]
+__all__ = [
+    "SECONDS",
+    "descendants",
+    "engine_pids",
+    "is_running",
+    "num_engines",
+    "serving",
+    "until_replaced",
+]
 
 SECONDS = 60.0
 """Maximum time until an engine is open again."""
@@ -77,6 +85,12 @@ def until_replaced(
         SECONDS,
         "an engine is replaced",
     )
+
+
+def num_engines(endpoint: Served) -> float:
+    """Returns the number of engines that serve, as the metrics of an endpoint say."""
+    lines = Live(endpoint.address).request("GET", "/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("friendli_engines "))
 
 
 def is_running(pid: int) -> bool:

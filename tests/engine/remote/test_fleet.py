@@ -160,6 +160,22 @@ async def test_new_requests_wait_while_the_only_engine_is_started_again(
 
 
 @in_event_loop
+async def test_requests_that_waited_for_an_engine_are_served_although_its_queue_is_short(
+    setup_of: MakeSetup,
+) -> None:
+    async with fleet_of(setup_of(sequences=1, max_queue=1), 1) as fleet:
+        alone = [await answer(fleet, request(f"r{number}", number)) for number in range(6)]
+        os.kill(fleet.pids[0], signal.SIGKILL)
+        await until(lambda: not fleet.num_ready)
+        async with asyncio.TaskGroup() as group:
+            answering = [
+                group.create_task(answer(fleet, request(f"r{number}", number)))
+                for number in range(6)
+            ]
+        assert [task.result() for task in answering] == alone
+
+
+@in_event_loop
 async def test_new_requests_get_a_503_when_no_engine_could_be_started_for_long(
     setup_of: MakeSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.contract.live import Live, until
 from tests.contract.served import Served, served
-from tests.scale.engines import SECONDS
+from tests.scale.engines import SECONDS, num_engines
 from tests.scale.ray.clusters import Cluster, cluster, free_port
 from tests.scale.streams import Clients
 from tests.support.lora import write_loras
@@ -75,11 +75,6 @@ def engines(model: Path, num_replicas: int) -> dict[str, Any]:
         "args": arguments(model),
         "deployments": [{"name": "engines", "num_replicas": num_replicas}],
     }
-
-
-def num_engines(endpoint: Served) -> float:
-    lines = Live(endpoint.address).request("GET", "/metrics").text.splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith("friendli_engines "))
 
 
 def test_scaling_down_and_up_by_configuration_cuts_no_stream(

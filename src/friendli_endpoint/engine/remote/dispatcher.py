@@ -202,7 +202,10 @@ class Dispatcher:
 
     def _reject(self, entry: Entry, member: Member, error: RequestError) -> None:
         """Tries another engine if the queue of this one is full, or if it cannot go on."""
-        if error.status == 429 and not entry.is_accepted:
+        if error.status == 429 and entry.is_accepted:
+            self._entries.release(entry, member)  # resumed, it is queued whatever the bounds
+            return
+        if error.status == 429:
             entry.full.add(member)
             if not entry.full.issuperset(self._ready):
                 self._entries.begin_again(entry)
