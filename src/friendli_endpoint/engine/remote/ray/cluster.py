@@ -163,8 +163,9 @@ class Cluster:
         return ask_all(self._handle)
 
     def progress(self) -> str:
-        """Returns what Ray says about the application in a sentence; may be empty."""
-        return next((_first_line(message) for message in self._messages() if message), "")
+        """Returns what Ray says about the application in a sentence."""
+        said = (_first_line(message) for message in self._messages() if message)
+        return next(said, "the engines are being opened")
 
     def lacks_processors(self) -> bool:
         """Returns whether an engine waits for processors of the cluster, for half a minute."""

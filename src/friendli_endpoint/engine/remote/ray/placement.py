@@ -46,7 +46,7 @@ class EngineCluster(Protocol):
         ...
 
     def progress(self) -> str:
-        """Returns what Ray says about the application in a sentence; may be empty."""
+        """Returns what Ray says about the application in a sentence."""
         ...
 
     def lacks_processors(self) -> bool:
