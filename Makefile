@@ -59,7 +59,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
-	@$(BIN)/hadolint deploy/Dockerfile
+	@$(BIN)/hadolint deploy/Dockerfile deploy/ray/Dockerfile
 
 types: $(VENV)/.dev
 	@$(BIN)/mypy

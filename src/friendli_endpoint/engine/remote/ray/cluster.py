@@ -1,9 +1,8 @@
-"""A connection to a Ray cluster: the only module that imports ray, when it is used."""
+"""The application of the engines in a Ray cluster, and the questions to its replicas."""
 
 import contextlib
 import logging
-import os
-import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,40 +11,23 @@ from friendli_endpoint.engine.remote.ray.deployment import (
     EngineDeployment,
     Processors,
 )
+from friendli_endpoint.engine.remote.ray.joining import (
+    LOCAL,
+    connect,
+    first_line,
+    set_environment,
+    start_local,
+)
 from friendli_endpoint.engine.remote.ray.replica import ReplicaState
 from friendli_endpoint.generation import StartError
 
 __all__ = ["ASK_SECONDS", "Cluster", "HandleCluster", "engines_of"]
 
-log = logging.getLogger("friendli_endpoint.engine")
-
-LOCAL = "local"
-"""Address that starts a cluster on this machine."""
-
-AUTO = "auto"
-"""Address of the cluster that this process is a part of, or that runs on this machine."""
-
-LOOPBACK = "127.0.0.1"
-
-CONNECT_SECONDS = 5.0
-"""Maximum time to reach the head node."""
-
 ASK_SECONDS = 5.0
 """Maximum time for all replicas to answer."""
 
-OBJECT_STORE_BYTES = 80 << 20
-"""Size of the object store of a cluster on this machine, in bytes; nothing of ours goes there."""
-
-ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_worker_niceness": "0",  # engines must not yield to other programs
-    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # SIGTERM is for the endpoint
-}
-"""Variables for this process and a cluster on this machine, where they are not set."""
-
-MAX_STARTS = 3
-"""Number of times that a cluster on this machine is started: Ray gives up after 30 seconds, which
-may be too short for a busy machine."""
+CLOSE_SECONDS = 10.0
+"""Maximum time that closing waits for a start."""
 
 
 class Cluster:
@@ -69,7 +51,8 @@ class Cluster:
         self._deployment_of = deployment_of
         self._num_processors = num_processors
         self._app = app
-        self._is_connected = self._has_created = False
+        self._is_connected = self._has_created = self._has_closed = False
+        self._changing = threading.Lock()
         self._handle: Any = None
 
     @property
@@ -88,12 +71,15 @@ class Cluster:
         Raises:
             StartError: There is no such cluster, or it refuses the application.
         """
-        self._connect()
-        if self._is_running():
-            return 1
-        engines = self._deployment_of(self._processors())
-        self._deploy(engines)
-        return engines.num_engines
+        with self._changing:
+            self._connect()
+            if self._is_running():
+                return 1
+            engines = self._deployment_of(self._processors())
+            if self._has_closed:
+                raise StartError("the start was interrupted")
+            self._deploy(engines)
+            return engines.num_engines
 
     def _connect(self) -> None:
         """Starts the cluster or connects to it, and starts Ray Serve there, without proxies.
@@ -101,22 +87,20 @@ class Cluster:
         Raises:
             StartError: There is no such cluster, or it has another version of Ray or Python.
         """
-        for name, value in ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
+        set_environment()
         from ray import serve
 
         try:
             if self.is_local:
-                _start_local(self._num_processors)
+                start_local(self._num_processors)
             else:
-                _check_reachable(self._address)
-                _init(address=self._address)
+                connect(self._address)
             self._is_connected = True
             logging.getLogger("ray.serve").setLevel(logging.ERROR)
             serve.start(proxy_location="Disabled", http_options={"location": None})
         except Exception as error:
             raise StartError(
-                f"cannot use the Ray cluster {self._address}: {_first_line(error)}"
+                f"cannot use the Ray cluster {self._address}: {first_line(error)}"
             ) from error
 
     def _processors(self) -> Processors:
@@ -147,7 +131,7 @@ class Cluster:
             serve.run_many([target], wait_for_applications_running=False)
         except Exception as error:
             raise StartError(
-                f"Ray Serve cannot run the application {self._app}: {_first_line(error)}"
+                f"Ray Serve cannot run the application {self._app}: {first_line(error)}"
             ) from error
 
     def ask(self) -> tuple[ReplicaState, ...]:
@@ -164,7 +148,7 @@ class Cluster:
 
     def progress(self) -> str:
         """Returns what Ray says about the application in a sentence."""
-        said = (_first_line(message) for message in self._messages() if message)
+        said = (first_line(message) for message in self._messages() if message)
         return next(said, "the engines are being opened")
 
     def lacks_processors(self) -> bool:
@@ -180,18 +164,27 @@ class Cluster:
         return [*(state.message for state in found.deployments.values()), found.message]
 
     def close(self) -> None:
-        """Deletes the application if this connection has created it, and disconnects."""
-        if not self._is_connected:
-            return
+        """Deletes the application if this connection has created it, and disconnects.
+
+        May be called during `start`, which then creates nothing more.
+        """
+        self._has_closed = True
+        if not self._changing.acquire(timeout=CLOSE_SECONDS):
+            return  # Ray still starts, and ends with this process
+        try:
+            if self._is_connected:
+                self._disconnect()
+        finally:
+            self._changing.release()
+
+    def _disconnect(self) -> None:
         import ray
         from ray import serve
 
         self._is_connected = False
         with contextlib.suppress(Exception):  # the cluster is gone
-            if self.is_local:
-                serve.shutdown()
-            elif self._has_created:
-                serve.delete(self._app, _blocking=False)
+            if self._has_created:  # in a cluster of its own, engines first remove their files
+                serve.delete(self._app, _blocking=self.is_local)
         ray.shutdown()
 
 
@@ -242,50 +235,3 @@ def engines_of(engines: EngineDeployment) -> Any:
 
     deployment = serve.deployment(**engines.options)(engines.replica)
     return deployment.bind(*engines.arguments)
-
-
-def _check_reachable(address: str) -> None:
-    """Checks that a head node answers, as Ray would try for minutes.
-
-    Raises:
-        OSError: It cannot be reached.
-        ValueError: It is not the address of a head node.
-    """
-    if address == AUTO:
-        return
-    host, _, port = address.rpartition(":")
-    if "/" in host or not host or not port.isdecimal():
-        raise ValueError("the address of the head node is needed, as HOST:PORT")
-    socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-
-
-def _start_local(num_processors: int) -> None:
-    import ray
-
-    for attempt in range(1, MAX_STARTS + 1):
-        try:
-            _init(
-                address=LOCAL,
-                num_cpus=num_processors,
-                num_gpus=0,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                _node_ip_address=LOOPBACK,
-            )
-        except Exception as error:
-            ray.shutdown()
-            if attempt == MAX_STARTS:
-                raise
-            log.warning("Ray cannot start (%s); it is tried again", _first_line(error))
-        else:
-            return
-
-
-def _init(**options: Any) -> None:
-    import ray
-
-    ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
-
-
-def _first_line(error: object) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
