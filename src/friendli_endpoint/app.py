@@ -20,7 +20,10 @@ from friendli_endpoint.access import policy_of, readable_secrets
 from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.chat.decoding.rules import guide_maker
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource
-from friendli_endpoint.engine.remote.source import FleetSource, OpenerSource
+from friendli_endpoint.engine.llama.processors import available_threads
+from friendli_endpoint.engine.remote.placement import ChildProcesses, EnginePlacement
+from friendli_endpoint.engine.remote.ray.options import RayOptions
+from friendli_endpoint.engine.remote.source import FleetSource, OpenerSource, SetupMaker
 from friendli_endpoint.generation import StartError, reason_of
 from friendli_endpoint.http.application import build_app
 from friendli_endpoint.http.policy import Policy
@@ -95,10 +98,58 @@ def create_endpoint(
 
 
 def source_of(settings: Settings) -> ModelSource:
-    """Returns the model source of the settings."""
+    """Returns the model source of the settings.
+
+    Raises:
+        StartError: Settings of engines contradict each other.
+    """
+    return placed(model_of(settings), settings)
+
+
+def model_of(settings: Settings) -> LlamaSource:
+    """Returns the model of the settings, which this process or another one can open."""
+    return LlamaSource(settings.model, llama_options_of(settings))
+
+
+class PlaceableSource(ModelSource, OpenerSource, Protocol):
+    """A model that this process or another one can open."""
+
+
+def placed(model: PlaceableSource, settings: Settings) -> ModelSource:
+    """Returns a model source whose engines run where the settings say.
+
+    Raises:
+        StartError: Settings of engines contradict each other.
+    """
+    if settings.ray is not None:
+        options = ray_options_of(settings)
+        return fleet_source(model, settings, options.placement, options.check)
+    for name in sorted({"max_engines", "ray_app"} & settings.model_fields_set):
+        raise StartError(f"--{name.replace('_', '-')} needs --ray")
+    if not settings.engines:
+        return model
+
+    def children(setup: SetupMaker) -> ChildProcesses:
+        return ChildProcesses(setup(), settings.engines, settings.step_seconds)
+
+    return fleet_source(model, settings, children, ChildProcesses.check)
+
+
+def fleet_source(
+    model: OpenerSource,
+    settings: Settings,
+    place: Callable[[SetupMaker], EnginePlacement],
+    check: Callable[[], None],
+) -> FleetSource:
+    """Returns a model source whose engines run elsewhere; the arguments are those of its class."""
+    return FleetSource(model, guide_maker, settings.step_seconds, place, check)
+
+
+def llama_options_of(settings: Settings) -> LlamaOptions:
+    """Returns the options of one engine."""
+    engines = max(1, settings.engines)
     adapters = (adapter.partition("=") for adapter in settings.adapter)
-    num_engines = max(1, settings.engines)
-    options = LlamaOptions(
+    return LlamaOptions(
         sequences=settings.max_sequences,
         context=settings.context,
         threads=settings.threads,
@@ -107,27 +158,40 @@ def source_of(settings: Settings) -> ModelSource:
         library=settings.library,
         gpu_layers=settings.gpu_layers,
         drafts=settings.speculation,
-        max_queue=-(-settings.max_queue // num_engines),
-        max_queue_tokens=-(-settings.max_queue_tokens // num_engines),
-        max_queue_bytes=-(-settings.max_queue_bytes // num_engines),
+        max_queue=-(-settings.max_queue // engines),
+        max_queue_tokens=-(-settings.max_queue_tokens // engines),
+        max_queue_bytes=-(-settings.max_queue_bytes // engines),
         max_memory=settings.max_memory,
         adapters={route: Path(path) for route, _, path in adapters},
-        num_engines=num_engines,
+        num_engines=engines,
         prefix_cache=settings.prefix_cache,
         prefix_cache_bytes=settings.prefix_cache_size,
     )
-    return placed(LlamaSource(settings.model, options), settings)
 
 
-class PlaceableSource(ModelSource, OpenerSource, Protocol):
-    """A model that this process or another one can open."""
+def ray_options_of(settings: Settings) -> RayOptions:
+    """Returns the options of engines in a Ray cluster.
 
-
-def placed(model: PlaceableSource, settings: Settings) -> ModelSource:
-    """Returns a model source whose engines run where the settings say."""
-    if not settings.engines:
-        return model
-    return FleetSource(model, guide_maker, settings.engines, settings.step_seconds)
+    Raises:
+        StartError: Settings of engines contradict each other.
+    """
+    engines = max(1, settings.engines)
+    max_engines = settings.max_engines or engines
+    if max_engines < engines:
+        raise StartError(f"--max-engines is {max_engines}, but --engines is {engines}")
+    model = (settings.model, llama_options_of(settings), settings.step_seconds)
+    return RayOptions(
+        address=settings.ray or "auto",
+        app=settings.ray_app,
+        num_engines=engines,
+        max_engines=max_engines,
+        threads=settings.threads,
+        available_threads=available_threads(),
+        choices=settings.max_sequences,
+        max_stalled=settings.step_seconds,
+        max_answer_seconds=settings.timeout,
+        settings=repr(model),
+    )
 
 
 def create_app(

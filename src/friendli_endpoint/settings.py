@@ -74,6 +74,16 @@ class Settings(BaseSettings):
 
     engines: Annotated[int, Field(ge=0, le=64), Flag("Capacity", "in this process")] = 0
     """Number of engines, each in a process of its own, which is replaced if it ends; up to 64."""
+    max_engines: Annotated[
+        int | None, Field(ge=1, le=64), Flag("Capacity", "that of --engines")
+    ] = None
+    """Maximum number of engines under load, with --ray; up to 64."""
+    ray: Annotated[str | None, Field(min_length=1), Flag("Capacity", "none")] = None
+    """Address of a Ray cluster that runs the engines, or `local` to start one on this machine."""
+    ray_app: Annotated[str, Field(pattern=r"^[\w.\-]{1,64}$"), Flag("Capacity")] = (
+        "friendli-engines"
+    )
+    """Name of the engines' application in the Ray cluster."""
     max_sequences: Annotated[int, Field(ge=1, le=256), Flag("Capacity")] = 16
     """Maximum number of sequences (choices) that an engine runs at the same time; at most 256."""
     context: Annotated[int, Field(ge=256), Flag("Capacity")] = 4096

@@ -1,17 +1,26 @@
 """Endpoints whose engines run in child processes, and these processes."""
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.contract.live import until
+from tests.contract.live import Live, until
 from tests.contract.served import Served, served
 from tests.support.lora import write_loras
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 
-__all__ = ["SECONDS", "engine_pids", "is_running", "serving", "until_replaced"]
+__all__ = [
+    "SECONDS",
+    "descendants",
+    "engine_pids",
+    "is_running",
+    "num_engines",
+    "serving",
+    "until_replaced",
+]
 
 SECONDS = 60.0
 """Maximum time until an engine is open again."""
@@ -40,26 +49,48 @@ def serving(num_engines: int, *flags: str, model: Path | None = None) -> Iterato
 
 
 def engine_pids(endpoint: Served) -> list[int]:
-    """Returns the ids of the processes of an endpoint's engines."""
-    children = []
+    """Returns the ids of the processes of an endpoint's engines, in a cluster that it runs, too."""
+    return descendants(endpoint, b"engine.remote.child")
+
+
+def descendants(endpoint: Served, command: bytes = b"") -> list[int]:
+    """Returns the ids of the processes that an endpoint has started, and those have started.
+
+    Args:
+        endpoint: The endpoint.
+        command: Part of the command line of those that are returned.
+    """
+    parents, commands = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            command = (folder / "cmdline").read_bytes()
-        except (OSError, IndexError):  # it has ended meanwhile
-            continue
-        if parent == endpoint.process.pid and b"engine.remote.child" in command:
-            children.append(int(folder.name))
-    return sorted(children)
+        with contextlib.suppress(OSError, IndexError):  # it has ended meanwhile
+            pid = int(folder.name)
+            commands[pid] = (folder / "cmdline").read_bytes()
+            parents[pid] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    found = {endpoint.process.pid}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    found.remove(endpoint.process.pid)
+    return sorted(pid for pid in found if command in commands[pid])
 
 
-def until_replaced(endpoint: Served, pid: int, num_engines: int) -> None:
-    """Waits until a process has ended and there are as many engines as before."""
+def until_replaced(
+    endpoint: Served,
+    pid: int,
+    num_engines: int,
+    pids: Callable[[Served], list[int]] = engine_pids,
+) -> None:
+    """Waits until a process has ended and there are as many as before, of engines by default."""
     until(
-        lambda: pid not in (pids := engine_pids(endpoint)) and len(pids) == num_engines,
+        lambda: pid not in (found := pids(endpoint)) and len(found) == num_engines,
         SECONDS,
         "an engine is replaced",
     )
+
+
+def num_engines(endpoint: Served) -> float:
+    """Returns the number of engines that serve, as the metrics of an endpoint say."""
+    lines = Live(endpoint.address).request("GET", "/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("friendli_engines "))
 
 
 def is_running(pid: int) -> bool:

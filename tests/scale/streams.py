@@ -67,11 +67,18 @@ class Clients:
     Args:
         address: Address of the endpoint.
         on_chunk: Called after every chunk of any stream.
+        on_accept: Called when a stream is accepted.
     """
 
-    def __init__(self, address: str, on_chunk: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        address: str,
+        on_chunk: Callable[[], None] = lambda: None,
+        on_accept: Callable[[], None] = lambda: None,
+    ) -> None:
         self._url = address + COMPLETIONS
         self._on_chunk = on_chunk
+        self._on_accept = on_accept
         self.comments = 0
 
     async def all(self, numbers: Iterable[int], **fields: Any) -> list[Comparable]:
@@ -98,6 +105,7 @@ class Clients:
         stream = Stream()
         async with client.stream("POST", self._url, json=body) as response:
             assert response.status_code == 200, await response.aread()
+            self._on_accept()
             async for line in response.aiter_lines():
                 stream.add(line)
                 if line:

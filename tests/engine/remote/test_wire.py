@@ -23,6 +23,9 @@ from friendli_endpoint.engine.remote.wire import (
     Failed,
     FrameReader,
     FromEngine,
+    Leave,
+    Leaving,
+    Listening,
     LoadAdapter,
     LogLine,
     Opened,
@@ -70,6 +73,7 @@ TO_MESSAGES: st.SearchStrategy[ToEngine] = st.one_of(
     st.builds(LoadAdapter, COUNTS, TEXTS, TEXTS),
     st.builds(UnloadAdapter, COUNTS, TEXTS),
     st.just(Close()),
+    st.just(Leave()),
 )
 FROM_MESSAGES: st.SearchStrategy[FromEngine] = st.one_of(
     st.builds(EventBatch, COUNTS, st.lists(events(), max_size=3).map(tuple)),
@@ -85,6 +89,8 @@ FROM_MESSAGES: st.SearchStrategy[FromEngine] = st.one_of(
         st.lists(TEXTS, max_size=3).map(tuple),
         st.none() | request_errors(),
     ),
+    st.just(Leaving()),
+    st.builds(Listening, COUNTS, st.binary(max_size=40)),
     st.builds(Pulse, st.booleans(), SECONDS),
     st.builds(LogLine, TEXTS, COUNTS, TEXTS),
 )

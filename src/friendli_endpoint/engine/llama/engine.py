@@ -169,16 +169,26 @@ class LlamaSource:
         """
         return self.opener().open(lambda _model: make_guide, report)
 
-    def opener(self) -> "TriedModel":
+    def opener(self, *, threads: int | None = None, num_engines: int | None = None) -> "TriedModel":
         """Returns a function that opens the engine in another process; it can be pickled.
 
         The adapters of the options are tried first, which may take seconds.
+
+        Args:
+            threads: Number of compute threads; None for that of the options.
+            num_engines: Number of engines that share the memory of a machine, and its processors
+                unless `threads` are given; None for that of the options.
 
         Raises:
             StartError: The model file or one of the adapters cannot be served.
         """
         self._trials.try_adapters(self._model, list(self._options.adapters.values()))
-        options = replace(self._options, library=self._library)
+        options = replace(
+            self._options,
+            library=self._options.library and self._library,  # other nodes find their own
+            threads=threads or self._options.threads,
+            num_engines=num_engines or self._options.num_engines,
+        )
         return TriedModel(self._model, options, self._trials)
 
     def close(self) -> None:

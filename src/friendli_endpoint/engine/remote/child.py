@@ -1,7 +1,8 @@
-"""The process of one engine: opens it, and runs the orders that come over a socket.
+"""The process of one engine: opens it, and runs the orders that come over sockets.
 
 The first two frames are pickles of the process that started this one: its module path, and the
 `ChildSetup`. All others are messages. The process ends when the other end of its socket is closed.
+Endpoints on other machines connect by TCP, if the setup says so.
 SIGINT and SIGTERM, which may go to a whole group of processes, do not end it, so that the front can
 finish its requests.
 """
@@ -23,16 +24,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from friendli_endpoint.engine.remote.connection import EngineConnection, new_event_loop
-from friendli_endpoint.engine.remote.serving import EngineServer, FrameLogHandler, FrameOutbox
+from friendli_endpoint.engine.remote.fronts import Fronts, outbox_of
+from friendli_endpoint.engine.remote.serving import FrameLogHandler, FrameOutbox
 from friendli_endpoint.engine.remote.wire import (
-    FROM_ENGINE,
     TO_ENGINE,
     Opened,
     OpeningFailed,
     Pulse,
     ToEngine,
     WireError,
-    encode,
 )
 from friendli_endpoint.generation import (
     Engine,
@@ -69,6 +69,7 @@ class ChildSetup:
         guides: Makes the `GuideMaker` for a vocabulary.
         pulse_seconds: Interval in seconds at which the process sends a sign of life.
         log_level: Minimum level of the log lines that it sends.
+        host: Address on which the engine accepts connections of endpoints; None for none.
         card: Card of an engine with the capacity that this one must have, or None.
     """
 
@@ -76,6 +77,7 @@ class ChildSetup:
     guides: MakeGuides
     pulse_seconds: float
     log_level: int
+    host: str | None = None
     card: ModelCard | None = None
 
 
@@ -115,36 +117,53 @@ async def _serve(connection: socket.socket, setup: ChildSetup) -> None:
         if not ended.done():
             ended.set_result(None)
 
-    front = EngineConnection(TO_ENGINE, _reject, end)
+    keeper = EngineConnection(TO_ENGINE, _reject, end)
     connection.setblocking(False)
-    await loop.create_connection(lambda: front, sock=connection)
-    outbox = FrameOutbox(lambda messages: front.send(encode(FROM_ENGINE, messages)))
+    await loop.create_connection(lambda: keeper, sock=connection)
+    outbox = outbox_of(keeper)
+    fronts = Fronts(outbox)
     logging.basicConfig(level=setup.log_level, handlers=[FrameLogHandler(outbox)])
-    opening = asyncio.create_task(_open(setup, outbox))
+    opening = asyncio.create_task(_open(setup, fronts.report, outbox))
     while not opening.done():
         outbox.put(Pulse(True, 0.0))
         await asyncio.wait({opening}, timeout=setup.pulse_seconds)
     engine = opening.result()
     if engine is not None:
-        server = EngineServer(engine, outbox, end)
-        front.on_messages = server.receive
+        leaving = asyncio.Event()
+        server = fronts.serve(
+            engine, outbox, on_close=end, on_leave=leaving.set, is_front=setup.host is None
+        )
+        keeper.on_messages = server.receive
+        if setup.host is not None:
+            outbox.put(await fronts.listen(setup.host, engine))
         outbox.put(Opened(engine.card))
+        departure = asyncio.create_task(_leave(fronts, leaving, end))
         while not ended.done():
-            outbox.put(server.pulse())
+            fronts.put(server.pulse())
             await asyncio.wait({ended}, timeout=setup.pulse_seconds)
+        departure.cancel()
     await ended
     if engine is not None:
         await engine.aclose()
+
+
+async def _leave(fronts: Fronts, leaving: asyncio.Event, end: Callable[[], None]) -> None:
+    """Ends the process when it may leave and has finished its requests."""
+    await leaving.wait()
+    await fronts.leave()
+    end()
 
 
 def _reject(_messages: tuple[ToEngine, ...]) -> None:
     raise WireError("a message came before the engine was opened")
 
 
-async def _open(setup: ChildSetup, outbox: FrameOutbox) -> Engine | None:
+async def _open(
+    setup: ChildSetup, report: Callable[[StepReport], None], outbox: FrameOutbox
+) -> Engine | None:
     """Opens the engine; reports why it cannot be opened."""
     try:
-        engine = await asyncio.to_thread(setup.open, setup.guides, outbox.report, setup.card)
+        engine = await asyncio.to_thread(setup.open, setup.guides, report, setup.card)
     except (StartError, RequestError) as error:
         outbox.put(OpeningFailed(reason_of(error)))
         return None

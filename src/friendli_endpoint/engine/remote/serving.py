@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from friendli_endpoint.engine.remote.shared_adapters import SharedAdapters
 from friendli_endpoint.engine.remote.wire import (
     Accepted,
     AdapterResult,
@@ -14,6 +15,7 @@ from friendli_endpoint.engine.remote.wire import (
     EventBatch,
     Failed,
     FromEngine,
+    Leave,
     LoadAdapter,
     LogLine,
     Pulse,
@@ -118,16 +120,42 @@ class EngineServer:
 
     Args:
         engine: The engine.
-        outbox: Receives what comes of them.
+        adapters: The engine's adapters.
+        outbox: Receives what comes of the messages.
         on_close: Called when the front closes the engine.
+        on_leave: Called when the front lets the engine leave.
+        on_idle: Called when the last request has ended.
     """
 
-    def __init__(self, engine: Engine, outbox: FrameOutbox, on_close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        adapters: SharedAdapters,
+        outbox: FrameOutbox,
+        *,
+        on_close: Callable[[], None],
+        on_leave: Callable[[], None],
+        on_idle: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
+        self._adapters = adapters
         self._outbox = outbox
         self._on_close = on_close
+        self._on_leave = on_leave
+        self._on_idle = on_idle
         self._runs: dict[int, asyncio.Task[None]] = {}
         self._calls: set[asyncio.Task[None]] = set()
+
+    @property
+    def num_running(self) -> int:
+        """Number of requests that have not ended, waiting ones included."""
+        return len(self._runs)
+
+    def close(self) -> None:
+        """Cancels all requests, because the front is lost."""
+        for task in self._runs.values():
+            task.cancel()
+        self._keep(_start(self._adapters.leave(self)))
 
     def receive(self, messages: Sequence[ToEngine]) -> None:
         """Begins to carry out messages."""
@@ -140,14 +168,18 @@ class EngineServer:
                     if number in self._runs:
                         self._runs[number].cancel()
                 case LoadAdapter(call, route, path):
-                    self._call(call, self._engine.load_adapter(route, Path(path)))
+                    self._call(call, self._adapters.load(self, route, Path(path)))
                 case UnloadAdapter(call, route):
-                    self._call(call, self._engine.unload_adapter(route))
+                    self._call(call, self._adapters.unload(self, route))
+                case Leave():
+                    self._on_leave()
                 case _:
                     self._on_close()
 
     def _forget(self, number: int, _ended: asyncio.Task[None]) -> None:
         del self._runs[number]
+        if not self._runs:
+            self._on_idle()
 
     def pulse(self) -> Pulse:
         """Returns the engine's state."""
@@ -169,7 +201,9 @@ class EngineServer:
             put(Failed(number, EngineError(f"the request failed: {reason_of(error)}")))
 
     def _call(self, call: int, work: Coroutine[Any, Any, None]) -> None:
-        task = _start(self._answer_call(call, work))
+        self._keep(_start(self._answer_call(call, work)))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
