@@ -2,19 +2,35 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.contract.live import until
+import httpx2
+
+from tests.contract.live import Live, until
 from tests.contract.served import Served, served
 from tests.support.lora import write_loras
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 
-__all__ = ["SECONDS", "engine_pids", "is_running", "serving", "until_replaced"]
+__all__ = [
+    "ADAPTERS",
+    "PLACES",
+    "SECONDS",
+    "address_space",
+    "engine_pids",
+    "is_running",
+    "load_adapter",
+    "metric",
+    "next_engine",
+    "serving",
+    "until_replaced",
+]
 
 SECONDS = 60.0
 """Maximum time until an engine is open again."""
+
+ADAPTERS = "/dedicated/v1/adapters"
 
 PLACES = 4
 """Number of choices that an engine computes at the same time."""
@@ -60,6 +76,34 @@ def until_replaced(endpoint: Served, pid: int, num_engines: int) -> None:
         SECONDS,
         "an engine is replaced",
     )
+
+
+def next_engine(endpoint: Served, earlier: Collection[int]) -> int:
+    """Waits for an engine's process that is not an earlier one; it may not be open yet."""
+
+    def found() -> int | None:
+        return next((pid for pid in engine_pids(endpoint) if pid not in earlier), None)
+
+    return int(until(found, SECONDS, "an engine is started again"))
+
+
+def load_adapter(endpoint: Served, file: str, route: str = "two") -> httpx2.Response:
+    """Asks for an adapter of the endpoint's folder; returns the answer, whatever its status."""
+    body = {"route": route, "file": file}
+    return Live(endpoint.address).request("POST", ADAPTERS, json=body)
+
+
+def metric(endpoint: Served, name: str) -> float:
+    """Returns the value of a metric without labels, named without its prefix."""
+    lines = Live(endpoint.address).request("GET", "/metrics").text.splitlines()
+    (value,) = [line.split()[1] for line in lines if line.startswith(f"friendli_{name} ")]
+    return float(value)
+
+
+def address_space(pid: int) -> int:
+    """Returns the size of the address space of a process, in bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def is_running(pid: int) -> bool:
