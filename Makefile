@@ -37,12 +37,14 @@ check-lint: $(VENV)/.dev
 check-types: $(VENV)/.dev
 	@$(BIN)/mypy
 
-# Property tests run fewer examples here than in `make test`.
+# Property tests run fewer examples here than in `make test`, and tests of large tables fewer cases.
 check-tests: $(VENV)/.dev
 	@FUZZ_CASES=40 $(PYTEST) -q $(PARALLEL) -m "$(NO_MODEL)" --hypothesis-profile=fast
 
+# Everything; the contract suite also with engines in child processes.
 test: $(VENV)/.dev
 	@$(PYTEST) $(PARALLEL)
+	@$(PYTEST) $(PARALLEL) --placement engines tests/contract
 
 fmt: $(VENV)/.dev
 	@$(BIN)/ruff format .
@@ -65,7 +67,7 @@ bench: $(VENV)/.dev
 test-compat: $(VENV)/.dev $(COMPAT)/0.12.2/.made $(COMPAT)/0.16.5/.made $(COMPAT)/ours/.made
 	@$(PYTEST) -q $(PARALLEL) tests/compat/test_compat.py tests/compat/published.py
 
-# Soak and fault-injection tests; takes a quarter of an hour and rewrites docs/reliability.md.
+# Soak and fault-injection tests; takes half an hour and rewrites docs/reliability.md.
 load: $(VENV)/.dev
 	@$(BIN)/python -m tests.load
 
