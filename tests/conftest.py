@@ -100,7 +100,8 @@ def deselect(
     config: pytest.Config, items: list[pytest.Item], is_selected: Callable[[pytest.Item], bool]
 ) -> None:
     """Removes the items that are not selected."""
-    selected, others = [], []
+    selected: list[pytest.Item] = []
+    others: list[pytest.Item] = []
     for item in items:
         (selected if is_selected(item) else others).append(item)
     config.hook.pytest_deselected(items=others)
