@@ -38,10 +38,10 @@ class Case(pytest.Item):
         raise NotImplementedError
 
 
-def cases(parent: pytest.Item, name: str, count: int, *markers: str) -> list[pytest.Item]:
+def cases(session: pytest.Session, name: str, count: int, *markers: str) -> list[pytest.Item]:
     found: list[pytest.Item] = []
     for number in range(count):
-        case = Case.from_parent(parent.parent, name=f"{name}[{number}]")
+        case = Case.from_parent(session, name=f"{name}[{number}]")
         for marker in markers:
             case.add_marker(marker)
         found.append(case)
@@ -56,9 +56,9 @@ def test_a_share_of_the_cases_of_each_exhaustive_test_is_selected(
 ) -> None:
     sample = Sample()
     for name in ("first", "second"):
-        marked = cases(request.node, name, count, "exhaustive", "property")
+        marked = cases(request.session, name, count, "exhaustive", "property")
         assert sum(map(sample, marked)) == selected
 
 
 def test_every_case_of_other_tests_is_selected(request: pytest.FixtureRequest) -> None:
-    assert all(map(Sample(), cases(request.node, "other", 3 * FAST_SHARE, "property")))
+    assert all(map(Sample(), cases(request.session, "other", 3 * FAST_SHARE, "property")))
