@@ -43,12 +43,14 @@ check-lint: $(VENV)/.dev
 check-types: $(VENV)/.dev
 	@$(BIN)/mypy
 
-# Property tests run fewer examples here than in `make test`.
+# Property tests run fewer examples here than in `make test`, and tests of large tables fewer cases.
 check-tests: $(VENV)/.dev
 	@FUZZ_CASES=40 $(PYTEST) -q $(PARALLEL) -m "$(NO_MODEL)" --hypothesis-profile=fast
 
+# Everything; the contract suite also with engines in child processes.
 test: $(VENV)/.dev
 	@$(PYTEST) $(PARALLEL)
+	@$(PYTEST) $(PARALLEL) --placement engines tests/contract
 
 # Engines in a Ray cluster on this machine; takes about five minutes.
 test-scale: $(SCALE)/.made
@@ -81,7 +83,7 @@ test-lowest: $(LOWEST)/.made
 	@$(LOWEST)/bin/python -m pytest -q $(PARALLEL) -W default -m "$(NO_MODEL)" \
 	  --hypothesis-profile=fast --ignore tests/typing
 
-# Soak and fault-injection tests; takes a quarter of an hour and rewrites docs/reliability.md.
+# Soak and fault-injection tests; takes half an hour and rewrites docs/reliability.md.
 load: $(VENV)/.dev
 	@$(BIN)/python -m tests.load
 

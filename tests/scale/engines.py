@@ -3,9 +3,11 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import httpx2
 
 from tests.contract.live import Live, until
 from tests.contract.served import Served, served
@@ -13,17 +15,24 @@ from tests.support.lora import write_loras
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 
 __all__ = [
+    "ADAPTERS",
+    "PLACES",
     "SECONDS",
+    "address_space",
     "descendants",
     "engine_pids",
     "is_running",
-    "num_engines",
+    "load_adapter",
+    "metric",
+    "next_engine",
     "serving",
     "until_replaced",
 ]
 
 SECONDS = 60.0
 """Maximum time until an engine is open again."""
+
+ADAPTERS = "/dedicated/v1/adapters"
 
 PLACES = 4
 """Number of choices that an engine computes at the same time."""
@@ -87,10 +96,32 @@ def until_replaced(
     )
 
 
-def num_engines(endpoint: Served) -> float:
-    """Returns the number of engines that serve, as the metrics of an endpoint say."""
+def next_engine(endpoint: Served, earlier: Collection[int]) -> int:
+    """Waits for an engine's process that is not an earlier one; it may not be open yet."""
+
+    def found() -> int | None:
+        return next((pid for pid in engine_pids(endpoint) if pid not in earlier), None)
+
+    return int(until(found, SECONDS, "an engine is started again"))
+
+
+def load_adapter(endpoint: Served, file: str, route: str = "two") -> httpx2.Response:
+    """Asks for an adapter of the endpoint's folder; returns the answer, whatever its status."""
+    body = {"route": route, "file": file}
+    return Live(endpoint.address).request("POST", ADAPTERS, json=body)
+
+
+def metric(endpoint: Served, name: str) -> float:
+    """Returns the value of a metric without labels, named without its prefix."""
     lines = Live(endpoint.address).request("GET", "/metrics").text.splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith("friendli_engines "))
+    (value,) = [line.split()[1] for line in lines if line.startswith(f"friendli_{name} ")]
+    return float(value)
+
+
+def address_space(pid: int) -> int:
+    """Returns the size of the address space of a process, in bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def is_running(pid: int) -> bool:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.scale.engines import num_engines, serving
+from tests.scale.engines import metric, serving
 from tests.scale.ray.conftest import LOCAL
 from tests.scale.streams import Clients
 
@@ -25,10 +25,10 @@ def test_a_load_adds_an_engine_and_its_end_removes_one() -> None:
         clients = Clients(endpoint.address)
         alone = asyncio.run(clients.one_by_one(NUMBERS))
         deadline = time.monotonic() + SCALE_SECONDS
-        while num_engines(endpoint) < 2:
+        while metric(endpoint, "engines") < 2:
             assert time.monotonic() < deadline, "an engine is added"
             assert asyncio.run(clients.all([*NUMBERS] * TIMES)) == alone * TIMES
         deadline = time.monotonic() + SCALE_SECONDS
-        while num_engines(endpoint) > 1:
+        while metric(endpoint, "engines") > 1:
             assert time.monotonic() < deadline, "an engine is removed"
             assert asyncio.run(clients.all(NUMBERS[:1])) == alone[:1]

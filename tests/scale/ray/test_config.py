@@ -13,7 +13,7 @@ import pytest
 
 from tests.contract.live import Live, until
 from tests.contract.served import Served, served
-from tests.scale.engines import SECONDS, num_engines
+from tests.scale.engines import SECONDS, metric
 from tests.scale.ray.clusters import Cluster, cluster, free_port
 from tests.scale.streams import Clients
 from tests.support.lora import write_loras
@@ -83,7 +83,7 @@ def test_scaling_down_and_up_by_configuration_cuts_no_stream(
     ray.deploy(engines(model, 2), proxy_port=proxy_port)
     ray.until_running(APP)
     with serving(model, ray) as endpoint:
-        until(lambda: num_engines(endpoint) == 2, SECONDS, "both engines are found")
+        until(lambda: metric(endpoint, "engines") == 2, SECONDS, "both engines are found")
         alone = asyncio.run(Clients(endpoint.address).one_by_one(STREAMS))
         for wanted in (1, 2):
             accepted: list[int] = []
@@ -96,7 +96,7 @@ def test_scaling_down_and_up_by_configuration_cuts_no_stream(
             clients = Clients(endpoint.address, on_accept=scale)
             assert asyncio.run(clients.all(STREAMS)) == alone
             until(
-                lambda wanted=wanted: num_engines(endpoint) == wanted,  # type: ignore[misc]
+                lambda wanted=wanted: metric(endpoint, "engines") == wanted,  # type: ignore[misc]
                 SECONDS,
                 f"{wanted} engines serve",
             )

@@ -4,24 +4,24 @@ The first two frames are pickles of the process that started this one: its modul
 `ChildSetup`. All others are messages. The process ends when the other end of its socket is closed.
 Endpoints on other machines connect by TCP, if the setup says so.
 SIGINT and SIGTERM, which may go to a whole group of processes, do not end it, so that the front can
-finish its requests.
+finish its requests. Nor does SIGHUP, which it gets if the front ends while it is stopped: it has to
+remove its temporary files.
 """
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
 import pickle
 import select
+import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 from friendli_endpoint.engine.remote.connection import EngineConnection, new_event_loop
 from friendli_endpoint.engine.remote.fronts import Fronts, outbox_of
@@ -49,6 +49,9 @@ from friendli_endpoint.workers.frames import receive
 __all__ = ["ChildSetup", "EngineOpener", "main"]
 
 log = logging.getLogger("friendli_endpoint.engine")
+
+MAX_REMOVALS = 100
+"""Maximum number of times that the temporary files are removed, if others are written meanwhile."""
 
 MakeGuides: TypeAlias = Callable[[Vocabulary], GuideMaker]
 
@@ -81,12 +84,17 @@ class ChildSetup:
     card: ModelCard | None = None
 
 
-def main(descriptor: int) -> None:
-    """Serves the socket that is open as a descriptor, until it is closed."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+def main(descriptor: int, folder: str) -> None:
+    """Serves a socket until it is closed.
+
+    Args:
+        descriptor: Descriptor of the socket.
+        folder: Folder of the process's temporary files, which is removed at the end.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     connection = socket.socket(fileno=descriptor)
-    watch = threading.Thread(target=_end_with, args=[descriptor], name="front", daemon=True)
+    watch = threading.Thread(target=_end_with, args=[descriptor, folder], name="front", daemon=True)
     watch.start()
     try:
         sys.path = pickle.loads(receive(connection))
@@ -96,16 +104,26 @@ def main(descriptor: int) -> None:
     except EOFError:
         pass
     finally:
-        os._exit(0)  # frees nothing, as the engine's thread may still compute
+        _end(folder)
 
 
-def _end_with(descriptor: int) -> None:
+def _end_with(descriptor: int, folder: str) -> None:
     """Ends the process when the other end of a socket is closed, whatever else it does."""
     poll = select.poll()
     poll.register(descriptor, 0)  # a hang-up is always reported
     poll.poll()
-    with contextlib.suppress(OSError):  # it has files, which the front removes unless it was killed
-        os.rmdir(tempfile.gettempdir())
+    _end(folder)
+
+
+def _end(folder: str) -> NoReturn:
+    """Removes the temporary files, as the front may have been killed, and ends the process.
+
+    It frees nothing else, because the engine's thread may still compute.
+    """
+    for _ in range(MAX_REMOVALS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.exists(folder):
+            break
     os._exit(0)
 
 

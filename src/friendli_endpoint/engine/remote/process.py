@@ -28,7 +28,8 @@ from friendli_endpoint.workers.frames import send
 __all__ = ["EngineProcess"]
 
 PROGRAM = (
-    "import sys; from friendli_endpoint.engine.remote.child import main; main(int(sys.argv[1]))"
+    "import sys; from friendli_endpoint.engine.remote.child import main; "
+    "main(int(sys.argv[1]), sys.argv[2])"
 )
 
 CLOSE_SECONDS = 3.0
@@ -85,7 +86,7 @@ class EngineProcess:
             self._folder = tempfile.mkdtemp(prefix="friendli-endpoint-")
             with theirs:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-c", PROGRAM, str(theirs.fileno())],
+                    [sys.executable, "-P", "-c", PROGRAM, str(theirs.fileno()), self._folder],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,  # programs parse what the endpoint writes
                     pass_fds=[theirs.fileno()],
