@@ -20,9 +20,13 @@ COMMANDS = {
     "repack": ["benchmarks.endpoint.repack"],
     "vocabulary": ["benchmarks.endpoint.vocabulary"],
     "step": ["benchmarks.endpoint.step"],
+    "threads": ["benchmarks.endpoint.threads"],
+    "chunks": ["benchmarks.endpoint.chunks"],
+    "prefixes": ["benchmarks.endpoint.prefixes"],
     "commands": ["benchmarks.endpoint.commands"],
     "schemas": ["benchmarks.endpoint.schemas"],
     "coverage": ["benchmarks.endpoint.schemas.coverage"],
+    "remote": ["benchmarks.remote"],
     "endpoint": [
         *("friendli_endpoint.cli", "bench", "--peer", "llama.cpp"),
         *("--plot", PLOT, "--table"),
@@ -33,9 +37,13 @@ IMAGES = {
     "repack": "",
     "vocabulary": "![Step time by vocabulary size](images/vocabulary.png)\n\n",
     "step": "",
+    "threads": "",
+    "chunks": "",
+    "prefixes": "",
     "commands": "![CPU time of commands](images/commands.png)\n\n",
     "schemas": "",
     "coverage": "",
+    "remote": "",
     "endpoint": (
         "![Ratio to llama.cpp's server by workload](images/endpoint.png)\n\n"
         "![Step time by number of streams and by context length](images/endpoint-growth.png)\n\n"

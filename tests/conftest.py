@@ -1,20 +1,24 @@
 """Automatic markers of tests, and a guard against tests that open a model without the marker."""
 
+import functools
 import re
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from friendli_endpoint.engine.llama import library
 from friendli_endpoint.engine.llama.model import LlamaModel
+from tests.contract.served import IN_PROCESS, PLACEMENTS, Placement
 
 TESTS = Path(__file__).parent
 
-LOAD_FOLDER = TESTS / "load"
-MODEL_FOLDERS = (TESTS / "contract", TESTS / "families")
+LOAD_FOLDER = f"{TESTS / 'load'}/"
+MODEL_FOLDERS = (f"{TESTS / 'contract'}/", f"{TESTS / 'families'}/")
 """Folders whose tests all use a model, or an endpoint that serves one."""
 
 MODEL_FIXTURES = frozenset({"context", "embedded"})
@@ -31,6 +35,9 @@ MODEL_PROGRAMS = (
 FAST = "fast"
 FAST_EXAMPLES = 20
 """Maximum number of examples of a property in `make check`, even if the test sets more."""
+
+FAST_SHARE = 10
+"""Number of cases of a test marked `exhaustive` of which one runs in `make check`."""
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """No deadlines, because times mean little on a busy machine."""
@@ -53,15 +60,36 @@ def prepare_in_threads() -> Iterator[None]:
         yield
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--placement",
+        choices=sorted(PLACEMENTS),
+        default=IN_PROCESS,
+        help="where engines of served endpoints run; "
+        f"with another one than {IN_PROCESS}, only tests that depend on it run",
+    )
+    parser.addoption("--library", type=Path, help="llama.cpp library: a file or a folder")
+
+
+@pytest.fixture(scope="session")
+def placement(pytestconfig: pytest.Config) -> Placement:
+    """Returns where the engines of the endpoints that a test serves have to run."""
+    return PLACEMENTS[pytestconfig.getoption("--placement")]
+
+
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--placement") != IN_PROCESS:
+        deselect(config, items, lambda item: "placement" in getattr(item, "fixturenames", ()))
     is_fast = config.getoption("--hypothesis-profile") == FAST
+    if is_fast:
+        deselect(config, items, Sample())
     for item in items:
         if ADDRESS.search(item.nodeid):  # every process would collect tests of other names
             raise pytest.UsageError(f"{item.nodeid}: its parameters need ids")
-        if LOAD_FOLDER in item.path.parents:
+        if str(item.path).startswith(LOAD_FOLDER):
             item.add_marker("load")
         if opens_model(item):
             item.add_marker("model")
@@ -69,6 +97,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("property")
             if is_fast:
                 limit_examples(getattr(item.obj, "__func__", item.obj))
+
+
+def deselect(
+    config: pytest.Config, items: list[pytest.Item], is_selected: Callable[[pytest.Item], bool]
+) -> None:
+    """Removes the items that are not selected."""
+    selected: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        (selected if is_selected(item) else others).append(item)
+    config.hook.pytest_deselected(items=others)
+    items[:] = selected
+
+
+class Sample:
+    """Selects one in `FAST_SHARE` cases of each test marked `exhaustive`, and all other tests."""
+
+    def __init__(self) -> None:
+        self._counts = Counter[str]()
+
+    def __call__(self, item: pytest.Item) -> bool:
+        if item.get_closest_marker("exhaustive") is None:
+            return True
+        test = item.nodeid.partition("[")[0]
+        self._counts[test] += 1
+        return self._counts[test] % FAST_SHARE == 1
 
 
 def limit_examples(test: Any) -> None:
@@ -83,8 +137,7 @@ def limit_examples(test: Any) -> None:
 
 def opens_model(item: pytest.Item) -> bool:
     fixtures = MODEL_FIXTURES.intersection(getattr(item, "fixturenames", ()))
-    folders = set(MODEL_FOLDERS).intersection(item.path.parents)
-    return bool(fixtures or folders)
+    return bool(fixtures) or str(item.path).startswith(MODEL_FOLDERS)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -117,6 +170,11 @@ def _check_process(event: str, args: tuple[object, ...]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     patch = pytest.MonkeyPatch()
+    if path := config.getoption("--library"):
+        found = library.find_library(path)
+        default = functools.wraps(library._default_library)(lambda: found)
+        patch.setattr(library, "_default_library", default)
+        patch.setenv("FRIENDLI_ENDPOINT_LIBRARY", str(found))
     patch.setattr(LlamaModel, "__init__", _checked_open)
     config.add_cleanup(patch.undo)
     sys.addaudithook(_check_process)

@@ -104,6 +104,7 @@ def test_a_model_is_listed_under_its_own_name(source: HeldSource) -> None:
         "max_model_len": CARD.context,
         "vocabulary_size": CARD.vocabulary_size,
         "deterministic": True,
+        "devices": (),
         "tool_family": "hermes",
     }
 

@@ -76,6 +76,7 @@ def test_lists_are_json_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
         ("threads", [1, None], [0]),
         ("port", [0, 65535], [-1, 65536]),
         ("max_body", [1024], [1023]),
+        ("prefix_cache_size", [1 << 20], [0, (1 << 20) - 1]),
         ("requests_per_minute", [1, None], [0]),
         ("drain_seconds", [0], [-1]),
         ("team_limit", [0, 10_000], [-1, 10_001]),

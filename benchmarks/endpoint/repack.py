@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from benchmarks.endpoint.copies import write_copy
 from friendli_endpoint.cache import cache_folder
 from friendli_endpoint.engine.core.backend import SlotId
-from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.context import LlamaContext
 from friendli_endpoint.engine.llama.engine import locate
 from friendli_endpoint.engine.llama.gguf.repack import repack
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
+from friendli_endpoint.engine.llama.processors import available_threads
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
 
 TEXT = """\

@@ -20,11 +20,12 @@ from benchmarks.endpoint.vocabulary import widen
 from friendli_endpoint.engine.core.backend import Logits, SlotId
 from friendli_endpoint.engine.core.execution import EngineConfig
 from friendli_endpoint.engine.core.loop import EngineLoop
-from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.context import LlamaContext
-from friendli_endpoint.engine.llama.engine import CHUNK_TOKENS, IDLE_CHUNK_TOKENS, locate
+from friendli_endpoint.engine.llama.engine import MAX_CHUNK_TOKENS, STEP_TOKENS, locate
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
+from friendli_endpoint.engine.llama.processors import available_threads
+from friendli_endpoint.engine.llama.threads import BatchThreads
 from friendli_endpoint.generation import (
     DecodingRules,
     EngineError,
@@ -109,7 +110,7 @@ def measure(path: Path) -> None:
     before = 0.0
 
     def open_backend() -> TimedContext:
-        backends.append(TimedContext(model, SEQUENCES, CONTEXT, available_threads()))
+        backends.append(TimedContext(model, SEQUENCES, CONTEXT, BatchThreads(available_threads())))
         return backends[-1]
 
     def report(step: StepReport) -> None:
@@ -120,7 +121,7 @@ def measure(path: Path) -> None:
         before = decoding
 
     config = EngineConfig(
-        SEQUENCES, CONTEXT, CHUNK_TOKENS, IDLE_CHUNK_TOKENS, model.kernels.min_chunk_tokens
+        SEQUENCES, CONTEXT, STEP_TOKENS, MAX_CHUNK_TOKENS, model.kernels.min_chunk_tokens
     )
     engine = EngineLoop(open_backend, lambda _rules: UnconstrainedGuide(), config, report)
     for name, sampling in SAMPLING.items():

@@ -19,8 +19,8 @@ from friendli_endpoint.bench.report import markdown, tables
 from friendli_endpoint.bench.servers import ServerCapacity
 from friendli_endpoint.bench.session import BenchPlan, run
 from friendli_endpoint.cli.bench import END_TOKENS
-from friendli_endpoint.engine.llama.capacity import available_threads
 from friendli_endpoint.engine.llama.engine import locate
+from friendli_endpoint.engine.llama.processors import available_threads
 
 SIZES = (65_536, 131_072, 262_144)
 PLOT = Path("docs/images/vocabulary.png")

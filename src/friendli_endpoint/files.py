@@ -5,6 +5,7 @@ forever.
 """
 
 import errno
+import hashlib
 import io
 import os
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-__all__ = ["format_size", "open_regular", "private_copy", "read_text"]
+__all__ = ["digest_of_file", "format_size", "open_regular", "private_copy", "read_text"]
 
 MAX_TEXT_BYTES = 16 << 20
 """Maximum size for `read_text`; chat templates have some tens of kilobytes."""
@@ -63,6 +64,17 @@ def read_text(path: Path) -> str:
     if len(content) > MAX_TEXT_BYTES:
         raise OSError(errno.EFBIG, f"it is larger than {MAX_TEXT_BYTES >> 20} MiB", str(path))
     return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()
+
+
+def digest_of_file(path: Path) -> bytes:
+    """Returns the SHA-256 of the content of a regular file; 1.7 GB take a second.
+
+    Raises:
+        OSError: The file cannot be read, or is not a regular file.
+    """
+    open_regular(path).close()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 @contextmanager

@@ -219,6 +219,7 @@ class EndpointService:
             "max_model_len": card.context,
             "vocabulary_size": card.vocabulary_size,
             "deterministic": card.deterministic,
+            "devices": card.devices,
             "tool_family": model.chat.tool_family,
         }
         cards: list[dict[str, Any]] = [{"id": name, **fields} for name in names]

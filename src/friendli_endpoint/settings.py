@@ -67,15 +67,33 @@ class Settings(BaseSettings):
     """Folder that an administrator may load adapters from at runtime."""
     max_adapters: Annotated[int, Field(ge=0, le=1024), Flag("Model")] = 16
     """Maximum number of loaded adapters, those of --adapter included; up to 1024."""
+    library: Annotated[Path | None, Flag("Model", "that of the package xllamacpp")] = None
+    """llama.cpp library: its file, or a folder that contains it."""
+    gpu_layers: Annotated[int, Field(ge=0, le=1 << 16), Flag("Model")] = 0
+    """Number of layers that GPUs compute, if the library has a backend for them."""
 
     engines: Annotated[int, Field(ge=0, le=64), Flag("Capacity", "in this process")] = 0
     """Number of engines, each in a process of its own, which is replaced if it ends; up to 64."""
+    max_engines: Annotated[
+        int | None, Field(ge=1, le=64), Flag("Capacity", "that of --engines")
+    ] = None
+    """Maximum number of engines under load, with --ray; up to 64."""
+    ray: Annotated[str | None, Field(min_length=1), Flag("Capacity", "none")] = None
+    """Address of a Ray cluster that runs the engines, or `local` to start one on this machine."""
+    ray_app: Annotated[str, Field(pattern=r"^[\w.\-]{1,64}$"), Flag("Capacity")] = (
+        "friendli-engines"
+    )
+    """Name of the engines' application in the Ray cluster."""
     max_sequences: Annotated[int, Field(ge=1, le=256), Flag("Capacity")] = 16
     """Maximum number of sequences (choices) that an engine runs at the same time; at most 256."""
     context: Annotated[int, Field(ge=256), Flag("Capacity")] = 4096
     """Context length of each sequence in tokens, prompt and output together; at least 256."""
     threads: Annotated[int | None, Field(ge=1), Flag("Capacity", "one per processor")] = None
-    """Number of compute threads."""
+    """Maximum number of compute threads of an engine; fewer compute where more would not pay."""
+    prefix_cache: Annotated[Path | None, Flag("Capacity", "none")] = None
+    """Folder for prefilled prefixes of prompts, which outlive restarts; engines may share it."""
+    prefix_cache_size: Annotated[int, Field(ge=1 << 20), Flag("Capacity")] = 10**10
+    """Maximum size of the files in --prefix-cache in bytes; at least 1048576."""
     speculation: Annotated[bool, Flag("Capacity")] = True
     """Speculative decoding by prompt lookup for a choice that runs alone; changes no output."""
     max_choices: Annotated[int, Field(ge=1), Flag("Capacity")] = 128

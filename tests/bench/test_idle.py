@@ -8,7 +8,8 @@ import time
 import pytest
 
 from friendli_endpoint.bench import idle
-from friendli_endpoint.bench.idle import process_cpu_seconds, wait_until_idle
+from friendli_endpoint.bench.idle import wait_until_idle
+from friendli_endpoint.bench.processes import process_cpu_seconds
 
 
 def test_a_busy_process_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from friendli_endpoint.bench.workloads import WORKLOADS, vocabulary
 from tests.bench.reports import report, samples
 
 
-@pytest.mark.parametrize("axis", ["running", "depth"])
+@pytest.mark.parametrize("axis", ["running", "depth", "busy"])
 def test_ratios_and_sweeps_are_plotted(tmp_path: Path, axis: str) -> None:
     curve = [
         Measurement(workload, {"a": samples(1.0), "b": [] if number else samples(2.0)})

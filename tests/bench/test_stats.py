@@ -1,10 +1,12 @@
 """Medians, percentiles and ratios of given numbers."""
 
+from math import comb
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from friendli_endpoint.bench.stats import Spread, percentile, ratios
+from friendli_endpoint.bench.stats import Spread, median_interval, percentile, ratios
 
 
 def test_ratios_are_computed_within_a_round() -> None:
@@ -35,3 +37,23 @@ def test_a_percentile_is_the_minimum_value_that_covers_its_share(
     assert found in values
     assert sum(value <= found for value in values) >= share * len(values)
     assert sum(value < found for value in values) < share * len(values)
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(1, (1, 1)), (5, (1, 5)), (6, (1, 6)), (9, (2, 8)), (20, (6, 15))]
+)
+def test_the_interval_of_a_median_is_that_of_published_tables(
+    count: int, expected: tuple[int, int]
+) -> None:
+    assert median_interval([*range(count, 0, -1)]) == expected
+
+
+@given(st.integers(6, 60), st.floats(0.5, 0.96))
+def test_the_interval_of_a_median_is_the_shortest_with_the_confidence(
+    count: int, confidence: float
+) -> None:
+    low, high = median_interval([*range(1, count + 1)], confidence)
+    assert low + high == count + 1
+    below = sum(comb(count, number) for number in range(int(low))) / 2**count
+    assert 1 - 2 * below >= confidence
+    assert 1 - 2 * (below + comb(count, int(low)) / 2**count) < confidence

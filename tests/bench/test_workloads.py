@@ -18,6 +18,7 @@ from tests.bench.simulated import first_words, run_workload, texts
         ("running-12", 12, 24, 96),
         ("depth-256", 1, 246, 96),
         ("depth-3800", 1, 3790, 96),
+        ("busy-0", 1, 24, 96),
     ],
 )
 def test_a_workload_has_the_requests_that_its_name_implies(
@@ -81,5 +82,7 @@ def test_a_sweep_is_selected_by_its_axis_and_a_workload_by_its_name() -> None:
         workload.sweep.position for workload in workloads_named("running") if workload.sweep
     ]
     assert positions == [1, 2, 4, 8, 12, 16]
+    busy = [workload.name for workload in workloads_named("busy")]
+    assert busy == ["busy-0", "busy-2", "busy-4"]
     assert [workload.name for workload in workloads_named("depth-256")] == ["depth-256"]
     assert workloads_named("nothing") == []

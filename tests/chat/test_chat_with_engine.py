@@ -84,14 +84,14 @@ def test_a_stream_accumulates_to_the_whole_answer_for_any_batch_size(
 ) -> None:
     body = budgeted(source, body, budget)
     with serving(
-        babble, slots=1, vocabulary=VOCABULARY, make_guide=RULES.guide, idle_chunk_tokens=64
+        babble, slots=1, vocabulary=VOCABULARY, make_guide=RULES.guide, max_chunk_tokens=64
     ) as (
         engine,
         _,
     ):
         whole, steps, usages = answer_of(engine, source, body, stream=False)
     with serving(
-        babble, slots=3, vocabulary=VOCABULARY, make_guide=RULES.guide, idle_chunk_tokens=9
+        babble, slots=3, vocabulary=VOCABULARY, make_guide=RULES.guide, max_chunk_tokens=9
     ) as (
         engine,
         _,

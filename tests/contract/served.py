@@ -1,7 +1,6 @@
 """A real endpoint in its own process, with that process's memory and open files."""
 
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -13,14 +12,33 @@ from pathlib import Path
 
 from tests.contract.live import environment, stop
 
-__all__ = ["FLAGS", "Served", "served"]
+__all__ = ["IN_PROCESS", "PLACEMENTS", "Placement", "Served", "served"]
 
 SERVE = ("-m", "friendli_endpoint.cli")
-FLAGS = "SERVED_FLAGS"
-"""Environment variable with further flags for every started endpoint, in shell syntax."""
-
 TIMEOUT_SECONDS = 120
 """Seconds after which an endpoint that has not started is killed."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the engines of an endpoint run.
+
+    Attributes:
+        flags: Flags of `serve`.
+        num_engines: Number of engines.
+    """
+
+    flags: tuple[str, ...]
+    num_engines: int
+
+
+IN_PROCESS = "in-process"
+PLACEMENTS = {
+    IN_PROCESS: Placement(("--engines", "0"), 1),
+    "engines": Placement(("--engines", "2"), 2),
+    "ray": Placement(("--ray", "local", "--engines", "2"), 2),
+}
+"""Choices of pytest's option `--placement`."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,6 @@ def served(
         AssertionError: The endpoint did not start; the message contains its log.
     """
     command = [sys.executable, *program, "serve", "--port", str(port), "--log-level", "error"]
-    command += shlex.split(os.environ.get(FLAGS, ""))
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [*command, *flags], stdout=subprocess.PIPE, stderr=log, env=environment(**variables)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.served import Placement
+
 from .live import HELLO, STOP_SECONDS, Live, environment, request, stop, until
 
 COMMAND = [sys.executable, "-m", "friendli_endpoint.cli"]
@@ -131,7 +133,7 @@ Start = Callable[..., tuple[subprocess.Popen[bytes], Live, Path]]
 
 
 @pytest.fixture
-def start(tmp_path: Path, small_model: Path) -> Iterator[Start]:
+def start(tmp_path: Path, small_model: Path, placement: Placement) -> Iterator[Start]:
     """Returns a function that starts endpoints, which are stopped after the test."""
     started: list[subprocess.Popen[bytes]] = []
 
@@ -139,7 +141,7 @@ def start(tmp_path: Path, small_model: Path) -> Iterator[Start]:
         log = tmp_path / f"{len(started)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*COMMAND, "serve", *SMALL, "--model", str(small_model), *flags],
+                [*COMMAND, "serve", *SMALL, *placement.flags, "--model", str(small_model), *flags],
                 stdout=output,
                 stderr=output,
                 env=environment(),

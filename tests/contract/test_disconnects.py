@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.contract.served import Placement
+
 from .live import Live, abort, request
 
 HOLDING: dict[str, Any] = {"n": 100, "max_tokens": 900, "min_tokens": 900, "logprobs": True}
-"""Fields of a request that occupies all sequences for minutes."""
+"""Fields of a request that occupies all sequences of an engine for minutes."""
 
 
 class SmallStream:
@@ -51,29 +53,30 @@ def sockets() -> Iterator[list[socket.socket]]:
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "complete"])
 def test_a_disconnecting_client_frees_its_sequences(
-    live: Live, sockets: list[socket.socket], stream: bool
+    live: Live, placement: Placement, sockets: list[socket.socket], stream: bool
 ) -> None:
-    holder = live.send(request(stream=stream, **HOLDING))
-    sockets.append(holder)
-    if stream:
+    holders = [live.send(request(stream=stream, **HOLDING)) for _ in range(placement.num_engines)]
+    sockets += holders
+    for holder in holders if stream else ():
         seen = b""
         while seen.count(b"data: ") <= HOLDING["n"]:
             seen += holder.recv(65536)
     waiting = _queued(live, sockets)
-    abort(holder)
+    for holder in holders:
+        abort(holder)
     assert b'"finish_reason":"length"' in waiting.read_until(b"data: [DONE]\n\n")
 
 
 def test_a_queued_client_that_disconnects_is_never_served(
-    live: Live, sockets: list[socket.socket]
+    live: Live, placement: Placement, sockets: list[socket.socket]
 ) -> None:
-    holder, queued = (live.send(request(stream=True, **HOLDING)) for _ in range(2))
-    sockets += [holder, queued]
-    for connection in (holder, queued):
+    opened = [live.send(request(stream=True, **HOLDING)) for _ in range(2 * placement.num_engines)]
+    sockets += opened
+    for connection in opened:
         assert connection.recv(15) == b"HTTP/1.1 200 OK"
     waiting = _queued(live, sockets)
-    abort(queued)
-    abort(holder)
+    for connection in reversed(opened):
+        abort(connection)
     assert b'"finish_reason":"length"' in waiting.read_until(b"data: [DONE]\n\n")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.served import served
+from tests.contract.served import Placement, served
 from tests.support.pre_tokenizers import write_with_pre_tokenizer
 
 RUN = "a" * 60_000
@@ -23,10 +23,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_with_pre_tokenizer(tmp_path_factory.mktemp("pre") / "m.gguf", "deepseek-v3")
 
 
-def test_a_long_run_of_letters_does_not_affect_other_requests(model: Path) -> None:
+def test_a_long_run_of_letters_does_not_affect_other_requests(
+    model: Path, placement: Placement
+) -> None:
     flags = ("--model", str(model), "--context", "1024", "--repack", "none", "--threads", "1")
     with (
-        served(*flags) as endpoint,
+        served(*flags, *placement.flags) as endpoint,
         httpx2.Client(base_url=endpoint.address, timeout=60, trust_env=False) as client,
     ):
         for path, fields in PATHS.items():

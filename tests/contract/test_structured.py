@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.contract.conftest import Endpoint, chat_body
-from tests.contract.served import served
+from tests.contract.served import Placement, served
 
 COLOURS = ["red", "green", "blue"]
 
@@ -63,11 +63,11 @@ def test_all_choices_of_a_request_are_valid(endpoint: Endpoint) -> None:
         Draft202012Validator(_schema(2)).validate(json.loads(choice["message"]["content"]))
 
 
-def test_the_json_layout_can_be_set_to_one_line(endpoint: Endpoint) -> None:
+def test_the_json_layout_can_be_set_to_one_line(endpoint: Endpoint, placement: Placement) -> None:
     body = {"response_format": _format(_schema(1)), "max_tokens": 90, "temperature": 0}
     assert "\n" in endpoint.complete(**body)["choices"][0]["message"]["content"]
     flags = ("--max-sequences", "1", "--context", "512", "--threads", "1")
-    with served("--json-layout", "line", *flags) as running:
+    with served("--json-layout", "line", *flags, *placement.flags) as running:
         text = Endpoint(running.address).complete(**body)["choices"][0]["message"]["content"]
     assert text == json.dumps(json.loads(text))
 

@@ -6,14 +6,18 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.contract.served import Placement
+
 from .live import environment, serve_command, stop
 
 
 @pytest.mark.parametrize("level", ["info", "debug"])
-def test_an_unread_log_pipe_does_not_block_the_endpoint(level: str, small_model: Path) -> None:
+def test_an_unread_log_pipe_does_not_block_the_endpoint(
+    level: str, small_model: Path, placement: Placement
+) -> None:
     flags = ("--model", str(small_model), "--context", "256", "--threads", "1")
     with subprocess.Popen(
-        serve_command(*flags, "--log-level", level),
+        serve_command(*flags, *placement.flags, "--log-level", level),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.live import Live, until
-from tests.contract.served import Served, served
-from tests.workers.processes import children_of
+from tests.contract.served import Placement, Served, served
+from tests.workers.processes import children_of, fork_servers
 
 PROPERTIES = {
     f"a_name_so_long_that_the_schema_may_take_the_memory_of_its_grammar_{number}": {
@@ -27,9 +27,11 @@ SECONDS = "0.05"
 
 
 @pytest.fixture(scope="module")
-def endpoint(small_model: Path) -> Iterator[Served]:
+def endpoint(small_model: Path, placement: Placement) -> Iterator[Served]:
     flags = ("--model", str(small_model), "--threads", "1", "--context", "1024")
-    with served(*flags, "--workers", "2", "--prepare-seconds", SECONDS) as running:
+    with served(
+        *flags, "--workers", "2", "--prepare-seconds", SECONDS, *placement.flags
+    ) as running:
         yield running
 
 
@@ -40,7 +42,7 @@ def live(endpoint: Served) -> Live:
 
 def processes_of(endpoint: Served) -> tuple[int, set[int]]:
     """Returns the process ids of the fork server and of its workers."""
-    (server,) = children_of(endpoint.process.pid)
+    (server,) = fork_servers(endpoint.process.pid)
     return server, children_of(server)
 
 
@@ -68,9 +70,11 @@ def test_killed_workers_cost_no_request(endpoint: Served, live: Live) -> None:
     assert processes_of(endpoint)[0] != server
 
 
-def test_workers_end_with_an_endpoint_that_is_killed(small_model: Path) -> None:
+def test_workers_end_with_an_endpoint_that_is_killed(
+    small_model: Path, placement: Placement
+) -> None:
     flags = ("--model", str(small_model), "--threads", "1", "--context", "256", "--workers", "3")
-    with served(*flags) as endpoint:
+    with served(*flags, *placement.flags) as endpoint:
         server, workers = processes_of(endpoint)
         assert len(workers) == 3
         endpoint.process.kill()

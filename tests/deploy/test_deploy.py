@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from friendli_endpoint.engine.remote.ray.deployment import DEPLOYMENT
+from friendli_endpoint.ray_app import WITHOUT_EFFECT
 from friendli_endpoint.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -221,3 +223,22 @@ def test_no_variable_of_a_client_is_read() -> None:
     assert read == {"FRIENDLI_ENDPOINT_TOKENS", "ENDPOINT_CPUS", "ENDPOINT_MEMORY"}
     page = (DEPLOY.parent / "docs" / "command-line.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in page for name in read)
+
+
+def ray_applications() -> list[dict[str, Any]]:
+    """Returns the applications of the configurations for Ray Serve."""
+    service = yaml.safe_load((DEPLOY / "ray" / "rayservice.yaml").read_text())
+    configs = ((DEPLOY / "ray" / "serve.yaml").read_text(), service["spec"]["serveConfigV2"])
+    return [found for config in configs for found in yaml.safe_load(config)["applications"]]
+
+
+def test_applications_for_ray_serve_name_a_builder_and_existing_settings() -> None:
+    applications = ray_applications()
+    assert len(applications) == 2
+    for application in applications:
+        module, _, function = application["import_path"].partition(":")
+        assert function in import_module(module).__all__
+        assert not set(application["args"]) & set(WITHOUT_EFFECT)
+        assert Settings(**application["args"]).threads
+        names = {deployment["name"] for deployment in application["deployments"]}
+        assert names == {DEPLOYMENT, "chat"}

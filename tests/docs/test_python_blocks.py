@@ -65,6 +65,7 @@ def blocks(page: Path) -> list[Block]:
 BLOCKS = [block for page in PAGES if page != WITH_MODEL for block in blocks(page)]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_a_block_runs_alone(
     block: Block, friendli_scripted: ScriptedEndpoint, tmp_path: Path

@@ -1,8 +1,9 @@
 """Bitwise equal logits for every weight type, whatever is computed in the same batches."""
 
 import random
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,13 @@ from gguf import GGMLQuantizationType as Type
 from numpy.typing import NDArray
 
 from friendli_endpoint.engine.core.backend import SlotId
+from friendli_endpoint.engine.core.chunking import ChunkPolicy
 from friendli_endpoint.engine.llama.context import LlamaContext
+from friendli_endpoint.engine.llama.engine import MAX_CHUNK_TOKENS, STEP_TOKENS
 from friendli_endpoint.engine.llama.library import find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel
+from friendli_endpoint.engine.llama.threads import BatchThreads
+from tests.support.lora import write_loras
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 from tests.support.models.weights import Shape
 
@@ -22,8 +27,6 @@ TYPES = [
     Type.Q2_K, Type.Q3_K, Type.Q4_K, Type.Q5_K, Type.Q6_K, Type.IQ4_NL, Type.IQ4_XS, Type.IQ3_S,
     Type.IQ2_XXS, Type.MXFP4, Type.TQ2_0,
 ]  # fmt: skip
-WITH_THREADS = (Type.F32, Type.Q4_1, Type.Q8_0)
-"""Types tested with two threads; threads that wait for each other are slow on a busy machine."""
 TEXT = tuple(random.Random(3).choices(range(256), k=1000))
 START = 40
 
@@ -32,29 +35,68 @@ Logits = NDArray[np.float32]
 ZERO, ONE, TWO = SlotId(0), SlotId(1), SlotId(2)
 
 
+class SetThreads(BatchThreads):
+    """A number of threads that a test sets; more than one are slow on a busy machine."""
+
+    number = 1
+
+    def begin(self, _work: float) -> int:
+        return self.number
+
+    def end(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def threads() -> SetThreads:
+    return SetThreads(3)
+
+
+def model_file(folder: Path, kind: Type) -> Path:
+    """Writes a model with weights of one type; those of Q4_1 are large enough to be split."""
+    width = 512 if kind is Type.Q4_1 else 256
+    shape = Shape(width=width, head=64, forward=2 * width, type=kind)
+    return write_byte_pairs(folder / "model.gguf", LLAMA, shape)
+
+
 @pytest.fixture(scope="module", params=TYPES, ids=lambda kind: kind.name)
-def context(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LlamaContext]:
-    library = load(find_library())
-    path = tmp_path_factory.mktemp("types") / "model.gguf"
-    in_parts = request.param is Type.Q4_1  # with matrices that are large enough
-    width = 512 if in_parts else 256
-    shape = Shape(width=width, head=64, forward=2 * width, type=request.param)
-    write_byte_pairs(path, LLAMA, shape)
-    model = LlamaModel(library, path)
-    assert bool(model.offset_adapters) == in_parts
-    context = LlamaContext(model, SEQUENCES, CONTEXT, 2 if request.param in WITH_THREADS else 1)
+def kind(request: pytest.FixtureRequest) -> Type:
+    return Type(request.param)
+
+
+@pytest.fixture(scope="module")
+def path(kind: Type, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return model_file(tmp_path_factory.mktemp("types"), kind)
+
+
+@pytest.fixture(scope="module")
+def context(kind: Type, path: Path, threads: SetThreads) -> Iterator[LlamaContext]:
+    model = LlamaModel(load(find_library()), path)
+    assert bool(model.offset_adapters) == (kind is Type.Q4_1)
+    context = LlamaContext(model, SEQUENCES, CONTEXT, threads)
     yield context
     context.close()
 
 
-def prefilled(context: LlamaContext, slot: int, length: int, cuts: Sequence[int] = ()) -> Logits:
+@pytest.fixture(scope="module")
+def adapter(context: LlamaContext, path: Path) -> int:
+    (lora,) = write_loras(path.parent, path, range(1))
+    return context.load_adapter(lora)
+
+
+def prefilled(
+    context: LlamaContext,
+    slot: int,
+    length: int,
+    cuts: Sequence[int] = (),
+    adapter: int | None = None,
+) -> Logits:
     sequence = SlotId(slot)
     context.truncate(sequence, 0)
     logits = None
     for start, end in pairwise([0, *cuts, length]):
-        logits = context.prefill(sequence, np.array(TEXT[start:end]), start, end == length)
+        tokens = np.array(TEXT[start:end])
+        logits = context.prefill(sequence, tokens, start, end == length, adapter)
     assert logits is not None and np.isfinite(logits).all()
     return logits.copy()
 
@@ -113,10 +155,63 @@ def test_logits_do_not_depend_on_longer_sequences(context: LlamaContext) -> None
         assert np.array_equal(alone, rows([40, *others]))
 
 
-def test_logits_do_not_depend_on_prompt_chunks(context: LlamaContext) -> None:
-    whole = prefilled(context, 0, 101)
-    for cuts in ([64], [8], [93], [8, 17, 26, 36, 47, 59], [50, 92]):
-        assert np.array_equal(whole, prefilled(context, 1, 101, cuts))
+def chunks_of_the_engine(length: int) -> list[list[int]]:
+    """Returns the cuts that the scheduler's policy makes beside different numbers of choices."""
+    policy = ChunkPolicy(STEP_TOKENS, MAX_CHUNK_TOKENS)
+    sizes = {policy.limit(running, 0) for running in range(SEQUENCES + 20)}
+    return [[*range(size, length - 7, size)] for size in sorted(sizes)]
+
+
+def test_logits_do_not_depend_on_prompt_chunks(context: LlamaContext, adapter: int) -> None:
+    for used in (None, adapter):
+        whole = prefilled(context, 0, 101, (), used)
+        for cuts in ([64], [8], [93], [8, 17, 26, 36, 47, 59], [50, 92]):
+            assert np.array_equal(whole, prefilled(context, 1, 101, cuts, used))
+        for cuts in chunks_of_the_engine(101):
+            assert np.array_equal(whole, prefilled(context, 1, 101, cuts, used))
+
+
+def test_logits_do_not_depend_on_the_chunks_of_a_long_prompt(
+    context: LlamaContext, adapter: int
+) -> None:
+    for used in (None, adapter):
+        whole = prefilled(context, 0, 700, range(128, 700, 128), used)
+        for first in (17, 31):
+            growing = [first * number + number * number for number in range(1, 17)]
+            cuts = [cut for cut in growing if cut < 690]
+            assert np.array_equal(whole, prefilled(context, 1, 700, cuts, used))
+
+
+@pytest.fixture
+def alternating(threads: SetThreads) -> Iterator[Callable[[int], None]]:
+    """Sets the number of threads; 1 afterwards."""
+    yield lambda number: setattr(threads, "number", number)
+    threads.number = 1
+
+
+def test_logits_do_not_depend_on_the_number_of_threads(
+    context: LlamaContext, adapter: int, alternating: Callable[[int], None]
+) -> None:
+    def rows(numbers: Sequence[int], used: int | None) -> list[Logits]:
+        found = []
+        number = cycle(numbers)
+        for slot, length in ((ZERO, 60), (ONE, 300)):
+            prefilled(context, slot, length - 20, (), used)
+            tokens = np.array(TEXT[length - 20 : length])
+            alternating(next(number))
+            logits = context.prefill(slot, tokens, length - 20, True, used)
+            assert logits is not None
+            found.append(logits.copy())
+            alternating(1)
+        for slots, at in (([ZERO], [60]), ([ZERO, ONE], [61, 300]), ([ONE], [301])):
+            alternating(next(number))
+            found += context.decode(slots, [TEXT[position] for position in at], at, used)
+            found = [logits.copy() for logits in found]
+        alternating(1)
+        return found
+
+    for used in (None, adapter):
+        assert np.array_equal(rows([1], used), rows([2, 3], used))
 
 
 def test_decoded_tokens_have_the_kv_of_prefilled_ones_where_declared(
@@ -156,11 +251,10 @@ def test_verified_draft_tokens_have_the_logits_of_single_steps(
 
 
 def test_decoded_tokens_differ_from_prefilled_ones_only_for_tiled_types(
-    context: LlamaContext, request: pytest.FixtureRequest
+    context: LlamaContext, kind: Type
 ) -> None:
-    name = request.node.callspec.params["context"].name
     assert bool(context.batch_invariant_positions) == (
-        not name.endswith(("K", "IQ4_XS", "IQ3_S", "IQ2_XXS"))
+        not kind.name.endswith(("K", "IQ4_XS", "IQ3_S", "IQ2_XXS"))
     )
 
 

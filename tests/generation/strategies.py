@@ -45,7 +45,7 @@ _TOKENS = st.lists(COUNTS, max_size=20).map(tuple)
 _NUMBERS = st.floats(allow_nan=False)
 _SOME_TEXTS = st.lists(TEXTS, max_size=3).map(tuple)
 _LOGPROBS = st.builds(TokenLogprob, COUNTS, st.floats(-9999, 0))
-_SPANS = st.builds(OutputSpan, st.booleans(), st.binary(min_size=1), st.binary())
+_SPANS = st.builds(OutputSpan, st.booleans(), st.binary(min_size=1), st.none() | st.binary())
 _FINISHES: st.SearchStrategy[FinishReason | None] = st.sampled_from(
     [None, "stop", "length", "tool_calls"]
 )

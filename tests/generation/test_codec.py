@@ -101,6 +101,16 @@ def test_a_value_of_another_type_is_an_error_that_names_the_field(
     assert expected in str(caught.value)
 
 
+def test_a_record_of_the_same_shape_as_one_before_is_checked_like_it() -> None:
+    leaves: Codec[Leaf] = Codec(Leaf)
+    assert leaves.decode(packed(LEAF_FIELDS)) == LEAF
+    assert leaves.decode(packed([1, 2, *LEAF_FIELDS[2:]])) == Leaf(1, 2.0, "t", b"d", True, "a")
+    with pytest.raises(CodecError, match=r"Leaf\.kind: expected one of 'a', 'b'"):
+        leaves.decode(packed([*LEAF_FIELDS[:5], "c"]))
+    with pytest.raises(CodecError, match="expected the fields of Leaf"):
+        leaves.decode(packed(LEAF_FIELDS[:5]))
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -23,7 +23,7 @@ from friendli.models import (
 from friendli_endpoint.chat.prompt.inspection import Rendering, detokenize, rendering
 from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.engine.core.loop import EngineLoop
-from friendli_endpoint.engine.core.outbox import Deliver
+from friendli_endpoint.engine.core.outbox import Deliver, wake_all
 from friendli_endpoint.generation import (
     DecodingRules,
     EngineError,
@@ -113,7 +113,7 @@ def steps(*texts: str, finish: bool = False) -> list[TokenStep]:
 
 
 def _step(token: int, text: bytes, finish: FinishReason | None) -> TokenStep:
-    spans = (OutputSpan(False, text, text),) if text else ()
+    spans = (OutputSpan(False, text),) if text else ()
     return TokenStep(0, token, TokenFindings(len(text), spans, finish))
 
 
@@ -154,9 +154,10 @@ class ScriptedLoop:
         if isinstance(message, Started):
             self._submitted_at -= message.queue_seconds + message.prefill_seconds
         if isinstance(message, Started | EngineError):
-            self._deliver(message)
+            wake = self._deliver(message)
         else:
-            self._deliver(Generated(tuple(message), monotonic() - self._submitted_at))
+            wake = self._deliver(Generated(tuple(message), monotonic() - self._submitted_at))
+        wake_all([wake])
 
 
 CARD = ModelCard("m", 128, 300, 4, None, ("text",), (), True)

@@ -15,10 +15,10 @@ from tests.load.inputs import inputs
 from tests.load.model_files import model_files
 from tests.load.queue_full import queue_full
 from tests.load.shapes import shapes
-from tests.load.soak import soak
+from tests.load.soak import soak, soak_of_kills
 
 EXPERIMENTS = [
-    *("soak", "faults", "queue", "inputs"),
+    *("soak", "soak-of-kills", "faults", "queue", "inputs"),
     *("bodies", "shapes", "adapter-files", "model-files"),
 ]
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     experiments: Mapping[str, Callable[[], Mapping[str, Any]]] = {
         "soak": lambda: soak(options.seconds, options.concurrent),
+        "soak-of-kills": lambda: soak_of_kills(options.seconds, options.concurrent),
         "faults": lambda: {name: fault() for name, fault in FAULTS.items()},
         "queue": lambda: queue_full(options.requests),
         "inputs": lambda: inputs(options.cases),

@@ -27,20 +27,21 @@ Attempt = Callable[[Served, random.Random], Iterable[int]]
 """Sends one case, and returns the status codes of the answers; raises TimeoutError if it hangs."""
 
 
-def attack(name: str, cases: int, attempt: Attempt, first: int = 0) -> dict[str, Any]:
+def attack(name: str, cases: int, attempt: Attempt, *flags: str, first: int = 0) -> dict[str, Any]:
     """Sends cases one after the other.
 
     Args:
         name: Name of the generator. Together with its number it is the seed of a case.
         cases: Number of cases.
         attempt: Sends one case.
+        flags: Further flags of `serve`.
         first: Number of the first case, to repeat a failed one.
     """
     statuses: Counter[int] = Counter()
     failed: list[str] = []
     slowest = 0.0
     with (
-        served(*FLAGS) as endpoint,
+        served(*FLAGS, *flags) as endpoint,
         httpx2.Client(
             base_url=endpoint.address, timeout=TIMEOUT_SECONDS, trust_env=False
         ) as client,

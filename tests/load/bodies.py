@@ -198,11 +198,12 @@ def body(draw: Draw) -> bytes:
     return content
 
 
-def bodies(cases: int, first: int = 0) -> dict[str, Any]:
+def bodies(cases: int, *flags: str, first: int = 0) -> dict[str, Any]:
     """Posts generated bodies to a real endpoint, mostly as chat completions.
 
     Args:
         cases: Number of bodies.
+        flags: Further flags of `serve`.
         first: Number of the first case, to repeat a failed one.
     """
     client = httpx2.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
@@ -218,4 +219,4 @@ def bodies(cases: int, first: int = 0) -> dict[str, Any]:
             return []  # the endpoint closed the connection because the body is too large
 
     with client:
-        return attack("bodies", cases, attempt, first)
+        return attack("bodies", cases, attempt, *flags, first=first)

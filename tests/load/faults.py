@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
+import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,12 @@ from friendli.models import FriendliError
 from friendli.utils import BackoffStrategy, RetryConfig
 from tests.cli.file_server import FileServer
 from tests.contract.live import environment, until
-from tests.contract.served import served
+from tests.contract.served import Served, served
 from tests.load.traffic import Traffic, alone, comparable, request_of
+from tests.scale.engines import engine_pids
+from tests.scale.streams import Clients
 
-__all__ = ["FAULTS"]
+__all__ = ["FAULTS", "fill", "mount"]
 
 Result = dict[str, Any]
 FLAGS = ("--context", "1024")
@@ -34,9 +38,9 @@ RUNNING = "friendli_running_choices "
 TIMEOUT_SECONDS = 60.0
 
 
-def killed_clients(count: int = 6) -> Result:
+def killed_clients(*flags: str, count: int = 6) -> Result:
     """Kills processes that read streams of two choices; their sequences are freed at once."""
-    with served(*FLAGS) as endpoint:
+    with served(*FLAGS, *flags) as endpoint:
         (before,) = asyncio.run(alone(endpoint.address, range(1)))
         command = [sys.executable, "-m", "tests.load.dying", endpoint.address]
         clients = [
@@ -64,10 +68,10 @@ def killed_clients(count: int = 6) -> Result:
     }
 
 
-def killed_server(count: int = 8) -> Result:
+def killed_server(*flags: str, count: int = 8) -> Result:
     """Kills the server under load; clients get an error, and retries reach the restarted server."""
     outcomes: Counter[str] = Counter()
-    with served(*FLAGS) as endpoint:
+    with served(*FLAGS, *flags) as endpoint:
         port, address = endpoint.port, endpoint.address
         flowing = threading.Barrier(count + 1)
 
@@ -88,7 +92,7 @@ def killed_server(count: int = 8) -> Result:
             outcomes.update(stream.result() for stream in streams)
     with ThreadPoolExecutor(count) as pool:
         retried = [pool.submit(_retry, address) for _ in range(count)]
-        with served(*FLAGS, port=port):
+        with served(*FLAGS, *flags, port=port):
             finished = sum(retry.result() == "stop or length" for retry in retried)
     return {
         "streams interrupted": count,
@@ -98,12 +102,12 @@ def killed_server(count: int = 8) -> Result:
     }
 
 
-def failing_engine(count: int = 8) -> Result:
+def failing_engine(*flags: str, count: int = 8) -> Result:
     """Lets the engine fail twice under load; only running requests fail, the rest is correct."""
-    with served(*FLAGS) as healthy:
+    with served(*FLAGS, *flags) as healthy:
         expected = asyncio.run(alone(healthy.address, range(count)))
     program = ("-m", "tests.load.faulty")
-    with served(*FLAGS, program=program, FAULTS="9,40") as endpoint:
+    with served(*FLAGS, *flags, program=program, FAULTS="9,40") as endpoint:
         answers = asyncio.run(_ask_twice(endpoint.address, count))
         with httpx2.Client(trust_env=False) as client:
             health = client.get(endpoint.address + "/health").status_code
@@ -121,14 +125,51 @@ def failing_engine(count: int = 8) -> Result:
     }
 
 
+def lost_engine(*flags: str, count: int = 8, seconds: float = 60.0) -> Result:
+    """Kills the only engine, and each that is started within some time; streams go on after it."""
+    with served(*FLAGS, *flags, "--engines", "1") as endpoint, ThreadPoolExecutor(1) as pool:
+        numbers = range(0, 2 * count, 2)  # those of streams
+        fields = {"model": "m"}
+        expected = asyncio.run(Clients(endpoint.address).all(numbers, **fields))
+        killing: list[Future[int]] = []
+
+        def begin() -> None:
+            if not killing:
+                killing.append(pool.submit(_kill_all, endpoint, seconds))
+
+        clients = Clients(endpoint.address, begin)
+        answers = asyncio.run(clients.all(numbers, **fields))
+        killed = killing[0].result()
+    return {
+        "seconds without an engine": seconds,
+        "processes killed": killed,
+        "streams": count,
+        "of these with the same bytes, and no error": sum(map(dict.__eq__, answers, expected)),
+        "comments": clients.comments,
+        "longest silence of a stream, seconds": round(clients.silence, 1),
+    }
+
+
+def _kill_all(endpoint: Served, seconds: float) -> int:
+    """Kills all engines of an endpoint for some time; returns their number."""
+    killed: set[int] = set()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for pid in engine_pids(endpoint):
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        time.sleep(0.1)
+    return len(killed)
+
+
 def full_disk() -> Result:
     """Fills the disk in the middle of `pull`; with free space, the same command resumes."""
     content = b"GGUF" + bytes(24 << 20)
     server = FileServer(content)
     with tempfile.TemporaryDirectory() as folder:
         filler = Path(folder) / "filler"
-        disk = _mount(folder, "32m")
-        server.halfway = lambda: _fill(filler) if disk else None
+        disk = mount(folder, "32m")
+        server.halfway = lambda: fill(filler) if disk else None
         try:
             first = _pull(server.url, folder, bound=None if disk else len(content) // 2)
             server.halfway = lambda: None
@@ -152,6 +193,7 @@ FAULTS: Mapping[str, Callable[[], Result]] = {
     "clients killed": killed_clients,
     "server killed": killed_server,
     "engine failing": failing_engine,
+    "only engine lost": lost_engine,
     "disk full": full_disk,
 }
 
@@ -199,15 +241,20 @@ async def _ask_twice(address: str, count: int) -> list[tuple[int, Any]]:
         return [*first, *await asyncio.gather(*map(ask, range(count)))]
 
 
-def _mount(folder: str, size: str) -> bool:
-    """Mounts a tmpfs on a folder; returns whether this user may."""
+def mount(folder: str, size: str) -> bool:
+    """Mounts a tmpfs on a folder; returns whether this user may.
+
+    Args:
+        folder: The folder.
+        size: Its size, such as `32m`; may be followed by other options, separated by commas.
+    """
     if shutil.which("mount") is None:
         return False
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def _fill(path: Path) -> None:
+def fill(path: Path) -> None:
     """Writes to a file until the disk is full."""
     with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
         while True:

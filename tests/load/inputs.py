@@ -20,16 +20,17 @@ TIMEOUT_SECONDS = 30.0
 """Timeout of a request; an answer that takes longer counts as hung."""
 
 
-def inputs(cases: int) -> dict[str, Any]:
+def inputs(cases: int, *flags: str) -> dict[str, Any]:
     """Sends mutated requests and random bytes, one after the other.
 
     Args:
         cases: Number of bodies of each kind.
+        flags: Further flags of `serve`.
     """
     statuses: Counter[int] = Counter()
     slowest = 0.0
     with (
-        served("--context", "1024", "--max-body", "1048576") as endpoint,
+        served("--context", "1024", "--max-body", "1048576", *flags) as endpoint,
         httpx2.Client(
             base_url=endpoint.address, timeout=TIMEOUT_SECONDS, trust_env=False
         ) as client,

@@ -13,14 +13,15 @@ from tests.load.traffic import Traffic, alone, request_of
 __all__ = ["queue_full"]
 
 
-def queue_full(requests: int) -> dict[str, Any]:
+def queue_full(requests: int, *flags: str) -> dict[str, Any]:
     """Sends concurrent requests to an endpoint with two sequences and a queue of four.
 
     Args:
         requests: Number of requests.
+        flags: Further flags of `serve`.
     """
-    flags = ("--max-sequences", "2", "--max-queue", "4", "--context", "1024")
-    with served(*flags) as endpoint:
+    fixed = ("--max-sequences", "2", "--max-queue", "4", "--context", "1024")
+    with served(*fixed, *flags) as endpoint:
         return asyncio.run(_fill(endpoint.address, requests))
 
 

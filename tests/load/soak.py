@@ -1,10 +1,13 @@
 """Runs mixed traffic for some time: answers equal those without load, memory stays level.
 
-Adapters are loaded and unloaded throughout, and open file descriptors are counted.
+Adapters are loaded and unloaded throughout, and open file descriptors are counted. With engines in
+child processes, one of them may be killed again and again.
 """
 
 import asyncio
+import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -18,9 +21,11 @@ import numpy as np
 from friendli_endpoint.engine.llama.model import find_embedded_model
 from tests.contract.served import Served, served
 from tests.load.traffic import BAD, Comparable, Traffic, alone
+from tests.scale.engines import engine_pids, metric
 from tests.support.lora import write_loras
+from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
 
-__all__ = ["soak"]
+__all__ = ["soak", "soak_of_kills"]
 
 COUNTED = (
     "responses",
@@ -48,31 +53,67 @@ LEFT, REJECTED = 0.15, 0.1
 def soak(
     seconds: float,
     concurrent: int,
+    *flags: str,
     kinds: int = 48,
     min_requests: int = 1,
     model: Path | None = None,
     context: int = 1024,
+    kill_every: float | None = None,
 ) -> dict[str, Any]:
     """Runs traffic, and returns counts of the results.
 
     Args:
         seconds: Duration.
         concurrent: Number of concurrent clients.
+        flags: Further flags of `serve`.
         kinds: Number of different requests, each of which is repeated.
         min_requests: Minimum number of requests of each client, regardless of the duration.
         model: A GGUF file; the embedded model if None.
         context: Context length, in tokens.
+        kill_every: Seconds between two kills of an engine; None for no kills.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = model or find_embedded_model()
         lora, *_ = write_loras(Path(folder), path, range(3))
+        fixed = ("--model", str(path), "--context", str(context))
         adapters = ("--adapter", f"one={lora}", "--adapter-dir", folder)
-        with served("--model", str(path), "--context", str(context), *adapters) as endpoint:
-            return asyncio.run(_soak(endpoint, seconds, concurrent, range(kinds), min_requests))
+        with served(*fixed, *adapters, *flags) as endpoint:
+            work = _soak(endpoint, seconds, concurrent, range(kinds), min_requests, kill_every)
+            return asyncio.run(work)
+
+
+def soak_of_kills(
+    seconds: float, concurrent: int, min_requests: int = 1, kill_every: float = 20.0
+) -> dict[str, Any]:
+    """Runs traffic on two engines that compute a small model, one of which is killed at times.
+
+    Args:
+        seconds: Duration.
+        concurrent: Number of concurrent clients.
+        min_requests: As for `soak`.
+        kill_every: Seconds between two kills.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        model = write_byte_pairs(Path(folder) / "model.gguf", LLAMA)
+        return soak(
+            seconds,
+            concurrent,
+            *("--engines", "2", "--threads", "1"),
+            kinds=16,
+            min_requests=min_requests,
+            model=model,
+            context=4096,
+            kill_every=kill_every,
+        )
 
 
 async def _soak(
-    endpoint: Served, seconds: float, concurrent: int, numbers: range, min_requests: int
+    endpoint: Served,
+    seconds: float,
+    concurrent: int,
+    numbers: range,
+    min_requests: int,
+    kill_every: float | None,
 ) -> dict[str, Any]:
     expected = await alone(endpoint.address, numbers)
     expected_by_file = await _adapter_answers(endpoint.address)
@@ -91,6 +132,8 @@ async def _soak(
                 _reload_adapters(traffic, expected_by_file, counts, begun + seconds)
             )
         )
+        if kill_every is not None:
+            workers.append(asyncio.create_task(_kill(endpoint, counts, kill_every, workers[:])))
         while not all(worker.done() for worker in workers):
             now = time.monotonic() - begun
             samples.append((now, endpoint.resident(), endpoint.descriptors()))
@@ -99,9 +142,11 @@ async def _soak(
     after = await alone(endpoint.address, numbers[:4])
     times, resident, descriptors = np.array([s for s in samples if s[0] > seconds / 2]).T
     slope = np.polyfit(times, resident, 1)[0] if len(times) > 1 else 0.0
+    kills = {} if kill_every is None else {"engines killed": counts["engines killed"]}
     return {
         "seconds": seconds,
         "concurrent requests": concurrent,
+        **kills,
         **{name: counts[name] for name in COUNTED},
         "same responses at the end": after == expected[:4],
         "mean resident memory, MiB": round(float(resident.mean()) / (1 << 20), 1),
@@ -125,6 +170,19 @@ async def _adapter_answers(address: str) -> dict[str, Any]:
             choices[file] = answer["choices"]
             await traffic.unload_adapter(ROUTES[0])
     return choices
+
+
+async def _kill(
+    endpoint: Served, counts: Counter[str], every: float, workers: list[asyncio.Task[None]]
+) -> None:
+    """Kills a random engine at regular intervals, if all serve, while workers have work."""
+    draw = random.Random(0)
+    pids = engine_pids(endpoint)
+    while (await asyncio.wait(workers, timeout=every))[1]:
+        if await asyncio.to_thread(metric, endpoint, "engines") == len(pids):
+            pids = engine_pids(endpoint)
+            os.kill(draw.choice(pids), signal.SIGKILL)
+            counts["engines killed"] += 1
 
 
 async def _reload_adapters(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -22,6 +23,7 @@ class Stream:
 
     Attributes:
         comments: Number of comments.
+        silence: Longest time without a line, in seconds.
         chunks: The chunks.
         ends: Number of `[DONE]` events.
     """
@@ -29,9 +31,13 @@ class Stream:
     def __init__(self) -> None:
         self.comments = self.ends = 0
         self.chunks: list[dict[str, Any]] = []
+        self.silence = 0.0
+        self._heard_at = time.monotonic()
 
     def add(self, line: str) -> None:
-        """Adds a line."""
+        """Adds a line, which has just come."""
+        now = time.monotonic()
+        self.silence, self._heard_at = max(self.silence, now - self._heard_at), now
         if line.startswith(COMMENT):
             self.comments += 1
         elif line == "data: [DONE]":
@@ -67,12 +73,27 @@ class Clients:
     Args:
         address: Address of the endpoint.
         on_chunk: Called after every chunk of any stream.
+        on_accept: Called when a stream is accepted.
+        on_start: Called after the first chunk of each stream.
+
+    Attributes:
+        comments: Number of comments in all streams.
+        silence: Longest time without a line in any stream, in seconds.
     """
 
-    def __init__(self, address: str, on_chunk: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        address: str,
+        on_chunk: Callable[[], None] = lambda: None,
+        on_accept: Callable[[], None] = lambda: None,
+        on_start: Callable[[], None] = lambda: None,
+    ) -> None:
         self._url = address + COMPLETIONS
         self._on_chunk = on_chunk
+        self._on_accept = on_accept
+        self._on_start = on_start
         self.comments = 0
+        self.silence = 0.0
 
     async def all(self, numbers: Iterable[int], **fields: Any) -> list[Comparable]:
         """Returns the answers to the requests of these numbers."""
@@ -98,9 +119,13 @@ class Clients:
         stream = Stream()
         async with client.stream("POST", self._url, json=body) as response:
             assert response.status_code == 200, await response.aread()
+            self._on_accept()
             async for line in response.aiter_lines():
                 stream.add(line)
-                if line:
+                if line and not line.startswith(COMMENT):
                     self._on_chunk()
+                    if len(stream.chunks) == 1:
+                        self._on_start()
         self.comments += stream.comments
+        self.silence = max(self.silence, stream.silence)
         return stream.answer()

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.contract.live import Live, stop, until
-from tests.scale.engines import SECONDS, engine_pids, is_running, serving, until_replaced
+from tests.scale.engines import (
+    SECONDS,
+    engine_pids,
+    is_running,
+    next_engine,
+    serving,
+    until_replaced,
+)
 from tests.scale.kills import kills
 from tests.scale.streams import Clients
 
@@ -112,13 +119,16 @@ def test_a_signal_to_the_group_drains_and_ends_every_process(number: signal.Sign
         assert not any(map(is_running, engines))
 
 
-def test_engines_end_when_the_endpoint_is_killed(
+def test_engines_end_and_leave_no_files_when_the_endpoint_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with serving(2) as endpoint:
-        engines = engine_pids(endpoint)
-        os.kill(engines[0], signal.SIGSTOP)
+    with serving(3) as endpoint:
+        stopped, killed, running = engine_pids(endpoint)
+        os.kill(stopped, signal.SIGSTOP)
+        os.kill(killed, signal.SIGKILL)
+        starting = next_engine(endpoint, (stopped, killed, running))
         stop(endpoint.process, signal.SIGKILL)
+        engines = (stopped, running, starting)
         until(lambda: not any(map(is_running, engines)), SECONDS, "the engines end")
-        assert len(list(tmp_path.glob("friendli-endpoint-*"))) <= 1, "that of the stopped one"
+        assert not list(tmp_path.glob("friendli-endpoint-*"))

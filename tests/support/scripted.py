@@ -16,7 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.core.backend import MAX_RUN, AdapterError, Logits, SlotId, Tokens
+from friendli_endpoint.engine.core.backend import (
+    BLOCK_TOKENS,
+    MAX_RUN,
+    AdapterError,
+    Block,
+    BlockFormat,
+    Logits,
+    SavedBlocks,
+    SlotId,
+    Tokens,
+)
+from friendli_endpoint.engine.core.disk.store import DiskCache
 from friendli_endpoint.engine.core.execution import EngineConfig
 from friendli_endpoint.engine.core.fast_forward import MIN_RUN
 from friendli_endpoint.engine.core.loop import EngineLoop
@@ -59,6 +70,12 @@ PATIENCE = 30.0
 
 Rule = Callable[[tuple[int, ...]], Logits]
 """Function from all tokens of a sequence to the logits of the next one."""
+
+_STATE = np.dtype("<i8")
+"""Type of a token in a saved block."""
+
+_ANY = -1
+"""Adapter of restored tokens, which a block does not name."""
 
 _CONTROL = (b"<|endoftext|>", b"<|im_start|>", b"<|im_end|>", b"<|tool|>")
 _MULTI_BYTE = (
@@ -190,7 +207,7 @@ class ScriptedBackend:
         alone = position == 0 and output and len(ids) == 1
         self._must(alone or 2 <= len(ids) <= self._max_chunk, f"a chunk of {len(ids)} tokens")
         self._must(
-            all(computed == (False, adapter) for computed in self._computed[slot]),
+            all(computed in ((False, adapter), (False, _ANY)) for computed in self._computed[slot]),
             f"a prompt continues {self._computed[slot]}",
         )
         self._append(slot, ids, position, (alone, adapter))
@@ -236,6 +253,29 @@ class ScriptedBackend:
         del self._computed[slot][length:]
         if length:
             self._must(len(self._held[slot]) == length, "the prompt is not there to be kept")
+
+    @property
+    def block_format(self) -> BlockFormat | None:
+        return BlockFormat(BLOCK_TOKENS * _STATE.itemsize, b"scripted")
+
+    def save(self, slot: SlotId) -> SavedBlocks:
+        self._begin(Call("save", (slot,)))
+        tokens, computed, count = self._held[slot], self._computed[slot], len(self.calls)
+
+        def block(index: int) -> Block:
+            self._must(len(self.calls) == count, "a saved sequence is used after another call")
+            part = slice(index * BLOCK_TOKENS, (index + 1) * BLOCK_TOKENS)
+            self._must(len(tokens[part]) == BLOCK_TOKENS, f"block {index} of {len(tokens)} tokens")
+            self._must(not any(alone for alone, _ in computed[part]), f"block {index} was decoded")
+            return np.array(tokens[part], _STATE).view(np.uint8)
+
+        return block
+
+    def restore(self, slot: SlotId, blocks: Sequence[Block]) -> None:
+        self._begin(Call("restore", (slot,), position=BLOCK_TOKENS * len(blocks)))
+        self._held[slot] = np.concatenate(blocks).view(_STATE).tolist()
+        self._must(0 < len(self._held[slot]) <= self._context, f"{len(blocks)} blocks")
+        self._computed[slot] = [(False, _ANY)] * len(self._held[slot])
 
     def load_adapter(self, path: Path) -> int:
         self._begin(Call("load_adapter", ()))
@@ -427,30 +467,31 @@ def serving(
     rule: Rule,
     *,
     slots: int = 4,
-    chunk_tokens: int = 8,
-    idle_chunk_tokens: int = 32,
+    step_tokens: int = 8,
+    max_chunk_tokens: int = 32,
     max_queue: int = 1024,
     vocabulary: ScriptedVocabulary | None = None,
     make_guide: GuideMaker = scripted_guide,
     batch_invariant_positions: int = 0,
     drafts: bool = True,
     report: Callable[[StepReport], None] = lambda _report: None,
+    disk: DiskCache | None = None,
 ) -> Iterator[tuple[EngineLoop, ScriptedBackend]]:
     """Runs an engine on a scripted backend; fails at the end if the contract was violated."""
     vocabulary = vocabulary or ScriptedVocabulary()
     backend = ScriptedBackend(
-        rule, slots, vocabulary.context, idle_chunk_tokens, batch_invariant_positions
+        rule, slots, vocabulary.context, max_chunk_tokens, batch_invariant_positions
     )
     plan = EngineConfig(
         slots,
         vocabulary.context,
-        chunk_tokens,
-        idle_chunk_tokens,
+        step_tokens,
+        max_chunk_tokens,
         drafts=drafts,
         max_queue=max_queue,
         max_queue_tokens=1 << 20,
     )
-    engine = EngineLoop(backend.opened, make_guide, plan, report)
+    engine = EngineLoop(backend.opened, make_guide, plan, report, disk)
     try:
         yield engine, backend
     finally:

@@ -6,9 +6,10 @@ from pathlib import Path
 __all__ = ["children_of", "fork_servers"]
 
 
-def fork_servers() -> set[int]:
-    """Returns the process ids of the fork servers that this process has started."""
-    return {pid for pid in children_of(os.getpid()) if b"fork_server" in _command_of(pid)}
+def fork_servers(parent: int | None = None) -> set[int]:
+    """Returns the process ids of the fork servers that a process, by default this, has started."""
+    parent = os.getpid() if parent is None else parent
+    return {pid for pid in children_of(parent) if b"fork_server" in _command_of(pid)}
 
 
 def _command_of(pid: int) -> bytes:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from friendli_endpoint.bench.processes import process_cpu_seconds, process_tree
+
 __all__ = ["wait_until_idle"]
 
 POLL_SECONDS, MAX_POLLS = 0.5, 120
@@ -14,7 +16,7 @@ IDLE_SHARE = 0.1
 
 
 def wait_until_idle(processes: Iterable[int | None]) -> None:
-    """Waits until processes are idle for `POLL_SECONDS`, at most one minute.
+    """Waits until processes and their descendants are idle for `POLL_SECONDS`, at most one minute.
 
     Args:
         processes: Process ids. A process that does not exist counts as idle. If an id is None, for
@@ -31,10 +33,19 @@ def wait_until_idle(processes: Iterable[int | None]) -> None:
 
 
 def _cpu_seconds(processes: Collection[int | None]) -> float:
-    """Returns the CPU seconds of processes, or of the whole machine if an id is None."""
+    """Returns the CPU seconds of processes with their descendants, or of the whole machine.
+
+    Args:
+        processes: Process ids; if one is None, that of the whole machine is returned.
+    """
     if None in processes:
         return machine_cpu_seconds()
-    return sum(process_cpu_seconds(process) for process in processes if process is not None)
+    return sum(
+        process_cpu_seconds(process)
+        for server in processes
+        if server is not None
+        for process in process_tree(server)
+    )
 
 
 def machine_cpu_seconds() -> float:
@@ -44,12 +55,3 @@ def machine_cpu_seconds() -> float:
         return 0.0
     user, nice, system = stat.read_text().split()[1:4]
     return (int(user) + int(nice) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-def process_cpu_seconds(process: int) -> float:
-    """Returns the CPU seconds that a process has used; 0 if `/proc` has no such process."""
-    stat = Path(f"/proc/{process}/stat")
-    if not stat.exists():
-        return 0.0
-    fields = stat.read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -17,6 +17,7 @@ AXES = {
     "running": "sequences that run",
     "depth": "tokens of context",
     "vocabulary": "tokens of the vocabulary",
+    "busy": "spinning processes beside one stream",
 }
 
 

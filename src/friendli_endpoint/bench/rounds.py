@@ -20,7 +20,7 @@ from friendli_endpoint.bench.workload import (
     send,
 )
 
-__all__ = ["Measurement", "Progress", "Sample", "measure", "warm_up"]
+__all__ = ["Measurement", "Progress", "Sample", "measure", "warm_up", "with_client"]
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ def _sample(workload: Workload, address: Address, inputs: RoundInputs) -> Sample
         return await workload.run(send_request, inputs)
 
     wall, cpu = time.perf_counter(), time.process_time()
-    outcome = _with_client(address, run)
+    outcome = with_client(address, run)
     seconds = time.perf_counter() - wall
     return Sample(outcome, seconds, (time.process_time() - cpu) / seconds)
 
@@ -126,14 +126,21 @@ def warm_up(address: Address, seed: str) -> PromptShape:
         responses = await send(send_request, [Request((user(text),), 8) for text in texts])
         return [read(response).prompt_tokens or 0 for response in responses]
 
-    counts = _with_client(address, run)
+    counts = with_client(address, run)
     if not 0 < counts[0] < counts[1]:
         raise BenchError(f"{address.name} does not say how many tokens a prompt has")
     per_word = (counts[1] - counts[0]) / (WARM_UP_WORDS[1] - WARM_UP_WORDS[0])
     return PromptShape(counts[0] - WARM_UP_WORDS[0] * per_word, per_word)
 
 
-def _with_client(address: Address, run: Callable[[SendRequest], Awaitable[T]]) -> T:
+def with_client(address: Address, run: Callable[[SendRequest], Awaitable[T]]) -> T:
+    """Runs a coroutine with a new client for a server, and returns its result.
+
+    Args:
+        address: The server.
+        run: Called with the function that sends requests.
+    """
+
     async def connected() -> T:
         # One connection per request: some servers close a kept-alive one without notice.
         limits = httpx2.Limits(max_keepalive_connections=0)

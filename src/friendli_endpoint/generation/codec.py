@@ -45,11 +45,13 @@ class _Form:
         name: Description of the type and of all types in it; equal for equal encodings.
         encode: Converts a value to what msgpack takes; None if it takes the value itself.
         decode: Checks and converts what msgpack returns; raises `CodecError`.
+        exact: Types whose values need neither check nor conversion when they are decoded.
     """
 
     name: str
     encode: Convert | None
     decode: Convert
+    exact: frozenset[type] = frozenset()
 
 
 class Codec(Generic[T]):
@@ -130,7 +132,7 @@ def _scalar(name: str, expected: str, exact: type) -> _Form:
     def decode(value: Any) -> Any:
         return value if type(value) is exact else _fail(expected, value)
 
-    return _Form(name, None, decode)
+    return _Form(name, None, decode, frozenset({exact}))
 
 
 def _decode_float(value: Any) -> float:
@@ -156,7 +158,7 @@ _SCALARS: Mapping[Any, _Form] = {
     bytes: _scalar("bytes", "bytes", bytes),
     bool: _scalar("bool", "a boolean", bool),
     type(None): _scalar("none", "nothing", type(None)),
-    float: _Form("float", None, _decode_float),
+    float: _Form("float", None, _decode_float, frozenset({float})),
     Any: _Form("json", None, _decode_json),
 }
 
@@ -190,7 +192,7 @@ def _literal_form(values: tuple[Any, ...]) -> _Form:
 
 def _tuple_form(element: _Form) -> _Form:
     encode, decode_element = element.encode, element.decode
-    exact = {int} if element is _SCALARS[int] else None
+    exact = element.exact
 
     def encode_all(values: tuple[Any, ...]) -> Any:
         return tuple(map(encode, values)) if encode is not None else values
@@ -198,7 +200,7 @@ def _tuple_form(element: _Form) -> _Form:
     def decode(values: Any) -> tuple[Any, ...]:
         if type(values) is not list:
             _fail("an array", values)
-        if exact is not None and exact.issuperset(map(type, values)):  # prompts are long
+        if exact and exact.issuperset(map(type, values)):  # prompts are long
             return tuple(values)
         return tuple(map(decode_element, values))
 
@@ -235,6 +237,7 @@ def _optional_form(form: _Form) -> _Form:
         f"optional[{form.name}]",
         None if encode is None else lambda value: None if value is None else encode(value),
         lambda value: None if value is None else decode(value),
+        form.exact | {type(None)},
     )
 
 
@@ -242,6 +245,7 @@ def _tagged_form(members: tuple[type[Any], ...]) -> _Form:
     forms = [_record_form(member) for member in members]
     numbers = {member: number for number, member in enumerate(members)}
     encoders, decoders = [form.encode or _same for form in forms], [form.decode for form in forms]
+    num_members = len(members)
 
     def encode(value: Any) -> Any:
         number = numbers[type(value)]
@@ -249,9 +253,10 @@ def _tagged_form(members: tuple[type[Any], ...]) -> _Form:
 
     def decode(values: Any) -> Any:
         number = values[0] if type(values) is list and values else None
-        if type(number) is not int or not 0 <= number < len(decoders):
+        if type(number) is not int or not 0 <= number < num_members:
             raise CodecError(f"expected one of {', '.join(form.__name__ for form in members)}")
-        return decoders[number](values[1:])
+        del values[0]
+        return decoders[number](values)
 
     return _Form(f"union[{', '.join(form.name for form in forms)}]", encode, decode)
 
@@ -270,7 +275,7 @@ def _record_form(record: type[Any]) -> _Form:
     keywords = names[num_positional:]
     fields = attrgetter(*names) if len(names) > 1 else None
     converted = [(index, form.encode) for index, form in enumerate(forms) if form.encode]
-    decoders = [form.decode for form in forms]
+    known: dict[tuple[type, ...], list[tuple[int, Convert]]] = {}
     omissible = [parameter.default for parameter in parameters]
     min_count = len(names)
     while min_count and any(omissible[min_count - 1] is value for value in (None, False, ())):
@@ -284,17 +289,34 @@ def _record_form(record: type[Any]) -> _Form:
             values.pop()
         return values
 
-    def decode(values: Any) -> Any:
-        if type(values) is not list or not min_count <= len(values) <= len(names):
-            raise CodecError(f"expected the fields of {record.__name__}")
-        index = 0
-        try:
-            for index, value in enumerate(values):
-                values[index] = decoders[index](value)
-        except CodecError as error:
-            raise CodecError(f"{record.__name__}.{names[index]}: {error}") from None
+    def construct(values: list[Any]) -> Any:
         named = dict(zip(keywords, values[num_positional:], strict=False))
         return record(*values[:num_positional], **named)
+
+    def decode(values: Any) -> Any:
+        if type(values) is not list:
+            raise CodecError(f"expected the fields of {record.__name__}")
+        shape = tuple(map(type, values))
+        conversions = known.get(shape)
+        is_new = conversions is None
+        if conversions is None:
+            if not min_count <= len(shape) <= len(names):
+                raise CodecError(f"expected the fields of {record.__name__}")
+            conversions = [
+                (index, form.decode)
+                for index, (form, found) in enumerate(zip(forms, shape, strict=False))
+                if found not in form.exact
+            ]
+        if conversions:
+            index = 0
+            try:
+                for index, convert in conversions:
+                    values[index] = convert(values[index])
+            except CodecError as error:
+                raise CodecError(f"{record.__name__}.{names[index]}: {error}") from None
+        if is_new:
+            known[shape] = conversions  # only of valid records, which have few shapes
+        return construct(values) if keywords else record(*values)
 
     described = ", ".join(f"{name}: {form.name}" for name, form in zip(names, forms, strict=True))
     return _Form(f"{record.__name__}({described})", encode, decode)

@@ -27,6 +27,9 @@ class StepReport:
         capacity_tokens: Maximum number of tokens in the KV cache.
         drafted: Number of draft tokens that were computed since the last report.
         accepted: Number of these draft tokens that were equal to the sampled tokens.
+        disk_tokens: Number of prompt tokens that were read from disk since the last report.
+        disk_read_bytes: Number of bytes that were read from the prefix cache on disk since then.
+        disk_written_bytes: Number of bytes that were written to it since then.
     """
 
     seconds: float
@@ -38,6 +41,9 @@ class StepReport:
     capacity_tokens: int
     drafted: int = 0
     accepted: int = 0
+    disk_tokens: int = 0
+    disk_read_bytes: int = 0
+    disk_written_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,8 @@ class ModelCard:
         modalities: Kinds of prompt segments that the model supports, such as `text`.
         adapters: Routes of the loaded adapters, which requests may name.
         deterministic: Whether the same request with the same seed gives the same bytes, whatever
-            else is computed at the same time.
+            else is computed at the same time; false where that was not measured.
+        devices: Names of the devices that compute, such as `CPU`; empty if they are not known.
     """
 
     name: str
@@ -65,6 +72,7 @@ class ModelCard:
     modalities: tuple[str, ...]
     adapters: tuple[str, ...]
     deterministic: bool
+    devices: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

@@ -25,14 +25,19 @@ class OutputSpan:
 
     Attributes:
         reasoning: Whether the span belongs to the reasoning, tags included.
-        raw: The bytes that the model generated, not empty.
-        text: `raw` without tags and without the white space around them; may be empty. May be
-            incomplete UTF-8.
+        raw: The bytes that the model generated, not empty; may be incomplete UTF-8.
+        trimmed: `raw` without tags and without the white space around them; may be empty. None if
+            `raw` has none of them.
     """
 
     reasoning: bool
     raw: bytes
-    text: bytes
+    trimmed: bytes | None = None
+
+    @property
+    def text(self) -> bytes:
+        """The output without tags and without the white space around them."""
+        return self.raw if self.trimmed is None else self.trimmed
 
 
 @dataclass(frozen=True, slots=True)

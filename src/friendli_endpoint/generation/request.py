@@ -24,7 +24,7 @@ _PREFIX_BYTES = 100
 """Measured sizes of a request with its connection, of a choice, of a token id of the prompt, of an
 id in a table, and of a character of the answer's prefix (30 for each of its bytes)."""
 
-VERSION = 3
+VERSION = 4
 """Version of `GenerationRequest` and the events; an engine rejects other versions."""
 
 

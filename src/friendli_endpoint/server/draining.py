@@ -10,7 +10,6 @@ from types import FrameType
 from typing import Any, Protocol
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import HANDLED_SIGNALS
 
 from friendli_endpoint.http.limits.body_memory import BodyMemoryBudget
@@ -24,6 +23,9 @@ POLL_SECONDS = 0.05
 
 GRACEFUL_SHUTDOWN_SECONDS = 3
 """Time that interrupted responses get to send an error, in seconds."""
+
+STARTUP_FAILURE = 3
+"""Exit code of uvicorn when the application cannot be started."""
 
 
 class Drainable(Protocol):

@@ -17,6 +17,7 @@ from friendli_endpoint.app import create_endpoint
 from friendli_endpoint.files import open_regular
 from friendli_endpoint.generation import ModelCard, StartError
 from friendli_endpoint.heap import limit_heaps
+from friendli_endpoint.loading import ModelSource
 from friendli_endpoint.own_thread import is_out_of_memory
 from friendli_endpoint.server.draining import make_server
 from friendli_endpoint.server.listening import listen, url_of
@@ -50,7 +51,11 @@ class Serving:
     tool_family: str | None
 
 
-def run(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
+def run(
+    settings: Settings,
+    on_ready: Callable[[Serving], None],
+    source: ModelSource | None = None,
+) -> None:
     """Serves until a signal.
 
     Worker threads that tokenize or compile for requests that have ended may still run afterwards.
@@ -58,6 +63,7 @@ def run(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
     Args:
         settings: Settings of the endpoint.
         on_ready: Called when requests are served.
+        source: The model; None for that of the settings.
 
     Raises:
         StartError: The model cannot be served, the address cannot be listened on, or the TLS
@@ -76,7 +82,9 @@ def run(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
         failures.append(error)
         server.should_exit = True
 
-    endpoint = create_endpoint(settings, on_ready=model_loaded, on_failed=loading_failed)
+    endpoint = create_endpoint(
+        settings, source=source, on_ready=model_loaded, on_failed=loading_failed
+    )
     _check_tls(settings)
     listener = listen(settings.host, settings.port)
     address = url_of(listener, "https" if settings.tls_cert else "http")

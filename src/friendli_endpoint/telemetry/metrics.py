@@ -36,6 +36,7 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._num_in_engine = 0
+        self._last_step: StepReport | None = None
         self._engines = _EngineCollector()
         self._registry.register(self._engines)
         self._requests = self._counter(
@@ -102,6 +103,18 @@ class Metrics:
         self._accepted = self._counter(
             "friendli_accepted_draft_tokens_total", "Draft tokens that were accepted."
         )
+        self._disk_tokens = self._counter(
+            "friendli_disk_cached_prompt_tokens_total",
+            "Prompt tokens that were read from the prefix cache on disk.",
+        )
+        self._disk_read = self._counter(
+            "friendli_prefix_cache_read_bytes_total",
+            "Bytes that were read from the prefix cache on disk.",
+        )
+        self._disk_written = self._counter(
+            "friendli_prefix_cache_written_bytes_total",
+            "Bytes that were written to the prefix cache on disk.",
+        )
         self._compile = self._histogram(
             "friendli_constraint_compile_seconds",
             "Time to compile a JSON schema, regular expression or grammar that was not cached.",
@@ -111,12 +124,14 @@ class Metrics:
     def record_step(self, report: StepReport) -> None:
         """Records one step of the engine."""
         self._step.observe(report.seconds)
-        self._running.set(report.running)
-        self._queue_length.set(report.queued)
-        self._kv_tokens.set(report.kv_cache_tokens)
-        self._kv_capacity.set(report.capacity_tokens)
-        self._drafted.inc(report.drafted)
-        self._accepted.inc(report.accepted)
+        self._last_step = report
+        if report.drafted:
+            self._drafted.inc(report.drafted)
+            self._accepted.inc(report.accepted)
+        if report.disk_read_bytes or report.disk_written_bytes:
+            self._disk_tokens.inc(report.disk_tokens)
+            self._disk_read.inc(report.disk_read_bytes)
+            self._disk_written.inc(report.disk_written_bytes)
 
     def watch(self, engine: Engine) -> None:
         """Reports from now on how many engines serve, and how many were lost."""
@@ -158,11 +173,12 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Returns all metrics in the format of `CONTENT_TYPE`."""
-        if (
-            not self._num_in_engine
-        ):  # no step, so no report, follows the last request's cancellation
-            self._running.set(0)
-            self._queue_length.set(0)
+        if (step := self._last_step) is not None:
+            # No step, so no report, follows the last request's cancellation.
+            self._running.set(step.running if self._num_in_engine else 0)
+            self._queue_length.set(step.queued if self._num_in_engine else 0)
+            self._kv_tokens.set(step.kv_cache_tokens)
+            self._kv_capacity.set(step.capacity_tokens)
         return generate_latest(self._registry)
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:

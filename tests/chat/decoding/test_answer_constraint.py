@@ -364,6 +364,7 @@ models = pytest.mark.parametrize("name", sorted(VOCABULARIES))
 styles = pytest.mark.parametrize("style", STYLED, ids=lambda style: style.name)
 
 
+@pytest.mark.exhaustive
 @models
 @styles
 @pytest.mark.parametrize("special", [True, False])

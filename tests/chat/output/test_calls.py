@@ -50,6 +50,7 @@ def message(family: str, chunks: list[str], *, parse: bool = True) -> Message:
     return read
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("family", sorted(CASES))
 @settings(max_examples=25, deadline=None)
 @given(st.data())
@@ -92,6 +93,7 @@ def test_a_partial_marker_in_the_reasoning_is_reasoning() -> None:
     assert message("hermes", ["<think>a <tool_"]) == Message(reasoning="a <tool_")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("family", sorted(CASES))
 @settings(max_examples=25, deadline=None)
 @given(st.data())

@@ -316,7 +316,7 @@ def test_only_the_text_of_spans_is_decoded() -> None:
         ),
     )
     assert reader.read(step) == Delta("", "", (), None)
-    end = TokenFindings(1, (OutputSpan(False, b"\xa9", b"\xa9"),), "length")
+    end = TokenFindings(1, (OutputSpan(False, b"\xa9"),), "length")
     assert reader.read(TokenStep(0, VOCABULARY.token_of(b"\xa9"), end)) == Delta(
         "é", "", (), "length"
     )

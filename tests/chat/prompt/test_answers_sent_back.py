@@ -105,17 +105,20 @@ def assert_answers_can_be_sent_back(source: str, family: Family) -> None:
         assert '\\"city' not in text and "'city'" not in text, text
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 @pytest.mark.parametrize("habit", ["object", "no calls", "alternates", "rejects several"])
 def test_the_answers_of_every_family_can_be_sent_back(family: Family, habit: str) -> None:
     assert_answers_can_be_sent_back(TEMPLATES[habit], family)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("habit", TEMPLATES)
 def test_answers_can_be_sent_back_to_every_template(habit: str) -> None:
     assert_answers_can_be_sent_back(TEMPLATES[habit], family_named("hermes"))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("habit", TEMPLATES)
 @pytest.mark.parametrize("length", [1, 8, 15, 21])
 def test_arguments_that_were_cut_off_can_be_sent_back(habit: str, length: int) -> None:

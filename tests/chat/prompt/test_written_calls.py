@@ -65,6 +65,7 @@ def test_written_calls_are_read(name: str, calls: list[tuple[str, dict[str, Any]
     assert [(call.name, json.loads(call.arguments)) for call in found.calls] == calls
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("marker", [as_text, as_token])
 @pytest.mark.parametrize("calls", [CALLS[:1], CALLS[1:], CALLS], ids=["place", "time", "both"])

@@ -160,6 +160,14 @@ def test_a_prefix_with_equal_items_is_not_allowed() -> None:
     assert constraint.read_prefix('["a", "a", "b') != ""
 
 
+def test_an_array_whose_items_must_differ_too_does_not_come_to_a_dead_end() -> None:
+    inner = {"type": "array", "uniqueItems": True, "items": {"enum": [1, 2]}, "maxItems": 2}
+    constraint = COMPILER.json_schema(_schema(inner), ENDS, "s")
+    assert constraint.read_prefix("[[2,1],[],[1],[1,2],[") == ""
+    texts = {VOCABULARY.token_bytes(token).strip() for token in allowed(constraint)} - {b""}
+    assert texts == {b"2"}
+
+
 def test_a_copy_compares_independently() -> None:
     constraint = COMPILER.json_schema(_schema({"type": "boolean"}), ENDS, "s")
     assert constraint.read_prefix("[true") == ""

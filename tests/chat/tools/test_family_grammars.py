@@ -56,6 +56,7 @@ def check(name: str, walk: Walk, finished: bool, parallel: bool) -> int:
     return len(result.calls)
 
 
+@pytest.mark.exhaustive
 @all_families
 @both_markers
 @pytest.mark.parametrize("parallel", [False, True])
@@ -75,6 +76,7 @@ def test_required_output_is_calls_and_nothing_else(
     assert finished >= WALKS / 2
 
 
+@pytest.mark.exhaustive
 @all_families
 @both_markers
 @pytest.mark.parametrize("parallel", [False, True])
@@ -110,6 +112,7 @@ def test_text_without_calls_is_unconstrained(name: str, marker: Marker) -> None:
     assert read(name, [walk.text]).text == text
 
 
+@pytest.mark.exhaustive
 @all_families
 @both_markers
 def test_grammar_and_parser_agree_on_text_that_resembles_a_call(name: str, marker: Marker) -> None:

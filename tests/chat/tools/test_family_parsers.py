@@ -127,6 +127,7 @@ FRAGMENTS = st.sampled_from(
 WILD = st.lists(FRAGMENTS | st.text(max_size=6), max_size=8).map("".join)
 
 
+@pytest.mark.exhaustive
 @all_families
 @settings(max_examples=30, deadline=None)
 @given(text=WILD, data=st.data())

@@ -38,6 +38,7 @@ def arguments(name: str, tool: ToolSpec) -> set[str]:
     return found
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("fields", [{}, {"parameters": None}], ids=["absent", "null"])
 def test_a_tool_without_parameters_takes_no_arguments(name: str, fields: dict[str, Any]) -> None:

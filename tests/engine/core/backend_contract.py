@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from friendli_endpoint.engine.core.backend import (
+    BLOCK_TOKENS,
     MAX_RUN,
     AdapterError,
     Backend,
@@ -305,6 +306,51 @@ class BackendContract:
         prefilled(backend, C, prompt[:start])
         run = backend.extend(C, ids(prompt[start:]), start, True, None)
         assert run is not None and bits(run) == rows
+
+    def test_a_restored_prefix_continues_with_the_bits_of_the_saved_one(
+        self, backend: Backend, subject: Subject
+    ) -> None:
+        block_format, prompt = backend.block_format, self.long_prompt(subject)
+        assert block_format is not None
+        whole = prefilled(backend, A, prompt)
+        following = decoded(backend, A, [5, 6], len(prompt))
+        prefilled(backend, B, prompt)
+        decoded(backend, B, [9, 9], len(prompt))
+        saved = backend.save(B)
+        blocks = [saved(index) for index in range(len(prompt) // BLOCK_TOKENS)]
+        assert [(block.size, block.dtype) for block in blocks] == [
+            (block_format.num_bytes, np.dtype(np.uint8))
+        ] * len(blocks)
+        assert decoded(backend, B, [5], len(prompt) + 2), "the saved slot stays as it is"
+        for number in range(1, len(blocks) + 1):
+            for contents in (subject.prompt[:9], prompt[::-1]):
+                prefilled(backend, C, contents)
+                prefilled(backend, D, prompt[:9])
+                backend.restore(C, blocks[:number])
+                start = number * BLOCK_TOKENS
+                again = backend.save(C)
+                assert [again(index).tobytes() for index in range(number)] == [
+                    block.tobytes() for block in blocks[:number]
+                ]
+                assert prefilled(backend, C, prompt, start=start) == whole
+                assert decoded(backend, C, [5, 6], len(prompt)) == following
+
+    def test_a_prefix_that_was_computed_with_an_adapter_can_be_restored(
+        self, backend: Backend, subject: Subject
+    ) -> None:
+        prompt = self.long_prompt(subject)
+        with loaded(backend, subject.adapters[0]) as adapter:
+            whole = prefilled(backend, A, prompt, adapter=adapter)
+            first = backend.save(A)(0)
+            backend.restore(D, [first])
+            assert prefilled(backend, D, prompt, start=BLOCK_TOKENS, adapter=adapter) == whole
+
+    @staticmethod
+    def long_prompt(subject: Subject) -> tuple[int, ...]:
+        """Returns a prompt of at least one block and nine tokens."""
+        return (subject.prompt * (BLOCK_TOKENS // len(subject.prompt) + 2))[
+            : max(len(subject.prompt), BLOCK_TOKENS + 9)
+        ]
 
     def test_an_adapter_changes_no_bit_of_the_base_model(
         self, backend: Backend, subject: Subject

@@ -9,14 +9,14 @@ from tests.engine.core.backend_contract import SLOTS, BackendContract, Subject
 from tests.engine.core.scripted_loop import CHAOS, SIZE
 from tests.support.scripted import ScriptedBackend
 
-CONTEXT, IDLE_CHUNK_TOKENS, BATCH_INVARIANT = 128, 64, 60
+CONTEXT, MAX_CHUNK_TOKENS, BATCH_INVARIANT = 128, 96, 60
 
 STRICTER = "tokens at once", "the prompt is not there to be kept"
 """Violations that it records although backends must support them: the loop never does this."""
 
 
 def opened() -> ScriptedBackend:
-    return ScriptedBackend(CHAOS, SLOTS, CONTEXT, IDLE_CHUNK_TOKENS, BATCH_INVARIANT)
+    return ScriptedBackend(CHAOS, SLOTS, CONTEXT, MAX_CHUNK_TOKENS, BATCH_INVARIANT)
 
 
 @pytest.fixture

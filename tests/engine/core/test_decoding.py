@@ -111,7 +111,7 @@ def test_a_guide_that_fails_at_a_fast_forward_token_fails_its_request_alone() ->
 def test_a_step_computes_a_bounded_number_of_fast_forward_tokens() -> None:
     long = list(range(200, 216))
     guides = [ScriptedGuide(forced={1: long, 17: long, 33: long}) for _ in range(5)]
-    with serving(COUNTING, slots=6, chunk_tokens=16) as (engine, backend):
+    with serving(COUNTING, slots=6, step_tokens=16) as (engine, backend):
         requests = [
             request(f"f{n}", PROMPT, guide, max_tokens=60) for n, guide in enumerate(guides)
         ]

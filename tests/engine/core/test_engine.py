@@ -25,6 +25,7 @@ from friendli_endpoint.generation import (
     Started,
     TokenStep,
 )
+from friendli_endpoint.generation.inbox import EventHandover
 from tests.contract.live import until
 from tests.engine.core.scripted_loop import (
     BROKEN,
@@ -314,7 +315,8 @@ def test_concurrent_requests_get_their_own_events_only() -> None:
 
 def test_an_event_for_a_closed_event_loop_is_dropped() -> None:
     async def inbox() -> _Inbox:
-        return _Inbox(request("r", PROMPT))
+        handover = EventHandover(asyncio.get_running_loop())
+        return _Inbox(request("r", PROMPT), handover)
 
     in_time(inbox()).deliver(Started(0, 0.0, 0.0))
 

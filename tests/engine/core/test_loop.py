@@ -49,7 +49,7 @@ def _cancelled(engine: EngineLoop, backend: ScriptedBackend, call: str, number: 
 
 
 def test_a_cancel_during_prefill_stops_it_within_a_step() -> None:
-    with serving(CHAOS, slots=2, chunk_tokens=8, idle_chunk_tokens=16) as (engine, backend):
+    with serving(CHAOS, slots=2, step_tokens=8, max_chunk_tokens=16) as (engine, backend):
         gone = _cancelled(engine, backend, "prefill", 1)
     assert gone.steps == [] and gone.failure is None
     chunks = [call for call in backend.named("prefill") if call.tokens[0] < 40]

@@ -97,7 +97,7 @@ def two_choices(name: str, first: int = 0) -> GenerationRequest:
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize(("name", "number"), [("copy", 1), ("decode", 1), ("decode", 3)])
 def test_an_error_in_the_backend_fails_running_requests(name: str, number: int) -> None:
-    with serving(CHAOS, slots=2, idle_chunk_tokens=32) as (engine, backend):
+    with serving(CHAOS, slots=2, max_chunk_tokens=32) as (engine, backend):
         (first,) = run(engine, two_choices("first"))
         Hook(backend, name, number).then = break_down
         (failing,) = run(engine, two_choices("second", 60))
@@ -111,9 +111,9 @@ def test_an_error_in_the_backend_fails_running_requests(name: str, number: int) 
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_prompt_is_prefilled_again_after_the_backend_failed_in_it(number: int) -> None:
-    with serving(CHAOS, slots=2, idle_chunk_tokens=32) as (engine, _):
+    with serving(CHAOS, slots=2, max_chunk_tokens=32) as (engine, _):
         (first,) = run(engine, two_choices("first"))
-    with serving(CHAOS, slots=2, idle_chunk_tokens=32) as (engine, backend):
+    with serving(CHAOS, slots=2, max_chunk_tokens=32) as (engine, backend):
         Hook(backend, "prefill", number).then = break_down
         (retried,) = run(engine, two_choices("second"))
         assert outcome(retried) == outcome(first) and retried.late == []

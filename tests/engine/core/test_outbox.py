@@ -6,7 +6,7 @@ from time import monotonic
 import pytest
 
 from friendli_endpoint.engine.core.admission import Admission, Demand
-from friendli_endpoint.engine.core.outbox import Deliver, Outbox
+from friendli_endpoint.engine.core.outbox import Deliver, Outbox, Wake
 from friendli_endpoint.generation import (
     EngineError,
     Event,
@@ -209,3 +209,28 @@ def test_an_error_in_a_delivery_fails_its_own_request_only(fails_at: int) -> Non
         assert failed.wait(PATIENCE)
         assert sum(isinstance(event, EngineError) for event in delivered) == 1
         assert len(backend.named("close")) == 0
+
+
+def test_equal_wakes_of_a_step_are_called_once_after_its_deliveries(
+    outbox: Outbox, admission: Admission
+) -> None:
+    seen: list[str] = []
+
+    def wake() -> None:
+        seen.append("wake")
+
+    def deliver(event: Event | EngineError) -> Wake:
+        seen.append(type(event).__name__)
+        return wake
+
+    for name in "ab":
+        outbox.begin(opened(outbox, admission, name, deliver))
+        outbox.start(name, 0)
+        outbox.put(name, [step(7)])
+    assert seen == ["Started", "wake"] * 2
+    seen.clear()
+    outbox.send(lambda _name: True)
+    assert seen == ["Generated", "Generated", "wake"]
+    seen.clear()
+    outbox.fail_all("closing")
+    assert seen == ["EngineError", "EngineError", "wake"]

@@ -27,7 +27,7 @@ class ReadingGuide(ScriptedGuide):
         if finish == "stop":
             return TokenFindings(0, (), finish, is_end=True)
         content = VOCABULARY.token_bytes(token_id)
-        return TokenFindings(len(content), (OutputSpan(False, content, content),), finish)
+        return TokenFindings(len(content), (OutputSpan(False, content),), finish)
 
 
 def test_a_choice_continues_its_prompt() -> None:

@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from friendli_endpoint.engine.core.backend import SlotId
+from friendli_endpoint.engine.core.chunking import ChunkPolicy
 from friendli_endpoint.engine.core.prefix_cache import MIN_CACHED
 from friendli_endpoint.engine.core.scheduler import Placement, PrefillChunk, Scheduler, Step
 from friendli_endpoint.engine.core.sequence import Sequence as Choice
 from friendli_endpoint.engine.core.sequence import SequenceGroup, Status
 from tests.support.scripted import ScriptedGuide, request
 
-CHUNK_TOKENS, IDLE_CHUNK_TOKENS, MIN_CHUNK_TOKENS = 4, 10, 2
+STEP_TOKENS, MAX_CHUNK_TOKENS, MIN_CHUNK_TOKENS = 4, 10, 2
 OUTPUT = 1000
 """First of the generated tokens, which count up."""
 
@@ -39,11 +40,15 @@ def placements(step: Step) -> list[Placement]:
 class Simulator:
     """Executes steps, and records the tokens of every slot and how they were computed."""
 
-    def __init__(self, slots: int, scale: int = 1) -> None:
-        self.chunk_tokens, self.idle_chunk_tokens = scale * CHUNK_TOKENS, scale * IDLE_CHUNK_TOKENS
-        self.min_chunk_tokens = scale * MIN_CHUNK_TOKENS
+    def __init__(self, slots: int, scale: int = 1, min_chunk_tokens: int | None = None) -> None:
+        self.step_tokens, self.max_chunk_tokens = scale * STEP_TOKENS, scale * MAX_CHUNK_TOKENS
+        self.min_chunk_tokens = min_chunk_tokens or scale * MIN_CHUNK_TOKENS
+        self.policy = ChunkPolicy(
+            self.step_tokens, self.max_chunk_tokens, 2 * self.min_chunk_tokens - 1
+        )
+        self.behind = 0
         self.scheduler = Scheduler(
-            slots, self.chunk_tokens, self.idle_chunk_tokens, self.min_chunk_tokens
+            slots, self.step_tokens, self.max_chunk_tokens, self.min_chunk_tokens
         )
         self.slots = slots
         self.contents: dict[SlotId, list[tuple[int, object]]] = {
@@ -85,8 +90,9 @@ class Simulator:
     def step(self) -> Step:
         before = dict(self.running)
         step = self.scheduler.schedule()
-        budget = self.chunk_tokens if before else self.idle_chunk_tokens
-        assert sum(len(chunk.tokens) for chunk in chunks(step)) <= budget
+        prefilled = sum(len(chunk.tokens) for chunk in chunks(step))
+        assert prefilled <= self.policy.limit(len(before), self.behind)
+        self.behind = self.behind + prefilled + len(step.decode) if prefilled else 0
         for work in step.work:
             if isinstance(work, PrefillChunk):
                 self.prefill(work)
@@ -286,7 +292,60 @@ def test_chunks_are_few_and_never_of_one_token(prompt: int, others: bool) -> Non
     sizes = simulator.computed["prompt"]
     assert sum(sizes) == prompt
     # As few chunks as possible: only the one before a single last token is shortened.
-    assert len(sizes) <= -(-prompt // ((CHUNK_TOKENS if others else IDLE_CHUNK_TOKENS) - 1))
+    assert len(sizes) <= -(-prompt // ((STEP_TOKENS if others else MAX_CHUNK_TOKENS) - 1))
+
+
+def chunks_beside(num_running: int, prompt: int) -> list[int]:
+    """Returns the chunk sizes of a long prompt that begins while choices are running."""
+    simulator = Simulator(num_running + 1, scale=8, min_chunk_tokens=2)
+    for number in range(num_running):
+        simulator.add(f"running {number}", [number] * 9, 10_000)
+    while len(simulator.running) < num_running:
+        simulator.step()
+    simulator.step()
+    simulator.add("prompt", range(prompt), 1)
+    sizes = []
+    while not simulator.computed.get("prompt") or sum(simulator.computed["prompt"]) < prompt:
+        step = simulator.step()
+        assert len(step.decode) >= num_running, "no choice waits for more than one chunk"
+        sizes.append(sum(len(chunk.tokens) for chunk in chunks(step)))
+    return sizes
+
+
+def test_more_running_choices_make_smaller_chunks() -> None:
+    assert [chunks_beside(count, 300)[0] for count in (1, 4, 8, 20)] == [31, 28, 24, 16]
+
+
+@pytest.mark.parametrize("num_running", [1, 8])
+def test_chunks_of_a_prompt_that_takes_long_grow(num_running: int) -> None:
+    sizes = chunks_beside(num_running, 5000)[:-2]
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (32 - num_running, 64)
+
+
+def test_chunks_are_small_again_after_a_step_without_prompts() -> None:
+    simulator = Simulator(2, scale=8, min_chunk_tokens=2)
+    simulator.add("running", [1] * 9, 10_000)
+    simulator.step()
+    for name, token in (("first", 2), ("second", 3)):
+        simulator.add(name, [token] * 5000, 1)
+        while (name, 0) not in simulator.ended:
+            simulator.step()
+        simulator.step()
+    first, second = simulator.computed["first"], simulator.computed["second"]
+    assert first == second and (first[0], max(first)) == (31, 64)
+
+
+def test_chunks_do_not_grow_while_prompts_wait_for_a_slot() -> None:
+    """They would not start sooner, and the running choices would wait longer."""
+    simulator = Simulator(2, scale=8)
+    for number in range(60):
+        simulator.add(str(number), [number] * 50, 30)
+    while not simulator.scheduler.idle:
+        num_running = len(simulator.running)
+        step = simulator.step()
+        if num_running:
+            assert sum(len(chunk.tokens) for chunk in chunks(step)) <= simulator.step_tokens
 
 
 def test_short_prompts_are_prefilled_in_one_step() -> None:
@@ -398,7 +457,7 @@ def test_output_becomes_a_cached_prefix_in_idle_time() -> None:
     while chunk := simulator.scheduler.schedule_idle():
         simulator.prefill(chunk)
         sizes.append(len(chunk.tokens))
-    assert sum(sizes) == 8 and max(sizes) <= CHUNK_TOKENS
+    assert sum(sizes) == 8 and max(sizes) <= STEP_TOKENS
     simulator.add("next", [*range(10), *range(OUTPUT, OUTPUT + 9), 50, 51], 1)
     simulator.until_idle()
     assert simulator.computed["next"] == [3]
@@ -475,17 +534,17 @@ def test_computed_tokens_of_a_cancelled_prefill_stay_cached() -> None:
     assert simulator.scheduler.schedule_idle() is None, "the rest is not prefilled"
     simulator.add("1", range(25), 1)
     simulator.until_idle()
-    assert sum(simulator.computed["1"]) == 25 - IDLE_CHUNK_TOKENS
+    assert sum(simulator.computed["1"]) == 25 - MAX_CHUNK_TOKENS
 
 
 @pytest.mark.parametrize(
-    ("num_slots", "chunk_tokens", "idle_chunk_tokens"), [(0, 4, 8), (1, 2, 8), (1, 4, 3)]
+    ("num_slots", "step_tokens", "max_chunk_tokens"), [(0, 4, 8), (1, 2, 8), (1, 4, 3)]
 )
 def test_invalid_limits_are_rejected(
-    num_slots: int, chunk_tokens: int, idle_chunk_tokens: int
+    num_slots: int, step_tokens: int, max_chunk_tokens: int
 ) -> None:
     with pytest.raises(ValueError, match="`num_slots` must be at least 1"):
-        Scheduler(num_slots, chunk_tokens, idle_chunk_tokens)
+        Scheduler(num_slots, step_tokens, max_chunk_tokens)
 
 
 def test_queued_requests_are_those_whose_prefill_has_not_begun() -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.engine.core.loop import EngineLoop
@@ -21,10 +23,11 @@ def opened(
     sequences: int = SEQUENCES,
     drafts: bool = True,
     report: Callable[[StepReport], None] = lambda _report: None,
+    **options: Any,
 ) -> Iterator[LocalEngine]:
     """Yields an engine with scripted guides, by default for the embedded model."""
-    options = LlamaOptions(sequences=sequences, context=CONTEXT, threads=1, drafts=drafts)
-    source = LlamaSource(path, options)
+    common = LlamaOptions(sequences=sequences, context=CONTEXT, threads=1, drafts=drafts)
+    source = LlamaSource(path, replace(common, **options))
     engine = source.open(scripted_guide, report)
     try:
         yield engine

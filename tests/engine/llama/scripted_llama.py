@@ -9,8 +9,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from friendli_endpoint.engine.llama.bindings import Batch, ContextParams
 from friendli_endpoint.engine.llama.kernels import Kernels
-from friendli_endpoint.engine.llama.library import Batch, ContextParams
 from friendli_endpoint.engine.llama.model import LlamaModel
 
 __all__ = ["SIZE", "ScriptedLibrary", "logits_after", "model_of"]
@@ -36,6 +36,7 @@ class ScriptedLibrary:
         copied: Pairs of sequence ids that `llama_memory_seq_cp` copied.
         freed: Number of contexts that were freed.
         params: Parameters of the context.
+        threads: The number of threads that was set before each batch.
         results: Results of the next calls in place of the usual ones, by the name of the call.
     """
 
@@ -47,6 +48,7 @@ class ScriptedLibrary:
         self.copied: list[tuple[int, int]] = []
         self.freed = 0
         self.params = ContextParams()
+        self.threads: list[int] = []
         self.results: dict[str, int] = {}
         self._rows: NDArray[np.float32] = np.zeros((64, SIZE), np.float32)
 
@@ -103,6 +105,10 @@ class ScriptedLibrary:
         self.batches.append(seq_ids)
         self._rows[: len(rows)] = np.array(rows).reshape(-1, SIZE)
         return self.results.get("decode", 0)
+
+    def llama_set_n_threads(self, _context: int, threads: int, batch_threads: int) -> None:
+        assert threads == batch_threads
+        self.threads.append(threads)
 
     def llama_get_logits(self, _context: int) -> Any:
         return self._rows.ctypes.data_as(ctypes.POINTER(ctypes.c_float))

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from friendli_endpoint.engine.core.backend import MAX_RUN, Logits
+from friendli_endpoint.engine.llama.bindings import FLASH_ATTENTION_OFF, FLASH_ATTENTION_ON
 from friendli_endpoint.engine.llama.cache import DecodeError, KVCache
-from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, FLASH_ATTENTION_ON
 from friendli_endpoint.engine.llama.model import ModelError
+from friendli_endpoint.engine.llama.threads import BatchThreads
 from tests.engine.llama.scripted_llama import SIZE, ScriptedLibrary, logits_after, model_of
 from tests.engine.slot_ids import slot_ids
 
@@ -59,6 +60,46 @@ def test_the_context_has_a_separate_cache_for_every_sequence(
     assert (params.n_seq_max, params.n_ctx, params.kv_unified) == (SEQUENCES, 3600, False)
     assert (params.n_batch, params.n_ubatch, params.n_outputs_max) == (64, 64, MAX_RUN)
     assert (params.n_threads, params.n_threads_batch, params.flash_attn_type) == (3, 3, kind)
+
+
+class CountedThreads(BatchThreads):
+    """Records the work of batches, and computes each with one more thread than the one before."""
+
+    def __init__(self) -> None:
+        super().__init__(5)
+        self.works: list[float] = []
+        self.num_ended = 0
+
+    def begin(self, work: float) -> int:
+        self.works.append(work)
+        return len(self.works)
+
+    def end(self) -> None:
+        self.num_ended += 1
+
+
+def test_threads_are_chosen_for_each_batch_by_its_work(library: ScriptedLibrary) -> None:
+    threads = CountedThreads()
+    model = model_of(library, weight_bytes=1000)
+    cache = KVCache(model, SEQUENCES, CONTEXT, threads, False, 64)
+    assert library.params.n_threads == library.params.n_threads_batch == 5
+    cache.append(A, [1, 2, 3], 0, False)
+    cache.append(B, [1], 0, False)
+    cache.decode([A, B], [1, 2], [3, 1], 1)
+    per_token = model.kv_bytes_per_token
+    assert threads.works == [3000 + 3 * per_token, 1000, 2000 + 4 * per_token]
+    assert library.threads == [1, 2, 3]
+    library.results["decode"] = -1
+    with pytest.raises(DecodeError):
+        cache.append(C, [1], 0, False)
+    assert threads.num_ended == 4, "a failed batch ends, too"
+
+
+def test_a_fixed_number_of_threads_is_never_changed(
+    cache: KVCache, library: ScriptedLibrary
+) -> None:
+    cache.append(A, [1, 2, 3], 0, False)
+    assert library.threads == []
 
 
 def test_a_context_that_does_not_fit_into_memory_is_an_error(library: ScriptedLibrary) -> None:

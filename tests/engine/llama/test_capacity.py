@@ -10,7 +10,6 @@ from friendli_endpoint.engine.llama import capacity
 from friendli_endpoint.engine.llama.capacity import (
     EngineCapacity,
     available_memory,
-    available_threads,
     fit,
     high_water_mark,
 )
@@ -114,10 +113,6 @@ def test_the_cgroup_limit_lowers_the_free_memory(
     (machine / "memory.max").write_text(f"{limit}\n")
     (machine / "memory.current").write_text(f"{used}\n")
     assert available_memory() == free
-
-
-def test_at_least_one_processor_is_available() -> None:
-    assert available_threads() >= 1
 
 
 def test_the_high_water_mark_leaves_a_tenth_of_the_free_memory() -> None:

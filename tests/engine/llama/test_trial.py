@@ -38,13 +38,20 @@ class Scene:
     has_windows: bool = False
     faults: dict[str, Exception] = field(default_factory=dict)
     infinite: set[int] = field(default_factory=set)
-    computed: list[tuple[bool, tuple[int, ...], list[list[int]]]] = field(default_factory=list)
+    computed: list[tuple[bool | None, tuple[int, ...], list[list[int]]]] = field(
+        default_factory=list
+    )
 
-    def open(self, _library: object, path: Path, split_q4_1: bool, repack: bool) -> SimpleNamespace:
+    def open(
+        self, _library: object, path: Path, *, split_q4_1: bool, repack: bool, gpu_layers: int
+    ) -> SimpleNamespace:
         assert not split_q4_1 and not repack
         self.check(path)
         return SimpleNamespace(
-            train_context=self.context, has_windows=self.has_windows, load_adapter=self.adapter
+            train_context=self.context,
+            has_windows=self.has_windows,
+            on_cpu=gpu_layers == 0,
+            load_adapter=self.adapter,
         )
 
     def check(self, path: Path) -> None:
@@ -62,7 +69,7 @@ class Scene:
 class ScriptedCache:
     """A KV cache that records what it computes."""
 
-    def __init__(self, scene: Scene, flash: bool) -> None:
+    def __init__(self, scene: Scene, flash: bool | None) -> None:
         self._scene = scene
         self._flash = flash
         self._adapters: tuple[int, ...] = ()
@@ -96,8 +103,8 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     """Replaces the C library and everything that changes the current process."""
     scene = Scene()
     for name in ("_exit_with_parent", "_set_process_limits", "find_library"):
-        monkeypatch.setattr(trial, name, lambda: None)
-    monkeypatch.setattr(trial, "load", lambda _path: None)
+        monkeypatch.setattr(trial, name, lambda *_paths: None)
+    monkeypatch.setattr(trial, "load", lambda _path, gpu: None)
     monkeypatch.setattr(trial, "LlamaModel", scene.open)
     monkeypatch.setattr(trial, "LlamaVocabulary", scene.vocabulary)
     monkeypatch.setattr(
@@ -127,6 +134,15 @@ def test_a_model_with_sliding_windows_is_computed_without_flash_attention(scene:
     scene.has_windows = True
     assert trial.main(["m.gguf"]) == 0
     assert scene.computed == [(False, (), [LONG, PAIR])]
+
+
+@pytest.mark.parametrize("has_windows", [False, True])
+def test_a_model_on_gpus_is_computed_with_the_attention_that_llama_cpp_chooses(
+    scene: Scene, has_windows: bool
+) -> None:
+    scene.has_windows = has_windows
+    assert trial.main(["--gpu-layers", "3", "--", "m.gguf"]) == 0
+    assert scene.computed == [(None, (), [LONG, PAIR])]
 
 
 @pytest.mark.parametrize("tokens", [[], [3], [1, 2, 3, 4], list(range(40))])

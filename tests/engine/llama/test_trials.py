@@ -1,6 +1,7 @@
 """Trials of model and adapter files in separate processes: errors, isolation and shutdown."""
 
 import os
+import pickle
 import re
 import sys
 import threading
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from friendli_endpoint.engine.llama import trials
+from friendli_endpoint.engine.llama.library import LibraryError, find_library
 from friendli_endpoint.engine.llama.model import ModelError
 from friendli_endpoint.engine.llama.trials import Trials
 from friendli_endpoint.generation import RequestError
@@ -39,7 +41,8 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
     """Returns a function that replaces the trial program by another source."""
 
     def write(source: str) -> None:
-        (tmp_path / "scripted_trial.py").write_text(f"import os, sys\nprint(sys.argv[1])\n{source}")
+        head = "import os, sys\nprint(sys.argv[sys.argv.index('--') + 1])\n"
+        (tmp_path / "scripted_trial.py").write_text(head + source)
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
         monkeypatch.setattr(trials, "PROGRAM", "scripted_trial")
 
@@ -55,6 +58,19 @@ def changed(model: Path, path: Path, key: str, value: int) -> Path:
 def test_a_valid_model_and_adapter_pass(model: Path, lora: Path) -> None:
     Trials().try_model(model)
     Trials().try_adapters(model, [lora])
+
+
+def test_a_trial_uses_the_library_and_the_gpu_layers_of_the_engine(
+    program: Callable[[str], None], model: Path
+) -> None:
+    program("print(sys.argv[1:-2], flush=True); sys.exit(1)")
+    library = find_library()
+    for running_trials in (Trials(library, 3), pickle.loads(pickle.dumps(Trials(library, 3)))):
+        with pytest.raises(ModelError) as caught:
+            running_trials.try_model(model)
+        assert str(caught.value) == str(["--library", str(library), "--gpu-layers", "3"])
+    with pytest.raises(LibraryError, match=r"none\.so does not exist"):
+        Trials(model.parent / "none.so").try_model(model)
 
 
 def test_a_model_that_crashes_llama_cpp_is_an_error_with_its_assertion(

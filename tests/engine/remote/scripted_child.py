@@ -52,7 +52,8 @@ class ScriptedOpener:
 
     Attributes:
         folder: Folder of the test: a file `open` opens the gate. Every process that opens an engine
-            adds a file `pid-PID`, and `like-PID` if its capacity is given.
+            adds a file `pid-PID`, and `like-PID` if its capacity is given; one that closes its
+            backend adds `closed-PID`.
         sequences: Number of choices that run at the same time.
         context: Maximum number of tokens of a sequence.
         max_queue: Maximum number of waiting requests.
@@ -113,11 +114,14 @@ class Faults:
 
     def __init__(self, folder: Path) -> None:
         self._gate = folder / "open"
+        self._closed = folder / f"closed-{os.getpid()}"
         self._gated: set[int] = set()
 
     def __call__(self, call: Call) -> None:
         if call.name == "prefill":
             self._prefill(call)
+        if call.name == "close":
+            self._closed.touch()
         if call.name == "decode" and self._gated.intersection(call.sequences):
             _wait_for(self._gate)
 

@@ -6,21 +6,21 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from friendli_endpoint.engine.remote import dispatcher
 from friendli_endpoint.engine.remote.child import ChildSetup
 from friendli_endpoint.engine.remote.fleet import EngineFleet
+from friendli_endpoint.engine.remote.placement import ChildProcesses
 from friendli_endpoint.generation import (
     EngineError,
-    Generated,
     GenerationRequest,
     RequestError,
     Started,
     StepReport,
 )
+from tests.engine.remote.asking import answer, mixed, until
 from tests.engine.remote.looping import in_event_loop
 from tests.engine.remote.scripted_child import CRASH, GATE, HANG, STOP, request
 from tests.support.scripted import PATIENCE
@@ -35,51 +35,13 @@ async def fleet_of(
     max_stalled: float = PATIENCE,
     report: Callable[[StepReport], None] = lambda _report: None,
 ) -> AsyncIterator[EngineFleet]:
-    fleet = EngineFleet(setup, num_engines, max_stalled, report)
+    fleet = EngineFleet(ChildProcesses(setup, num_engines, max_stalled), report)
     try:
         await asyncio.to_thread(fleet.open)
         yield fleet
     finally:
         await fleet.aclose()
     assert fleet.pids == ()
-
-
-async def answer(
-    fleet: EngineFleet, sent: GenerationRequest, first: Callable[[], None] = lambda: None
-) -> list[list[Any]]:
-    """Returns what each choice was told; calls `first` after the first event."""
-    told: list[list[Any]] = [[] for _ in sent.choices]
-    starts = 0
-    async with asyncio.timeout(PATIENCE), fleet.run(sent) as events:
-        async for event in events:
-            starts += isinstance(event, Started)
-            if isinstance(event, Generated):
-                for step in event.steps:
-                    told[step.choice].append((step.token_id, step.findings))
-            first()
-    assert starts == 1
-    return told
-
-
-def mixed(count: int, *fault: int) -> list[GenerationRequest]:
-    """Returns requests of several kinds."""
-    return [
-        request(
-            f"r{number}",
-            50 + number,
-            *fault,
-            choices=1 + 2 * (number % 3 == 0),
-            max_tokens=10,
-            stream=number % 2 == 0,
-        )
-        for number in range(count)
-    ]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @in_event_loop
@@ -198,6 +160,22 @@ async def test_new_requests_wait_while_the_only_engine_is_started_again(
 
 
 @in_event_loop
+async def test_requests_that_waited_for_an_engine_are_served_although_its_queue_is_short(
+    setup_of: MakeSetup,
+) -> None:
+    async with fleet_of(setup_of(sequences=1, max_queue=1), 1) as fleet:
+        alone = [await answer(fleet, request(f"r{number}", number)) for number in range(6)]
+        os.kill(fleet.pids[0], signal.SIGKILL)
+        await until(lambda: not fleet.num_ready)
+        async with asyncio.TaskGroup() as group:
+            answering = [
+                group.create_task(answer(fleet, request(f"r{number}", number)))
+                for number in range(6)
+            ]
+        assert [task.result() for task in answering] == alone
+
+
+@in_event_loop
 async def test_new_requests_get_a_503_when_no_engine_could_be_started_for_long(
     setup_of: MakeSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,7 +258,7 @@ async def test_closing_fails_the_requests_that_run(setup_of: MakeSetup) -> None:
 
 @in_event_loop
 async def test_opening_can_be_interrupted(setup_of: MakeSetup) -> None:
-    fleet = EngineFleet(setup_of(), 2, PATIENCE)
+    fleet = EngineFleet(ChildProcesses(setup_of(), 2, PATIENCE))
     opening = asyncio.create_task(asyncio.to_thread(fleet.open))
     await until(lambda: bool(fleet.pids))
     fleet.interrupt()

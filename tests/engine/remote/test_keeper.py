@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from friendli_endpoint.engine.remote import keeper as keeper_module
+from friendli_endpoint.engine.remote import process
 from friendli_endpoint.engine.remote.child import ChildSetup
 from friendli_endpoint.engine.remote.keeper import EngineKeeper
 from friendli_endpoint.engine.remote.suspects import Death
 from friendli_endpoint.engine.remote.wire import EventBatch, FromEngine, Submit
 from friendli_endpoint.generation import GenerationRequest, ModelCard, StartError
 from tests.engine.remote.looping import in_event_loop
-from tests.engine.remote.scripted_child import CRASH, HANG, STOP, request
+from tests.engine.remote.scripted_child import CRASH, GATE, HANG, STOP, request
 from tests.support.scripted import PATIENCE
 
 MakeSetup = Callable[..., ChildSetup]
@@ -103,6 +104,27 @@ async def test_an_engine_opens_and_serves_and_its_process_ends_at_the_end(
         assert watched.keeper.is_open and watched.cards[0].name == "scripted"
         assert len(await watched.run(1, request("a"))) == 6
     assert watched.deaths == []
+    assert not any(map(is_running, pids_of(tmp_path)))
+
+
+@in_event_loop
+async def test_an_engine_is_closed_before_its_process_ends(
+    setup_of: MakeSetup, tmp_path: Path
+) -> None:
+    async with kept(setup_of()) as watched:
+        pid = watched.keeper.pid
+    assert [path.name for path in tmp_path.glob("closed-*")] == [f"closed-{pid}"]
+
+
+@in_event_loop
+async def test_a_process_whose_engine_takes_long_to_close_is_ended(
+    setup_of: MakeSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "CLOSE_SECONDS", 0.1)
+    async with kept(setup_of()) as watched:
+        watched.keeper.send(Submit(1, request("a", GATE)))
+        await watched.until(lambda: bool(watched.tokens(1)))
+    assert list(tmp_path.glob("closed-*")) == []
     assert not any(map(is_running, pids_of(tmp_path)))
 
 

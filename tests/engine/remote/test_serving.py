@@ -9,6 +9,7 @@ from friendli_endpoint.engine.remote.serving import (
     FrameLogHandler,
     FrameOutbox,
 )
+from friendli_endpoint.engine.remote.shared_adapters import SharedAdapters
 from friendli_endpoint.engine.remote.wire import (
     Accepted,
     AdapterResult,
@@ -26,6 +27,7 @@ from friendli_endpoint.engine.remote.wire import (
     UnloadAdapter,
 )
 from friendli_endpoint.generation import (
+    Engine,
     EngineError,
     Generated,
     Started,
@@ -62,6 +64,14 @@ class Frames:
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
+
+
+def server_of(
+    engine: Engine, outbox: FrameOutbox, on_close: Callable[[], None] = lambda: None
+) -> EngineServer:
+    """Returns the server of an engine's only front."""
+    adapters = SharedAdapters(engine)
+    return EngineServer(engine, adapters, outbox, on_close=on_close, on_leave=on_close)
 
 
 def generated(choice: int = 0) -> Generated:
@@ -104,7 +114,7 @@ async def test_a_report_goes_with_the_next_frame_or_alone_after_a_while() -> Non
 @in_event_loop
 async def test_requests_run_fail_are_rejected_and_are_cancelled_by_number() -> None:
     frames, loop = Frames(), ScriptedLoop()
-    server = EngineServer(scripted_engine(loop), frames.outbox, lambda: None)
+    server = server_of(scripted_engine(loop), frames.outbox)
     server.receive([Submit(5, request("a"))])
     await frames.until(lambda: Accepted(5) in frames.messages)
     loop.deliver(Started(0, 0.0, 0.0))
@@ -125,7 +135,7 @@ async def test_requests_run_fail_are_rejected_and_are_cancelled_by_number() -> N
 @in_event_loop
 async def test_adapter_calls_are_answered_with_their_errors() -> None:
     frames, loop = Frames(), ScriptedLoop()
-    server = EngineServer(scripted_engine(loop), frames.outbox, lambda: None)
+    server = server_of(scripted_engine(loop), frames.outbox)
     server.receive([UnloadAdapter(3, "none"), LoadAdapter(4, "a", "/a")])
     await frames.until(lambda: len(frames.messages) == 2)
     results = [message for message in frames.messages if isinstance(message, AdapterResult)]
@@ -137,7 +147,7 @@ async def test_adapter_calls_are_answered_with_their_errors() -> None:
 async def test_closing_and_the_state_of_the_engine() -> None:
     closed: list[bool] = []
     frames, loop = Frames(), ScriptedLoop()
-    server = EngineServer(scripted_engine(loop), frames.outbox, lambda: closed.append(True))
+    server = server_of(scripted_engine(loop), frames.outbox, lambda: closed.append(True))
     assert server.pulse() == Pulse(True, 0.0)
     loop.is_alive, loop.stalled_seconds = False, 3.0
     assert server.pulse() == Pulse(False, 3.0)

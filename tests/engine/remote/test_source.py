@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from friendli_endpoint.engine.remote.source import FleetSource
+from friendli_endpoint.engine.remote.placement import ChildProcesses
+from friendli_endpoint.engine.remote.source import FleetSource, SetupMaker
 from friendli_endpoint.generation import RequestError, StartError, Vocabulary
 from tests.contract.live import until
 from tests.engine.remote.scripted_child import ScriptedOpener, scripted_guides
@@ -20,6 +21,7 @@ class ScriptedModel:
     def __init__(self, opener: ScriptedOpener) -> None:
         self._opener = opener
         self.closed = 0
+        self.shares: list[tuple[int | None, int | None]] = []
 
     def check(self) -> None:
         raise StartError("there is no such file")
@@ -30,7 +32,10 @@ class ScriptedModel:
     def vocabulary_loader(self) -> Callable[[], Vocabulary]:
         return ScriptedVocabulary
 
-    def opener(self) -> ScriptedOpener:
+    def opener(
+        self, *, threads: int | None = None, num_engines: int | None = None
+    ) -> ScriptedOpener:
+        self.shares.append((threads, num_engines))
         return self._opener
 
     def close(self) -> None:
@@ -39,16 +44,21 @@ class ScriptedModel:
 
 def source_of(folder: Path, **options: Any) -> tuple[FleetSource, ScriptedModel]:
     model = ScriptedModel(ScriptedOpener(folder, **options))
-    return FleetSource(model, scripted_guides, 2, PATIENCE), model
+
+    def place(setup: SetupMaker) -> ChildProcesses:
+        return ChildProcesses(setup(threads=3, num_engines=2), 2, PATIENCE)
+
+    source = FleetSource(model, scripted_guides, PATIENCE, place, ChildProcesses.check)
+    return source, model
 
 
 def test_the_front_loads_the_vocabulary_and_processes_open_the_engines(tmp_path: Path) -> None:
-    source, _ = source_of(tmp_path)
+    source, model = source_of(tmp_path)
     assert source.vocabulary().size == source.vocabulary_loader()().size
     fleet = source.open(scripted_guide, lambda _report: None)
     try:
         assert len(fleet.pids) == 2 and fleet.num_ready == 2 and fleet.is_alive
-        assert fleet.stalled_seconds == 0
+        assert fleet.stalled_seconds == 0 and model.shares == [(3, 2)]
     finally:
         fleet.close()
     assert not fleet.pids

@@ -23,6 +23,9 @@ from friendli_endpoint.engine.remote.wire import (
     Failed,
     FrameReader,
     FromEngine,
+    Leave,
+    Leaving,
+    Listening,
     LoadAdapter,
     LogLine,
     Opened,
@@ -70,6 +73,7 @@ TO_MESSAGES: st.SearchStrategy[ToEngine] = st.one_of(
     st.builds(LoadAdapter, COUNTS, TEXTS, TEXTS),
     st.builds(UnloadAdapter, COUNTS, TEXTS),
     st.just(Close()),
+    st.just(Leave()),
 )
 FROM_MESSAGES: st.SearchStrategy[FromEngine] = st.one_of(
     st.builds(EventBatch, COUNTS, st.lists(events(), max_size=3).map(tuple)),
@@ -85,6 +89,8 @@ FROM_MESSAGES: st.SearchStrategy[FromEngine] = st.one_of(
         st.lists(TEXTS, max_size=3).map(tuple),
         st.none() | request_errors(),
     ),
+    st.just(Leaving()),
+    st.builds(Listening, COUNTS, st.binary(max_size=40)),
     st.builds(Pulse, st.booleans(), SECONDS),
     st.builds(LogLine, TEXTS, COUNTS, TEXTS),
 )
@@ -265,7 +271,7 @@ def test_a_typical_request_has_at_most_1200_bytes() -> None:
 
 
 def text_event(number: int, logprobs: bool) -> EventBatch:
-    span = OutputSpan(False, b" word", b" word")
+    span = OutputSpan(False, b" word")
     own = TokenLogprob(40_000, -1.25)
     step = TokenStep(0, 40_000, TokenFindings(5, (span,)))
     if logprobs:

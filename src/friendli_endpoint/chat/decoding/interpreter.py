@@ -115,7 +115,8 @@ class OutputInterpreter:
                 return
             self._num_unread -= len(segment.raw)
             if segment.reasoning:
-                self._spans.append(OutputSpan(True, segment.raw, segment.text))
+                trimmed = segment.text if segment.text != segment.raw else None
+                self._spans.append(OutputSpan(True, segment.raw, trimmed))
                 continue
             hidden = segment.raw[: len(segment.raw) - len(segment.text)]
             if hidden:
@@ -124,7 +125,7 @@ class OutputInterpreter:
                 self._read_answer(segment.text)
 
     def _read_answer(self, text: bytes) -> None:
-        self._hold(OutputSpan(False, text, text))
+        self._hold(OutputSpan(False, text))
         match = self._stops.feed(text, self._num_unread) if self._stops is not None else None
         if match is not None:
             self._is_stopped = True
@@ -145,5 +146,5 @@ class OutputInterpreter:
             self._spans.append(span)
         if self._held and size:
             text = self._held[0].text
-            self._spans.append(OutputSpan(False, text[:size], text[:size]))
-            self._held[0] = OutputSpan(False, text[size:], text[size:])
+            self._spans.append(OutputSpan(False, text[:size]))
+            self._held[0] = OutputSpan(False, text[size:])

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from threading import Lock
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
@@ -13,9 +13,11 @@ from friendli_endpoint.chat.structured.json_schema import (
     JsonLayout,
     RewrittenSchema,
     client_message,
+    is_empty_range,
     locate_error,
     rewrite_schema,
     schema_text,
+    without_gaps,
 )
 from friendli_endpoint.chat.structured.matchers import MatcherCompiler, memory_for
 from friendli_endpoint.chat.structured.native import ConstraintError, first_line
@@ -110,11 +112,26 @@ class GrammarMaker:
         """
         return self._ensure_compiled(Grammar("lark", text), param, max_bytes=max_bytes)
 
+    def without_empty_ranges(self, root: dict[str, Any], max_bytes: int) -> dict[str, Any]:
+        """Returns a rewritten schema without gaps between integers, if the compiler fails at one.
+
+        Args:
+            root: The rewritten schema, with its definitions.
+            max_bytes: Memory that the compiled grammar may take, see `memory_for`.
+        """
+        narrower: dict[str, Any] = without_gaps(root)
+        if narrower != root:
+            try:
+                self._matchers.compile(self._grammar(root), max_bytes)
+            except ConstraintError as error:
+                return narrower if is_empty_range(str(error)) else root
+        return root
+
     def _compile_schema(self, schema: object, param: str, text: str) -> Grammar:
-        rewritten = rewrite_schema(schema, param)
-        grammar = self._grammar(rewritten.root)
+        rewritten, max_bytes = rewrite_schema(schema, param), memory_for(len(text))
+        grammar = self._grammar(self.without_empty_ranges(rewritten.root, max_bytes))
         try:
-            self._matchers.compile(grammar, memory_for(len(text)))
+            self._matchers.compile(grammar, max_bytes)
         except ConstraintError as error:
             raise self._schema_error(rewritten, str(error), param) from error
         return grammar

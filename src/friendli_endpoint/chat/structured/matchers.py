@@ -183,6 +183,8 @@ class MatcherCompiler:
             limits = LLParserLimits(
                 verbose_errors=False,
                 max_items_in_row=10_000,  # An object of n optional properties needs 4 n.
+                # With the default of 50,000, versions before 1.8 reject 2,000 optional properties.
+                step_max_items=100_000,
                 max_grammar_size=max_symbols,
                 # The default of 200,000 rejects a password rule of four look-aheads after 6 ms.
                 # With this, it takes 20 ms.

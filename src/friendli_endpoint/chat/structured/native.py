@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 
 from llguidance import LLTokenizer, TokenizerWrapper
 
 from friendli_endpoint.generation import Vocabulary
 
-__all__ = ["ConstraintError", "catch_panics", "first_line", "tokenizer_of"]
+__all__ = ["COMPILER_VERSION", "ConstraintError", "catch_panics", "first_line", "tokenizer_of"]
+
+COMPILER_VERSION = tuple(map(int, version("llguidance").split(".")[:2]))
+"""Major and minor version. vLLM has 1.7, whose limits differ."""
 
 
 class ConstraintError(Exception):

@@ -93,10 +93,11 @@ class UniqueItems:
         self._was_asked = True
         if not self.is_inside:
             return
-        allowed = self._masks.bytes_in(mask)
-        for items in self._all_items:
+        # An item has the same continuations in every place: those that the grammar and the arrays
+        # inside it leave, before the arrays around it exclude copies. So inner arrays come first.
+        for items in reversed(self._all_items):
             inner = self._stack[items.level + 1 :]
-            self._observe(items, allowed, is_whole=not inner)
+            self._observe(items, self._masks.bytes_in(mask), is_whole=not inner)
             quote = b'"' if self._in_string else b""
             ending = quote + bytes(container.closing for container in reversed(inner))
             if len(items) and (items.is_open or self._is_next(items)):

@@ -162,6 +162,7 @@ class ToolCompiler:
             compiled = self._tools.get(key)
         if compiled is None:
             root = rewrite_schema(tool.parameters, tool.param, compares_items=False).root
+            root = self._grammars.without_empty_ranges(root, memory_for(len(key)))
             text = json.dumps(root)
             is_simple = len(text) <= _MAX_SIMPLE_LENGTH and not _NOT_SIMPLE.search(text)
             compiled = CompiledTool(key, ToolSpec(tool.name, tool.description, root), is_simple)

@@ -17,7 +17,7 @@ SINGLE_NAMES = (
     "single, batch16, sampled16, prefix16, choices8, schema8, long, deep8, mixed16, conversation, "
     "copying, copying-short"
 )
-SWEEP_NAMES = "running, depth"
+SWEEP_NAMES = "running, depth, busy"
 """Names for `--help`, which imports nothing to list them; a test compares them with the tables."""
 
 
@@ -132,8 +132,8 @@ def bench(
     )
     from friendli_endpoint.cli.errors import exit_with_error
     from friendli_endpoint.cli.signals import signal_handler
-    from friendli_endpoint.engine.llama.capacity import available_threads
     from friendli_endpoint.engine.llama.engine import locate
+    from friendli_endpoint.engine.llama.processors import available_threads
     from friendli_endpoint.generation import StartError
 
     end_tokens = tuple(end_token or END_TOKENS)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from friendli_endpoint.generation import unknown_adapter
 
-__all__ = ["Adapter", "Adapters", "handle_of"]
+__all__ = ["Adapter", "Adapters", "digest_of", "handle_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -14,15 +14,22 @@ class Adapter:
     Attributes:
         route: Name by which requests select the adapter.
         handle: Value that `Backend.load_adapter` returned.
+        digest: Digest of the content of its file; empty if there is no prefix cache on disk.
     """
 
     route: str
     handle: int
+    digest: bytes = b""
 
 
 def handle_of(adapter: object) -> int | None:
     """Returns the backend's handle of an adapter, or None for the base model."""
     return adapter.handle if isinstance(adapter, Adapter) else None
+
+
+def digest_of(adapter: object) -> bytes:
+    """Returns the digest of an adapter, which is empty for the base model."""
+    return adapter.digest if isinstance(adapter, Adapter) else b""
 
 
 class Adapters:

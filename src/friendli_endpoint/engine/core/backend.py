@@ -1,13 +1,25 @@
 """Protocol between the engine and an implementation of the model with its KV cache."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_RUN", "AdapterError", "Backend", "Logits", "SlotId", "Tokens"]
+__all__ = [
+    "BLOCK_TOKENS",
+    "MAX_RUN",
+    "AdapterError",
+    "Backend",
+    "Block",
+    "BlockFormat",
+    "Logits",
+    "SavedBlocks",
+    "SlotId",
+    "Tokens",
+]
 
 Logits = NDArray[np.float32]
 """Raw logits of the next token, shape (vocabulary,), float32."""
@@ -20,6 +32,29 @@ SlotId = NewType("SlotId", int)
 
 MAX_RUN = 16
 """Maximum number of tokens that `Backend.extend` takes."""
+
+BLOCK_TOKENS = 64
+"""Number of tokens in a saved block of the KV cache."""
+
+Block = NDArray[np.uint8]
+"""Saved KV cache of `BLOCK_TOKENS` tokens, shape (`BlockFormat.num_bytes`,), uint8."""
+
+SavedBlocks = Callable[[int], Block]
+"""Returns the block with an index, which is counted from the start of a sequence."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFormat:
+    """Format of saved blocks.
+
+    Attributes:
+        num_bytes: Size of a block in bytes.
+        layout: Describes how the bytes are arranged. Backends with equal formats that compute the
+            same bits can exchange blocks.
+    """
+
+    num_bytes: int
+    layout: bytes
 
 
 class AdapterError(Exception):
@@ -45,8 +80,9 @@ class Backend(Protocol):
     on how the prompt is cut into chunks within the bounds of the `EngineConfig`; on nothing else,
     neither on the slot nor on other sequences of a batch.
 
-    Errors: an exception of `prefill`, `extend`, `decode`, `copy` or `truncate` means that all slots
-    have lost their contents. The engine then closes the backend and opens another one.
+    Errors: an exception of `prefill`, `extend`, `decode`, `copy`, `truncate`, `save` or `restore`
+    means that all slots have lost their contents. The engine then closes the backend and opens
+    another one.
     """
 
     @property
@@ -58,6 +94,11 @@ class Backend(Protocol):
         """
         ...
 
+    @property
+    def block_format(self) -> BlockFormat | None:
+        """Format of the blocks of `save` and `restore`; constant, and None if there are none."""
+        ...
+
     def prefill(
         self, slot: SlotId, tokens: Tokens, position: int, output: bool, adapter: int | None
     ) -> Logits | None:
@@ -66,7 +107,7 @@ class Backend(Protocol):
         Args:
             slot: The slot.
             tokens: Shape (count,), with a count that the `EngineConfig` allows: at most
-                `idle_chunk_tokens`, and at least `min_chunk_tokens` unless the whole prompt is
+                `max_chunk_tokens`, and at least `min_chunk_tokens` unless the whole prompt is
                 shorter.
             position: Number of tokens in the slot.
             output: Whether to return the logits after the last token.
@@ -120,6 +161,28 @@ class Backend(Protocol):
 
     def truncate(self, slot: SlotId, length: int) -> None:
         """Drops the tokens of a slot from position `length` on; no effect on a shorter sequence."""
+        ...
+
+    def save(self, slot: SlotId) -> SavedBlocks:
+        """Saves a slot, which stays as it is; called only if there is a `block_format`.
+
+        Args:
+            slot: The slot.
+
+        Returns:
+            The whole blocks of its tokens; may be called until the next call of any method.
+        """
+        ...
+
+    def restore(self, slot: SlotId, blocks: Sequence[Block]) -> None:
+        """Replaces the contents of a slot by saved blocks, with the bits of the saved tokens.
+
+        Args:
+            slot: The slot.
+            blocks: The first blocks of a sequence, in order: at least one, and not more than the
+                context. They are of this `block_format`, of the same model, and of the adapter with
+                which the slot is continued.
+        """
         ...
 
     def load_adapter(self, path: Path) -> int:

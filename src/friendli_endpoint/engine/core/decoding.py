@@ -23,14 +23,15 @@ class Decoding:
     """Computes logits of running choices, and makes the choices take tokens from them.
 
     Args:
-        chunk_tokens: Maximum number of fast-forward tokens in a step, or `MAX_RUN` if that is more.
+        max_fast_forward: Maximum number of fast-forward tokens in a step, or `MAX_RUN` if that is
+            more.
         drafts: Whether to draft for a choice that runs alone, where that does not change a bit.
     """
 
-    def __init__(self, chunk_tokens: int, drafts: bool) -> None:
+    def __init__(self, max_fast_forward: int, drafts: bool) -> None:
         self._drafted = self._accepted = 0
         self._drafts = drafts
-        self._fast_forward = FastForward(max(chunk_tokens, MAX_RUN))
+        self._fast_forward = FastForward(max(max_fast_forward, MAX_RUN))
         self._guides = ThreadPoolExecutor(1, thread_name_prefix="guides")
 
     def step(

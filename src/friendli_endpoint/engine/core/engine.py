@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from friendli_endpoint.engine.core.backend import AdapterError
 from friendli_endpoint.engine.core.loop import EngineLoop
+from friendli_endpoint.engine.core.outbox import Wake
 from friendli_endpoint.generation import (
     EngineError,
     Event,
@@ -19,6 +19,7 @@ from friendli_endpoint.generation import (
     RequestError,
     draining_error,
 )
+from friendli_endpoint.generation.inbox import EventHandover, EventInbox
 from friendli_endpoint.own_thread import on_own_thread
 
 __all__ = ["LocalEngine"]
@@ -47,6 +48,7 @@ class LocalEngine:
         self._card = card
         self._tried_adapter = tried_adapter
         self._inboxes: set[_Inbox] = set()
+        self._handover: EventHandover | None = None
 
     @property
     def card(self) -> ModelCard:
@@ -80,7 +82,9 @@ class LocalEngine:
         Raises:
             RequestError: The engine rejects the request.
         """
-        inbox = _Inbox(request)
+        if self._handover is None or self._handover.loop is not asyncio.get_running_loop():
+            self._handover = EventHandover(asyncio.get_running_loop())
+        inbox = _Inbox(request, self._handover)
         self._loop.submit(request, inbox.deliver)
         self._inboxes.add(inbox)
         try:
@@ -124,7 +128,7 @@ class LocalEngine:
             raise RequestError(str(error), param="file", code="adapter_refused") from error
 
 
-class _Inbox:
+class _Inbox(EventInbox):
     """Events of one request, on their way from the engine's thread to the event loop.
 
     Events of a stream are delivered at once. Without streaming, the event loop is woken once for
@@ -132,42 +136,23 @@ class _Inbox:
     caches full of weights.
     """
 
-    def __init__(self, request: GenerationRequest) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._arrived: asyncio.Queue[list[Event | EngineError]] = asyncio.Queue()
-        self._ready: deque[Event | EngineError] = deque()
+    def __init__(self, request: GenerationRequest, handover: EventHandover) -> None:
+        super().__init__(len(request.choices))
+        self._handover = handover
         self._max_buffered = 1 if request.stream else MAX_BUFFERED
         self._buffer: list[Event | EngineError] = []
-        self._unfinished = len(request.choices)
-        self.is_over = False
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self
-
-    async def __anext__(self) -> Event:
-        if self.is_over:
-            raise StopAsyncIteration
-        if not self._ready:
-            self._ready.extend(await self._arrived.get())
-        event = self._ready.popleft()
-        if isinstance(event, EngineError):
-            self.is_over = True
-            raise event
-        if isinstance(event, Generated):
-            self._unfinished -= event.num_finished
-            self.is_over = self._unfinished == 0
-        return event
 
     def close(self) -> None:
         """Ends the events with an error, unless they end before; called on the event loop."""
-        self._arrived.put_nowait([EngineError(draining_error().message, is_closing=True)])
+        self.put(EngineError(draining_error().message, is_closing=True))
 
-    def deliver(self, event: Event | EngineError) -> None:
-        """Receives an event; called on the engine's thread."""
+    def deliver(self, event: Event | EngineError) -> Wake | None:
+        """Implements `Deliver`: receives an event on the engine's thread."""
         self._buffer.append(event)
         can_wait = isinstance(event, Generated) and not event.num_finished
         if can_wait and len(self._buffer) < self._max_buffered:
-            return
+            return None
         events, self._buffer = self._buffer, []
-        with contextlib.suppress(RuntimeError):  # the event loop is closed
-            self._loop.call_soon_threadsafe(self._arrived.put_nowait, events)
+        for ready in events:
+            self._handover.put(self, ready)
+        return self._handover.wake

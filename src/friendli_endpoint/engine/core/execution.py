@@ -3,6 +3,7 @@
 It handles tokens and logits, not their meaning, which is left to the guides.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from friendli_endpoint.engine.core.adapters import Adapter, handle_of
 from friendli_endpoint.engine.core.admission import Admission
 from friendli_endpoint.engine.core.backend import Backend, Logits, SlotId
 from friendli_endpoint.engine.core.decoding import Decoding
+from friendli_endpoint.engine.core.disk.store import DiskCache
 from friendli_endpoint.engine.core.outbox import Deliver, Outbox
 from friendli_endpoint.engine.core.running import Outcome, RunningSequence, attempt
 from friendli_endpoint.engine.core.sampling import History
 from friendli_endpoint.engine.core.scheduler import Placement, PrefillChunk, Scheduler
 from friendli_endpoint.engine.core.sequence import SequenceGroup
+from friendli_endpoint.engine.core.stored_prefixes import StoredPrefixes
 from friendli_endpoint.generation import GenerationRequest, GuideMaker, StepReport, reason_of
 
 __all__ = ["EngineConfig", "Execution"]
@@ -36,10 +39,9 @@ class EngineConfig:
     Attributes:
         slots: Number of slots of the backend, which is the maximum number of running choices.
         context: Maximum number of tokens of a sequence.
-        chunk_tokens: Maximum number of prompt tokens that are prefilled between two tokens of a
-            running choice.
-        idle_chunk_tokens: Maximum number of prompt tokens that are prefilled at once while no
-            choice is running.
+        step_tokens: Maximum number of tokens of a step, those of prompts and of running choices
+            together, while choices are running and prompts are not behind; see `ChunkPolicy`.
+        max_chunk_tokens: Maximum number of prompt tokens that are prefilled in a step.
         min_chunk_tokens: Minimum number of tokens of a chunk, unless the prompt is shorter.
         drafts: Whether to draft for a choice that runs alone, where that does not change a bit.
         max_queue: Maximum number of queued requests.
@@ -51,8 +53,8 @@ class EngineConfig:
 
     slots: int
     context: int
-    chunk_tokens: int
-    idle_chunk_tokens: int
+    step_tokens: int
+    max_chunk_tokens: int
     min_chunk_tokens: int = 2
     drafts: bool = True
     max_queue: int = 1024
@@ -69,22 +71,30 @@ class Execution:
         make_guide: Creates the guide of a choice.
         config: The limits of the engine.
         admission: The queue's counts, updated when a request leaves the queue.
+        disk: The prefix cache on disk; None for none.
     """
 
     def __init__(
-        self, backend: Backend, make_guide: GuideMaker, config: EngineConfig, admission: Admission
+        self,
+        backend: Backend,
+        make_guide: GuideMaker,
+        config: EngineConfig,
+        admission: Admission,
+        disk: DiskCache | None = None,
     ) -> None:
         self._backend = backend
         self._make_guide = make_guide
         self._config = config
+        self._stored = StoredPrefixes(disk, backend.block_format)
         self._scheduler = Scheduler(
             config.slots,
-            config.chunk_tokens,
-            config.idle_chunk_tokens,
+            config.step_tokens,
+            config.max_chunk_tokens,
             config.min_chunk_tokens,
             backend.batch_invariant_positions,
+            self._stored.find,
         )
-        self._decoding = Decoding(config.chunk_tokens, config.drafts)
+        self._decoding = Decoding(config.step_tokens, config.drafts)
         self._running: dict[SlotId, RunningSequence] = {}
         self._prompt_logits: dict[str, Logits] = {}
         self._retired: list[Adapter] = []
@@ -160,6 +170,17 @@ class Execution:
             self._prefill(chunk)
         return chunk is not None
 
+    def store_prefixes(self, is_interrupted: Callable[[], bool]) -> bool:
+        """Stores the cached prefixes on disk.
+
+        Args:
+            is_interrupted: Whether to stop, asked before every block.
+
+        Returns:
+            Whether there are none left to be stored.
+        """
+        return self._stored.store(self._backend, self._scheduler.not_stored(), is_interrupted)
+
     def restart(self, fault: Exception, open_backend: Callable[[], Backend]) -> None:
         """Replaces the backend after a failure.
 
@@ -183,24 +204,30 @@ class Execution:
         self._backend.close()
         self._backend = open_backend()
 
-    def load_adapter(self, route: str, path: Path) -> Adapter:
-        """Loads an adapter into the backend.
+    def load_adapter(self, route: str, path: Path, digest: bytes) -> Adapter:
+        """Loads an adapter, whose content has this digest, into the backend.
 
         Raises:
             AdapterError: The file is not an adapter for the model.
         """
-        return Adapter(route, self._backend.load_adapter(path))
+        return Adapter(route, self._backend.load_adapter(path), digest)
 
     def close(self, message: str, *, is_closing: bool) -> None:
-        """Fails all requests with a message, and closes the backend; see `EngineError`."""
+        """Fails all requests with a message, and closes the backend; see `EngineError`.
+
+        Cached prefixes are stored on disk before, unless the backend has failed.
+        """
         self._running.clear()
         self._prompt_logits.clear()
         self._outbox.fail_all(message, is_closing=is_closing)
         self._decoding.close()
-        self._backend.close()
+        with contextlib.closing(self._backend):
+            if is_closing:
+                self._stored.store_last(self._backend, self._scheduler.not_stored())
 
     def report(self, seconds: float, decoded: int, prefilled: int) -> StepReport:
-        """Returns the report of a step, and resets the counts of drafts."""
+        """Returns the report of a step, and resets the counts of drafts and of bytes on disk."""
+        disk_tokens, disk_read_bytes, disk_written_bytes = self._stored.take_counts()
         drafted, accepted = self._decoding.take_draft_counts()
         queued = self._scheduler.queued
         generated = sum(len(running.tokens) for running in self._running.values())
@@ -214,12 +241,17 @@ class Execution:
             capacity_tokens=self._config.slots * self._config.context,
             drafted=drafted,
             accepted=accepted,
+            disk_tokens=disk_tokens,
+            disk_read_bytes=disk_read_bytes,
+            disk_written_bytes=disk_written_bytes,
         )
 
     def _prefill(self, chunk: PrefillChunk) -> None:
         group = chunk.group
         if chunk.source is not None:
             self._backend.copy(chunk.source, chunk.slot)
+        if chunk.stored is not None:
+            self._stored.restore(self._backend, chunk.slot, chunk.stored)
         self._backend.truncate(chunk.slot, chunk.start)
         if group is not None:
             self._outbox.begin(group.request)

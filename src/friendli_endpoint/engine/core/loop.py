@@ -17,9 +17,11 @@ from typing import TypeVar
 
 from friendli_endpoint.engine.core.adapters import Adapter, Adapters
 from friendli_endpoint.engine.core.admission import Admission, Demand
-from friendli_endpoint.engine.core.backend import Backend
+from friendli_endpoint.engine.core.backend import AdapterError, Backend
+from friendli_endpoint.engine.core.disk.store import DiskCache
 from friendli_endpoint.engine.core.execution import EngineConfig, Execution
-from friendli_endpoint.engine.core.outbox import Deliver
+from friendli_endpoint.engine.core.outbox import Deliver, wake_all
+from friendli_endpoint.files import digest_of_file
 from friendli_endpoint.generation import (
     VERSION,
     EngineError,
@@ -37,7 +39,8 @@ __all__ = ["EngineLoop"]
 log = logging.getLogger("friendli_endpoint.engine")
 
 IDLE_SECONDS = 0.25
-"""Seconds without a message after which the engine prefills outputs for later prompts."""
+"""Seconds without a message after which the engine prefills outputs for later prompts, and stores
+prefixes on disk."""
 
 CLOSE_SECONDS = 10.0
 """Maximum number of seconds that `close` waits for the current step."""
@@ -56,6 +59,7 @@ class EngineLoop:
         make_guide: Creates the guide of a choice; called on the engine's thread.
         config: The limits of the engine.
         report: Called after every step, on the engine's thread; must not block or raise.
+        disk: The prefix cache on disk; None for none.
 
     Raises:
         Exception: Any exception of `open_backend`.
@@ -71,6 +75,7 @@ class EngineLoop:
         make_guide: GuideMaker,
         config: EngineConfig,
         report: Callable[[StepReport], None] = lambda _report: None,
+        disk: DiskCache | None = None,
     ) -> None:
         self._open_backend = open_backend
         self._make_guide = make_guide
@@ -79,6 +84,7 @@ class EngineLoop:
             config.max_queue, config.max_queue_tokens, config.max_queue_bytes, config.max_memory
         )
         self._config = config
+        self._disk = disk
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._adapters = Adapters()
@@ -142,9 +148,10 @@ class EngineLoop:
             AdapterError: The file is not an adapter for this model.
             RequestError: The engine is closing.
         """
+        digest = b"" if self._disk is None else _digest_of_adapter(path)
 
         def load() -> None:
-            adapter = self._execution.load_adapter(route, path)
+            adapter = self._execution.load_adapter(route, path, digest)
             with self._lock:
                 replaced = self._adapters.add(adapter)
                 if replaced is not None:
@@ -188,7 +195,8 @@ class EngineLoop:
         except Exception as error:
             log.exception("request %s could not be added", request.request_id)
             self._admission.leave(Demand.of(request))
-            deliver(EngineError(f"the request failed in the engine: {reason_of(error)}"))
+            message = f"the request failed in the engine: {reason_of(error)}"
+            wake_all([deliver(EngineError(message))])
 
     def _retire(self, adapter: Adapter) -> None:
         """Makes the engine free an adapter when its last request ends; called with the lock held.
@@ -226,7 +234,9 @@ class EngineLoop:
         except BaseException as error:
             opened.set_exception(error)
             return
-        self._execution = Execution(backend, self._make_guide, self._config, self._admission)
+        self._execution = Execution(
+            backend, self._make_guide, self._config, self._admission, self._disk
+        )
         opened.set_result(None)
         try:
             while not self._closing:
@@ -254,7 +264,7 @@ class EngineLoop:
             self._report_step(self._progressed - begun, decoded, prefilled)
 
     def _wait(self) -> None:
-        """Waits for a message; if none comes for a while, prefills outputs for later prompts."""
+        """Waits for a message; if none comes for a while, works for later prompts."""
         done = False
         while True:
             self._progressed = None
@@ -262,7 +272,7 @@ class EngineLoop:
                 message = self._inbox.get(timeout=None if done else IDLE_SECONDS)
             except queue.Empty:
                 self._prefill_idle()
-                done = self._inbox.empty()
+                done = self._store_idle() and self._inbox.empty()
             else:
                 self._progressed = monotonic()
                 message()
@@ -273,6 +283,15 @@ class EngineLoop:
         self._progressed = monotonic()
         while self._inbox.empty() and self._execution.prefill_idle():
             self._progressed = monotonic()
+
+    def _store_idle(self) -> bool:
+        """Stores prefixes on disk, until a message comes; returns whether all are stored."""
+
+        def is_interrupted() -> bool:
+            self._progressed = monotonic()
+            return not self._inbox.empty()
+
+        return self._execution.store_prefixes(is_interrupted)
 
     def _take_messages(self) -> None:
         while not self._inbox.empty():
@@ -308,6 +327,18 @@ class EngineLoop:
             self._execution.close(message, is_closing=self._broken is None)
         except Exception:
             log.exception("the backend could not be closed")
+
+
+def _digest_of_adapter(path: Path) -> bytes:
+    """Returns the digest of a file.
+
+    Raises:
+        AdapterError: The file cannot be read.
+    """
+    try:
+        return digest_of_file(path)
+    except OSError as error:
+        raise AdapterError(f"cannot read {path}: {reason_of(error)}") from error
 
 
 def _check_supported(request: GenerationRequest) -> None:

@@ -15,10 +15,18 @@ from friendli_endpoint.generation import (
     TokenStep,
 )
 
-__all__ = ["Deliver", "Outbox"]
+__all__ = ["Deliver", "Outbox", "Wake", "wake_all"]
 
-Deliver = Callable[[Event | EngineError], None]
-"""Receives the events of a request; called on the engine's thread, must not block or raise."""
+Wake = Callable[[], None]
+"""Makes a receiver read what was delivered; called on the engine's thread, may not block or raise.
+"""
+
+Deliver = Callable[[Event | EngineError], Wake | None]
+"""Receives the events of a request; called on the engine's thread, must not block or raise.
+
+It may return a function that the engine calls before it computes further, once for all the events
+of a step, if the functions that it gets are equal.
+"""
 
 log = logging.getLogger("friendli_endpoint.engine")
 
@@ -44,13 +52,18 @@ class _Delivery:
     steps: list[TokenStep] = field(default_factory=list)
     failed: bool = False
 
-    def send(self, message: Event | EngineError) -> None:
-        """Delivers a message; an exception is logged, and fails this request alone."""
+    def send(self, message: Event | EngineError) -> Wake | None:
+        """Delivers a message; an exception is logged, and fails this request alone.
+
+        Returns:
+            The function that must be called afterwards, if there is one.
+        """
         try:
-            self.deliver(message)
+            return self.deliver(message)
         except Exception:
             self.failed = True
             log.exception("an event could not be delivered")
+            return None
 
 
 class Outbox:
@@ -96,7 +109,7 @@ class Outbox:
         delivery.started = True
         queue_seconds = delivery.begun - delivery.submitted
         prefill_seconds = monotonic() - delivery.begun
-        delivery.send(Started(num_cached_tokens, queue_seconds, prefill_seconds))
+        wake_all([delivery.send(Started(num_cached_tokens, queue_seconds, prefill_seconds))])
 
     def put(self, request_id: str, steps: Iterable[TokenStep]) -> None:
         """Adds token steps to the next delivery."""
@@ -111,16 +124,17 @@ class Outbox:
         Returns:
             Ids of the requests whose delivery failed; they have failed, and are removed too.
         """
-        failed = []
+        failed, wakes = [], []
         for request_id, delivery in list(self._deliveries.items()):
             if delivery.steps and not delivery.failed:
                 steps, delivery.steps = tuple(delivery.steps), []
-                delivery.send(Generated(steps, monotonic() - delivery.submitted))
+                wakes.append(delivery.send(Generated(steps, monotonic() - delivery.submitted)))
             if delivery.failed:
-                delivery.send(EngineError("the output could not be delivered"))
+                wakes.append(delivery.send(EngineError("the output could not be delivered")))
                 failed.append(request_id)
             if delivery.failed or not is_active(request_id):
                 del self._deliveries[request_id]
+        wake_all(wakes)
         return failed
 
     def close(self, request: GenerationRequest) -> None:
@@ -129,16 +143,23 @@ class Outbox:
 
     def fail(self, request: GenerationRequest, message: str) -> None:
         """Delivers an error to a request, and removes it."""
-        self._pop(request).send(EngineError(message))
+        wake_all([self._pop(request).send(EngineError(message))])
 
     def fail_all(self, message: str, *, is_closing: bool = False) -> None:
         """Delivers an error to all requests, and removes them; see `EngineError`."""
         deliveries, self._deliveries = self._deliveries, {}
-        for delivery in deliveries.values():
-            delivery.send(EngineError(message, is_closing=is_closing))
+        error = EngineError(message, is_closing=is_closing)
+        wake_all([delivery.send(error) for delivery in deliveries.values()])
 
     def _pop(self, request: GenerationRequest) -> _Delivery:
         delivery = self._deliveries.pop(request.request_id)
         if delivery.begun is None:
             self._admission.leave(Demand.of(request))
         return delivery
+
+
+def wake_all(wakes: Iterable[Wake | None]) -> None:
+    """Calls each of the functions once that deliveries have returned."""
+    for wake in dict.fromkeys(wakes):
+        if wake is not None:
+            wake()

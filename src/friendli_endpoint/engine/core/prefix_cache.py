@@ -10,14 +10,19 @@ an output must not depend on earlier requests, generated tokens are prefilled ag
 is idle.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from friendli_endpoint.engine.core.backend import SlotId, Tokens
+from friendli_endpoint.engine.core.disk.store import StoredPrefix
 
-__all__ = ["PrefixCache", "Slot", "SlotClaim", "common_prefix_length"]
+__all__ = ["FindStored", "PrefixCache", "Slot", "SlotClaim", "common_prefix_length"]
+
+FindStored = Callable[[Tokens, Hashable, int], StoredPrefix | None]
+"""Returns the longest stored prefix of a prompt, given the prompt, its adapter and the number of
+its leading tokens that are in a slot; None if reading it would save no time."""
 
 MIN_CACHED = 8
 """Shorter common prefixes are faster to compute again than to copy."""
@@ -43,6 +48,7 @@ class Slot:
         num_computed_tokens: Number of leading `tokens` that are in the KV cache.
         busy: Whether a request is using it.
         last_used: Value of the cache's counter when the slot was last released; 0 for never.
+        stored: Whether its computed tokens were offered to the cache on disk since then.
     """
 
     number: SlotId
@@ -51,6 +57,7 @@ class Slot:
     num_computed_tokens: int = 0
     busy: bool = False
     last_used: int = 0
+    stored: bool = True
 
     def num_cached_tokens(self, tokens: Tokens, adapter: Hashable) -> int:
         """Returns the number of leading tokens of a prompt that are computed in this slot."""
@@ -66,12 +73,14 @@ class SlotClaim:
     Attributes:
         slot: The slot, busy from now on.
         num_cached_tokens: Number of leading tokens of the prompt that need no prefill.
-        source: The slot to copy these tokens from; None if `slot` contains them, or there are none.
+        source: The slot to copy these tokens from, if they are in another slot.
+        stored: The stored prefix that has these tokens, if it was found on disk.
     """
 
     slot: Slot
     num_cached_tokens: int
     source: Slot | None
+    stored: StoredPrefix | None = None
 
 
 class PrefixCache:
@@ -81,9 +90,13 @@ class PrefixCache:
         num_slots: Number of slots, at least 1.
         min_chunk_tokens: Minimum length of a cached prefix, unless the whole prompt is shorter: a
             shorter prompt was computed with other bits than the prefix of a longer one.
+        find_stored: Finds prefixes on disk.
     """
 
-    def __init__(self, num_slots: int, min_chunk_tokens: int = 2) -> None:
+    def __init__(
+        self, num_slots: int, min_chunk_tokens: int = 2, find_stored: FindStored | None = None
+    ) -> None:
+        self._find_stored = find_stored
         self._min_cached = max(MIN_CACHED, min_chunk_tokens)
         self._slots = [Slot(SlotId(number)) for number in range(num_slots)]
         self._releases = 0
@@ -121,9 +134,13 @@ class PrefixCache:
         cached = counts[best]
         lost = best.num_computed_tokens - cached
         oldest = min(free, key=lambda slot: slot.last_used)
-        if cached < min(self._min_cached, tokens.size):
+        stored = self._find(tokens[:max_cached], adapter, cached)
+        in_place = not best.busy and (lost <= MIN_CACHED or free == [best])
+        if stored is not None:
+            claim = SlotClaim(best if in_place else oldest, stored.num_tokens, None, stored)
+        elif cached < min(self._min_cached, tokens.size):
             claim = SlotClaim(oldest, 0, None)
-        elif not best.busy and (lost <= MIN_CACHED or free == [best]):
+        elif in_place:
             claim = SlotClaim(best, cached, None)
         else:
             claim = SlotClaim(self._oldest_but(best, free), cached, best)
@@ -140,7 +157,7 @@ class PrefixCache:
         """
         self._releases += 1
         slot.last_used = self._releases
-        slot.busy = False
+        slot.busy = slot.stored = False
         slot.tokens = slot.tokens[: slot.num_computed_tokens] if tokens is None else tokens
 
     def drop_adapter(self, adapter: Hashable) -> None:
@@ -148,6 +165,11 @@ class PrefixCache:
         for slot in self._slots:
             if slot.adapter == adapter:
                 slot.tokens, slot.num_computed_tokens = EMPTY, 0
+
+    def not_stored(self) -> Sequence[Slot]:
+        """Returns the free slots that were not offered to the cache on disk, latest used first."""
+        slots = [slot for slot in self._slots if not (slot.busy or slot.stored)]
+        return sorted(slots, key=lambda slot: -slot.last_used)
 
     def next_incomplete(self) -> Slot | None:
         """Returns the most recently used free slot with tokens that remain to be prefilled."""
@@ -157,6 +179,10 @@ class PrefixCache:
             if not slot.busy and slot.tokens.size > slot.num_computed_tokens
         ]
         return max(incomplete, key=lambda slot: slot.last_used, default=None)
+
+    def _find(self, tokens: Tokens, adapter: Hashable, num_cached: int) -> StoredPrefix | None:
+        """Returns a stored prefix that is worth reading, if there is one."""
+        return self._find_stored and self._find_stored(tokens, adapter, num_cached)
 
     @staticmethod
     def _oldest_but(source: Slot, free: list[Slot]) -> Slot:

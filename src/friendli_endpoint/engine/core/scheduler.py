@@ -6,19 +6,21 @@ first. A request's prompt is prefilled once, in chunks, in the slot of its first
 from the longest cached prefix. The other choices copy it; those that find no free slot wait, ahead
 of all later requests.
 
-A step consists of some chunks of prompts, and one token of every running choice. Chunks have a
-minimum size unless the prompt is shorter: `engine/llama/kernels.py` explains why outputs depend on
-it.
+A step consists of some chunks of prompts, and one token of every running choice. `chunking.py`
+limits the chunks. They have a minimum size unless the prompt is shorter: `engine/llama/kernels.py`
+explains why outputs depend on it.
 """
 
-from collections import deque
+from collections import abc, deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from friendli_endpoint.engine.core.backend import SlotId, Tokens
-from friendli_endpoint.engine.core.prefix_cache import PrefixCache, Slot
+from friendli_endpoint.engine.core.chunking import ChunkPolicy
+from friendli_endpoint.engine.core.disk.store import StoredPrefix
+from friendli_endpoint.engine.core.prefix_cache import FindStored, PrefixCache, Slot, SlotClaim
 from friendli_endpoint.engine.core.sequence import Sequence, SequenceGroup, Status
 
 __all__ = ["Placement", "PrefillChunk", "Scheduler", "Step"]
@@ -33,8 +35,9 @@ class PrefillChunk:
 
     Attributes:
         slot: The slot.
-        source: The slot to copy the first `start` tokens from before; None if `slot` contains them
-            already. In either case, the slot is then truncated to `start` tokens.
+        source: The slot to copy the first `start` tokens from before, if any. In either case, the
+            slot is then truncated to `start` tokens.
+        stored: The first `start` tokens, to restore in the slot before, if they were on disk.
         tokens: The tokens of the chunk, shape (count,).
         start: Number of tokens in the slot before the chunk.
         adapter: The adapter, or None for the base model.
@@ -44,6 +47,7 @@ class PrefillChunk:
 
     slot: SlotId
     source: SlotId | None
+    stored: StoredPrefix | None
     tokens: Tokens
     start: int
     adapter: Hashable
@@ -86,37 +90,40 @@ class Scheduler:
 
     Args:
         num_slots: Maximum number of running sequences, at least 1.
-        chunk_tokens: Maximum number of prompt tokens in a step while choices are running; it bounds
-            the time between two of their tokens.
-        idle_chunk_tokens: Maximum number of prompt tokens in a step while no choice is running.
+        step_tokens: Maximum number of tokens in a step while choices are running and prompts are
+            not behind (see `ChunkPolicy`); it bounds the time between two tokens of a choice.
+        max_chunk_tokens: Maximum number of prompt tokens in a step.
         min_chunk_tokens: Minimum number of tokens of a chunk, at least 2; a shorter prompt is one
             chunk.
         batch_invariant_positions: Number of leading positions where generated tokens count as
             computed, like prompt tokens (see `Backend.batch_invariant_positions`).
+        find_stored: Finds prefixes on disk.
     """
 
     def __init__(
         self,
         num_slots: int,
-        chunk_tokens: int,
-        idle_chunk_tokens: int,
+        step_tokens: int,
+        max_chunk_tokens: int,
         min_chunk_tokens: int = 2,
         batch_invariant_positions: int = 0,
+        find_stored: FindStored | None = None,
     ) -> None:
         if (
             num_slots < 1
             or min_chunk_tokens < 2
-            or not 2 * min_chunk_tokens - 1 <= chunk_tokens <= idle_chunk_tokens
+            or not 2 * min_chunk_tokens - 1 <= step_tokens <= max_chunk_tokens
         ):
             raise ValueError(
-                "`num_slots` must be at least 1, `min_chunk_tokens` at least 2, `chunk_tokens` at "
-                "least 2 * `min_chunk_tokens` - 1, and `idle_chunk_tokens` at least `chunk_tokens`"
+                "`num_slots` must be at least 1, `min_chunk_tokens` at least 2, `step_tokens` at "
+                "least 2 * `min_chunk_tokens` - 1, and `max_chunk_tokens` at least `step_tokens`"
             )
-        self._chunk_tokens = chunk_tokens
-        self._idle_chunk_tokens = idle_chunk_tokens
+        self._chunks = ChunkPolicy(step_tokens, max_chunk_tokens, 2 * min_chunk_tokens - 1)
+        self._behind = 0
         self._min_chunk_tokens = min_chunk_tokens
         self._batch_invariant_positions = batch_invariant_positions
-        self._cache = PrefixCache(num_slots, min_chunk_tokens)
+        self._find_stored = find_stored
+        self._cache = PrefixCache(num_slots, min_chunk_tokens, find_stored)
         self._waiting: deque[SequenceGroup] = deque()
         self._prefilling: SequenceGroup | None = None
         self._placing: SequenceGroup | None = None
@@ -160,13 +167,15 @@ class Scheduler:
         The caller carries it out, and calls `finish` and `remove` for sequences that end.
         """
         work: list[PrefillChunk | Placement] = list(self._place())
-        limit = budget = self._chunk_tokens if self._running else self._idle_chunk_tokens
+        limit = budget = self._chunks.limit(len(self._running), self._behind)
         while self._placing is None and (chunk := self._next_chunk(budget, budget < limit)):
             work.append(chunk)
             budget -= len(chunk.tokens)
             if chunk.group is not None and chunk.is_last:
                 work.append(self._start(chunk.group))
                 work.extend(self._place())
+        is_behind = self._prefilling or (self._waiting and self._cache.has_free_slot)
+        self._behind = self._behind + limit - budget + len(self._running) if is_behind else 0
         return Step(tuple(work), tuple(_slot_of(sequence).number for sequence in self._running))
 
     def schedule_idle(self) -> PrefillChunk | None:
@@ -177,12 +186,16 @@ class Scheduler:
         slot = self._cache.next_incomplete()
         while slot is not None:
             remaining = slot.tokens.size - slot.num_computed_tokens
-            size = self._chunk_size(self._chunk_tokens, remaining)
+            size = self._chunk_size(self._chunks.step_tokens, remaining)
             if min(slot.num_computed_tokens, size) >= self._min_chunk_tokens:
                 return self._advance(slot, size, None, None)
             self._cache.release(slot)
             slot = self._cache.next_incomplete()
         return None
+
+    def not_stored(self) -> abc.Sequence[Slot]:
+        """Returns the free slots that were not offered to the cache on disk, latest used first."""
+        return self._cache.not_stored()
 
     def finish(self, sequence: Sequence, generated: list[int] | None = None) -> None:
         """Ends a sequence and frees its slot.
@@ -219,7 +232,8 @@ class Scheduler:
 
     def restart(self) -> None:
         """Empties all slots, and queues all requests again; none may have output."""
-        self._cache = PrefixCache(len(list(self._cache)), self._min_chunk_tokens)
+        num_slots = len(list(self._cache))
+        self._cache = PrefixCache(num_slots, self._min_chunk_tokens, self._find_stored)
         self._prefilling = self._placing = None
         self._running.clear()
         self._waiting = deque(sorted(self._groups.values(), key=_is_new))
@@ -267,23 +281,24 @@ class Scheduler:
             budget: Maximum number of tokens.
             has_chunks: Whether the step has chunks already, so that a small one can wait.
         """
-        source = None
+        claim = None
         if self._prefilling is None and self._waiting and budget >= MIN_CHUNK_TOKENS * has_chunks:
-            source = self._begin(self._waiting[0])
+            claim = self._begin(self._waiting[0])
         group = self._prefilling
         if group is None:
             return None
+        fills_slot = claim is not None and (claim.source or claim.stored) is not None
         slot = _slot_of(group.first)
         remaining = group.tokens.size - slot.num_computed_tokens
         size = self._chunk_size(budget, remaining)
-        if size < (min(remaining, MIN_CHUNK_TOKENS) if has_chunks and source is None else 1):
+        if size < (min(remaining, MIN_CHUNK_TOKENS) if has_chunks and not fills_slot else 1):
             return None
         if size == remaining:
             self._prefilling = None
-        return self._advance(slot, size, source, group)
+        return self._advance(slot, size, claim, group)
 
-    def _begin(self, group: SequenceGroup) -> SlotId | None:
-        """Begins the prefill of a request if a slot is free; returns the slot to copy from."""
+    def _begin(self, group: SequenceGroup) -> SlotClaim | None:
+        """Begins the prefill of a request if a slot is free; returns its claim of the slot."""
         max_cached = group.tokens.size - self._min_chunk_tokens
         claim = self._cache.claim(group.tokens, group.adapter, max_cached)
         if claim is None:
@@ -293,7 +308,7 @@ class Scheduler:
         group.num_attempts += 1
         group.num_cached_tokens = claim.num_cached_tokens
         group.first.status, group.first.slot = Status.PREFILLING, claim.slot
-        return claim.source.number if claim.source else None
+        return claim
 
     def _chunk_size(self, budget: int, remaining: int) -> int:
         """Returns the size of a chunk that leaves no tokens, or enough for another chunk."""
@@ -304,14 +319,22 @@ class Scheduler:
 
     @staticmethod
     def _advance(
-        slot: Slot, size: int, source: SlotId | None, group: SequenceGroup | None
+        slot: Slot, size: int, claim: SlotClaim | None, group: SequenceGroup | None
     ) -> PrefillChunk:
         """Counts the next tokens of a slot as computed, and returns their chunk."""
         start, end = slot.num_computed_tokens, slot.num_computed_tokens + size
         slot.num_computed_tokens = end
-        tokens = slot.tokens[start:end]
-        is_last = end == slot.tokens.size
-        return PrefillChunk(slot.number, source, tokens, start, slot.adapter, group, is_last)
+        source = claim.source.number if claim and claim.source else None
+        return PrefillChunk(
+            slot=slot.number,
+            source=source,
+            stored=claim.stored if claim else None,
+            tokens=slot.tokens[start:end],
+            start=start,
+            adapter=slot.adapter,
+            group=group,
+            is_last=end == slot.tokens.size,
+        )
 
 
 def _is_new(group: SequenceGroup) -> bool:

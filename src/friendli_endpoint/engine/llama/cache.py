@@ -15,15 +15,28 @@ from numpy.typing import NDArray
 
 from friendli_endpoint.engine.core.backend import MAX_RUN, Logits, SlotId, Tokens
 from friendli_endpoint.engine.llama.batches import contiguous_batches, group_by_length
-from friendli_endpoint.engine.llama.library import FLASH_ATTENTION_OFF, FLASH_ATTENTION_ON, Batch
+from friendli_endpoint.engine.llama.bindings import (
+    FLASH_ATTENTION_AUTO,
+    FLASH_ATTENTION_OFF,
+    FLASH_ATTENTION_ON,
+    Batch,
+)
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
 from friendli_endpoint.engine.llama.seq_ids import SeqId, SeqIdMap
+from friendli_endpoint.engine.llama.threads import BatchThreads
 from friendli_endpoint.engine.llama.values import State
 
 __all__ = ["DecodeError", "KVCache"]
 
 MAX_MOVED_BYTES = 1 << 30
 """Maximum size in bytes of the KV caches that are copied while two sequences swap their ids."""
+
+
+_FLASH_ATTENTION = {
+    None: FLASH_ATTENTION_AUTO,
+    False: FLASH_ATTENTION_OFF,
+    True: FLASH_ATTENTION_ON,
+}
 
 
 class DecodeError(Exception):
@@ -39,8 +52,8 @@ class KVCache:
         model: The weights; must outlive the cache.
         sequences: Number of sequences.
         context: Capacity of each sequence, in tokens.
-        threads: Number of compute threads.
-        flash: Whether to use llama.cpp's flash attention.
+        threads: Number of compute threads: the same for every batch, or chosen for each.
+        flash: Whether to use llama.cpp's flash attention; None where the device supports it.
         max_batch: Maximum number of tokens in a batch.
 
     Raises:
@@ -52,8 +65,8 @@ class KVCache:
         model: LlamaModel,
         sequences: int,
         context: int,
-        threads: int,
-        flash: bool,
+        threads: int | BatchThreads,
+        flash: bool | None,
         max_batch: int,
     ) -> None:
         library = self._library = model.library
@@ -62,8 +75,10 @@ class KVCache:
         params.n_seq_max = sequences
         params.n_batch = params.n_ubatch = max_batch
         params.n_outputs_max = max(sequences, MAX_RUN)
-        params.n_threads = params.n_threads_batch = threads
-        params.flash_attn_type = FLASH_ATTENTION_ON if flash else FLASH_ATTENTION_OFF
+        self._threads = threads if isinstance(threads, BatchThreads) else None
+        max_threads = threads.max_threads if isinstance(threads, BatchThreads) else threads
+        params.n_threads = params.n_threads_batch = max_threads
+        params.flash_attn_type = _FLASH_ATTENTION[flash]
         params.kv_unified = False
         pointer = library.llama_init_from_model(model.pointer, params)
         if not pointer:
@@ -74,6 +89,7 @@ class KVCache:
         self._pointer: int = pointer
         self._adapters: tuple[int, ...] = ()
         bytes_per_token = max(1, model.kv_bytes_per_token)
+        self._bytes_per_token, self._weight_bytes = bytes_per_token, model.weight_bytes
         self._pass_cost = model.weight_bytes / bytes_per_token / 2
         self._seq_ids = SeqIdMap(sequences, self._pass_cost, MAX_MOVED_BYTES / bytes_per_token)
         self._buffers = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
@@ -307,6 +323,19 @@ class KVCache:
         self._batch_positions[:count] = positions
         self._batch_outputs[:count] = outputs
         self._batch.n_tokens = count
-        result: int = self._library.llama_decode(self._pointer, self._batch)
+        result = self._compute(positions)
         if result != 0:
             raise DecodeError(f"llama_decode returned {result} for a batch of {count} tokens")
+
+    def _compute(self, positions: Sequence[int] | Tokens) -> int:
+        """Computes the batch with as many threads as pay; returns the result of `llama_decode`."""
+        library, pointer = self._library, self._pointer
+        if self._threads is None:
+            return int(library.llama_decode(pointer, self._batch))
+        work = len(positions) * self._weight_bytes + int(np.sum(positions)) * self._bytes_per_token
+        number = self._threads.begin(work)
+        library.llama_set_n_threads(pointer, number, number)
+        try:
+            return int(library.llama_decode(pointer, self._batch))
+        finally:
+            self._threads.end()

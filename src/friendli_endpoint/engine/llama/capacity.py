@@ -1,12 +1,11 @@
 """Number of sequences and context length that fit into memory."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from friendli_endpoint.files import format_size
 
-__all__ = ["EngineCapacity", "available_memory", "available_threads", "fit", "high_water_mark"]
+__all__ = ["EngineCapacity", "available_memory", "fit", "high_water_mark"]
 
 _SHARE = 0.8
 """Fraction of the free memory for KV caches; the rest is for buffers and other processes."""
@@ -102,12 +101,6 @@ def available_memory() -> int | None:
     """Returns the free memory in bytes: the minimum of /proc/meminfo and the cgroup; or None."""
     limits = [limit for limit in (_free_by_kernel(), _free_by_cgroup()) if limit is not None]
     return min(limits, default=None)
-
-
-def available_threads() -> int:
-    """Returns the number of processors that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _free_by_kernel() -> int | None:

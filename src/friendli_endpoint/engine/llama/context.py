@@ -14,19 +14,33 @@ In the flash cache, the bits of flash attention do not depend on the batch. llam
 prompt chunks in tiles from 64 tokens on, so chunks are smaller there. It divides the positions of a
 single token among threads from 512 positions on, so the cache is smaller than that. So in the flash
 cache, decoded tokens have the bits of prefilled ones, if the types of the weights allow it.
+
+Other devices than processors were not measured. With them, there is only the main cache, and
+llama.cpp chooses the attention.
 """
 
 import logging
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from friendli_endpoint.engine.core.backend import AdapterError, Logits, SlotId, Tokens
+from friendli_endpoint.engine.core.backend import (
+    AdapterError,
+    Block,
+    BlockFormat,
+    Logits,
+    SavedBlocks,
+    SlotId,
+    Tokens,
+)
+from friendli_endpoint.engine.llama.blocks import BlockCodec
 from friendli_endpoint.engine.llama.cache import DecodeError, KVCache
 from friendli_endpoint.engine.llama.kernels import MIN_SEQUENCES_WITH_LORA
 from friendli_endpoint.engine.llama.model import LlamaModel, ModelError
+from friendli_endpoint.engine.llama.threads import BatchThreads
 from friendli_endpoint.engine.llama.values import transpose_values
 
 __all__ = ["FLASH_CACHE_TOKENS", "DecodeError", "LlamaContext"]
@@ -56,20 +70,26 @@ class LlamaContext:
         model: The weights; must outlive the context.
         sequences: Number of slots.
         context: Capacity of each slot, in tokens.
-        threads: Number of compute threads.
+        threads: Number of compute threads: the same for every batch, or chosen for each.
 
     Raises:
         ModelError: There is not enough memory.
     """
 
-    def __init__(self, model: LlamaModel, sequences: int, context: int, threads: int) -> None:
+    def __init__(
+        self, model: LlamaModel, sequences: int, context: int, threads: int | BatchThreads
+    ) -> None:
         self._model = model
         self._adapters_to_free: set[int] = set()
-        self._main_cache = KVCache(model, sequences, context, threads, False, MICRO_BATCH)
+        flash = False if model.on_cpu else None
+        self._main_cache = KVCache(model, sequences, context, threads, flash, MICRO_BATCH)
         self._flash_cache: KVCache | None = None
         self._cache_of = [self._main_cache] * sequences
-        if model.has_windows:
-            return  # a moved sequence would lack the positions that left the windows
+        self._codec: BlockCodec | None = None
+        # A moved sequence would lack the positions that left the windows.
+        if model.has_windows or not model.on_cpu:
+            return
+        self._codec = _block_codec(self._main_cache)
         try:
             max_batch = max(sequences, MAX_FLASH_CHUNK + 1)
             self._flash_cache = KVCache(
@@ -93,6 +113,16 @@ class LlamaContext:
         can_pad = len(self._cache_of) > 1
         invariant = self.flash and self._model.kernels.max_sequences is None and can_pad
         return FLASH_POSITIONS if invariant else 0
+
+    @property
+    def block_format(self) -> BlockFormat | None:
+        """Format of saved blocks.
+
+        It is None for models with sliding windows, as a saved state lacks the positions that left
+        the windows, for models whose states have an unknown layout, and with a GPU, whose bits
+        depend on the batches.
+        """
+        return None if self._codec is None else self._codec.format
 
     @property
     def flash(self) -> bool:
@@ -210,6 +240,27 @@ class LlamaContext:
         """Removes the cached tokens of a sequence from position `length` on."""
         self._cache_of[slot].truncate(slot, length)
 
+    def save(self, slot: SlotId) -> SavedBlocks:
+        """Returns a function that returns the blocks of a sequence by their index."""
+        assert self._codec is not None
+        cache = self._cache_of[slot]
+        state = cache.save(slot)
+        if cache is self._flash_cache:
+            state = transpose_values(state)
+        return partial(self._codec.split, state)
+
+    def restore(self, slot: SlotId, blocks: Sequence[Block]) -> None:
+        """Replaces a sequence by saved blocks.
+
+        Raises:
+            DecodeError: llama.cpp rejects the state.
+        """
+        assert self._codec is not None
+        if self._flash_cache is not None:
+            self._flash_cache.truncate(slot, 0)
+        self._main_cache.restore(self._codec.join(blocks), slot)
+        self._cache_of[slot] = self._main_cache
+
     def load_adapter(self, path: Path) -> int:
         """Loads a LoRA adapter for this model.
 
@@ -302,6 +353,19 @@ class LlamaContext:
             for adapter in self._adapters_to_free - used:
                 self._model.free_adapter(adapter)
             self._adapters_to_free &= used
+
+
+def _block_codec(cache: KVCache) -> BlockCodec | None:
+    """Returns a codec for the states of a cache, or None if their layout is unknown."""
+    slot = SlotId(0)
+    cache.append(slot, [0, 0], 0, False)
+    try:
+        return BlockCodec(cache.save(slot))
+    except ValueError as error:
+        log.info("prefixes cannot be saved: %s", error)
+        return None
+    finally:
+        cache.truncate(slot, 0)
 
 
 def _states_are_convertible(first: KVCache, second: KVCache) -> bool:

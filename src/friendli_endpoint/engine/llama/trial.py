@@ -1,6 +1,7 @@
 """Program that tries a model and its adapters, in a process that a damaged file may crash.
 
-    python -m friendli_endpoint.engine.llama.trial MODEL [ADAPTER...]
+    python -m friendli_endpoint.engine.llama.trial
+        [--library PATH] [--gpu-layers N] MODEL [ADAPTER...]
 
 llama.cpp aborts its process on many damaged files, for some only at the first computation. So this
 program opens the model, memory-mapped and without repacking, and computes a few tokens of two
@@ -10,13 +11,14 @@ why. Allocations that fail are reported on standard error at once, as llama.cpp 
 standard input is a pipe, the process exits when the other end is closed.
 """
 
+import argparse
 import contextlib
 import logging
 import os
 import stat
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,17 +43,22 @@ CONTEXT, MAX_BATCH = 256, 64
 SLOTS = SlotId(0), SlotId(1)
 
 
-def main(paths: Iterable[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Tries a model, or adapters for it, and returns the exit code.
 
     Args:
-        paths: The path of the model, then those of the adapters.
+        arguments: The command line of this program.
     """
     _exit_with_parent()
     _set_process_limits()
-    model, *adapters = map(Path, paths)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--library", type=Path)
+    parser.add_argument("--gpu-layers", type=int, default=0)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("adapters", type=Path, nargs="*")
+    given = parser.parse_args(arguments)
     try:
-        _try(model, adapters)
+        _try(given.library, given.gpu_layers, given.model, given.adapters)
     except MemoryError:
         print("MemoryError", file=sys.stderr, flush=True)
         return 1
@@ -61,11 +68,11 @@ def main(paths: Iterable[str]) -> int:
     return 0
 
 
-def _try(path: Path, adapters: Iterable[Path]) -> None:
+def _try(library_path: Path | None, gpu_layers: int, path: Path, adapters: Iterable[Path]) -> None:
     print(path, flush=True)
-    library = load(find_library())
+    library = load(find_library(library_path), gpu=gpu_layers > 0)
     _report_failed_allocations()
-    model = LlamaModel(library, path, split_q4_1=False, repack=False)
+    model = LlamaModel(library, path, split_q4_1=False, repack=False, gpu_layers=gpu_layers)
     if model.train_context < 1:
         raise ModelError(f"{path} has an invalid context length of {model.train_context} tokens")
     tokens = LlamaVocabulary(model).tokenize(TEXT, special=True) or [0]
@@ -78,14 +85,14 @@ def _try(path: Path, adapters: Iterable[Path]) -> None:
 
 
 def _compute(model: LlamaModel, path: Path, tokens: list[int], adapters: tuple[int, ...]) -> None:
-    """Prefills two prompts and decodes a token of both, with and without flash attention.
+    """Prefills two prompts and decodes a token of both, with each kind of attention that is used.
 
     The longer prompt is prefilled only without, because both multiply the same matrices.
 
     Raises:
         ModelError: There is not enough memory, or the logits are not finite.
     """
-    for flash in [False] if model.has_windows else [False, True]:
+    for flash in [None] if not model.on_cpu else [False] if model.has_windows else [False, True]:
         cache = KVCache(model, len(SLOTS), CONTEXT, 1, flash, MAX_BATCH)
         cache.set_adapters(adapters)
         prompts = tokens[:2] if flash else tokens, tokens[:2]

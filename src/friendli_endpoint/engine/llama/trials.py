@@ -18,6 +18,7 @@ from friendli_endpoint.engine.llama.gguf.lora_file import (
     read_base_model,
 )
 from friendli_endpoint.engine.llama.gguf.reading import GgufError, read_header
+from friendli_endpoint.engine.llama.library import find_library
 from friendli_endpoint.engine.llama.model import ModelError
 from friendli_endpoint.files import private_copy
 from friendli_endpoint.generation import draining_error
@@ -43,13 +44,25 @@ _FAULT = re.compile(r"\.\w+:\d+: (?P<ggml>.+)|what\(\): +(?P<cpp>.+)")
 
 
 class Trials:
-    """Decides whether the engine may open a file; thread-safe."""
+    """Decides whether the engine may open a file; thread-safe.
 
-    def __init__(self) -> None:
+    If it is pickled, the copy has the same arguments, and trials of its own.
+
+    Args:
+        library: As for `find_library`.
+        gpu_layers: As for `LlamaModel`.
+    """
+
+    def __init__(self, library: Path | None = None, gpu_layers: int = 0) -> None:
+        self._library = library
+        self._gpu_layers = gpu_layers
         self._running: set[subprocess.Popen[str]] = set()
         self._bases: dict[Path, BaseModel] = {}
         self._lock = threading.Lock()
         self._closed = False
+
+    def __reduce__(self) -> tuple[type["Trials"], tuple[Path | None, int]]:
+        return Trials, (self._library, self._gpu_layers)
 
     def try_model(self, path: Path) -> None:
         """Checks the header of a model file, and computes a few tokens in a separate process.
@@ -161,10 +174,12 @@ class Trials:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("FRIENDLI_")
         }
+        library = str(find_library(self._library))
+        flags = ["--library", library, "--gpu-layers", str(self._gpu_layers), "--"]
         with self._lock:
             self._check_open()
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", PROGRAM, *paths],
+                [sys.executable, "-P", "-m", PROGRAM, *flags, *paths],
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -10,13 +10,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["State", "transpose_values"]
+__all__ = ["CELL_WORDS", "State", "StateReader", "transpose_values"]
 
 State: TypeAlias = NDArray[np.uint8]
 """State of a sequence as llama.cpp saves it: bytes of shape (size,)."""
 
 _MAGIC = 0xAF143CD8
-_CELL = 3
+CELL_WORDS = 3
 """32-bit words of a cell: its position, the number of its sequences (1), and the sequence id."""
 
 
@@ -32,14 +32,9 @@ def transpose_values(state: State) -> State:
     Raises:
         ValueError: The state is truncated or has an unknown layout.
     """
-    reader = _Reader(state)
-    magic, _sequence, streams = reader.words(3)
-    if magic != _MAGIC:
-        raise ValueError("the state does not begin with the magic number")
-    cells = 0
-    while not cells and streams:
-        (cells,), streams = reader.words(1), streams - 1
-    reader.skip(4 * _CELL * cells)
+    reader = StateReader(state)
+    cells, streams = reader.cells()
+    reader.skip(4 * CELL_WORDS * cells)
     result = state.copy()
     flag_offset = reader.offset
     transposed, layers, *_ = reader.words(4)
@@ -58,24 +53,43 @@ def transpose_values(state: State) -> State:
     return np.concatenate(parts)
 
 
-class _Reader:
-    """Reads a state from its start to its end; raises ValueError beyond the end."""
+class StateReader:
+    """Reads a state from its start to its end; raises ValueError beyond the end.
+
+    Args:
+        state: The state.
+
+    Attributes:
+        offset: Number of bytes that were read.
+    """
 
     def __init__(self, state: State) -> None:
         self.offset = 0
         self._state = state
 
+    def cells(self) -> tuple[int, int]:
+        """Reads up to the cells; returns their number, and that of the streams after them."""
+        magic, _sequence, streams = self.words(3)
+        if magic != _MAGIC:
+            raise ValueError("the state does not begin with the magic number")
+        cells = 0
+        while not cells and streams:
+            (cells,), streams = self.words(1), streams - 1
+        return cells, streams
+
     def skip(self, size: int) -> State:
+        """Reads bytes."""
         start, self.offset = self.offset, self.offset + size
         if self.offset > len(self._state):
             raise ValueError("the state is truncated")
         return self._state[start : self.offset]
 
     def words(self, count: int) -> list[int]:
+        """Reads 32-bit words."""
         return [int(word) for word in np.frombuffer(self.skip(4 * count), "<u4")]
 
 
-def _values(reader: _Reader, cells: int, transposed: bool) -> list[State]:
+def _values(reader: StateReader, cells: int, transposed: bool) -> list[State]:
     """Reads the values of a layer; returns their header and the values, transposed."""
     kind, *shape = reader.words(3)
     size, width = shape if transposed else (2, shape[0] // 2)

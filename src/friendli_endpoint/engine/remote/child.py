@@ -1,38 +1,38 @@
-"""The process of one engine: opens it, and runs the orders that come over a socket.
+"""The process of one engine: opens it, and runs the orders that come over sockets.
 
 The first two frames are pickles of the process that started this one: its module path, and the
 `ChildSetup`. All others are messages. The process ends when the other end of its socket is closed.
+Endpoints on other machines connect by TCP, if the setup says so.
 SIGINT and SIGTERM, which may go to a whole group of processes, do not end it, so that the front can
-finish its requests.
+finish its requests. Nor does SIGHUP, which it gets if the front ends while it is stopped: it has to
+remove its temporary files.
 """
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
 import pickle
 import select
+import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 from friendli_endpoint.engine.remote.connection import EngineConnection, new_event_loop
-from friendli_endpoint.engine.remote.serving import EngineServer, FrameLogHandler, FrameOutbox
+from friendli_endpoint.engine.remote.fronts import Fronts, outbox_of
+from friendli_endpoint.engine.remote.serving import FrameLogHandler, FrameOutbox
 from friendli_endpoint.engine.remote.wire import (
-    FROM_ENGINE,
     TO_ENGINE,
     Opened,
     OpeningFailed,
     Pulse,
     ToEngine,
     WireError,
-    encode,
 )
 from friendli_endpoint.generation import (
     Engine,
@@ -49,6 +49,9 @@ from friendli_endpoint.workers.frames import receive
 __all__ = ["ChildSetup", "EngineOpener", "main"]
 
 log = logging.getLogger("friendli_endpoint.engine")
+
+MAX_REMOVALS = 100
+"""Maximum number of times that the temporary files are removed, if others are written meanwhile."""
 
 MakeGuides: TypeAlias = Callable[[Vocabulary], GuideMaker]
 
@@ -69,6 +72,7 @@ class ChildSetup:
         guides: Makes the `GuideMaker` for a vocabulary.
         pulse_seconds: Interval in seconds at which the process sends a sign of life.
         log_level: Minimum level of the log lines that it sends.
+        host: Address on which the engine accepts connections of endpoints; None for none.
         card: Card of an engine with the capacity that this one must have, or None.
     """
 
@@ -76,15 +80,21 @@ class ChildSetup:
     guides: MakeGuides
     pulse_seconds: float
     log_level: int
+    host: str | None = None
     card: ModelCard | None = None
 
 
-def main(descriptor: int) -> None:
-    """Serves the socket that is open as a descriptor, until it is closed."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+def main(descriptor: int, folder: str) -> None:
+    """Serves a socket until it is closed.
+
+    Args:
+        descriptor: Descriptor of the socket.
+        folder: Folder of the process's temporary files, which is removed at the end.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     connection = socket.socket(fileno=descriptor)
-    watch = threading.Thread(target=_end_with, args=[descriptor], name="front", daemon=True)
+    watch = threading.Thread(target=_end_with, args=[descriptor, folder], name="front", daemon=True)
     watch.start()
     try:
         sys.path = pickle.loads(receive(connection))
@@ -94,16 +104,26 @@ def main(descriptor: int) -> None:
     except EOFError:
         pass
     finally:
-        os._exit(0)  # frees nothing, as the engine's thread may still compute
+        _end(folder)
 
 
-def _end_with(descriptor: int) -> None:
+def _end_with(descriptor: int, folder: str) -> None:
     """Ends the process when the other end of a socket is closed, whatever else it does."""
     poll = select.poll()
     poll.register(descriptor, 0)  # a hang-up is always reported
     poll.poll()
-    with contextlib.suppress(OSError):  # it has files, which the front removes unless it was killed
-        os.rmdir(tempfile.gettempdir())
+    _end(folder)
+
+
+def _end(folder: str) -> NoReturn:
+    """Removes the temporary files, as the front may have been killed, and ends the process.
+
+    It frees nothing else, because the engine's thread may still compute.
+    """
+    for _ in range(MAX_REMOVALS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.exists(folder):
+            break
     os._exit(0)
 
 
@@ -115,34 +135,53 @@ async def _serve(connection: socket.socket, setup: ChildSetup) -> None:
         if not ended.done():
             ended.set_result(None)
 
-    front = EngineConnection(TO_ENGINE, _reject, end)
+    keeper = EngineConnection(TO_ENGINE, _reject, end)
     connection.setblocking(False)
-    await loop.create_connection(lambda: front, sock=connection)
-    outbox = FrameOutbox(lambda messages: front.send(encode(FROM_ENGINE, messages)))
+    await loop.create_connection(lambda: keeper, sock=connection)
+    outbox = outbox_of(keeper)
+    fronts = Fronts(outbox)
     logging.basicConfig(level=setup.log_level, handlers=[FrameLogHandler(outbox)])
-    opening = asyncio.create_task(_open(setup, outbox))
+    opening = asyncio.create_task(_open(setup, fronts.report, outbox))
     while not opening.done():
         outbox.put(Pulse(True, 0.0))
         await asyncio.wait({opening}, timeout=setup.pulse_seconds)
     engine = opening.result()
     if engine is not None:
-        server = EngineServer(engine, outbox, end)
-        front.on_messages = server.receive
+        leaving = asyncio.Event()
+        server = fronts.serve(
+            engine, outbox, on_close=end, on_leave=leaving.set, is_front=setup.host is None
+        )
+        keeper.on_messages = server.receive
+        if setup.host is not None:
+            outbox.put(await fronts.listen(setup.host, engine))
         outbox.put(Opened(engine.card))
+        departure = asyncio.create_task(_leave(fronts, leaving, end))
         while not ended.done():
-            outbox.put(server.pulse())
+            fronts.put(server.pulse())
             await asyncio.wait({ended}, timeout=setup.pulse_seconds)
+        departure.cancel()
     await ended
+    if engine is not None:
+        await engine.aclose()
+
+
+async def _leave(fronts: Fronts, leaving: asyncio.Event, end: Callable[[], None]) -> None:
+    """Ends the process when it may leave and has finished its requests."""
+    await leaving.wait()
+    await fronts.leave()
+    end()
 
 
 def _reject(_messages: tuple[ToEngine, ...]) -> None:
     raise WireError("a message came before the engine was opened")
 
 
-async def _open(setup: ChildSetup, outbox: FrameOutbox) -> Engine | None:
+async def _open(
+    setup: ChildSetup, report: Callable[[StepReport], None], outbox: FrameOutbox
+) -> Engine | None:
     """Opens the engine; reports why it cannot be opened."""
     try:
-        engine = await asyncio.to_thread(setup.open, setup.guides, outbox.report, setup.card)
+        engine = await asyncio.to_thread(setup.open, setup.guides, report, setup.card)
     except (StartError, RequestError) as error:
         outbox.put(OpeningFailed(reason_of(error)))
         return None

@@ -32,6 +32,7 @@ class EngineConnection(asyncio.Protocol, Generic[T]):
         codec: Codec of the messages that are received.
         on_messages: Called with the messages of each frame. If it raises, the connection is closed.
         on_lost: Called once when the connection has ended, with the error that ended it, if any.
+        secret: Bytes that are sent before the greeting.
 
     Attributes:
         on_messages: As given; may be replaced.
@@ -42,17 +43,19 @@ class EngineConnection(asyncio.Protocol, Generic[T]):
         codec: Codec[tuple[T, ...]],
         on_messages: Callable[[tuple[T, ...]], None],
         on_lost: Callable[[Exception | None], None],
+        secret: bytes = b"",
     ) -> None:
         self._reader = FrameReader(codec)
         self.on_messages = on_messages
         self._on_lost = on_lost
+        self._secret = secret
         self._transport: asyncio.Transport | None = None
         self._error: Exception | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Implements `asyncio.Protocol`."""
         self._transport = cast(asyncio.Transport, transport)
-        self.send(hello())
+        self.send(self._secret + hello())
 
     def data_received(self, data: bytes) -> None:
         """Implements `asyncio.Protocol`."""

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from friendli_endpoint.engine.remote.affinity import Affinity
-from friendli_endpoint.engine.remote.fleet_adapters import FleetAdapter, FleetAdapters
-from friendli_endpoint.engine.remote.inbox import Delivery, Inbox, deliver
+from friendli_endpoint.engine.remote.entries import Entries, Entry
+from friendli_endpoint.engine.remote.fleet_adapters import FleetAdapters
+from friendli_endpoint.engine.remote.inbox import Inbox
 from friendli_endpoint.engine.remote.member import Member
-from friendli_endpoint.engine.remote.replay import Replay, ReplayLog
+from friendli_endpoint.engine.remote.replay import ReplayLog
 from friendli_endpoint.engine.remote.suspects import Death
 from friendli_endpoint.engine.remote.wire import (
     Accepted,
@@ -39,38 +40,11 @@ HOLD_SECONDS = 60.0
 """Seconds without an engine after which new requests do not wait for one."""
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
-    """A request that has not ended.
-
-    Attributes:
-        request: The request, with the engines' name of its adapter.
-        inbox: Receives its events.
-        adapter: The adapter that it uses, or None.
-        replay: Its replay.
-        number: Number of its present submission; 0 while it waits.
-        member: The engine that has it, or None while it waits.
-        is_accepted: Whether the caller knows that it is accepted.
-        has_failed: Whether an engine that was not lost has failed it.
-        full: Engines whose queue was full.
-    """
-
-    request: GenerationRequest
-    inbox: Inbox
-    adapter: FleetAdapter | None
-    replay: Replay
-    number: int = 0
-    member: Member | None = None
-    is_accepted: bool = False
-    has_failed: bool = False
-    full: set[Member] = field(default_factory=set)
-
-
 class Dispatcher:
     """Gives requests to engines; used on one event loop.
 
     Args:
-        members: The engines.
+        members: The engines; a view that may change.
         adapters: Their adapters.
         deterministic: Whether all engines give the same answer to the same request.
         clock: Returns the time in seconds.
@@ -89,30 +63,25 @@ class Dispatcher:
         self._clock = clock
         self._affinity = Affinity()
         self._log = ReplayLog(deterministic=deterministic)
-        self._by_id: dict[str, Entry] = {}
-        self._by_replay: dict[Replay, Entry] = {}
-        self._by_number: dict[int, Entry] = {}
-        self._num_submissions = 0
-        self._num_waiting = 0
+        self._entries = Entries(adapters, self._log, clock)
         self._unserved_since: float | None = None
         self._closed = False
-        self._deliveries: list[tuple[Inbox, Delivery]] = []
 
     def submit(self, request: GenerationRequest, inbox: Inbox) -> None:
         """Adds a request; its inbox learns whether it is accepted."""
         try:
             self._add(request, inbox)
         except RequestError as error:
-            self._deliveries.append((inbox, error))
-        self._flush()
+            self._entries.tell(inbox, error)
+        self._entries.flush()
 
     def cancel(self, request_id: str) -> None:
         """Removes a request, because its caller has left."""
-        entry = self._by_id.get(request_id)
+        entry = self._entries.with_id(request_id)
         if entry is not None:
             if entry.member is not None:
                 entry.member.send(Cancel(entry.number))
-            self._remove(entry)
+            self._entries.remove(entry)
             self.dispatch()
 
     def receive(self, member: Member, messages: Sequence[FromEngine]) -> None:
@@ -120,16 +89,16 @@ class Dispatcher:
         for message in messages:
             match message:
                 case EventBatch(number, events):
-                    if (entry := self._by_number.get(number)) is not None:
+                    if (entry := self._entries.on(member, number)) is not None:
                         self._tell(entry, member, events)
                 case Accepted(number):
-                    if (entry := self._by_number.get(number)) is not None:
-                        self._accept(entry)
+                    if (entry := self._entries.on(member, number)) is not None:
+                        self._entries.accept(entry)
                 case Rejected(number, error):
-                    if (entry := self._by_number.get(number)) is not None:
+                    if (entry := self._entries.on(member, number)) is not None:
                         self._reject(entry, member, error)
                 case Failed(number, failure):
-                    if (entry := self._by_number.get(number)) is not None:
+                    if (entry := self._entries.on(member, number)) is not None:
                         self._fail(entry, member, failure)
                 case _:
                     pass
@@ -143,35 +112,35 @@ class Dispatcher:
         lost = self._log.on(member.life)
         failures = self._log.lose(member.life, death, self._clock(), places)
         for replay in lost:
-            self._detach(self._by_replay[replay])
+            self._entries.detach(self._entries.of(replay))
         for replay, error in failures:
-            self._end(self._by_replay[replay], error)
+            self._entries.end(self._entries.of(replay), error)
         self.dispatch()
 
     def expire(self) -> None:
         """Ends requests that have waited too long for an engine."""
         for replay, error in self._log.expire(self._clock(), [m.life for m in self._ready]):
-            entry = self._by_replay[replay]
+            entry = self._entries.of(replay)
             if entry.member is not None:
                 entry.member.send(Cancel(entry.number))
-            self._end(entry, error)
-        self._flush()
+            self._entries.end(entry, error)
+        self._entries.flush()
 
     def dispatch(self) -> None:
         """Gives waiting requests to engines that are ready, as far as they may have them now."""
         if self._unserved_since is not None and self._ready:
             self._unserved_since = None
-        if self._num_waiting:
+        if self._entries.num_waiting:
             for replay in self._log.waiting:
-                self._give(self._by_replay[replay])
-        self._flush()
+                self._give(self._entries.of(replay))
+        self._entries.flush()
 
     def close(self, error: EngineError) -> None:
         """Ends all requests with an error, and rejects later ones."""
         self._closed = True
-        for entry in tuple(self._by_id.values()):
-            self._end(entry, error)
-        self._flush()
+        for entry in self._entries:
+            self._entries.end(entry, error)
+        self._entries.flush()
 
     @property
     def _ready(self) -> list[Member]:
@@ -184,29 +153,26 @@ class Dispatcher:
         if since is not None and self._clock() - since > HOLD_SECONDS:
             message = "no engine serves, as it cannot be started again; try again later"
             raise RequestError(message, status=503, code="engine_starting", retry_after=1)
-        if self._num_waiting >= MAX_HELD:
-            message = f"the queue is full: {self._num_waiting} requests are waiting"
+        if self._entries.num_waiting >= MAX_HELD:
+            message = f"the queue is full: {self._entries.num_waiting} requests are waiting"
             raise RequestError(message, status=429, code="queue_full", retry_after=1)
         adapter = None
         if request.adapter is not None:
             adapter = self._adapters.take(request.adapter)
             request = replace(request, adapter=adapter.name)
-        replay = self._log.accept(request, self._clock())
-        entry = Entry(request, inbox, adapter, replay)
-        self._by_id[request.request_id] = self._by_replay[replay] = entry
-        self._num_waiting += 1
+        entry = self._entries.add(request, inbox, adapter)
         self._give(entry)
-        if entry.member is None and request.request_id in self._by_id:
-            self._accept(entry)
+        if entry.member is None and entry in self._entries:
+            self._entries.accept(entry)
 
     def _give(self, entry: Entry) -> None:
         """Gives a waiting request to an engine, if one may have it now."""
         ready, adapter = self._ready, entry.adapter
         if adapter is not None:
             ready = [member for member in ready if adapter.name in member.adapters]
-            if not ready and all(member.is_ready for member in self._members):
+            if not ready and self._ready and all(m.is_ready for m in self._members):
                 message = "its adapter cannot be loaded again, after the engine was lost"
-                self._refuse(entry, RequestError(message, status=503, code="adapter_lost"))
+                self._entries.refuse(entry, RequestError(message, status=503, code="adapter_lost"))
                 return
         by_life: dict[Hashable, Member] = {
             member.life: member for member in ready if member not in entry.full
@@ -216,103 +182,45 @@ class Dispatcher:
             return
         member = self._affinity.choose(entry.request, [by_life[life] for life in lives])
         request = self._log.assign(entry.replay, member.life, self._clock())
-        self._num_submissions += 1
-        self._num_waiting -= 1
-        entry.number, entry.member = self._num_submissions, member
-        member.load += len(request.choices)
-        self._by_number[entry.number] = entry
+        self._entries.attach(entry, member)
         try:
             member.send(Submit(entry.number, request))
         except WireError as error:
-            self._refuse(entry, RequestError(str(error), status=413, code="body_too_large"))
-
-    def _accept(self, entry: Entry) -> None:
-        entry.full.clear()
-        if not entry.is_accepted:
-            entry.is_accepted = True
-            self._deliveries.append((entry.inbox, None))
+            self._entries.refuse(entry, RequestError(str(error), status=413, code="body_too_large"))
 
     def _tell(self, entry: Entry, member: Member, events: Sequence[Event]) -> None:
         try:
             for event in events:
                 for told in self._log.receive(entry.replay, member.life, event):
-                    self._deliveries.append((entry.inbox, told))
+                    self._entries.tell(entry.inbox, told)
         except EngineError as error:
             member.send(Cancel(entry.number))
-            self._end(entry, error)
+            self._entries.end(entry, error)
         else:
             if entry.replay.is_over:
-                self._remove(entry)
+                self._entries.remove(entry)
 
     def _reject(self, entry: Entry, member: Member, error: RequestError) -> None:
         """Tries another engine if the queue of this one is full, or if it cannot go on."""
-        if error.status == 429 and not entry.is_accepted:
+        if error.status == 429 and entry.is_accepted:
+            self._entries.release(entry, member)  # resumed, it is queued whatever the bounds
+            return
+        if error.status == 429:
             entry.full.add(member)
             if not entry.full.issuperset(self._ready):
-                self._detach(entry)
-                self._log.remove(entry.replay)
-                del self._by_replay[entry.replay]
-                entry.replay = self._log.accept(entry.request, self._clock())
-                self._by_replay[entry.replay] = entry
+                self._entries.begin_again(entry)
                 return
         elif error.status == 503:  # its process will be ended
             member.is_ready = False
-            self._release(entry, member)
+            self._entries.release(entry, member)
             return
-        self._refuse(entry, error)
-
-    def _refuse(self, entry: Entry, error: RequestError) -> None:
-        """Ends a request that an engine has rejected."""
-        if entry.is_accepted:
-            self._end(entry, EngineError(error.message, retryable=False))
-        else:
-            self._deliveries.append((entry.inbox, error))
-            self._remove(entry)
+        self._entries.refuse(entry, error)
 
     def _fail(self, entry: Entry, member: Member, error: EngineError) -> None:
         """Tries a request once more that an engine has failed."""
         if error.is_closing or (error.retryable and not entry.has_failed):
             entry.has_failed = entry.has_failed or not error.is_closing
             log.warning("request %s is run again: %s", entry.request.request_id, error.message)
-            self._release(entry, member)
+            self._entries.release(entry, member)
         else:
-            self._end(entry, error)
-
-    def _release(self, entry: Entry, member: Member) -> None:
-        """Takes a request from an engine that lives; it waits again."""
-        self._log.release(entry.replay, member.life, self._clock())
-        self._detach(entry)
-
-    def _end(self, entry: Entry, error: EngineError) -> None:
-        if entry.is_accepted:
-            self._deliveries.append((entry.inbox, error))
-        else:
-            status = 503 if error.retryable else 500
-            rejection = RequestError(error.message, status=status, code="engine_failure")
-            self._deliveries.append(
-                (entry.inbox, draining_error() if error.is_closing else rejection)
-            )
-        self._remove(entry)
-
-    def _detach(self, entry: Entry) -> None:
-        """Takes a request from its engine, if it has one."""
-        if entry.member is not None:
-            entry.member.load = max(0, entry.member.load - len(entry.request.choices))
-            del self._by_number[entry.number]
-            entry.number, entry.member = 0, None
-            self._num_waiting += 1
-
-    def _remove(self, entry: Entry) -> None:
-        self._detach(entry)
-        self._num_waiting -= 1
-        self._log.remove(entry.replay)
-        del self._by_replay[entry.replay]
-        if self._by_id.get(entry.request.request_id) is entry:
-            del self._by_id[entry.request.request_id]
-        if entry.adapter is not None:
-            self._adapters.leave(entry.adapter)
-
-    def _flush(self) -> None:
-        deliveries, self._deliveries = self._deliveries, []
-        if deliveries:
-            deliver(deliveries)
+            self._entries.end(entry, error)

@@ -1,9 +1,8 @@
-"""`Engine` over engines in child processes, and the thread that looks after them."""
+"""`Engine` over several engines elsewhere, and the thread that looks after them."""
 
 import asyncio
 import contextlib
 import logging
-import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import asynccontextmanager
@@ -11,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from friendli_endpoint.engine.remote.child import ChildSetup
-from friendli_endpoint.engine.remote.connection import new_event_loop
 from friendli_endpoint.engine.remote.dispatcher import Dispatcher
 from friendli_endpoint.engine.remote.fleet_adapters import FleetAdapters
 from friendli_endpoint.engine.remote.inbox import Inbox
+from friendli_endpoint.engine.remote.loop_thread import LoopThread
 from friendli_endpoint.engine.remote.member import LostError, Member
+from friendli_endpoint.engine.remote.placement import EnginePlacement
 from friendli_endpoint.engine.remote.suspects import Death
 from friendli_endpoint.engine.remote.wire import FromEngine, StepDone
 from friendli_endpoint.generation import (
@@ -41,54 +40,42 @@ T = TypeVar("T")
 
 
 class EngineFleet:
-    """`Engine` over several engines, each in a child process; a lost one is opened again.
+    """`Engine` over several engines, which may be lost.
 
     A request that an engine had accepted goes on in another when it is lost. The event loop of a
-    thread of its own looks after the processes, so callers may use any event loop.
+    thread of its own looks after the engines, so callers may use any event loop.
 
     Args:
-        setup: Setup of an engine's process.
-        num_engines: Number of engines, at least 1.
-        max_stalled: Seconds without a step, while there is work, after which an engine is replaced.
+        placement: Opens the engines; closed by the fleet.
         report: Called after every step of an engine, on the fleet's thread, with the duration and
             counts of the step, and the sums over all engines of what is true after it.
     """
 
     def __init__(
         self,
-        setup: ChildSetup,
-        num_engines: int,
-        max_stalled: float,
+        placement: EnginePlacement,
         report: Callable[[StepReport], None] = lambda _report: None,
     ) -> None:
         self._report = report
-        self._members = tuple(
-            Member(
-                number,
-                setup,
-                max_stalled,
-                on_open=self._complete,
-                on_messages=self._receive,
-                on_death=self._lose,
-            )
-            for number in range(1, num_engines + 1)
-        )
-        self._adapters = FleetAdapters(self._members)
+        self._placement = placement
+        self._adapters = FleetAdapters(placement.members)
         self._dispatcher: Dispatcher | None = None
         self._card: ModelCard | None = None
         self._num_lost = 0
-        self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self._opening: Future[None] | None = None
-        self._loop = new_event_loop()
-        self._thread = threading.Thread(target=self._run_loop, name="engines", daemon=True)
-        self._thread.start()
+        self._thread = LoopThread("engines")
 
     @property
     def card(self) -> ModelCard:
         """Current facts about the model; `num_sequences` is that of all engines together."""
         assert self._card is not None, "the fleet is not open"
-        return replace(self._card, adapters=self._adapters.routes)
+        sequences = sum(member.card.num_sequences for member in self._members if member.card)
+        return replace(
+            self._card,
+            num_sequences=sequences or self._card.num_sequences,
+            adapters=self._adapters.routes,
+        )
 
     @property
     def is_alive(self) -> bool:
@@ -112,18 +99,18 @@ class EngineFleet:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Process ids of the engines that run or are being opened."""
+        """Ids of the processes on this machine of engines that run or are being opened."""
         pids = (member.pid for member in self._members)
         return tuple(pid for pid in pids if pid is not None)
 
     def open(self) -> None:
-        """Opens all engines; blocks until all serve.
+        """Opens the engines; blocks until as many serve as the placement wants at the start.
 
         Raises:
             StartError: An engine cannot be opened.
             RequestError: `interrupt` was called.
         """
-        self._opening = asyncio.run_coroutine_threadsafe(self._open(), self._loop)
+        self._opening = self._thread.submit(self._open())
         try:
             self._opening.result()
         except CancelledError:
@@ -172,26 +159,49 @@ class EngineFleet:
         await self._call(unload())
 
     async def aclose(self) -> None:
-        """Ends the processes; unfinished requests fail."""
+        """Ends the engines; unfinished requests fail."""
         await on_own_thread(self.close)
 
     def close(self) -> None:
-        """Ends the processes, for programs without an event loop."""
+        """Ends the engines, for programs without an event loop."""
         if self._closed:
             self._thread.join()
             return
         self._closed = True
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        self._thread.submit(self._close()).result()
+        self._thread.stop()
 
-    def _run_loop(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_forever()
-        finally:
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-            self._loop.close()
+    def opened(self, member: Member) -> None:
+        """Makes an engine ready that has been opened, once it has all adapters."""
+        if self._dispatcher is None:
+            return  # as many are opened first as the placement wants
+        if self._adapters.is_complete(member):
+            self._make_ready(member)
+        else:
+            self._thread.start(self._load_adapters(member))
+
+    def received(self, member: Member, messages: Sequence[FromEngine]) -> None:
+        """Passes on the messages of an engine."""
+        for message in messages:
+            if isinstance(message, StepDone):
+                self._report_step(message.report)
+        if self._dispatcher is not None:
+            self._dispatcher.receive(member, messages)
+
+    def left(self, member: Member) -> None:
+        """Gives the requests that wait to other engines."""
+        if self._dispatcher is not None:
+            self._dispatcher.dispatch()
+
+    def lost(self, member: Member, death: Death) -> None:
+        """Takes the requests of an engine that has ended."""
+        self._num_lost += not death.is_planned
+        if self._dispatcher is not None:
+            self._dispatcher.lose(member, death)
+
+    @property
+    def _members(self) -> Sequence[Member]:
+        return self._placement.members
 
     def _post(self, action: Callable[[Dispatcher], None]) -> None:
         """Calls a function on the fleet's thread.
@@ -206,7 +216,7 @@ class EngineFleet:
             assert self._dispatcher is not None
             action(self._dispatcher)
 
-        self._loop.call_soon_threadsafe(act)
+        self._thread.call(act)
 
     async def _call(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine on the fleet's thread; it is cancelled with its caller.
@@ -217,51 +227,32 @@ class EngineFleet:
         if self._closed:
             work.close()
             raise draining_error()
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+        return await asyncio.wrap_future(self._thread.submit(work))
 
     async def _open(self) -> None:
-        await self._members[0].open()  # the memory that is free decides about its capacity
-        first = self._members[0].card
-        assert first is not None
-        await asyncio.gather(*(member.open(first) for member in self._members[1:]))
-        self._adapters.declare(first.adapters)
-        sequences = sum(member.card.num_sequences for member in self._members if member.card)
-        self._card = replace(first, num_sequences=sequences)
+        self._card = card = await self._placement.open(self)
+        self._adapters.declare(card.adapters)
         self._dispatcher = Dispatcher(
             self._members,
             self._adapters,
-            deterministic=first.deterministic,
-            clock=self._loop.time,
+            deterministic=card.deterministic,
+            clock=self._thread.time,
         )
-        for member in self._members:
-            self._complete(member)
-        self._start(self._expire(self._dispatcher))
+        for member in tuple(self._members):
+            if member.is_open:
+                self.opened(member)
+        self._thread.start(self._expire(self._dispatcher))
 
     async def _close(self) -> None:
-        for task in tuple(self._tasks):
-            task.cancel()
+        self._thread.cancel()
         if self._dispatcher is not None:
             self._dispatcher.close(EngineError(draining_error().message, is_closing=True))
-        await asyncio.gather(*(member.aclose() for member in self._members))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        await self._placement.aclose()
 
     async def _expire(self, dispatcher: Dispatcher) -> None:
         while True:
             await asyncio.sleep(EXPIRE_SECONDS)
             dispatcher.expire()
-
-    def _complete(self, member: Member) -> None:
-        """Makes an engine ready that has been opened, once it has all adapters."""
-        if self._dispatcher is None:
-            return  # all are opened first
-        if self._adapters.is_complete(member):
-            self._make_ready(member)
-        else:
-            self._start(self._load_adapters(member))
 
     async def _load_adapters(self, member: Member) -> None:
         life = member.life
@@ -271,36 +262,25 @@ class EngineFleet:
                 self._make_ready(member)
 
     def _make_ready(self, member: Member) -> None:
-        member.is_ready = True
+        member.is_ready = not member.is_leaving
         if self._dispatcher is not None:
             self._dispatcher.dispatch()
-
-    def _receive(self, member: Member, messages: Sequence[FromEngine]) -> None:
-        for message in messages:
-            if isinstance(message, StepDone):
-                self._report_step(message.report)
-        if self._dispatcher is not None:
-            self._dispatcher.receive(member, messages)
-
-    def _lose(self, member: Member, death: Death) -> None:
-        self._num_lost += 1
-        if self._dispatcher is not None:
-            self._dispatcher.lose(member, death)
 
     def _report_step(self, step: StepReport) -> None:
         """Reports a step; an exception of the callback ends no engine."""
         try:
-            self._report(self._sum(step))
+            self._report(summed(step, self._members))
         except Exception:
             log.exception("a step could not be reported")
 
-    def _sum(self, step: StepReport) -> StepReport:
-        """Returns a report of one engine with what is true of all."""
-        last = [member.last_report for member in self._members if member.last_report is not None]
-        return replace(
-            step,
-            running=sum(report.running for report in last),
-            queued=sum(report.queued for report in last),
-            kv_cache_tokens=sum(report.kv_cache_tokens for report in last),
-            capacity_tokens=sum(report.capacity_tokens for report in last),
-        )
+
+def summed(step: StepReport, members: Sequence[Member]) -> StepReport:
+    """Returns the report of a step of one engine, with what is true after it of all."""
+    last = [member.last_report for member in members if member.last_report is not None]
+    return replace(
+        step,
+        running=sum(report.running for report in last),
+        queued=sum(report.queued for report in last),
+        kv_cache_tokens=sum(report.kv_cache_tokens for report in last),
+        capacity_tokens=sum(report.capacity_tokens for report in last),
+    )

@@ -7,6 +7,7 @@ its last request has ended, on engines that are opened meanwhile, too: its reque
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,14 +41,13 @@ class FleetAdapters:
     """Adapters of a fleet; used on one event loop.
 
     Args:
-        members: The engines.
+        members: The engines; a view that may change.
     """
 
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = members
         self._by_route: dict[str, FleetAdapter] = {}
         self._by_name: dict[str, FleetAdapter] = {}
-        self._num_loaded = 0
         self._changing = asyncio.Lock()
 
     @property
@@ -84,8 +84,7 @@ class FleetAdapters:
             RequestError: The file is not an adapter for this model, or no engine could load it.
         """
         async with self._changing:
-            self._num_loaded += 1
-            adapter = FleetAdapter(f"{route}#{self._num_loaded}", str(path))
+            adapter = FleetAdapter(f"{route}#{secrets.token_hex(8)}", str(path))
             self._by_name[adapter.name] = adapter
             try:
                 await self._load_everywhere(adapter)

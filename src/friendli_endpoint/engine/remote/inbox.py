@@ -2,17 +2,16 @@
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from friendli_endpoint.generation import (
     EngineError,
     Event,
-    Generated,
     GenerationRequest,
     RequestError,
 )
+from friendli_endpoint.generation.inbox import EventInbox
 
 __all__ = ["Delivery", "Inbox", "deliver"]
 
@@ -21,7 +20,7 @@ Delivery: TypeAlias = Event | EngineError | RequestError | None
 rejected."""
 
 
-class Inbox:
+class Inbox(EventInbox):
     """Iterator over the events of a request; belongs to one event loop.
 
     Args:
@@ -31,48 +30,23 @@ class Inbox:
         loop: The event loop.
         accepted: Done when the request was accepted; its exception is the `RequestError` of a
             request that was rejected.
-        is_over: Whether all events were read, so that there is nothing to cancel.
     """
 
     def __init__(self, request: GenerationRequest) -> None:
+        super().__init__(len(request.choices))
         self.loop = asyncio.get_running_loop()
         self.accepted: asyncio.Future[None] = self.loop.create_future()
-        self._arrived: deque[Event | EngineError] = deque()
-        self._waiting: asyncio.Future[None] | None = None
-        self._unfinished = len(request.choices)
-        self.is_over = False
 
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self
-
-    async def __anext__(self) -> Event:
-        if self.is_over:
-            raise StopAsyncIteration
-        while not self._arrived:
-            self._waiting = self.loop.create_future()
-            await self._waiting
-        event = self._arrived.popleft()
-        if isinstance(event, EngineError):
-            self.is_over = True
-            raise event
-        if isinstance(event, Generated):
-            self._unfinished -= event.num_finished
-            self.is_over = self._unfinished == 0
-        return event
-
-    def put(self, delivery: Delivery) -> None:
+    def receive(self, delivery: Delivery) -> None:
         """Receives a delivery; called on the event loop."""
-        if delivery is None or isinstance(delivery, RequestError):
-            if not self.accepted.done():  # it may be cancelled
-                if delivery is None:
-                    self.accepted.set_result(None)
-                else:
-                    self.is_over = True
-                    self.accepted.set_exception(delivery)
-            return
-        self._arrived.append(delivery)
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        if delivery is not None and not isinstance(delivery, RequestError):
+            self.put(delivery)
+        elif not self.accepted.done():  # it may be cancelled
+            if delivery is None:
+                self.accepted.set_result(None)
+            else:
+                self.is_over = True
+                self.accepted.set_exception(delivery)
 
 
 def deliver(deliveries: Iterable[tuple[Inbox, Delivery]]) -> None:
@@ -87,4 +61,4 @@ def deliver(deliveries: Iterable[tuple[Inbox, Delivery]]) -> None:
 
 def _put_all(deliveries: Sequence[tuple[Inbox, Delivery]]) -> None:
     for inbox, delivery in deliveries:
-        inbox.put(delivery)
+        inbox.receive(delivery)

@@ -11,6 +11,7 @@ from friendli_endpoint.engine.remote.process import EngineProcess
 from friendli_endpoint.engine.remote.suspects import Death
 from friendli_endpoint.engine.remote.wire import (
     FromEngine,
+    Leave,
     LogLine,
     Opened,
     OpeningFailed,
@@ -107,6 +108,14 @@ class EngineKeeper:
         if self._process is not None:
             self._process.send(message)
 
+    async def leave(self) -> None:
+        """Ends the process once its requests have ended, and stops keeping it."""
+        self._is_closing = True
+        if self._is_open and self._process is not None and self._ended is not None:
+            self._process.send(Leave())
+            await asyncio.shield(self._ended)
+        await self.aclose()
+
     async def aclose(self) -> None:
         """Ends the process and stops keeping it; may be called while the engine is opened."""
         self._is_closing = True
@@ -115,13 +124,15 @@ class EngineKeeper:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeping
         if self._process is not None:
-            await self._process.aclose()
+            await self._process.aclose(is_open=self._is_open)
 
     async def _keep(self) -> None:
         """Waits for the end of the process, and opens the engine again, for ever."""
         while True:
             assert self._ended is not None
             death = await asyncio.shield(self._ended)
+            if self._is_closing:
+                return
             log.error("engine %d ended (%s); it is started again", self.number, death.reason)
             delay = FIRST_DELAY
             while not await self._restart(delay):

@@ -26,6 +26,9 @@ __all__ = [
     "EventBatch",
     "Failed",
     "FromEngine",
+    "Leave",
+    "Leaving",
+    "Listening",
     "LoadAdapter",
     "LogLine",
     "Opened",
@@ -85,6 +88,29 @@ class UnloadAdapter:
 @dataclass(frozen=True, slots=True)
 class Close:
     """Message to close the engine; the engine fails its requests and ends the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Message that the engine has to end once its requests have ended; `Leaving` is the reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Message that the engine accepts connections; comes once, before `Opened`.
+
+    Attributes:
+        port: The TCP port.
+        secret: Bytes that an endpoint sends before its greeting.
+    """
+
+    port: int
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Message that the engine finishes its requests and then ends; it is given no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +208,7 @@ class LogLine:
     text: str
 
 
-ToEngine = Submit | Cancel | LoadAdapter | UnloadAdapter | Close
+ToEngine = Submit | Cancel | LoadAdapter | UnloadAdapter | Leave | Close
 """Message to an engine."""
 
 FromEngine = (
@@ -193,6 +219,8 @@ FromEngine = (
     | Failed
     | Opened
     | OpeningFailed
+    | Listening
+    | Leaving
     | AdapterResult
     | Pulse
     | LogLine

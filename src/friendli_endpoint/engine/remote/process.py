@@ -18,6 +18,7 @@ from friendli_endpoint.engine.remote.suspects import Death
 from friendli_endpoint.engine.remote.wire import (
     FROM_ENGINE,
     TO_ENGINE,
+    Close,
     FromEngine,
     ToEngine,
     encode,
@@ -27,8 +28,12 @@ from friendli_endpoint.workers.frames import send
 __all__ = ["EngineProcess"]
 
 PROGRAM = (
-    "import sys; from friendli_endpoint.engine.remote.child import main; main(int(sys.argv[1]))"
+    "import sys; from friendli_endpoint.engine.remote.child import main; "
+    "main(int(sys.argv[1]), sys.argv[2])"
 )
+
+CLOSE_SECONDS = 3.0
+"""Time for an engine to end its step and to store its prefixes on disk."""
 
 END_SECONDS = 5.0
 """Time for a process to end after its socket is closed; it is killed then."""
@@ -60,6 +65,7 @@ class EngineProcess:
         self._connection = EngineConnection(FROM_ENGINE, self._receive, self._lose)
         self._hang: str | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._lost = asyncio.Event()
         self.heard_at = 0.0
 
     @property
@@ -80,7 +86,7 @@ class EngineProcess:
             self._folder = tempfile.mkdtemp(prefix="friendli-endpoint-")
             with theirs:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-c", PROGRAM, str(theirs.fileno())],
+                    [sys.executable, "-P", "-c", PROGRAM, str(theirs.fileno()), self._folder],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,  # programs parse what the endpoint writes
                     pass_fds=[theirs.fileno()],
@@ -119,13 +125,21 @@ class EngineProcess:
         if self._process is not None:
             self._process.kill()
 
-    async def aclose(self) -> None:
-        """Ends the process, which fails all that it runs; `on_end` is called before this ends."""
+    async def aclose(self, *, is_open: bool = False) -> None:
+        """Ends the process, which fails all that it runs; `on_end` is called before this ends.
+
+        Args:
+            is_open: Whether the engine is open, and has `CLOSE_SECONDS` to close.
+        """
         if self._process is None:
             return
+        with contextlib.suppress(TimeoutError):
+            if is_open:
+                self.send(Close())
+                await asyncio.wait_for(self._lost.wait(), CLOSE_SECONDS)
         self._connection.close()
-        while self._ending is None:
-            await asyncio.sleep(0)
+        await self._lost.wait()
+        assert self._ending is not None
         await asyncio.shield(self._ending)
 
     def _receive(self, messages: Sequence[FromEngine]) -> None:
@@ -134,6 +148,7 @@ class EngineProcess:
 
     def _lose(self, error: Exception | None) -> None:
         self._ending = asyncio.get_running_loop().create_task(self._end(error))
+        self._lost.set()
 
     async def _end(self, error: Exception | None) -> None:
         code = await asyncio.to_thread(self._wait)

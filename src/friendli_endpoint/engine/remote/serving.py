@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
+from friendli_endpoint.engine.remote.shared_adapters import SharedAdapters
 from friendli_endpoint.engine.remote.wire import (
     Accepted,
     AdapterResult,
@@ -15,6 +15,7 @@ from friendli_endpoint.engine.remote.wire import (
     EventBatch,
     Failed,
     FromEngine,
+    Leave,
     LoadAdapter,
     LogLine,
     Pulse,
@@ -57,7 +58,15 @@ class FrameOutbox:
 
     def put(self, message: FromEngine) -> None:
         """Adds a message; called on the event loop."""
-        self._messages.append(message)
+        last = self._messages[-1] if self._messages else None
+        if (
+            isinstance(message, EventBatch)
+            and isinstance(last, EventBatch)
+            and last.number == message.number
+        ):  # events of one request that follow each other are one message
+            self._messages[-1] = EventBatch(last.number, last.events + message.events)
+        else:
+            self._messages.append(message)
         if self._flushing is None:
             self._flushing = self._loop.call_soon(self.flush)
 
@@ -77,27 +86,13 @@ class FrameOutbox:
                 handle.cancel()
         self._flushing = self._reporting = None
         if messages:
-            self._send(list(_merged(messages)))
+            self._send(messages)
 
     def _add_report(self, report: StepReport) -> None:
         """Adds a report, which comes after the events of its step and can wait for the next."""
         self._messages.append(StepDone(report))
         if self._flushing is None and self._reporting is None:
             self._reporting = self._loop.call_later(REPORT_SECONDS, self.flush)
-
-
-def _merged(messages: Iterable[FromEngine]) -> Iterator[FromEngine]:
-    """Yields the messages, with one batch for successive events of the same request."""
-
-    def request_of(message: FromEngine) -> int | None:
-        return message.number if isinstance(message, EventBatch) else None
-
-    for number, group in groupby(messages, request_of):
-        if number is None:
-            yield from group
-        else:
-            batches = (message for message in group if isinstance(message, EventBatch))
-            yield EventBatch(number, tuple(chain.from_iterable(batch.events for batch in batches)))
 
 
 class FrameLogHandler(logging.Handler):
@@ -125,16 +120,42 @@ class EngineServer:
 
     Args:
         engine: The engine.
-        outbox: Receives what comes of them.
+        adapters: The engine's adapters.
+        outbox: Receives what comes of the messages.
         on_close: Called when the front closes the engine.
+        on_leave: Called when the front lets the engine leave.
+        on_idle: Called when the last request has ended.
     """
 
-    def __init__(self, engine: Engine, outbox: FrameOutbox, on_close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        adapters: SharedAdapters,
+        outbox: FrameOutbox,
+        *,
+        on_close: Callable[[], None],
+        on_leave: Callable[[], None],
+        on_idle: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
+        self._adapters = adapters
         self._outbox = outbox
         self._on_close = on_close
+        self._on_leave = on_leave
+        self._on_idle = on_idle
         self._runs: dict[int, asyncio.Task[None]] = {}
         self._calls: set[asyncio.Task[None]] = set()
+
+    @property
+    def num_running(self) -> int:
+        """Number of requests that have not ended, waiting ones included."""
+        return len(self._runs)
+
+    def close(self) -> None:
+        """Cancels all requests, because the front is lost."""
+        for task in self._runs.values():
+            task.cancel()
+        self._keep(_start(self._adapters.leave(self)))
 
     def receive(self, messages: Sequence[ToEngine]) -> None:
         """Begins to carry out messages."""
@@ -147,14 +168,18 @@ class EngineServer:
                     if number in self._runs:
                         self._runs[number].cancel()
                 case LoadAdapter(call, route, path):
-                    self._call(call, self._engine.load_adapter(route, Path(path)))
+                    self._call(call, self._adapters.load(self, route, Path(path)))
                 case UnloadAdapter(call, route):
-                    self._call(call, self._engine.unload_adapter(route))
+                    self._call(call, self._adapters.unload(self, route))
+                case Leave():
+                    self._on_leave()
                 case _:
                     self._on_close()
 
     def _forget(self, number: int, _ended: asyncio.Task[None]) -> None:
         del self._runs[number]
+        if not self._runs:
+            self._on_idle()
 
     def pulse(self) -> Pulse:
         """Returns the engine's state."""
@@ -176,7 +201,9 @@ class EngineServer:
             put(Failed(number, EngineError(f"the request failed: {reason_of(error)}")))
 
     def _call(self, call: int, work: Coroutine[Any, Any, None]) -> None:
-        task = _start(self._answer_call(call, work))
+        self._keep(_start(self._answer_call(call, work)))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 

@@ -25,17 +25,23 @@ class Death:
     Attributes:
         cause: `crash`: it ended by a signal of its own, such as SIGSEGV or SIGABRT; `hang`: it made
             no step and was killed for that; `outside`: anything else, such as SIGKILL (also of the
-            kernel's out-of-memory killer), an exit, a lost connection, or a shutdown.
+            kernel's out-of-memory killer), an exit, a lost connection, or a shutdown; `planned`:
+            it was told to end, and had finished its requests.
         reason: The signal, the status or the time, for the client: `signal SIGSEGV`.
     """
 
-    cause: Literal["crash", "hang", "outside"]
+    cause: Literal["crash", "hang", "outside", "planned"]
     reason: str
 
     @property
     def is_own(self) -> bool:
         """Whether the engine ended by itself, so that a request may have caused it."""
-        return self.cause != "outside"
+        return self.cause in ("crash", "hang")
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the engine was not lost, but told to end."""
+        return self.cause == "planned"
 
 
 def possibly_running(started: Sequence[T], queued: Sequence[T], places: int) -> Sequence[T]:

@@ -12,3 +12,13 @@ from tests.chat.structured.walks import COMPILER, ENDS, allows_text
 )
 def test_values_that_violate_the_schema_are_not_allowed(schema: Schema, text: str) -> None:
     assert not allows_text(COMPILER.json_schema(schema, ENDS, "s"), text)
+
+
+def test_a_branch_that_cannot_be_told_apart_from_another_is_not_written() -> None:
+    schema = {"oneOf": [{"type": "string"}, {"type": ["string", "null"], "format": "date"}]}
+    allowed = [
+        text
+        for text in ('"2026-01-02"', '"x"', "null", "1")
+        if allows_text(COMPILER.json_schema(schema, ENDS, "s"), text)
+    ]
+    assert allowed == ["null"]

@@ -55,6 +55,7 @@ EXACT: list[Schema] = [
 ]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("schema", EXACT, ids=json.dumps)
 def test_exactly_the_valid_ones_of_short_arrays_are_allowed(schema: Schema) -> None:
     validator = validator_for(schema, default=Draft202012Validator)(schema)

@@ -8,8 +8,8 @@ from tests.chat.structured.json_schema.helpers import error_of
 @pytest.mark.parametrize(
     ("schema", "param"),
     [
-        ({"oneOf": [{"type": "string"}, {"format": "date"}]}, "s.oneOf"),
-        ({"oneOf": [{"uniqueItems": True}, {"type": "array"}]}, "s.oneOf"),
+        ({"oneOf": [{"format": "time"}, {"format": "date"}]}, "s.oneOf"),
+        ({"oneOf": [{"uniqueItems": True}, {"items": {"format": "date"}}]}, "s.oneOf"),
     ],
 )
 def test_unsupported_keywords_are_rejected_with_their_path(schema: object, param: str) -> None:

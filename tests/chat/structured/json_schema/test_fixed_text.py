@@ -33,6 +33,11 @@ def with_all(*values: Any) -> dict[str, Any]:
     }
 
 
+def with_some(*values: Any) -> dict[str, Any]:
+    """A schema of objects with some of these properties."""
+    return {**with_all(*values), "required": []}
+
+
 @pytest.mark.parametrize(
     "schema",
     [
@@ -56,6 +61,12 @@ def with_all(*values: Any) -> dict[str, Any]:
             "properties": {f"k{number}": WORD for number in range(200)},
             "allOf": [{"type": "object", "required": [f"k{number}" for number in range(200)]}],
         },
+        {
+            "type": "object",
+            "anyOf": [{"allOf": [{"$ref": "#/$defs/r"}]}, {"$ref": "#/$defs/r"}],
+            "properties": {f"k{number}": WORD for number in range(200)},
+            "$defs": {"r": {"required": [f"k{number}" for number in range(200)]}},
+        },
     ],
 )
 def test_a_long_text_without_a_choice_is_rejected(schema: dict[str, Any]) -> None:
@@ -72,6 +83,11 @@ def test_a_long_text_without_a_choice_is_rejected(schema: dict[str, Any]) -> Non
         times(500, {"type": "string", "pattern": "^[0-9a-f]{32}$"}),
         {"type": "array", "items": {"$ref": "#"}},
         with_all(*[{"type": "string"}] * 1000),
+        {
+            "type": "object",
+            "properties": {f"k{number}": WORD for number in range(200)},
+            "allOf": [{"type": "object", "required": ["k3"]}],
+        },
     ],
 )
 def test_long_texts_with_choices_are_supported(schema: dict[str, Any]) -> None:
@@ -103,6 +119,11 @@ _SCHEMAS = st.recursive(
             lambda first, rest: {"type": "array", "prefixItems": [first], "items": rest},
             inner,
             inner,
+        ),
+        st.builds(
+            lambda schema, names: {**schema, "allOf": [{"required": names}]},
+            st.lists(inner, min_size=1, max_size=3).map(lambda values: with_some(*values)),
+            st.lists(st.sampled_from(["k0", "k1"]), unique=True),
         ),
         st.builds(
             lambda need, may: with_all(need) | {"properties": {"k0": need, "m": may}}, inner, inner

@@ -58,6 +58,7 @@ READERS: dict[str, Callable[[str], object]] = {
 """Parsers of formats that the jsonschema package does not know."""
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", sorted(STRINGS))
 def test_every_text_of_a_format_is_valid(name: str) -> None:
     schema: Schema = {"type": "string", "format": name}

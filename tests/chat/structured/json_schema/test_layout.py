@@ -13,6 +13,7 @@ OBJECT = {"type": "object"}
 LINE = ConstraintMaker(VOCABULARY, layout="line")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["json_object", *SCHEMAS])
 def test_line_layout_has_spaces_only_after_commas_and_colons(name: str) -> None:
     schema = OBJECT if name == "json_object" else SCHEMAS[name]

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from friendli_endpoint.chat.structured.json_schema import numbers, rewrite_schema
+from friendli_endpoint.chat.structured.json_schema.multiples import negative_multiples
 from tests.chat.structured.json_schema.helpers import Schema, error_of
 from tests.chat.structured.walks import COMPILER, ENDS, allows_text, walk
 
@@ -96,6 +98,45 @@ def test_of_whole_numbers_every_decimal_step_is_exact(step: float) -> None:
     for value in range(-200, 200):
         is_multiple = value % Decimal(str(step)) == 0
         assert allows_text(constraint.copy(), str(value)) == is_multiple
+
+
+@given(
+    st.sampled_from(STEPS).map(Decimal),
+    st.dictionaries(st.sampled_from(BOUNDS), st.integers(-3000, 3000), max_size=3),
+    st.integers(0, 4),
+)
+def test_negative_multiples_are_those_within_the_bounds_nearest_to_zero(
+    step: Decimal, bounds: dict[str, int], decimals: int
+) -> None:
+    limits = {name: Decimal(bound).scaleb(-decimals) for name, bound in bounds.items()}
+
+    def is_within(value: Decimal) -> bool:
+        return value < 0 and all(IS_WITHIN[name](value, limit) for name, limit in limits.items())
+
+    found = negative_multiples(_json(step), {name: _json(limit) for name, limit in limits.items()})
+    values = [Decimal(str(value)) for value in found]
+    assert values == sorted(values, reverse=True) and len(values) <= 500
+    for value in values:
+        assert is_within(value) and value % step == 0
+    if values:
+        assert not is_within(values[0] + step)
+        assert len(values) == 500 or not is_within(values[-1] - step)
+    else:
+        assert not any(is_within(-step * factor) for factor in range(1, 2000))
+
+
+def test_a_compiler_without_negative_multiples_gets_a_list_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(f"{numbers.__name__}.COUNTS_NEGATIVE", False)
+    schema = {"type": ["number", "null"], "multipleOf": 0.5, "minimum": -1, "maximum": 4}
+    assert rewrite_schema(schema, "s").root["anyOf"] == [
+        {"type": "number", "multipleOf": 0.5, "minimum": 0},
+        {"type": "number", "enum": [-0.5, -1]},
+        {"type": ["null"]},
+    ]
+    positive = rewrite_schema({"type": "integer", "multipleOf": 3, "minimum": 5}, "s").root
+    assert positive["anyOf"] == [{"type": "integer", "multipleOf": 3, "minimum": 0}]
 
 
 def _forms(value: Decimal) -> list[str]:

@@ -92,6 +92,7 @@ VALUES = [
 ]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("counts", COUNTS, ids=json.dumps)
 @pytest.mark.parametrize("base", [OPEN, CLOSED, PATTERN], ids=["open", "closed", "pattern"])
 def test_exactly_the_objects_with_a_valid_number_of_properties_are_allowed(

@@ -17,6 +17,7 @@ from tests.chat.structured.schemas import SCHEMAS
 from tests.chat.structured.walks import COMPILER, ENDS, allows_text, walk
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_outputs_of_real_schemas_are_valid(name: str) -> None:
     schema = SCHEMAS[name]

@@ -23,6 +23,7 @@ def _characters(source: str) -> set[str]:
     return {chr(code) for low, high in parse_ranges(f"[{source}]") for code in range(low, high + 1)}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "name",
     ["C", "Cc", "L", "Lu", "Ll", "Lo", "M", "Mn", "N", "Nd", "P", "Pd", "S", "Sc", "Z", "Zs"],

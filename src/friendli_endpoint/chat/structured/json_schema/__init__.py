@@ -11,9 +11,11 @@ schema as it was sent. A schema without such a rewriting is rejected with the pa
 
 from friendli_endpoint.chat.structured.json_schema.error_messages import (
     client_message,
+    is_empty_range,
     locate_error,
 )
 from friendli_endpoint.chat.structured.json_schema.layout import LAYOUTS, JsonLayout
+from friendli_endpoint.chat.structured.json_schema.non_integers import without_gaps
 from friendli_endpoint.chat.structured.json_schema.pipeline import RewrittenSchema, rewrite_schema
 from friendli_endpoint.chat.structured.json_schema.size import schema_text
 
@@ -22,7 +24,9 @@ __all__ = [
     "JsonLayout",
     "RewrittenSchema",
     "client_message",
+    "is_empty_range",
     "locate_error",
     "rewrite_schema",
     "schema_text",
+    "without_gaps",
 ]

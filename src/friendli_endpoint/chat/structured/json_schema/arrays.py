@@ -7,10 +7,12 @@ from friendli_endpoint.chat.structured.json_schema.drafts import is_known
 from friendli_endpoint.chat.structured.json_schema.keywords import APPLICATORS, UNEVALUATED
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
+from friendli_endpoint.chat.structured.native import COMPILER_VERSION
 
 __all__ = ["counts", "items", "num_values", "unique"]
 
-_MAX_ITEMS = 10_000
+_MAX_ITEMS = 10_000 if COMPILER_VERSION >= (1, 9) else 2_000
+"""Before version 1.9 an item takes 2 symbols of the compiled grammar, and 1,500 bytes."""
 _MAX_REQUIRED_ITEMS = 1_000
 
 

@@ -18,7 +18,8 @@ from friendli_endpoint.chat.structured.json_schema.keywords import (
     types_of,
 )
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
-from friendli_endpoint.chat.structured.json_schema.numbers import negated_bounds
+from friendli_endpoint.chat.structured.json_schema.non_integers import non_integers, path_around
+from friendli_endpoint.chat.structured.json_schema.numbers import negated_bounds, whole_bounds
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError
 from friendli_endpoint.chat.structured.json_schema.strings import excluded_patterns
 from friendli_endpoint.chat.structured.json_schema.values import values_except
@@ -99,15 +100,15 @@ def _other_types(negation: _Negation) -> list[Any]:
     types = set(negation.node.types)
     if types == set(TYPES) or not _is_evaluated(negation.node, "type"):
         return []
-    if "integer" in types and "number" not in types and negation.exact:
-        raise SchemaError(
-            negation.node.at("type"), "a grammar cannot express the numbers that are not integers"
-        )
     numbers = {"integer", "number"}
     others = [kind for kind in TYPES if kind not in types - numbers | {"integer"}]
     if types & numbers:
         others.remove("number")
-    return [{"type": others}] if others else []
+    alternatives: list[Any] = [{"type": others}] if others else []
+    if types & numbers == {"integer"} and negation.exact:
+        around = path_around(negation.node.path)
+        alternatives.append(non_integers(negation.node.context.document, around))
+    return alternatives
 
 
 def _inexpressible(negation: _Negation, keyword: str) -> list[Any]:
@@ -127,6 +128,8 @@ def _bounds(negation: _Negation, keyword: str) -> list[Any]:
         return []
     kind = "number" if "number" in negation.node.types else "integer"
     bounds = negated_bounds(negation.node.schema, keyword, negation.node.at(keyword))
+    if kind == "integer":
+        bounds = whole_bounds(bounds)
     return [{"type": kind, **bounds}] if bounds else []
 
 
@@ -176,13 +179,21 @@ def _required(negation: _Negation, keyword: str) -> list[Any]:
 
 
 def _properties(negation: _Negation, keyword: str) -> list[Any]:
-    named = negation.node.schema[keyword]
-    if not negation.exact:
-        max_properties = 1 if negation.node.schema.get("required") else _MAX_PROPERTIES
-        named = dict(sorted(named.items(), key=_lacks_constant)[:max_properties])
-    complements = {
-        name: negation.complement(schema, keyword, name) for name, schema in named.items()
-    }
+    named = sorted(negation.node.schema[keyword].items(), key=_lacks_constant)
+    max_properties = 1 if negation.node.schema.get("required") else _MAX_PROPERTIES
+    complements: dict[str, Any] = {}
+    failure: SchemaError | None = None
+    for name, schema in named:
+        if not negation.exact and len(complements) == max_properties:
+            break
+        try:
+            complements[name] = negation.complement(schema, keyword, name)
+        except SchemaError as error:
+            if negation.exact:
+                raise
+            failure = error
+    if failure is not None and not complements:
+        raise failure
     return [
         {"type": "object", "required": [name], "properties": {name: complement}}
         for name, complement in complements.items()

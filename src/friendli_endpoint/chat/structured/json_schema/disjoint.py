@@ -11,6 +11,7 @@ from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.document import Document
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaPath
+from friendli_endpoint.chat.structured.json_schema.separation import Separation
 
 __all__ = ["Comparison"]
 
@@ -18,7 +19,7 @@ _MAX_WORK = 200_000
 """Comparisons of two schemas per document; a comparison of long lists counts as several."""
 
 _ENTRIES_PER_COMPARISON = 16
-_MAX_DEPTH = 6
+_MAX_DEPTH = 10
 
 _SCALARS = (str, int, float, bool, type(None))
 
@@ -28,6 +29,9 @@ class Comparison:
 
     Args:
         document: The document.
+
+    Attributes:
+        separation: Finds conditions on names that separate two of them.
     """
 
     def __init__(self, document: Document) -> None:
@@ -37,6 +41,7 @@ class Comparison:
         self._types = cache(lambda path: _types(self._schema(path)))
         self._values = cache(lambda path: _values(self._schema(path)))
         self._required = cache(lambda path: _required(self._schema(path)))
+        self.separation = Separation(document, self._schema)
 
     def overlapping_pairs(self, path: SchemaPath, count: int) -> Iterator[tuple[int, int]]:
         """Finds pairs of `oneOf` branches that may hold for the same value.

@@ -7,7 +7,7 @@ from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 
-__all__ = ["client_message", "locate_error"]
+__all__ = ["client_message", "is_empty_range", "locate_error"]
 
 _MAX_ATTEMPTS = 200
 _MAX_SECONDS = 2.0
@@ -59,9 +59,15 @@ def client_message(message: str) -> str:
     return next(reasons, "") or message.removeprefix(_UNSATISFIABLE)[:300]
 
 
+def is_empty_range(message: str) -> bool:
+    """Whether an error says that a range has no integer, as before version 1.9 of the compiler."""
+    return _EMPTY_RANGE.match(message) is not None
+
+
 _TOO_COMPLEX = "it is too complex: generating an output would take too much work"
 _UNSATISFIABLE = "Unsatisfiable schema: "
 _REQUIRED = re.compile(f"{_UNSATISFIABLE}required property '(.*)' is unsatisfiable", re.DOTALL)
+_EMPTY_RANGE = re.compile("Failed to generate regex for integer range")
 _MESSAGES: tuple[tuple[re.Pattern[str], tuple[str, ...], str], ...] = (
     (
         re.compile("patternProperty regexes .* are not disjoint|can't determine if patternProp"),
@@ -96,6 +102,7 @@ _MESSAGES: tuple[tuple[re.Pattern[str], tuple[str, ...], str], ...] = (
         _TOO_COMPLEX,
     ),
     (re.compile("(NoExtension)"), (), "no output satisfies it"),
+    (_EMPTY_RANGE, ("minimum", "maximum"), "no integer is within its bounds"),
     (re.compile(_UNSATISFIABLE + r"(\w+) \("), (), ""),
 )
 """Errors of the compiler, the keywords that may cause them, and the message for the client.

@@ -22,6 +22,7 @@ token, and 450 bytes of memory from then on."""
 _SHORT = 20
 """Bytes of a short scalar, such as `false`, that follow from its first ones."""
 _ROOT = "#"
+_COMBINING = frozenset({"$ref", "anyOf"})
 _ARRAYS = frozenset({"items", "maxItems", "minItems", "prefixItems"})
 _OBJECTS = frozenset({"additionalProperties", "patternProperties", "properties", "required"})
 _ESCAPED = re.compile(r"\\(x\{[0-9a-f]+\}|.)", re.DOTALL)
@@ -70,26 +71,25 @@ class _Fixed:
 class _FixedTexts:
     def __init__(self, root: Any, definitions: dict[str, Any]) -> None:
         self._definitions = {_ROOT: root, **definitions}
-        self._known: dict[tuple[str, bool], _Fixed] = {}
+        self._known: dict[tuple[str, frozenset[str]], _Fixed] = {}
 
-    def of(self, schema: Any, is_combined: bool = False) -> _Fixed:
+    def of(self, schema: Any, around: frozenset[str] = frozenset()) -> _Fixed:
         """Returns the estimate for a schema.
 
         Args:
             schema: The rewritten schema.
-            is_combined: Whether other schemas must hold too, which may require its properties.
+            around: Names of properties that other schemas, which must hold too, may require.
         """
         if not isinstance(schema, dict):
             return _Fixed(_SHORT)
-        is_combined = is_combined or (
-            len(schema) > 1 and not schema.keys().isdisjoint({"$ref", "allOf", "anyOf"})
-        )
-        parts = [self._own(schema, is_combined)]
-        parts += [self.of(branch, True) for branch in schema.get("allOf", ())]
+        if "allOf" in schema or (len(schema) > 1 and not schema.keys().isdisjoint(_COMBINING)):
+            around |= self._may_require(schema)
+        parts = [self._own(schema, around)]
+        parts += [self.of(branch, around) for branch in schema.get("allOf", ())]
         if "$ref" in schema:
-            parts.append(self._target(definition_name(schema["$ref"]), is_combined))
+            parts.append(self._target(definition_name(schema["$ref"]), around))
         if "anyOf" in schema:
-            branches = [self.of(branch, is_combined) for branch in schema["anyOf"]]
+            branches = [self.of(branch, around) for branch in schema["anyOf"]]
             parts.append(
                 _Fixed(
                     max((branch.length for branch in branches), default=0),
@@ -104,14 +104,30 @@ class _FixedTexts:
         length = max(_SHORT + excess, item_length * min_items)
         return _Fixed(length, any(part.is_whole for part in parts), item_length, min_items)
 
-    def _target(self, name: str, is_combined: bool) -> _Fixed:
-        key = name, is_combined
+    def _target(self, name: str, around: frozenset[str]) -> _Fixed:
+        key = name, around
         if key not in self._known:
             self._known[key] = _Fixed()  # For recursive references.
-            self._known[key] = self.of(self._definitions.get(name), is_combined)
+            self._known[key] = self.of(self._definitions.get(name), around)
         return self._known[key]
 
-    def _own(self, schema: dict[str, Any], is_combined: bool) -> _Fixed:
+    def _may_require(self, schema: dict[str, Any]) -> frozenset[str]:
+        """Returns the names that a schema, or one that it combines, requires."""
+        names: set[str] = set()
+        pending: list[Any] = [schema]
+        followed: set[str] = set()
+        while pending:
+            part = pending.pop()
+            if not isinstance(part, dict):
+                continue
+            names.update(part.get("required", ()))
+            pending += [*part.get("allOf", ()), *part.get("anyOf", ())]
+            if "$ref" in part and part["$ref"] not in followed:
+                followed.add(part["$ref"])
+                pending.append(self._definitions.get(definition_name(part["$ref"])))
+        return frozenset(names)
+
+    def _own(self, schema: dict[str, Any], around: frozenset[str]) -> _Fixed:
         """Returns the estimate for a schema without `$ref`, `allOf` and `anyOf`."""
         if "const" in schema:
             return _Fixed(_length(schema["const"]), True)
@@ -123,7 +139,7 @@ class _FixedTexts:
         array = self._of_array(schema) if has_items else _Fixed()
         parts = [_of_scalar(schema, types), array]
         if "object" in types and not _OBJECTS.isdisjoint(schema):
-            parts.append(self._of_object(schema, is_combined))
+            parts.append(self._of_object(schema, around))
         return _Fixed(
             max(part.length for part in parts),
             len(types) == 1 and any(part.is_whole for part in parts),
@@ -131,9 +147,9 @@ class _FixedTexts:
             array.min_items,
         )
 
-    def _of_object(self, schema: dict[str, Any], is_combined: bool) -> _Fixed:
+    def _of_object(self, schema: dict[str, Any], around: frozenset[str]) -> _Fixed:
         named = schema.get("properties", {})
-        required = {*schema.get("required", ()), *(named if is_combined else ())}
+        required = {*schema.get("required", ()), *(around & named.keys())}
         values = {name: self.of(inner) for name, inner in named.items()}
         whole = [
             part

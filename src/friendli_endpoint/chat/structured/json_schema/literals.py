@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
+from friendli_endpoint.chat.structured.json_schema.numbers import is_read_exactly
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 
 __all__ = ["check_text", "const", "enum"]
@@ -23,10 +24,14 @@ def const(node: SchemaNode) -> None:
 
 
 def enum(node: SchemaNode) -> None:
-    """Copies `enum`."""
-    for index, value in enumerate(node.schema["enum"]):
+    """Copies `enum`, of whole numbers without those with a fraction, unless no value remains."""
+    values = node.schema["enum"]
+    for index, value in enumerate(values):
         node.context.count_literals(_check(value, node.at("enum", index)))
-    node.out["enum"] = node.schema["enum"]
+    if "integer" in node.types and "number" not in node.types:
+        # Before version 1.9 the compiler rejects these instead of leaving them out.
+        values = [value for value in values if not _has_fraction(value)] or values
+    node.out["enum"] = values
 
 
 def check_text(text: object, path: SchemaPath, *keys: str | int) -> None:
@@ -45,6 +50,10 @@ def check_text(text: object, path: SchemaPath, *keys: str | int) -> None:
         )
 
 
+def _has_fraction(value: Any) -> bool:
+    return isinstance(value, float) and not value.is_integer()
+
+
 def _check(value: Any, path: SchemaPath) -> int:
     """Checks that a constant can be generated; counts its lists and objects, and their items."""
     if isinstance(value, dict | list):
@@ -54,5 +63,11 @@ def _check(value: Any, path: SchemaPath) -> int:
         return 1 + len(inner) + sum(_check(item, path) for item in inner)
     if isinstance(value, int | float) and not abs(value) <= _MAX_EXACT:
         raise SchemaError(path, "numbers beyond 2^53 are not supported, because floats are inexact")
+    if isinstance(value, int | float) and not is_read_exactly(value):
+        raise SchemaError(
+            path,
+            "numbers with more digits than 2^53, or more than 22 decimals, are not supported, "
+            "because the compiler reads them inexactly",
+        )
     check_text(value, path)
     return 0

@@ -2,11 +2,18 @@
 
 from decimal import Decimal
 from fractions import Fraction
-from math import gcd, lcm
+from math import ceil, floor, gcd, lcm
+from typing import Any
 
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
+from friendli_endpoint.chat.structured.native import COMPILER_VERSION
 
-__all__ = ["Multiples"]
+__all__ = ["COUNTS_NEGATIVE", "Multiples", "negative_multiples"]
+
+COUNTS_NEGATIVE = COMPILER_VERSION >= (1, 8)
+"""Whether the compiler allows negative multiples. Version 1.7 is that of vLLM."""
+_MAX_NEGATIVE = 500
+"""Negative multiples that are listed if it does not."""
 
 _MAX_MULTIPLE = 100_000
 _MAX_COMPILED = 2**32 - 1
@@ -60,6 +67,32 @@ class Multiples:
                 "trailing zeros, times the number of decimals plus 1, must be at most "
                 f"{_MAX_MULTIPLE:,}",
             )
+
+
+def negative_multiples(step: int | float, bounds: dict[str, Any]) -> list[int | float]:
+    """Returns the negative multiples of a step within some bounds, those nearest to zero first.
+
+    Args:
+        step: The step; of a float, the digits that JSON writes count.
+        bounds: Bounds, each a number.
+
+    Returns:
+        At most `_MAX_NEGATIVE` of them.
+    """
+    exact = Fraction(str(step))
+    limits = {keyword: -Fraction(str(bound)) / exact for keyword, bound in bounds.items()}
+    first = 1
+    if "maximum" in limits:
+        first = max(first, ceil(limits["maximum"]))
+    if "exclusiveMaximum" in limits:
+        first = max(first, floor(limits["exclusiveMaximum"]) + 1)
+    last = first + _MAX_NEGATIVE
+    if "minimum" in limits:
+        last = min(last, floor(limits["minimum"]) + 1)
+    if "exclusiveMinimum" in limits:
+        last = min(last, ceil(limits["exclusiveMinimum"]))
+    multiples = [-exact * factor for factor in range(first, last)]
+    return [int(value) if value.denominator == 1 else float(value) for value in multiples]
 
 
 def _is_read_exactly(exact: Fraction) -> bool:

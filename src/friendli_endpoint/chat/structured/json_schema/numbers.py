@@ -4,29 +4,55 @@ Numbers pass through 64-bit floats, here and in the client's validator: bounds a
 range where floats represent every whole number.
 """
 
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
+from math import ceil, floor
 from typing import Any
 
+from friendli_endpoint.chat.structured.json_schema.multiples import (
+    COUNTS_NEGATIVE,
+    negative_multiples,
+)
 from friendli_endpoint.chat.structured.json_schema.node import SchemaNode
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 
-__all__ = ["bounds", "multiple", "negated_bounds", "numeric_bounds"]
+__all__ = [
+    "bounds",
+    "exact_bounds",
+    "is_read_exactly",
+    "multiple",
+    "negated_bounds",
+    "numeric_bounds",
+    "whole_bounds",
+]
 
 _MAX_EXACT = 2**53
 _MIN_MAGNITUDE = Fraction(1, 10**15)
+_MAX_POWER = 22
+"""Exponent of the largest power of ten that is an exact float."""
+_INWARD = {1: Context(prec=15, rounding=ROUND_CEILING), -1: Context(prec=15, rounding=ROUND_FLOOR)}
+"""Rounding of lower and of upper bounds. All numbers of 15 digits are exact floats once the decimal
+point is removed."""
 
 
 def bounds(node: SchemaNode) -> None:
     """Rewrites `minimum`, `maximum`, `exclusiveMinimum` and `exclusiveMaximum`."""
-    node.out.update(numeric_bounds(node.schema, node.path))
+    found = numeric_bounds(node.schema, node.path)
+    node.out.update(found if "number" in node.types else whole_bounds(found))
 
 
 def multiple(node: SchemaNode) -> None:
     """Rewrites `multipleOf`."""
     value, path = node.schema["multipleOf"], node.at("multipleOf")
-    node.out["multipleOf"] = node.context.multiples.add(
-        value, path, whole="number" not in node.types
-    )
+    kind = "number" if "number" in node.types else "integer"
+    step = node.context.multiples.add(value, path, whole=kind == "integer")
+    if COUNTS_NEGATIVE:
+        node.out["multipleOf"] = step
+        return
+    branches: list[dict[str, Any]] = [{"multipleOf": step, "minimum": 0}]
+    if negative := negative_multiples(step, numeric_bounds(node.schema, node.path)):
+        branches.append({"enum": negative})
+    node.add_any_of_type(kind, branches)
 
 
 def numeric_bounds(schema: dict[str, Any], path: SchemaPath) -> dict[str, Any]:
@@ -58,7 +84,74 @@ def numeric_bounds(schema: dict[str, Any], path: SchemaPath) -> dict[str, Any]:
                 out.setdefault(inclusive, -_MAX_EXACT * sign)
             else:
                 out[keyword] = int(value) if float(value).is_integer() else value
+    return exact_bounds(out)
+
+
+def exact_bounds(found: dict[str, Any]) -> dict[str, Any]:
+    """Returns the same bounds, read exactly, and inclusive ones instead of exclusive whole ones.
+
+    The compiler allows 3 in the range of `{"exclusiveMinimum": 3, "maximum": 3.5}`, which it may
+    have combined from several schemas. So the bound becomes the next number of 15 digits.
+    """
+    out = {
+        keyword: _inward(bound, 1 if "inimum" in keyword else -1)
+        for keyword, bound in found.items()
+    }
+    for keyword, inclusive, sign, tighter in (
+        ("exclusiveMinimum", "minimum", 1, max),
+        ("exclusiveMaximum", "maximum", -1, min),
+    ):
+        bound = out.get(keyword)
+        if bound is None or bound * sign < 0 or not float(bound).is_integer():
+            continue
+        del out[keyword]
+        exact, context = Decimal(bound), _INWARD[sign]
+        next_number = exact.next_plus(context) if sign > 0 else exact.next_minus(context)
+        following = _plain(next_number) if bound else float(_MIN_MAGNITUDE) * sign
+        out[inclusive] = tighter(following, out.get(inclusive, following))
     return out
+
+
+def is_read_exactly(value: int | float) -> bool:
+    """Whether the compiler reads a number, within 2^53, as the nearest float.
+
+    It divides all digits of a number, as one integer, by a power of ten: both must be exact floats.
+    """
+    if isinstance(value, int):
+        return True
+    number = Decimal(repr(value))
+    exponent = int(number.as_tuple().exponent)
+    return abs(exponent) <= _MAX_POWER and abs(number.scaleb(-exponent)) <= _MAX_EXACT
+
+
+def _inward(bound: int | float, sign: int) -> int | float:
+    """Returns a bound, or the next one within the range that the compiler reads exactly."""
+    if is_read_exactly(bound):
+        return bound
+    number, context = _INWARD[sign].plus(Decimal(repr(bound))), _INWARD[sign]
+    if int(number.as_tuple().exponent) < -_MAX_POWER:
+        number = number.quantize(Decimal(1).scaleb(-_MAX_POWER), context=context)
+    return _plain(number)
+
+
+def _plain(number: Decimal) -> int | float:
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
+def whole_bounds(found: dict[str, Any]) -> dict[str, Any]:
+    """Returns the same bounds of whole numbers, whole and inclusive.
+
+    Before version 1.9 the compiler reports a range without whole numbers only between such bounds
+    as one that no value satisfies.
+    """
+    low = [ceil(found["minimum"])] if "minimum" in found else []
+    low += [floor(found["exclusiveMinimum"]) + 1] if "exclusiveMinimum" in found else []
+    high = [floor(found["maximum"])] if "maximum" in found else []
+    high += [ceil(found["exclusiveMaximum"]) - 1] if "exclusiveMaximum" in found else []
+    return {
+        **({"minimum": max(low)} if low else {}),
+        **({"maximum": min(high)} if high else {}),
+    }
 
 
 _OPPOSITES = {

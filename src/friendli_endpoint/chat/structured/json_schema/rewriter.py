@@ -137,9 +137,9 @@ class Rewriter:
         check_enforced(schema, path)
         node = self._node(schema, path)
         if "type" in schema:
-            node.out["type"] = (
-                list(node.types) if isinstance(schema["type"], list) else node.types[0]
-            )
+            hidden = {"integer"} if "number" in node.types else set()
+            types = [kind for kind in node.types if kind not in hidden]
+            node.out["type"] = types if isinstance(schema["type"], list) else types[0]
         self.subschemas.append((path, node.out))
         for rewriter in _rewriters_of(node.schema):
             rewriter(node)
@@ -198,6 +198,7 @@ class Rewriter:
                 complement = self.complement(self.document.at(path), path, exact=exact)
             except SchemaError as error:
                 self._complements[key] = error
+                self._definitions[name] = False  # Parts of it that refer back may be in use.
             else:
                 self._definitions[name] = complement
             finally:

@@ -1,8 +1,13 @@
 """Schemas for all values except a list of constants."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+from friendli_endpoint.chat.structured.json_schema.numbers import (
+    exact_bounds,
+    whole_bounds,
+)
 from friendli_endpoint.chat.structured.json_schema.paths import SchemaError, SchemaPath
 from friendli_endpoint.chat.structured.regex import count_except, texts_except
 
@@ -49,8 +54,17 @@ def values_except(
             for value in values
             if isinstance(value, int | float) and not isinstance(value, bool)
         }
-        out.extend({"type": kind, **gap} for gap in _gaps(sorted(numbers), path))
+        gaps = _gaps(sorted(numbers), path)
+        if kind == "integer":
+            gaps = [gap for gap in map(whole_bounds, gaps) if _has_values(gap)]
+        else:
+            gaps = [*map(exact_bounds, gaps)]
+        out.extend({"type": kind, **gap} for gap in gaps)
     return out
+
+
+def _has_values(gap: dict[str, Any]) -> bool:
+    return bool(gap.get("minimum", -math.inf) <= gap.get("maximum", math.inf))
 
 
 def _has(values: list[Any], truth: bool) -> bool:

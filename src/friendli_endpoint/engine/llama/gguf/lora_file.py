@@ -16,6 +16,7 @@ from friendli_endpoint.engine.llama.gguf.reading import (
     GgufError,
     Header,
     Tensor,
+    further_paths,
     read_header,
 )
 
@@ -62,13 +63,9 @@ def read_base_model(path: Path) -> BaseModel:
         GgufError: A file is missing, is not a GGUF file, or is damaged.
     """
     header = read_header(path)
-    count = header.metadata.get("split.count", 1)
     tensors = list(header.tensors)
-    stem, _, rest = path.name.rpartition("-00001-of-")
-    if isinstance(count, int) and count > 1 and rest == f"{count:05}.gguf":
-        for number in range(2, count + 1):
-            next_path = path.with_name(f"{stem}-{number:05}-of-{count:05}.gguf")
-            tensors.extend(read_header(next_path).tensors)
+    for next_path in further_paths(path, header):
+        tensors.extend(read_header(next_path).tensors)
     architecture = str(header.metadata.get(_ARCHITECTURE, ""))
     return BaseModel(architecture, {tensor.name: tensor.shape for tensor in tensors})
 

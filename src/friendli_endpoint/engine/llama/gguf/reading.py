@@ -23,6 +23,7 @@ __all__ = [
     "Header",
     "Tensor",
     "Value",
+    "further_paths",
     "read_header",
 ]
 
@@ -262,3 +263,19 @@ def _alignment(metadata: dict[str, Value], value_types: dict[str, int]) -> int:
     if value_type != UINT32 or not isinstance(alignment, int) or alignment.bit_count() != 1:
         raise ValueError("its general.alignment is not a power of two of type uint32")
     return alignment
+
+
+def further_paths(path: Path, header: Header) -> list[Path]:
+    """Returns the other files of a model, if it is split into several.
+
+    Args:
+        path: The first file.
+        header: Its header.
+    """
+    count = header.metadata.get("split.count", 1)
+    stem, _, rest = path.name.rpartition("-00001-of-")
+    if not isinstance(count, int) or count < 2 or rest != f"{count:05}.gguf":
+        return []
+    return [
+        path.with_name(f"{stem}-{number:05}-of-{count:05}.gguf") for number in range(2, count + 1)
+    ]

@@ -6,7 +6,6 @@ are in docs/benchmarks.md. The copy is made once per content of a file, and its 
 before every use.
 """
 
-import hashlib
 import importlib.util
 import os
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from gguf import GGUFReader, GGUFWriter, ReaderTensor
 from friendli._install import install_extra
-from friendli_endpoint.files import open_regular, read_text
+from friendli_endpoint.files import digest_of_file, read_text
 from friendli_endpoint.generation import StartError
 
 __all__ = ["RepackError", "copy_metadata", "repack"]
@@ -56,7 +55,7 @@ def repack(source: Path, folder: Path) -> Path:
             f"--repack needs the gguf package; install it with: {install_extra('repack')}"
         )
     try:
-        digest = _digest(source)
+        digest = digest_of_file(source).hex()
         copy = folder / f"{digest[:16]}-q8_0" / source.name
         checksum = copy.with_suffix(".sha256")
         if _is_intact(copy, checksum):
@@ -65,7 +64,7 @@ def repack(source: Path, folder: Path) -> Path:
         part, written = (copy.with_suffix(f".{os.getpid()}.{end}") for end in ("part", "sum"))
         try:
             _write(source, part)
-            written.write_text(_digest(part))
+            written.write_text(digest_of_file(part).hex())
             written.replace(checksum)
             part.replace(copy)
         finally:
@@ -81,15 +80,9 @@ def repack(source: Path, folder: Path) -> Path:
 def _is_intact(copy: Path, checksum: Path) -> bool:
     """Whether there is a copy with this checksum; otherwise it is made again."""
     try:
-        return read_text(checksum) == _digest(copy)
+        return read_text(checksum) == digest_of_file(copy).hex()
     except (OSError, UnicodeDecodeError):
         return False
-
-
-def _digest(path: Path) -> str:
-    open_regular(path).close()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(source: Path, target: Path) -> None:

@@ -1,0 +1,1 @@
+"""Engines as replicas of a Ray Serve deployment; only this package imports ray."""
