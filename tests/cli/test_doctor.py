@@ -52,7 +52,17 @@ def test_a_line_has_the_check_and_the_fix(monkeypatch: pytest.MonkeyPatch) -> No
     lines = result.stdout.splitlines()
     assert result.exit_code == 1
     assert [line.split()[1] for line in lines] == [
-        *("python", "extras", "library", "model", "template", "tools", "memory", "threads"),
+        *(
+            "python",
+            "extras",
+            "library",
+            "devices",
+            "model",
+            "template",
+            "tools",
+            "memory",
+            "threads",
+        ),
         *("port", "access"),
     ]
     (wrong,) = (line for line in lines if not line.startswith("ok "))

@@ -21,7 +21,7 @@ TIMEOUT_SECONDS = 120
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the engines of an endpoint run.
+    """Placement of the engines of an endpoint.
 
     Attributes:
         flags: Flags of `serve`.

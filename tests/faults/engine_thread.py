@@ -40,6 +40,7 @@ __all__ = [
     "ENGINE",
     "GUIDE",
     "MESSAGES",
+    "ON_DISK",
     "REOPENING",
     "Fault",
     "Outcome",
@@ -51,6 +52,8 @@ __all__ = [
 
 GUIDE = ("make_guide", "mask", "fast_forward_tokens", "accept", "exhausted")
 BACKEND = ("prefill", "extend", "decode", "copy", "truncate")
+ON_DISK = ("save", "restore")
+"""Callbacks of the prefix cache on disk; tests/engine/core/test_disk_cache.py has their faults."""
 ADAPTERS = ("load_adapter", "free_adapter")
 MESSAGES = ("add", "cancel", "retire")
 ENGINE = ("report", "deliver", "open", "close")

@@ -26,6 +26,7 @@ from tests.faults.engine_thread import (
     ENGINE,
     GUIDE,
     MESSAGES,
+    ON_DISK,
     REOPENING,
     Fault,
     Outcome,
@@ -133,7 +134,7 @@ def methods(protocol: type) -> set[str]:
 
 def test_the_matrix_has_every_callback_of_the_engine() -> None:
     assert methods(Guide) | {"make_guide"} == set(GUIDE)
-    assert methods(Backend) - {"close"} == {*BACKEND, *ADAPTERS}
+    assert methods(Backend) - {"close"} == {*BACKEND, *ON_DISK, *ADAPTERS}
 
 
 @pytest.mark.load

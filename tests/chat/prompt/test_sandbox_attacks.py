@@ -210,8 +210,8 @@ INDENTED: list[tuple[str, dict[str, Any]]] = [
     ("{{ v|tojson(indent=4) }}", {"v": wide_and_deep(250_000, 190)}),
     ("{{ v|tojson(indent=4) }}", {"v": wide_and_deep(250_000, 10)}),
     ("{{ v|tojson(indent=4) }}", {"v": {"a": "x" * 1_600_000}}),
-    ("{{ v|tojson(indent=4) }}", {"v": [[]] * 260_000}),
-    ("{{ v|tojson(indent=4)|length }}", {"v": [[]] * 160_000}),
+    ("{{ v|tojson(indent=4) }}", {"v": [[]] * 400_000}),
+    ("{{ v|tojson(indent=4)|length }}", {"v": [[]] * 80_000}),
     ("{{ v|tojson(indent=4)|length }}", {"v": wide_and_deep(100_000, 5)}),
 ]
 

@@ -244,6 +244,29 @@ def test_a_prefix_that_the_backend_rejects_is_computed(tmp_path: Path) -> None:
         assert backend.opens == 2 and len(backend.named("restore")) == 1
 
 
+@pytest.mark.usefixtures("quiet")
+def test_a_backend_that_cannot_save_is_asked_once_and_costs_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "IDLE_SECONDS", 0.01)
+    prompts = [prompt_of(number) for number in range(2)]
+    computed = answers(None, prompts)
+    asked = threading.Event()
+
+    def fail() -> None:
+        asked.set()
+        break_down()
+
+    with serving(CHAOS, vocabulary=VOCABULARY, disk=disk_of(tmp_path)) as (engine, backend):
+        Hook(backend, "save").then = fail
+        found = [run(engine, request("0", prompts[0], temperature=1.0))[0]]
+        assert asked.wait(PATIENCE)
+        found.append(run(engine, request("1", prompts[1], temperature=1.0))[0])
+        assert backend.opens == 2
+    assert same(found, computed)
+    assert len(backend.named("save")) == 1 and files(tmp_path) == []
+
+
 def test_reports_count_what_was_read_and_written(tmp_path: Path) -> None:
     reports: list[StepReport] = []
     answers(tmp_path, [prompt_of(1)], report=reports.append)

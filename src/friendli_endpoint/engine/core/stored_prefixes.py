@@ -1,7 +1,8 @@
 """Prefix cache on disk, as the execution uses it: for slots of a backend, and for adapters."""
 
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from time import monotonic, sleep
 
@@ -56,17 +57,13 @@ class StoredPrefixes:
         Raises:
             Exception: Any exception of the backend.
         """
-        try:
+        with self._ending_at_errors("restored from"):
             backend.restore(slot, stored.blocks)
-        except Exception:
-            log.error("a prefix from disk cannot be restored; none will be used any more")
-            self._store = None
-            raise
 
     def store(
         self, backend: Backend, slots: Sequence[Slot], is_interrupted: Callable[[], bool]
     ) -> bool:
-        """Stores the computed tokens of slots, which are free.
+        """Stores the computed tokens of slots, which are free; if that fails, none any more.
 
         Args:
             backend: The backend.
@@ -89,7 +86,8 @@ class StoredPrefixes:
             )
             for slot in slots
         ]
-        num_stored = self._store.store(prefixes, is_interrupted)
+        with self._ending_at_errors("saved to"):
+            num_stored = self._store.store(prefixes, is_interrupted)
         for slot in slots[:num_stored]:
             slot.stored = True
         return num_stored == len(slots)
@@ -107,6 +105,16 @@ class StoredPrefixes:
 
         while not self.store(backend, slots, is_late) and not is_late():
             sleep(LOCKED_SECONDS)
+
+    @contextmanager
+    def _ending_at_errors(self, done: str) -> Iterator[None]:
+        """Uses no disk any more after an error, which may come again whenever it is used."""
+        try:
+            yield
+        except Exception:
+            log.error("a prefix cannot be %s disk; no disk will be used any more", done)
+            self._store = None
+            raise
 
     def take_counts(self) -> tuple[int, int, int]:
         """Returns the tokens read, bytes read and bytes written, and resets these counts to 0."""

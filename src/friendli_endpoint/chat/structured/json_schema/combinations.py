@@ -68,32 +68,32 @@ def one_of(node: SchemaNode) -> None:
     node.add_any_of(alternatives)
 
 
-def _exclusions(node: SchemaNode, index: int, others: list[int]) -> list[Any]:
+def _exclusions(node: SchemaNode, index: int, overlaps: list[int]) -> list[Any]:
     """Returns schemas that a branch must satisfy so that it violates other branches.
 
     Raises:
         SchemaError: A grammar cannot express what violates one of them.
     """
     exclusions: list[Any] = []
-    for other in others:
-        exclusion = _exclusion(node, index, other, is_only=len(others) <= _MAX_COMPLEMENTS)
+    for overlap in overlaps:
+        exclusion = _exclusion(node, index, overlap, is_only=len(overlaps) <= _MAX_COMPLEMENTS)
         if exclusion not in exclusions:
             exclusions.append(exclusion)
     return exclusions
 
 
-def _exclusion(node: SchemaNode, index: int, other: int, *, is_only: bool) -> Any:
+def _exclusion(node: SchemaNode, index: int, overlap: int, *, is_only: bool) -> Any:
     """Returns a schema that a branch must satisfy so that it violates another one.
 
     Args:
         node: The schema with `oneOf`.
         index: The branch.
-        other: The other branch.
+        overlap: The other branch.
         is_only: Whether it need not be combined with several others, so that alternatives do not
             multiply.
     """
     separation = node.context.comparison.separation
-    paths = node.at("oneOf", index), node.at("oneOf", other)
+    paths = node.at("oneOf", index), node.at("oneOf", overlap)
     with_own = separate = None
     if node.types == ("object",) or any(map(separation.is_object, paths)):
         if absent := separation.without_name(*paths, may_be_described=False):
@@ -103,22 +103,22 @@ def _exclusion(node: SchemaNode, index: int, other: int, *, is_only: bool) -> An
     if separate is not None and not is_only:
         return separate
     try:
-        complement = _branch_complement(node, other)
+        complement = _branch_complement(node, overlap)
     except SchemaError:
         if separate is None:
             raise
         return separate
-    alternatives = [complement, with_own, _fractions(node, index, other)]
+    alternatives = [complement, with_own, _fractions(node, index, overlap)]
     alternatives = [schema for schema in alternatives if schema is not None]
     return {"anyOf": alternatives} if len(alternatives) > 1 else complement
 
 
-def _fractions(node: SchemaNode, index: int, other: int) -> Any:
+def _fractions(node: SchemaNode, index: int, overlap: int) -> Any:
     """Returns the numbers that are not integers if a branch has them and another one not."""
     document = node.context.document
     path = document.follow_references(node.at("oneOf", index))
     schema = document.at(path)
-    excluded = document.at(document.follow_references(node.at("oneOf", other)))
+    excluded = document.at(document.follow_references(node.at("oneOf", overlap)))
     if not (isinstance(schema, dict) and isinstance(excluded, dict)):
         return None
     if "number" not in types_of(schema) or _NUMBERS & {*types_of(excluded)} != {"integer"}:

@@ -31,36 +31,36 @@ class Separation:
         self._schema_at = schema_at
 
     def without_name(
-        self, path: SchemaPath, other: SchemaPath, *, may_be_described: bool
+        self, path: SchemaPath, excluded: SchemaPath, *, may_be_described: bool
     ) -> dict[str, Any] | None:
         """Returns that an object lacks a name that the other schema requires, rewritten.
 
         Args:
             path: Path of the schema that objects shall satisfy.
-            other: Path of the schema that they shall not satisfy.
+            excluded: Path of the schema that they shall not satisfy.
             may_be_described: Whether the first schema may describe a property of that name.
 
         Returns:
             The condition; None if the other schema requires no such name.
         """
-        names = self._required(other, _MAX_DEPTH) - self._required(path, _MAX_DEPTH)
+        names = self._required(excluded, _MAX_DEPTH) - self._required(path, _MAX_DEPTH)
         described = self._described(path, _MAX_DEPTH)
         for name in [*sorted(names - described), *sorted(names & described)]:
             if may_be_described or name not in described:
                 return {"type": "object", "properties": {name: False}}
         return None
 
-    def with_own_name(self, path: SchemaPath, other: SchemaPath) -> dict[str, Any] | None:
+    def with_own_name(self, path: SchemaPath, excluded: SchemaPath) -> dict[str, Any] | None:
         """Returns that an object has a name that the other schema does not allow, rewritten.
 
         Args:
             path: Path of the schema that objects shall satisfy.
-            other: Path of the schema that they shall not satisfy.
+            excluded: Path of the schema that they shall not satisfy.
 
         Returns:
             The condition; None if the other schema allows all names of the first one.
         """
-        allowed = self._allowed(other, _MAX_DEPTH)
+        allowed = self._allowed(excluded, _MAX_DEPTH)
         if allowed is None:
             return None
         names = sorted(self._described(path, _MAX_DEPTH) - allowed)[:_MAX_NAMES]
