@@ -27,14 +27,15 @@ PLENTY = 1e12
 @pytest.mark.parametrize(
     ("max_threads", "work", "free", "threads"),
     [
-        (2, TOKEN, 2.0, 1),
+        (2, TOKEN / 2, 2.0, 1),
+        (2, TOKEN, 2.0, 2),
         (2, 2 * TOKEN, 2.0, 2),
         (2, 64 * TOKEN, None, 2),
         (2, 64 * TOKEN, 1.5, 2),
         (2, 64 * TOKEN, 1.3, 1),
         (2, 64 * TOKEN, 0.0, 1),
-        (8, TOKEN, 8.0, 1),
-        (8, 4 * TOKEN, 8.0, 4),
+        (8, TOKEN, 8.0, 2),
+        (8, 2 * TOKEN, 8.0, 4),
         (8, 12 * TOKEN, 8.0, 8),
         (8, PLENTY, 5.0, 5),
         (8, PLENTY, 40.0, 8),

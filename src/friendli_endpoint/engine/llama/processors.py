@@ -99,8 +99,9 @@ class FreeProcessors:
         """Returns the number of free processors, those that this process uses included.
 
         It is the mean since the last sample. At the first time, it is what is free at the moment,
-        where one runnable thread of another program is ignored; after a long time without a sample,
-        the lower of both.
+        where as many runnable threads as there are processors are ignored, which may be those of a
+        client and of the request that begins; after a long time without a sample, the lower of
+        both.
 
         Returns:
             From 0 to the number of processors of this process; None if it is not known.
@@ -121,7 +122,7 @@ class FreeProcessors:
         return self._free
 
     def _free_now(self, counters: CpuCounters) -> float:
-        others = max(0, counters.num_runnable - 2)
+        others = max(0, counters.num_runnable - 2 - counters.num_processors)
         return float(max(0, min(self._num, counters.num_processors - others)))
 
 

@@ -20,9 +20,9 @@ __all__ = ["BatchThreads", "ThreadPolicy"]
 
 log = logging.getLogger("friendli_endpoint.engine")
 
-WORK_PER_THREAD = 80e6
+WORK_PER_THREAD = 40e6
 """Minimum work of a thread, in bytes read times tokens. A token of the embedded model is work of
-94 MB: one thread takes 7.3 ms for it, and two take 8 to 13."""
+94 MB: one thread takes 11.8 ms for it, and two take 9.7 on two idle processors."""
 
 MIN_SHARE = 0.75
 """Share of the wall time below which the threads of a batch lack processors."""
