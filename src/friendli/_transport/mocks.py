@@ -57,7 +57,7 @@ def warn_of_mocks() -> None:
 def is_transport_replaced() -> bool:
     """Return whether a method of httpx2's own transports is replaced; nothing is imported for it.
 
-    A wrapper may claim the name and the module of what it wraps, but it is no function of that
+    A wrapper may claim the name and the module of what it wraps, but it is not a function of that
     module.
     """
     for module, owner, name in _OF_TRANSPORTS:

@@ -60,11 +60,11 @@ def idle(pool: Pool, key: Key = KEY) -> Connection:
 def test_connection_that_became_idle_last_is_taken() -> None:
     pool = Pool(Clock())
     first, second = idle(pool), idle(pool)
-    other = idle(pool, ("https", "host", None))
+    over_tls = idle(pool, ("https", "host", None))
     assert pool.take(KEY) == (second, [])
     assert pool.take(KEY) == (first, [])
     assert pool.take(KEY) == (None, [])
-    assert pool.take(other.key) == (other, [])
+    assert pool.take(over_tls.key) == (over_tls, [])
 
 
 def test_unfinished_connection_is_closed() -> None:
