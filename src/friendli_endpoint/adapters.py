@@ -33,7 +33,7 @@ class AdapterLoader:
             name: Path of the file inside the folder.
 
         Raises:
-            RequestError: There is no such folder or file, it is not an adapter for this model, or
+            RequestError: The folder or file is missing, it is not an adapter for this model, or
                 there are too many adapters (409).
         """
         path = _resolve_inside(self._folder, name)

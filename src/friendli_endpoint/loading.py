@@ -19,6 +19,7 @@ from friendli_endpoint.generation import (
     StartError,
     StepReport,
     Vocabulary,
+    VocabularySource,
 )
 from friendli_endpoint.preparation import Preparer, ThreadPreparer, WorkerPreparer
 from friendli_endpoint.settings import Settings
@@ -38,31 +39,11 @@ WORKER_WAIT_SECONDS = 10.0
 """Time for which a request may wait for a worker."""
 
 
-class ModelSource(Protocol):
+class ModelSource(VocabularySource, Protocol):
     """A model that can be served, with its engine.
 
     `vocabulary`, `vocabulary_loader` and `open` are called once, in this order, in a worker thread.
     """
-
-    def check(self) -> None:
-        """Checks that the files of the model exist; returns at once.
-
-        Raises:
-            StartError: A file is missing.
-        """
-        ...
-
-    def vocabulary(self) -> Vocabulary:
-        """Loads the model's vocabulary without its weights; may block for seconds.
-
-        Raises:
-            StartError: The model cannot be served.
-        """
-        ...
-
-    def vocabulary_loader(self) -> Callable[[], Vocabulary]:
-        """Returns a function that loads the vocabulary in another process; it can be pickled."""
-        ...
 
     def open(self, make_guide: GuideMaker, report: Callable[[StepReport], None]) -> Engine:
         """Loads the model and starts its engine; may block for seconds.
@@ -74,10 +55,6 @@ class ModelSource(Protocol):
         Raises:
             StartError: The model cannot be served.
         """
-        ...
-
-    def close(self) -> None:
-        """Interrupts `vocabulary` or `open` on another thread; returns at once."""
         ...
 
 

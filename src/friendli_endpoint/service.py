@@ -167,7 +167,7 @@ class EndpointService:
         """Returns the token ids of a text; cancelling it ends the work.
 
         Raises:
-            RequestError: There is no such model, or the text has more tokens than the context.
+            RequestError: The model does not exist, or the text has more tokens than the context.
         """
         return await self._find_model(model).preparer.tokenize(text, parse_special)
 
@@ -175,7 +175,7 @@ class EndpointService:
         """Returns the text of tokens; U+FFFD stands for bytes that are not UTF-8.
 
         Raises:
-            RequestError: There is no such model or token, or the tokens exceed the context.
+            RequestError: A token or the model does not exist, or the tokens exceed the context.
         """
         loaded = self._find_model(model)
         return detokenize(tokens, loaded.vocabulary, loaded.engine.card.context)
@@ -189,7 +189,7 @@ class EndpointService:
         """Loads an adapter from the adapters' folder; takes about a second.
 
         Raises:
-            RequestError: There is no such folder or file, it is not an adapter for this model, or
+            RequestError: The folder or file is missing, it is not an adapter for this model, or
                 there are too many adapters (409).
         """
         await self._adapters.load(self._loaded_model().engine, route, name)
@@ -198,7 +198,7 @@ class EndpointService:
         """Unloads an adapter; requests that use it run to their end.
 
         Raises:
-            RequestError: There is no such adapter.
+            RequestError: The adapter does not exist.
         """
         await self._loaded_model().engine.unload_adapter(route)
 

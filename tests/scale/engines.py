@@ -1,6 +1,5 @@
 """Endpoints whose engines run in child processes, and these processes."""
 
-import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -9,10 +8,12 @@ from pathlib import Path
 
 import httpx2
 
+from friendli_endpoint.bench.processes import process_tree
 from tests.contract.live import Live, until
 from tests.contract.served import Served, served
 from tests.support.lora import write_loras
 from tests.support.models.byte_pairs import LLAMA, write_byte_pairs
+from tests.workers.processes import command_of
 
 __all__ = [
     "ADAPTERS",
@@ -69,17 +70,8 @@ def descendants(endpoint: Served, command: bytes = b"") -> list[int]:
         endpoint: The endpoint.
         command: Part of the command line of those that are returned.
     """
-    parents, commands = {}, {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, IndexError):  # it has ended meanwhile
-            pid = int(folder.name)
-            commands[pid] = (folder / "cmdline").read_bytes()
-            parents[pid] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-    found = {endpoint.process.pid}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    found.remove(endpoint.process.pid)
-    return sorted(pid for pid in found if command in commands[pid])
+    _, *found = process_tree(endpoint.process.pid)
+    return sorted(pid for pid in found if command in command_of(pid))
 
 
 def until_replaced(

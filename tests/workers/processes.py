@@ -3,16 +3,17 @@
 import os
 from pathlib import Path
 
-__all__ = ["children_of", "fork_servers"]
+__all__ = ["children_of", "command_of", "fork_servers"]
 
 
 def fork_servers(parent: int | None = None) -> set[int]:
     """Returns the process ids of the fork servers that a process, by default this, has started."""
     parent = os.getpid() if parent is None else parent
-    return {pid for pid in children_of(parent) if b"fork_server" in _command_of(pid)}
+    return {pid for pid in children_of(parent) if b"fork_server" in command_of(pid)}
 
 
-def _command_of(pid: int) -> bytes:
+def command_of(pid: int) -> bytes:
+    """Returns the command line of a process, with NUL between arguments; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

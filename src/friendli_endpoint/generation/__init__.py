@@ -38,6 +38,7 @@ from friendli_endpoint.generation.request import (
     Segment,
     TextSegment,
 )
+from friendli_endpoint.generation.source import VocabularySource
 
 __all__ = [
     "VERSION",
@@ -66,6 +67,7 @@ __all__ = [
     "TokenLogprob",
     "TokenStep",
     "Vocabulary",
+    "VocabularySource",
     "draining_error",
     "reason_of",
     "unknown_adapter",

@@ -162,7 +162,7 @@ class Engine(Protocol):
         """Removes an adapter; requests that use it run to their end.
 
         Raises:
-            RequestError: There is no such adapter, or the engine is closing.
+            RequestError: The adapter does not exist, or the engine is closing.
         """
         ...
 

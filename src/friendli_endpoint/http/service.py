@@ -143,7 +143,7 @@ class Service(Protocol):
             parse_special: Whether control tokens that are spelled out in the text are recognized.
 
         Raises:
-            RequestError: There is no such model, or the text has more tokens than the context.
+            RequestError: The model does not exist, or the text has more tokens than the context.
         """
         ...
 
@@ -151,7 +151,7 @@ class Service(Protocol):
         """Returns the text of tokens; U+FFFD stands for bytes that are not UTF-8.
 
         Raises:
-            RequestError: There is no such model or token, or the tokens exceed the context.
+            RequestError: A token or the model does not exist, or the tokens exceed the context.
         """
         ...
 
@@ -180,7 +180,7 @@ class Service(Protocol):
             name: Path of the file inside the folder of `--adapter-dir`.
 
         Raises:
-            RequestError: There is no such folder or file, it is not an adapter for this model, or
+            RequestError: The folder or file is missing, it is not an adapter for this model, or
                 there are too many adapters (409).
         """
         ...
@@ -189,6 +189,6 @@ class Service(Protocol):
         """Unloads an adapter; requests that use it run to their end.
 
         Raises:
-            RequestError: There is no such adapter.
+            RequestError: The adapter does not exist.
         """
         ...

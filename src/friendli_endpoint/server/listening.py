@@ -45,7 +45,7 @@ def listen(host: str, port: int) -> socket.socket:
         port: TCP port; 0 for a free one.
 
     Raises:
-        ListenError: There is no such host, it is not an address of this machine, or the port is in
+        ListenError: The host is unknown, it is not an address of this machine, or the port is in
             use or not allowed.
     """
     try:

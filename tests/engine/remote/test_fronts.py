@@ -10,8 +10,7 @@ import pytest
 from friendli_endpoint.engine.remote import fronts as fronts_module
 from friendli_endpoint.engine.remote.connection import EngineConnection
 from friendli_endpoint.engine.remote.fronts import Fronts
-from friendli_endpoint.engine.remote.serving import FrameOutbox
-from friendli_endpoint.engine.remote.wire import (
+from friendli_endpoint.engine.remote.messages import (
     FROM_ENGINE,
     TO_ENGINE,
     FromEngine,
@@ -20,8 +19,9 @@ from friendli_endpoint.engine.remote.wire import (
     Opened,
     StepDone,
     Submit,
-    encode,
 )
+from friendli_endpoint.engine.remote.serving import FrameOutbox
+from friendli_endpoint.engine.remote.wire import encode
 from friendli_endpoint.generation import StepReport
 from tests.engine.remote.looping import in_event_loop
 from tests.engine.remote.scripted_child import request

@@ -14,8 +14,8 @@ from friendli_endpoint.engine.remote import keeper as keeper_module
 from friendli_endpoint.engine.remote import process
 from friendli_endpoint.engine.remote.child import ChildSetup
 from friendli_endpoint.engine.remote.keeper import EngineKeeper
+from friendli_endpoint.engine.remote.messages import EventBatch, FromEngine, Submit
 from friendli_endpoint.engine.remote.suspects import Death
-from friendli_endpoint.engine.remote.wire import EventBatch, FromEngine, Submit
 from friendli_endpoint.generation import GenerationRequest, ModelCard, StartError
 from tests.engine.remote.looping import in_event_loop
 from tests.engine.remote.scripted_child import CRASH, GATE, HANG, STOP, request

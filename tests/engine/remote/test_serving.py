@@ -4,13 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from friendli_endpoint.engine.remote.serving import (
-    EngineServer,
-    FrameLogHandler,
-    FrameOutbox,
-)
-from friendli_endpoint.engine.remote.shared_adapters import SharedAdapters
-from friendli_endpoint.engine.remote.wire import (
+from friendli_endpoint.engine.remote.messages import (
     Accepted,
     AdapterResult,
     Cancel,
@@ -26,6 +20,12 @@ from friendli_endpoint.engine.remote.wire import (
     Submit,
     UnloadAdapter,
 )
+from friendli_endpoint.engine.remote.serving import (
+    EngineServer,
+    FrameLogHandler,
+    FrameOutbox,
+)
+from friendli_endpoint.engine.remote.shared_adapters import SharedAdapters
 from friendli_endpoint.generation import (
     Engine,
     EngineError,

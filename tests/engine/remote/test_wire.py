@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from friendli_endpoint.engine.remote import wire
-from friendli_endpoint.engine.remote.wire import (
+from friendli_endpoint.engine.remote.messages import (
     FROM_ENGINE,
     TO_ENGINE,
     Accepted,
@@ -21,7 +21,6 @@ from friendli_endpoint.engine.remote.wire import (
     Close,
     EventBatch,
     Failed,
-    FrameReader,
     FromEngine,
     Leave,
     Leaving,
@@ -36,10 +35,8 @@ from friendli_endpoint.engine.remote.wire import (
     Submit,
     ToEngine,
     UnloadAdapter,
-    WireError,
-    encode,
-    hello,
 )
+from friendli_endpoint.engine.remote.wire import FrameReader, WireError, encode, hello
 from friendli_endpoint.generation import (
     VERSION,
     EngineError,

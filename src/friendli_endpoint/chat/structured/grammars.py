@@ -20,7 +20,7 @@ from friendli_endpoint.chat.structured.json_schema import (
     without_gaps,
 )
 from friendli_endpoint.chat.structured.matchers import MatcherCompiler, memory_for
-from friendli_endpoint.chat.structured.native import ConstraintError, first_line
+from friendli_endpoint.chat.structured.native import COMPILER_VERSION, ConstraintError, first_line
 from friendli_endpoint.chat.structured.regex import PatternError, whole_patterns
 from friendli_endpoint.generation import Grammar, RequestError
 
@@ -115,10 +115,14 @@ class GrammarMaker:
     def without_empty_ranges(self, root: dict[str, Any], max_bytes: int) -> dict[str, Any]:
         """Returns a rewritten schema without gaps between integers, if the compiler fails at one.
 
+        Only versions before 1.9 do.
+
         Args:
             root: The rewritten schema, with its definitions.
             max_bytes: Memory that the compiled grammar may take, see `memory_for`.
         """
+        if COMPILER_VERSION >= (1, 9):
+            return root  # the compiler leaves empty ranges out
         narrower: dict[str, Any] = without_gaps(root)
         if narrower != root:
             try:

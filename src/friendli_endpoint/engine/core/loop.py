@@ -163,7 +163,7 @@ class EngineLoop:
         """Removes an adapter; requests that use it run to their end.
 
         Raises:
-            RequestError: There is no such adapter, or the engine is closing.
+            RequestError: The adapter does not exist, or the engine is closing.
         """
         with self._lock:
             self._check_open()

@@ -53,7 +53,7 @@ def find_library(path: Path | None = None) -> Path:
         An absolute path.
 
     Raises:
-        LibraryError: There is no such file, or the package is not installed.
+        LibraryError: The file does not exist, or the package is not installed.
     """
     if path is None:
         return _default_library()

@@ -145,7 +145,7 @@ def _quotas() -> Iterator[float]:
             text = " ".join((folder / name).read_text() for name in names)
             quota, period = (int(number) for number in text.split())
         except (OSError, ValueError):
-            continue  # there is no such file, or the quota is "max"
+            continue  # the file is absent, or the quota is "max"
         if quota > 0 and period > 0:
             yield quota / period
 

@@ -25,15 +25,15 @@ from typing import NoReturn, TypeAlias
 
 from friendli_endpoint.engine.remote.connection import EngineConnection, new_event_loop
 from friendli_endpoint.engine.remote.fronts import Fronts, outbox_of
-from friendli_endpoint.engine.remote.serving import FrameLogHandler, FrameOutbox
-from friendli_endpoint.engine.remote.wire import (
+from friendli_endpoint.engine.remote.messages import (
     TO_ENGINE,
     Opened,
     OpeningFailed,
     Pulse,
     ToEngine,
-    WireError,
 )
+from friendli_endpoint.engine.remote.serving import FrameLogHandler, FrameOutbox
+from friendli_endpoint.engine.remote.wire import WireError
 from friendli_endpoint.generation import (
     Engine,
     GuideMaker,

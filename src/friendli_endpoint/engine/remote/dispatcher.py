@@ -9,9 +9,7 @@ from friendli_endpoint.engine.remote.entries import Entries, Entry
 from friendli_endpoint.engine.remote.fleet_adapters import FleetAdapters
 from friendli_endpoint.engine.remote.inbox import Inbox
 from friendli_endpoint.engine.remote.member import Member
-from friendli_endpoint.engine.remote.replay import ReplayLog
-from friendli_endpoint.engine.remote.suspects import Death
-from friendli_endpoint.engine.remote.wire import (
+from friendli_endpoint.engine.remote.messages import (
     Accepted,
     Cancel,
     EventBatch,
@@ -19,8 +17,10 @@ from friendli_endpoint.engine.remote.wire import (
     FromEngine,
     Rejected,
     Submit,
-    WireError,
 )
+from friendli_endpoint.engine.remote.replay import ReplayLog
+from friendli_endpoint.engine.remote.suspects import Death
+from friendli_endpoint.engine.remote.wire import WireError
 from friendli_endpoint.generation import (
     EngineError,
     Event,

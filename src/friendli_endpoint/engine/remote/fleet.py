@@ -15,9 +15,9 @@ from friendli_endpoint.engine.remote.fleet_adapters import FleetAdapters
 from friendli_endpoint.engine.remote.inbox import Inbox
 from friendli_endpoint.engine.remote.loop_thread import LoopThread
 from friendli_endpoint.engine.remote.member import LostError, Member
+from friendli_endpoint.engine.remote.messages import FromEngine, StepDone
 from friendli_endpoint.engine.remote.placement import EnginePlacement
 from friendli_endpoint.engine.remote.suspects import Death
-from friendli_endpoint.engine.remote.wire import FromEngine, StepDone
 from friendli_endpoint.generation import (
     EngineError,
     Event,

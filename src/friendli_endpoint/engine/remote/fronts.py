@@ -7,9 +7,7 @@ from collections.abc import Callable
 from typing import cast
 
 from friendli_endpoint.engine.remote.connection import EngineConnection
-from friendli_endpoint.engine.remote.serving import EngineServer, FrameOutbox
-from friendli_endpoint.engine.remote.shared_adapters import SharedAdapters
-from friendli_endpoint.engine.remote.wire import (
+from friendli_endpoint.engine.remote.messages import (
     FROM_ENGINE,
     TO_ENGINE,
     FromEngine,
@@ -17,8 +15,10 @@ from friendli_endpoint.engine.remote.wire import (
     Listening,
     Opened,
     ToEngine,
-    encode,
 )
+from friendli_endpoint.engine.remote.serving import EngineServer, FrameOutbox
+from friendli_endpoint.engine.remote.shared_adapters import SharedAdapters
+from friendli_endpoint.engine.remote.wire import encode
 from friendli_endpoint.generation import Engine, StepReport
 
 __all__ = ["Fronts", "outbox_of"]

@@ -16,8 +16,8 @@ from friendli_endpoint.generation.inbox import EventInbox
 __all__ = ["Delivery", "Inbox", "deliver"]
 
 Delivery: TypeAlias = Event | EngineError | RequestError | None
-"""What an inbox receives: None says that the request was accepted, a `RequestError` that it was
-rejected."""
+"""Delivery to an inbox: an event; None if the request was accepted, a `RequestError` if it was
+rejected; or the `EngineError` that ends it."""
 
 
 class Inbox(EventInbox):

@@ -7,9 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from friendli_endpoint.engine.remote.child import ChildSetup
-from friendli_endpoint.engine.remote.process import EngineProcess
-from friendli_endpoint.engine.remote.suspects import Death
-from friendli_endpoint.engine.remote.wire import (
+from friendli_endpoint.engine.remote.messages import (
     FromEngine,
     Leave,
     LogLine,
@@ -18,6 +16,8 @@ from friendli_endpoint.engine.remote.wire import (
     Pulse,
     ToEngine,
 )
+from friendli_endpoint.engine.remote.process import EngineProcess
+from friendli_endpoint.engine.remote.suspects import Death
 from friendli_endpoint.generation import ModelCard, StartError, reason_of
 
 __all__ = ["EngineKeeper"]

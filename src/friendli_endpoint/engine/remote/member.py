@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from friendli_endpoint.engine.remote.suspects import Death
-from friendli_endpoint.engine.remote.wire import (
+from friendli_endpoint.engine.remote.messages import (
     AdapterResult,
     FromEngine,
     Leaving,
@@ -14,6 +13,7 @@ from friendli_endpoint.engine.remote.wire import (
     ToEngine,
     UnloadAdapter,
 )
+from friendli_endpoint.engine.remote.suspects import Death
 from friendli_endpoint.generation import ModelCard, RequestError, StepReport
 
 __all__ = ["Link", "LostError", "Member", "Observer"]

@@ -14,15 +14,15 @@ from collections.abc import Callable, Sequence
 
 from friendli_endpoint.engine.remote.child import ChildSetup
 from friendli_endpoint.engine.remote.connection import EngineConnection
-from friendli_endpoint.engine.remote.suspects import Death
-from friendli_endpoint.engine.remote.wire import (
+from friendli_endpoint.engine.remote.messages import (
     FROM_ENGINE,
     TO_ENGINE,
     Close,
     FromEngine,
     ToEngine,
-    encode,
 )
+from friendli_endpoint.engine.remote.suspects import Death
+from friendli_endpoint.engine.remote.wire import encode
 from friendli_endpoint.workers.frames import send
 
 __all__ = ["EngineProcess"]

@@ -7,8 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from friendli_endpoint.engine.remote.shared_adapters import SharedAdapters
-from friendli_endpoint.engine.remote.wire import (
+from friendli_endpoint.engine.remote.messages import (
     Accepted,
     AdapterResult,
     Cancel,
@@ -25,6 +24,7 @@ from friendli_endpoint.engine.remote.wire import (
     ToEngine,
     UnloadAdapter,
 )
+from friendli_endpoint.engine.remote.shared_adapters import SharedAdapters
 from friendli_endpoint.generation import (
     Engine,
     EngineError,

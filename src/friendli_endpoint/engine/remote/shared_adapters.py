@@ -47,7 +47,7 @@ class SharedAdapters:
         """Lets an endpoint hold an adapter no longer, and removes it if no other one does.
 
         Raises:
-            RequestError: There is no such adapter, or the engine is closing.
+            RequestError: The adapter does not exist, or the engine is closing.
         """
         async with self._loading:
             holders = self._holders.get(name, set())

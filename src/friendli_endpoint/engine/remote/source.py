@@ -12,6 +12,7 @@ from friendli_endpoint.generation import (
     GuideMaker,
     StepReport,
     Vocabulary,
+    VocabularySource,
     draining_error,
 )
 
@@ -21,28 +22,8 @@ MAX_PULSE_SECONDS = 1.0
 """Maximum interval at which an engine's process sends a sign of life."""
 
 
-class OpenerSource(Protocol):
+class OpenerSource(VocabularySource, Protocol):
     """A model that another process can open."""
-
-    def check(self) -> None:
-        """Checks that the files of the model exist; returns at once.
-
-        Raises:
-            StartError: A file is missing.
-        """
-        ...
-
-    def vocabulary(self) -> Vocabulary:
-        """Loads the model's vocabulary without its weights; may block for seconds.
-
-        Raises:
-            StartError: The model cannot be served.
-        """
-        ...
-
-    def vocabulary_loader(self) -> Callable[[], Vocabulary]:
-        """Returns a function that loads the vocabulary in another process; it can be pickled."""
-        ...
 
     def opener(self, *, threads: int | None = None, num_engines: int | None = None) -> EngineOpener:
         """Returns a function that opens the engine in another process; it can be pickled.
@@ -55,10 +36,6 @@ class OpenerSource(Protocol):
         Raises:
             StartError: The model cannot be served.
         """
-        ...
-
-    def close(self) -> None:
-        """Interrupts the other methods on another thread; returns at once."""
         ...
 
 

@@ -23,63 +23,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from friendli_endpoint.engine.remote.messages import (
-    FROM_ENGINE,
-    TO_ENGINE,
-    Accepted,
-    AdapterResult,
-    Cancel,
-    Close,
-    EventBatch,
-    Failed,
-    FromEngine,
-    Leave,
-    Leaving,
-    Listening,
-    LoadAdapter,
-    LogLine,
-    Opened,
-    OpeningFailed,
-    Pulse,
-    Rejected,
-    StepDone,
-    Submit,
-    ToEngine,
-    UnloadAdapter,
-)
+from friendli_endpoint.engine.remote.messages import FROM_ENGINE, TO_ENGINE
 from friendli_endpoint.generation import VERSION
 from friendli_endpoint.generation.codec import Codec, CodecError
 
-__all__ = [
-    "FROM_ENGINE",
-    "MAX_FRAME_BYTES",
-    "TO_ENGINE",
-    "WIRE_VERSION",
-    "Accepted",
-    "AdapterResult",
-    "Cancel",
-    "Close",
-    "EventBatch",
-    "Failed",
-    "FrameReader",
-    "FromEngine",
-    "Leave",
-    "Leaving",
-    "Listening",
-    "LoadAdapter",
-    "LogLine",
-    "Opened",
-    "OpeningFailed",
-    "Pulse",
-    "Rejected",
-    "StepDone",
-    "Submit",
-    "ToEngine",
-    "UnloadAdapter",
-    "WireError",
-    "encode",
-    "hello",
-]
+__all__ = ["MAX_FRAME_BYTES", "WIRE_VERSION", "FrameReader", "WireError", "encode", "hello"]
 
 WIRE_VERSION = 1
 """Version of the messages; the version of requests and events is `generation.VERSION`."""

@@ -53,7 +53,7 @@ def complement_of(node: SchemaNode, *, exact: bool) -> Any:
             than one for every type that it constrains.
 
     Raises:
-        SchemaError: There is no such complement.
+        SchemaError: The complement does not exist.
     """
     negation = _Negation(node, exact)
     alternatives = _other_types(negation)

@@ -74,7 +74,7 @@ class RewriteContext(Protocol):
         """Returns the `$ref` to the complement of the subschema at a path.
 
         Raises:
-            SchemaError: There is no such complement.
+            SchemaError: The complement does not exist.
         """
 
     def count_literals(self, count: int) -> None:
@@ -122,7 +122,7 @@ class SchemaNode:
         """Resolves a `$ref` of this subschema to a path.
 
         Raises:
-            SchemaError: There is no such target in the document.
+            SchemaError: The document lacks the target.
         """
         target = self.context.document.resolve(reference, self.path)
         if target is None:

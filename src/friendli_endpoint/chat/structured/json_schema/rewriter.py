@@ -184,7 +184,7 @@ class Rewriter:
         """Returns the `$ref` to the complement of the subschema at a path.
 
         Raises:
-            SchemaError: There is no such complement.
+            SchemaError: The complement does not exist.
         """
         key = path, exact
         if key not in self._complements:

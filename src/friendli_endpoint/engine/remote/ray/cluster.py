@@ -69,7 +69,7 @@ class Cluster:
             The number of engines to wait for.
 
         Raises:
-            StartError: There is no such cluster, or it refuses the application.
+            StartError: The cluster cannot be reached, or it refuses the application.
         """
         with self._changing:
             self._connect()
@@ -85,7 +85,7 @@ class Cluster:
         """Starts the cluster or connects to it, and starts Ray Serve there, without proxies.
 
         Raises:
-            StartError: There is no such cluster, or it has another version of Ray or Python.
+            StartError: The cluster cannot be reached, or it has another version of Ray or Python.
         """
         set_environment()
         from ray import serve

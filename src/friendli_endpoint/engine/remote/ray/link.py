@@ -6,16 +6,16 @@ from dataclasses import replace
 
 from friendli_endpoint.engine.remote.connection import EngineConnection
 from friendli_endpoint.engine.remote.member import Member
-from friendli_endpoint.engine.remote.ray.replica import ReplicaState
-from friendli_endpoint.engine.remote.wire import (
+from friendli_endpoint.engine.remote.messages import (
     FROM_ENGINE,
     TO_ENGINE,
     FromEngine,
     Opened,
     Pulse,
     ToEngine,
-    encode,
 )
+from friendli_endpoint.engine.remote.ray.replica import ReplicaState
+from friendli_endpoint.engine.remote.wire import encode
 from friendli_endpoint.generation import ModelCard
 
 __all__ = ["EngineLink", "is_declared"]

@@ -37,7 +37,7 @@ class EngineCluster(Protocol):
             The number of engines to wait for.
 
         Raises:
-            StartError: There is no such cluster, or it refuses the application.
+            StartError: The cluster cannot be reached, or it refuses the application.
         """
         ...
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from friendli_endpoint.engine.remote.child import ChildSetup
 from friendli_endpoint.engine.remote.keeper import EngineKeeper
+from friendli_endpoint.engine.remote.messages import FromEngine, Listening, StepDone
 from friendli_endpoint.engine.remote.suspects import Death
-from friendli_endpoint.engine.remote.wire import FromEngine, Listening, StepDone
 from friendli_endpoint.generation import ModelCard, StartError, StepReport
 
 __all__ = ["CHOICES", "EngineReplica", "ReplicaState"]
