@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from friendli_endpoint.chat.structured.json_schema.document import Document
@@ -26,6 +26,7 @@ def _allowed(schema: Schema, texts: list[str]) -> list[str]:
     return [text for text in texts if allows_text(constraint.copy(), text)]
 
 
+@example([Decimal("0.7"), Decimal("0.701")], [Decimal("0.7")])
 @given(st.tuples(NUMBERS, NUMBERS).map(sorted), st.lists(NUMBERS, min_size=6, max_size=6))
 @settings(max_examples=40)
 def test_within_bounds_all_numbers_with_a_fraction_are_allowed(
@@ -33,8 +34,9 @@ def test_within_bounds_all_numbers_with_a_fraction_are_allowed(
 ) -> None:
     low, high = bounds
     number = {"type": "number", "minimum": float(low), "maximum": float(high), **NO_INTEGER}
-    texts = [f"{number + 0:f}" for number in (low, high, *numbers)]
-    expected = [text for text in texts if low <= Decimal(text) <= high and "." in text]
+    # With all digits, because the compiler rejects `0.7`, but not `0.700`, where 0.75 is the maximum.
+    texts = [f"{number + 0:.3f}" for number in (low, high, *numbers)]
+    expected = [text for text in texts if low <= Decimal(text) <= high and Decimal(text) % 1]
     assert _allowed({"anyOf": [number, {"type": "null"}]}, texts) == expected
 
 
