@@ -34,10 +34,13 @@ def test_within_bounds_all_numbers_with_a_fraction_are_allowed(
 ) -> None:
     low, high = bounds
     number = {"type": "number", "minimum": float(low), "maximum": float(high), **NO_INTEGER}
-    # With all digits, because the compiler rejects `0.7`, but not `0.700`, where 0.75 is the maximum.
-    texts = [f"{number + 0:.3f}" for number in (low, high, *numbers)]
-    expected = [text for text in texts if low <= Decimal(text) <= high and Decimal(text) % 1]
-    assert _allowed({"anyOf": [number, {"type": "null"}]}, texts) == expected
+    values = [value + 0 for value in (low, high, *numbers)]  # without negative zero
+    schema = {"anyOf": [number, {"type": "null"}]}
+    # Where 0.75 is the maximum, the compiler rejects the minimum `0.7`, but not `0.700`.
+    shortest = _allowed(schema, [f"{value:f}" for value in values])
+    longest = _allowed(schema, [f"{value:.3f}" for value in values])
+    found = {Decimal(text) for text in (*shortest, *longest)}
+    assert found == {value for value in values if low <= value <= high and value % 1}
 
 
 @pytest.mark.parametrize(
