@@ -37,9 +37,9 @@ def test_within_bounds_all_numbers_with_a_fraction_are_allowed(
     values = [value + 0 for value in (low, high, *numbers)]  # without negative zero
     schema = {"anyOf": [number, {"type": "null"}]}
     # Where 0.75 is the maximum, the compiler rejects the minimum `0.7`, but not `0.700`.
-    shortest = _allowed(schema, [f"{value:f}" for value in values])
-    longest = _allowed(schema, [f"{value:.3f}" for value in values])
-    found = {Decimal(text) for text in (*shortest, *longest)}
+    trimmed = _allowed(schema, [f"{value:f}" for value in values])
+    padded = _allowed(schema, [f"{value:.3f}" for value in values])
+    found = {Decimal(text) for text in (*trimmed, *padded)}
     assert found == {value for value in values if low <= value <= high and value % 1}
 
 
